@@ -1,0 +1,114 @@
+"""The composition root: the only module that sees every layer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+
+from . import system
+from .domain.errors import Unavailable
+from .domain.models import Policy
+from .keyring import KeyEncryptionKeys, Keyring, files
+from .oauth.grant import Tools
+from .oauth.road import Road
+from .passwords import Passwords
+from .settings import Settings
+from .store import clients, migrations, signing_keys
+from .store.cache import Cache
+from .store.database import Database
+from .web.routes import ASGIApp, Parts, application
+
+_POLL = 2  # seconds: every process sees a change of the keys within 5
+_PASSWORD_GRANT = (
+    "these clients may use the password grant, which RFC 9700 s2.4 says MUST NOT be used; keep it to your own "
+    "first-party apps: {}"
+)
+log: Any = structlog.get_logger("authserver")
+
+
+def create_app(settings: Settings, *, now: Callable[[], int] = system.now) -> ASGIApp:
+    """The ASGI application. Raises Misconfigured or Unavailable if the server cannot start like this."""
+    database = open_database(settings, now)
+    keyring = _open_keyring(settings, database, now)
+    passwords = Passwords(settings.password_queue)
+    tools = Tools(
+        settings.issuer, policy(settings), keyring, passwords, system.new_id, system.new_key, system.new_secret
+    )
+
+    async def reload_keys() -> None:
+        state = await database.load(signing_keys.load_many, None)
+        if state is not None:
+            keyring.update(state, now())
+
+    @asynccontextmanager
+    async def lifespan(app: object) -> AsyncIterator[None]:
+        polling = asyncio.create_task(_poll(reload_keys))
+        try:
+            yield
+        finally:
+            polling.cancel()
+            with suppress(asyncio.CancelledError):
+                await polling
+            passwords.close()
+            database.close()
+
+    road = Road(database, Cache(database, clients.load_many, now), tools, reload_keys)
+    parts = Parts(settings.issuer, settings.jwks_max_age, road, database, keyring, now, system.new_id)
+    return application(parts, lifespan)
+
+
+def check(settings: Settings) -> list[str]:
+    """What an operator should know before the server starts. Raises Misconfigured or Unavailable if it cannot start."""
+    database = open_database(settings)
+    try:
+        _open_keyring(settings, database, system.now)
+        with database.begin() as connection:
+            everyone = clients.load_all(connection)
+    finally:
+        database.close()
+    names = [client.name for client in everyone if "password" in client.grant_types and not client.disabled]
+    return [_PASSWORD_GRANT.format(", ".join(names))] if names else []
+
+
+def open_database(settings: Settings, now: Callable[[], int] = system.now) -> Database:
+    return Database(settings.database_url.get_secret_value(), now)
+
+
+def open_key_encryption_keys(settings: Settings) -> KeyEncryptionKeys:
+    """Those handed in by the environment, else those in the folder. Raises Misconfigured for a file that is unsafe."""
+    handed_in = settings.key_encryption_keys()[::-1]
+    if handed_in:
+        return KeyEncryptionKeys({f"AUTHSERVER_KEY_ENCRYPTION_KEY {place}": key for place, key in enumerate(handed_in)})
+    return KeyEncryptionKeys(files.read(settings.keys_dir))
+
+
+def policy(settings: Settings) -> Policy:
+    return Policy(
+        access_token_ttl=settings.access_token_ttl,
+        refresh_retry_window=settings.refresh_retry_window,
+        refresh_idle_ttl=settings.refresh_idle_ttl,
+        refresh_absolute_ttl=settings.refresh_absolute_ttl,
+        max_authorizations=settings.max_authorizations,
+    )
+
+
+def _open_keyring(settings: Settings, database: Database, now: Callable[[], int]) -> Keyring:
+    keks = open_key_encryption_keys(settings)
+    with database.begin() as connection:
+        migrations.check(connection)
+        signing_keys.raise_max_token_ttl(connection, settings.access_token_ttl)
+        state = signing_keys.load(connection)
+    return Keyring(keks, state, now())
+
+
+async def _poll(reload_keys: Callable[[], Any]) -> None:
+    while True:
+        await asyncio.sleep(_POLL)
+        try:
+            await reload_keys()
+        except Unavailable as error:
+            log.warning("keys_not_read", because=str(error))
+        except Exception:
+            log.exception("keys_not_read")

@@ -1,0 +1,64 @@
+"""The authserver command: noun, then verb; one file per noun.
+
+Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy, 69 the database or a key
+service cannot be reached, 75 try later, 78 configuration.
+"""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..domain.errors import Misconfigured, Refused, Unavailable
+
+_EXIT_CODES: dict[type[Exception], int] = {Refused: 3, Unavailable: 69, Misconfigured: 78}
+_COMMANDS = {
+    "init": "Create the database, the key-encryption key and the first keys, where they are missing.",
+    "serve": "Serve HTTP.",
+    "config": "Show and check the settings.",
+    "db": "Look after the database's schema.",
+    "user": "Create and look after users.",
+    "client": "Create and look after clients.",
+    "keys": "Look after the signing keys.",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command only when it is called, and turns what went wrong into a message and an exit code."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f".{name}", __package__).command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except tuple(_EXIT_CODES) as error:
+            click.echo(f"authserver: {error}", err=True)
+            raise SystemExit(_exit_code(error)) from None
+
+
+def _exit_code(error: Exception) -> int:
+    return next(code for kind, code in _EXIT_CODES.items() if isinstance(error, kind))
+
+
+@click.group(cls=_Commands)
+@click.version_option(__version__, prog_name="authserver")
+def main() -> None:
+    """An OAuth 2 authorization server.
+
+    \b
+    Examples:
+      authserver init
+      authserver serve --port 8000
+    """

@@ -1,0 +1,56 @@
+"""authserver db upgrade|current."""
+
+import click
+
+from ..settings import load
+from .common import as_json, show
+
+
+@click.group("db")
+def command() -> None:
+    """Look after the database's schema.
+
+    \b
+    Examples:
+      authserver db current
+      authserver db upgrade
+    """
+
+
+@command.command("upgrade")
+def upgrade() -> None:
+    """Bring the schema to this version's. The previous version may go on serving meanwhile.
+
+    \b
+    Examples:
+      authserver db upgrade
+      AUTHSERVER_DATABASE_URL=sqlite:////var/lib/authserver/authserver.db authserver db upgrade
+    """
+    from ..app import open_database
+    from ..store import migrations
+
+    database = open_database(load())
+    with database.begin() as connection:
+        migrations.upgrade(connection)
+    database.close()
+    click.echo(f"The database is at revision {migrations.head()}.", err=True)
+
+
+@command.command("current")
+@as_json
+def current(as_json: bool) -> None:
+    """The revision of the schema, and the one that this version needs.
+
+    \b
+    Examples:
+      authserver db current
+      authserver db current --json
+    """
+    from ..app import open_database
+    from ..store import migrations
+
+    database = open_database(load())
+    with database.begin() as connection:
+        found = {"current": migrations.current(connection), "head": migrations.head()}
+    database.close()
+    show(found, as_json, lambda: f"{found['current'] or 'empty'} (this version needs {found['head']})")

@@ -1,0 +1,57 @@
+"""authserver init."""
+
+from collections.abc import Callable
+
+import click
+
+from .. import system
+from ..settings import Settings, load
+from ..store.database import Database
+
+
+@click.command("init")
+def command() -> None:
+    """Create the database, the key-encryption key and the first keys, where they are missing.
+
+    It can be run again at any time: what is there stays as it is.
+
+    \b
+    Examples:
+      authserver init
+      AUTHSERVER_DATABASE_URL=sqlite:////var/lib/authserver/authserver.db authserver init
+    """
+    from ..app import open_database
+
+    settings = load()
+    database = open_database(settings)
+    try:
+        initialise(settings, database, system.now)
+    finally:
+        database.close()
+    click.echo(f"Ready for: authserver serve   (issuer {settings.issuer})", err=True)
+
+
+def initialise(settings: Settings, database: Database, now: Callable[[], int]) -> None:
+    """Idempotent. Raises Misconfigured if what is there does not fit the settings."""
+    from ..app import open_key_encryption_keys
+    from ..keyring import KeyEncryptionKeys, Keyring, first
+    from ..store import migrations, signing_keys
+
+    with database.begin() as connection:
+        migrations.upgrade(connection)
+        state, keks = signing_keys.load(connection), open_key_encryption_keys(settings)
+        holds_nothing_sealed = not state.signing_keys and not state.ring
+        if not keks and holds_nothing_sealed:
+            keks = KeyEncryptionKeys(_create_key_encryption_key(settings, now()))
+        Keyring(keks, state, now())  # opens what is there, or says what is missing
+        longest = settings.access_token_ttl
+        first.create_missing(connection, keks, now=now(), max_token_ttl=longest, new_key=system.new_key)
+
+
+def _create_key_encryption_key(settings: Settings, now: int) -> dict[str, bytes]:
+    from ..keyring import files
+
+    key = system.new_key()
+    path = files.create(settings.keys_dir, key, now)
+    click.echo(f"Created the key-encryption key {path}: back it up, apart from the database.", err=True)
+    return {str(path): key}

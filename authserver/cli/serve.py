@@ -1,0 +1,82 @@
+"""authserver serve."""
+
+import socket
+from functools import partial
+
+import click
+
+from ..settings import Settings, load
+
+_KEEP_ALIVE = 5  # seconds
+_DRAIN = 20  # seconds
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+)
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+def command(host: str, port: int, workers: int) -> None:
+    """Serve HTTP until SIGTERM or Ctrl-C; requests that have begun are answered.
+
+    \b
+    Examples:
+      authserver serve --port 8000
+      AUTHSERVER_ISSUER=https://login.example authserver serve --host 0.0.0.0 --workers 4
+    """
+    from uvicorn import Config, Server
+    from uvicorn.supervisors import Multiprocess
+
+    settings = load()
+    listener = _listen(host, port)
+    _check_and_warn(settings)
+    click.echo(f"Serving {settings.issuer} on http://{host}:{listener.getsockname()[1]}", err=True)
+    config = Config(
+        partial(_create_app, settings),
+        factory=True,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_DRAIN,
+    )
+    if workers == 1:
+        Server(config).run(sockets=[listener])
+    else:
+        Multiprocess(config, sockets=[listener]).run()
+
+
+def _create_app(settings: Settings) -> object:
+    """In each worker."""
+    from .. import logs
+    from ..app import create_app
+
+    logs.configure(settings.log_level)
+    return create_app(settings)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise click.ClickException(
+            f"Port {port} on {host} cannot be had: {error.strerror}. Take another one:\n\n"
+            f"    authserver serve --host {host} --port {port + 1 if port < 65535 else 0}"
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _check_and_warn(settings: Settings) -> None:
+    """Refuse here what every worker would refuse, and say once what an operator should know."""
+    from ..app import check
+
+    for warning in (*settings.warnings(), *check(settings)):
+        click.echo(f"Warning: {warning}", err=True)

@@ -1,0 +1,26 @@
+"""When this process could not reach its database: that time counts towards no retry window."""
+
+from dataclasses import dataclass, replace
+
+_KEPT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Outages:
+    """Spans of microseconds since the epoch, oldest first; the last may still be open."""
+
+    spans: tuple[tuple[int, int], ...] = ()
+    since: int | None = None
+
+    def failed(self, began: int) -> "Outages":
+        return self if self.since is not None else replace(self, since=began)
+
+    def worked(self, now: int) -> "Outages":
+        if self.since is None:
+            return self
+        return Outages((*self.spans, (self.since, now))[-_KEPT:])
+
+    def between(self, start: int, end: int) -> int:
+        """Microseconds of outage between two times."""
+        spans = self.spans if self.since is None else (*self.spans, (self.since, end))
+        return sum(max(0, min(end, until) - max(start, since)) for since, until in spans)

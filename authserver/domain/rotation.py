@@ -1,0 +1,60 @@
+"""What a presented refresh token means, given its authorization (RFC 9700 s4.14.2).
+
+Ownership is looked at first, then whether the login is over, then the generation; the order is the table of verdicts:
+a stranger learns and changes nothing, and what is over is never revived.
+"""
+
+from enum import Enum
+
+from .models import SECOND, Authorization, Client, Policy, User
+from .refresh_token import MAX_GENERATION
+
+
+class Verdict(Enum):
+    ROTATE = "rotate"
+    RETRY = "retry"
+    USE = "use"
+    AHEAD = "ahead"
+    UNKNOWN = "unknown"
+    FOREIGN = "foreign"
+    DEAD = "dead"
+    REUSE = "reuse"
+
+
+def judge(
+    generation: int,
+    authorization: Authorization,
+    *,
+    client: Client,
+    user: User | None,
+    policy: Policy,
+    now: int,
+    unreachable: int = 0,
+) -> Verdict:
+    """Judge a genuine token of `generation`, presented by `client` at `now`.
+
+    `unreachable` is for how long (microseconds) since the rotation this process could not reach its database: that
+    time does not count towards the retry window.
+    """
+    if authorization.client_id != client.id:
+        return Verdict.FOREIGN
+    if is_over(authorization, now) or not _still_allowed(authorization, user) or generation == MAX_GENERATION:
+        return Verdict.DEAD
+    if generation == authorization.generation:
+        return Verdict.ROTATE if policy.rotation else Verdict.USE
+    if generation > authorization.generation:
+        return Verdict.AHEAD
+    elapsed = max(0, now - authorization.rotated_at - unreachable)
+    previous = generation == authorization.generation - 1
+    return Verdict.RETRY if previous and elapsed < policy.refresh_retry_window * SECOND else Verdict.REUSE
+
+
+def is_over(authorization: Authorization, now: int) -> bool:
+    """Revoked, or its idle or absolute end reached."""
+    ends_at = min(authorization.idle_expires_at, authorization.expires_at)
+    return authorization.revoked_at is not None or now >= ends_at
+
+
+def _still_allowed(authorization: Authorization, user: User | None) -> bool:
+    """Versions are compared, never times: a login that raced a change of password is dead at its first refresh."""
+    return user is not None and not user.disabled and user.credential_version == authorization.credential_version

@@ -1,0 +1,87 @@
+"""Key-encryption keys as files: one 32-byte key each, in base64url, readable by the server's user alone.
+
+The file whose name sorts last is the newest; it seals, all of them open.
+"""
+
+import os
+import re
+import stat
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..domain.errors import Misconfigured
+from ..domain.models import SECOND
+
+_PATTERN = "kek-*.key"
+_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    """The keys by the path of their file, oldest first. Raises Misconfigured for a file that is not safely ours."""
+    return {str(path): _read_key(path) for path in sorted(folder.glob(_PATTERN))}
+
+
+def create(folder: Path, key: bytes, now: int) -> Path:
+    """Write a new key-encryption key, durably and for the owner only. Raises Misconfigured where that is impossible."""
+    made = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    path = folder / f"kek-{made}.key"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_durably(path, urlsafe_b64encode(key).rstrip(b"=") + b"\n")
+    except OSError as error:
+        raise Misconfigured(
+            f"No key-encryption key can be written to {folder}: {error.strerror}. Name a folder that the server may "
+            f"write to:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
+        ) from error
+    return path
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(file, "wb") as stream:
+        os.fchmod(stream.fileno(), 0o600)  # whatever the umask is
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise Misconfigured(_why_unreadable(path, error)) from error
+    with os.fdopen(file, "rb") as stream:
+        _check_owner_and_mode(path, os.fstat(stream.fileno()))
+        return parse_key(stream.read(256).decode("ascii", "replace"), str(path))
+
+
+def _why_unreadable(path: Path, error: OSError) -> str:
+    if path.is_symlink():
+        return f"{path} is a symbolic link; a key-encryption key must be a plain file:\n\n    cp --remove-destination {path.resolve()} {path}"
+    return f"{path} cannot be read: {error.strerror}. Give it to the user who runs the server:\n\n    chown {os.geteuid()} {path}"
+
+
+def _check_owner_and_mode(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise Misconfigured(f"{path} is not a plain file. Remove it:\n\n    rm {path}")
+    if status.st_uid != os.geteuid():
+        raise Misconfigured(
+            f"{path} belongs to another user. Give it to the one who runs the server:\n\n    chown {os.geteuid()} {path}"
+        )
+    if status.st_mode & 0o077:
+        raise Misconfigured(f"{path} can be read by others. Close it:\n\n    chmod 600 {path}")
+
+
+def parse_key(text: str, where: str) -> bytes:
+    """32 bytes from 43 characters of base64url. Raises Misconfigured, naming `where` and never the text."""
+    body = text.strip()
+    if not _FORM.fullmatch(body):
+        raise Misconfigured(
+            f"{where} does not hold a key-encryption key (32 bytes in base64url). Restore it from your backup; without "
+            f"it the sealed keys in the database are lost:\n\n    cp /path/to/backup/{Path(where).name} {where}"
+        )
+    return urlsafe_b64decode(body + "=")

@@ -1,0 +1,53 @@
+"""Private keys at rest: JWE (RFC 7516, dir with A256GCM) under a set of key-encryption keys."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+from joserfc.registry import HeaderParameter
+
+from ..domain.errors import Misconfigured
+
+_REGISTRY = jwe.JWERegistry({"row": HeaderParameter("The row that this secret belongs to", "str")}, ["dir", "A256GCM"])
+
+
+class KeyEncryptionKeys:
+    """All of them open, the newest seals."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        """32-byte keys by where they come from (a file, a variable), oldest first."""
+        self._keys = {_id(key): OctKey.import_key(key) for key in keys.values()}
+        self._sources = list(keys)
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def seal(self, row: str, secret: bytes) -> str:
+        """The row's id is bound in: what is sealed for one row does not open in another."""
+        id, key = list(self._keys.items())[-1]
+        header = {"alg": "dir", "enc": "A256GCM", "kid": id, "row": row}
+        return jwe.encrypt_compact(header, secret, key, registry=_REGISTRY)
+
+    def open(self, row: str, sealed: str) -> bytes:
+        """Raises Misconfigured, naming the keys that were tried."""
+        for key in self._keys.values():
+            try:
+                opened = jwe.decrypt_compact(sealed, key, registry=_REGISTRY)
+            except JoseError:
+                continue
+            if opened.headers().get("row") == row and opened.plaintext is not None:
+                return opened.plaintext
+        raise Misconfigured(self._why_closed(row))
+
+    def _why_closed(self, row: str) -> str:
+        tried = ", ".join(self._sources) or "none: there is no key-encryption key"
+        return (
+            f"No key-encryption key opens the sealed key {row} in the database (tried: {tried}). Put the file that sealed "
+            "it back, or name its folder:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
+        )
+
+
+def _id(key: bytes) -> str:
+    return sha256(b"authserver key-encryption key id" + key).hexdigest()[:16]

@@ -1,0 +1,52 @@
+"""Logs: one JSON object a line on stderr, in which nothing that a token or a password could be is left standing."""
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+
+_TOKENS = re.compile(r"rt_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}(\.[A-Za-z0-9_-]*)*")
+_SECRET_NAMES = ("password", "secret", "token", "authorization", "cookie")
+_SILENT = {"authlib": logging.CRITICAL + 1, "alembic": logging.WARNING}  # Authlib logs whole tokens at DEBUG
+
+
+def configure(level: str) -> None:
+    """For the whole process: ours by structlog, and the libraries' by the same road. `level` as in logging, any case."""
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for name, least in _SILENT.items():
+        logging.getLogger(name).setLevel(least)
+
+
+def redact(logger: object, method: str, event: Any) -> Any:
+    """A structlog processor."""
+    return {name: _redacted(name, value) for name, value in event.items()}
+
+
+def _redacted(name: str, value: Any) -> Any:
+    if any(secret in name.lower() for secret in _SECRET_NAMES) and isinstance(value, str | bytes):
+        return "[redacted]"
+    return _TOKENS.sub("[redacted]", value) if isinstance(value, str) else value

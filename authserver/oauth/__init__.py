@@ -1,0 +1,1 @@
+"""Everything Authlib: the road of a request, what travels it (grants, revocation), and the metadata."""

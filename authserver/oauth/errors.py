@@ -1,0 +1,75 @@
+"""What a caller is told: one constant sentence per error code (RFC 6749 s5.2), never its own input.
+
+Every error carries two texts: the constant one here, and a detail for the log, given with `because`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import (
+    InvalidClientError,
+    InvalidGrantError,
+    InvalidRequestError,
+    InvalidScopeError,
+    UnauthorizedClientError,
+)
+
+__all__ = [
+    "InvalidClientError",
+    "InvalidGrantError",
+    "InvalidRequestError",
+    "InvalidScopeError",
+    "InvalidTargetError",
+    "OAuth2Error",
+    "Reply",
+    "UnauthorizedClientError",
+    "because",
+    "detail_of",
+    "reply_to",
+]
+
+SENTENCES = {
+    "invalid_request": "The request is malformed: a parameter is missing, repeated or invalid.",
+    "invalid_client": "Client authentication failed.",
+    "invalid_grant": "The credentials or the token are invalid, expired, revoked or another client's.",
+    "unauthorized_client": "This client may not use this grant type.",
+    "unsupported_grant_type": "This grant type is not supported.",
+    "invalid_scope": "The requested scope is malformed or exceeds what may be granted.",
+    "invalid_target": "The requested resource is unknown or was not granted.",
+}
+
+
+class InvalidTargetError(OAuth2Error):
+    """RFC 8707 s2."""
+
+    error = "invalid_target"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A JSON answer; `body` None is an empty one."""
+
+    status: int
+    body: Mapping[str, Any] | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def because(error: OAuth2Error, detail: str) -> OAuth2Error:
+    """The error, with what the operator reads of it. Nothing secret belongs there, nor what a caller sent."""
+    error.detail = detail
+    return error
+
+
+def detail_of(error: OAuth2Error) -> str:
+    return str(getattr(error, "detail", ""))
+
+
+def reply_to(error: OAuth2Error) -> Reply:
+    sentence = SENTENCES.get(error.error, SENTENCES["invalid_request"])
+    body = {"error": error.error, "error_description": sentence}
+    if isinstance(error, InvalidClientError):
+        # RFC 6749 s5.2: MUST respond with 401 and include the "WWW-Authenticate" response header field.
+        return Reply(401, body, {"WWW-Authenticate": 'Basic realm="authserver"'})
+    return Reply(400, body)

@@ -1,0 +1,157 @@
+"""What the road asks of every grant. A grant is made anew for each walk; it may keep what it loads on itself."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from ..domain import claims, refresh_token, scopes
+from ..domain.errors import ScopeRefused, TargetRefused
+from ..domain.models import SECOND, Authorization, Client, Policy
+from ..keyring import Keyring
+from ..passwords import Passwords
+from ..store.database import Change, Loader
+from .client_auth import METHODS
+from .errors import InvalidGrantError, InvalidScopeError, InvalidTargetError, Reply, UnauthorizedClientError, because
+from .request import Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a grant may use to decide: no database, no clock (the request's time is `request.now`)."""
+
+    issuer: str
+    policy: Policy
+    keyring: Keyring
+    passwords: Passwords
+    new_id: Callable[[], bytes]
+    new_key: Callable[[], bytes]
+    new_secret: Callable[[], str]
+
+
+class Server(Protocol):
+    tools: Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What deciding yields. `claims` are signed into the reply's access token by the road."""
+
+    reply: Reply
+    claims: dict[str, Any] | None = None
+    change: Change | None = None
+
+
+class WalkAgain(Exception):
+    """What was loaded is not enough to decide by: load once more."""
+
+
+class Traveller:
+    """What travels the road: it names what it loads, then looks only at what was loaded."""
+
+    request: Walk
+    server: Server
+    validate_token_request: Callable[[], None]
+    """Authlib's, for its grants."""
+    loader: Loader[Any, Any] | None = None
+    loaded: Any = None
+    on_refusal: Change | None = None
+    """What is written if deciding refuses (reuse revokes). What a success writes is in its Decision, and only there."""
+    event: str | None = None
+    """What the log says once this walk's change is durable, if it is worth saying."""
+
+    def key(self) -> Hashable:
+        """What `loader` loads for this request; None for nothing."""
+        return None
+
+    def check_client(self) -> None:
+        """Whether the authenticated client may do this at all, before any costly work is done for it."""
+
+    async def authenticate(self) -> None:
+        """The user, where the request presents one; the client is authenticated."""
+
+    def create_token_response(self) -> Decision:
+        raise NotImplementedError
+
+    def about(self) -> dict[str, str]:
+        """What the log says of `event` beside the client."""
+        return {}
+
+    @property
+    def tools(self) -> Tools:
+        return self.server.tools
+
+    @property
+    def client(self) -> Client:
+        """The authenticated client."""
+        client: Client = self.request.client.client
+        return client
+
+
+class Grant(Traveller):
+    """Mixed in before Authlib's class of the grant, whose validation runs; its hooks only look at what is here."""
+
+    GRANT_TYPE: str
+    TOKEN_ENDPOINT_AUTH_METHODS = tuple(METHODS)
+
+    def check_client(self) -> None:
+        # RFC 6749 s5.2: unauthorized_client; here, so that no password is hashed for a client without the grant.
+        if self.GRANT_TYPE not in self.client.grant_types:
+            raise because(UnauthorizedClientError(), f"The client is not registered for {self.GRANT_TYPE}.")
+
+    def validate_requested_scope(self) -> None:
+        """Not Authlib's: `narrow` decides, against what the client may have."""
+
+    @property
+    def policy(self) -> Policy:
+        """The client's own policy over the server's."""
+        return replace(self.tools.policy, **self.client.policy) if self.client.policy else self.tools.policy
+
+    def narrow(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return scopes.narrow(self.request.form.get("scope"), allowed)
+        except ScopeRefused as error:
+            raise because(InvalidScopeError(), str(error)) from error
+
+    def audience(self, granted: tuple[str, ...] = ()) -> tuple[str, ...]:
+        asked, default = self.request.resources, self.tools.issuer
+        try:
+            return claims.audience(asked, self.client, granted, default=default)
+        except TargetRefused as error:
+            raise because(InvalidTargetError(), str(error)) from error
+
+    def access_token(
+        self,
+        scope: tuple[str, ...],
+        login: Authorization | None = None,
+        change: Change | None = None,
+        **members: str,
+    ) -> Decision:
+        """The successful answer: the road signs its access token and commits `change` before it leaves."""
+        ttl = self._ttl(login)
+        payload = claims.access_token(
+            issuer=self.tools.issuer,
+            client=self.client,
+            scope=scope,
+            audience=self.audience(login.resources if login else ()),
+            now=self.request.now,
+            ttl=ttl,
+            jti=self.tools.new_secret(),
+            login=login,
+        )
+        body = {"token_type": "Bearer", "expires_in": ttl, "scope": " ".join(scope)} | members
+        return Decision(Reply(200, body), payload, change)
+
+    def refresh_token(self, login: Authorization, generation: int) -> str:
+        """Made of the key that the row names, so that a retry gets the same string after the ring has turned."""
+        key = self.tools.keyring.ring_key(login.ring_key_id)
+        return refresh_token.render(login.id, generation, key=key, salt=login.salt)
+
+    def _ttl(self, login: Authorization | None) -> int:
+        """Seconds; an access token never outlives the absolute end of its login."""
+        ttl = self.policy.access_token_ttl
+        if login is None:
+            return ttl
+        left = (login.expires_at - self.request.now) // SECOND
+        if left < 1:
+            raise because(InvalidGrantError(), "The login ends within a second.")
+        return min(ttl, left)

@@ -1,0 +1,74 @@
+"""grant_type=password (RFC 6749 s4.3), for first-party clients only: RFC 9700 s2.4 says MUST NOT be used elsewhere."""
+
+from authlib.oauth2.rfc6749 import grants
+
+from ...domain.models import SECOND, Authorization, User
+from ...passwords import Match, password_form, username_form
+from ...store import authorizations, users
+from ..errors import InvalidGrantError, because
+from ..grant import Decision, Grant
+
+
+class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
+    loader = staticmethod(users.load_many)
+    loaded: User | None
+    match = Match(False)
+
+    def key(self) -> str | None:
+        return username_form(self.request.form.get("username", ""))
+
+    async def authenticate(self) -> None:
+        form = self.request.form
+        if "username" in form and "password" in form:
+            password_hash = self.loaded.password_hash if self.loaded else None
+            self.match = await self.tools.passwords.match(password_hash, password_form(form["password"]))
+
+    def authenticate_user(self, username: str, password: str) -> User:
+        """Authlib's hook. It would answer invalid_request."""
+        user = self.loaded
+        # RFC 6749 s5.2: invalid_grant for invalid resource owner credentials.
+        if user is None or not self.match.matches or user.disabled:
+            raise because(InvalidGrantError(), self._why_refused(user))
+        return user
+
+    def create_token_response(self) -> Decision:
+        login = self._login(self.request.user)
+        most, rehashed = self.tools.policy.max_authorizations, self.match.rehashed
+        change = authorizations.begin(login, most=most, rehashed=rehashed)
+        self.event = "login"
+        if "refresh_token" not in self.client.grant_types:
+            return self.access_token(login.scope, login, change)
+        return self.access_token(login.scope, login, change, refresh_token=self.refresh_token(login, 0))
+
+    def about(self) -> dict[str, str]:
+        return {"subject": self.loaded.id} if self.loaded else {}
+
+    def _why_refused(self, user: User | None) -> str:
+        if user is None:
+            return "No such user."
+        return "The user is disabled." if self.match.matches else "Wrong password."
+
+    def _login(self, user: User) -> Authorization:
+        now, policy = self.request.now, self.policy
+        refreshes = "refresh_token" in self.client.grant_types
+        lives = policy.refresh_absolute_ttl if refreshes else policy.access_token_ttl
+        self.audience()
+        return Authorization(
+            id=self.tools.new_id(),
+            client_id=self.client.id,
+            subject=user.id,
+            scope=self.narrow(self.client.scope),
+            resources=self.request.resources,
+            created_at=now,
+            authenticated_at=now,
+            credential_version=user.credential_version,
+            generation=0,
+            rotated_at=now,
+            rotated_from=self.request.network,
+            idle_expires_at=now + min(policy.refresh_idle_ttl, lives) * SECOND,
+            expires_at=now + lives * SECOND,
+            revoked_at=None,
+            revoked_because=None,
+            ring_key_id=self.tools.keyring.newest_ring_key_id(now),
+            salt=self.tools.new_key(),
+        )

@@ -1,0 +1,111 @@
+"""grant_type=refresh_token (RFC 6749 s6): rotation with a retry window (RFC 9700 s4.14.2)."""
+
+from authlib.oauth2.rfc6749 import grants
+
+from ...domain import refresh_token
+from ...domain.models import Authorization
+from ...domain.rotation import Verdict, judge
+from ...store import authorizations
+from ...store.authorizations import Loaded
+from ...store.database import Change
+from ..errors import InvalidGrantError, because
+from ..grant import Decision, Grant, WalkAgain
+
+_ACCEPTED = (Verdict.ROTATE, Verdict.RETRY, Verdict.USE, Verdict.AHEAD)
+_EVENTS = {
+    Verdict.RETRY: "refresh_token_retried",
+    Verdict.AHEAD: "refresh_token_ahead",
+    Verdict.FOREIGN: "refresh_token_foreign",
+    Verdict.REUSE: "refresh_token_reused",
+}
+
+
+class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
+    loader = staticmethod(authorizations.load_many)
+    loaded: Loaded | None
+    presented: refresh_token.Presented | None = None
+    verdict = Verdict.UNKNOWN
+
+    def key(self) -> bytes | None:
+        self.presented = refresh_token.parse(self.request.form.get("refresh_token", ""))
+        return self.presented.authorization_id if self.presented else None
+
+    def authenticate_refresh_token(self, text: str) -> "Credential":
+        """Authlib's hook."""
+        self.verdict = self._judge()
+        self.event = _EVENTS.get(self.verdict)
+        login = self.loaded.authorization if self.loaded else None
+        if login and self.verdict is Verdict.REUSE:
+            # RFC 9700 s4.14.2: the authorization server ... revokes the active refresh token as well.
+            self.on_refusal = authorizations.revoke(login.id, because="reuse")
+        if login is None or self.verdict not in _ACCEPTED:
+            raise because(InvalidGrantError(), f"The refresh token is {self.verdict.value}.")
+        return Credential(login)
+
+    def create_token_response(self) -> Decision:
+        login: Authorization = self.request.refresh_token.login
+        # RFC 6749 s6: the refresh token scope MUST be identical: narrowing affects this access token only.
+        scope = self.narrow(self._left_of(login.scope))
+        generation, change = self._advance(login)
+        return self.access_token(scope, login, change, refresh_token=self.refresh_token(login, generation))
+
+    def about(self) -> dict[str, str]:
+        login = self.loaded.authorization if self.loaded else None
+        return {"grant_id": login.id.hex(), "subject": login.subject} if login else {}
+
+    def _judge(self) -> Verdict:
+        presented, loaded = self.presented, self.loaded
+        if presented is None or loaded is None:
+            return Verdict.UNKNOWN
+        login, now = loaded.authorization, self.request.now
+        key = self.tools.keyring.ring_key(login.ring_key_id)
+        if not refresh_token.is_genuine(presented, key=key, salt=login.salt):
+            return Verdict.UNKNOWN
+        return judge(
+            presented.generation,
+            login,
+            client=self.client,
+            user=loaded.user,
+            policy=self.policy,
+            now=now,
+            unreachable=self.request.outages.between(login.rotated_at, now),
+        )
+
+    def _left_of(self, granted: tuple[str, ...]) -> tuple[str, ...]:
+        """A scope that was withdrawn from the client leaves the answer."""
+        left = tuple(word for word in granted if word in self.client.scope)
+        if granted and not left:
+            raise because(InvalidGrantError(), "Every granted scope was withdrawn from the client.")
+        return left
+
+    def _advance(self, login: Authorization) -> tuple[int, Change]:
+        """The generation of the refresh token in the answer, and what makes it so."""
+        policy, network = self.policy, self.request.network
+        if self.verdict is Verdict.RETRY:
+            if network != login.rotated_from:
+                self.event = "refresh_token_retried_from_elsewhere"
+            return login.generation, authorizations.confirm(login)
+        if self.verdict is Verdict.USE:
+            return login.generation, authorizations.use(login, idle_ttl=policy.refresh_idle_ttl)
+        next = self._next_after(login)
+        return next, authorizations.rotate(login, next=next, network=network, idle_ttl=policy.refresh_idle_ttl)
+
+    def _next_after(self, login: Authorization) -> int:
+        if self.verdict is Verdict.ROTATE or self.presented is None:
+            return login.generation + 1
+        if self.request.number == 0:
+            raise WalkAgain  # a token ahead of its row is believed only if a second load says the same
+        return self.presented.generation + 1
+
+
+class Credential:
+    """The authorization behind Authlib's two questions to a refresh token."""
+
+    def __init__(self, login: Authorization) -> None:
+        self.login = login
+
+    def check_client(self, client: object) -> bool:
+        return True  # judge has looked, before anything else
+
+    def get_scope(self) -> str:
+        return " ".join(self.login.scope)

@@ -1,0 +1,21 @@
+"""The server's metadata (RFC 8414), derived from what is registered."""
+
+from typing import Any
+
+from .client_auth import METHODS
+from .grants import GRANTS
+
+
+def document(issuer: str) -> dict[str, Any]:
+    methods = list(METHODS)
+    return {
+        "issuer": issuer,
+        "token_endpoint": f"{issuer}/token",
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint": f"{issuer}/revoke",
+        "revocation_endpoint_auth_methods_supported": methods,
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
+        # RFC 8414 s2: REQUIRED. There is no authorization endpoint, so there is no response type.
+        "response_types_supported": [],
+    }

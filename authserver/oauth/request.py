@@ -1,0 +1,105 @@
+"""Bytes to a frozen request: strict UTF-8, every parameter at most once, exactly one client authentication."""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote_plus
+
+from authlib.oauth2 import OAuth2Request
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+
+from ..domain.outages import Outages
+from .errors import InvalidClientError, InvalidRequestError, because
+
+MAX_FIELDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How a client says who it is: the method's registered name, the id, the secret ("" for none)."""
+
+    method: str
+    client_id: str
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A request to /token, /revoke or another endpoint where clients authenticate."""
+
+    form: Mapping[str, str]
+    resources: tuple[str, ...]
+    credentials: Credentials
+    arrived_at: int
+    """Microseconds: the time by which the whole request is judged."""
+    network: str
+    """Where it came from, cut to its network: for events only."""
+
+
+def parse(body: bytes, authorization: Sequence[str], *, arrived_at: int, network: str) -> TokenRequest:
+    """`authorization` has the values of all such headers. Raises InvalidRequestError or InvalidClientError."""
+    form, resources = _parse_form(body)
+    return TokenRequest(form, resources, _credentials(form, authorization), arrived_at, network)
+
+
+def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
+    try:
+        pairs = parse_qsl(body.decode(), True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise because(InvalidRequestError(), "The body is not UTF-8, or has too many fields.") from error
+    # RFC 8707 s2: `resource` alone may be repeated.
+    resources = tuple(dict.fromkeys(value for name, value in pairs if name == "resource" and value))
+    form = {name: value for name, value in pairs if name != "resource"}
+    # RFC 6749 s3.2: request and response parameters MUST NOT be included more than once.
+    if len(form) != sum(1 for name, _ in pairs if name != "resource"):
+        raise because(InvalidRequestError(), "A parameter is repeated.")
+    if any("\0" in name or "\0" in value for name, value in pairs):
+        raise because(InvalidRequestError(), "A parameter has a NUL character.")
+    # RFC 6749 s3.2: parameters sent without a value MUST be treated as if they were omitted.
+    return {name: value for name, value in form.items() if value}, resources
+
+
+def _credentials(form: Mapping[str, str], authorization: Sequence[str]) -> Credentials:
+    client_id, secret = form.get("client_id"), form.get("client_secret")
+    if authorization:
+        basic = _basic(authorization)
+        # RFC 6749 s2.3: the client MUST NOT use more than one authentication method in each request.
+        if secret is not None or client_id not in (None, basic.client_id):
+            raise because(InvalidRequestError(), "Two client authentications, or two client ids.")
+        return basic
+    if client_id is None:
+        raise because(InvalidClientError(), "No client id and no client authentication.")
+    return Credentials("none", client_id) if secret is None else Credentials("client_secret_post", client_id, secret)
+
+
+def _basic(authorization: Sequence[str]) -> Credentials:
+    if len(authorization) > 1:
+        raise because(InvalidRequestError(), "Two Authorization headers.")
+    scheme, _, credentials = authorization[0].partition(" ")
+    try:
+        client_id, colon, secret = b64decode(credentials, validate=True).decode().partition(":")
+        # RFC 6749 s2.3.1: encoded using the "application/x-www-form-urlencoded" encoding algorithm per Appendix B.
+        client_id, secret = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
+    except (binascii.Error, ValueError) as error:
+        raise because(InvalidClientError(), "The Authorization header cannot be decoded.") from error
+    whole = scheme.lower() == "basic" and client_id and colon and secret
+    if not whole or "\0" in client_id + secret:
+        raise because(InvalidClientError(), "The Authorization header is not Basic with an id and a secret.")
+    return Credentials("client_secret_basic", client_id, secret)
+
+
+class Walk(OAuth2Request):
+    """Authlib's mutable request, made anew from the frozen one for every walk of the road."""
+
+    def __init__(self, issuer: str, request: TokenRequest, number: int, outages: Outages) -> None:
+        super().__init__("POST", issuer)  # Authlib looks for https in the URI: the issuer's, whatever a proxy did
+        self.payload = BasicOAuth2Payload(request.form)
+        self.credentials, self.resources = request.credentials, request.resources
+        self.now, self.network = request.arrived_at, request.network
+        self.number, self.outages = number, outages
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        form: Mapping[str, str] = self.payload.data
+        return form

@@ -1,0 +1,72 @@
+"""POST /revoke (RFC 7009): ends the authorization of a refresh token of any generation, or denies one access token.
+
+`token_type_hint` is not looked at: our two kinds of token cannot be mistaken for each other.
+"""
+
+from typing import Any
+
+from ..domain import refresh_token
+from ..domain.models import SECOND
+from ..store import authorizations, signing_keys
+from ..store.authorizations import Loaded
+from ..store.database import Change
+from .errors import InvalidGrantError, InvalidRequestError, Reply, because
+from .grant import Decision, Tools, Traveller
+from .request import Walk
+
+# RFC 7009 s2.2: invalid tokens do not cause an error response ... since the client cannot handle such an error.
+DONE = Decision(Reply(200, None))
+
+
+class Revocation(Traveller):
+    loader = staticmethod(authorizations.load_many)
+    loaded: Loaded | None
+    presented: refresh_token.Presented | None = None
+
+    def __init__(self, request: Walk) -> None:
+        self.request = request
+
+    def key(self) -> bytes | None:
+        self.presented = refresh_token.parse(self.request.form.get("token", ""))
+        return self.presented.authorization_id if self.presented else None
+
+    def validate_token_request(self) -> None:
+        if "token" not in self.request.form:
+            raise because(InvalidRequestError(), "No token.")
+
+    def create_token_response(self) -> Decision:
+        change = self._end_login() if self.presented else self._deny_access_token()
+        return Decision(DONE.reply, change=change) if change else DONE
+
+    def about(self) -> dict[str, str]:
+        return {"grant_id": self.loaded.authorization.id.hex()} if self.loaded else {}
+
+    def _end_login(self) -> Change | None:
+        login = genuine_login(self.tools, self.presented, self.loaded)
+        if login is None:
+            return None
+        self._check_owner(login.authorization.client_id)
+        self.event = "revoked"
+        return authorizations.revoke(login.authorization.id, because="revoked")
+
+    def _deny_access_token(self) -> Change | None:
+        claims: dict[str, Any] | None = self.tools.keyring.verify(self.request.form["token"])
+        if claims is None or claims["exp"] * SECOND <= self.request.now:
+            return None
+        self._check_owner(claims["client_id"])
+        self.event = "access_token_denied"
+        return signing_keys.deny(claims["jti"], claims["exp"] * SECOND)
+
+    def _check_owner(self, client_id: str) -> None:
+        # RFC 7009 s2.1: verifies ... whether the token was issued to the client making the revocation request.
+        if client_id != self.client.id:
+            raise because(InvalidGrantError(), "The token is another client's.")
+
+
+def genuine_login(tools: Tools, presented: refresh_token.Presented | None, loaded: Loaded | None) -> Loaded | None:
+    """What was loaded, if the presented refresh token of whatever generation was really made for it."""
+    if presented is None or loaded is None:
+        return None
+    login = loaded.authorization
+    genuine = refresh_token.is_genuine(presented, key=tools.keyring.ring_key(login.ring_key_id), salt=login.salt)
+    return loaded if genuine else None

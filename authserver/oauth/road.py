@@ -1,0 +1,113 @@
+"""The road: load, authenticate, decide, sign, commit. Each step appears once, here; a grant cannot skip one."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from authlib.oauth2 import AuthorizationServer
+
+from ..domain.errors import KeyMissing, Unavailable
+from ..domain.models import Client
+from ..store.cache import Cache
+from ..store.database import Change, Database
+from .client_auth import authenticate
+from .errors import OAuth2Error, Reply, detail_of, reply_to
+from .grant import Decision, Tools, Traveller, WalkAgain
+from .grants import GRANTS
+from .request import TokenRequest, Walk
+
+WALKS = 3
+_WARNINGS = ("refresh_token_ahead", "refresh_token_foreign", "refresh_token_retried_from_elsewhere")
+log: Any = structlog.get_logger("authserver")
+
+
+class Road(AuthorizationServer):
+    """Authlib's server: its registry of grants and their validation; the order of things is ours."""
+
+    def __init__(
+        self,
+        database: Database,
+        clients: Cache[str, Client],
+        tools: Tools,
+        reload_keys: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__()
+        self.database, self.clients, self.tools, self.reload_keys = database, clients, tools, reload_keys
+        for grant in GRANTS:
+            self.register_grant(grant)
+
+    async def answer(self, request: TokenRequest, choose: Callable[[Walk], Traveller] | None = None) -> Reply:
+        """Walk the road, again from load each time that another request's commit was first.
+
+        `choose` makes what travels it; without it Authlib's registry picks the grant. Raises Unavailable.
+        """
+        choose = choose or self.get_token_grant
+        for number in range(WALKS):
+            traveller: Traveller | None = None
+            try:
+                traveller = choose(Walk(self.tools.issuer, request, number, self.database.outages))
+                traveller.server = self
+                decision = await self._walk(traveller)
+            except WalkAgain:
+                continue
+            except KeyMissing:
+                await self.reload_keys()
+                continue
+            except OAuth2Error as error:
+                return await self._refuse(error, request, traveller)
+            if await self._commit(decision.change):
+                _report(traveller)
+                return decision.reply
+        raise Unavailable("Another request was first on every walk, or a key is missing.")
+
+    async def _walk(self, traveller: Traveller) -> Decision:
+        await self._authenticate_client(traveller)
+        await self._load(traveller)
+        await traveller.authenticate()
+        traveller.validate_token_request()
+        return self._sign(traveller.create_token_response(), traveller.request.now)
+
+    async def _authenticate_client(self, traveller: Traveller) -> None:
+        request = traveller.request
+        client = await self.clients.get(request.credentials.client_id)
+        request.client = authenticate(request.credentials, client, request.now)
+        traveller.check_client()
+
+    async def _load(self, traveller: Traveller) -> None:
+        key = traveller.key()
+        if traveller.loader is not None and key is not None:
+            traveller.loaded = await self.database.load(traveller.loader, key)
+
+    def _sign(self, decision: Decision, now: int) -> Decision:
+        if decision.claims is None:
+            return decision
+        body = {"access_token": self.tools.keyring.sign(decision.claims, now), **(decision.reply.body or {})}
+        return replace(decision, reply=replace(decision.reply, body=body))
+
+    async def _commit(self, change: Change | None) -> bool:
+        return change is None or await self.database.write(change)
+
+    async def _refuse(self, error: OAuth2Error, request: TokenRequest, traveller: Traveller | None) -> Reply:
+        """What a refusal writes is committed before it is told; a success's change is never in reach here."""
+        if traveller is not None:
+            await self._commit(traveller.on_refusal)
+            _report(traveller)
+        who = {"client_id": request.credentials.client_id[:64], "network": request.network}
+        log.info("refused", error=error.error, because=detail_of(error), **who)
+        return reply_to(error)
+
+    def authenticate_client(self, request: Walk, methods: object, endpoint: str = "token") -> object:
+        """Authlib's hook: the road has authenticated the client before it let the grant look."""
+        return request.client
+
+    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
+        """No signals: what a request changes is in its decision."""
+
+
+def _report(traveller: Traveller) -> None:
+    if traveller.event is None:
+        return
+    who = {"client_id": traveller.client.id, "network": traveller.request.network, **traveller.about()}
+    level = log.error if traveller.event == "refresh_token_reused" else log.info
+    (log.warning if traveller.event in _WARNINGS else level)(traveller.event, **who)

@@ -1,0 +1,230 @@
+"""Every setting: type, safe default, one line of help; with `sources` the only reader of the environment."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypedDict, cast
+
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ..domain.errors import Misconfigured
+from . import sources
+from . import values
+from .values import Refused
+
+_DAY = 86400
+_DATABASE = SecretStr("sqlite:///authserver.db")
+
+
+class _Conflicts(ValueError):
+    """Settings that are good one by one and not together."""
+
+    def __init__(self, refused: list[Refused]) -> None:
+        super().__init__("; ".join(map(str, refused)))
+        self.refused = refused
+
+
+def _about(text: str, allowed: str, example: str | None = None) -> Any:
+    return Field(description=text, json_schema_extra={"allowed": allowed, "example": example})
+
+
+def _whole(text: str, low: int, high: int, unit: str = "seconds") -> Any:
+    extra: dict[str, Any] = {"allowed": f"a whole number of {unit} from {low} to {high}", "example": None}
+    return Field(ge=low, le=high, description=text, json_schema_extra=extra)
+
+
+_ISSUER_HELP = _about(
+    "URL of this server as its clients see it, the `iss` of every token",
+    "an https URL (http for 127.0.0.0/8, ::1 and localhost only) without query, fragment, user or slash at the end",
+)
+_URL_HELP = _about(
+    "database: a SQLite file, or PostgreSQL for several nodes",
+    "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE",
+)
+_DIR_HELP = _about("folder of the key-encryption keys", "a path without control characters")
+_KEYS_HELP = _about(
+    "key-encryption keys in place of the folder: base64url, comma separated, the newest (which seals) first",
+    "keys of 43 characters, separated by commas; one is made by: openssl rand -base64 32 | tr +/ -_",
+    "NEWEST_KEY,OLDER_KEY",
+)
+_LEVEL_HELP = _about("least severe message that is logged", "debug, info, warning or error")
+_QUEUE_HELP = _whole("password checks that may wait before more are answered 503", 1, 65536, "checks")
+_MAX_HELP = _whole(
+    "living authorizations of one user and client; the one idle longest ends", 1, 10_000, "authorizations"
+)
+
+
+class Settings(BaseSettings):
+    """The settings, frozen and picklable. Made by `load`; one made directly takes its arguments and reads nothing."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    issuer: Annotated[str, _ISSUER_HELP, AfterValidator(values.check_issuer)] = values.DEFAULT_ISSUER
+    database_url: Annotated[SecretStr, _URL_HELP, AfterValidator(values.check_database_url)] = _DATABASE
+    keys_dir: Annotated[Path, _DIR_HELP, AfterValidator(values.check_path)] = Path("keys")
+    key_encryption_key: Annotated[SecretStr | None, _KEYS_HELP, AfterValidator(values.check_keys)] = None
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _LEVEL_HELP] = "info"
+    password_queue: Annotated[int, _QUEUE_HELP] = 128
+    access_token_ttl: Annotated[int, _whole("seconds for which an access token is valid", 1, _DAY)] = 900
+    refresh_retry_window: Annotated[int, _whole("seconds in which a refresh may be retried; 0 is strict", 0, 300)] = 30
+    refresh_idle_ttl: Annotated[int, _whole("seconds without a refresh that end a login", 1, 3650 * _DAY)] = 7 * _DAY
+    refresh_absolute_ttl: Annotated[int, _whole("seconds after which every login ends", 1, 3650 * _DAY)] = 30 * _DAY
+    jwks_max_age: Annotated[int, _whole("seconds for which verifiers may cache the JWKS", 0, _DAY)] = 300
+    key_lead_time: Annotated[int, _whole("seconds that a key is published before it signs", 0, 365 * _DAY)] = _DAY
+    key_rotation_period: Annotated[int, _whole("seconds for which a signing key signs", 1, 3650 * _DAY)] = 90 * _DAY
+    max_authorizations: Annotated[int, _MAX_HELP] = 100
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)  # `load` reads the others: it must know what came from where
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_plain(cls, value: Any) -> Any:
+        # TOML's true and 1.0 are no whole numbers, and an empty variable is a mistake more often than a wish.
+        if isinstance(value, bool | float) or value == "":
+            raise ValueError("is not a plain value")
+        return value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if conflicts := _conflicts(self):
+            raise _Conflicts(conflicts)
+        return self
+
+    def key_encryption_keys(self) -> tuple[bytes, ...]:
+        """The keys handed in, newest first; none when they are in the folder."""
+        return values.decoded(self.key_encryption_key) if self.key_encryption_key else ()
+
+    def warnings(self) -> list[str]:
+        """What the server says at its start, although it starts."""
+        least = _least_lead_time(self)
+        if self.key_lead_time >= least:
+            return []
+        short = f"AUTHSERVER_KEY_LEAD_TIME={self.key_lead_time} is for tests only: below {least} seconds"
+        return [f"{short} verifiers meet tokens whose key they have not seen yet"]
+
+    def describe(self) -> list["Row"]:
+        """Every setting with its present value, secrets masked."""
+        return [
+            Row(
+                name=name,
+                variable=sources.variable(name),
+                default=_shown(name, field.default),
+                help=str(field.description),
+                value=_shown(name, getattr(self, name)),
+                source=self._origins.get(name, sources.DEFAULT),
+            )
+            for name, field in _FIELDS.items()
+        ]
+
+
+class Row(TypedDict):
+    """One setting; plain values, for JSON and tables."""
+
+    name: str
+    variable: str
+    default: str | int | None
+    help: str
+    value: str | int | None
+    source: str
+
+
+_FIELDS: dict[str, FieldInfo] = Settings.model_fields
+_SECRETS = frozenset(name for name, field in _FIELDS.items() if field.annotation in (SecretStr, SecretStr | None))
+
+
+def names_and_help() -> list[tuple[str, str]]:
+    """Each setting's variable and its line of help."""
+    return [(sources.variable(name), str(field.description)) for name, field in _FIELDS.items()]
+
+
+def load(**flags: Any) -> Settings:
+    """The settings, each from the first source that gives it: flags (None is not given), the environment, .env,
+    authserver.toml, its default."""
+    examples = {name: _example(name) for name in _FIELDS}
+    found, problems = sources.read(Settings, flags, sources.Names(examples, _SECRETS))
+    given = {name: item.value for name, item in found.items()}
+    problems += [_message(refused, found.get(refused.name)) for refused in _refusals(given)]
+    if problems:
+        raise Misconfigured("\n".join(problems))
+    settings = Settings(**given)
+    settings._origins.update((name, str(item)) for name, item in found.items())
+    return settings
+
+
+def _least_lead_time(settings: Settings) -> int:
+    return max(2 * settings.jwks_max_age, 900)
+
+
+def _conflicts(settings: Settings) -> list[Refused]:
+    least, lead = _least_lead_time(settings), settings.key_lead_time
+    conflicts = []
+    if lead < least and settings.issuer.startswith("https:"):
+        fault = f"is shorter than {least}, the larger of 900 and 2 x AUTHSERVER_JWKS_MAX_AGE, with an https issuer"
+        mended = max(least, min(_DAY, settings.key_rotation_period // 2))
+        conflicts.append(Refused("key_lead_time", fault, mended, ("jwks_max_age", "issuer")))
+        lead = least
+    if settings.key_rotation_period <= lead:
+        fault = f"is not longer than AUTHSERVER_KEY_LEAD_TIME ({lead})"
+        mended = max(90 * _DAY, 2 * lead)
+        conflicts.append(Refused("key_rotation_period", fault, mended, ("key_lead_time", "jwks_max_age", "issuer")))
+    return conflicts
+
+
+def _refusals(given: dict[str, Any]) -> list[Refused]:
+    """Everything that is wrong: first each value, then what those that are good alone do together."""
+    try:
+        Settings(**given)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+    else:
+        return []
+    if not details[0]["loc"]:
+        return cast("_Conflicts", details[0]["ctx"]["error"]).refused
+    refused = [_refusal(str(detail["loc"][0]), detail.get("ctx", {}).get("error")) for detail in details]
+    bad = {item.name for item in refused}
+    others = _refusals({name: value for name, value in given.items() if name not in bad})
+    return refused + [item for item in others if not bad.intersection((item.name, *item.involved))]
+
+
+def _refusal(name: str, error: object) -> Refused:
+    return error if isinstance(error, Refused) else Refused(name, "is not allowed", _example(name))
+
+
+def _message(refused: Refused, found: sources.Found | None) -> str:
+    name, origin = refused.name, found or sources.Found(sources.DEFAULT, _FIELDS[refused.name].default)
+    value = "" if name in _SECRETS else f" {_brief(origin.value)}"
+    where = f"{sources.variable(name)}{'_FILE' if origin.file else ''} ({origin})"
+    mended = refused.mended if origin.file else sources.line(origin.source, name, refused.mended)
+    write = "Write into that file" if origin.file else "Write"
+    return f"{where}: the value{value} {refused.fault}; allowed: {_extra(name)['allowed']}. {write}:\n{mended}"
+
+
+def _brief(value: object) -> str:
+    """A value for a message: short, and without what stands for a user and a password in a URL."""
+    if not isinstance(value, str | int | float | Path):
+        return f"({type(value).__name__})"
+    text = re.sub(r"//.*@", "//***@", str(value), flags=re.DOTALL)
+    return repr(text if len(text) <= 100 else f"{text[:100]}...")
+
+
+def _shown(name: str, value: object) -> str | int | None:
+    if isinstance(value, SecretStr):
+        return values.masked_url(value.get_secret_value()) if name == "database_url" else "***"
+    return value if isinstance(value, int) or value is None else str(value)
+
+
+def _extra(name: str) -> dict[str, Any]:
+    return cast("dict[str, Any]", _FIELDS[name].json_schema_extra)
+
+
+def _example(name: str) -> str | int:
+    """The default, or what to write where there is none."""
+    default = _shown(name, _FIELDS[name].default)
+    return _extra(name)["example"] if default is None else default

@@ -1,0 +1,165 @@
+"""Where settings come from: flags, then the environment, .env and authserver.toml. Finds and names; judges no value."""
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, TomlConfigSettingsSource
+
+PREFIX = "AUTHSERVER_"
+FLAG, ENVIRONMENT, DOTENV, TOML, DEFAULT = "flag", "environment", ".env", "authserver.toml", "default"
+
+# Kubernetes puts these into every container beside a service that is called "authserver".
+_SERVICE_LINK = re.compile(
+    r"AUTHSERVER_(SERVICE_(HOST|PORT)\w*=.*|PORT_\d+_(TCP|UDP|SCTP)\w*=.*|PORT=\w+://.*)",
+)
+_SERVE_FLAGS = {"host", "port", "workers"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value as it was found, not yet judged; `file` is the path when it came through a ..._FILE."""
+
+    source: str
+    value: Any = field(repr=False)
+    file: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.source}, file {self.file}" if self.file else self.source
+
+
+@dataclass(frozen=True)
+class Names:
+    """What may be set: each setting's example (its default, or what to write), and which of them are secrets."""
+
+    examples: Mapping[str, str | int]
+    secrets: frozenset[str]
+
+    def all(self) -> list[str]:
+        return [*self.examples, *(f"{name}_file" for name in sorted(self.secrets))]
+
+
+def variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def line(source: str, name: str, value: str | int) -> str:
+    """The line that sets this, in the language of its source."""
+    if source == FLAG:
+        return f"--{name.replace('_', '-')}={value}"
+    return f"{name} = {json.dumps(value)}" if source == TOML else f"{variable(name)}={value}"
+
+
+def read(model: type[BaseSettings], flags: Mapping[str, Any], names: Names) -> tuple[dict[str, Found], list[str]]:
+    """What each setting is set to by the first source that sets it, and what is wrong with the sources themselves."""
+    found: dict[str, Found] = {}
+    problems: list[str] = []
+    for source, given in _sources(model, flags, problems):
+        problems += [_misspelt(source, name, given[name], names) for name in given if name not in names.all()]
+        problems += [_both(source, name) for name in names.secrets if {name, f"{name}_file"} <= given.keys()]
+        for name, value in given.items():
+            setting = name.removesuffix("_file") if name.removesuffix("_file") in names.secrets else name
+            if setting in names.examples:
+                found.setdefault(setting, Found(source, value, str(value) if setting != name else None))
+    return _with_files(found, problems), problems
+
+
+def _sources(
+    model: type[BaseSettings], flags: Mapping[str, Any], problems: list[str]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield FLAG, {name: value for name, value in flags.items() if value is not None}
+    yield ENVIRONMENT, _prefixed(EnvSettingsSource(model, case_sensitive=True).env_vars)
+    yield DOTENV, _prefixed(_opened(DOTENV, lambda: _dotenv(model, problems), problems))
+    yield TOML, _opened(TOML, lambda: TomlConfigSettingsSource(model, Path(TOML)).toml_data, problems)
+
+
+def _opened(source: str, reader: Callable[[], Mapping[str, Any]], problems: list[str]) -> Mapping[str, Any]:
+    try:
+        return reader()
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f'{source}: is not TOML: {error}; allowed: lines such as:\nlog_level = "info"')
+    except (OSError, UnicodeDecodeError) as error:
+        example = line(source, "log_level", "info")
+        problems.append(
+            f"{source}: cannot be read: {_reason(error)}; allowed: a UTF-8 file of lines such as:\n{example}"
+        )
+    return {}
+
+
+def _reason(error: Exception) -> str:
+    """Why a file could not be read, without a byte of what is in it."""
+    return (error.strerror or "an error") if isinstance(error, OSError) else "it is not UTF-8 text"
+
+
+def _dotenv(model: type[BaseSettings], problems: list[str]) -> Mapping[str, str | None]:
+    values = DotEnvSettingsSource(model, DOTENV, env_file_encoding="utf-8-sig", case_sensitive=True).env_vars
+    problems += [
+        f"{name} ({DOTENV}): its line cannot be read; allowed: NAME=value, such as:\n{PREFIX}LOG_LEVEL=info"
+        for name in _names_on_lines()
+        if name not in values
+    ]
+    return values
+
+
+def _names_on_lines() -> list[str]:
+    """python-dotenv skips a line that it cannot read; a setting must not be lost with it."""
+    if not Path(DOTENV).is_file():  # a pipe is read once only
+        return []
+    text = Path(DOTENV).read_text("utf-8-sig")
+    return re.findall(rf"^[ \t]*(?:export[ \t]+)?({PREFIX}\w+)", text, re.MULTILINE)
+
+
+def _prefixed(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """Our variables by setting; a name that is not in capitals stays as it is and so is no setting."""
+    ours = {name: value or "" for name, value in variables.items() if name.upper().startswith(PREFIX)}
+    return {
+        name.removeprefix(PREFIX).lower() if name.isupper() else name: value
+        for name, value in ours.items()
+        if not _SERVICE_LINK.fullmatch(f"{name}={value}")
+    }
+
+
+def _misspelt(source: str, name: str, value: Any, names: Names) -> str:
+    shown = name if source in (FLAG, TOML) or name.upper().startswith(PREFIX) else variable(name)
+    bare = name.lower().removeprefix(PREFIX.lower()).replace("-", "_")
+    close = difflib.get_close_matches(bare, names.all(), 1)
+    if not close:
+        hint = "host, port and workers are flags of authserver serve; " if bare in _SERVE_FLAGS else ""
+        return f"{shown} ({source}): is not a setting; {hint}allowed: {', '.join(names.examples)}. Remove:\n{shown}"
+    example = names.examples.get(close[0], "PATH")
+    if isinstance(example, int) and re.fullmatch(r"[0-9]{1,9}", str(value)):
+        example = int(value)  # any other value may be a secret and is not repeated
+    known = close[0] if source in (FLAG, TOML) else variable(close[0])
+    return f"{shown} ({source}): is not a setting; did you mean {known}? Write:\n{line(source, close[0], example)}"
+
+
+def _both(source: str, name: str) -> str:
+    both = f"{variable(name)} ({source}): {variable(name)}_FILE is given too"
+    return f"{both}; allowed: one of the two. Keep only:\n{line(source, f'{name}_file', 'PATH')}"
+
+
+def _with_files(found: dict[str, Found], problems: list[str]) -> dict[str, Found]:
+    """Reads the files behind ..._FILE; one that cannot be read leaves its setting out."""
+    read: dict[str, Found] = {}
+    for name, item in found.items():
+        try:
+            read[name] = replace(item, value=_content(item.file)) if item.file is not None else item
+        except (OSError, ValueError) as error:
+            shown = f"{variable(name)}_FILE ({item.source}): {_path_shown(item.file or '')} cannot be read"
+            fix = line(item.source, f"{name}_file", "PATH")
+            problems.append(f"{shown}: {_reason(error)}; allowed: the path of a UTF-8 text file. Write:\n{fix}")
+    return read
+
+
+def _content(path: str) -> str:
+    return re.sub(r"\r?\n\Z", "", Path(path).read_bytes().decode())
+
+
+def _path_shown(path: str) -> str:
+    """The path, unless somebody put the secret itself where its path belongs."""
+    return "***" if re.search(r"://|^[\w+=,-]{40,}$", path) else repr(path)

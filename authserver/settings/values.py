@@ -1,0 +1,147 @@
+"""What an issuer, a database URL, keys and a path must look like: what is wrong with one, and what would do. Pure."""
+
+import base64
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+DEFAULT_ISSUER = "http://127.0.0.1:8000"
+
+
+class Refused(ValueError):
+    """One setting's value is refused; `mended` is a value that would do, `involved` what else it was judged by."""
+
+    def __init__(self, name: str, fault: str, mended: str | int, involved: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{name} {fault}")
+        self.name, self.fault, self.mended, self.involved = name, fault, mended, involved
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host.strip("[]"))
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return (
+        host == "localhost"
+        or address == IPv6Address("::1")
+        or (isinstance(address, IPv4Address) and address.is_loopback)
+    )
+
+
+def _is_canonical_host(host: str) -> bool:
+    address = _address(host)
+    if address is not None:
+        written = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
+        return host == written and not address.is_unspecified
+    label = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+    # A last label that is a number makes programs read the whole as an IPv4 address (127.1, 0x7f.1).
+    return len(host) <= 253 and re.fullmatch(rf"({label}\.)*(?!\d+$|0x[0-9a-f]*$){label}", host) is not None
+
+
+_ISSUER_FAULTS = (
+    (r"[^\x21-\x7e]", "has a space, a control character or a character outside ASCII"),
+    (r"^(?!https?://)(?i:https?)://|^[^/]*//[^/]*[A-Z]", "has a capital letter in scheme or host"),
+    (r"^(?!https?://)", "does not begin with https:// or http://"),
+    (r"\?", "has a query"),
+    (r"#", "has a fragment"),
+    (r"@", "has user information"),
+    (r"/$", "ends with a slash"),
+    (r"/\.{1,2}(/|$)", "has a dot segment in its path"),
+    (r"^https://[^/]*:443(/|$)|^http://[^/]*:80(/|$)", "names the port that its scheme has anyway"),
+)
+_ISSUER_FORM = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?((?:/[A-Za-z0-9._~-]+)*)")
+
+
+def issuer_fault(issuer: str) -> str | None:
+    """What keeps this from being an issuer: verifiers compare it byte for byte, so that there is one form only."""
+    for pattern, fault in _ISSUER_FAULTS:
+        if re.search(pattern, issuer):
+            return fault
+    form = _ISSUER_FORM.fullmatch(issuer)
+    if form is None or int(form[3] or 1) > 65535:
+        return "is not a scheme, a host and, if need be, a port and a plain path"
+    if not _is_canonical_host(form[2]):
+        return "has a host that is neither a DNS name nor an IP address in canonical form"
+    return (
+        "is http, not https, on a host that is not loopback"
+        if form[1] == "http" and not _is_loopback(form[2])
+        else None
+    )
+
+
+def mended_issuer(issuer: str) -> str:
+    """The issuer that was probably meant, else the default."""
+    bare = issuer.strip()
+    try:
+        parts = urlsplit(bare if "://" in bare else f"https://{bare}")
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return DEFAULT_ISSUER
+    address = _address(host)
+    if address is not None and address.is_unspecified:  # where a server listens, not where it is found
+        host = "127.0.0.1"
+    elif isinstance(address, IPv6Address):
+        host = f"[{address}]"
+    plain = _is_loopback(host) and not bare.lower().startswith("https://")
+    usual = {80 if parts.scheme == "http" else 443, 80 if plain else 443}
+    path = re.sub("/+", "/", parts.path).rstrip("/")
+    mended = f"{'http' if plain else 'https'}://{host}{f':{port}' if port and port not in usual else ''}{path}"
+    return DEFAULT_ISSUER if issuer_fault(mended) else mended
+
+
+def check_issuer(issuer: str) -> str:
+    fault = issuer_fault(issuer)
+    if fault:
+        raise Refused("issuer", fault, mended_issuer(issuer))
+    return issuer
+
+
+_SQLITE = re.compile(r"sqlite:///[^\x00-\x1f]+")
+_POSTGRESQL = re.compile(
+    r"postgresql\+psycopg://([^:/@\s]*(:[^@\s]*)?@)?(\[[0-9A-Fa-f:.]+\]|[^:/@?\s]*)(:\d{1,5})?(/[^@?\s]*)?(\?\S*)?"
+)
+
+
+def check_database_url(url: SecretStr) -> SecretStr:
+    value = url.get_secret_value()
+    if _SQLITE.fullmatch(value) or _POSTGRESQL.fullmatch(value):
+        return url
+    if value.startswith("postgres"):
+        fault = "is not a PostgreSQL URL for psycopg (percent-encode @ and the like in the password)"
+        raise Refused("database_url", fault, "postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE")
+    raise Refused("database_url", "is not a database URL that is supported", "sqlite:///authserver.db")
+
+
+def masked_url(url: str) -> str:
+    """The URL without any password; the query first, so that an @ in it cannot end the mask too early."""
+    query = re.sub(r"([?&][^=&]*pass[^=&]*=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
+    return re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", query, flags=re.DOTALL)
+
+
+def decoded(keys: SecretStr) -> tuple[bytes, ...]:
+    texts = [key.strip().removesuffix("=") for key in keys.get_secret_value().split(",")]
+    raw = tuple(
+        base64.urlsafe_b64decode(text + "=") if re.fullmatch(r"[\w-]{43}", text, re.ASCII) else b"" for text in texts
+    )
+    # The last character carries two spare bits; a key that is written with others was mistyped.
+    same = all(base64.urlsafe_b64encode(key) == f"{text}=".encode() for key, text in zip(raw, texts, strict=True))
+    return raw if same else ()
+
+
+def check_keys(keys: SecretStr | None) -> SecretStr | None:
+    if keys is not None and not decoded(keys):
+        raise Refused("key_encryption_key", "is not made of base64url keys of 32 bytes", "NEWEST_KEY,OLDER_KEY")
+    return keys
+
+
+def check_path(path: Path) -> Path:
+    if re.search(r"[\x00-\x1f]", str(path)):
+        raise Refused("keys_dir", "has a control character", "keys")
+    return path

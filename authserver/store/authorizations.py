@@ -1,0 +1,193 @@
+"""Authorizations: one row per login. The guarded UPDATEs here decide every race on a refresh token.
+
+Each change has a constructor that the grants call (`rotate`) and a plural function that a group runs (`_rotate_many`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Update, bindparam, insert, select, update
+
+from ..domain.models import SECOND, Authorization, User
+from .changes import Change, Short
+from .schema import authorizations as table
+from .schema import users
+
+_WIDTH = len(table.c)
+_WITH_USERS = (
+    select(table, users)
+    .join(users, users.c.id == table.c.subject, isouter=True)
+    .where(table.c.id.in_(bindparam("ids", expanding=True)))
+)
+_UNREVOKED = table.c.revoked_at.is_(None)
+_GUARD = (table.c.id == bindparam("key"), table.c.generation == bindparam("seen"), _UNREVOKED)
+_ROTATE = (
+    update(table)
+    .where(*_GUARD)
+    .values(
+        generation=bindparam("next"),
+        rotated_at=bindparam("at"),
+        rotated_from=bindparam("from"),
+        idle_expires_at=bindparam("idle_until"),
+    )
+)
+_USE = update(table).where(*_GUARD).values(idle_expires_at=bindparam("idle_until"))
+# FOR SHARE where there is such a thing: on PostgreSQL what is confirmed must not change before our COMMIT.
+_CONFIRM = (
+    select(table.c.id, table.c.generation)
+    .where(table.c.id.in_(bindparam("ids", expanding=True)), _UNREVOKED)
+    .order_by(table.c.id)
+    .with_for_update(read=True)
+)
+_REVOKE = (
+    update(table)
+    .where(table.c.id == bindparam("key"), _UNREVOKED)
+    .values(revoked_at=bindparam("at"), revoked_because=bindparam("because"))
+)
+_LIVING = (
+    select(table.c.id)
+    .where(
+        table.c.subject == bindparam("subject"),
+        table.c.client_id == bindparam("client"),
+        table.c.idle_expires_at > bindparam("at"),
+        _UNREVOKED,
+    )
+    .order_by(table.c.idle_expires_at.desc(), table.c.id)
+    .offset(bindparam("most"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    authorization: Authorization
+    user: User | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    authorization: Authorization
+    most: int
+    rehashed: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # two requests may want the same: told apart by identity
+class _Advance:
+    id: bytes
+    seen: int
+    next: int
+    network: str
+    idle_ttl: int
+    expires_at: int
+
+
+def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, Loaded]:
+    return {row[0]: _loaded(row) for row in connection.execute(_WITH_USERS, {"ids": list(ids)})}
+
+
+def begin(authorization: Authorization, *, most: int, rehashed: str | None = None) -> Change:
+    """A login. The user and client keep at most `most` living ones, the idle longest end; `rehashed` is the user's
+    password under today's parameters, written if the password is still the one that was verified."""
+    return Change(_begin_many, ("authorizations", authorization.id), _Begin(authorization, most, rehashed))
+
+
+def rotate(login: Authorization, *, next: int, network: str, idle_ttl: int) -> Change:
+    """Advance the generation that was seen to `next`, if no other request was first and nothing revoked it."""
+    return _guarded(_rotate_many, login, next, network, idle_ttl)
+
+
+def use(login: Authorization, *, idle_ttl: int) -> Change:
+    """Rotation is off: only the idle end moves."""
+    return _guarded(_use_many, login, login.generation, "", idle_ttl)
+
+
+def confirm(login: Authorization) -> Change:
+    """Write nothing, but hold only if the generation that was seen still stands, unrevoked, among the group's writes."""
+    return _guarded(_confirm_many, login, login.generation, "", 0)
+
+
+def revoke(authorization_id: bytes, *, because: str) -> Change:
+    """End the authorization. Holds also if it was over: the wish is met either way."""
+    return Change(_revoke_many, ("authorizations", authorization_id), (authorization_id, because))
+
+
+def _guarded(apply: Any, login: Authorization, next: int, network: str, idle_ttl: int) -> Change:
+    advance = _Advance(login.id, login.generation, next, network, idle_ttl, login.expires_at)
+    return Change(apply, ("authorizations", login.id), advance)
+
+
+def _loaded(row: Any) -> Loaded:
+    authorization = Authorization(*row[:_WIDTH])
+    scope, resources = tuple(row.scope.split()), tuple(row.resources.split())
+    user = row[_WIDTH:]
+    return Loaded(replace(authorization, scope=scope, resources=resources), User(*user) if user[0] else None)
+
+
+def _begin_many(connection: Connection, begins: Sequence[_Begin], now: int) -> list[bool]:
+    connection.execute(insert(table), [_values(begin.authorization) for begin in begins])
+    for begin in begins:
+        _end_idlest(connection, begin, now)
+        if begin.rehashed:
+            _write_rehashed(connection, begin.authorization, begin.rehashed)
+    return [True] * len(begins)
+
+
+def _end_idlest(connection: Connection, begin: _Begin, now: int) -> None:
+    owner = {"subject": begin.authorization.subject, "client": begin.authorization.client_id}
+    over = connection.execute(_LIVING, owner | {"at": now, "most": begin.most}).scalars().all()
+    if over:
+        connection.execute(_REVOKE, [{"key": id, "at": now, "because": "too_many"} for id in over])
+
+
+def _write_rehashed(connection: Connection, login: Authorization, password_hash: str) -> None:
+    verified = (users.c.id == login.subject, users.c.credential_version == login.credential_version)
+    connection.execute(update(users).where(*verified).values(password_hash=password_hash))
+
+
+def _rotate_many(connection: Connection, advances: Sequence[_Advance], now: int) -> list[bool]:
+    """One winner for each row of a group: the others' guards cannot hold after it, so they are not sent."""
+    winners = _first_of_each(advances)
+    rows = [_row(advance, now) | {"next": advance.next, "at": now, "from": advance.network} for advance in winners]
+    held = _execute_guarded(connection, _ROTATE, rows)
+    return [held and advance in winners for advance in advances]
+
+
+def _use_many(connection: Connection, advances: Sequence[_Advance], now: int) -> list[bool]:
+    """Who presents what was seen holds together: using a token does not use it up."""
+    first = _first_of_each(advances)
+    held = _execute_guarded(connection, _USE, [_row(advance, now) for advance in first])
+    seen = {advance.id: advance.seen for advance in first}
+    return [held and seen[advance.id] == advance.seen for advance in advances]
+
+
+def _first_of_each(advances: Sequence[_Advance]) -> list[_Advance]:
+    return list({advance.id: advance for advance in reversed(advances)}.values())[::-1]
+
+
+def _row(advance: _Advance, now: int) -> dict[str, Any]:
+    idle_until = min(now + advance.idle_ttl * SECOND, advance.expires_at)
+    return {"key": advance.id, "seen": advance.seen, "idle_until": idle_until}
+
+
+def _execute_guarded(connection: Connection, statement: Update, rows: list[dict[str, Any]]) -> bool:
+    """Whether every guard held. Raises Short when some of several did not: executemany tells only a total."""
+    held = connection.execute(statement, rows).rowcount == len(rows)
+    if not held and len(rows) > 1:
+        raise Short
+    return held
+
+
+def _confirm_many(connection: Connection, advances: Sequence[_Advance], now: int) -> list[bool]:
+    ids = list({advance.id for advance in advances})
+    standing = {row.id: row.generation for row in connection.execute(_CONFIRM, {"ids": ids})}
+    return [standing.get(advance.id) == advance.seen for advance in advances]
+
+
+def _revoke_many(connection: Connection, revocations: Sequence[tuple[bytes, str]], now: int) -> list[bool]:
+    connection.execute(_REVOKE, [{"key": id, "at": now, "because": because} for id, because in revocations])
+    return [True] * len(revocations)
+
+
+def _values(authorization: Authorization) -> dict[str, Any]:
+    lists = {"scope": " ".join(authorization.scope), "resources": " ".join(authorization.resources)}
+    return asdict(authorization) | lists

@@ -1,0 +1,94 @@
+"""Clients. Their rows are read through a cache (store/cache.py); commands write them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from ..domain.models import Client, Policy, Secret
+from .schema import clients as table
+
+_OWN_POLICY = tuple(field.name for field in fields(Policy) if field.name in table.c)
+_BY_IDS = select(table).where(table.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def load_many(connection: Connection, ids: Sequence[str]) -> Mapping[str, Client]:
+    return {row.id: _client(row) for row in connection.execute(_BY_IDS, {"ids": list(ids)})}
+
+
+def load(connection: Connection, client_id: str) -> Client | None:
+    return load_many(connection, [client_id]).get(client_id)
+
+
+def load_all(connection: Connection) -> list[Client]:
+    return [_client(row) for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id))]
+
+
+def add(connection: Connection, client: Client) -> None:
+    connection.execute(insert(table), _values(client))
+
+
+def put(connection: Connection, client: Client) -> bool:
+    """Write the whole client over the row that it has. False if there is none."""
+    statement = update(table).where(table.c.id == client.id).values(_values(client))
+    return connection.execute(statement).rowcount == 1
+
+
+def remove(connection: Connection, client_id: str) -> bool:
+    """Delete the client, and with it its authorizations."""
+    return connection.execute(delete(table).where(table.c.id == client_id)).rowcount == 1
+
+
+def rotate_secret(client: Client, fresh: Secret, *, previous_until: int) -> Client:
+    """The client with `fresh` as its secret; the newest before goes on until `previous_until`, the others end."""
+    kept = [replace(secret, expires_at=_sooner(secret.expires_at, previous_until)) for secret in client.secrets[:1]]
+    return replace(client, secrets=(fresh, *kept))
+
+
+def _sooner(one: int | None, other: int) -> int:
+    return other if one is None else min(one, other)
+
+
+def _client(row: Row[Any]) -> Client:
+    secrets = (
+        Secret(hash, expires_at)
+        for hash, expires_at in (
+            (row.secret_hash, row.secret_expires_at),
+            (row.previous_secret_hash, row.previous_secret_expires_at),
+        )
+        if hash is not None
+    )
+    own = {name: value for name in _OWN_POLICY if (value := getattr(row, name)) is not None}
+    return Client(
+        id=row.id,
+        name=row.name,
+        auth_method=row.auth_method,
+        grant_types=frozenset(row.grant_types.split()),
+        scope=tuple(row.scope.split()),
+        audiences=tuple(row.audiences.split()),
+        redirect_uris=tuple(row.redirect_uris.split()),
+        secrets=tuple(secrets),
+        disabled=row.disabled,
+        created_at=row.created_at,
+        policy=own,
+    )
+
+
+def _values(client: Client) -> dict[str, Any]:
+    newest, previous = (*client.secrets, None, None)[:2]
+    return {
+        "id": client.id,
+        "name": client.name,
+        "auth_method": client.auth_method,
+        "grant_types": " ".join(sorted(client.grant_types)),
+        "scope": " ".join(client.scope),
+        "audiences": " ".join(client.audiences),
+        "redirect_uris": " ".join(client.redirect_uris),
+        "secret_hash": newest and newest.hash,
+        "secret_expires_at": newest and newest.expires_at,
+        "previous_secret_hash": previous and previous.hash,
+        "previous_secret_expires_at": previous and previous.expires_at,
+        "disabled": client.disabled,
+        "created_at": client.created_at,
+    } | {name: client.policy.get(name) for name in _OWN_POLICY}

@@ -1,0 +1,180 @@
+"""Batched loads and grouped commits, in the one thread that owns SQLite (a few own PostgreSQL).
+
+While a batch runs in a database thread, what the next requests want queues up and becomes the following batch: one
+statement for all loads of a kind, one transaction and one fsync for all changes.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import local
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from ..domain.errors import Unavailable
+from ..domain.outages import Outages
+from .changes import Change
+from .engine import DATABASE_ERRORS, create, describe
+from .group_commit import Outcome, OutcomeUnknown, commit
+
+__all__ = ["Change", "Connection", "Database", "Loader", "OutcomeUnknown"]
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+Loader = Callable[[Connection, Sequence[K]], Mapping[K, V]]
+"""Loads many keys' values in one statement; a key that is not there is left out."""
+
+_INBOX = 10_000
+_POSTGRESQL_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    loader: Loader[Any, Any]
+    key: Hashable
+    done: "asyncio.Future[Any]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    change: Change
+    done: "asyncio.Future[bool]"
+
+
+class Database:
+    def __init__(self, url: str, now: Callable[[], int]) -> None:
+        """`url` as SQLAlchemy's; `now` in microseconds. Nothing is connected before it is used."""
+        self._engine = create(url)
+        self._now = now
+        self._idle = 1 if self._engine.dialect.name == "sqlite" else _POSTGRESQL_THREADS
+        self._threads = ThreadPoolExecutor(self._idle, "database")
+        self._own = local()
+        self._inbox: list[_Load | _Write] = []
+        self.outages = Outages()
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction for commands, scripts and tests. Raises Unavailable if the database fails."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DATABASE_ERRORS as error:
+            raise Unavailable(describe(error)) from error
+
+    async def load(self, loader: Loader[K, V], key: K) -> V | None:
+        """What `loader` finds for `key`, in one statement with whoever else asks. Raises Unavailable."""
+        done = self._new_future()
+        self._inbox.append(_Load(loader, key, done))
+        found: V | None = await done
+        return found
+
+    async def write(self, change: Change) -> bool:
+        """Whether the guard held; `change` is durable then. Raises Unavailable if nothing was written, OutcomeUnknown
+        if nobody can know."""
+        done = self._new_future()
+        self._inbox.append(_Write(change, done))
+        held: bool = await done
+        return held
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        self._engine.dispose()
+
+    def _new_future(self) -> "asyncio.Future[Any]":
+        if len(self._inbox) >= _INBOX:
+            raise Unavailable("The database inbox is full.")
+        loop = asyncio.get_running_loop()
+        if not self._inbox:
+            loop.call_soon(self._dispatch, loop)
+        return loop.create_future()
+
+    def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._idle:
+            return
+        # A request cancelled before its group starts is withdrawn; after that its change stands.
+        asks = [ask for ask in self._inbox if not ask.done.cancelled()]
+        self._inbox.clear()
+        if asks:
+            self._idle -= 1
+            self._threads.submit(self._run, asks, loop)
+
+    def _run(self, asks: list[_Load | _Write], loop: asyncio.AbstractEventLoop) -> None:
+        """In a database thread. Loads go first: the loop decides and signs while the changes are being committed."""
+        try:
+            self._run_loads([ask for ask in asks if isinstance(ask, _Load)], loop)
+            self._run_writes([ask for ask in asks if isinstance(ask, _Write)], loop)
+        finally:
+            loop.call_soon_threadsafe(self._finish, loop)
+
+    def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._idle += 1
+        self._dispatch(loop)
+
+    def _run_loads(self, loads: list[_Load], loop: asyncio.AbstractEventLoop) -> None:
+        kinds: dict[Loader[Any, Any], list[_Load]] = defaultdict(list)
+        for load in loads:
+            kinds[load.loader].append(load)
+        for loader, asks in kinds.items():
+            found = self._load_many(loader, list({ask.key for ask in asks}))
+            loop.call_soon_threadsafe(_settle_loads, asks, found)
+
+    def _load_many(self, loader: Loader[Any, Any], keys: list[Any]) -> Mapping[Any, Any] | Exception:
+        began = self._now()
+        try:
+            found = loader(self._reader(), keys)
+        except DATABASE_ERRORS as error:
+            self._forget_reader()
+            self.outages = self.outages.failed(began)
+            return Unavailable(describe(error))
+        except Exception as error:
+            return error
+        self.outages = self.outages.worked(self._now())
+        return found
+
+    def _reader(self) -> Connection:
+        reader: Connection | None = getattr(self._own, "reader", None)
+        if reader is None:
+            reader = self._own.reader = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        return reader
+
+    def _forget_reader(self) -> None:
+        reader: Connection | None = getattr(self._own, "reader", None)
+        self._own.reader = None
+        if reader is not None:
+            reader.invalidate()
+            reader.close()
+
+    def _run_writes(self, writes: list[_Write], loop: asyncio.AbstractEventLoop) -> None:
+        if not writes:
+            return
+        began = self._now()
+        outcomes = commit(self._engine, [write.change for write in writes], began)
+        down = all(isinstance(outcome, Unavailable) for outcome in outcomes)
+        self.outages = self.outages.failed(began) if down else self.outages.worked(self._now())
+        loop.call_soon_threadsafe(_settle_writes, writes, outcomes)
+
+
+def _settle_loads(loads: list[_Load], found: Mapping[Any, Any] | Exception) -> None:
+    for load in loads:
+        if isinstance(found, Exception):
+            _settle(load.done, found)
+        else:
+            _settle(load.done, found.get(load.key))
+
+
+def _settle_writes(writes: list[_Write], outcomes: list[Outcome]) -> None:
+    for write, outcome in zip(writes, outcomes, strict=True):
+        _settle(write.done, outcome)
+
+
+def _settle(done: "asyncio.Future[Any]", outcome: Any) -> None:
+    if done.cancelled():
+        return
+    if isinstance(outcome, Exception):
+        done.set_exception(outcome)
+    else:
+        done.set_result(outcome)

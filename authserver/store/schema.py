@@ -1,0 +1,134 @@
+"""The tables. Times are integer microseconds since the epoch; lists are words separated by one space."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("auth_method", String(64), nullable=False),
+    Column("grant_types", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("audiences", Text, nullable=False),
+    Column("redirect_uris", Text, nullable=False),
+    # Two secrets live at once, so that one can be changed without an outage; only SHA-256 of what we generated.
+    Column("secret_hash", LargeBinary(32)),
+    Column("secret_expires_at", BigInteger),
+    Column("previous_secret_hash", LargeBinary(32)),
+    Column("previous_secret_expires_at", BigInteger),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # What this client has of its own; the server's setting stands for a NULL.
+    Column("access_token_ttl", Integer),
+    Column("refresh_retry_window", Integer),
+    Column("refresh_idle_ttl", Integer),
+    Column("refresh_absolute_ttl", Integer),
+    Column("rotation", Boolean),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("username", Text, nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("credential_version", Integer, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+authorizations = Table(
+    "authorizations",
+    metadata,
+    Column("id", LargeBinary(16), primary_key=True),
+    Column("client_id", ForeignKey("clients.id", ondelete="CASCADE"), nullable=False),
+    Column("subject", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("resources", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("authenticated_at", BigInteger, nullable=False),
+    Column("credential_version", Integer, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("rotated_at", BigInteger, nullable=False),
+    Column("rotated_from", Text, nullable=False),
+    Column("idle_expires_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Column("revoked_because", String(32)),
+    Column("ring_key_id", String(64), nullable=False),
+    Column("salt", LargeBinary(32), nullable=False),
+    # Counts and ends the living authorizations of one user and client.
+    Index("ix_authorizations_living", "subject", "client_id", "idle_expires_at"),
+    Index("ix_authorizations_client_id", "client_id"),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(64), primary_key=True),
+    Column("alg", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("public", Text, nullable=False),
+    Column("sealed", Text),
+    Column("max_token_ttl", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("activated_at", BigInteger),
+    Column("retired_at", BigInteger),
+    Column("destroyed_at", BigInteger),
+    Column("removed_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    # Whatever races, the database holds at most one active and one pending key for each algorithm.
+    Index(
+        "uq_signing_keys_active",
+        "alg",
+        unique=True,
+        sqlite_where=text("state = 'active'"),
+        postgresql_where=text("state = 'active'"),
+    ),
+    Index(
+        "uq_signing_keys_pending",
+        "alg",
+        unique=True,
+        sqlite_where=text("state = 'pending'"),
+        postgresql_where=text("state = 'pending'"),
+    ),
+)
+
+ring_keys = Table(
+    "ring_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("active_at", BigInteger, nullable=False),
+)
+
+denied_tokens = Table(
+    "denied_tokens",
+    metadata,
+    Column("jti", String(64), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)

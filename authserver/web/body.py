@@ -1,0 +1,91 @@
+"""Reading a request: at most 64 KiB, one content type, nothing in the query string, within 10 seconds."""
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope
+
+from ..oauth.errors import Reply
+from .replies import CLOSE, refusal
+
+MAX_BODY = 64 * 1024  # bytes
+_TIMEOUT = 10  # seconds
+_PROTOCOL_PARAMETERS = frozenset(
+    {"client_assertion", "client_assertion_type", "client_id", "client_secret", "code", "code_verifier", "grant_type"}
+    | {"password", "redirect_uri", "refresh_token", "resource", "scope", "token", "token_type_hint", "username"}
+)
+TOO_LARGE = refusal(413, "invalid_request", "The body exceeds 64 KiB.", CLOSE)
+_ENCODED = refusal(415, "invalid_request", "A body with a Content-Encoding is not accepted.", CLOSE)
+_SLOW = refusal(408, "invalid_request", "The body did not arrive within 10 seconds.", CLOSE)
+
+
+class Disconnected(Exception):
+    """The client has gone: there is nobody to answer."""
+
+
+class Unreadable(Exception):
+    """Carries the answer."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
+def headers_of(scope: Scope) -> Mapping[str, list[str]]:
+    """All values of each header, by its lower-case name."""
+    found: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+    return found
+
+
+def is_form(headers: Mapping[str, list[str]]) -> bool:
+    """Exactly one Content-Type, application/x-www-form-urlencoded, in UTF-8 if it names a charset."""
+    return _is_of_type("application/x-www-form-urlencoded", headers)
+
+
+def is_json(headers: Mapping[str, list[str]]) -> bool:
+    return _is_of_type("application/json", headers)
+
+
+def _is_of_type(expected: str, headers: Mapping[str, list[str]]) -> bool:
+    types = headers.get("content-type", [])
+    if types == [expected]:
+        return True
+    media, *parameters = (part.strip().lower() for part in (types[0] if len(types) == 1 else "").split(";"))
+    return media == expected and all(parameter in ("charset=utf-8", 'charset="utf-8"', "") for parameter in parameters)
+
+
+def has_protocol_parameters(scope: Scope) -> bool:
+    """In the query string, where none of them may be (RFC 6749 s2.3.1: MUST NOT be included in the request URI)."""
+    query: bytes = scope["query_string"]
+    names = (name for name, _ in parse_qsl(query.decode("latin-1"), True)) if query else ()
+    return any(name in _PROTOCOL_PARAMETERS for name in names)
+
+
+async def read(headers: Mapping[str, list[str]], receive: Receive) -> bytes:
+    """The whole body. Raises Unreadable, before anything is read where the headers say so, or Disconnected."""
+    length = headers.get("content-length", ["0"])[0]
+    if not length.isdecimal() or int(length) > MAX_BODY:
+        raise Unreadable(TOO_LARGE)
+    if "content-encoding" in headers:
+        raise Unreadable(_ENCODED)
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            return await _receive_all(receive)
+    except TimeoutError:
+        raise Unreadable(_SLOW) from None
+
+
+async def _receive_all(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body += bytes(message.get("body", b""))
+        if len(body) > MAX_BODY:
+            raise Unreadable(TOO_LARGE)
+        if not message.get("more_body", False):
+            return body

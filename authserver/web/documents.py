@@ -1,0 +1,42 @@
+"""Public JSON documents, served from memory: the JWKS (RFC 7517) and the metadata (RFC 8414)."""
+
+from collections.abc import Callable
+
+from starlette.types import Receive, Scope, Send
+
+from .replies import Header, send_body
+
+METHODS = ["GET", "HEAD", "OPTIONS"]
+
+
+class Document:
+    """With an ETag, caching, and CORS for anyone: what it says is public and carries no credentials."""
+
+    def __init__(self, current: Callable[[], tuple[bytes, str]], max_age: int) -> None:
+        """`current` gives the document and its ETag; `max_age` in seconds."""
+        self._current = current
+        self._headers: list[Header] = [
+            (b"content-type", b"application/json"),
+            (b"cache-control", f"public, max-age={max_age}".encode()),
+            (b"access-control-allow-origin", b"*"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "OPTIONS":
+            await send_body(send, 204, b"", [*self._headers[2:], (b"access-control-allow-methods", b"GET, HEAD")])
+            return
+        document, etag = self._current()
+        headers = [*self._headers, (b"etag", etag.encode())]
+        known = [value for name, value in scope["headers"] if name == b"if-none-match"]
+        if known and matches(b",".join(known).decode("latin-1"), etag):
+            await send({"type": "http.response.start", "status": 304, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await send_body(send, 200, document, headers)
+
+
+def matches(if_none_match: str, etag: str) -> bool:
+    """RFC 9110 s13.1.2: a recipient MUST use the weak comparison function."""
+    tags = (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
+    return any(tag in ("*", etag) for tag in tags)

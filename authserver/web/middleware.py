@@ -1,0 +1,63 @@
+"""The boundary around every request: what no HTTP client of good will sends, and what no code of ours may raise."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..domain.errors import Unavailable
+from ..oauth.errors import Reply
+from .replies import CLOSE, refusal, send_reply, unavailable
+
+_HOST = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
+_MALFORMED = refusal(400, "invalid_request", "The HTTP request is malformed.", CLOSE)
+_NOT_FOUND = refusal(404, "not_found", "There is nothing at this address.")
+_FAILED = "The server failed. The operator finds the cause in the log under this request id."
+log: Any = structlog.get_logger("authserver")
+
+
+class Boundary:
+    """Pure ASGI. Nothing that a caller sends makes a 5xx; what does is a defect, logged with a request id."""
+
+    def __init__(self, app: ASGIApp, new_id: Callable[[], bytes]) -> None:
+        self._app, self._new_id = app, new_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refused = _refuse(scope)
+        if refused is not None:
+            await send_reply(send, refused)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Unavailable as error:
+            log.warning("unavailable", because=str(error), path=scope["path"])
+            await send_reply(send, unavailable(error))
+        except Exception:
+            request_id = self._new_id().hex()
+            log.exception("failed", request_id=request_id, path=scope["path"], method=scope["method"])
+            if started:
+                raise
+            await send_reply(send, refusal(500, "server_error", _FAILED, {"X-Request-Id": request_id}))
+
+
+def _refuse(scope: Scope) -> Reply | None:
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    # RFC 9112 s3.2: a server MUST respond with 400 to any HTTP/1.1 request that lacks a Host header field.
+    if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0") or not all(map(_HOST.fullmatch, hosts)):
+        return _MALFORMED
+    if b"\0" in scope["raw_path"] or "\0" in scope["path"] or b"%00" in scope["query_string"]:
+        return _MALFORMED
+    # Our paths have no letter that needs encoding: /%74oken is not /token.
+    return _NOT_FOUND if b"%" in scope["raw_path"] else None

@@ -1,0 +1,96 @@
+"""The table of routes. Paths stand under the issuer's path; the metadata has its well-known place before it."""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from ..keyring import Keyring
+from ..oauth import metadata
+from ..oauth.revocation import Revocation
+from ..oauth.road import Road
+from ..store.database import Database
+from . import documents, health
+from .documents import Document
+from .greeting import greeting
+from .middleware import Boundary
+from .token import FormEndpoint
+
+__all__ = ["ASGIApp", "Parts", "application"]
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+_SENTENCES = {404: "There is nothing at this address.", 405: "This method is not allowed here."}
+_CODES = {404: "not_found", 405: "invalid_request"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the routes need of the server."""
+
+    issuer: str
+    jwks_max_age: int
+    road: Road
+    database: Database
+    keyring: Keyring
+    now: Callable[[], int]
+    new_id: Callable[[], bytes]
+
+
+def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
+    app = Starlette(
+        routes=routes(parts),
+        lifespan=lifespan,
+        middleware=[Middleware(Boundary, new_id=parts.new_id)],
+        exception_handlers={HTTPException: _http_error},
+    )
+    # A redirect of /token/ would post a password again, to whatever the Host header says.
+    app.router.redirect_slashes = False
+    return app
+
+
+def routes(parts: Parts) -> list[Route | Mount]:
+    keyring, base = parts.keyring, urlsplit(parts.issuer).path
+    well_known = "/.well-known/oauth-authorization-server"
+    # RFC 8414 s3.1: inserted between the host component and the path component of the issuer.
+    metadata_path = well_known + base
+    jwks = Document(lambda: (keyring.jwks_document, keyring.jwks_etag), parts.jwks_max_age)
+    described = Document(_constant(metadata.document(parts.issuer)), parts.jwks_max_age)
+    origin = parts.issuer.removesuffix(base)
+    return [
+        Route(base + "/token", FormEndpoint(parts.road, parts.now), methods=["POST"]),
+        Route(base + "/revoke", FormEndpoint(parts.road, parts.now, Revocation), methods=["POST"]),
+        Route(base + "/.well-known/jwks.json", jwks, methods=documents.METHODS),
+        Route(metadata_path, described, methods=documents.METHODS),
+        Route(base + "/health/live", health.live),
+        Route(base + "/health/ready", health.ready(parts.database, keyring, parts.now)),
+        Route(base + "/", greeting(parts.issuer, origin + metadata_path)),
+        Mount(base + "/static", StaticFiles(directory=Path(__file__).parent / "static")),
+    ]
+
+
+def _constant(members: dict[str, Any]) -> Callable[[], tuple[bytes, str]]:
+    document = json.dumps(members).encode()
+    etag = f'"{sha256(document).hexdigest()[:32]}"'
+    return lambda: (document, etag)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(getattr(error, "headers", None) or {}) | {"Cache-Control": "no-store"}
+    described = _SENTENCES.get(status, "The request cannot be answered.")
+    return JSONResponse(
+        {"error": _CODES.get(status, "invalid_request"), "error_description": described}, status, headers
+    )

@@ -1,0 +1,58 @@
+"""POST /token (RFC 6749 s3.2) and the other endpoints where clients authenticate with a form: plain ASGI."""
+
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+
+from starlette.types import Receive, Scope, Send
+
+from ..domain.errors import Unavailable
+from ..oauth.errors import InvalidRequestError, OAuth2Error, Reply, because, reply_to
+from ..oauth.grant import Traveller
+from ..oauth.request import Walk, parse
+from ..oauth.road import Road, log
+from . import body
+from .replies import send_reply, unavailable
+
+
+class FormEndpoint:
+    """`choose` makes what travels the road; without it the request's grant_type says."""
+
+    def __init__(self, road: Road, now: Callable[[], int], choose: Callable[[Walk], Traveller] | None = None) -> None:
+        self._road, self._now, self._choose = road, now, choose
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            reply = await self._answer(scope, receive)
+        except body.Disconnected:
+            return
+        except body.Unreadable as error:
+            reply = error.reply
+        except OAuth2Error as error:
+            reply = reply_to(error)
+        except Unavailable as error:
+            log.warning("unavailable", because=str(error), path=scope["path"])
+            reply = unavailable(error)
+        await send_reply(send, reply)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+        arrived_at = self._now()
+        headers = body.headers_of(scope)
+        content = await body.read(headers, receive)
+        if not body.is_form(headers) or body.has_protocol_parameters(scope):
+            raise because(InvalidRequestError(), "Not one form in UTF-8, or parameters in the query string.")
+        authorization = headers.get("authorization", ())
+        request = parse(content, authorization, arrived_at=arrived_at, network=network_of(scope))
+        if self._choose is None and "grant_type" not in request.form:
+            raise because(InvalidRequestError(), "No grant_type.")
+        return await self._road.answer(request, self._choose)
+
+
+def network_of(scope: Scope) -> str:
+    """The peer's network (a /24 or a /64): enough to notice that a token is used from elsewhere."""
+    host = scope["client"][0] if scope.get("client") else ""
+    if host.count(".") == 3:
+        return str(host.rpartition(".")[0]) + ".0/24"
+    try:
+        return str(ip_network((ip_address(host), 64), strict=False))
+    except ValueError:
+        return ""

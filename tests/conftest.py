@@ -1,0 +1,121 @@
+"""What every test may use: a clock to move by hand, a database, the server in this process, the server as a process."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from authserver.app import create_app, open_database
+from authserver.cli.init import initialise
+from authserver.domain.models import Client, Secret, User
+from authserver.passwords import Passwords
+from authserver.settings import Settings, load
+from authserver.store import clients, users
+from authserver.store.database import Database
+from tests.support import PASSWORD, SECRET, Clock
+
+ISSUER = "https://as.example"
+AUDIENCE = "https://api.example"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the developer's own settings, keys or database."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    passwords = Passwords()
+    hashed = passwords.hash(PASSWORD)
+    passwords.close()
+    return hashed
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load(issuer=ISSUER, database_url=f"sqlite:///{tmp_path}/as.db", keys_dir=str(tmp_path / "keys"))
+
+
+@pytest.fixture
+def database(settings: Settings, clock: Clock, password_hash: str) -> Iterator[Database]:
+    """Initialised, with keys, the user ada and four clients: app, web, other and machine."""
+    database = open_database(settings, clock)
+    initialise(settings, database, clock)
+    with database.begin() as connection:
+        users.add(connection, User("u_ada", "ada", password_hash, created_at=clock()))
+        for client in CLIENTS:
+            clients.add(connection, replace(client, created_at=clock()))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def http(database: Database, settings: Settings, clock: Clock) -> Iterator[TestClient]:
+    """The server in this process, its clock in the test's hands."""
+    with TestClient(create_app(settings, now=clock), ISSUER, raise_server_exceptions=False) as http:
+        yield http
+
+
+@pytest.fixture
+def token(http: TestClient) -> Callable[..., Any]:
+    """`token("password", "web", username=...)` posts to /token as that client; returns the response."""
+
+    def token(grant_type: str, client_id: str = "app", **parameters: str) -> Any:
+        return http.post("/token", data=as_client(client_id) | {"grant_type": grant_type} | parameters)
+
+    return token
+
+
+@pytest.fixture
+def login(token: Callable[..., Any]) -> Callable[..., Any]:
+    """`login()` logs ada in; returns the members of the answer."""
+
+    def login(client_id: str = "app", **parameters: str) -> Any:
+        answer = token("password", client_id, username="ada", password=PASSWORD, **parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return login
+
+
+def as_client(client_id: str) -> dict[str, str]:
+    """The form members by which that client authenticates."""
+    public = next(client for client in CLIENTS if client.id == client_id).auth_method == "none"
+    return {"client_id": client_id} if public else {"client_id": client_id, "client_secret": SECRET}
+
+
+_SECRETS = (Secret(sha256(SECRET.encode()).digest()),)
+_LOGIN = frozenset({"password", "refresh_token"})
+CLIENTS = (
+    Client("app", "App", "none", _LOGIN, ("read", "write"), (AUDIENCE, "https://other.example")),
+    Client(
+        "web",
+        "Web",
+        "client_secret_post",
+        _LOGIN | {"client_credentials"},
+        ("read", "write"),
+        (AUDIENCE,),
+        secrets=_SECRETS,
+    ),
+    Client("other", "Other", "none", _LOGIN, ("read",), (AUDIENCE,)),
+    Client(
+        "machine",
+        "Machine",
+        "client_secret_basic",
+        frozenset({"client_credentials"}),
+        ("read",),
+        (AUDIENCE,),
+        secrets=_SECRETS,
+    ),
+)
+"""app and other are public; web posts its secret; machine uses Basic and may use client_credentials alone."""

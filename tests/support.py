@@ -1,0 +1,126 @@
+"""The constants and the clock of the tests, and the server as a process of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+PASSWORD = "correct horse battery staple"
+SECRET = "web-and-machine-have-this-secret-in-the-tests"
+SECOND = 1_000_000
+
+
+class Clock:
+    """Microseconds since the epoch, moved by hand."""
+
+    def __init__(self, now: int = 1_800_000_000 * SECOND) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += round(seconds * SECOND)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def run(*arguments: str, folder: Path, input: str | None = None, check: bool = True, **environment: str) -> Any:
+    """The authserver command in `folder`; environment variables without their prefix: ISSUER=..."""
+    return subprocess.run(
+        [sys.executable, "-m", "authserver", *arguments],
+        cwd=folder,
+        env=environment_with(environment),
+        input=input,
+        capture_output=True,
+        text=True,
+        check=check,
+        timeout=60,
+    )
+
+
+def environment_with(settings: dict[str, str]) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSERVER_")}
+    return clean | {f"AUTHSERVER_{name}": value for name, value in settings.items()}
+
+
+class Live:
+    """A server that was set up by its own commands and runs as a process of its own."""
+
+    def __init__(self, folder: Path, workers: int = 1, **settings: str) -> None:
+        self.folder, self.workers, self.port = folder, workers, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.settings = {"ISSUER": self.url} | settings
+        self.log = folder / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self, *arguments: str, **options: Any) -> Any:
+        """What the authserver command prints with --json."""
+        return json.loads(run(*arguments, "--json", folder=self.folder, **self.settings, **options).stdout)
+
+    def set_up(self) -> None:
+        """init, the user ada, a public client `app` and a confidential `machine`."""
+        run("init", folder=self.folder, **self.settings)
+        self.user = self.command("user", "create", "ada", "--password-stdin", input=PASSWORD)
+        grants = ["--grant", "password", "--grant", "refresh_token"]
+        self.app = self.command("client", "create", "App", *grants, "--scope", "read write", "--auth-method", "none")
+        self.machine = self.command("client", "create", "Machine", "--grant", "client_credentials", "--scope", "read")
+
+    def start(self) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "authserver",
+            "serve",
+            "--port",
+            str(self.port),
+            "--workers",
+            str(self.workers),
+        ]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, env=environment_with(self.settings), stdout=log, stderr=log
+            )
+        self.wait_until_ready()
+
+    def wait_until_ready(self, seconds: float = 30) -> float:
+        """Seconds that it took."""
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            try:
+                with urllib.request.urlopen(f"{self.url}/health/ready", timeout=5):
+                    return time.monotonic() - began
+            except (URLError, OSError):
+                time.sleep(0.02)
+        raise TimeoutError(self.log.read_text())
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(30)
+            self.process = None
+
+
+@contextmanager
+def live(folder: Path, workers: int = 1, **settings: str) -> Iterator[Live]:
+    server = Live(folder, workers, **settings)
+    server.set_up()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,29 @@
+"""The three grants through the public door."""
+
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+
+def test_client_credentials_verifies_against_the_jwks(http, token):
+    answer = token("client_credentials", "web", scope="read").json()
+    keys = KeySet.import_key_set(http.get("/.well-known/jwks.json").json())
+    verified = jwt.decode(answer["access_token"], keys, ["RS256"])
+    assert verified.header["typ"] == "at+jwt"
+    assert verified.claims["exp"] - verified.claims["iat"] == answer["expires_in"] == 900
+    assert "refresh_token" not in answer
+
+
+def test_rotation_retry_and_reuse_rfc9700_4_14_2(token, login, clock):
+    first = login()["refresh_token"]
+    second = token("refresh_token", refresh_token=first).json()["refresh_token"]
+    clock.forward(29.999999)
+    assert token("refresh_token", refresh_token=first).json()["refresh_token"] == second
+    clock.forward(0.000001)
+    assert token("refresh_token", refresh_token=first).json()["error"] == "invalid_grant"
+    assert token("refresh_token", refresh_token=second).json()["error"] == "invalid_grant"
+
+
+def test_narrowing_does_not_stick_rfc6749_6(token, login):
+    answer = token("refresh_token", refresh_token=login()["refresh_token"], scope="read").json()
+    assert answer["scope"] == "read"
+    assert token("refresh_token", refresh_token=answer["refresh_token"]).json()["scope"] == "read write"
