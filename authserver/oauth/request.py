@@ -13,6 +13,8 @@ from ..domain.outages import Outages
 from .errors import InvalidClientError, InvalidRequestError, because
 
 MAX_FIELDS = 64
+_URI = "https://authserver.invalid/token"
+"""Authlib looks for https in each request's URI. What the client sent is not asked: a proxy may have ended its TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,8 @@ def _basic(authorization: Sequence[str]) -> Credentials:
 class Walk(OAuth2Request):
     """Authlib's mutable request, made anew from the frozen one for every walk of the road."""
 
-    def __init__(self, issuer: str, request: TokenRequest, number: int, outages: Outages) -> None:
-        super().__init__("POST", issuer)  # Authlib looks for https in the URI: the issuer's, whatever a proxy did
+    def __init__(self, request: TokenRequest, number: int, outages: Outages) -> None:
+        super().__init__("POST", _URI)
         self.payload = BasicOAuth2Payload(request.form)
         self.credentials, self.resources = request.credentials, request.resources
         self.now, self.network = request.arrived_at, request.network

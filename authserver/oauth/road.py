@@ -1,7 +1,6 @@
 """The road: load, authenticate, decide, sign, commit. Each step appears once, here; a grant cannot skip one."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -46,7 +45,7 @@ class Road(AuthorizationServer):
         for number in range(WALKS):
             traveller: Traveller | None = None
             try:
-                traveller = choose(Walk(self.tools.issuer, request, number, self.database.outages))
+                traveller = choose(Walk(request, number, self.database.outages))
                 traveller.server = self
                 decision = await self._walk(traveller)
             except WalkAgain:
@@ -83,7 +82,7 @@ class Road(AuthorizationServer):
         if decision.claims is None:
             return decision
         body = {"access_token": self.tools.keyring.sign(decision.claims, now), **(decision.reply.body or {})}
-        return replace(decision, reply=replace(decision.reply, body=body))
+        return Decision(Reply(200, body), change=decision.change)
 
     async def _commit(self, change: Change | None) -> bool:
         return change is None or await self.database.write(change)

@@ -4,7 +4,7 @@ Each change has a constructor that the grants call (`rotate`) and a plural funct
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Update, bindparam, insert, select, update
@@ -117,10 +117,12 @@ def _guarded(apply: Any, login: Authorization, next: int, network: str, idle_ttl
 
 
 def _loaded(row: Any) -> Loaded:
-    authorization = Authorization(*row[:_WIDTH])
-    scope, resources = tuple(row.scope.split()), tuple(row.resources.split())
+    id, client_id, subject, scope, resources, *others = row[:_WIDTH]
     user = row[_WIDTH:]
-    return Loaded(replace(authorization, scope=scope, resources=resources), User(*user) if user[0] else None)
+    return Loaded(
+        Authorization(id, client_id, subject, tuple(scope.split()), tuple(resources.split()), *others),
+        User(*user) if user[0] else None,
+    )
 
 
 def _begin_many(connection: Connection, begins: Sequence[_Begin], now: int) -> list[bool]:
