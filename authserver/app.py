@@ -21,7 +21,7 @@ from .store.database import Database
 from .web.routes import ASGIApp, Parts, application
 
 _POLL = 2  # seconds: every process sees a change of the keys within 5
-_PASSWORD_GRANT = (
+_FORBIDDEN_GRANT = (
     "these clients may use the password grant, which RFC 9700 s2.4 says MUST NOT be used; keep it to your own "
     "first-party apps: {}"
 )
@@ -69,7 +69,7 @@ def check(settings: Settings) -> list[str]:
     finally:
         database.close()
     names = [client.name for client in everyone if "password" in client.grant_types and not client.disabled]
-    return [_PASSWORD_GRANT.format(", ".join(names))] if names else []
+    return [_FORBIDDEN_GRANT.format(", ".join(names))] if names else []
 
 
 def open_database(settings: Settings, now: Callable[[], int] = system.now) -> Database:

@@ -1,7 +1,7 @@
 """The authserver command: noun, then verb; one file per noun.
 
-Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy, 69 the database or a key
-service cannot be reached, 75 try later, 78 configuration.
+Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy, 69 the database or a
+key service cannot be reached, 75 try later, 78 configuration.
 """
 
 from importlib import import_module

@@ -38,7 +38,7 @@ def judge(
     """
     if authorization.client_id != client.id:
         return Verdict.FOREIGN
-    if is_over(authorization, now) or not _still_allowed(authorization, user) or generation == MAX_GENERATION:
+    if is_over(authorization, now) or not is_allowed(authorization, user) or generation == MAX_GENERATION:
         return Verdict.DEAD
     if generation == authorization.generation:
         return Verdict.ROTATE if policy.rotation else Verdict.USE
@@ -55,6 +55,6 @@ def is_over(authorization: Authorization, now: int) -> bool:
     return authorization.revoked_at is not None or now >= ends_at
 
 
-def _still_allowed(authorization: Authorization, user: User | None) -> bool:
+def is_allowed(authorization: Authorization, user: User | None) -> bool:
     """Versions are compared, never times: a login that raced a change of password is dead at its first refresh."""
     return user is not None and not user.disabled and user.credential_version == authorization.credential_version

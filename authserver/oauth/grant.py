@@ -86,6 +86,11 @@ class Traveller:
         client: Client = self.request.client.client
         return client
 
+    @property
+    def policy(self) -> Policy:
+        """The client's own policy over the server's."""
+        return replace(self.tools.policy, **self.client.policy) if self.client.policy else self.tools.policy
+
 
 class Grant(Traveller):
     """Mixed in before Authlib's class of the grant, whose validation runs; its hooks only look at what is here."""
@@ -100,11 +105,6 @@ class Grant(Traveller):
 
     def validate_requested_scope(self) -> None:
         """Not Authlib's: `narrow` decides, against what the client may have."""
-
-    @property
-    def policy(self) -> Policy:
-        """The client's own policy over the server's."""
-        return replace(self.tools.policy, **self.client.policy) if self.client.policy else self.tools.policy
 
     def narrow(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
         try:

@@ -14,6 +14,9 @@ def document(issuer: str) -> dict[str, Any]:
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint": f"{issuer}/revoke",
         "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint": f"{issuer}/introspect",
+        # RFC 7662 s2.1: MUST also require some form of authorization, so public clients have no way in.
+        "introspection_endpoint_auth_methods_supported": [method for method in methods if method != "none"],
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
         # RFC 8414 s2: REQUIRED. There is no authorization endpoint, so there is no response type.

@@ -9,8 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ..domain.errors import Misconfigured
-from . import sources
-from . import values
+from . import sources, values
 from .values import Refused
 
 _DAY = 86400

@@ -102,7 +102,7 @@ def use(login: Authorization, *, idle_ttl: int) -> Change:
 
 
 def confirm(login: Authorization) -> Change:
-    """Write nothing, but hold only if the generation that was seen still stands, unrevoked, among the group's writes."""
+    """Write nothing; hold only if the generation that was seen still stands, unrevoked, among the group's writes."""
     return _guarded(_confirm_many, login, login.generation, "", 0)
 
 

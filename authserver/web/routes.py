@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from ..keyring import Keyring
 from ..oauth import metadata
+from ..oauth.introspection import Introspection
 from ..oauth.revocation import Revocation
 from ..oauth.road import Road
 from ..store.database import Database
@@ -72,6 +73,7 @@ def routes(parts: Parts) -> list[Route | Mount]:
     return [
         Route(base + "/token", FormEndpoint(parts.road, parts.now), methods=["POST"]),
         Route(base + "/revoke", FormEndpoint(parts.road, parts.now, Revocation), methods=["POST"]),
+        Route(base + "/introspect", FormEndpoint(parts.road, parts.now, Introspection), methods=["POST"]),
         Route(base + "/.well-known/jwks.json", jwks, methods=documents.METHODS),
         Route(metadata_path, described, methods=documents.METHODS),
         Route(base + "/health/live", health.live),

@@ -11,6 +11,13 @@ from sqlalchemy import Connection
 
 from ...domain.errors import Misconfigured
 
+_EMPTY = "The database is empty. Create it, its keys and its key-encryption key with:\n\n    authserver init"
+_OLDER = "The database is at revision {revision}, this version needs {head}. Run:\n\n    authserver db upgrade"
+_NEWER = """The database is at revision {revision}, which this version (at {head}) does not know: a newer authserver has
+upgraded it. Install that version, or restore a backup made before the upgrade:
+
+    pip install --upgrade authserver"""
+
 
 def upgrade(connection: Connection) -> None:
     """Bring the schema to this version's, in the caller's transaction. Raises Misconfigured if it is newer."""
@@ -33,14 +40,11 @@ def head() -> str:
 def check(connection: Connection) -> None:
     """Raises Misconfigured unless the database is at the revision that this code needs."""
     check_not_newer(connection)
-    if current(connection) is None:
-        raise Misconfigured(
-            "The database is empty. Create it, its keys and its key-encryption key with:\n\n    authserver init"
-        )
-    if current(connection) != head():
-        raise Misconfigured(
-            f"The database is at revision {current(connection)}, this version needs {head()}. Run:\n\n    authserver db upgrade"
-        )
+    revision = current(connection)
+    if revision is None:
+        raise Misconfigured(_EMPTY)
+    if revision != head():
+        raise Misconfigured(_OLDER.format(revision=revision, head=head()))
 
 
 def check_not_newer(connection: Connection) -> None:
@@ -50,11 +54,7 @@ def check_not_newer(connection: Connection) -> None:
         if revision is not None:
             ScriptDirectory.from_config(_config()).get_revision(revision)
     except CommandError:
-        raise Misconfigured(
-            f"The database is at revision {revision}, which this version ({head()}) does not know: it was upgraded by a "
-            "newer authserver. Install that version, or restore a backup made before the upgrade:\n\n"
-            "    pip install --upgrade authserver"
-        ) from None
+        raise Misconfigured(_NEWER.format(revision=revision, head=head())) from None
 
 
 def _config() -> Config:

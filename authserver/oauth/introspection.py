@@ -1,0 +1,96 @@
+"""POST /introspect (RFC 7662): whether a token is good now, for who may know. It reacts to nothing that it sees.
+
+An access token is shown to its own client and to clients that stand for one of its audiences; a refresh token to its
+own client alone. To everybody else it is inactive, which gives nothing away.
+"""
+
+from typing import Any
+
+from ..domain import refresh_token
+from ..domain.models import SECOND, Client
+from ..domain.rotation import Verdict, is_allowed, is_over, judge
+from ..store import token_state
+from ..store.authorizations import Loaded
+from ..store.token_state import TokenKey, TokenState
+from .errors import InvalidClientError, InvalidRequestError, Reply, because
+from .grant import Decision, Traveller
+from .request import Walk
+from .revocation import genuine_login
+
+# RFC 7662 s2.2: the authorization server MUST NOT include any additional information about an inactive token.
+INACTIVE = {"active": False}
+_ACTIVE = (Verdict.ROTATE, Verdict.RETRY, Verdict.USE)
+_SHOWN = ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "grant_id")
+
+
+class Introspection(Traveller):
+    loader = staticmethod(token_state.load_many)
+    loaded: TokenState | None
+    presented: refresh_token.Presented | None = None
+    claims: dict[str, Any] | None = None
+
+    def __init__(self, request: Walk) -> None:
+        self.request = request
+
+    def check_client(self) -> None:
+        # RFC 7662 s2.1: the endpoint MUST also require some form of authorization to access this endpoint.
+        if self.client.auth_method == "none":
+            raise because(InvalidClientError(), "A public client cannot introspect.")
+
+    def key(self) -> TokenKey | None:
+        token = self.request.form.get("token", "")
+        self.presented = refresh_token.parse(token)
+        if self.presented:
+            return TokenKey(None, self.presented.authorization_id, None)
+        self.claims = self.tools.keyring.verify(token)
+        if self.claims is None:
+            return None
+        return TokenKey(self.claims["jti"], bytes.fromhex(self.claims.get("grant_id", "")), self.claims["client_id"])
+
+    def validate_token_request(self) -> None:
+        if "token" not in self.request.form:
+            raise because(InvalidRequestError(), "No token.")
+
+    def create_token_response(self) -> Decision:
+        if self.loaded is None:
+            return Decision(Reply(200, INACTIVE))
+        shown = self._refresh_token(self.loaded.login) if self.presented else self._access_token(self.loaded)
+        return Decision(Reply(200, shown or INACTIVE))
+
+    def _access_token(self, state: TokenState) -> dict[str, Any] | None:
+        claims, now = self.claims, self.request.now
+        if claims is None or not _may_see(self.client, claims) or now >= claims["exp"] * SECOND:
+            return None
+        if state.denied or state.client is None or state.client.disabled:
+            return None
+        login = state.login
+        if "grant_id" in claims and (
+            login is None or is_over(login.authorization, now) or not is_allowed(login.authorization, login.user)
+        ):
+            return None
+        shown = {name: claims[name] for name in _SHOWN if name in claims}
+        return {"active": True, "token_type": "Bearer"} | shown | _username(login)
+
+    def _refresh_token(self, loaded: Loaded | None) -> dict[str, Any] | None:
+        login = genuine_login(self.tools, self.presented, loaded)
+        if login is None or self.presented is None:
+            return None
+        row, now = login.authorization, self.request.now
+        verdict = judge(
+            self.presented.generation, row, client=self.client, user=login.user, policy=self.policy, now=now
+        )
+        if verdict not in _ACTIVE:
+            return None
+        ends_at = min(row.idle_expires_at, row.expires_at) // SECOND
+        members = {"client_id": row.client_id, "sub": row.subject, "scope": " ".join(row.scope)}
+        times = {"iat": row.created_at // SECOND, "exp": ends_at, "grant_id": row.id.hex()}
+        return {"active": True, "iss": self.tools.issuer} | members | times | _username(login)
+
+
+def _may_see(client: Client, claims: dict[str, Any]) -> bool:
+    audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+    return client.id == claims["client_id"] or not set(audience).isdisjoint(client.audiences)
+
+
+def _username(login: Loaded | None) -> dict[str, str]:
+    return {"username": login.user.username} if login and login.user else {}

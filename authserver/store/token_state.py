@@ -1,0 +1,36 @@
+"""What the database says of an access token: denied, its login, its client; all in one batch for introspection."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from ..domain.models import Client
+from . import authorizations, clients, signing_keys
+from .authorizations import Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """The claims by which an access token is looked up; no authorization for a client's own token."""
+
+    jti: str | None
+    authorization_id: bytes | None
+    client_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenState:
+    denied: bool
+    login: Loaded | None
+    client: Client | None
+
+
+def load_many(connection: Connection, keys: Sequence[TokenKey]) -> Mapping[TokenKey, TokenState]:
+    denied = signing_keys.load_denied_many(connection, [key.jti for key in keys if key.jti])
+    logins = authorizations.load_many(connection, [key.authorization_id for key in keys if key.authorization_id])
+    owners = clients.load_many(connection, [key.client_id for key in keys if key.client_id])
+    return {
+        key: TokenState(key.jti in denied, logins.get(key.authorization_id or b""), owners.get(key.client_id or ""))
+        for key in keys
+    }
