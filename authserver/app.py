@@ -55,7 +55,16 @@ def create_app(settings: Settings, *, now: Callable[[], int] = system.now) -> AS
             database.close()
 
     road = Road(database, Cache(database, clients.load_many, now), tools, reload_keys)
-    parts = Parts(settings.issuer, settings.jwks_max_age, road, database, keyring, now, system.new_id)
+    parts = Parts(
+        settings.issuer,
+        settings.jwks_max_age,
+        settings.first_party_api == "on",
+        road,
+        database,
+        keyring,
+        now,
+        system.new_id,
+    )
     return application(parts, lifespan)
 
 

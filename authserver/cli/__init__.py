@@ -21,6 +21,7 @@ _COMMANDS = {
     "user": "Create and look after users.",
     "client": "Create and look after clients.",
     "keys": "Look after the signing keys.",
+    "token": "Explain a token.",
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import click
 
 from .. import system
+from ..domain import first_party
 from ..settings import Settings, load
 from ..store.database import Database
 
@@ -35,7 +36,7 @@ def initialise(settings: Settings, database: Database, now: Callable[[], int]) -
     """Idempotent. Raises Misconfigured if what is there does not fit the settings."""
     from ..app import open_key_encryption_keys
     from ..keyring import KeyEncryptionKeys, Keyring, first
-    from ..store import migrations, signing_keys
+    from ..store import clients, migrations, signing_keys
 
     with database.begin() as connection:
         migrations.upgrade(connection)
@@ -45,6 +46,8 @@ def initialise(settings: Settings, database: Database, now: Callable[[], int]) -
             keks = KeyEncryptionKeys(_create_key_encryption_key(settings, now()))
         Keyring(keks, state, now())  # opens what is there, or says what is missing
         longest = settings.access_token_ttl
+        if settings.first_party_api == "on" and clients.load(connection, first_party.CLIENT_ID) is None:
+            clients.add(connection, first_party.client(now()))
         first.create_missing(connection, keks, now=now(), max_token_ttl=longest, new_key=system.new_key)
 
 

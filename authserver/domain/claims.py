@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from . import scopes
 from .errors import TargetRefused
 from .models import SECOND, Authorization, Client
 
@@ -24,11 +25,10 @@ def access_token(
         "sub": login.subject if login else client.id,
         "aud": audience[0] if len(audience) == 1 else list(audience),
         "client_id": client.id,
-        "scope": " ".join(scope),
         "iat": issued_at,
         "exp": issued_at + ttl,
         "jti": jti,
-    }
+    } | scopes.member(scope)
     if login:
         claims |= {"auth_time": login.authenticated_at // SECOND, "grant_id": login.id.hex()}
     return claims

@@ -25,3 +25,8 @@ def narrow(asked: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
     if not set(words) <= set(allowed):
         raise ScopeRefused("The scope exceeds what is allowed.")
     return words or allowed
+
+
+def member(words: tuple[str, ...]) -> dict[str, str]:
+    """The `scope` of an answer or a token; none for no scope, for RFC 6749 s3.3 knows no empty one."""
+    return {"scope": " ".join(words)} if words else {}

@@ -54,6 +54,8 @@ class Reply:
     status: int
     body: Mapping[str, Any] | None
     headers: Mapping[str, str] = field(default_factory=dict)
+    refresh_token_expires_in: int = 0
+    """Seconds, for who hands the refresh token on in a cookie."""
 
 
 def because(error: OAuth2Error, detail: str) -> OAuth2Error:

@@ -113,7 +113,8 @@ class Grant(Traveller):
             raise because(InvalidScopeError(), str(error)) from error
 
     def audience(self, granted: tuple[str, ...] = ()) -> tuple[str, ...]:
-        asked, default = self.request.resources, self.tools.issuer
+        # A client without an audience of its own gets tokens for the server's own interface.
+        asked, default = self.request.resources, f"{self.tools.issuer}/api"
         try:
             return claims.audience(asked, self.client, granted, default=default)
         except TargetRefused as error:
@@ -138,8 +139,10 @@ class Grant(Traveller):
             jti=self.tools.new_secret(),
             login=login,
         )
-        body = {"token_type": "Bearer", "expires_in": ttl, "scope": " ".join(scope)} | members
-        return Decision(Reply(200, body), payload, change)
+        body = {"token_type": "Bearer", "expires_in": ttl} | scopes.member(scope) | members
+        left = (login.expires_at - self.request.now) // SECOND if login else 0
+        reply = Reply(200, body, refresh_token_expires_in=min(self.policy.refresh_idle_ttl, left))
+        return Decision(reply, payload, change)
 
     def refresh_token(self, login: Authorization, generation: int) -> str:
         """Made of the key that the row names, so that a retry gets the same string after the ring has turned."""

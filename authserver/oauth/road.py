@@ -1,6 +1,7 @@
 """The road: load, authenticate, decide, sign, commit. Each step appears once, here; a grant cannot skip one."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -81,8 +82,9 @@ class Road(AuthorizationServer):
     def _sign(self, decision: Decision, now: int) -> Decision:
         if decision.claims is None:
             return decision
-        body = {"access_token": self.tools.keyring.sign(decision.claims, now), **(decision.reply.body or {})}
-        return Decision(Reply(200, body), change=decision.change)
+        reply = decision.reply
+        body = {"access_token": self.tools.keyring.sign(decision.claims, now), **(reply.body or {})}
+        return Decision(replace(reply, body=body), change=decision.change)
 
     async def _commit(self, change: Change | None) -> bool:
         return change is None or await self.database.write(change)

@@ -47,6 +47,7 @@ _KEYS_HELP = _about(
     "keys of 43 characters, separated by commas; one is made by: openssl rand -base64 32 | tr +/ -_",
     "NEWEST_KEY,OLDER_KEY",
 )
+_API_HELP = _about("whether /api and its built-in client are there", "on or off")
 _LEVEL_HELP = _about("least severe message that is logged", "debug, info, warning or error")
 _QUEUE_HELP = _whole("password checks that may wait before more are answered 503", 1, 65536, "checks")
 _MAX_HELP = _whole(
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     key_lead_time: Annotated[int, _whole("seconds that a key is published before it signs", 0, 365 * _DAY)] = _DAY
     key_rotation_period: Annotated[int, _whole("seconds for which a signing key signs", 1, 3650 * _DAY)] = 90 * _DAY
     max_authorizations: Annotated[int, _MAX_HELP] = 100
+    first_party_api: Annotated[Literal["on", "off"], _API_HELP] = "on"
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

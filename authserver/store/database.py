@@ -53,6 +53,7 @@ class Database:
         self._idle = 1 if self._engine.dialect.name == "sqlite" else _POSTGRESQL_THREADS
         self._threads = ThreadPoolExecutor(self._idle, "database")
         self._own = local()
+        self._readers: list[Connection] = []
         self._inbox: list[_Load | _Write] = []
         self.outages = Outages()
 
@@ -82,6 +83,8 @@ class Database:
 
     def close(self) -> None:
         self._threads.shutdown()
+        for reader in self._readers:
+            reader.close()
         self._engine.dispose()
 
     def _new_future(self) -> "asyncio.Future[Any]":
@@ -139,12 +142,14 @@ class Database:
         reader: Connection | None = getattr(self._own, "reader", None)
         if reader is None:
             reader = self._own.reader = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._readers.append(reader)
         return reader
 
     def _forget_reader(self) -> None:
         reader: Connection | None = getattr(self._own, "reader", None)
         self._own.reader = None
         if reader is not None:
+            self._readers.remove(reader)
             reader.invalidate()
             reader.close()
 

@@ -37,8 +37,9 @@ async def send_reply(send: Send, reply: Reply) -> None:
 
 
 async def send_body(send: Send, status: int, body: bytes, headers: Iterable[Header]) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    # RFC 9110 s8.6: a server MUST NOT send a Content-Length header field in any response with a status code of 204.
+    length = [] if status == 204 else [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
     await send({"type": "http.response.body", "body": body})
 
 

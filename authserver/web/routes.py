@@ -25,9 +25,12 @@ from ..oauth.revocation import Revocation
 from ..oauth.road import Road
 from ..store.database import Database
 from . import documents, health
+from .api import Api
+from .cookies import RefreshTokenCookie
 from .documents import Document
 from .greeting import greeting
 from .middleware import Boundary
+from .protected import protected
 from .token import FormEndpoint
 
 __all__ = ["ASGIApp", "Parts", "application"]
@@ -43,6 +46,7 @@ class Parts:
 
     issuer: str
     jwks_max_age: int
+    first_party_api: bool
     road: Road
     database: Database
     keyring: Keyring
@@ -76,10 +80,21 @@ def routes(parts: Parts) -> list[Route | Mount]:
         Route(base + "/introspect", FormEndpoint(parts.road, parts.now, Introspection), methods=["POST"]),
         Route(base + "/.well-known/jwks.json", jwks, methods=documents.METHODS),
         Route(metadata_path, described, methods=documents.METHODS),
+        *(_api(parts, base) if parts.first_party_api else []),
         Route(base + "/health/live", health.live),
         Route(base + "/health/ready", health.ready(parts.database, keyring, parts.now)),
         Route(base + "/", greeting(parts.issuer, origin + metadata_path)),
         Mount(base + "/static", StaticFiles(directory=Path(__file__).parent / "static")),
+    ]
+
+
+def _api(parts: Parts, base: str) -> list[Route | Mount]:
+    api = Api(parts.road, parts.now, RefreshTokenCookie(parts.issuer))
+    return [
+        Route(base + "/api/login", api.endpoint(api.login), methods=["POST"]),
+        Route(base + "/api/refresh-token", api.endpoint(api.refresh_token), methods=["POST"]),
+        Route(base + "/api/logout", api.endpoint(api.logout), methods=["POST"]),
+        Route(base + "/api/protected", protected(parts.issuer, parts.keyring, parts.now)),
     ]
 
 

@@ -1,0 +1,167 @@
+"""authserver token inspect."""
+
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from .. import system
+from ..domain import refresh_token
+from ..domain.models import SECOND
+from ..keyring import Keyring
+from ..settings import Settings, load
+from ..store.database import Connection
+from .common import as_json, moment, show, transaction
+
+
+@dataclass
+class Findings:
+    """What a token is, and every reason why it is not good here."""
+
+    kind: str
+    reasons: list[str] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def described(self) -> dict[str, Any]:
+        return {"kind": self.kind, "good": not self.reasons, "reasons": self.reasons, **self.details}
+
+
+@click.group("token")
+def command() -> None:
+    """Explain a token.
+
+    \b
+    Examples:
+      authserver token inspect < token.txt
+      echo "$ACCESS_TOKEN" | authserver token inspect --json
+    """
+
+
+@command.command("inspect")
+@as_json
+def inspect(as_json: bool) -> None:
+    """What the token on stdin is, whether it is good here, and if not, why. Exit code 1 if it is not.
+
+    A token is a secret, so it is never an argument; without a pipe it is asked for. Nothing is changed: a replayed
+    refresh token ends no login here.
+
+    \b
+    Examples:
+      authserver token inspect < token.txt
+      echo "$ACCESS_TOKEN" | authserver token inspect --json
+    """
+    token = click.prompt("Token", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+    settings = load()
+    with transaction(settings) as connection:
+        found = _explain(token.strip(), settings, connection).described()
+    show(found, as_json, lambda: _in_words(found))
+    if not found["good"]:
+        raise SystemExit(1)
+
+
+def _explain(token: str, settings: Settings, connection: Connection) -> Findings:
+    from ..app import open_key_encryption_keys
+    from ..store import signing_keys
+
+    keyring = Keyring(open_key_encryption_keys(settings), signing_keys.load(connection), system.now())
+    presented = refresh_token.parse(token)
+    if presented:
+        return _refresh_token(presented, settings, connection, keyring)
+    if token.count(".") == 2:
+        return _access_token(token, settings, connection, keyring)
+    return Findings("unknown", ["It has neither the form of a refresh token (rt_ and 72 letters) nor of a JWT."])
+
+
+def _refresh_token(
+    presented: refresh_token.Presented, settings: Settings, connection: Connection, keyring: Keyring
+) -> Findings:
+    from ..domain.rotation import Verdict, judge
+    from ..store import authorizations, clients
+
+    loaded = authorizations.load_many(connection, [presented.authorization_id]).get(presented.authorization_id)
+    if loaded is None:
+        return Findings("refresh token", ["There is no such login in this database: another server's, or long over."])
+    login = loaded.authorization
+    if not refresh_token.is_genuine(presented, key=keyring.ring_key(login.ring_key_id), salt=login.salt):
+        return Findings("refresh token", ["It is forged: it names a login of this server, but was not made by it."])
+    client = clients.load(connection, login.client_id)
+    own = (client, _policy_of(settings, client)) if client else None
+    verdict = own and judge(
+        presented.generation, login, client=own[0], user=loaded.user, policy=own[1], now=system.now()
+    )
+    reasons = [] if verdict in (Verdict.ROTATE, Verdict.RETRY, Verdict.USE) else [_why(verdict, loaded)]
+    details = {
+        "client_id": login.client_id,
+        "subject": login.subject,
+        "scope": " ".join(login.scope),
+        "generation": presented.generation,
+        "newest_generation": login.generation,
+        "rotated_at": moment(login.rotated_at),
+        "idle_end": moment(login.idle_expires_at),
+        "absolute_end": moment(login.expires_at),
+        "revoked_at": moment(login.revoked_at),
+    }
+    return Findings("refresh token", reasons, details)
+
+
+def _policy_of(settings: Settings, client: Any) -> Any:
+    from dataclasses import replace
+
+    from ..app import policy
+
+    return replace(policy(settings), **client.policy)
+
+
+def _why(verdict: Any, loaded: Any) -> str:
+    from ..domain.rotation import Verdict
+
+    login, user = loaded.authorization, loaded.user
+    if verdict is Verdict.REUSE:
+        return "It was replaced and its retry window is over: presenting it ends the login as reuse."
+    if verdict is Verdict.AHEAD:
+        return "It is newer than its row: the database was restored from a backup. Presenting it mends the row."
+    if login.revoked_at is not None:
+        return f"Its login was ended at {moment(login.revoked_at)} ({login.revoked_because})."
+    if user is None or user.disabled:
+        return "Its user is disabled or deleted."
+    if user.credential_version != login.credential_version:
+        return "The password was changed after this login."
+    return "Its login is over: the idle or the absolute end is reached."
+
+
+def _access_token(token: str, settings: Settings, connection: Connection, keyring: Keyring) -> Findings:
+    claims = keyring.verify(token)
+    if claims is None:
+        return Findings("JWT", ["None of this server's published keys signed it as an access token."])
+    times = {name: moment(claims[name] * SECOND) for name in ("iat", "exp")}
+    reasons = [] if claims["iss"] == settings.issuer else [f"Its issuer is {claims['iss']}, not {settings.issuer}."]
+    if claims["exp"] * SECOND <= system.now():
+        reasons.append(f"It expired at {times['exp']}.")
+    return Findings("access token", reasons + _state_reasons(claims, connection), {"claims": claims} | times)
+
+
+def _state_reasons(claims: dict[str, Any], connection: Connection) -> list[str]:
+    from ..domain.rotation import is_allowed, is_over
+    from ..store import token_state
+    from ..store.token_state import TokenKey
+
+    key = TokenKey(claims["jti"], bytes.fromhex(claims.get("grant_id", "")), claims["client_id"])
+    state = token_state.load_many(connection, [key])[key]
+    login = state.login
+    found = {
+        "It was revoked by itself.": state.denied,
+        "Its client is disabled or deleted.": state.client is None or state.client.disabled,
+        "Its login is over.": "grant_id" in claims and (login is None or is_over(login.authorization, system.now())),
+        "Its user is disabled or has another password now.": login is not None
+        and not is_allowed(login.authorization, login.user),
+    }
+    return [reason for reason, applies in found.items() if applies]
+
+
+def _in_words(found: dict[str, Any]) -> str:
+    good = "good here" if found["good"] else "not good here"
+    lines = [f"{found['kind']}: {good}", *(f"  {reason}" for reason in found["reasons"])]
+    details = {**found.get("claims", {}), **{name: value for name, value in found.items() if name != "claims"}}
+    told = ("kind", "good", "reasons")
+    return "\n".join(lines + [f"{name}: {value}" for name, value in details.items() if name not in told])

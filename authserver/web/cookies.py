@@ -1,0 +1,30 @@
+"""The refresh token as a cookie that no script can read (RFC 6265), for browser apps on the issuer's own origin."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+
+class RefreshTokenCookie:
+    """`__Host-` and Secure where the issuer is https; plain on a loopback http issuer, where browsers refuse both."""
+
+    def __init__(self, issuer: str) -> None:
+        parts = urlsplit(issuer)
+        self.origin = f"{parts.scheme}://{parts.netloc}"
+        secure = parts.scheme == "https"
+        self.name = "__Host-refresh_token" if secure else "refresh_token"
+        self._flags = "Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
+
+    def set(self, token: str, max_age: int) -> str:
+        """A Set-Cookie value; `max_age` in seconds."""
+        return f"{self.name}={token}; Max-Age={max_age}; {self._flags}"
+
+    def clear(self) -> str:
+        return self.set("", 0)
+
+    def read(self, headers: Mapping[str, list[str]]) -> str | None:
+        """The token, or None. Raises ValueError for two of that name: one may be planted."""
+        pairs = [pair.strip().partition("=") for header in headers.get("cookie", []) for pair in header.split(";")]
+        found = [value for name, _, value in pairs if name == self.name]
+        if len(found) > 1:
+            raise ValueError("Two cookies of one name.")
+        return found[0] or None if found else None

@@ -1,0 +1,26 @@
+"""A JSON object from a request's body: strict UTF-8, no member twice, no NUL, nothing that overflows a stack."""
+
+import json
+from typing import Any
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """Raises ValueError."""
+    try:
+        found = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("The JSON is nested too deeply.") from None
+    if not isinstance(found, dict):
+        raise ValueError("The JSON is not an object.")
+    return found
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("A member is repeated.")
+    return members
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON.")
