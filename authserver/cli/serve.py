@@ -1,7 +1,11 @@
 """authserver serve."""
 
+import multiprocessing
+import signal
 import socket
+from contextlib import suppress
 from functools import partial
+from threading import Thread
 
 import click
 
@@ -31,7 +35,7 @@ def command(host: str, port: int, workers: int) -> None:
     settings = load()
     listener = _listen(host, port)
     _check_and_warn(settings)
-    click.echo(f"Serving {settings.issuer} on http://{host}:{listener.getsockname()[1]}", err=True)
+    click.echo(f"Serving {settings.issuer} on http://{f"[{host}]" if ":" in host else host}:{listener.getsockname()[1]}", err=True)
     config = Config(
         partial(_create_app, settings),
         factory=True,
@@ -43,10 +47,11 @@ def command(host: str, port: int, workers: int) -> None:
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_DRAIN,
     )
-    if workers == 1:
-        Server(config).run(sockets=[listener])
-    else:
-        Multiprocess(config, sockets=[listener]).run()
+    with suppress(KeyboardInterrupt):  # uvicorn raises Ctrl-C again once it has shut down
+        if workers == 1:
+            Server(config).run(sockets=[listener])
+        else:
+            Multiprocess(config, sockets=[listener]).run()
 
 
 def _create_app(settings: Settings) -> object:
@@ -54,8 +59,17 @@ def _create_app(settings: Settings) -> object:
     from .. import logs
     from ..app import create_app
 
+    Thread(target=_leave_with_parent, daemon=True).start()
     logs.configure(settings.log_level)
     return create_app(settings)
+
+
+def _leave_with_parent() -> None:
+    """Workers whose parent was killed would serve on, watched by nobody, and keep the port from the next start."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _listen(host: str, port: int) -> socket.socket:

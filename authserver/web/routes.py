@@ -13,7 +13,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -31,6 +30,7 @@ from .documents import Document
 from .greeting import greeting
 from .middleware import Boundary
 from .protected import protected
+from .replies import Fixed, refusal
 from .token import FormEndpoint
 
 __all__ = ["ASGIApp", "Parts", "application"]
@@ -104,10 +104,8 @@ def _constant(members: dict[str, Any]) -> Callable[[], tuple[bytes, str]]:
     return lambda: (document, etag)
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Any:
+    """By the same renderer as every other refusal."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = dict(getattr(error, "headers", None) or {}) | {"Cache-Control": "no-store"}
     described = _SENTENCES.get(status, "The request cannot be answered.")
-    return JSONResponse(
-        {"error": _CODES.get(status, "invalid_request"), "error_description": described}, status, headers
-    )
+    return Fixed(refusal(status, _CODES.get(status, "invalid_request"), described, getattr(error, "headers", None)))

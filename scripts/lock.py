@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Compile requirements.lock and requirements-test.lock from pyproject.toml, for all platforms and with hashes.
+
+Needs uv on the PATH (`pip install uv`) and a network. Versions already locked stay where they are; what follows the
+command goes to uv: `--upgrade` takes the newest of all, `--upgrade-package NAME` of one.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = "hatchling\neditables\n"  # `pip install --no-build-isolation -e .` finds them installed, hashes and all
+COMPILE = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
+PLAIN = ("--no-annotate", "--no-header")  # no host and no path of the machine that compiled them
+
+
+def compile_lock(uv: str, name: str, *options: str) -> None:
+    command = [uv, *COMPILE, *PLAIN, *options, "--output-file", name, "pyproject.toml", "-"]
+    code = subprocess.run(command, cwd=ROOT, input=BUILD, text=True, stdout=subprocess.DEVNULL).returncode
+    if code:
+        sys.exit(code)
+
+
+def main(options: list[str]) -> None:
+    uv = shutil.which("uv")
+    if uv is None:
+        sys.exit("scripts/lock.py needs uv on the PATH: pip install uv")
+    compile_lock(uv, "requirements-test.lock", "--extra", "test", *options)
+    # After the larger one and bound by it: a package that stands in both has one version.
+    compile_lock(uv, "requirements.lock", "--constraints", "requirements-test.lock", *options)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""Set up and start authserver with nothing but Python: a demo to talk to, or with `test` every check of the code."""
+
+import os
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - older Pythons must get this far, so this file keeps to their syntax
+    sys.exit("authserver needs Python 3.11 or newer; {} is Python {}.{}.".format(sys.executable, *sys.version_info[:2]))
+if os.name != "posix":
+    sys.exit("This script needs Linux or macOS. On Windows run it inside WSL.")
+
+import argparse
+import contextlib
+import errno
+import hashlib
+import json
+import re
+import secrets
+import shlex
+import socket
+import sqlite3
+import subprocess
+from typing import NoReturn
+
+from dotvenv import PYTHON, ROOT, VENV, alone, install, installed, read_json, say
+
+DEMO = ROOT / "keys" / "demo"
+PORTS_TO_TRY = 100
+
+
+# Address and settings
+
+
+def configured(setting: str) -> bool:
+    """Whether somebody chose this setting: a demo overrules no choice."""
+    if any(f"AUTHSERVER_{setting}{suffix}" in os.environ for suffix in ("", "_FILE")):
+        return True
+    line = re.compile(rf"^\s*(export\s+)?(AUTHSERVER_)?{setting}(_FILE)?\s*=", re.IGNORECASE | re.MULTILINE)
+    files = [path for path in (ROOT / ".env", ROOT / "authserver.toml") if path.is_file()]
+    return any(line.search(path.read_text(errors="replace")) for path in files)
+
+
+def base_url(host: str, port: int) -> str:
+    """Where curl on this machine finds a server that listens on this host; as an issuer, in its one canonical form."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    reachable = f"[{reachable}]" if ":" in reachable else reachable
+    return f"http://{reachable}" if port == 80 else f"http://{reachable}:{port}"
+
+
+def is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return False
+        sys.exit(f"Cannot listen on {host} port {port}: {error.strerror or error}.")
+    return True
+
+
+def free_port(host: str, first: int) -> int:
+    last = min(first + PORTS_TO_TRY - 1, 65535)
+    for port in range(first, last + 1):
+        if is_free(host, port):
+            return port
+    sys.exit(f"No port of {host} from {first} to {last} is free. Name another with --port.")
+
+
+# The demo's user and client
+
+
+def authserver(*arguments: str, give: str = "") -> subprocess.CompletedProcess[str]:
+    command = [PYTHON, "-m", "authserver", *arguments]
+    return subprocess.run(command, cwd=ROOT, input=give, capture_output=True, text=True)
+
+
+def demand(*arguments: str, give: str = "") -> str:
+    done = authserver(*arguments, give=give)
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        sys.exit(done.returncode)
+    return done.stdout
+
+
+def schema_digest() -> str:
+    """Which tables the code expects: when it brings a new migration, `init` runs again."""
+    migrations = (ROOT / "authserver" / "store" / "migrations").rglob("*.py")
+    return hashlib.sha256("\n".join(sorted(path.name for path in migrations)).encode()).hexdigest()
+
+
+def ready(demo: dict[str, str]) -> bool:
+    """Whether nothing is to be done. Looks into SQLite itself: starting the command costs most of a second.
+
+    A false no is harmless, it only takes that second: another database is configured, or its tables look different."""
+    if not demo or demo.get("schema") != schema_digest() or configured("DATABASE_URL"):
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{(ROOT / 'authserver.db').as_uri()}?mode=ro", uri=True)) as database:
+            users = database.execute("SELECT 1 FROM users WHERE id = ?", [demo["user_id"]]).fetchone()
+            clients = database.execute("SELECT 1 FROM clients WHERE id = ?", [demo["client_id"]]).fetchone()
+    except (sqlite3.Error, KeyError):
+        return False
+    return bool(users and clients)
+
+
+def known(demo: dict[str, str]) -> bool:
+    """The same question for every kind of database, through the command."""
+    try:
+        asked = (("user", demo["username"]), ("client", demo["client_id"]))
+    except KeyError:
+        return False
+    return all(authserver(noun, "show", name, "--json").returncode == 0 for noun, name in asked)
+
+
+def create_user(password: str) -> dict[str, str]:
+    """The user `demo`, or `demo-1f3a` where somebody else made a `demo`: a user that is not ours keeps its password."""
+    options = ("--password-stdin", "--json")
+    first = authserver("user", "create", "demo", *options, give=password)
+    if first.returncode == 0:
+        return json.loads(first.stdout)
+    return json.loads(demand("user", "create", f"demo-{secrets.token_hex(2)}", *options, give=password))
+
+
+def create_client() -> dict[str, str]:
+    grants = ("--grant", "password", "--grant", "refresh_token")
+    target = ("--scope", "read write", "--audience", "https://api.example.com")
+    options = ("--auth-method", "none", "--json")
+    return json.loads(demand("client", "create", "Quickstart demo", *grants, *target, *options))
+
+
+def create_demo(password: str) -> dict[str, str]:
+    user, client = create_user(password), create_client()
+    return {
+        "username": user["username"],
+        "password": password,
+        "user_id": user["id"],
+        "client_id": client["client_id"],
+    }
+
+
+def write_demo(demo: dict[str, str]) -> None:
+    """Created exclusively and never readable by others, then put in place whole."""
+    DEMO.parent.mkdir(exist_ok=True)
+    fresh = DEMO.with_name("demo.new")
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(demo, file, indent=2)
+    fresh.replace(DEMO)
+
+
+def prepare_demo() -> dict[str, str]:
+    demo = read_json(DEMO)
+    if ready(demo):
+        return demo
+    say("Preparing the database, the keys and the demo user.")
+    demand("init")
+    if not known(demo):
+        demo = create_demo(demo.get("password") or secrets.token_urlsafe(18))
+    write_demo(demo | {"schema": schema_digest()})
+    return demo
+
+
+def curl_lines(url: str, demo: dict[str, str]) -> dict[str, str]:
+    """Each can be pasted as it is, in this order; `tee` shows the answer that `sed` takes the next token from."""
+    keep = """ | tee /dev/stderr | sed -n 's/.*"refresh_token": *"\\([^"]*\\)".*/\\1/p'); echo"""
+    client = f"-d client_id={demo['client_id']}"
+    user = f"-d username={demo['username']} -d password={demo['password']}"
+    kept = '"$REFRESH_TOKEN"'
+    token, revoke, jwks = (shlex.quote(url + path) for path in ("/token", "/revoke", "/.well-known/jwks.json"))
+    request = f"REFRESH_TOKEN=$(curl -sS {token} {client}"
+    return {
+        "Log in": f"{request} -d grant_type=password {user}{keep}",
+        "Refresh": f"{request} -d grant_type=refresh_token -d refresh_token={kept}{keep}",
+        "Log out": f"curl -sS -i {revoke} {client} -d token={kept}; echo",
+        "See the public keys": f"curl -sS {jwks}; echo",
+    }
+
+
+def say_hello(url: str, demo: dict[str, str]) -> None:
+    say(f"authserver serves {url}. Paste these lines into another terminal, one after the other:", "")
+    for title, line in curl_lines(url, demo).items():
+        say(f"{title}:", f"    {line}", "")
+    say("Ctrl-C stops the server, the same command starts it again. README.md has the rest.", "")
+
+
+# Commands
+
+
+def serve(host: str, first_port: int) -> NoReturn:
+    with alone():
+        if not installed("run"):
+            install("run")
+        port = free_port(host, first_port)
+        if not configured("ISSUER"):
+            os.environ["AUTHSERVER_ISSUER"] = base_url(host, port)
+        demo = prepare_demo()
+    if port != first_port:
+        say(f"Port {first_port} is taken: this is {port}.")
+    say_hello(base_url(host, port), demo)
+    os.execv(PYTHON, [PYTHON, "-m", "authserver", "serve", "--host", host, "--port", str(port)])
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_check(*command: str) -> None:
+    say(f"$ {shlex.join(command)}")
+    code = subprocess.run([VENV / "bin" / command[0], *command[1:]], stdin=subprocess.DEVNULL).returncode
+    if code:
+        sys.exit(code)
+
+
+def test(arguments: list[str]) -> NoReturn:
+    with alone():
+        if not installed("test"):
+            install("test")
+    if not arguments:
+        for check in ("ruff check .", "ruff format --check .", "mypy", "lint-imports"):
+            run_check(*check.split())
+    pytest = ["pytest", *(arguments or ["-n", str(cores())])]
+    say(f"$ {shlex.join(pytest)}")
+    os.execv(VENV / "bin" / "pytest", pytest)
+
+
+def port_number(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
+
+
+def main(arguments: list[str]) -> NoReturn:
+    os.chdir(ROOT)
+    if arguments[:1] == ["test"]:
+        test(arguments[1:])
+    epilog = (
+        "`quickstart.py test` runs every check of the code, `quickstart.py test ARG ...` only pytest with its ARGs."
+    )
+    parser = argparse.ArgumentParser(description=__doc__, epilog=epilog)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=port_number, default=8000, help="first port to try (default: %(default)s)")
+    chosen = parser.parse_args(arguments)
+    serve(chosen.host, chosen.port)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)

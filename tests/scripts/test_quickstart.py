@@ -1,0 +1,163 @@
+"""scripts/quickstart.py: which Python it takes, where it listens, and what it knows of its demo."""
+
+import ast
+import contextlib
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("version", [(3, 6, 15), (3, 10, 13)])
+def test_an_older_python_is_told_which_one_is_needed(version: tuple[int, ...]) -> None:
+    script = str(ROOT / "scripts" / "quickstart.py")
+    code = f"import runpy, sys; sys.version_info = {version}; runpy.run_path({script!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "needs Python 3.11 or newer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_older_pythons_can_parse_the_script_as_far_as_its_version_check() -> None:
+    ast.parse((ROOT / "scripts" / "quickstart.py").read_text(), feature_version=(3, 7))
+
+
+# Address and settings
+
+
+def test_a_taken_port_is_passed_over(quickstart: ModuleType) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert not quickstart.is_free("127.0.0.1", port)
+        assert quickstart.free_port("127.0.0.1", port) > port
+
+
+def test_a_port_whose_server_has_just_ended_is_free(quickstart: ModuleType) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        accepted, _ = server.accept()
+        accepted.close()  # this end closes first: the port is left in TIME_WAIT
+        client.close()
+    assert quickstart.free_port("127.0.0.1", port) == port
+
+
+def test_an_address_of_another_machine_is_refused_in_words(quickstart: ModuleType) -> None:
+    with pytest.raises(SystemExit, match=r"Cannot listen on 192\.0\.2\.1 port 8000"):
+        quickstart.free_port("192.0.2.1", 8000)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "url"),
+    [
+        ("127.0.0.1", 8000, "http://127.0.0.1:8000"),
+        ("127.0.0.1", 80, "http://127.0.0.1"),
+        ("localhost", 8000, "http://localhost:8000"),
+        ("0.0.0.0", 8000, "http://127.0.0.1:8000"),
+        ("::", 8000, "http://[::1]:8000"),
+        ("::1", 8000, "http://[::1]:8000"),
+    ],
+)
+def test_the_url_is_one_that_curl_can_reach(quickstart: ModuleType, host: str, port: int, url: str) -> None:
+    assert quickstart.base_url(host, port) == url
+
+
+def test_a_url_with_brackets_is_quoted_for_the_shell(quickstart: ModuleType, demo: dict[str, str]) -> None:
+    lines = quickstart.curl_lines("http://[::1]:8000", demo)
+    assert "'http://[::1]:8000/revoke' " in lines["Log out"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".env", "AUTHSERVER_LOG_LEVEL=info\nexport AUTHSERVER_ISSUER=https://id.example\n"),
+        ("authserver.toml", 'issuer = "https://id.example"\n'),
+    ],
+)
+def test_an_issuer_that_somebody_chose_is_found(
+    project: Path, quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.delenv("AUTHSERVER_ISSUER", raising=False)
+    (project / name).write_text("# AUTHSERVER_ISSUER=commented\n")
+    assert not quickstart.configured("ISSUER")
+    (project / name).write_text(text)
+    assert quickstart.configured("ISSUER")
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "8000x"])
+def test_a_port_that_is_none_is_refused(quickstart: ModuleType, text: str) -> None:
+    with pytest.raises(SystemExit) as refused:
+        quickstart.main(["--port", text])
+    assert refused.value.code == 2
+
+
+# The demo
+
+
+@pytest.fixture
+def demo(project: Path, quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A demo that is written down, and a database that knows it."""
+    monkeypatch.delenv("AUTHSERVER_DATABASE_URL", raising=False)
+    written = {"username": "demo", "password": "pw", "user_id": "u1", "client_id": "c1"}
+    quickstart.write_demo(written | {"schema": quickstart.schema_digest()})
+    with contextlib.closing(sqlite3.connect(project / "authserver.db")) as database:
+        for table, row in (("users", "u1"), ("clients", "c1")):
+            database.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY)")
+            database.execute(f"INSERT INTO {table} VALUES (?)", [row])
+        database.commit()
+    return written
+
+
+def test_the_demo_is_written_for_the_owner_alone_even_over_an_open_file(project: Path, quickstart: ModuleType) -> None:
+    (project / "keys" / "demo").write_text("{}")
+    (project / "keys" / "demo").chmod(0o644)
+    quickstart.write_demo({"password": "pw"})
+    assert (project / "keys" / "demo").stat().st_mode & 0o777 == 0o600
+    assert sorted(os.listdir(project / "keys")) == ["demo"]
+
+
+def test_when_nothing_changed_no_command_is_started(
+    quickstart: ModuleType, demo: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a command was started"))
+    assert quickstart.prepare_demo().items() >= demo.items()
+
+
+def test_a_deleted_database_gets_the_same_user_and_a_new_client(
+    project: Path, quickstart: ModuleType, demo: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "authserver.db").unlink()
+    asked = []
+    answers = {"user create": '{"id": "u2", "username": "demo"}', "client create": '{"client_id": "c2"}', "init": ""}
+
+    def command(*arguments: str, give: str = "") -> subprocess.CompletedProcess[str]:
+        asked.append((" ".join(arguments[:2]), give))
+        answer = answers.get(" ".join(arguments[:2]))
+        return subprocess.CompletedProcess(arguments, 1 if answer is None else 0, answer or "", "")
+
+    monkeypatch.setattr(quickstart, "authserver", command)
+    made = quickstart.prepare_demo()
+    assert made == {"username": "demo", "password": "pw", "user_id": "u2", "client_id": "c2"}
+    assert asked == [("init", ""), ("user show", ""), ("user create", "pw"), ("client create", "")]
+    assert quickstart.read_json(quickstart.DEMO).items() >= made.items()
+
+
+@pytest.mark.parametrize("damage", ["", "null", "[1]", '{"username": "demo"', '{"username": "demo"}'])
+def test_a_damaged_demo_file_is_not_ready(quickstart: ModuleType, demo: dict[str, str], damage: str) -> None:
+    quickstart.DEMO.write_text(damage)
+    assert not quickstart.ready(quickstart.read_json(quickstart.DEMO))
+
+
+def test_a_new_migration_means_another_init(project: Path, quickstart: ModuleType, demo: dict[str, str]) -> None:
+    assert quickstart.ready(quickstart.read_json(quickstart.DEMO))
+    versions = project / "authserver" / "store" / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (versions / "0099_new.py").touch()
+    assert not quickstart.ready(quickstart.read_json(quickstart.DEMO))

@@ -1,0 +1,122 @@
+"""scripts/quickstart.py from the first start to the third, as a newcomer runs it: its lines are pasted into a shell."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Running:
+    """A quickstart that was started, what it has printed, and the lines that it asks to paste."""
+
+    def __init__(self, project: Path, port: int) -> None:
+        self.log = project / "quickstart.log"
+        self.began = time.monotonic()
+        with self.log.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "scripts/quickstart.py", "--port", str(port)],
+                cwd=project,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={name: value for name, value in os.environ.items() if not name.startswith("AUTHSERVER_")},
+            )
+
+    def printed(self) -> str:
+        return self.log.read_text()
+
+    def lines(self) -> list[str]:
+        """The lines to paste, once the server answers."""
+        self._wait(lambda: "Ctrl-C stops" in self.printed())
+        self.told_after = time.monotonic() - self.began
+        self.url = re.search(r"serves (http://\S+)\.", self.printed())[1]
+        host, port = self.url.removeprefix("http://").split(":")
+        self._wait(lambda: is_listening(host, int(port)))
+        return re.findall(r"^    (\S.*)$", self.printed(), re.MULTILINE)
+
+    def _wait(self, until: Callable[[], bool], seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not until():
+            assert self.process.poll() is None, self.printed()
+            assert time.monotonic() < end, self.printed()
+            time.sleep(0.05)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(20)
+
+
+def is_listening(host: str, port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((host, port)) == 0
+
+
+@contextlib.contextmanager
+def started(project: Path, port: int) -> Iterator[Running]:
+    running = Running(project, port)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+def paste(lines: list[str]) -> list[str]:
+    """What one shell shows for each line; all of them, one after the other, as somebody would paste them."""
+    script = "".join(f"{line}\nprintf '\\n=====\\n' >&2\n" for line in lines)
+    done = subprocess.run(["bash"], input=script, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout.split("\n=====\n")[: len(lines)]
+
+
+def check_answers(answers: list[str]) -> None:
+    login, refresh, revoked, jwks = answers
+    first, second = json.loads(login), json.loads(refresh)
+    assert first["refresh_token"].startswith("rt_")
+    assert second["refresh_token"] not in ("", first["refresh_token"])
+    assert revoked.startswith("HTTP/1.1 200")
+    assert [key["kty"] for key in json.loads(jwks)["keys"]][:1] == ["RSA"]
+
+
+@pytest.fixture
+def clone(project: Path, venv: Path) -> Path:
+    shutil.copytree(ROOT / "authserver", project / "authserver", ignore=shutil.ignore_patterns("__pycache__"))
+    return project
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_printed_lines_work_when_pasted_at_the_first_the_second_and_a_mended_start(clone: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with started(clone, port) as first:
+            lines = first.lines()
+            check_answers(paste(lines))
+            assert not first.url.endswith(f":{port}")
+            assert first.stop() in (0, 130, -signal.SIGINT)
+            assert "Traceback" not in first.printed()
+            assert "Aborted" not in first.printed()
+    port = int(first.url.rpartition(":")[2])
+    with started(clone, port) as second:
+        assert second.lines() == lines
+        assert "Preparing" not in second.printed()
+        assert second.told_after < 3  # under one on an idle machine; this one is running tests
+        check_answers(paste(lines))
+        second.stop()
+    for name in ("authserver.db", "authserver.db-wal", "authserver.db-shm"):
+        (clone / name).unlink(missing_ok=True)
+    with started(clone, port) as mended:
+        check_answers(paste(mended.lines()))
+        metadata = f"curl -sS {mended.url}/.well-known/oauth-authorization-server"
+        assert json.loads(paste([metadata])[0])["issuer"] == mended.url
