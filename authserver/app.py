@@ -1,26 +1,29 @@
 """The composition root: the only module that sees every layer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 
 from . import system
 from .domain.errors import Unavailable
+from .domain.key_schedule import KeyPolicy
 from .domain.models import Policy
 from .keyring import KeyEncryptionKeys, Keyring, files
+from .keyring.lifecycle import Lifecycle
 from .oauth.grant import Tools
 from .oauth.road import Road
 from .passwords import Passwords
 from .settings import Settings
-from .store import clients, migrations, signing_keys
+from .store import clients, migrations, pruning, signing_keys
 from .store.cache import Cache
 from .store.database import Database
 from .web.routes import ASGIApp, Parts, application
 
 _POLL = 2  # seconds: every process sees a change of the keys within 5
+_PRUNE = 60  # seconds
 _FORBIDDEN_GRANT = (
     "these clients may use the password grant, which RFC 9700 s2.4 says MUST NOT be used; keep it to your own "
     "first-party apps: {}"
@@ -42,15 +45,20 @@ def create_app(settings: Settings, *, now: Callable[[], int] = system.now) -> AS
         if state is not None:
             keyring.update(state, now())
 
+    async def prune() -> None:
+        for _ in range(_PRUNE):
+            if not await database.write(pruning.prune()):
+                break
+
     @asynccontextmanager
     async def lifespan(app: object) -> AsyncIterator[None]:
-        polling = asyncio.create_task(_poll(reload_keys))
+        tasks = [asyncio.create_task(_repeat(_POLL, reload_keys)), asyncio.create_task(_repeat(_PRUNE, prune))]
         try:
             yield
         finally:
-            polling.cancel()
-            with suppress(asyncio.CancelledError):
-                await polling
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             passwords.close()
             database.close()
 
@@ -103,6 +111,11 @@ def policy(settings: Settings) -> Policy:
     )
 
 
+def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = system.now) -> Lifecycle:
+    policy = KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
+    return Lifecycle(database, lambda: open_key_encryption_keys(settings), policy, settings.access_token_ttl, now)
+
+
 def _open_keyring(settings: Settings, database: Database, now: Callable[[], int]) -> Keyring:
     keks = open_key_encryption_keys(settings)
     with database.begin() as connection:
@@ -112,12 +125,12 @@ def _open_keyring(settings: Settings, database: Database, now: Callable[[], int]
     return Keyring(keks, state, now())
 
 
-async def _poll(reload_keys: Callable[[], Any]) -> None:
+async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await asyncio.sleep(_POLL)
+        await asyncio.sleep(seconds)
         try:
-            await reload_keys()
+            await work()
         except Unavailable as error:
-            log.warning("keys_not_read", because=str(error))
+            log.warning("background_work_failed", work=work.__name__, because=str(error))
         except Exception:
-            log.exception("keys_not_read")
+            log.exception("background_work_failed", work=work.__name__)

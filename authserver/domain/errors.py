@@ -10,7 +10,7 @@ class Unavailable(Exception):
 
 
 class KeyMissing(Unavailable):
-    """A row names a key that this process has not read yet: read the keys again, then go on."""
+    """A key that this process has not read yet, or not lately enough: read the keys again, then go on."""
 
 
 class Refused(Exception):

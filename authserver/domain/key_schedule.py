@@ -1,5 +1,6 @@
 """When each signing key changes its state: pending, active, retired, removed. Times in microseconds, policy in seconds."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .models import SECOND, SigningKey
@@ -9,6 +10,24 @@ STALE_AFTER = 30
 
 _CLOCK_SKEW = 300
 _DESTROY_AFTER = 60
+KEPT_AT_LEAST = _CLOCK_SKEW + STALE_AFTER
+"""Seconds for which a retired key stays published after its last token expired, whatever the policy says."""
+DESTROYED_AT_LEAST = _DESTROY_AFTER + STALE_AFTER
+"""Seconds between a key's last signature, as far as anyone can know, and the end of its private part."""
+
+
+Keys = tuple[SigningKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of state: `announce` (a pending key is made), `promote` (the pending key signs, the active one retires,
+    the next one is announced), `destroy` (a retired key's private part goes), `remove` (it leaves the JWKS)."""
+
+    change: str
+    alg: str
+    kid: str | None = None
+    """The key that is pending, or retired; None for one that is still to be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +52,16 @@ def promotion_due_at(pending: SigningKey, active: SigningKey | None, policy: Key
 
 def destroyable_at(retired: SigningKey) -> int:
     """When the private part of a key that stopped signing may go."""
-    return (retired.retired_at or 0) + (_DESTROY_AFTER + STALE_AFTER) * SECOND
+    return (retired.retired_at or 0) + DESTROYED_AT_LEAST * SECOND
 
 
 def removable_at(retired: SigningKey, policy: KeyPolicy) -> int:
     """When the last token that it may have signed has expired at every verifier."""
-    kept_for = retired.max_token_ttl + _CLOCK_SKEW + policy.jwks_max_age + STALE_AFTER
+    kept_for = retired.max_token_ttl + KEPT_AT_LEAST + policy.jwks_max_age
     return (retired.retired_at or 0) + kept_for * SECOND
 
 
-def due(key: SigningKey, keys: tuple[SigningKey, ...], policy: KeyPolicy) -> dict[str, int]:
+def due(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, int]:
     """The changes of state that lie ahead of `key`, among all `keys`, and when each is due."""
     same = {other.state: other for other in keys if other.alg == key.alg}
     pending, active = same.get("pending"), same.get("active")
@@ -54,3 +73,31 @@ def due(key: SigningKey, keys: tuple[SigningKey, ...], policy: KeyPolicy) -> dic
         destroyed = {} if key.destroyed_at else {"destroyed_at": destroyable_at(key)}
         return destroyed | {"removed_at": removable_at(key, policy)}
     return {}
+
+
+def transitions(keys: Keys, policy: KeyPolicy, now: int) -> tuple[Transition, ...]:
+    """What is due at `now`, most urgent first; none when the state is right. Applied one by one, each judged anew, they
+    make the state right for `now`, however long nobody looked."""
+    algs = sorted({key.alg for key in keys})
+    signing = (step for alg in algs for step in _signing_due(alg, keys, policy, now))
+    return (*signing, *(step for key in keys if key.state == "retired" for step in _retired_due(key, policy, now)))
+
+
+def in_state(keys: Keys, alg: str, state: str) -> SigningKey | None:
+    """The key of `alg` in a state that one key at most can have: active, pending."""
+    return next((key for key in keys if key.alg == alg and key.state == state), None)
+
+
+def _signing_due(alg: str, keys: Keys, policy: KeyPolicy, now: int) -> Iterator[Transition]:
+    pending, active = in_state(keys, alg, "pending"), in_state(keys, alg, "active")
+    if pending is None:
+        yield Transition("announce", alg)
+    elif active is None or promotion_due_at(pending, active, policy) <= now:
+        yield Transition("promote", alg, pending.kid)  # without an active key nothing is signed: no lead time matters
+
+
+def _retired_due(key: SigningKey, policy: KeyPolicy, now: int) -> Iterator[Transition]:
+    if key.destroyed_at is None and destroyable_at(key) <= now:
+        yield Transition("destroy", key.alg, key.kid)
+    if removable_at(key, policy) <= now:
+        yield Transition("remove", key.alg, key.kid)

@@ -102,3 +102,4 @@ class RingKey:
     sealed: str
     created_at: int
     active_at: int
+    revoked_at: int | None = None

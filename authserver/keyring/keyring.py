@@ -10,7 +10,7 @@ from typing import Any
 
 from joserfc.jwk import RSAKey
 
-from ..domain.errors import KeyMissing, Unavailable
+from ..domain.errors import KeyMissing
 from ..domain.key_schedule import STALE_AFTER
 from ..domain.models import SECOND, RingKey, SigningKey
 from ..store.signing_keys import KeyState
@@ -42,9 +42,9 @@ class Keyring:
         self._read_at = now
 
     def sign(self, claims: dict[str, Any], now: int, alg: str = "RS256") -> str:
-        """A JWT of type at+jwt. Raises Unavailable while the key state is too old to sign by."""
+        """A JWT of type at+jwt. Raises KeyMissing while the key state is too old to sign by."""
         if self.is_stale(now):
-            raise Unavailable("The key state could not be read for 30 s: this process signs nothing.")
+            raise KeyMissing("The key state has not been read for 30 s: this process signs nothing before it is.")
         return self._active[alg].sign(claims)
 
     def is_stale(self, now: int) -> bool:

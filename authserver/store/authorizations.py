@@ -33,12 +33,13 @@ _ROTATE = (
     )
 )
 _USE = update(table).where(*_GUARD).values(idle_expires_at=bindparam("idle_until"))
-# FOR SHARE where there is such a thing: on PostgreSQL what is confirmed must not change before our COMMIT.
+# FOR UPDATE where there is such a thing: on PostgreSQL what is confirmed must not change before our COMMIT. FOR SHARE
+# would do, but two nodes that share a row and then both write it deadlock.
 _CONFIRM = (
     select(table.c.id, table.c.generation)
     .where(table.c.id.in_(bindparam("ids", expanding=True)), _UNREVOKED)
     .order_by(table.c.id)
-    .with_for_update(read=True)
+    .with_for_update()
 )
 _REVOKE = (
     update(table)
@@ -148,22 +149,26 @@ def _write_rehashed(connection: Connection, login: Authorization, password_hash:
 
 def _rotate_many(connection: Connection, advances: Sequence[_Advance], now: int) -> list[bool]:
     """One winner for each row of a group: the others' guards cannot hold after it, so they are not sent."""
-    winners = _first_of_each(advances)
-    rows = [_row(advance, now) | {"next": advance.next, "at": now, "from": advance.network} for advance in winners]
+    first = _first_of_each(advances)
+    rows = [
+        _row(advance, now) | {"next": advance.next, "at": now, "from": advance.network} for advance in first.values()
+    ]
     held = _execute_guarded(connection, _ROTATE, rows)
-    return [held and advance in winners for advance in advances]
+    return [held and first[advance.id, advance.seen] is advance for advance in advances]
 
 
 def _use_many(connection: Connection, advances: Sequence[_Advance], now: int) -> list[bool]:
     """Who presents what was seen holds together: using a token does not use it up."""
-    first = _first_of_each(advances)
-    held = _execute_guarded(connection, _USE, [_row(advance, now) for advance in first])
-    seen = {advance.id: advance.seen for advance in first}
-    return [held and seen[advance.id] == advance.seen for advance in advances]
+    rows = [_row(advance, now) for advance in _first_of_each(advances).values()]
+    return [_execute_guarded(connection, _USE, rows)] * len(advances)
 
 
-def _first_of_each(advances: Sequence[_Advance]) -> list[_Advance]:
-    return list({advance.id: advance for advance in reversed(advances)}.values())[::-1]
+def _first_of_each(advances: Sequence[_Advance]) -> dict[tuple[bytes, int], _Advance]:
+    """By row and generation seen: who saw another generation of the same row is judged by the database too."""
+    first: dict[tuple[bytes, int], _Advance] = {}
+    for advance in advances:
+        first.setdefault((advance.id, advance.seen), advance)
+    return first
 
 
 def _row(advance: _Advance, now: int) -> dict[str, Any]:

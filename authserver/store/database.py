@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from ..domain.errors import Unavailable
 from ..domain.outages import Outages
 from .changes import Change
-from .engine import DATABASE_ERRORS, create, describe
+from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, create, describe
 from .group_commit import Outcome, OutcomeUnknown, commit
 
 __all__ = ["Change", "Connection", "Database", "Loader", "OutcomeUnknown"]
@@ -129,14 +129,19 @@ class Database:
         began = self._now()
         try:
             found = loader(self._reader(), keys)
-        except DATABASE_ERRORS as error:
+        except CONNECTION_ERRORS as error:
             self._forget_reader()
             self.outages = self.outages.failed(began)
             return Unavailable(describe(error))
         except Exception as error:
-            return error
+            # What the database cannot even compare is one caller's fault: the others' keys are loaded without it.
+            return error if len(keys) == 1 else {key: self._load_alone(loader, key) for key in keys}
         self.outages = self.outages.worked(self._now())
         return found
+
+    def _load_alone(self, loader: Loader[Any, Any], key: Any) -> Any:
+        found = self._load_many(loader, [key])
+        return found if isinstance(found, Exception) else found.get(key)
 
     def _reader(self) -> Connection:
         reader: Connection | None = getattr(self._own, "reader", None)

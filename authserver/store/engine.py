@@ -3,10 +3,12 @@
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 DATABASE_ERRORS = (DBAPIError, PoolTimeout)
+CONNECTION_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
+"""Not one statement's fault: whatever comes next would fare no better."""
 _SQLITE_BUSY_TIMEOUT = 5000  # milliseconds
 _RUNS_AGAIN = {"40001", "40P01"}  # PostgreSQL's serialization failure and deadlock
 

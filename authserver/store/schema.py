@@ -3,6 +3,7 @@
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     ForeignKey,
     Index,
@@ -83,6 +84,17 @@ authorizations = Table(
     # Counts and ends the living authorizations of one user and client.
     Index("ix_authorizations_living", "subject", "client_id", "idle_expires_at"),
     Index("ix_authorizations_client_id", "client_id"),
+    Index("ix_authorizations_idle_expires_at", "idle_expires_at"),
+)
+
+# Whatever the configuration says, and whoever asks: no key leaves the JWKS while a token that it signed may live (330 s of
+# clock skew and stale processes included); one that never signed may. Nor does a private part go while it may be in use.
+_REMOVED_IN_TIME = (
+    "state <> 'removed' OR activated_at IS NULL OR (retired_at IS NOT NULL AND removed_at IS NOT NULL"
+    " AND removed_at >= retired_at + (max_token_ttl + 330) * 1000000)"
+)
+_DESTROYED_IN_TIME = (
+    "state <> 'retired' OR destroyed_at IS NULL OR (retired_at IS NOT NULL AND destroyed_at >= retired_at + 90000000)"
 )
 
 signing_keys = Table(
@@ -100,6 +112,9 @@ signing_keys = Table(
     Column("destroyed_at", BigInteger),
     Column("removed_at", BigInteger),
     Column("revoked_at", BigInteger),
+    CheckConstraint("state IN ('pending', 'active', 'retired', 'removed', 'revoked')", "ck_signing_keys_state"),
+    CheckConstraint(_REMOVED_IN_TIME, "ck_signing_keys_removed_in_time"),
+    CheckConstraint(_DESTROYED_IN_TIME, "ck_signing_keys_destroyed_in_time"),
     # Whatever races, the database holds at most one active and one pending key for each algorithm.
     Index(
         "uq_signing_keys_active",
@@ -124,6 +139,7 @@ ring_keys = Table(
     Column("sealed", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("active_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
 )
 
 denied_tokens = Table(

@@ -1,14 +1,15 @@
-"""Signing keys and the ring of refresh-token keys, as rows; keyring.py opens what is sealed in them."""
+"""Signing keys and the ring of refresh-token keys, as rows; keyring/ opens what is sealed in them."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..domain.models import RingKey, SigningKey
+from ..domain.key_schedule import DESTROYED_AT_LEAST, KEPT_AT_LEAST
+from ..domain.models import SECOND, RingKey, SigningKey
 from .changes import Change
 from .schema import denied_tokens
 from .schema import ring_keys as ring_table
@@ -35,6 +36,22 @@ def load_many(connection: Connection, keys: Sequence[None]) -> Mapping[None, Key
     return {None: load(connection)}
 
 
+def lock(connection: Connection) -> None:
+    """Until the transaction ends nobody else changes a key or adds one; reading goes on. SQLite's BEGIN IMMEDIATE has
+    locked already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def change(connection: Connection, seen: SigningKey, new: SigningKey) -> bool:
+    """Whether the row became `new`: only if it still has the state and the secret that were seen, and only if its own
+    tokens allow it. What did not change is not written."""
+    before, after = asdict(seen), asdict(new)
+    values = {name: value for name, value in after.items() if value != before[name]}
+    guard = (table.c.kid == seen.kid, table.c.state == seen.state, table.c.sealed.is_not_distinct_from(seen.sealed))
+    return connection.execute(update(table).where(*guard, *_in_time(seen, new)).values(values)).rowcount == 1
+
+
 def add(connection: Connection, key: SigningKey) -> None:
     connection.execute(insert(table), asdict(key) | {"public": json.dumps(key.public)})
 
@@ -56,6 +73,15 @@ def deny(jti: str, expires_at: int) -> Change:
 
 def load_denied_many(connection: Connection, jtis: Sequence[str]) -> Mapping[str, bool]:
     return dict.fromkeys(connection.execute(_DENIED, {"jtis": list(jtis)}).scalars(), True)
+
+
+def _in_time(seen: SigningKey, new: SigningKey) -> list[ColumnElement[bool]]:
+    """Judged by the row itself, whose `max_token_ttl` a longer-lived policy may have raised since it was seen."""
+    if seen.state != "retired" or new.state == "revoked":
+        return []
+    if new.state == "removed":
+        return [table.c.retired_at + (table.c.max_token_ttl + KEPT_AT_LEAST) * SECOND <= new.removed_at]
+    return [table.c.retired_at + DESTROYED_AT_LEAST * SECOND <= new.destroyed_at] if new.sealed is None else []
 
 
 def _deny_many(connection: Connection, denials: Sequence[dict[str, Any]], now: int) -> list[bool]:

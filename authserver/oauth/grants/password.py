@@ -19,9 +19,11 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
 
     async def authenticate(self) -> None:
         form = self.request.form
-        if "username" in form and "password" in form:
+        password = password_form(form.get("password", ""))
+        # Nobody can have a password without a form: that is refused without the work, and tells nothing of any user.
+        if "username" in form and password is not None:
             password_hash = self.loaded.password_hash if self.loaded else None
-            self.match = await self.tools.passwords.match(password_hash, password_form(form["password"]))
+            self.match = await self.tools.passwords.match(password_hash, password)
 
     def authenticate_user(self, username: str, password: str) -> User:
         """Authlib's hook. It would answer invalid_request."""

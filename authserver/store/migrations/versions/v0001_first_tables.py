@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("sealed", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("active_at", sa.BigInteger(), nullable=False),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ring_keys")),
     )
     op.create_table(
@@ -59,6 +60,19 @@ def upgrade() -> None:
         sa.Column("destroyed_at", sa.BigInteger(), nullable=True),
         sa.Column("removed_at", sa.BigInteger(), nullable=True),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('pending', 'active', 'retired', 'removed', 'revoked')", name=op.f("ck_signing_keys_state")
+        ),
+        sa.CheckConstraint(
+            "state <> 'removed' OR activated_at IS NULL OR (retired_at IS NOT NULL AND removed_at IS NOT NULL"
+            " AND removed_at >= retired_at + (max_token_ttl + 330) * 1000000)",
+            name=op.f("ck_signing_keys_removed_in_time"),
+        ),
+        sa.CheckConstraint(
+            "state <> 'retired' OR destroyed_at IS NULL"
+            " OR (retired_at IS NOT NULL AND destroyed_at >= retired_at + 90000000)",
+            name=op.f("ck_signing_keys_destroyed_in_time"),
+        ),
         sa.PrimaryKeyConstraint("kid", name=op.f("pk_signing_keys")),
     )
     op.create_index(
@@ -114,6 +128,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_authorizations")),
     )
     op.create_index("ix_authorizations_client_id", "authorizations", ["client_id"], unique=False)
+    op.create_index("ix_authorizations_idle_expires_at", "authorizations", ["idle_expires_at"], unique=False)
     op.create_index(
         "ix_authorizations_living", "authorizations", ["subject", "client_id", "idle_expires_at"], unique=False
     )

@@ -1,0 +1,62 @@
+"""What the schedule will do with the signing keys, seen from now: the schedule itself, run forward on paper."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .key_schedule import KeyPolicy, Keys, Transition, due, in_state
+from .key_transitions import apply, merged
+from .models import SigningKey
+
+NEXT = "next"
+"""Stands for the `kid` of a key that is still to be made."""
+
+_CHANGES = {"activated_at": "promote", "promotable_at": "promotable", "destroyed_at": "destroy", "removed_at": "remove"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`change` is a Transition's, or `promotable`: from then on the key may be promoted by hand."""
+
+    at: int
+    """Microseconds since the epoch; the past if it should have been done already."""
+    change: str
+    kid: str
+    replaced: str | None
+    """The key that signed until then, if this is a promotion."""
+    published: tuple[str, ...]
+    """The JWKS after it: what verifiers see."""
+
+
+def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
+    """Until the keys that are there now, and the one that the next promotion announces, have met what awaits them."""
+    events: list[Event] = []
+    promoted = False
+    while ahead := list(_ahead(keys, policy, promoted, {(event.change, event.kid) for event in events})):
+        at, change, key = min(ahead, key=lambda one: (one[0], one[1], one[2].kid))
+        active = in_state(keys, key.alg, "active")
+        if change != "promotable":
+            promoted |= change == "promote"
+            keys = merged(keys, apply(keys, Transition(change, key.alg, key.kid), at, _imagined))
+        replaced = active.kid if active and change == "promote" else None
+        events.append(Event(at, change, key.kid, replaced, published(keys)))
+    return events
+
+
+def published(keys: Keys) -> tuple[str, ...]:
+    """The kids of the JWKS, the active key first."""
+    order = ("active", "pending", "retired")
+    return tuple(key.kid for state in order for key in keys if key.state == state)
+
+
+def _ahead(
+    keys: Keys, policy: KeyPolicy, promoted: bool, told: set[tuple[str, str]]
+) -> Iterator[tuple[int, str, SigningKey]]:
+    for key in keys:
+        for name, at in due(key, keys, policy).items():
+            change = _CHANGES.get(name)
+            if change and (change, key.kid) not in told and not (promoted and change == "promote"):
+                yield at, change, key
+
+
+def _imagined(alg: str) -> SigningKey:
+    return SigningKey(NEXT, alg, "pending", {}, None, 0, 0)

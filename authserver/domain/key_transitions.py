@@ -1,0 +1,86 @@
+"""What each change of state does to the rows of the signing keys; which change is due when says key_schedule.py.
+
+Every function returns the rows that change, in the order in which they are to be written: a key leaves a state before
+another one enters it. `make` gives a new key for an algorithm; what makes keys and the clock are the caller's.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from .key_schedule import Keys, Transition, in_state
+from .models import SigningKey
+
+Make = Callable[[str], SigningKey]
+
+
+def apply(keys: Keys, step: Transition, now: int, make: Make) -> Keys:
+    """The rows that `step` changes at `now` (microseconds); `step` must be possible in `keys`."""
+    if step.change == "announce":
+        return (announced(keys, step.alg, now, make),)
+    if step.change == "promote":
+        return promoted(keys, step.alg, now, make)
+    key = next(key for key in keys if key.kid == step.kid)
+    if step.change == "destroy":
+        return (replace(key, sealed=None, destroyed_at=now),)
+    return (_removed(key, now),)
+
+
+def merged(keys: Keys, changed: Keys) -> Keys:
+    """The keys after `changed` was written."""
+    new = {key.kid: key for key in changed}
+    known = {key.kid for key in keys}
+    return (*(new.get(key.kid, key) for key in keys), *(key for key in changed if key.kid not in known))
+
+
+def announced(keys: Keys, alg: str, now: int, make: Make) -> SigningKey:
+    """A new pending key. It inherits the longest lifetime of a token that its forerunners may sign."""
+    made = make(alg)
+    longest = max(key.max_token_ttl for key in (made, *keys) if key.alg == alg and key.state not in ("removed", "revoked"))
+    return replace(made, state="pending", max_token_ttl=longest, created_at=now, activated_at=None)
+
+
+def promoted(keys: Keys, alg: str, now: int, make: Make) -> Keys:
+    """The pending key signs from now on, and the next one is announced in the same breath."""
+    active, pending = in_state(keys, alg, "active"), in_state(keys, alg, "pending")
+    retired = (replace(active, state="retired", retired_at=now),) if active else ()
+    return (*retired, *_takes_over(keys, pending, alg, now, make))
+
+
+def revoked(keys: Keys, kid: str, now: int, make: Make) -> Keys:
+    """`kid` is out of the JWKS at once. If it signed, the announced key takes over; if it was announced, another one is.
+
+    Of a compromised key nothing is kept that could sign."""
+    key = next(key for key in keys if key.kid == kid)
+    if key.state == "revoked":
+        return ()
+    gone = _revoked(key, now)
+    if key.state == "active":
+        return (gone, *_takes_over(keys, in_state(keys, key.alg, "pending"), key.alg, now, make))
+    return (gone, announced(keys, key.alg, now, make)) if key.state == "pending" else (gone,)
+
+
+def all_revoked(keys: Keys, now: int, make: Make) -> Keys:
+    """Every key is out of the JWKS; for each algorithm a new one signs at once and another one is announced."""
+    gone = tuple(_revoked(key, now) for key in keys if key.state not in ("removed", "revoked"))
+    algs = sorted({key.alg for key in gone})
+    return (*gone, *(key for alg in algs for key in _takes_over(keys, None, alg, now, make)))
+
+
+def imported(keys: Keys, key: SigningKey, now: int) -> Keys:
+    """`key` is announced in place of the present pending key, which never signed and is withdrawn."""
+    pending = in_state(keys, key.alg, "pending")
+    withdrawn = (_removed(pending, now),) if pending else ()
+    return (*withdrawn, announced(keys, key.alg, now, lambda alg: key))
+
+
+def _takes_over(keys: Keys, pending: SigningKey | None, alg: str, now: int, make: Make) -> Keys:
+    successor = pending or announced(keys, alg, now, make)
+    return (replace(successor, state="active", activated_at=now), announced(keys, alg, now, make))
+
+
+def _removed(key: SigningKey, now: int) -> SigningKey:
+    return replace(key, state="removed", sealed=None, destroyed_at=key.destroyed_at or now, removed_at=now)
+
+
+def _revoked(key: SigningKey, now: int) -> SigningKey:
+    return replace(key, state="revoked", sealed=None, destroyed_at=key.destroyed_at or now, revoked_at=now)
