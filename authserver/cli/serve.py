@@ -35,7 +35,8 @@ def command(host: str, port: int, workers: int) -> None:
     settings = load()
     listener = _listen(host, port)
     _check_and_warn(settings)
-    click.echo(f"Serving {settings.issuer} on http://{f"[{host}]" if ":" in host else host}:{listener.getsockname()[1]}", err=True)
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"Serving {settings.issuer} on http://{shown}:{listener.getsockname()[1]}", err=True)
     config = Config(
         partial(_create_app, settings),
         factory=True,
