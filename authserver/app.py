@@ -9,7 +9,7 @@ import structlog
 
 from . import system
 from .domain.errors import Unavailable
-from .domain.key_schedule import KeyPolicy
+from .domain.key_schedule import KeyPolicy, transitions
 from .domain.models import Policy
 from .keyring import KeyEncryptionKeys, Keyring, files
 from .keyring.lifecycle import Lifecycle
@@ -23,7 +23,8 @@ from .store.database import Database
 from .web.routes import ASGIApp, Parts, application
 
 _POLL = 2  # seconds: every process sees a change of the keys within 5
-_PRUNE = 60  # seconds
+_SCHEDULE = 5  # seconds
+_PRUNE = 10  # seconds for each thousand logins
 _FORBIDDEN_GRANT = (
     "these clients may use the password grant, which RFC 9700 s2.4 says MUST NOT be used; keep it to your own "
     "first-party apps: {}"
@@ -45,14 +46,26 @@ def create_app(settings: Settings, *, now: Callable[[], int] = system.now) -> AS
         if state is not None:
             keyring.update(state, now())
 
+    pruned_to = pruning.FIRST
+
     async def prune() -> None:
-        for _ in range(_PRUNE):
-            if not await database.write(pruning.prune()):
-                break
+        nonlocal pruned_to
+        end = await database.load(pruning.end_of_batch_many, pruned_to)
+        await database.write(pruning.prune(pruned_to, end or pruning.LAST))
+        pruned_to = end or pruning.FIRST
+
+    keys = lifecycle(settings, database, now)
+
+    async def keep_schedule() -> None:
+        if transitions(keyring.signing_keys, keys.policy, now()):
+            for step in await asyncio.to_thread(keys.run_due):
+                log.info("signing_key_changed", change=step.change, alg=step.alg, kid=step.kid)
+
+    work = ((_POLL, reload_keys), (_SCHEDULE, keep_schedule), (_PRUNE, prune))
 
     @asynccontextmanager
     async def lifespan(app: object) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(_repeat(_POLL, reload_keys)), asyncio.create_task(_repeat(_PRUNE, prune))]
+        tasks = [asyncio.create_task(_repeat(seconds, do)) for seconds, do in work]
         try:
             yield
         finally:

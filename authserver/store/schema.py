@@ -81,14 +81,14 @@ authorizations = Table(
     Column("revoked_because", String(32)),
     Column("ring_key_id", String(64), nullable=False),
     Column("salt", LargeBinary(32), nullable=False),
-    # Counts and ends the living authorizations of one user and client.
-    Index("ix_authorizations_living", "subject", "client_id", "idle_expires_at"),
+    # Finds the living authorizations of one user and client. No index holds what a refresh changes: that would double
+    # what each refresh writes.
+    Index("ix_authorizations_owner", "subject", "client_id"),
     Index("ix_authorizations_client_id", "client_id"),
-    Index("ix_authorizations_idle_expires_at", "idle_expires_at"),
 )
 
-# Whatever the configuration says, and whoever asks: no key leaves the JWKS while a token that it signed may live (330 s of
-# clock skew and stale processes included); one that never signed may. Nor does a private part go while it may be in use.
+# Whatever the configuration says, and whoever asks: no key leaves the JWKS while a token that it signed may live (330 s
+# of clock skew and stale processes included); one that never signed may. Nor does a private part go while it may sign.
 _REMOVED_IN_TIME = (
     "state <> 'removed' OR activated_at IS NULL OR (retired_at IS NOT NULL AND removed_at IS NOT NULL"
     " AND removed_at >= retired_at + (max_token_ttl + 330) * 1000000)"

@@ -128,7 +128,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_authorizations")),
     )
     op.create_index("ix_authorizations_client_id", "authorizations", ["client_id"], unique=False)
-    op.create_index("ix_authorizations_idle_expires_at", "authorizations", ["idle_expires_at"], unique=False)
-    op.create_index(
-        "ix_authorizations_living", "authorizations", ["subject", "client_id", "idle_expires_at"], unique=False
-    )
+    op.create_index("ix_authorizations_owner", "authorizations", ["subject", "client_id"], unique=False)
