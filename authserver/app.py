@@ -19,7 +19,9 @@ from .passwords import Passwords
 from .settings import Settings
 from .store import clients, migrations, pruning, signing_keys
 from .store.cache import Cache
+from .store.clock import read_many as read_clock_many
 from .store.database import Database
+from .system import SharedClock
 from .web.routes import ASGIApp, Parts, application
 
 _POLL = 2  # seconds: every process sees a change of the keys within 5
@@ -32,40 +34,80 @@ _FORBIDDEN_GRANT = (
 log: Any = structlog.get_logger("authserver")
 
 
-def create_app(settings: Settings, *, now: Callable[[], int] = system.now) -> ASGIApp:
-    """The ASGI application. Raises Misconfigured or Unavailable if the server cannot start like this."""
-    database = open_database(settings, now)
-    keyring = _open_keyring(settings, database, now)
+def create_app(settings: Settings, *, now: Callable[[], int] | None = None) -> ASGIApp:
+    """The ASGI application. `now` is a clock to be taken as it is (microseconds); without one the system's is, kept to
+    the database's where nodes share one. Raises Misconfigured or Unavailable if the server cannot start like this."""
+    shared = SharedClock(system.now)
+    clock = now or shared
+    database = open_database(settings, clock)
+    upkeep = Upkeep(database, open_keyring(settings, database, clock), lifecycle(settings, database, clock), clock)
+    if now is None:
+        upkeep.keep_to_database(shared)
     passwords = Passwords(settings.password_queue)
-    tools = Tools(
-        settings.issuer, policy(settings), keyring, passwords, system.new_id, system.new_key, system.new_secret
+    make = (system.new_id, system.new_key, system.new_secret)
+    tools = Tools(settings.issuer, policy(settings), upkeep.keyring, passwords, *make)
+    road = Road(database, Cache(database, clients.load_many, clock), tools, upkeep.read_keys)
+    parts = Parts(
+        issuer=settings.issuer,
+        jwks_max_age=settings.jwks_max_age,
+        first_party_api=settings.first_party_api == "on",
+        road=road,
+        database=database,
+        keyring=upkeep.keyring,
+        now=clock,
+        new_id=system.new_id,
     )
+    return application(parts, _lifespan(upkeep, passwords))
 
-    async def reload_keys() -> None:
-        state = await database.load(signing_keys.load_many, None)
+
+class Upkeep:
+    """What the server does by itself, beside the requests: read and rotate the keys, keep the time, prune."""
+
+    def __init__(self, database: Database, keyring: Keyring, lifecycle: Lifecycle, now: Callable[[], int]) -> None:
+        self.database, self.keyring, self._lifecycle, self._now = database, keyring, lifecycle, now
+        self._pruned_to = pruning.FIRST
+        self.tasks: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+            (_POLL, self.read_keys),
+            (_SCHEDULE, self.rotate_keys),
+            (_PRUNE, self.prune),
+        ]
+
+    async def read_keys(self) -> None:
+        state = await self.database.load(signing_keys.load_many, None)
         if state is not None:
-            keyring.update(state, now())
+            self.keyring.update(state, self._now())
 
-    pruned_to = pruning.FIRST
+    async def rotate_keys(self) -> None:
+        """What the schedule says is due. Every process does this; the database decides who was first."""
+        state = await self.database.load(signing_keys.load_many, None)
+        if state is not None and transitions(state.signing_keys, self._lifecycle.policy, self._now()):
+            for step in await asyncio.to_thread(self._lifecycle.run_due):
+                log.info("key_changed", change=step.change, alg=step.alg, kid=step.kid)
+            await self.read_keys()
 
-    async def prune() -> None:
-        nonlocal pruned_to
-        end = await database.load(pruning.end_of_batch_many, pruned_to)
-        await database.write(pruning.prune(pruned_to, end or pruning.LAST))
-        pruned_to = end or pruning.FIRST
+    def keep_to_database(self, clock: SharedClock) -> None:
+        """On PostgreSQL all nodes keep to the database's clock: now, and at every poll."""
 
-    keys = lifecycle(settings, database, now)
+        async def keep_time() -> None:
+            asked_at = clock()
+            clock.keep_to(await self.database.load(read_clock_many, None), asked_at, clock())
 
-    async def keep_schedule() -> None:
-        if transitions(keyring.signing_keys, keys.policy, now()):
-            for step in await asyncio.to_thread(keys.run_due):
-                log.info("signing_key_changed", change=step.change, alg=step.alg, kid=step.kid)
+        with self.database.begin() as connection:
+            asked_at = clock()
+            clock.keep_to(read_clock_many(connection, [None]).get(None), asked_at, clock())
+        self.tasks.append((_POLL, keep_time))
 
-    work = ((_POLL, reload_keys), (_SCHEDULE, keep_schedule), (_PRUNE, prune))
+    async def prune(self) -> None:
+        """A batch a call: the walk along the table begins again when it has come to the end."""
+        end = await self.database.load(pruning.end_of_batch_many, self._pruned_to)
+        await self.database.write(pruning.prune(self._pruned_to, end or pruning.LAST))
+        self._pruned_to = end or pruning.FIRST
 
+
+def _lifespan(upkeep: Upkeep, passwords: Passwords) -> Any:
     @asynccontextmanager
     async def lifespan(app: object) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(_repeat(seconds, do)) for seconds, do in work]
+        tasks = [asyncio.create_task(_repeat(seconds, work)) for seconds, work in upkeep.tasks]
         try:
             yield
         finally:
@@ -73,27 +115,16 @@ def create_app(settings: Settings, *, now: Callable[[], int] = system.now) -> AS
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             passwords.close()
-            database.close()
+            upkeep.database.close()
 
-    road = Road(database, Cache(database, clients.load_many, now), tools, reload_keys)
-    parts = Parts(
-        settings.issuer,
-        settings.jwks_max_age,
-        settings.first_party_api == "on",
-        road,
-        database,
-        keyring,
-        now,
-        system.new_id,
-    )
-    return application(parts, lifespan)
+    return lifespan
 
 
 def check(settings: Settings) -> list[str]:
     """What an operator should know before the server starts. Raises Misconfigured or Unavailable if it cannot start."""
     database = open_database(settings)
     try:
-        _open_keyring(settings, database, system.now)
+        open_keyring(settings, database, system.now)
         with database.begin() as connection:
             everyone = clients.load_all(connection)
     finally:
@@ -129,7 +160,7 @@ def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = s
     return Lifecycle(database, lambda: open_key_encryption_keys(settings), policy, settings.access_token_ttl, now)
 
 
-def _open_keyring(settings: Settings, database: Database, now: Callable[[], int]) -> Keyring:
+def open_keyring(settings: Settings, database: Database, now: Callable[[], int]) -> Keyring:
     keks = open_key_encryption_keys(settings)
     with database.begin() as connection:
         migrations.check(connection)

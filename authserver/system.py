@@ -36,6 +36,22 @@ class Clock:
             return self._time // 1000
 
 
+class SharedClock:
+    """One clock for all nodes: each process's own, moved by how far it is from the one that they share."""
+
+    def __init__(self, own: Callable[[], int]) -> None:
+        self._own, self._offset = own, 0
+
+    def __call__(self) -> int:
+        """Microseconds since the epoch."""
+        return self._own() + self._offset
+
+    def keep_to(self, shared: int | None, asked_at: int, answered_at: int) -> None:
+        """`shared` was read between two readings of this clock; None if there is nothing to keep to."""
+        if shared is not None:
+            self._offset += shared - (asked_at + answered_at) // 2
+
+
 now = Clock()
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from ..domain.errors import Unavailable
 from ..domain.outages import Outages
 from .changes import Change
-from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, create, describe
+from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, create, describe, has_ended
 from .group_commit import Outcome, OutcomeUnknown, commit
 
 __all__ = ["Change", "Connection", "Database", "Loader", "OutcomeUnknown"]
@@ -128,9 +128,8 @@ class Database:
     def _load_many(self, loader: Loader[Any, Any], keys: list[Any]) -> Mapping[Any, Any] | Exception:
         began = self._now()
         try:
-            found = loader(self._reader(), keys)
+            found = self._load_now(loader, keys)
         except CONNECTION_ERRORS as error:
-            self._forget_reader()
             self.outages = self.outages.failed(began)
             return Unavailable(describe(error))
         except Exception as error:
@@ -138,6 +137,20 @@ class Database:
             return error if len(keys) == 1 else {key: self._load_alone(loader, key) for key in keys}
         self.outages = self.outages.worked(self._now())
         return found
+
+    def _load_now(self, loader: Loader[K, V], keys: list[K]) -> Mapping[K, V]:
+        """Once more on a new connection if the old one has ended: the database may only have been started again."""
+        try:
+            return loader(self._reader(), keys)
+        except CONNECTION_ERRORS as error:
+            self._forget_reader()
+            if not has_ended(error):
+                raise
+        try:
+            return loader(self._reader(), keys)
+        except CONNECTION_ERRORS:
+            self._forget_reader()
+            raise
 
     def _load_alone(self, loader: Loader[Any, Any], key: Any) -> Any:
         found = self._load_many(loader, [key])

@@ -1,8 +1,9 @@
 """The engine for each kind of database, and what its errors mean."""
 
+import sqlite3
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -10,16 +11,33 @@ DATABASE_ERRORS = (DBAPIError, PoolTimeout)
 CONNECTION_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
 """Not one statement's fault: whatever comes next would fare no better."""
 _SQLITE_BUSY_TIMEOUT = 5000  # milliseconds
+_POSTGRESQL = {
+    "application_name": "authserver",
+    "connect_timeout": 5,  # seconds
+    "tcp_user_timeout": 10_000,  # milliseconds
+    "options": "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s",
+}
 _RUNS_AGAIN = {"40001", "40P01"}  # PostgreSQL's serialization failure and deadlock
 
 
 def create(url: str) -> Engine:
     """`url` as SQLAlchemy's. No connection is made yet."""
+    return _create_sqlite(url) if make_url(url).get_backend_name() == "sqlite" else _create_postgresql(url)
+
+
+def _create_sqlite(url: str) -> Engine:
     engine = create_engine(url, hide_parameters=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "handle_error", _forget_read_only)
     return engine
+
+
+def _create_postgresql(url: str) -> Engine:
+    """Nothing waits for ever; what the URL says of the connection wins (`?sslmode=verify-full&connect_timeout=3`)."""
+    chosen = make_url(url).query
+    arguments = {name: value for name, value in _POSTGRESQL.items() if name not in chosen}
+    return create_engine(url, hide_parameters=True, pool_size=8, max_overflow=4, pool_timeout=5, connect_args=arguments)
 
 
 def is_in_transaction(connection: Connection) -> bool:
@@ -34,6 +52,11 @@ def is_in_transaction(connection: Connection) -> bool:
 def may_run_again(error: Exception) -> bool:
     """A serialization failure or a deadlock: nothing was written, and nothing is wrong with the change."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _RUNS_AGAIN
+
+
+def has_ended(error: Exception) -> bool:
+    """Whether it was the connection that failed, not the database behind it."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def describe(error: Exception) -> str:
@@ -52,3 +75,9 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 def _begin_immediate(connection: Connection) -> None:
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _forget_read_only(context: ExceptionContext) -> None:
+    """A connection that was made while the file could not be written would stay read-only for ever."""
+    if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+        context.is_disconnect = True

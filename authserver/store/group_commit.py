@@ -29,7 +29,7 @@ class NotBegun(Unavailable):
 
 def commit(engine: Engine, changes: list[Change], now: int) -> list[Outcome]:
     """An outcome for each change, in order; those that held are durable. `now` in microseconds stamps the rows."""
-    order = list(range(len(changes)))
+    order = sorted(range(len(changes)), key=lambda place: changes[place].key)
     by_function = groupby((changes[place] for place in order), key=lambda change: change.apply)
     outcomes = _commit(engine, [list(run) for _, run in by_function], now)
     return [outcome for _, outcome in sorted(zip(order, outcomes, strict=True), key=lambda pair: pair[0])]
@@ -79,6 +79,7 @@ def _transact(engine: Engine, runs: list[Run], now: int) -> list[Outcome]:
         try:
             transaction.commit()
         except DATABASE_ERRORS as error:
+            connection.invalidate()  # its transaction may still be open: nobody may go on in it
             raise OutcomeUnknown(describe(error)) from error
     return outcomes
 

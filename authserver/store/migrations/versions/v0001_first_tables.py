@@ -8,6 +8,15 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _create_clients()
+    _create_denied_tokens()
+    _create_ring_keys()
+    _create_signing_keys()
+    _create_users()
+    _create_authorizations()
+
+
+def _create_clients() -> None:
     op.create_table(
         "clients",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -30,6 +39,9 @@ def upgrade() -> None:
         sa.Column("rotation", sa.Boolean(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clients")),
     )
+
+
+def _create_denied_tokens() -> None:
     op.create_table(
         "denied_tokens",
         sa.Column("jti", sa.String(length=64), nullable=False),
@@ -37,6 +49,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("jti", name=op.f("pk_denied_tokens")),
     )
     op.create_index(op.f("ix_denied_tokens_expires_at"), "denied_tokens", ["expires_at"], unique=False)
+
+
+def _create_ring_keys() -> None:
     op.create_table(
         "ring_keys",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -46,6 +61,9 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ring_keys")),
     )
+
+
+def _create_signing_keys() -> None:
     op.create_table(
         "signing_keys",
         sa.Column("kid", sa.String(length=64), nullable=False),
@@ -91,6 +109,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
     )
+
+
+def _create_users() -> None:
     op.create_table(
         "users",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -102,6 +123,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("username", name=op.f("uq_users_username")),
     )
+
+
+def _create_authorizations() -> None:
     op.create_table(
         "authorizations",
         sa.Column("id", sa.LargeBinary(length=16), nullable=False),
