@@ -36,11 +36,12 @@ class Signer:
         return (signing_input + b"." + _encode(signature)).decode()
 
     def claims(self, payload: bytes, signature: bytes) -> dict[str, Any] | None:
-        """The claims if the signature over our header and `payload` (both segments as sent) is ours."""
+        """The claims if the signature over our header and `payload`, segments as sent, is ours, in its one spelling."""
         try:
-            genuine = self._algorithm.verify(self.header + b"." + payload, _decode(signature), self._key)
+            raw = _decode(signature)
         except ValueError:
             return None
+        genuine = _encode(raw) == signature and self._algorithm.verify(self.header + b"." + payload, raw, self._key)
         claims: dict[str, Any] | None = json.loads(_decode(payload)) if genuine else None
         return claims
 

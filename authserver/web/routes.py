@@ -27,6 +27,7 @@ from . import documents, health
 from .api import Api
 from .cookies import RefreshTokenCookie
 from .documents import Document
+from .draining import Draining
 from .greeting import greeting
 from .middleware import Boundary
 from .protected import protected
@@ -55,6 +56,7 @@ class Parts:
 
 
 def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
+    """Everything, ready to be served."""
     app = Starlette(
         routes=routes(parts),
         lifespan=lifespan,
@@ -63,7 +65,7 @@ def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
     )
     # A redirect of /token/ would post a password again, to whatever the Host header says.
     app.router.redirect_slashes = False
-    return app
+    return Draining(app)
 
 
 def routes(parts: Parts) -> list[Route | Mount]:
