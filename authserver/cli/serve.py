@@ -13,6 +13,7 @@ from ..settings import Settings, load
 
 _KEEP_ALIVE = 5  # seconds
 _DRAIN = 20  # seconds
+_BACKLOG = 2048  # connections
 
 
 @click.command("serve")
@@ -86,6 +87,7 @@ def _listen(host: str, port: int) -> socket.socket:
             f"    authserver serve --host {host} --port {port + 1 if port < 65535 else 0}"
         ) from None
     listener.set_inheritable(True)
+    listener.listen(_BACKLOG)  # whoever connects before the first worker is ready waits, and is not refused
     return listener
 
 

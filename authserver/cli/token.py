@@ -134,7 +134,7 @@ def _access_token(token: str, settings: Settings, connection: Connection, keyrin
     claims = keyring.verify(token)
     if claims is None:
         return Findings("JWT", ["None of this server's published keys signed it as an access token."])
-    times = {name: moment(claims[name] * SECOND) for name in ("iat", "exp")}
+    times = {name: moment(claims[name] * SECOND) for name in ("iat", "exp", "auth_time") if name in claims}
     reasons = [] if claims["iss"] == settings.issuer else [f"Its issuer is {claims['iss']}, not {settings.issuer}."]
     if claims["exp"] * SECOND <= system.now():
         reasons.append(f"It expired at {times['exp']}.")

@@ -12,8 +12,10 @@ _compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def generate(alg: str) -> RSAKey:
-    """A new private key for `alg`; its `kid` is the RFC 7638 thumbprint."""
-    return RSAKey.generate_key(2048, {"alg": alg, "use": "sig"}, auto_kid=True)
+    """A new private key for `alg`; its `kid` is the RFC 7638 thumbprint, and none that a command takes for an option."""
+    while (key := RSAKey.generate_key(2048, {"alg": alg, "use": "sig"})).thumbprint().startswith("-"):
+        pass
+    return key
 
 
 def public_jwk(key: RSAKey, alg: str) -> dict[str, str]:

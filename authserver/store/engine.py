@@ -7,6 +7,8 @@ from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, even
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from ..domain.errors import Misconfigured
+
 DATABASE_ERRORS = (DBAPIError, PoolTimeout)
 CONNECTION_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
 """Not one statement's fault: whatever comes next would fare no better."""
@@ -17,6 +19,9 @@ _POSTGRESQL = {
     "tcp_user_timeout": 10_000,  # milliseconds
     "options": "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s",
 }
+_NO_DRIVER = """PostgreSQL needs the driver psycopg, which is not installed. Install it:
+
+    pip install "authserver[postgres]""""
 _RUNS_AGAIN = {"40001", "40P01"}  # PostgreSQL's serialization failure and deadlock
 
 
@@ -37,7 +42,12 @@ def _create_postgresql(url: str) -> Engine:
     """Nothing waits for ever; what the URL says of the connection wins (`?sslmode=verify-full&connect_timeout=3`)."""
     chosen = make_url(url).query
     arguments = {name: value for name, value in _POSTGRESQL.items() if name not in chosen}
-    return create_engine(url, hide_parameters=True, pool_size=8, max_overflow=4, pool_timeout=5, connect_args=arguments)
+    try:
+        return create_engine(
+            url, hide_parameters=True, pool_size=8, max_overflow=4, pool_timeout=5, connect_args=arguments
+        )
+    except ModuleNotFoundError as error:
+        raise Misconfigured(_NO_DRIVER) from error
 
 
 def is_in_transaction(connection: Connection) -> bool:
