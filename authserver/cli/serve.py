@@ -34,8 +34,8 @@ def command(host: str, port: int, workers: int) -> None:
     from uvicorn.supervisors import Multiprocess
 
     settings = load()
-    listener = _listen(host, port)
     _check_and_warn(settings)
+    listener = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"Serving {settings.issuer} on http://{shown}:{listener.getsockname()[1]}", err=True)
     config = Config(

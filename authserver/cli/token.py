@@ -51,13 +51,19 @@ def inspect(as_json: bool) -> None:
       authserver token inspect < token.txt
       echo "$ACCESS_TOKEN" | authserver token inspect --json
     """
-    token = click.prompt("Token", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+    token = _read_token()
     settings = load()
     with transaction(settings) as connection:
         found = _explain(token.strip(), settings, connection).described()
     show(found, as_json, lambda: _in_words(found))
     if not found["good"]:
         raise SystemExit(1)
+
+
+def _read_token() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Token", hide_input=True, err=True))
+    return sys.stdin.buffer.read().decode(errors="replace")
 
 
 def _explain(token: str, settings: Settings, connection: Connection) -> Findings:

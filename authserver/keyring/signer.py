@@ -2,6 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
 from typing import Any
 
 from joserfc.jwk import RSAKey
@@ -12,7 +13,7 @@ _compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def generate(alg: str) -> RSAKey:
-    """A new private key for `alg`; its `kid` is the RFC 7638 thumbprint, and none that a command takes for an option."""
+    """A new private key for `alg`; its `kid`, the RFC 7638 thumbprint, is none that a command takes for an option."""
     while (key := RSAKey.generate_key(2048, {"alg": alg, "use": "sig"})).thumbprint().startswith("-"):
         pass
     return key
@@ -22,6 +23,11 @@ def public_jwk(key: RSAKey, alg: str) -> dict[str, str]:
     """An allow-list of members: whatever the library's key holds, nothing private is published."""
     members = key.as_dict(private=False)
     return {name: str(members[name]) for name in _PUBLIC_MEMBERS} | {"kid": key.thumbprint(), "alg": alg, "use": "sig"}
+
+
+def public_pem(jwk: Mapping[str, str]) -> str:
+    """SubjectPublicKeyInfo (RFC 5280 s4.1), as most other programs want it."""
+    return RSAKey.import_key({name: jwk[name] for name in _PUBLIC_MEMBERS}).as_pem(private=False).decode()
 
 
 class Signer:

@@ -19,9 +19,9 @@ _POSTGRESQL = {
     "tcp_user_timeout": 10_000,  # milliseconds
     "options": "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s",
 }
-_NO_DRIVER = """PostgreSQL needs the driver psycopg, which is not installed. Install it:
-
-    pip install "authserver[postgres]""""
+_NO_DRIVER = (
+    "PostgreSQL needs the driver psycopg, which is not installed. Install it:\n\n    pip install 'authserver[postgres]'"
+)
 _RUNS_AGAIN = {"40001", "40P01"}  # PostgreSQL's serialization failure and deadlock
 
 
