@@ -24,7 +24,7 @@ def username_form(text: str) -> str | None:
 
 def password_form(text: str) -> str | None:
     """The one form of a password (RFC 8265 s4.2: nothing trimmed, nothing folded), or None if nobody can have it."""
-    return _enforce(_PASSWORD.enforce, text) if len(text.encode()) <= MAX_PASSWORD else None
+    return _enforce(_PASSWORD.enforce, text) if len(text.encode(errors="replace")) <= MAX_PASSWORD else None
 
 
 def _enforce(enforce: object, text: str) -> str | None:

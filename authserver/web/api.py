@@ -87,7 +87,7 @@ class Api:
         return self._cleared(reply) if reply.status == 401 else self._in_cookie(reply)
 
     async def logout(self, call: Call) -> Reply:
-        if call.cookie is None and not call.members:
+        if call.cookie is None and not call.members and self._is_from_own_page(call):
             return self._cleared(Reply(204, None))  # a browser app whose cookie has expired
         reply = await self._send(call, {"token": self._token(call)}, _DEAD_TOKEN, Revocation)
         done = Reply(204, None) if reply.status == 200 else reply
@@ -112,8 +112,11 @@ class Api:
 
     def _demand_own_origin(self, call: Call) -> None:
         """A browser sends the cookie from whatever page; only our own pages may have it used."""
-        if call.origin != [self._cookie.origin]:
+        if not self._is_from_own_page(call):
             raise Refused(_NOT_HERE)
+
+    def _is_from_own_page(self, call: Call) -> bool:
+        return call.origin == [self._cookie.origin]
 
     def _in_cookie(self, reply: Reply) -> Reply:
         if reply.status != 200 or reply.body is None:
@@ -156,7 +159,7 @@ class Endpoint:
             members = strict_json.parse(content) if content else {}
         except ValueError:
             raise Refused(MALFORMED) from None
-        if content and not body.is_json(headers):
+        if (content and not body.is_json(headers)) or body.has_protocol_parameters(scope):
             raise Refused(MALFORMED)
         return Call(members, headers.get("origin", []), cookie, arrived_at, network_of(scope))
 

@@ -33,7 +33,8 @@ def unavailable(error: Unavailable) -> Reply:
 async def send_reply(send: Send, reply: Reply) -> None:
     body = b"" if reply.body is None else _TO_JSON(reply.body).encode()
     more = [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
-    await send_body(send, reply.status, body, (*_NO_STORE, *more))
+    common = _NO_STORE if reply.body is not None else _NO_STORE[1:]  # what is empty is not JSON
+    await send_body(send, reply.status, body, (*common, *more))
 
 
 async def send_body(send: Send, status: int, body: bytes, headers: Iterable[Header]) -> None:

@@ -1,4 +1,4 @@
-"""A JSON object from a request's body: strict UTF-8, no member twice, no NUL, nothing that overflows a stack."""
+"""A JSON object from a request's body: strict UTF-8, no member twice, nothing that overflows a stack."""
 
 import json
 from typing import Any

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from starlette.types import Receive, Scope, Send
 
 from ..domain.errors import Unavailable
-from ..oauth.errors import InvalidRequestError, OAuth2Error, Reply, because, reply_to
+from ..oauth.errors import InvalidRequestError, OAuth2Error, Reply, because, detail_of, reply_to
 from ..oauth.grant import Traveller
 from ..oauth.request import Walk, parse
 from ..oauth.road import Road, log
@@ -28,6 +28,7 @@ class FormEndpoint:
         except body.Unreadable as error:
             reply = error.reply
         except OAuth2Error as error:
+            log.info("refused", error=error.error, because=detail_of(error), network=network_of(scope))
             reply = reply_to(error)
         except Unavailable as error:
             log.warning("unavailable", because=str(error), path=scope["path"])

@@ -1,0 +1,77 @@
+"""Bytes to a frozen request: nothing but two errors may come of it, and what was meant is what is read."""
+
+from base64 import b64encode
+from urllib.parse import quote_plus, urlencode
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from authserver.oauth.errors import InvalidClientError, InvalidRequestError
+from authserver.oauth.request import Credentials, parse
+
+text = st.text(min_size=1, max_size=30).filter(lambda text: "\0" not in text)
+fast = settings(max_examples=300, deadline=None, database=None)
+
+
+def read(body, *authorization):
+    return parse(body, authorization, arrived_at=7, network="192.0.2.0/24")
+
+
+@fast
+@given(st.dictionaries(text, text, max_size=8), st.lists(text, max_size=3))
+def test_rfc6749_appendix_b_what_was_encoded_is_what_is_read(form, resources):
+    form = {name: value for name, value in form.items() if name != "resource"} | {"client_id": "app"}
+    form.pop("client_secret", None)
+    body = urlencode([*form.items(), *(("resource", value) for value in resources)])
+    request = read(body.encode())
+    assert request.form == form
+    assert request.resources == tuple(dict.fromkeys(resources))
+    assert request.credentials == Credentials("none", "app")
+    assert (request.arrived_at, request.network) == (7, "192.0.2.0/24")
+
+
+@fast
+@given(st.binary(max_size=120), st.lists(st.text(st.characters(max_codepoint=255), max_size=40), max_size=2))
+def test_no_bytes_raise_anything_but_the_two_errors(body, authorization):
+    try:
+        request = read(body, *authorization)
+    except (InvalidRequestError, InvalidClientError):
+        return
+    assert request.credentials.client_id
+    assert all(request.form.values())
+
+
+@fast
+@given(text, text)
+def test_rfc6749_2_3_1_basic_of_any_id_and_secret(client_id, secret):
+    encoded = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()
+    request = read(b"", "Basic " + b64encode(encoded).decode())
+    assert request.credentials == Credentials("client_secret_basic", client_id, secret)
+
+
+@fast
+@given(text, text)
+def test_rfc6749_2_3_1_a_secret_in_the_body(client_id, secret):
+    request = read(urlencode({"client_id": client_id, "client_secret": secret}).encode())
+    assert request.credentials == Credentials("client_secret_post", client_id, secret)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "Basic", "Basic ", "basic\tYTpi", "Negotiate YTpi", "Bearer x", "YTpi", "Basic  YTpi"]
+)
+def test_what_is_not_basic(value):
+    with pytest.raises(InvalidClientError):
+        read(b"client_id=a", value)
+
+
+@pytest.mark.parametrize("text", ["%FF:x", "x:%FF", "x:%C0%80", "%ED%A0%80:x", "x:\udcff"])
+def test_b022_basic_of_what_is_not_utf_8_however_it_is_encoded(text):
+    with pytest.raises(InvalidClientError):
+        read(b"", "Basic " + b64encode(text.encode(errors="surrogateescape")).decode())
+
+
+def test_a_request_is_frozen():
+    request = read(b"client_id=app")
+    with pytest.raises(AttributeError):
+        request.network = ""

@@ -1,0 +1,131 @@
+"""Beside tests/conftest.py: a database that is copied instead of made, time that passes for the keys too, the log."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from joserfc.jwk import RSAKey
+from starlette.testclient import TestClient
+from structlog.testing import capture_logs
+
+from authserver.app import open_database
+from authserver.cli.init import initialise
+from authserver.domain.models import User
+from authserver.settings import Settings
+from authserver.store import clients, users
+from authserver.store.database import Database
+from tests.conftest import CLIENTS
+from tests.support import Clock, Live, live
+from tests.web.answers import assert_granted
+from tests.web.serving import Server, serving, settings_in, wait_until_ready
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, password_hash: str) -> Path:
+    """A folder with the database and the keys of tests/conftest.py's `database`, closed."""
+    folder, clock = tmp_path_factory.mktemp("template"), Clock()
+    settings = settings_in(folder)
+    database = open_database(settings, clock)
+    initialise(settings, database, clock)
+    with database.begin() as connection:
+        users.add(connection, User("u_ada", "ada", password_hash, created_at=clock()))
+        for client in CLIENTS:
+            clients.add(connection, replace(client, created_at=clock()))
+    database.close()
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """`@pytest.mark.parametrize("settings", [{"max_authorizations": 2}], indirect=True)` gives a server its own."""
+    return settings_in(tmp_path, **getattr(request, "param", {}))
+
+
+@pytest.fixture
+def database(template: Path, tmp_path: Path, settings: Settings, clock: Clock) -> Iterator[Database]:
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    database = open_database(settings, clock)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for a module whose tests do not get into each other's way."""
+    with serving(template, tmp_path_factory.mktemp("shared"), Clock()) as server:
+        yield server
+
+
+class _ImportOnce:
+    """In place of RSAKey: every server of these tests has the template's keys, and to check one takes 30 ms."""
+
+    known: ClassVar[dict[str, RSAKey]] = {}
+
+    @classmethod
+    def import_key(cls, members: dict[str, str]) -> RSAKey:
+        name = json.dumps(members)
+        if name not in cls.known:
+            cls.known[name] = RSAKey.import_key(members)
+        return cls.known[name]
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key state is read every 10 ms, a locked database is given up after 100, and no key is checked a second time."""
+    monkeypatch.setattr("authserver.app._POLL", 0.01)
+    monkeypatch.setattr("authserver.store.engine._SQLITE_BUSY_TIMEOUT", 100)
+    monkeypatch.setattr("authserver.keyring.keyring.RSAKey", _ImportOnce)
+
+
+@pytest.fixture
+def refresh(token: Callable[..., Any]) -> Callable[..., Any]:
+    """`refresh(text, "web", scope=...)`: the response."""
+    return lambda text, client_id="app", **more: token("refresh_token", client_id, refresh_token=text, **more)
+
+
+@pytest.fixture
+def rotated(login: Callable[..., Any], refresh: Callable[..., Any]) -> Callable[..., list[str]]:
+    """`rotated(3)` logs ada in and refreshes three times; returns the tokens of all generations."""
+
+    def rotated(times: int, client_id: str = "app") -> list[str]:
+        tokens = [login(client_id)["refresh_token"]]
+        for _ in range(times):
+            tokens.append(assert_granted(refresh(tokens[-1], client_id))["refresh_token"])
+        return tokens
+
+    return rotated
+
+
+@pytest.fixture
+def later(http: TestClient, clock: Clock) -> Callable[[float], None]:
+    """`later(86400)` moves the clock, and waits until the server has read its keys at that time."""
+
+    def later(seconds: float) -> None:
+        clock.forward(seconds)
+        wait_until_ready(http)
+
+    return later
+
+
+@pytest.fixture
+def from_host(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """`from_host("192.0.2.7")`: the next requests come from there."""
+    return lambda host: monkeypatch.setattr(http._transport, "client", (host, 50000))
+
+
+@pytest.fixture
+def events() -> Iterator[list[Any]]:
+    """What is logged from now on."""
+    with capture_logs() as entries:
+        yield entries
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server as a process of its own, for what only bytes on the wire can show."""
+    with live(tmp_path_factory.mktemp("real"), LOG_LEVEL="debug") as server:
+        yield server

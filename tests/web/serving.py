@@ -1,0 +1,143 @@
+"""A server in this process on a copy of a database that was made once, and what tests do to that database."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp
+
+from authserver.app import create_app, open_database, open_key_encryption_keys
+from authserver.domain import refresh_token
+from authserver.domain.models import SECOND, Authorization, Client
+from authserver.keyring import Keyring
+from authserver.settings import Settings
+from authserver.store import authorizations, clients, signing_keys
+from authserver.store.database import Connection, Database
+from authserver.store.schema import metadata
+from tests.conftest import ISSUER
+from tests.support import Clock
+
+
+def settings_in(folder: Path, **changes: Any) -> Settings:
+    """Made directly: neither the environment nor the working folder is read."""
+    place = {"issuer": ISSUER, "database_url": f"sqlite:///{folder}/as.db", "keys_dir": folder / "keys"}
+    return Settings(**place | changes)
+
+
+@dataclass
+class Server:
+    app: ASGIApp
+    http: TestClient
+    database: Database
+    settings: Settings
+    clock: Clock
+
+
+@contextmanager
+def serving(template: Path, folder: Path, clock: Clock) -> Iterator[Server]:
+    shutil.copytree(template, folder, dirs_exist_ok=True)
+    settings = settings_in(folder)
+    database = open_database(settings, clock)
+    app = create_app(settings, now=clock)
+    with TestClient(app, ISSUER, raise_server_exceptions=False) as http:
+        yield Server(app, http, database, settings, clock)
+    database.close()
+
+
+def wait_until_ready(http: TestClient, path: str = "/health/ready", seconds: float = 10) -> None:
+    """Until the server has read its keys anew, which it may not sign without once 30 s have passed on its clock."""
+    until = time.monotonic() + seconds
+    while (answer := http.get(path)).status_code != 200:
+        assert time.monotonic() < until, answer.text
+        time.sleep(0.005)
+
+
+def rows(database: Database, name: str) -> list[dict[str, Any]]:
+    with database.begin() as connection:
+        return _rows(connection, name)
+
+
+def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table."""
+    with database.begin() as connection:
+        return {name: _rows(connection, name) for name in metadata.tables}
+
+
+def _rows(connection: Connection, name: str) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(metadata.tables[name].select()).mappings()]
+
+
+def the_login(database: Database) -> dict[str, Any]:
+    """The row of the one login that there is."""
+    (row,) = rows(database, "authorizations")
+    return row
+
+
+def execute(database: Database, statement: str, *parameters: Any) -> None:
+    """What an operator, a restored backup or another node may do to the database."""
+    with database.begin() as connection:
+        connection.exec_driver_sql(statement, parameters)
+
+
+def change_client(database: Database, client_id: str, **changes: Any) -> None:
+    with database.begin() as connection:
+        assert clients.put(connection, replace(_client(connection, client_id), **changes))
+
+
+def add_client(database: Database, like: str, **changes: Any) -> None:
+    """One more client, like that one except for the changes."""
+    with database.begin() as connection:
+        clients.add(connection, replace(_client(connection, like), **changes))
+
+
+def _client(connection: Connection, client_id: str) -> Client:
+    client = clients.load(connection, client_id)
+    assert client is not None
+    return client
+
+
+class Logins:
+    """Authorizations without the hashing: planted in the database, with the tokens that the server would have made."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self.database, self.clock = database, clock
+        with database.begin() as connection:
+            state = signing_keys.load(connection)
+        self.keyring = Keyring(open_key_encryption_keys(settings), state, clock())
+
+    def plant(self, number: int, **changes: Any) -> Authorization:
+        """ada's login at the client `app`, as it is after its third refresh, unless the changes say otherwise."""
+        now = self.clock()
+        login = Authorization(
+            id=number.to_bytes(16),
+            client_id="app",
+            subject="u_ada",
+            scope=("read", "write"),
+            resources=(),
+            created_at=now,
+            authenticated_at=now,
+            credential_version=0,
+            generation=3,
+            rotated_at=now,
+            rotated_from="",
+            idle_expires_at=now + 3600 * SECOND,
+            expires_at=now + 7200 * SECOND,
+            revoked_at=None,
+            revoked_because=None,
+            ring_key_id=self.keyring.newest_ring_key_id(now),
+            salt=number.to_bytes(32),
+        )
+        login = replace(login, **changes)
+        with self.database.begin() as connection:
+            begin = authorizations.begin(login, most=10_000)
+            begin.apply(connection, [begin.params], now)
+        return login
+
+    def token(self, login: Authorization, generation: int, key: bytes | None = None) -> str:
+        key = key or self.keyring.ring_key(login.ring_key_id)
+        return refresh_token.render(login.id, generation, key=key, salt=login.salt)

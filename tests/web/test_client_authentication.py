@@ -1,0 +1,233 @@
+"""Hostile inputs B017-B028 and B142: one table of methods, and one answer to all that fails, at every endpoint."""
+
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from authserver.domain.models import SECOND, Secret
+from authserver.store import clients
+from tests.support import SECRET
+from tests.web.answers import (
+    INVALID_CLIENT,
+    INVALID_REQUEST,
+    UNAUTHORIZED_CLIENT,
+    assert_done,
+    assert_granted,
+    assert_refused,
+)
+from tests.web.serving import add_client, change_client
+
+BODY = {"/token": {"grant_type": "client_credentials"}, "/revoke": {"token": "no token of ours"}}
+both_endpoints = pytest.mark.parametrize("path", BODY)
+
+
+@pytest.fixture
+def ask(shared):
+    """`ask(path, form, *authorizations)` for what only needs an authenticated client."""
+
+    def ask(path, form=None, *authorizations):
+        headers = [("Authorization", value) for value in authorizations]
+        return shared.http.post(path, data=BODY[path] | (form or {}), headers=headers)
+
+    return ask
+
+
+def basic(text):
+    return "Basic " + b64encode(text if isinstance(text, bytes) else text.encode()).decode()
+
+
+def assert_accepted(answer):
+    assert_granted(answer) if answer.text else assert_done(answer)
+
+
+MACHINE = basic(f"machine:{SECRET}")
+
+
+@both_endpoints
+def test_rfc6749_2_3_1_basic(ask, path):
+    assert_accepted(ask(path, None, MACHINE))
+    assert_accepted(ask(path, {"client_id": "machine"}, MACHINE))
+    assert_accepted(ask(path, None, MACHINE.replace("Basic", "bAsIc")))
+
+
+@both_endpoints
+def test_b017_basic_user_differs_from_body_client_id(ask, path):
+    assert_refused(ask(path, {"client_id": "web"}, MACHINE), INVALID_REQUEST)
+
+
+@both_endpoints
+def test_rfc6749_2_3_two_methods_at_once(ask, path):
+    assert_refused(ask(path, {"client_secret": SECRET}, MACHINE), INVALID_REQUEST)
+    assert_refused(ask(path, {"client_id": "machine", "client_secret": SECRET}, MACHINE), INVALID_REQUEST)
+    assert_refused(ask(path, None, MACHINE, MACHINE), INVALID_REQUEST)
+
+
+@both_endpoints
+@pytest.mark.parametrize("client_id", [{}, {"client_id": "app"}], ids=["alone", "with client_id"])
+@pytest.mark.parametrize("value", [basic("app:"), basic("app:x"), "Basic", "Bearer abc", "", "Digest a=b", "Basic !"])
+def test_b018_public_client_with_an_authorization_header(ask, path, client_id, value):
+    assert_refused(ask(path, client_id, value), INVALID_CLIENT)
+
+
+@both_endpoints
+def test_b020_b142_another_method_than_the_registered_one(ask, path):
+    assert_refused(ask(path, None, basic(f"web:{SECRET}")), INVALID_CLIENT)
+    assert_refused(ask(path, {"client_id": "machine", "client_secret": SECRET}), INVALID_CLIENT)
+
+
+@both_endpoints
+@pytest.mark.parametrize("client_id", ["web", "machine"])
+def test_b142_no_secret_from_a_client_that_has_one(ask, path, client_id):
+    assert_refused(ask(path, {"client_id": client_id}), INVALID_CLIENT)
+
+
+_ENCODED = b64encode(f"machine:{SECRET}".encode()).decode()
+
+
+@both_endpoints
+@pytest.mark.parametrize(
+    "value",
+    ["*".join(_ENCODED), _ENCODED + "=", _ENCODED[:-1], _ENCODED + "====", _ENCODED + "\tx", "%", "\xe9", "a b", "a,b"]
+    + [b64encode(b"machine:").decode().rstrip("="), f" {_ENCODED}", f"{_ENCODED}, Basic {_ENCODED}"],
+)
+def test_b021_junk_in_base64_bad_padding_no_padding(ask, path, value):
+    assert_refused(ask(path, None, f"Basic {value}".encode("latin-1")), INVALID_CLIENT)
+
+
+@both_endpoints
+@pytest.mark.parametrize("text", [b"machine:\xff", b"\xff:x", b"machine:\xc0\x80", b"%FF:x", b"machine:%ED%A0%80"])
+def test_b022_basic_of_bytes_that_are_not_utf_8(ask, path, text):
+    assert_refused(ask(path, None, basic(text)), INVALID_CLIENT)
+
+
+@both_endpoints
+@pytest.mark.parametrize(
+    "text",
+    ["machine", f":{SECRET}", "machine:", ":", "", f"machine\0:{SECRET}", f"machine:{SECRET}%00", f"\0:{SECRET}"],
+)
+def test_b024_no_colon_empty_id_empty_secret_nul(ask, path, text):
+    assert_refused(ask(path, None, basic(text)), INVALID_CLIENT)
+
+
+# RFC 6749 appendix B: the string of six characters U+0020 U+0025 U+0026 U+002B U+00A3 U+20AC and what it becomes.
+PLAIN, ENCODED = " %&+£€", "+%25%26%2B%C2%A3%E2%82%AC"
+
+
+@pytest.fixture(scope="module")
+def odd(shared):
+    """A client whose id and secret need the encoding."""
+    secret = Secret(sha256(f"{PLAIN}:s".encode()).digest())
+    add_client(shared.database, "machine", id=f"a:{PLAIN}", secrets=(secret,))
+
+
+@both_endpoints
+@pytest.mark.parametrize(
+    "encoded", [ENCODED, ENCODED.replace("+", "%20"), ENCODED.lower()], ids=["vector", "space as %20", "lower case"]
+)
+def test_b025_rfc6749_appendix_b_one_decoding(ask, odd, path, encoded):
+    assert quote_plus(PLAIN) == ENCODED
+    assert_accepted(ask(path, None, basic(f"a%3A{encoded}:{encoded}%3As")))
+
+
+@both_endpoints
+@pytest.mark.parametrize(
+    "text",
+    [f"a%3A{PLAIN}:{PLAIN}%3As", f"a%3A{quote(ENCODED)}:{quote(ENCODED)}%3As", f"a:{ENCODED}:{ENCODED}%3As"],
+    ids=["not encoded", "encoded twice", "colon in the id"],
+)
+def test_b025_no_and_two_decodings(ask, odd, path, text):
+    assert_refused(ask(path, None, basic(text)), INVALID_CLIENT)
+
+
+def test_b025_a_secret_in_the_body_is_decoded_once_as_the_form_is(shared, ask):
+    secret = Secret(sha256(ENCODED.encode()).digest())
+    add_client(shared.database, "web", id="posts", secrets=(secret,))
+    assert_granted(ask("/token", {"client_id": "posts", "client_secret": ENCODED}))
+    assert_refused(ask("/token", {"client_id": "posts", "client_secret": PLAIN}), INVALID_CLIENT)
+
+
+@both_endpoints
+@pytest.mark.parametrize("secret", [SECRET, "x", "\u20ac"])
+def test_b027_a_secret_for_a_client_that_has_none(ask, path, secret):
+    assert_refused(ask(path, {"client_id": "app", "client_secret": secret}), INVALID_CLIENT)
+
+
+@both_endpoints
+@pytest.mark.parametrize(
+    "form",
+    [{"client_id": "web", "client_secret": SECRET[:-1]}, {"client_id": "web", "client_secret": SECRET + "x"}]
+    + [{"client_id": "web", "client_secret": sha256(SECRET.encode()).hexdigest()}, {"client_secret": SECRET}, {}]
+    + [{"client_id": "nobody"}, {"client_id": "nobody", "client_secret": SECRET}, {"client_id": "WEB"}]
+    + [{"client_id": "web ", "client_secret": SECRET}, {"client_id": "é" * 10_000}],
+    ids=["short", "long", "hash", "no id", "nothing", "unknown", "unknown secret", "case", "space", "long id"],
+)
+def test_b027_rfc6749_5_2_one_answer_to_unknown_clients_and_wrong_secrets(ask, path, form):
+    assert_refused(ask(path, form), INVALID_CLIENT)
+
+
+def test_b028_an_expired_secret(http, database, token, clock):
+    end = clock() + 3 * SECOND
+    change_client(database, "web", secrets=(Secret(sha256(SECRET.encode()).digest(), end),))
+    clock.now = end - 1
+    assert_granted(token("client_credentials", "web"))
+    clock.now = end
+    assert_refused(token("client_credentials", "web"), INVALID_CLIENT)
+    revoke = {"token": "x", "client_id": "web", "client_secret": SECRET}
+    assert_refused(http.post("/revoke", data=revoke), INVALID_CLIENT)
+
+
+def test_two_live_secrets_change_one_without_an_outage(http, database, clock):
+    def ask(secret):
+        form = {"grant_type": "client_credentials", "client_id": "web", "client_secret": secret}
+        return http.post("/token", data=form)
+
+    with database.begin() as connection:
+        client, fresh = clients.load(connection, "web"), Secret(sha256(b"fresh").digest())
+        clients.put(connection, clients.rotate_secret(client, fresh, previous_until=clock() + 10 * SECOND))
+    assert_granted(ask(SECRET))
+    assert_granted(ask("fresh"))
+    clock.forward(10)
+    assert_refused(ask(SECRET), INVALID_CLIENT)
+    assert_granted(ask("fresh"))
+    with database.begin() as connection:
+        client = clients.load(connection, "web")
+        clients.put(connection, replace(client, secrets=client.secrets[::-1]))
+    clock.forward(5)
+    assert_refused(ask(SECRET), INVALID_CLIENT)  # whichever place it has
+    assert_granted(ask("fresh"))
+
+
+@both_endpoints
+def test_a_disabled_client_is_refused_within_5_seconds_and_accepted_again(http, database, clock, path):
+    def ask():
+        return http.post(path, data=BODY[path] | {"client_id": "web", "client_secret": SECRET})
+
+    assert_accepted(ask())
+    change_client(database, "web", disabled=True)
+    clock.forward(5)
+    assert_refused(ask(), INVALID_CLIENT)
+    change_client(database, "web", disabled=False)
+    clock.forward(5)
+    assert_accepted(ask())
+
+
+def test_a_new_client_is_known_at_once(shared, ask):
+    assert_refused(ask("/token", {"client_id": "new", "client_secret": SECRET}), INVALID_CLIENT)
+    add_client(shared.database, "web", id="new")
+    assert_granted(ask("/token", {"client_id": "new", "client_secret": SECRET}))
+
+
+def test_rfc6749_5_2_unauthorized_client(shared, ask):
+    add_client(shared.database, "app", id="keeper", grant_types=frozenset({"password"}))
+    refresh = {"client_id": "keeper", "grant_type": "refresh_token", "refresh_token": "x"}
+    assert_refused(ask("/token", refresh), UNAUTHORIZED_CLIENT)
+    assert_refused(ask("/token", {"client_id": "app"}), UNAUTHORIZED_CLIENT)
+    assert_refused(ask("/token", {"grant_type": "password", "username": "ada"}, MACHINE), UNAUTHORIZED_CLIENT)
+
+
+def test_rfc6749_4_4_client_credentials_is_for_confidential_clients_only(shared, ask):
+    add_client(shared.database, "app", id="registered", grant_types=frozenset({"client_credentials"}))
+    assert_refused(ask("/token", {"client_id": "registered"}), UNAUTHORIZED_CLIENT)

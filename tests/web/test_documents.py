@@ -1,0 +1,168 @@
+"""The JWKS and the metadata (RFC 7517, RFC 8414) and hostile inputs B152-B157."""
+
+import json
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from authserver.oauth import client_auth, metadata
+from authserver.oauth.grants import GRANTS
+from tests.conftest import ISSUER, as_client
+from tests.web.answers import NOT_ALLOWED, NOT_FOUND, assert_granted, assert_refused
+from tests.web.serving import rows
+
+JWKS = "/.well-known/jwks.json"
+METADATA = "/.well-known/oauth-authorization-server"
+both = pytest.mark.parametrize("path", [JWKS, METADATA])
+
+
+def headers_of(answer):
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
+@both
+def test_b152_get_and_head(shared, path):
+    got = shared.http.get(path)
+    expected = {
+        "content-type": "application/json",
+        "cache-control": "public, max-age=300",
+        "access-control-allow-origin": "*",
+        "x-content-type-options": "nosniff",
+        "etag": got.headers["etag"],
+        "content-length": str(len(got.content)),
+    }
+    assert (got.status_code, headers_of(got)) == (200, expected)
+    head = shared.http.head(path)
+    assert (head.status_code, headers_of(head)) == (200, expected)
+
+
+@both
+def test_b152_options(shared, path):
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+    answer = shared.http.options(path, headers=asked)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["access-control-allow-methods"] == "GET, HEAD"
+    assert "access-control-allow-credentials" not in answer.headers
+    assert "content-length" not in answer.headers  # RFC 9110 s8.6
+
+
+@both
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', '"x",W/{}, "y"', "*"])
+def test_b152_rfc9110_13_1_2_if_none_match(shared, path, form):
+    etag = shared.http.get(path).headers["etag"]
+    answer = shared.http.get(path, headers={"If-None-Match": form.format(etag)})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+    assert answer.headers["cache-control"] == "public, max-age=300"
+
+
+@both
+@pytest.mark.parametrize("form", ['"x"', "x", "", ",", '"'])
+def test_b152_if_none_match_of_something_else(shared, path, form):
+    assert shared.http.get(path, headers={"If-None-Match": form}).status_code == 200
+
+
+@both
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_b152_post(shared, path, method):
+    answer = shared.http.request(method, path)
+    assert_refused(answer, NOT_ALLOWED)
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+@both
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},  # B153
+        {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http", "X-Forwarded-Port": "81"},  # B154
+        {"Forwarded": "host=evil.example;proto=http", "X-Forwarded-Prefix": "/evil", "X-Original-URL": "/evil"},
+        {"Range": "bytes=" + ",".join(f"{place}-{place}" for place in range(10_000))},  # B157
+        {"Range": "bytes=0-0", "If-Range": '"x"'},
+        {"Accept": "text/html", "Accept-Language": "tlh", "Accept-Encoding": "gzip"},
+        {"Origin": "https://evil.example", "Cookie": "a=b"},
+    ],
+    ids=["B153", "B154", "B154 others", "B157", "one range", "accept", "origin"],
+)
+def test_b153_b154_b157_headers_do_not_change_a_document(shared, path, headers):
+    plain, answer = shared.http.get(path), shared.http.get(path, headers=headers)
+    assert (answer.status_code, answer.content) == (200, plain.content)
+    assert headers_of(answer) == headers_of(plain)
+
+
+@both
+@pytest.mark.parametrize("form", ["{}/", "/{}", "{}//", "//{}", "{}%2e", "/%2ewell-known/jwks.json", "{}/..", "{};x"])
+def test_b156_other_spellings_of_the_path_are_404(shared, path, form):
+    answer = shared.http.get(ISSUER + form.format(path), follow_redirects=False)
+    assert_refused(answer, NOT_FOUND)
+
+
+def test_the_jwks_publishes_public_members_and_the_active_key_first(shared):
+    keys = shared.http.get(JWKS).json()["keys"]
+    assert [set(key) for key in keys] == [{"kty", "n", "e", "kid", "alg", "use"}] * 2
+    assert [(key["kty"], key["alg"], key["use"]) for key in keys] == [("RSA", "RS256", "sig")] * 2
+    state = {row["kid"]: row["state"] for row in rows(shared.database, "signing_keys")}
+    assert [state[key["kid"]] for key in keys] == ["active", "pending"]
+    assert [RSAKey.import_key(key).thumbprint() for key in keys] == [key["kid"] for key in keys]  # RFC 7638
+
+
+@pytest.mark.parametrize("settings", [{"jwks_max_age": 60}], indirect=True)
+def test_the_jwks_may_be_cached_for_as_long_as_is_configured(http):
+    assert http.get(JWKS).headers["cache-control"] == "public, max-age=60"
+
+
+def test_rfc8414_2_metadata(shared):
+    document = shared.http.get(METADATA).json()
+    assert document["issuer"] == ISSUER
+    assert document["jwks_uri"] == ISSUER + JWKS
+    assert document["token_endpoint"] == f"{ISSUER}/token"
+    assert document["revocation_endpoint"] == f"{ISSUER}/revoke"
+    assert document["response_types_supported"] == []  # REQUIRED, and there is no authorization endpoint
+    assert not any(value is None for value in document.values())
+
+
+def test_rfc8414_2_metadata_is_derived_from_what_is_registered(monkeypatch):
+    document = metadata.document(ISSUER)
+    assert document["grant_types_supported"] == [grant.GRANT_TYPE for grant in GRANTS]
+    assert document["token_endpoint_auth_methods_supported"] == list(client_auth.METHODS)
+    assert document["revocation_endpoint_auth_methods_supported"] == list(client_auth.METHODS)
+    monkeypatch.setattr(metadata, "GRANTS", GRANTS[:1])
+    monkeypatch.setattr(metadata, "METHODS", {"private_key_jwt": None})
+    fewer = metadata.document(ISSUER)
+    assert fewer["grant_types_supported"] == [GRANTS[0].GRANT_TYPE]
+    assert fewer["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+    assert fewer["revocation_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+
+
+def test_each_grant_type_and_endpoint_of_the_metadata_is_there(shared):
+    document = shared.http.get(METADATA).json()
+    for name, url in document.items():
+        if name.endswith(("_endpoint", "_uri")):
+            assert shared.http.get(url).status_code == (200 if name == "jwks_uri" else 405)
+    for grant_type in document["grant_types_supported"]:
+        answer = shared.http.post(document["token_endpoint"], data={"client_id": "app", "grant_type": grant_type})
+        assert answer.json()["error"] != "unsupported_grant_type"
+
+
+TENANT = "https://as.example/tenants/one"
+
+
+@pytest.mark.parametrize("settings", [{"issuer": TENANT}], indirect=True)
+def test_rfc8414_3_1_an_issuer_with_a_path(http):
+    document = http.get(f"{METADATA}/tenants/one").json()
+    assert document["issuer"] == TENANT
+    assert document["token_endpoint"] == f"{TENANT}/token"
+    assert http.get(document["jwks_uri"]).json()["keys"]
+    form = as_client("web") | {"grant_type": "client_credentials"}
+    assert_granted(http.post(document["token_endpoint"], data=form))
+    for elsewhere in ("/token", JWKS, METADATA, f"/tenants/one{METADATA}", f"{METADATA}/tenants/one/"):
+        assert_refused(http.get(elsewhere), NOT_FOUND)
+
+
+@both
+def test_documents_are_json_without_repeated_members(shared, path):
+    def unique(pairs):
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    assert json.loads(shared.http.get(path).content, object_pairs_hook=unique)

@@ -1,0 +1,264 @@
+"""Hostile inputs B034-B043: users, their passwords and the hashing pool."""
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from threading import Event
+
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+
+from authserver.domain.models import User
+from authserver.passwords import Passwords, password_form, username_form
+from authserver.store import users
+from tests.support import PASSWORD
+from tests.web.answers import (
+    INVALID_CLIENT,
+    INVALID_GRANT,
+    INVALID_REQUEST,
+    INVALID_SCOPE,
+    INVALID_TARGET,
+    TOO_LARGE,
+    UNAUTHORIZED_CLIENT,
+    UNAVAILABLE,
+    assert_granted,
+    assert_refused,
+)
+from tests.web.serving import add_client, change_client, everything, execute, rows
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture(scope="module")
+def ask(shared):
+    """`ask(username, password)` as the client app, on the module's server."""
+
+    def ask(username, password, **more):
+        form = {"grant_type": "password", "client_id": "app", "username": username, "password": password} | more
+        return shared.http.post("/token", data=form)
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def register(shared):
+    """`register(username, password)` adds a user in the forms in which commands store them."""
+
+    def register(username, password=PASSWORD, **more):
+        user = User(f"u_{username.encode().hex()}"[:64], username_form(username), CHEAP.hash(password_form(password)))
+        with shared.database.begin() as connection:
+            assert users.add(connection, user)
+
+    return register
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """The parameters of every password hash that is computed from now on, and the password's length."""
+    work, verify = [], PasswordHasher.verify
+
+    def counted(self, hash, password):
+        work.append((extract_parameters(hash), len(password)))
+        return verify(self, hash, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", counted)
+    return work
+
+
+def test_b034_wrong_password(ask):
+    assert_granted(ask("ada", PASSWORD))
+    for wrong in (PASSWORD[:-1], PASSWORD + "x", PASSWORD.upper(), PASSWORD.replace(" ", ""), "é"):
+        assert_refused(ask("ada", wrong), INVALID_GRANT)
+
+
+def test_b035_unknown_user_has_the_same_answer_for_the_same_work(ask, hashed):
+    wrong, unknown = ask("ada", "wrong one"), ask("nobody", "wrong one")
+    assert_refused(unknown, INVALID_GRANT)
+    assert (unknown.content, unknown.headers) == (wrong.content, wrong.headers)
+    assert len(hashed) == 2
+    assert hashed[0] == hashed[1]
+
+
+def test_b035_a_name_that_nobody_can_have_costs_the_same_work(ask, hashed):
+    assert_refused(ask("a\u202eb", "wrong one"), INVALID_GRANT)
+    assert_refused(ask("ada", "wrong one"), INVALID_GRANT)
+    assert len(hashed) == 2
+    assert hashed[0] == hashed[1]
+
+
+def test_b036_disabled_user_with_the_right_password(shared, ask, register, hashed):
+    register("grace")
+    assert_granted(ask("grace", PASSWORD))
+    execute(shared.database, "UPDATE users SET disabled = 1 WHERE username = 'grace'")
+    disabled, wrong = ask("grace", PASSWORD), ask("grace", "wrong one")
+    assert_refused(disabled, INVALID_GRANT)
+    assert (disabled.content, disabled.headers) == (wrong.content, wrong.headers)
+    assert len(hashed) == 3
+
+
+def test_b037_username_of_257_code_points_is_not_even_normalised(ask, register, monkeypatch):
+    longest = "é" * 256
+    register(longest)
+    assert_granted(ask(longest.upper(), PASSWORD))
+
+    class Forbidden:
+        def enforce(self, text):
+            raise AssertionError("normalised")
+
+    monkeypatch.setattr("authserver.passwords._USERNAME", Forbidden())
+    assert_refused(ask(longest + "a", PASSWORD), INVALID_GRANT)
+
+
+def test_b038_password_of_1025_bytes_is_not_hashed(ask, hashed):
+    for password in ("a" * 1025, "é" * 513, "a" * 60_000):
+        assert_refused(ask("ada", password), INVALID_GRANT)
+        assert_refused(ask("nobody", password), INVALID_GRANT)
+    assert hashed == []
+
+
+def test_b038_password_of_20_mb(ask, hashed):
+    assert_refused(ask("ada", "a" * 20_000_000), TOO_LARGE)
+    assert hashed == []
+
+
+@pytest.mark.parametrize("length", [51, 52, 53, 71, 72, 73, 1023, 1024])
+def test_b038_every_byte_of_a_password_counts(ask, register, length):
+    register(f"long{length}", "p" * length)
+    assert_granted(ask(f"long{length}", "p" * length))
+    assert_refused(ask(f"long{length}", "p" * (length - 1)), INVALID_GRANT)
+    assert_refused(ask(f"long{length}", "p" * (length - 1) + "q"), INVALID_GRANT)
+
+
+@pytest.mark.parametrize("odd", ["\x07", "\x7f", "\u202e", "\u2066", "\u200d", "\ufeff", "\u2028", "\ue000", " "])
+def test_b039_username_with_control_bidi_override_zwj(ask, odd):
+    assert username_form(f"a{odd}da") is None  # so nobody can be registered under it
+    for username in (f"ada{odd}", f"{odd}ada", f"a{odd}da"):
+        assert_refused(ask(username, PASSWORD), INVALID_GRANT)
+
+
+def test_b039_b206_username_with_nul(ask):
+    assert username_form("ada\0") is None
+    assert_refused(ask("ada\0", PASSWORD), INVALID_REQUEST)
+
+
+@pytest.mark.parametrize("same", ["ZOË", "zoë", "zoe\u0308", "ZOE\u0308", "ｚｏë", "Ｚｏｅ\u0308"])
+def test_b040_rfc8265_3_3_one_account_however_its_name_is_written(ask, register, shared, same):
+    if not any(row["username"] == "zoë" for row in rows(shared.database, "users")):
+        register("Zoë")
+    answer = assert_granted(ask(same, PASSWORD))
+    assert answer["scope"] == "read write"
+    assert_refused(ask("zoe", PASSWORD), INVALID_GRANT)
+
+
+# RFC 8265 s4.2: other spaces become U+0020, NFC, and nothing is trimmed, folded or mapped.
+@pytest.mark.parametrize(
+    ("password", "same", "others"),
+    [
+        ("  two spaces  ", ["\u00a0 two\u00a0spaces \u3000", "  two\u2003spaces  "], ["two spaces", " two spaces  "]),
+        ("cafe\u0301", ["caf\u00e9"], ["cafe", "CAF\u00c9", "caf\u00e9 "]),
+        ("\u00c5ngstr\u00f6m", ["A\u030angstro\u0308m", "\u212bngstr\u00f6m"], ["\u00e5ngstr\u00f6m"]),
+        ("\uff41b", [], ["ab", "\uff41B"]),
+        ("\U0001f511 \U0001f512", ["\U0001f511\u00a0\U0001f512"], ["\U0001f511\U0001f512"]),
+    ],
+    ids=["spaces", "combining", "angstrom", "full-width", "emoji"],
+)
+def test_b043_rfc8265_4_2_opaque_string(ask, register, request, password, same, others):
+    name = "opaque-" + request.node.callspec.id
+    register(name, password)
+    for accepted in (password, *same):
+        assert_granted(ask(name, accepted))
+    for refused in others:
+        assert_refused(ask(name, refused), INVALID_GRANT)
+
+
+@pytest.mark.parametrize("missing", [{"username": ""}, {"password": ""}], ids=["username", "password"])
+def test_rfc6749_4_3_2_username_and_password_are_required(ask, hashed, missing):
+    form = {"username": "ada", "password": PASSWORD} | missing
+    assert_refused(ask(**form), INVALID_REQUEST)
+    assert hashed == []
+
+
+def test_nothing_is_hashed_for_a_client_that_is_unauthenticated_or_may_not_use_the_grant(shared, ask, hashed):
+    add_client(shared.database, "app", id="no-password", grant_types=frozenset({"refresh_token"}))
+    assert_refused(ask("ada", PASSWORD, client_id="web", client_secret="wrong"), INVALID_CLIENT)
+    assert_refused(ask("ada", PASSWORD, client_id="nobody"), INVALID_CLIENT)
+    assert_refused(ask("ada", PASSWORD, client_id="no-password"), UNAUTHORIZED_CLIENT)
+    assert hashed == []
+
+
+def test_a_refused_login_leaves_nothing_behind(shared, ask):
+    before = everything(shared.database)
+    assert_refused(ask("ada", "wrong one"), INVALID_GRANT)
+    assert_refused(ask("ada", PASSWORD, scope="admin"), INVALID_SCOPE)
+    assert_refused(ask("ada", PASSWORD, resource="https://elsewhere.example"), INVALID_TARGET)
+    assert everything(shared.database) == before
+
+
+def test_a_client_without_the_refresh_grant_gets_no_refresh_token(http, database, login):
+    change_client(database, "app", grant_types=frozenset({"password"}))
+    answer = login()
+    assert "refresh_token" not in answer
+    (row,) = rows(database, "authorizations")
+    assert row["expires_at"] - row["created_at"] == answer["expires_in"] * 1_000_000
+
+
+def test_hashes_with_older_parameters_are_renewed_at_login(http, database, token, login):
+    old = CHEAP.hash(PASSWORD)
+    execute(database, "UPDATE users SET password_hash = ?", old)
+    assert_refused(token("password", username="ada", password="wrong one"), INVALID_GRANT)
+    assert rows(database, "users")[0]["password_hash"] == old
+    first = login()
+    (renewed,) = rows(database, "users")
+    assert extract_parameters(renewed["password_hash"]).memory_cost == 19 * 1024
+    login()
+    assert rows(database, "users") == [renewed]
+    assert_granted(token("refresh_token", refresh_token=first["refresh_token"]))  # the password is the same
+
+
+@pytest.mark.parametrize("settings", [{"max_authorizations": 2}], indirect=True)
+def test_at_most_so_many_living_authorizations_the_one_idle_longest_ends(database, login, refresh, clock):
+    def next_login(client_id="app"):
+        clock.forward(1)
+        return login(client_id)["refresh_token"]
+
+    elsewhere, first, second = next_login("other"), next_login(), next_login()
+    clock.forward(1)
+    first = assert_granted(refresh(first))["refresh_token"]
+    third = next_login()
+    assert_refused(refresh(second), INVALID_GRANT)
+    for text, client_id in ((first, "app"), (third, "app"), (elsewhere, "other")):
+        assert_granted(refresh(text, client_id))
+    over = [row for row in rows(database, "authorizations") if row["revoked_at"]]
+    assert [(row["revoked_because"], row["revoked_at"]) for row in over] == [("too_many", clock())]
+
+
+@contextmanager
+def no_hash_ends(monkeypatch):
+    """Whoever hashes waits until the context ends."""
+    may_end, match = Event(), Passwords._match
+    with monkeypatch.context() as patch:
+        patch.setattr(Passwords, "_match", lambda *arguments: may_end.wait(20) and match(*arguments))
+        try:
+            yield
+        finally:
+            may_end.set()
+
+
+@pytest.fixture
+def one_hashing_thread(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+
+@pytest.mark.parametrize("settings", [{"password_queue": 1}], indirect=True)
+def test_b129_a_full_password_queue_is_503_with_retry_after(one_hashing_thread, token, login, refresh, monkeypatch):
+    def log_in():
+        return token("password", username="ada", password=PASSWORD)
+
+    text = login()["refresh_token"]
+    with ThreadPoolExecutor(3) as callers, no_hash_ends(monkeypatch):
+        logins = [callers.submit(log_in) for _ in range(3)]  # one is hashed, one waits
+        assert_refused(next(as_completed(logins)).result(), UNAVAILABLE)
+        assert_refused(log_in(), UNAVAILABLE)
+        assert_granted(refresh(text))  # whoever refreshes is not held up
+        assert_granted(token("client_credentials", "web"))
+    assert sorted(answer.result().status_code for answer in logins) == [200, 200, 503]
+    assert_granted(log_in())  # there is room again

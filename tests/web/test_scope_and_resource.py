@@ -1,0 +1,166 @@
+"""Hostile inputs B044-B047 and B056, and RFC 8707: what a token may be good for, asked at login and at refresh."""
+
+import time
+
+import pytest
+
+from tests.conftest import AUDIENCE, ISSUER, as_client
+from tests.support import PASSWORD
+from tests.web.answers import INVALID_GRANT, INVALID_SCOPE, INVALID_TARGET, assert_granted, assert_refused, claims_of
+from tests.web.serving import change_client, everything, the_login
+
+OTHER = "https://other.example"
+
+
+def asked_of(shared, scope):
+    return shared.http.post("/token", data=as_client("web") | {"grant_type": "client_credentials", "scope": scope})
+
+
+@pytest.mark.parametrize(
+    "scope",
+    ["admin", "read admin", "READ", "read\twrite", "read\u00a0write", "read\u2003write", 'read"', "read\\", "é"]
+    + ["read,write", "read\r\nwrite", "\x1b[31m"],
+)
+def test_b044_scope_that_the_client_may_not_have(shared, scope):
+    assert_refused(asked_of(shared, scope), INVALID_SCOPE)
+
+
+@pytest.mark.parametrize("scope", ["read" + " " * 1021, "x" * 50_000, " ".join(f"s{number}" for number in range(1000))])
+def test_b046_50_kb_of_scope_and_1000_scopes(shared, scope):
+    """In 5 ms, and what a busy machine and the test's own client add."""
+
+    def seconds():
+        began = time.perf_counter()
+        assert_refused(asked_of(shared, scope), INVALID_SCOPE)
+        return time.perf_counter() - began
+
+    assert min(seconds() for _ in range(5)) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("scope", "granted"),
+    [("read read", "read"), ("write read write", "write read"), (" read  write ", "read write"), (" ", "read write")],
+)
+def test_b047_duplicate_scopes_collapse_in_their_order(shared, scope, granted):
+    answer = assert_granted(asked_of(shared, scope))
+    assert answer["scope"] == claims_of(answer)["scope"] == granted
+
+
+def test_rfc6749_3_3_without_a_scope_the_client_gets_all_of_its_own(shared):
+    assert assert_granted(asked_of(shared, ""))["scope"] == "read write"
+
+
+def test_b056_wider_scope_at_refresh(login, refresh, database):
+    first = login(scope="read")["refresh_token"]
+    before = everything(database)
+    assert_refused(refresh(first, scope="read write"), INVALID_SCOPE)
+    assert_refused(refresh(first, scope="read é"), INVALID_SCOPE)
+    assert everything(database) == before
+    assert assert_granted(refresh(first))["scope"] == "read"
+
+
+def test_b056_rfc6749_6_narrower_scope_at_refresh_does_not_stick(login, refresh, database):
+    first = login()["refresh_token"]
+    narrowed = assert_granted(refresh(first, scope="write"))
+    assert narrowed["scope"] == claims_of(narrowed)["scope"] == "write"
+    assert the_login(database)["scope"] == "read write"
+    assert assert_granted(refresh(narrowed["refresh_token"]))["scope"] == "read write"
+
+
+def test_a_scope_withdrawn_from_the_client_leaves_the_answer(login, refresh, database, clock):
+    text = login()["refresh_token"]
+    change_client(database, "app", scope=("write", "new"))
+    clock.forward(5)
+    assert_refused(refresh(text, scope="read"), INVALID_SCOPE)
+    answer = assert_granted(refresh(text))
+    assert answer["scope"] == claims_of(answer)["scope"] == "write"
+    change_client(database, "app", scope=("read", "write"))
+    clock.forward(5)
+    assert assert_granted(refresh(answer["refresh_token"]))["scope"] == "read write"
+
+
+def test_no_granted_scope_is_left(login, refresh, database, clock):
+    text = login()["refresh_token"]
+    change_client(database, "app", scope=("new",))
+    clock.forward(5)
+    before = everything(database)
+    assert_refused(refresh(text), INVALID_GRANT)
+    assert everything(database) == before
+
+
+def test_rfc8707_2_the_default_audience_is_the_clients_first(login, refresh):
+    answer = login()
+    assert claims_of(answer)["aud"] == AUDIENCE
+    assert claims_of(assert_granted(refresh(answer["refresh_token"])))["aud"] == AUDIENCE
+
+
+def test_a_client_without_audiences_gets_tokens_for_the_servers_own_interface(login, database):
+    change_client(database, "app", audiences=())
+    assert claims_of(login())["aud"] == f"{ISSUER}/api"
+
+
+@pytest.mark.parametrize(
+    "resource", ["https://unknown.example", "https://API.example", f"{AUDIENCE}/", "api.example", "é", ISSUER]
+)
+@pytest.mark.parametrize("grant", ["password", "refresh_token"])
+def test_rfc8707_2_unknown_resource(token, login, database, grant, resource):
+    text = login()["refresh_token"]
+    before = everything(database)
+    form = {"username": "ada", "password": PASSWORD, "refresh_token": text}
+    assert_refused(token(grant, **form, resource=resource), INVALID_TARGET)
+    assert_refused(token("client_credentials", "web", resource=resource), INVALID_TARGET)
+    assert everything(database) == before
+
+
+def test_rfc8707_2_one_unknown_resource_among_several(token):
+    form = {"username": "ada", "password": PASSWORD, "resource": [AUDIENCE, "https://unknown.example"]}
+    assert_refused(token("password", **form), INVALID_TARGET)
+
+
+def test_rfc8707_2_2_resources_of_a_login_bind_its_refreshes(login, refresh):
+    answer = login(resource=OTHER)
+    assert claims_of(answer)["aud"] == OTHER
+    answer = assert_granted(refresh(answer["refresh_token"]))
+    assert claims_of(answer)["aud"] == OTHER
+    assert_refused(refresh(answer["refresh_token"], resource=AUDIENCE), INVALID_TARGET)  # was not granted
+
+
+def test_rfc8707_2_2_a_refresh_may_ask_for_one_of_several(login, refresh):
+    answer = login(resource=[OTHER, AUDIENCE])
+    assert claims_of(answer)["aud"] == [OTHER, AUDIENCE]
+    answer = assert_granted(refresh(answer["refresh_token"], resource=AUDIENCE))
+    assert claims_of(answer)["aud"] == AUDIENCE
+    assert claims_of(assert_granted(refresh(answer["refresh_token"])))["aud"] == [OTHER, AUDIENCE]
+
+
+def test_rfc8707_2_2_a_login_bound_to_nothing_may_ask_for_any_of_the_clients(login, refresh):
+    assert claims_of(assert_granted(refresh(login()["refresh_token"], resource=OTHER)))["aud"] == OTHER
+
+
+def test_a_resource_withdrawn_from_the_client(login, refresh, database, clock):
+    both, one = login(resource=[OTHER, AUDIENCE])["refresh_token"], login(resource=OTHER)["refresh_token"]
+    change_client(database, "app", audiences=(AUDIENCE,))
+    clock.forward(5)
+    before = everything(database)
+    assert_refused(refresh(one), INVALID_TARGET)
+    assert_refused(refresh(both, resource=OTHER), INVALID_TARGET)
+    assert everything(database) == before
+    assert claims_of(assert_granted(refresh(both)))["aud"] == AUDIENCE
+
+
+def test_a_failing_signer_leaves_nothing_changed(login, refresh, database, events, monkeypatch):
+    """Sign comes before commit: the one way to a 500 is a defect, and it tells its caller an id and nothing else."""
+    text = login()["refresh_token"]
+    before = everything(database)
+
+    def fails(*_):
+        raise RuntimeError("rt_secret detail of the signer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("authserver.keyring.Keyring.sign", fails)
+        answer = refresh(text)
+    assert (answer.status_code, answer.json()["error"]) == (500, "server_error")
+    assert "detail of the signer" not in answer.text
+    assert [entry["request_id"] for entry in events if entry["event"] == "failed"] == [answer.headers["x-request-id"]]
+    assert everything(database) == before
+    assert_granted(refresh(text))

@@ -1,0 +1,30 @@
+"""What the code of authserver/web and authserver/oauth may not do, found by reading it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import authserver
+
+SOURCES = {
+    path.relative_to(Path(authserver.__file__).parent): path.read_text()
+    for folder in ("web", "oauth")
+    for path in (Path(authserver.__file__).parent / folder).rglob("*.py")
+}
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        r"\.(base_)?url\b|url_for|url_path_for",  # B214: what Starlette makes of Host and the target
+        r"(?i)x-forwarded|\bforwarded\b",  # B154: the issuer is configured
+        r"request\.(args|data|datalist|body|uri|grant_type)\b",  # Authlib's: deprecated, or from the query string
+        r"authlib\.(integrations|jose)",
+        r"BaseHTTPMiddleware|RedirectResponse\([^)]*307",
+    ],
+)
+def test_b214_b154_nowhere_in_web_and_oauth(forbidden):
+    assert len(SOURCES) > 15
+    lines = [(str(path), line) for path, text in SOURCES.items() for line in text.splitlines()]
+    assert [found for found in lines if re.search(forbidden, found[1])] == []

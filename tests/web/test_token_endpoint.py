@@ -1,0 +1,206 @@
+"""Hostile inputs B001-B011, B031, B042, B076, B206, B207, B210: each spoils a request that is otherwise answered."""
+
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from tests.conftest import AUDIENCE
+from tests.support import SECRET
+from tests.web.answers import (
+    ENCODED,
+    INVALID_REQUEST,
+    NOT_ALLOWED,
+    TOO_LARGE,
+    UNSUPPORTED_GRANT_TYPE,
+    assert_done,
+    assert_granted,
+    assert_refused,
+)
+
+FORM = "application/x-www-form-urlencoded"
+WEB = {"client_id": "web", "client_secret": SECRET}
+GOOD = {"/token": WEB | {"grant_type": "client_credentials"}, "/revoke": WEB | {"token": "no token of ours"}}
+both_endpoints = pytest.mark.parametrize("path", GOOD)
+
+
+@pytest.fixture
+def post(shared):
+    """`post(path, body)` as a form, unless the headers say otherwise."""
+
+    def post(path, body, headers=(("Content-Type", FORM),), query=""):
+        return shared.http.post(path + query, content=body, headers=list(headers))
+
+    return post
+
+
+def good(path, **more):
+    return urlencode(GOOD[path] | more)
+
+
+def test_the_requests_that_the_rows_spoil_are_answered(post):
+    assert_granted(post("/token", good("/token")))
+    assert_done(post("/revoke", good("/revoke")))
+
+
+@both_endpoints
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "PATCH", "DELETE", "OPTIONS"])
+def test_b001_other_methods(shared, path, method):
+    answer = shared.http.request(method, path)
+    if method != "HEAD":
+        assert_refused(answer, NOT_ALLOWED)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+@both_endpoints
+@pytest.mark.parametrize(
+    "type", ["application/json", "text/plain", "multipart/form-data; boundary=x", "*/*", "", f"{FORM}x", f"x, {FORM}"]
+)
+def test_b002_other_content_types(post, path, type):
+    assert_refused(post(path, good(path), [("Content-Type", type)]), INVALID_REQUEST)
+
+
+@both_endpoints
+def test_b002_no_content_type(post, path):
+    assert_refused(post(path, good(path), []), INVALID_REQUEST)
+
+
+@both_endpoints
+@pytest.mark.parametrize("second", [FORM, "application/json"])
+def test_b003_two_content_types(post, path, second):
+    assert_refused(post(path, good(path), [("Content-Type", FORM), ("Content-Type", second)]), INVALID_REQUEST)
+
+
+@both_endpoints
+@pytest.mark.parametrize("charset", ["utf-16", "latin-1", "utf-7", "nonsense", "", "utf-8; charset=utf-16"])
+def test_b004_other_charsets(post, path, charset):
+    assert_refused(post(path, good(path), [("Content-Type", f"{FORM}; charset={charset}")]), INVALID_REQUEST)
+
+
+@pytest.mark.parametrize(
+    "type", [f"{FORM};charset=UTF-8", f'{FORM}; charset="utf-8"', FORM.upper(), f" {FORM} ", f"{FORM};"]
+)
+def test_b004_utf_8_however_it_is_written(post, type):
+    assert_granted(post("/token", good("/token"), [("Content-Type", type)]))
+
+
+@both_endpoints
+@pytest.mark.parametrize(
+    "name",
+    ["grant_type", "client_id", "client_secret", "username", "password", "refresh_token", "scope", "token"]
+    + ["token_type_hint", "resource", "code", "redirect_uri", "code_verifier", "client_assertion", "%63lient_id"],
+)
+def test_b005_protocol_parameter_in_the_query_string(post, path, name):
+    assert_refused(post(path, good(path), query=f"?x=1&{name}=web"), INVALID_REQUEST)
+
+
+@both_endpoints
+def test_b005_empty_protocol_parameter_in_the_query_string(post, path):
+    assert_refused(post(path, good(path), query="?scope"), INVALID_REQUEST)
+
+
+@both_endpoints
+@pytest.mark.parametrize("twice", ["client_id=web", "scope=&scope=", "unknown=1&unknown=2", "%74oken=a&token=b"])
+def test_b006_rfc6749_3_2_any_parameter_twice(post, path, twice):
+    assert_refused(post(path, f"{good(path)}&{twice}"), INVALID_REQUEST)
+
+
+def test_b006_rfc8707_2_resource_may_be_repeated(post):
+    asked = quote(AUDIENCE, safe="")
+    assert_granted(post("/token", f"{good('/token')}&resource={asked}&resource={asked}"))
+
+
+def test_b007_rfc6749_3_2_a_parameter_without_value_is_absent(post):
+    assert_granted(post("/token", good("/token", scope="", resource="", unknown="")))
+    assert_refused(post("/token", urlencode(WEB | {"grant_type": ""})), INVALID_REQUEST)
+    assert_refused(post("/revoke", urlencode(WEB | {"token": ""})), INVALID_REQUEST)
+
+
+@pytest.mark.parametrize("missing", ["grant_type", "token"])
+def test_rfc6749_5_2_the_required_parameter_is_missing(post, missing):
+    path = "/revoke" if missing == "token" else "/token"
+    assert_refused(post(path, urlencode(WEB)), INVALID_REQUEST)
+
+
+@pytest.mark.parametrize(
+    "grant_type",
+    ["unknown", "authorization_code", "urn:ietf:params:oauth:grant-type:device_code"]  # B009
+    + ["Password", "password ", " client_credentials", "client_credentials\t"]  # B010
+    + ['"password"', "é", "a\r\nSet-Cookie: a=b", "<script>", "\\", "\x1b[31m"],  # B011
+)
+def test_b009_b010_b011_grant_types_that_there_are_not(post, grant_type):
+    assert_refused(post("/token", urlencode(WEB | {"grant_type": grant_type})), UNSUPPORTED_GRANT_TYPE)
+
+
+@both_endpoints
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 1024 * 1024])
+def test_b031_b038_a_body_of_more_than_64_kib(post, path, size):
+    body = good(path) + "&padding="
+    assert_refused(post(path, body + "a" * (size - len(body))), TOO_LARGE)
+
+
+def test_b031_a_body_of_64_kib(post):
+    body = good("/token") + "&padding="
+    assert_granted(post("/token", body + "a" * (64 * 1024 - len(body))))
+
+
+@both_endpoints
+@pytest.mark.parametrize("value", ["%ED%A0%80", "%C0%80", "%FF", "%E2%82", "%F4%90%80%80", "é", "\xff"])
+@pytest.mark.parametrize("form", ["unknown={}", "{}=1"])
+def test_b042_b207_what_is_not_utf_8(post, path, value, form):
+    body = f"{good(path)}&{form.format(value)}".encode("latin-1")
+    assert_refused(post(path, body), INVALID_REQUEST)
+
+
+@both_endpoints
+@pytest.mark.parametrize("body", ["unknown=a%00b", "unknown%00=1", "unknown=\0", "resource=%00"])
+def test_b206_nul_in_a_body(post, path, body):
+    assert_refused(post(path, f"{good(path)}&{body}"), INVALID_REQUEST)
+
+
+@both_endpoints
+@pytest.mark.parametrize("fields", [65, 2000])
+def test_b210_too_many_fields(post, path, fields):
+    more = "".join(f"&a{number}=" for number in range(fields - len(GOOD[path])))
+    assert_refused(post(path, good(path) + more), INVALID_REQUEST)
+
+
+def test_b210_as_many_fields_as_there_may_be(post):
+    more = "".join(f"&a{number}=" for number in range(64 - len(GOOD["/token"])))
+    assert_granted(post("/token", good("/token") + more))
+
+
+@both_endpoints
+@pytest.mark.parametrize("coding", ["gzip", "identity", "br", ""])
+def test_b220_content_encoding(post, path, coding):
+    assert_refused(post(path, good(path), [("Content-Type", FORM), ("Content-Encoding", coding)]), ENCODED)
+
+
+def test_b076_unknown_parameters_are_ignored(post):
+    assert_granted(post("/token", good("/token", unknown="1", nonce="é", **{"": "no name"})))
+    assert_granted(post("/token", good("/token"), query="?utm_source=1&utm_source=2&unknown"))
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "because"),
+    [
+        ("username=canary&username=canary", "invalid_request", "A parameter is repeated."),
+        ("username=canary%FF", "invalid_request", "The body is not UTF-8, or has too many fields."),
+        ("client_secret=canary&scope=canary", "invalid_client", "No client id and no client authentication."),
+        (
+            "client_id=app&client_secret=canary&grant_type=password",
+            "invalid_client",
+            "The client is registered for none.",
+        ),
+        ("client_id=app&username=canary&password=canary", "invalid_request", "No grant_type."),
+        (
+            "client_id=app&grant_type=refresh_token&refresh_token=canary",
+            "invalid_grant",
+            "The refresh token is unknown.",
+        ),
+        ("client_id=app&grant_type=password&username=canary&password=canary", "invalid_grant", "No such user."),
+    ],
+)
+def test_the_operator_reads_why_and_nothing_that_was_sent(post, events, body, error, because):
+    post("/token", body)
+    assert [(entry["event"], entry["error"], entry["because"]) for entry in events] == [("refused", error, because)]
+    assert "canary" not in str(events)
