@@ -7,6 +7,7 @@ under test proves little.
 import asyncio
 import importlib.util
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -16,13 +17,13 @@ import tempfile
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from scripts.bench.client import Connection, Response, connect, post
-from scripts.dotvenv import PYTHON, ROOT
+from scripts.bench.plants import Plant
+from scripts.dotvenv import PYTHON
 from tests.support import PASSWORD, Live, environment_with
 
 _LOGINS_AT_ONCE = 8  # hashing a password is the server's dearest work; more at once only queue up
@@ -32,51 +33,6 @@ CREATE TRIGGER bench_history AFTER UPDATE OF generation ON authorizations BEGIN
     INSERT INTO bench_history VALUES (old.id, old.generation, new.generation, old.revoked_at);
 END;
 """
-
-
-@dataclass(frozen=True)
-class Plant:
-    """A fault: `old`, which must be found exactly once in that file of the package, becomes `new`."""
-
-    what: str
-    file: str
-    old: str
-    new: str
-    appended: str = ""
-
-
-GUARD = Plant(
-    "the guard on the generation is taken out of the UPDATE",
-    "store/authorizations.py",
-    '_GUARD = (table.c.id == bindparam("key"), table.c.generation == bindparam("seen"), _UNREVOKED)',
-    '_GUARD = (table.c.id == bindparam("key"), bindparam("seen").is_not(None), _UNREVOKED)',
-)
-UNREVOKED = Plant(
-    "the guard on the revocation is taken out of the UPDATE",
-    "store/authorizations.py",
-    'table.c.generation == bindparam("seen"), _UNREVOKED)',
-    'table.c.generation == bindparam("seen"))',
-)
-EARLY = Plant(
-    "answers leave 20 ms before their commit",
-    "oauth/road.py",
-    "if await self._commit(decision.change):",
-    "if _later(self._commit(decision.change)):",
-    """
-_tasks = []
-
-
-def _later(commit):
-    import asyncio
-
-    async def late():
-        await asyncio.sleep(0.02)
-        await commit
-
-    _tasks.append(asyncio.ensure_future(late()))
-    return True
-""",
-)
 
 
 def use_venv() -> None:
@@ -105,25 +61,9 @@ class Server(Live):
         """From the next start on. Fails when the fault no longer fits the code, and so would plant nothing."""
         self.planted = None
         if fault is not None:
-            self._plant(fault)
-
-    def _plant(self, fault: Plant) -> None:
-        self.planted = Path(tempfile.mkdtemp(dir=self.folder))
-        shutil.copytree(ROOT / "authserver", self.planted / "authserver", ignore=shutil.ignore_patterns("__pycache__"))
-        path = self.planted / "authserver" / fault.file
-        text = path.read_text()
-        if text.count(fault.old) != 1:
-            raise SystemExit(f"The plant no longer fits {fault.file}: {fault.old}")
-        path.write_text(text.replace(fault.old, fault.new) + fault.appended)
-        found = subprocess.run(
-            [sys.executable, "-c", "import authserver; print(authserver.__file__)"],
-            env=self._environment(),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        assert Path(found).is_relative_to(self.planted), found
+            self.planted = Path(tempfile.mkdtemp(dir=self.folder))
+            fault.put_into(self.planted)
+            self._assert_planted()
 
     def start(self) -> None:
         command = [sys.executable, "-m", "authserver", "serve", "--port", str(self.port)]
@@ -140,8 +80,13 @@ class Server(Live):
     def worker_pids(self) -> list[int]:
         """Of the process that was started; none when it is the only one."""
         assert self.process is not None
-        found = [line.split(None, 2) for line in _ps("-A", "-o", "pid=,ppid=,args=")]
+        found = [line.split(None, 2) for line in _ps("-A", "-ww", "-o", "pid=,ppid=,args=")]  # -ww: whole lines
         return [int(pid) for pid, parent, line in found if int(parent) == self.process.pid and "spawn_main" in line]
+
+    def kill_worker(self) -> None:
+        """kill -9 of one worker, if one has been started yet."""
+        if workers := self.worker_pids():
+            _kill(random.choice(workers))
 
     def kill(self) -> None:
         """kill -9 of every process at once, as when the machine is switched off."""
@@ -167,6 +112,17 @@ class Server(Live):
         self.process.wait(30)
         self.process = None
         return workers
+
+    def _assert_planted(self) -> None:
+        found = subprocess.run(
+            [sys.executable, "-c", "import authserver; print(authserver.__file__)"],
+            env=self._environment(),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert self.planted and Path(found).is_relative_to(self.planted), found
 
     def _environment(self) -> dict[str, str]:
         own = {"PYTHONPATH": str(self.planted)} if self.planted else {}
@@ -203,8 +159,10 @@ async def logins(server: Server, many: int) -> list[str]:
 
 async def _log_in(port: int, request: bytes, many: int) -> list[str]:
     connection = await connect(port)
-    answers: list[Response] = [await connection.ask(request) for _ in range(many)]
-    connection.close()
+    try:
+        answers: list[Response] = [await connection.ask(request) for _ in range(many)]
+    finally:
+        connection.close()
     if any(answer.status != 200 for answer in answers):
         raise SystemExit(f"A login was refused: {answers}")
     return [str(answer.refresh_token) for answer in answers]
