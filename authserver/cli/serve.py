@@ -6,6 +6,7 @@ import socket
 from contextlib import suppress
 from functools import partial
 from threading import Thread
+from typing import Any
 
 import click
 
@@ -31,7 +32,6 @@ def command(host: str, port: int, workers: int) -> None:
       AUTHSERVER_ISSUER=https://login.example authserver serve --host 0.0.0.0 --workers 4
     """
     from uvicorn import Config, Server
-    from uvicorn.supervisors import Multiprocess
 
     settings = load()
     _check_and_warn(settings)
@@ -53,7 +53,18 @@ def command(host: str, port: int, workers: int) -> None:
         if workers == 1:
             Server(config).run(sockets=[listener])
         else:
-            Multiprocess(config, sockets=[listener]).run()
+            _run_workers(config, listener)
+
+
+def _run_workers(config: Any, listener: socket.socket) -> None:
+    from uvicorn.supervisors import Multiprocess
+
+    class Workers(Multiprocess):
+        def terminate_all(self) -> None:
+            listener.close()  # else whoever connects while they finish waits for nobody
+            super().terminate_all()
+
+    Workers(config, sockets=[listener]).run()
 
 
 def _create_app(settings: Settings) -> object:
@@ -80,6 +91,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_BACKLOG)  # whoever connects before the first worker is ready waits, and is not refused
     except OSError as error:
         listener.close()
         raise click.ClickException(
@@ -87,7 +99,6 @@ def _listen(host: str, port: int) -> socket.socket:
             f"    authserver serve --host {host} --port {port + 1 if port < 65535 else 0}"
         ) from None
     listener.set_inheritable(True)
-    listener.listen(_BACKLOG)  # whoever connects before the first worker is ready waits, and is not refused
     return listener
 
 

@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, inspect, select, text
 
 from ...domain.errors import Misconfigured
 
+_FOLDER = Path(__file__).parent
+_ONE_AT_A_TIME = select(func.pg_advisory_xact_lock(int.from_bytes(b"authserv")))
 _EMPTY = "The database is empty. Create it, its keys and its key-encryption key with:\n\n    authserver init"
 _OLDER = "The database is at revision {revision}, this version needs {head}. Run:\n\n    authserver db upgrade"
 _NEWER = """The database is at revision {revision}, which this version (at {head}) does not know: a newer authserver has
@@ -21,20 +18,29 @@ upgraded it. Install that version, or restore a backup made before the upgrade:
 
 def upgrade(connection: Connection) -> None:
     """Bring the schema to this version's, in the caller's transaction. Raises Misconfigured if it is newer."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        connection.execute(_ONE_AT_A_TIME)
     check_not_newer(connection)
-    config = _config()
+    from alembic import command  # only here: every worker that starts would pay for it
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
 def current(connection: Connection) -> str | None:
     """The revision that the database is at; None for an empty one."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
 
 
 def head() -> str:
     """The revision that this code needs."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    return _known()[-1]
 
 
 def check(connection: Connection) -> None:
@@ -50,14 +56,10 @@ def check(connection: Connection) -> None:
 def check_not_newer(connection: Connection) -> None:
     """Raises Misconfigured for a revision that this code does not know."""
     revision = current(connection)
-    try:
-        if revision is not None:
-            ScriptDirectory.from_config(_config()).get_revision(revision)
-    except CommandError:
-        raise Misconfigured(_NEWER.format(revision=revision, head=head())) from None
+    if revision is not None and revision not in _known():
+        raise Misconfigured(_NEWER.format(revision=revision, head=head()))
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    return config
+def _known() -> list[str]:
+    """Revisions are named after their files, v0001_what_it_does.py, and follow each other."""
+    return sorted(path.name[1:5] for path in _FOLDER.glob("versions/v[0-9][0-9][0-9][0-9]_*.py"))
