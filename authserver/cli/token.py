@@ -8,7 +8,7 @@ import click
 
 from .. import system
 from ..domain import refresh_token
-from ..domain.models import SECOND
+from ..domain.models import SECOND, Client
 from ..keyring import Keyring
 from ..settings import Settings, load
 from ..store.database import Connection
@@ -82,7 +82,6 @@ def _explain(token: str, settings: Settings, connection: Connection) -> Findings
 def _refresh_token(
     presented: refresh_token.Presented, settings: Settings, connection: Connection, keyring: Keyring
 ) -> Findings:
-    from ..domain.rotation import Verdict, judge
     from ..store import authorizations, clients
 
     loaded = authorizations.load_many(connection, [presented.authorization_id]).get(presented.authorization_id)
@@ -91,12 +90,7 @@ def _refresh_token(
     login = loaded.authorization
     if not refresh_token.is_genuine(presented, key=keyring.ring_key(login.ring_key_id), salt=login.salt):
         return Findings("refresh token", ["It is forged: it names a login of this server, but was not made by it."])
-    client = clients.load(connection, login.client_id)
-    own = (client, _policy_of(settings, client)) if client else None
-    verdict = own and judge(
-        presented.generation, login, client=own[0], user=loaded.user, policy=own[1], now=system.now()
-    )
-    reasons = [] if verdict in (Verdict.ROTATE, Verdict.RETRY, Verdict.USE) else [_why(verdict, loaded)]
+    reasons = _login_reasons(presented, loaded, clients.load(connection, login.client_id), settings)
     details = {
         "client_id": login.client_id,
         "subject": login.subject,
@@ -111,7 +105,19 @@ def _refresh_token(
     return Findings("refresh token", reasons, details)
 
 
-def _policy_of(settings: Settings, client: Any) -> Any:
+def _login_reasons(
+    presented: refresh_token.Presented, loaded: Any, client: Client | None, settings: Settings
+) -> list[str]:
+    from ..domain.rotation import Verdict, judge
+
+    if client is None or client.disabled:
+        return ["Its client is disabled or deleted."]
+    login, policy = loaded.authorization, _policy_of(settings, client)
+    verdict = judge(presented.generation, login, client=client, user=loaded.user, policy=policy, now=system.now())
+    return [] if verdict in (Verdict.ROTATE, Verdict.RETRY, Verdict.USE) else [_why(verdict, loaded)]
+
+
+def _policy_of(settings: Settings, client: Client) -> Any:
     from dataclasses import replace
 
     from ..app import policy

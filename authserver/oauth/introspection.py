@@ -59,7 +59,10 @@ class Introspection(Traveller):
 
     def _access_token(self, state: TokenState) -> dict[str, Any] | None:
         claims, now = self.claims, self.request.now
-        if claims is None or not _may_see(self.client, claims) or now >= claims["exp"] * SECOND:
+        # Keys outlive a change of the issuer's name; the guard refuses such a token by its `iss`.
+        if claims is None or claims["iss"] != self.tools.issuer:
+            return None
+        if not _may_see(self.client, claims) or now >= claims["exp"] * SECOND:
             return None
         if state.denied or state.client is None or state.client.disabled:
             return None
@@ -77,7 +80,13 @@ class Introspection(Traveller):
             return None
         row, now = login.authorization, self.request.now
         verdict = judge(
-            self.presented.generation, row, client=self.client, user=login.user, policy=self.policy, now=now
+            self.presented.generation,
+            row,
+            client=self.client,
+            user=login.user,
+            policy=self.policy,
+            now=now,
+            unreachable=self.request.outages.between(row.rotated_at, now),
         )
         if verdict not in _ACTIVE:
             return None

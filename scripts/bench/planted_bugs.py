@@ -39,7 +39,7 @@ settings.register_profile("any example", phases=[Phase.explicit, Phase.generate]
 settings.load_profile("any example")
 sys.exit(pytest.main(sys.argv[2:]))
 """
-_QUIETLY = ("-q", "-x", "-rfE", "--tb=no", "--no-header", "--assert=plain", "-p", "no:xdist")
+_QUIETLY = ("-q", "-x", "-rfE", "--tb=no", "--no-header", "--assert=plain")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def plant_and_run(plant: Plant, *tests: str) -> Run:
         done = subprocess.run(
             [sys.executable, "-P", "-c", _RUN, str(folder), *_QUIETLY, *tests],
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(folder)},
+            env=os.environ | {"PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             capture_output=True,
             text=True,
             timeout=_LIMIT,

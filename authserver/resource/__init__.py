@@ -1,0 +1,41 @@
+"""The resource server's side: `Guard` protects an API with access tokens that it verifies offline.
+
+    guard = Guard("https://login.example", audience="https://api.example")
+
+    @app.get("/notes")                                               # FastAPI
+    def notes(token: AccessToken = Depends(guard("read"))): ...
+
+    @guard.starlette("read")   @guard.flask("read")   @guard.django("read")
+    guard.wsgi(app, "read")    guard.asgi(app, "read")
+    token = guard.verify(text, "read")                               # anywhere; await guard.averify(...)
+
+Stands alone: joserfc and the standard library only, a framework when its adapter is used. A token's way: bearer.py
+(header) -> jws.py (strict front end) -> keys.py (which key) -> joserfc (signature) -> token.py (claims) ->
+requirement.py (scope); verifier.py holds the order. errors.py has what can be refused.
+"""
+
+from authserver.resource.errors import (
+    Answer,
+    InsufficientAuthentication,
+    InsufficientScope,
+    InvalidRequest,
+    KeysUnavailable,
+    TokenMissing,
+    TokenRejected,
+)
+from authserver.resource.guard import Guard
+from authserver.resource.source import Fetched
+from authserver.resource.token import AccessToken
+
+__all__ = [
+    "AccessToken",
+    "Answer",
+    "Fetched",
+    "Guard",
+    "InsufficientAuthentication",
+    "InsufficientScope",
+    "InvalidRequest",
+    "KeysUnavailable",
+    "TokenMissing",
+    "TokenRejected",
+]

@@ -1,0 +1,105 @@
+"""The good keys of a JWKS. Each bad one is dropped alone: one entry of a remote document must not harm the others."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import JWKRegistry
+from joserfc.jws import JWSRegistry
+
+from authserver.resource.jws import KID, decode
+
+# RFC 8725 s3.2; symmetric algorithms and none are not for a party that only verifies (RFC 9068 s4).
+ASYMMETRIC = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
+)
+_PUBLIC = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_CURVES = frozenset({"P-256", "P-384", "P-521", "Ed25519"})
+_N = re.compile(r"[A-Za-z0-9_-]{342,1366}", re.ASCII)
+
+Check = Callable[[bytes, bytes], bool]  # (message, signature) -> whether the signature holds
+
+
+class Key:
+    """A public key: its `kid`, the `jwk` that it came from, and a check for each algorithm that it is good for."""
+
+    __slots__ = ("checks", "jwk", "kid")
+
+    def __init__(self, kid: str, jwk: dict[str, Any], checks: dict[str, Check]) -> None:
+        self.kid, self.jwk, self.checks = kid, jwk, checks
+
+
+def read_key_set(document: object, algorithms: frozenset[str], known: Mapping[str, Key]) -> dict[str, Key]:
+    """The good keys of `document` by kid, for `algorithms`. A key that is already `known` stays the same object.
+
+    Raises ValueError if the document is not a key set at all (RFC 7517 s5).
+    """
+    entries = document.get("keys") if isinstance(document, Mapping) else None
+    if not isinstance(entries, list | tuple):
+        raise ValueError("not a JWK Set")
+    keys = [key for jwk in entries if (key := _read_key(jwk, algorithms, known)) is not None]
+    times = Counter(key.kid for key in keys)
+    # RFC 7517 s4.5: different keys within the JWK Set SHOULD use distinct "kid" values; of two, none can be meant
+    return {key.kid: key for key in keys if times[key.kid] == 1}
+
+
+def _read_key(jwk: object, algorithms: frozenset[str], known: Mapping[str, Key]) -> Key | None:
+    try:
+        if not isinstance(jwk, dict) or not _may_verify(jwk):
+            return None
+        kid = jwk["kid"]
+        if kid in known and known[kid].jwk == jwk:
+            return known[kid]
+        checks = _checks(jwk, algorithms)
+        return Key(kid, dict(jwk), checks) if checks else None
+    except Exception:  # whatever a library makes of a malformed key, it costs that key only
+        return None
+
+
+def _may_verify(jwk: dict[str, Any]) -> bool:
+    return (
+        isinstance(jwk.get("kid"), str)
+        and KID.fullmatch(jwk["kid"]) is not None
+        and jwk.get("use", "sig") == "sig"
+        and "verify" in jwk.get("key_ops", ["verify"])
+        and _PRIVATE.isdisjoint(jwk)
+        and (jwk["kty"] == "RSA" and _is_strong(jwk) or jwk["kty"] in ("EC", "OKP") and jwk["crv"] in _CURVES)
+    )
+
+
+def _is_strong(jwk: dict[str, Any]) -> bool:
+    """Whether an RSA key has 2048 to 8192 bits, is odd, has e = 65537 and is not ROCA (CVE-2017-15361)."""
+    if jwk["e"] != "AQAB" or not _N.fullmatch(jwk["n"]):
+        return False
+    n = int.from_bytes(decode(jwk["n"].encode()))
+    return 2048 <= n.bit_length() <= 8192 and n % 2 == 1 and not is_roca(n)
+
+
+def is_roca(n: int) -> bool:
+    """Whether the modulus `n` has the fingerprint of Infineon's weak primes: a power of 65537 modulo small primes."""
+    return all(n % prime in powers for prime, powers in _ROCA.items())
+
+
+_ROCA = {
+    prime: frozenset(pow(65537, exponent, prime) for exponent in range(prime))
+    for prime in (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
+}
+
+
+def _checks(jwk: dict[str, Any], algorithms: frozenset[str]) -> dict[str, Check]:
+    named = {jwk["alg"]} if "alg" in jwk else algorithms
+    key = JWKRegistry.import_key({name: jwk[name] for name in ("kty", *_PUBLIC[jwk["kty"]])})
+    checks: dict[str, Check] = {}
+    for name in algorithms & named:
+        # The algorithm's own verify: joserfc's registry path takes its default list for an empty one, and ignores
+        # `algorithms` beside `registry`.
+        model = JWSRegistry.algorithms[name]
+        with suppress(JoseError):  # another key type or curve
+            model.check_key(key)
+            checks[name] = partial(model.verify, key=key)
+    return checks

@@ -1,0 +1,76 @@
+"""The strict front end: a compact JWS taken apart, before joserfc or any key is asked.
+
+Everything that can be refused without a signature is refused here, so that no library ever sees a strange token.
+"""
+
+import re
+from binascii import Error, a2b_base64
+from collections.abc import Container
+
+from authserver.resource.errors import TokenRejected
+from authserver.resource.strict_json import ReadOnly, strict_json
+
+MAX_TOKEN = 8192  # bytes, compared before anything is decoded
+MAX_HEADER = 1024  # bytes, decoded
+KID = re.compile(r"[A-Za-z0-9._~+=:@-]{1,256}", re.ASCII)
+
+# RFC 9068 s4: The resource server MUST verify that the "typ" header value is "at+jwt" or "application/at+jwt"
+_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+# jku, x5u, x5c and jwk would let a token bring its own key, crit and b64 change how it is to be read: none is allowed.
+_MEMBERS = frozenset({"alg", "kid", "typ"})
+# The URL alphabet to the plain one; "+", "/" and "=" become something that no base64 has.
+_ALPHABET = bytes.maketrans(b"-_+/=", b"+/!!!")
+_ENDINGS = {0: None, 2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
+_PADDING = {0: b"", 2: b"==", 3: b"="}
+
+
+def split(token: str) -> tuple[bytes, bytes, bytes]:
+    """The header, payload and signature segments of `token`, still encoded; raises TokenRejected."""
+    if len(token) > MAX_TOKEN:
+        raise TokenRejected("larger than 8 KiB")
+    if not token.isascii():
+        raise TokenRejected("not ASCII")
+    segments = token.encode("ascii").split(b".")
+    if len(segments) != 3 or not all(segments):
+        raise TokenRejected("not three segments")
+    return segments[0], segments[1], segments[2]
+
+
+def decode(segment: bytes) -> bytes:
+    """The bytes of a base64url segment in its only canonical spelling (RFC 7515 s2); raises TokenRejected."""
+    rest = len(segment) % 4
+    if rest == 1 or (rest and segment[-1] not in (_ENDINGS[rest] or b"")):
+        raise TokenRejected("not canonical base64url")
+    try:
+        return a2b_base64(segment.translate(_ALPHABET) + _PADDING[rest], strict_mode=True)
+    except Error:
+        raise TokenRejected("not canonical base64url") from None
+
+
+def read_object(data: bytes, name: str) -> ReadOnly:
+    """The JSON object in `data`; `name` is for the log; raises TokenRejected."""
+    try:
+        value = strict_json(data)
+    except ValueError:
+        raise TokenRejected(f"the {name} is not strict JSON") from None
+    if not isinstance(value, ReadOnly):
+        raise TokenRejected(f"the {name} is not an object")
+    return value
+
+
+def read_header(segment: bytes, algorithms: Container[str]) -> tuple[str, str]:
+    """(alg, kid) of an encoded header that is fit for an access token; raises TokenRejected."""
+    data = decode(segment)
+    if len(data) > MAX_HEADER:
+        raise TokenRejected("header larger than 1 KiB")
+    header = read_object(data, "header")
+    if not _MEMBERS.issuperset(header):
+        raise TokenRejected("header member that is not allowed")
+    alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ")
+    if not isinstance(typ, str) or typ.lower() not in _TYPES:
+        raise TokenRejected("not an access token by typ")
+    if not isinstance(alg, str) or alg not in algorithms:
+        raise TokenRejected("algorithm that is not allowed")
+    if not isinstance(kid, str) or not KID.fullmatch(kid):
+        raise TokenRejected("kid missing or malformed")
+    return alg, kid

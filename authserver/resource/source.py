@@ -1,0 +1,136 @@
+"""Where an issuer's keys are: its metadata (RFC 8414, or OpenID Connect Discovery) and its JWKS, with ETag."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from authserver.resource.strict_json import strict_json
+
+MAX_BODY = 65536  # bytes
+METADATA_SECONDS = 3600  # how long the place of the JWKS is believed
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.ASCII)
+_MAX_AGE = re.compile(r"\bmax-age=(\d{1,9})\b", re.IGNORECASE | re.ASCII)
+
+
+class Fetched(NamedTuple):
+    """An HTTP answer: status code, header fields by lower-case name, body as sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Fetch = Callable[[str, Mapping[str, str]], Fetched]  # (URL, request header fields); may raise anything
+
+
+class SourceError(Exception):
+    """The issuer did not give what it must; the text says what, for the log."""
+
+
+class Loaded(NamedTuple):
+    """A JWKS as it came: `document` is None if it is the one we have; `max_age` in seconds if the issuer named one."""
+
+    document: object
+    max_age: int | None
+    validator: tuple[str, str] | None  # (URL, ETag), to be given to the next load once the keys proved usable
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` is http on this machine, the only place where TLS may be missing."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and _LOOPBACK.fullmatch(parts.hostname or "") is not None
+
+
+def check_url(url: str, what: str) -> str:
+    """`url` if keys may be trusted that come from it (https, or http on loopback); raises ValueError naming `what`."""
+    parts = urlsplit(url)
+    if (
+        not (parts.scheme == "https" and parts.hostname or is_loopback(url))
+        or not url.isascii()
+        or not url.isprintable()
+    ):
+        raise ValueError(f"{what} must be an https URL (http only on loopback): {url!r}")
+    if parts.username is not None or parts.fragment or " " in url or parts.port == 0:
+        raise ValueError(f"{what} must not have a user, a fragment or spaces: {url!r}")
+    return url
+
+
+def default_fetch(url: str, headers: Mapping[str, str]) -> Fetched:
+    from authserver.resource.fetch import fetch  # http.client takes 10 ms to import
+
+    return fetch(url, headers)
+
+
+class Issuer:
+    """Loads the JWKS of `issuer`, from `jwks_uri` if that is given, else from where the issuer's metadata say."""
+
+    def __init__(self, issuer: str, jwks_uri: str | None, fetch: Fetch, now: Callable[[], float]) -> None:
+        self.issuer, self._given, self._fetch, self._now = issuer, jwks_uri, fetch, now
+        self._found: tuple[str, float] | None = None  # (jwks_uri, when)
+
+    def load(self, validator: tuple[str, str] | None) -> Loaded:
+        """The JWKS now; `validator` is that of the last usable one. Raises SourceError or the transport's errors."""
+        try:
+            return self._load(self._given or self._jwks_uri(), validator)
+        except Exception:
+            self._found = None  # perhaps it moved: ask the metadata again
+            raise
+
+    def _load(self, uri: str, validator: tuple[str, str] | None) -> Loaded:
+        conditional = {"If-None-Match": validator[1]} if validator and validator[0] == uri else {}
+        answer = self._fetch(uri, conditional)
+        max_age = _max_age(answer.headers.get("cache-control", ""))
+        if answer.status == 304 and conditional:
+            return Loaded(None, max_age, validator)
+        etag = answer.headers.get("etag")
+        return Loaded(_json(answer, "the JWKS"), max_age, (uri, etag) if etag else None)
+
+    def _jwks_uri(self) -> str:
+        now = self._now()
+        if self._found is None or not 0 <= now - self._found[1] < METADATA_SECONDS:
+            self._found = self._discover(), now
+        return self._found[0]
+
+    def _discover(self) -> str:
+        oauth, openid = metadata_urls(self.issuer)
+        answer = self._fetch(oauth, {})
+        if answer.status == 404:
+            answer = self._fetch(openid, {})
+        metadata: Any = _json(answer, "the metadata")
+        # RFC 8414 s3.3: If these values are not identical, the data contained in the response MUST NOT be used.
+        if not isinstance(metadata, dict) or metadata.get("issuer") != self.issuer:
+            raise SourceError("the metadata are of another issuer")
+        uri = metadata.get("jwks_uri")
+        if not isinstance(uri, str):
+            raise SourceError("the metadata have no jwks_uri")
+        if is_loopback(uri) and not is_loopback(self.issuer):
+            raise SourceError("the metadata lead from https to http")
+        return check_url(uri, "jwks_uri")
+
+
+def metadata_urls(issuer: str) -> tuple[str, str]:
+    """Where `issuer` publishes its metadata: by RFC 8414 s3.1 and by OpenID Connect Discovery s4.1."""
+    parts = urlsplit(issuer)
+    # RFC 8414 s3.1: any terminating "/" MUST be removed before inserting /.well-known/ between host and path
+    path = parts.path.rstrip("/")
+    origin = f"{parts.scheme}://{parts.netloc}"
+    return f"{origin}/.well-known/oauth-authorization-server{path}", f"{origin}{path}/.well-known/openid-configuration"
+
+
+def _json(answer: Fetched, what: str) -> object:
+    if answer.status != 200:  # redirects too: keys come from where the issuer said, or not at all
+        raise SourceError(f"{what} answered {answer.status}")
+    if len(answer.body) > MAX_BODY:
+        raise SourceError(f"{what} is larger than 64 KiB")
+    try:
+        return strict_json(answer.body)  # a compressed body is not JSON, and nobody unpacks it
+    except ValueError:
+        raise SourceError(f"{what} is not strict JSON") from None
+
+
+def _max_age(cache_control: str) -> int | None:
+    if "no-store" in cache_control.lower() or "no-cache" in cache_control.lower():
+        return 0
+    found = _MAX_AGE.search(cache_control)
+    return int(found[1]) if found else None

@@ -1,0 +1,167 @@
+"""The refresh token as a cookie (bad-inputs B119): its flags, what is never in the JSON, which cookie is taken."""
+
+import pytest
+
+from tests.api.calling import (
+    CLEARED,
+    COOKIE,
+    DEAD_TOKEN,
+    IS_JSON,
+    LOGIN,
+    LOGOUT,
+    MALFORMED,
+    REFRESH,
+    assert_done,
+    assert_refused,
+    assert_tokens,
+    assert_tokens_by_cookie,
+)
+from tests.conftest import ISSUER
+from tests.support import PASSWORD
+from tests.web.serving import everything, the_login
+
+OWN = ("Origin", ISSUER)
+by_either = pytest.mark.parametrize("path", [REFRESH, LOGOUT])
+
+
+def test_the_token_is_in_the_cookie_and_never_in_the_json(api, cookie, database):
+    tokens = [cookie]
+    for _ in range(3):
+        tokens.append(assert_tokens_by_cookie(api.by_cookie(REFRESH, tokens[-1])))
+    assert len(set(tokens)) == 4
+    assert the_login(database)["generation"] == 3
+
+
+def test_a_retry_sets_the_same_cookie(api, cookie, clock):
+    successor = assert_tokens_by_cookie(api.by_cookie(REFRESH, cookie))
+    clock.forward(29.999999)
+    assert assert_tokens_by_cookie(api.by_cookie(REFRESH, cookie)) == successor
+
+
+@pytest.mark.parametrize("members", [{}, {"cookie": False}])
+def test_who_asks_for_none_gets_none(api, members):
+    assert_tokens(api.login(**members))
+
+
+def test_a_login_by_body_beside_somebodys_cookie(api, cookie):
+    credentials = '{"username": "ada", "password": "' + PASSWORD + '"}'
+    assert_tokens(api.post(LOGIN, credentials, IS_JSON, ("Cookie", f"{COOKIE}={cookie}")))
+
+
+def test_a_wrong_password_sets_none(api):
+    answer = api.login("ada", "wrong", cookie=True)
+    assert (answer.status_code, answer.headers.get("set-cookie")) == (401, None)
+
+
+@pytest.mark.parametrize("settings", [{"refresh_idle_ttl": 600, "refresh_absolute_ttl": 1000}], indirect=True)
+def test_max_age_ends_with_the_login(api, clock):
+    token = assert_tokens_by_cookie(api.login(cookie=True), 600)
+    clock.forward(300)
+    token = assert_tokens_by_cookie(api.by_cookie(REFRESH, token), 600)
+    clock.forward(300.5)
+    token = assert_tokens_by_cookie(api.by_cookie(REFRESH, token), 399)
+    clock.forward(399)
+    assert_refused(api.by_cookie(REFRESH, token), DEAD_TOKEN, CLEARED)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"issuer": "https://as.example/tenant"}, ("__Host-refresh_token", "; Secure")),
+        ({"issuer": "http://127.0.0.1:8000"}, ("refresh_token", "")),
+        ({"issuer": "http://localhost:8000/tenant"}, ("refresh_token", "")),
+        ({"issuer": "http://[::1]:8000"}, ("refresh_token", "")),
+    ],
+    indirect=["settings"],
+)
+def test_b119_the_flags_follow_the_issuer(api, settings, expected):
+    name, secure = expected
+    scheme, _, rest = settings.issuer.partition("://")
+    base, origin = rest.partition("/")[2], f"{scheme}://{rest.partition('/')[0]}"
+    path = f"/{base}{LOGIN}" if base else LOGIN
+    members = {"username": "ada", "password": PASSWORD, "cookie": True}
+    answer = api.json(path, members, ("Origin", origin))
+    value, _, flags = answer.headers["set-cookie"].partition("; ")
+    assert value.startswith(f"{name}=rt_")
+    assert flags == f"Max-Age=604800; Path=/; HttpOnly; SameSite=Strict{secure}"
+
+
+@by_either
+@pytest.mark.parametrize("member", ["the same", "another", "", None, 1])
+def test_cookie_and_body_together(still, kept, shared, path, member):
+    token = {"the same": kept, "another": "rt_"}.get(member, member)
+    before = everything(shared.database)
+    answer = still.json(path, {"refresh_token": token}, ("Cookie", f"{COOKIE}={kept}"), OWN)
+    assert_refused(answer, MALFORMED)
+    assert everything(shared.database) == before
+
+
+@by_either
+@pytest.mark.parametrize("content", ["{}", '{"x": 1}', " {} "])
+def test_a_body_without_a_token_beside_the_cookie(api, cookie, path, content):
+    answer = api.post(path, content, IS_JSON, ("Cookie", f"{COOKIE}={cookie}"), OWN)
+    assert_done(answer, CLEARED) if path == LOGOUT else assert_tokens_by_cookie(answer)
+
+
+@by_either
+@pytest.mark.parametrize("content", ["[]", "{", "x=1"])
+def test_a_malformed_body_beside_the_cookie(still, kept, shared, path, content):
+    before = everything(shared.database)
+    assert_refused(still.post(path, content, IS_JSON, ("Cookie", f"{COOKIE}={kept}"), OWN), MALFORMED)
+    assert everything(shared.database) == before
+
+
+@by_either
+@pytest.mark.parametrize("second", ["the same", "rt_", ""])
+@pytest.mark.parametrize("form", ["one header", "two headers"])
+def test_two_cookies_of_one_name(still, kept, shared, path, second, form):
+    first = f"{COOKIE}={kept}"
+    other = first if second == "the same" else f"{COOKIE}={second}"
+    values = [f"{first}; {other}"] if form == "one header" else [first, other]
+    before = everything(shared.database)
+    for some in (values, [f"{other}; {first}"]):
+        answer = still.post(path, b"", *(("Cookie", value) for value in some), OWN)
+        assert_refused(answer, MALFORMED)
+    assert everything(shared.database) == before
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["{} ; other=1", "other=1;{}", "a=b; {}; c=d", "refresh_token=rt_; {}", "x__Host-refresh_token=rt_; {}", "; ;{};"],
+)
+def test_other_cookies_beside_it(api, cookie, header):
+    value = header.format(f"{COOKIE}={cookie}")
+    assert_tokens_by_cookie(api.post(REFRESH, b"", ("Cookie", value), OWN))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["refresh_token", "__host-refresh_token", "__Host-Refresh_token", "__Secure-refresh_token"],
+)
+def test_a_cookie_of_another_name_is_none(still, kept, shared, name):
+    before = everything(shared.database)
+    assert_refused(still.post(REFRESH, b"", ("Cookie", f"{name}={kept}"), OWN), MALFORMED)
+    assert everything(shared.database) == before
+
+
+@pytest.mark.parametrize("value", [f"{COOKIE}=", f"{COOKIE}", f"{COOKIE}= "])
+def test_a_cookie_without_a_value_is_none(still, value):
+    assert_refused(still.post(REFRESH, b"", ("Cookie", value), OWN), MALFORMED)
+
+
+@pytest.mark.parametrize("value", ["x", "rt_" + "A" * 72, '"quoted"', "a=b=c", "a" * 10_000, "%00", "\x7f"])
+def test_a_cookie_with_a_value_that_is_none_of_ours(still, value):
+    assert_refused(still.by_cookie(REFRESH, value), DEAD_TOKEN, CLEARED)
+
+
+def test_a_dead_cookie_is_cleared(api, cookie, clock, database):
+    successor = assert_tokens_by_cookie(api.by_cookie(REFRESH, cookie))
+    clock.forward(30)
+    assert_refused(api.by_cookie(REFRESH, cookie), DEAD_TOKEN, CLEARED)
+    assert the_login(database)["revoked_because"] == "reuse"
+    assert_refused(api.by_cookie(REFRESH, successor), DEAD_TOKEN, CLEARED)
+
+
+def test_a_token_goes_on_by_body_and_by_cookie(api, cookie):
+    by_body = assert_tokens(api.refresh(cookie))["refresh_token"]
+    assert_tokens_by_cookie(api.by_cookie(REFRESH, by_body))

@@ -1,0 +1,55 @@
+"""POST /introspect while keys and issuer change."""
+
+import time
+
+import pytest
+from starlette.testclient import TestClient
+
+from authserver.app import create_app
+from tests.api.introspecting import INACTIVE, Introspector
+from tests.web.serving import execute, settings_in
+
+RETIRED = "UPDATE signing_keys SET state = 'retired', retired_at = activated_at WHERE state = 'active'"
+PROMOTED = "UPDATE signing_keys SET state = 'active', activated_at = created_at WHERE state = 'pending'"
+
+
+@pytest.fixture
+def introspect(http):
+    return Introspector(http)
+
+
+def change_keys(http, database, *statements):
+    """Until the server has seen it."""
+    before = http.get("/.well-known/jwks.json").json()
+    for statement in statements:
+        execute(database, statement)
+    until = time.monotonic() + 10
+    while http.get("/.well-known/jwks.json").json() == before:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_a_retired_key_still_vouches_for_its_tokens(introspect, http, database, login):
+    before = login("app")["access_token"]
+    change_keys(http, database, RETIRED, PROMOTED)
+    after = login("app")["access_token"]
+    assert before.split(".")[0] != after.split(".")[0]
+    for text in (before, after):
+        assert introspect.shown(text)["active"] is True
+
+
+@pytest.mark.parametrize("gone", ["state = 'revoked'", "state = 'removed', removed_at = 2 * retired_at"])
+def test_a_key_that_is_published_no_more_does_not(introspect, http, database, login, gone):
+    text = login("app")["access_token"]
+    change_keys(http, database, RETIRED, PROMOTED)
+    change_keys(http, database, f"UPDATE signing_keys SET {gone} WHERE state = 'retired'")
+    assert introspect.shown(text) == INACTIVE
+
+
+def test_a_token_of_the_issuer_that_this_server_was_before(introspect, login, tmp_path, clock):
+    """The guard refuses it by its `iss`, and so no resource server should hear that it is good."""
+    text = login("app")["access_token"]
+    assert introspect.shown(text)["active"] is True
+    renamed = create_app(settings_in(tmp_path, issuer="https://new.example"), now=clock)
+    with TestClient(renamed, "https://new.example") as http:
+        assert Introspector(http).shown(text) == INACTIVE

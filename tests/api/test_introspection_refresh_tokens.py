@@ -1,0 +1,164 @@
+"""POST /introspect of refresh tokens: for their own confidential client alone, and nothing reacts (bad-inputs B136)."""
+
+import sqlite3
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from authserver.store.database import Database
+from tests.api.introspecting import INACTIVE, STRANGER, WARDEN, Introspector
+from tests.conftest import ISSUER
+from tests.support import SECRET
+from tests.web.answers import assert_granted, claims_of
+from tests.web.serving import add_client, change_client, everything, execute, the_login, wait_until_ready
+
+NOW = 1_800_000_000
+DAY = 86400
+
+
+@pytest.fixture
+def introspect(http, database):
+    add_client(database, "web", **STRANGER)
+    add_client(database, "web", **WARDEN)
+    return Introspector(http)
+
+
+def is_active(introspect, token):
+    return introspect.shown(token, "web")["active"]
+
+
+def test_rfc7662_2_2_what_is_shown(introspect, login, clock, refresh):
+    body = login("web")
+    clock.forward(100)
+    newest = refresh(body["refresh_token"], "web").json()["refresh_token"]
+    assert introspect.shown(newest, "web") == {
+        "active": True,
+        "iss": ISSUER,
+        "client_id": "web",
+        "sub": "u_ada",
+        "username": "ada",
+        "scope": "read write",
+        "iat": NOW,
+        "exp": NOW + 100 + 7 * DAY,
+        "grant_id": claims_of(body)["grant_id"],
+    }
+
+
+def test_its_end_is_the_absolute_end_where_that_comes_first(introspect, database, login):
+    token = login("web")["refresh_token"]
+    execute(database, f"UPDATE authorizations SET expires_at = {NOW + 500}000000")
+    assert introspect.shown(token, "web")["exp"] == NOW + 500
+
+
+@pytest.mark.parametrize("caller", ["machine", "warden", "stranger"])
+def test_b136_another_client_sees_nothing(introspect, login, caller):
+    """machine and warden may see the access token: they stand for its audience."""
+    body = login("web")
+    assert introspect.shown(body["access_token"], caller)["active"] is (caller != "stranger")
+    assert introspect.shown(body["refresh_token"], caller) == INACTIVE
+
+
+def test_b136_a_public_clients_token_is_for_nobody(introspect, login):
+    token = login("app")["refresh_token"]
+    for caller in ("web", "machine", "warden"):
+        assert introspect.shown(token, caller) == INACTIVE
+
+
+@pytest.mark.parametrize("hint", ["access_token", "refresh_token", "unknown"])
+def test_b134_b135_the_hint_does_not_matter(introspect, login, hint):
+    assert introspect.shown(login("web")["refresh_token"], "web", token_type_hint=hint)["active"] is True
+
+
+def test_every_generation_inside_the_window_is_active(introspect, rotated, clock):
+    oldest, previous, newest = rotated(2, "web")
+    clock.forward(29.999999)
+    assert [is_active(introspect, token) for token in (oldest, previous, newest)] == [False, True, True]
+    clock.forward(0.000001)
+    assert [is_active(introspect, token) for token in (oldest, previous, newest)] == [False, False, True]
+
+
+def test_nothing_reacts_to_a_replay(introspect, database, rotated, refresh, later, events):
+    tokens = rotated(3, "web")
+    later(3600)
+    before = everything(database)
+    del events[:]
+    for caller in ("web", "machine"):
+        for token in tokens:
+            introspect.shown(token, caller)
+    assert (everything(database), events) == (before, [])
+    assert_granted(refresh(tokens[-1], "web"))
+
+
+def test_an_outage_does_not_count_here_either(introspect, http, rotated, refresh, clock, monkeypatch):
+    """What /token would answer with a retry is active."""
+
+    def fails(self):
+        raise OperationalError("SELECT", {}, sqlite3.OperationalError("disk I/O error"))
+
+    previous, newest = rotated(1, "web")
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "_reader", fails)
+        assert introspect.ask(previous, "web").status_code == 503
+        clock.forward(600)
+    wait_until_ready(http)
+    clock.forward(29.999999)
+    assert is_active(introspect, previous) is True
+    assert assert_granted(refresh(previous, "web"))["refresh_token"] == newest
+    clock.forward(0.000001)
+    assert is_active(introspect, previous) is False
+
+
+def test_without_rotation(introspect, database, login, refresh):
+    change_client(database, "web", policy={"rotation": False})
+    token = login("web")["refresh_token"]
+    assert_granted(refresh(token, "web"))
+    assert is_active(introspect, token) is True
+
+
+def test_a_token_ahead_of_its_row(introspect, database, rotated):
+    """The database has lost commits; /token would mend the row, here nothing is mended."""
+    _, newest = rotated(1, "web")
+    execute(database, "UPDATE authorizations SET generation = 0")
+    before = the_login(database)
+    assert introspect.shown(newest, "web") == INACTIVE
+    assert the_login(database) == before
+
+
+def test_its_idle_end(introspect, login, later):
+    token = login("web")["refresh_token"]
+    later(7 * DAY - 0.000001)
+    assert is_active(introspect, token) is True
+    later(0.000001)
+    assert introspect.shown(token, "web") == INACTIVE
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE authorizations SET revoked_at = 1, revoked_because = 'admin'",
+        "UPDATE authorizations SET expires_at = 1, idle_expires_at = 1",
+        "UPDATE users SET credential_version = credential_version + 1",
+        "UPDATE users SET disabled = 1",
+        "DELETE FROM users",
+        "DELETE FROM authorizations",
+    ],
+)
+def test_what_ends_it(introspect, database, login, statement):
+    token = login("web")["refresh_token"]
+    assert is_active(introspect, token) is True
+    execute(database, statement)
+    assert introspect.shown(token, "web") == INACTIVE
+
+
+def test_a_revoked_login(introspect, http, login):
+    token = login("web")["refresh_token"]
+    http.post("/revoke", data={"client_id": "web", "client_secret": SECRET, "token": token})
+    assert introspect.shown(token, "web") == INACTIVE
+
+
+@pytest.mark.parametrize("change", ["{}A", "{} ", "x{}", "{}\n", "RT_{}"])
+def test_a_forged_one(introspect, login, change):
+    token = login("web")["refresh_token"]
+    assert introspect.shown(change.format(token), "web") == INACTIVE
+    last = "A" if token[-1] != "A" else "B"
+    assert introspect.shown(token[:-1] + last, "web") == INACTIVE

@@ -1,0 +1,294 @@
+"""authserver token inspect: what a token is, whether it is good here, and why not. Nothing is changed."""
+
+import json
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from authserver.app import open_database
+from authserver.cli.init import initialise
+from authserver.domain.models import User
+from authserver.store import clients, users
+from tests.conftest import AUDIENCE, CLIENTS, ISSUER
+from tests.support import SECRET, Clock, environment_with
+from tests.web.answers import claims_of
+from tests.web.serving import change_client, everything, execute, settings_in
+
+START = "2027-01-15T08:00:00Z"
+OVER = "Its login is over."
+FORGED = "It is forged: it names a login of this server, but was not made by it."
+NO_LOGIN = "There is no such login in this database: another server's, or long over."
+NOT_OURS = "None of this server's published keys signed it as an access token."
+NEITHER = "It has neither the form of a refresh token (rt_ and 72 letters) nor of a JWT."
+REPLACED = "It was replaced and its retry window is over: presenting it ends the login as reuse."
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, password_hash):
+    """A folder with the database and the keys of tests/conftest.py, to be copied."""
+    folder, clock = tmp_path_factory.mktemp("prepared"), Clock()
+    settings = settings_in(folder)
+    database = open_database(settings, clock)
+    initialise(settings, database, clock)
+    with database.begin() as connection:
+        users.add(connection, User("u_ada", "ada", password_hash, created_at=clock()))
+        for client in CLIENTS:
+            clients.add(connection, replace(client, created_at=clock()))
+    database.close()
+    return folder
+
+
+@pytest.fixture
+def database(prepared, tmp_path, settings, clock):
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    database = open_database(settings, clock)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def variables(settings):
+    url = settings.database_url.get_secret_value()
+    return {"ISSUER": ISSUER, "DATABASE_URL": url, "KEYS_DIR": str(settings.keys_dir)}
+
+
+@pytest.fixture
+def inspect(cli, database, variables, clock, monkeypatch):
+    """`inspect(token, code=1)`: what it says with --json; whatever it is, the database is as before."""
+    monkeypatch.setattr("authserver.system.now", clock)
+
+    def inspect(token, code=0, *arguments, **more):
+        before = everything(database)
+        result = cli("token", "inspect", "--json", *arguments, input=token, code=code, **variables | more)
+        assert everything(database) == before
+        assert result.stderr == ""
+        found = json.loads(result.stdout)
+        assert found["good"] is (code == 0) and found["good"] is (found["reasons"] == [])
+        return found
+
+    return inspect
+
+
+@pytest.fixture
+def rotated(login, token):
+    """The refresh tokens of three generations, of the confidential client `web`."""
+    tokens = [login("web")["refresh_token"]]
+    for _ in range(2):
+        tokens.append(token("refresh_token", "web", refresh_token=tokens[-1]).json()["refresh_token"])
+    return tokens
+
+
+def test_a_users_access_token(inspect, login):
+    body = login("app")
+    assert inspect(body["access_token"]) == {
+        "kind": "access token",
+        "good": True,
+        "reasons": [],
+        "claims": claims_of(body),
+        "iat": START,
+        "exp": "2027-01-15T08:15:00Z",
+        "auth_time": START,
+    }
+
+
+def test_a_clients_own_access_token(inspect, token):
+    body = token("client_credentials", "web").json()
+    found = inspect(body["access_token"] + "\n")
+    assert (found["kind"], found["claims"]) == ("access token", claims_of(body))
+
+
+def test_the_newest_refresh_token(inspect, rotated):
+    assert inspect(rotated[-1]) == {
+        "kind": "refresh token",
+        "good": True,
+        "reasons": [],
+        "client_id": "web",
+        "subject": "u_ada",
+        "scope": "read write",
+        "generation": 2,
+        "newest_generation": 2,
+        "rotated_at": START,
+        "idle_end": "2027-01-22T08:00:00Z",
+        "absolute_end": "2027-02-14T08:00:00Z",
+        "revoked_at": None,
+    }
+
+
+def test_the_previous_refresh_token_inside_its_window_and_after(inspect, rotated, clock):
+    clock.forward(29.999999)
+    assert inspect(rotated[1])["generation"] == 1
+    clock.forward(0.000001)
+    assert inspect(rotated[1], 1)["reasons"] == [REPLACED]
+
+
+def test_a_replayed_refresh_token_ends_no_login_here(inspect, rotated, token):
+    assert inspect(rotated[0], 1)["reasons"] == [REPLACED]
+    assert token("refresh_token", "web", refresh_token=rotated[-1]).status_code == 200
+
+
+def test_a_refresh_token_without_rotation(inspect, database, login):
+    change_client(database, "web", policy={"rotation": False})
+    assert inspect(login("web")["refresh_token"])["generation"] == 0
+
+
+def test_the_clients_own_window(inspect, database, rotated, clock):
+    change_client(database, "web", policy={"refresh_retry_window": 5})
+    clock.forward(5)
+    assert inspect(rotated[1], 1)["reasons"] == [REPLACED]
+
+
+def test_a_refresh_token_ahead_of_its_row(inspect, database, rotated):
+    execute(database, "UPDATE authorizations SET generation = 1")
+    (reason,) = inspect(rotated[2], 1)["reasons"]
+    assert reason.startswith("It is newer than its row: the database was restored from a backup.")
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        (
+            "UPDATE authorizations SET revoked_at = 1800000000000000, revoked_because = 'reuse'",
+            f"Its login was ended at {START} (reuse).",
+        ),
+        (
+            "UPDATE authorizations SET idle_expires_at = 1",
+            "Its login is over: the idle or the absolute end is reached.",
+        ),
+        ("UPDATE users SET disabled = 1", "Its user is disabled or deleted."),
+        ("DELETE FROM users", NO_LOGIN),
+        ("UPDATE users SET credential_version = 1", "The password was changed after this login."),
+        ("UPDATE clients SET disabled = 1 WHERE id = 'web'", "Its client is disabled or deleted."),
+        ("DELETE FROM clients WHERE id = 'web'", NO_LOGIN),
+        ("DELETE FROM authorizations", NO_LOGIN),
+    ],
+)
+def test_why_a_refresh_token_is_not_good(inspect, database, rotated, statement, reason):
+    execute(database, statement)
+    assert inspect(rotated[-1], 1)["reasons"] == [reason]
+
+
+def test_a_forged_refresh_token(inspect, rotated):
+    last = "A" if rotated[-1][-1] != "A" else "B"
+    assert inspect(rotated[-1][:-1] + last, 1) == {"kind": "refresh token", "good": False, "reasons": [FORGED]}
+
+
+def test_a_refresh_token_of_another_server(inspect):
+    assert inspect("rt_AQ" + "A" * 70, 1)["reasons"] == [NO_LOGIN]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "x", "rt_", "rt_" + "A" * 72, "a.b", "é", "a" * 100_000, "Bearer x"])
+def test_what_is_no_token(inspect, text):
+    assert inspect(text, 1) == {"kind": "unknown", "good": False, "reasons": [NEITHER]}
+
+
+def test_bytes_that_are_no_text(inspect):
+    assert inspect(b"\xff\xfe\0", 1)["kind"] == "unknown"
+
+
+@pytest.mark.parametrize("text", ["a.b.c", "..", "eyJhbGciOiJub25lIn0.e30.", "é.é.é"])
+def test_a_jwt_of_somebody_else(inspect, text):
+    assert inspect(text, 1) == {"kind": "JWT", "good": False, "reasons": [NOT_OURS]}
+
+
+def test_a_changed_access_token(inspect, login):
+    header, payload, signature = login("app")["access_token"].split(".")
+    middle = "A" if signature[100] != "A" else "B"
+    assert inspect(f"{header}.{payload}.{signature[:100]}{middle}{signature[101:]}", 1)["reasons"] == [NOT_OURS]
+
+
+def test_an_expired_access_token(inspect, login, clock):
+    text = login("app")["access_token"]
+    clock.forward(899.999999)
+    assert inspect(text)["exp"] == "2027-01-15T08:15:00Z"
+    clock.forward(0.000001)
+    assert inspect(text, 1)["reasons"] == ["It expired at 2027-01-15T08:15:00Z."]
+
+
+@pytest.mark.parametrize(
+    ("statement", "reasons"),
+    [
+        ("UPDATE authorizations SET revoked_at = 1, revoked_because = 'revoked'", [OVER]),
+        ("DELETE FROM authorizations", [OVER]),
+        ("UPDATE users SET disabled = 1", ["Its user is disabled or has another password now."]),
+        ("UPDATE users SET credential_version = 1", ["Its user is disabled or has another password now."]),
+        ("UPDATE clients SET disabled = 1 WHERE id = 'app'", ["Its client is disabled or deleted."]),
+        ("DELETE FROM clients WHERE id = 'app'", ["Its client is disabled or deleted.", OVER]),
+        ("UPDATE signing_keys SET state = 'revoked', revoked_at = 1 WHERE state = 'active'", [NOT_OURS]),
+    ],
+)
+def test_why_an_access_token_is_not_good(inspect, database, login, statement, reasons):
+    text = login("app")["access_token"]
+    execute(database, statement)
+    assert inspect(text, 1)["reasons"] == reasons
+
+
+def test_an_access_token_that_was_denied(inspect, http, token):
+    text = token("client_credentials", "web").json()["access_token"]
+    http.post("/revoke", data={"client_id": "web", "client_secret": SECRET, "token": text})
+    assert inspect(text, 1)["reasons"] == ["It was revoked by itself."]
+
+
+def test_an_access_token_of_the_issuer_that_this_server_was_before(inspect, login):
+    found = inspect(login("app")["access_token"], 1, ISSUER="https://new.example")
+    assert found["reasons"] == [f"Its issuer is {ISSUER}, not https://new.example."]
+
+
+def test_every_reason_is_told(inspect, database, login, clock):
+    text = login("app")["access_token"]
+    execute(database, "UPDATE users SET disabled = 1")
+    execute(database, "UPDATE clients SET disabled = 1")
+    clock.forward(900)
+    assert len(inspect(text, 1)["reasons"]) == 3
+
+
+def test_in_words(cli, inspect, rotated, login, variables, clock):
+    good = cli("token", "inspect", input=rotated[-1], **variables).stdout
+    assert good.splitlines()[:2] == ["refresh token: good here", "client_id: web"]
+    assert "newest_generation: 2" in good.splitlines()
+    bad = cli("token", "inspect", input=rotated[0], code=1, **variables).stdout
+    assert bad.splitlines()[:2] == ["refresh token: not good here", f"  {REPLACED}"]
+    access = cli("token", "inspect", input=login("app")["access_token"], **variables).stdout
+    assert access.splitlines()[0] == "access token: good here"
+    assert {f"aud: {AUDIENCE}", "sub: u_ada", f"iat: {START}"} <= set(access.splitlines())
+
+
+def test_a_token_is_never_an_argument(cli, inspect, rotated, variables):
+    result = cli("token", "inspect", rotated[-1], code=2, **variables)
+    assert result.stdout == ""
+
+
+def test_the_token_itself_is_never_shown(cli, inspect, rotated, login, variables):
+    for text in (rotated[-1], rotated[0], login("app")["access_token"]):
+        for arguments in ((), ("--json",)):
+            code = 1 if text == rotated[0] else 0
+            shown = cli("token", "inspect", *arguments, input=text, code=code, **variables).output
+            assert text not in shown and text.split(".")[-1] not in shown
+
+
+def test_at_a_terminal_it_is_asked_for_and_not_echoed(database, variables):
+    terminal, keyboard = pty.openpty()
+    text = "rt_AQ" + "A" * 70
+    command = [sys.executable, "-m", "authserver", "token", "inspect", "--json"]
+    with subprocess.Popen(
+        command,
+        stdin=keyboard,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment_with(variables),
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.read(7) == b"Token: "  # by now the terminal echoes nothing
+        os.write(terminal, f"{text}\n".encode())
+        shown, talk = process.communicate(timeout=30)
+    echoed = os.read(terminal, 1000) if select.select([terminal], [], [], 0)[0] else b""
+    os.close(keyboard)
+    os.close(terminal)
+    assert (process.returncode, json.loads(shown)["reasons"]) == (1, [NO_LOGIN])
+    assert text.encode() not in shown + talk + echoed

@@ -1,0 +1,91 @@
+"""openapi.yaml is true: it validates, and names exactly the routes, methods, grants and files that there are."""
+
+import re
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from starlette.routing import Mount, Route
+
+from authserver import __version__
+from authserver.oauth.grants import GRANTS
+from tests.contract.document import PATH, document, operations, resolve
+from tests.web.serving import Server
+
+
+def test_it_validates() -> None:
+    validate(document())
+
+
+def test_its_version_is_the_servers() -> None:
+    assert document()["info"]["version"] == __version__
+
+
+def routes(server: Server) -> list[Any]:
+    app: Any = server.app
+    while not hasattr(app, "routes"):
+        app = app._app
+    found: list[Any] = app.routes
+    return found
+
+
+def test_it_names_exactly_the_routes(shared: Server) -> None:
+    served = set()
+    for route in routes(shared):
+        if isinstance(route, Mount):
+            served.add(("get", f"{route.path}/{{file}}"))
+        else:
+            assert isinstance(route, Route)
+            served |= {(method.lower(), route.path) for method in route.methods}
+    named = {tuple(name.split(" ")) for name in operations()}
+    # RFC 9110 s9.3.2: HEAD is identical to GET, and so need not be named.
+    implied = {("head", path) for method, path in served if method == "get"}
+    assert named - implied == served - implied
+    assert named & implied <= served
+
+
+def test_what_it_calls_json_is_the_json_interface(shared: Server) -> None:
+    """Which a setting takes away: tests/api/test_not_here.py."""
+    named = {name.split(" ")[1] for name, operation in operations().items() if operation["tags"] == ["JSON"]}
+    assert named == {route.path for route in routes(shared) if route.path.startswith("/api")}
+
+
+def test_it_names_every_grant_in_its_form() -> None:
+    form = document()["components"]["schemas"]["TokenRequest"]
+    assert sorted(form["properties"]["grant_type"]["enum"]) == sorted(grant.GRANT_TYPE for grant in GRANTS)
+
+
+def test_it_names_every_static_file() -> None:
+    (parameter,) = operations()["get /static/{file}"]["parameters"]
+    folder = PATH.parent / "authserver" / "web" / "static"
+    assert sorted(parameter["schema"]["enum"]) == sorted(file.name for file in folder.iterdir())
+
+
+def test_it_names_every_member_of_the_metadata(shared: Server) -> None:
+    metadata = shared.http.get("/.well-known/oauth-authorization-server").json()
+    assert document()["components"]["schemas"]["Metadata"]["properties"].keys() == metadata.keys()
+
+
+def test_every_component_is_used() -> None:
+    text = PATH.read_text()
+    for kind, components in document()["components"].items():
+        used = set(re.findall(rf"#/components/{kind}/(\w+)", text))
+        if kind == "securitySchemes":
+            used = {
+                name for operation in operations().values() for one in operation.get("security", []) for name in one
+            }
+        assert components.keys() == used, kind
+
+
+def bodies() -> list[Any]:
+    found = []
+    for name, operation in operations().items():
+        for media in resolve(operation.get("requestBody", {})).get("content", {}).values():
+            found += [pytest.param(media, key, id=f"{name} {key}") for key in media.get("examples", {})]
+    return found
+
+
+@pytest.mark.parametrize(("media", "key"), bodies())
+def test_its_examples_fit_their_schemas(media: dict[str, Any], key: str) -> None:
+    Draft202012Validator(resolve(media["schema"])).validate(media["examples"][key]["value"])

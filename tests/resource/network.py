@@ -1,0 +1,47 @@
+"""A network that is a function: answers by URL, counts, and fails on demand."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from authserver.resource import Fetched, Guard
+from authserver.resource.keys import FetchedKeys
+from authserver.resource.source import Issuer
+from tests.resource.tools import AUDIENCE, ISSUER, Clock, reply
+
+JWKS = f"{ISSUER}/jwks"
+
+
+class Network:
+    """Answers by URL, counts, and fails on demand."""
+
+    def __init__(self, jwks: dict[str, Any], **fields: str) -> None:
+        self.jwks, self.fields, self.down = (
+            jwks,
+            {name.replace("_", "-"): value for name, value in fields.items()},
+            False,
+        )
+        self.seen: list[Mapping[str, str]] = []
+
+    def __call__(self, url: str, headers: Mapping[str, str]) -> Fetched:
+        self.seen.append(headers)
+        if self.down:
+            raise OSError("no route to host")
+        if headers.get("If-None-Match") == self.fields.get("etag", ""):
+            return Fetched(304, self.fields, b"")
+        return Fetched(200, self.fields, reply(self.jwks)[2])
+
+
+def make(network: Network, clock: Clock, spawn: Callable[[Callable[[], None]], None] | None = None) -> FetchedKeys:
+    load = Issuer(ISSUER, JWKS, network, clock).load
+    return FetchedKeys(load, frozenset({"RS256"}), clock, spawn or (lambda work: work()))
+
+
+def guard_with(network: Network, clock: Clock) -> Guard:
+    """A guard whose fetches are over before it goes on: nothing in these tests hangs on how busy the machine is."""
+    guard = Guard(ISSUER, AUDIENCE, jwks_uri=JWKS, now=clock, fetch=network)
+    guard._verifier._keys._spawn = lambda work: work()  # type: ignore[attr-defined]
+    return guard
+
+
+def found(keys: FetchedKeys, kid: str, clock: Clock) -> bool:
+    return keys.find(kid, clock(), True) is not None

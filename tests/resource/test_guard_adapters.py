@@ -1,0 +1,157 @@
+"""Each adapter with its real framework, all by the same list of requests."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, JsonResponse
+from joserfc.jwk import RSAKey
+from starlette.applications import Starlette
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocketDisconnect
+from werkzeug.test import Client as WerkzeugClient
+
+from authserver.resource import Guard
+from tests.resource.apps import ADAPTERS, SOCKETS, Send, flask_app, inner_wsgi
+from tests.resource.tools import AUDIENCE, ISSUER, NOW, Clock, token_of
+
+
+@pytest.fixture(params=ADAPTERS)
+def send(request: pytest.FixtureRequest, guard: Guard) -> Send:
+    return ADAPTERS[request.param](guard)
+
+
+def bearer(token: str) -> list[tuple[str, str]]:
+    return [("Authorization", f"Bearer {token}")]
+
+
+def test_a_good_token_comes_in_with_its_claims(send: Send, key: RSAKey) -> None:
+    reply = send(bearer(token_of(key)))
+    assert (reply.status, reply.body) == (200, {"sub": "user-1"})
+    assert send([("authorization", f"bearer {token_of(key)}")]).status == 200
+
+
+def test_b202_no_token_is_401_with_a_bare_challenge(send: Send) -> None:
+    reply = send([])
+    assert reply.status == 401 and reply.headers["www-authenticate"] == f'Bearer realm="{AUDIENCE}"'
+    assert reply.body == {"error": "unauthorized", "error_description": "An access token is required"}
+
+
+def test_rfc6750_s3_1_invalid_token_is_401(send: Send, key: RSAKey) -> None:
+    for spoil in ({"aud": "x"}, {"sub": 1}, {"cnf": {}}):
+        reply = send(bearer(token_of(key, **spoil)))
+        assert reply.status == 401 and 'error="invalid_token"' in reply.headers["www-authenticate"]
+        assert reply.body == {"error": "invalid_token", "error_description": "The access token is invalid"}
+        assert reply.headers["content-type"] == "application/json" and reply.headers["cache-control"] == "no-store"
+
+
+def test_an_expired_token_is_told_so(send: Send, key: RSAKey) -> None:
+    reply = send(bearer(token_of(key, exp=NOW)))
+    text = "The access token has expired"
+    assert reply.status == 401 and reply.body == {"error": "invalid_token", "error_description": text}
+    assert f'error="invalid_token", error_description="{text}"' in reply.headers["www-authenticate"]
+
+
+def test_b201_rfc6750_s3_1_lacking_scope_is_403(send: Send, key: RSAKey) -> None:
+    reply = send(bearer(token_of(key, scope="write")))
+    assert reply.status == 403 and reply.body["error"] == "insufficient_scope"
+    assert 'error="insufficient_scope"' in reply.headers["www-authenticate"]
+    assert reply.headers["www-authenticate"].endswith('scope="read"')
+
+
+@pytest.mark.parametrize("more", ["Bearer a b", "Bearer a,Bearer b", "Bearer"])
+def test_b202_malformed_is_400(send: Send, more: str) -> None:
+    reply = send([("Authorization", more)])
+    assert reply.status == 400 and reply.body["error"] == "invalid_request"
+
+
+def test_b202_two_headers_are_400(send: Send, key: RSAKey) -> None:
+    reply = send(bearer(token_of(key)) * 2)
+    assert reply.status == 400 and reply.body["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_no_keys_yet_is_503(name: str, key: RSAKey, clock: Clock) -> None:
+    def down(url: str, headers: object) -> Any:
+        raise OSError
+
+    reply = ADAPTERS[name](Guard(ISSUER, AUDIENCE, now=clock, fetch=down))(bearer(token_of(key)))
+    assert reply.status == 503 and reply.headers["retry-after"] and "www-authenticate" not in reply.headers
+
+
+def test_fake_needs_no_header_and_checks_scopes(send: Send, guard: Guard) -> None:
+    with guard.fake(sub="ada", scope="read"):
+        assert send([]).body == {"sub": "ada"}
+    with guard.fake(sub="ada", scope="write"):
+        assert send([]).status == 403
+    assert send([]).status == 401
+
+
+@pytest.mark.parametrize("name", ["FastAPI", "Starlette", "ASGI", "Flask", "WSGI"])
+def test_b202_a_token_in_the_query_or_a_form_counts_for_nothing(name: str, guard: Guard, key: RSAKey) -> None:
+    apps: dict[str, Any] = {**SOCKETS, "Flask": flask_app, "WSGI": lambda guard: guard.wsgi(inner_wsgi, "read")}
+    client: Any = WerkzeugClient if name in ("Flask", "WSGI") else TestClient
+    response = client(apps[name](guard)).get(f"/sync?access_token={token_of(key)}")
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize("name", SOCKETS)
+def test_a_websocket_is_guarded_too(name: str, guard: Guard, key: RSAKey) -> None:
+    client = TestClient(SOCKETS[name](guard))
+    with client.websocket_connect("/socket", headers=dict(bearer(token_of(key)))) as socket:
+        assert socket.receive_json() == {"sub": "user-1"}
+    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/socket"):
+        pass
+    assert refused.value.status_code == 401 and refused.value.json()["error"] == "unauthorized"
+
+
+@pytest.mark.parametrize("name", ["Starlette", "ASGI"])
+def test_a_websocket_is_closed_where_the_server_cannot_say_why(name: str, guard: Guard) -> None:
+    async def old_server(scope: Any, receive: Any, send: Any) -> None:
+        scope["extensions"] = {}
+        await SOCKETS[name](guard)(scope, receive, send)
+
+    with pytest.raises(WebSocketDisconnect), TestClient(old_server).websocket_connect("/socket"):
+        pass
+
+
+def test_asgi_lifespan_passes(guard: Guard) -> None:
+    started = []
+
+    async def lifespan(app: object) -> Any:
+        started.append(1)
+        yield
+
+    from contextlib import asynccontextmanager
+
+    with TestClient(guard.asgi(Starlette(lifespan=asynccontextmanager(lifespan)), "read")):
+        assert started == [1]
+
+
+def test_django_a_guarded_view_needs_no_csrf_token(guard: Guard) -> None:
+    def view(request: HttpRequest) -> JsonResponse:
+        return JsonResponse({})
+
+    assert guard.django("read")(view).csrf_exempt is True  # type: ignore[attr-defined]
+    assert not hasattr(view, "csrf_exempt")
+
+
+def test_starlette_an_endpoint_without_its_request_is_a_mistake_said_so(guard: Guard) -> None:
+    with pytest.raises(TypeError, match="Depends"):
+        guard.starlette("read")(lambda: None)()
+
+
+def test_decorators_keep_name_and_doc(guard: Guard) -> None:
+    def notes() -> None:
+        """All notes."""
+
+    for decorate in (guard.starlette("read"), guard.flask("read"), guard.django("read")):
+        assert decorate(notes).__name__ == "notes" and decorate(notes).__doc__ == "All notes."
+
+
+def test_a_view_s_own_error_is_not_ours(guard: Guard, key: RSAKey) -> None:
+    def broken(environ: Any, start_response: Any) -> Iterator[bytes]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        WerkzeugClient(guard.wsgi(broken, "read")).get("/", headers=bearer(token_of(key)))

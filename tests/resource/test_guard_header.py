@@ -1,0 +1,63 @@
+"""B202 and RFC 6750: what of an Authorization header is a token."""
+
+import pytest
+
+from authserver.resource import InvalidRequest, TokenMissing, TokenRejected
+from authserver.resource.bearer import bearer_token
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["Bearer abc.def", "bearer abc.def", "BEARER abc.def", "Bearer   abc.def", " Bearer abc.def ", "bEaReR abc.def"],
+)
+def test_b202_rfc9110_s11_1_scheme_in_any_case(value: str) -> None:
+    assert bearer_token([value]) == "abc.def"
+
+
+@pytest.mark.parametrize(
+    "values", [["Bearer a", "Bearer b"], ["Bearer a", "Bearer a"], ["Basic a", "Bearer b"], ["Bearer a", ""]]
+)
+def test_b202_two_headers(values: list[str]) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        bearer_token(values)
+    assert refused.value.status == 400 and refused.value.error == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Bearer a b",
+        "Bearer a,Bearer b",
+        "Bearer a, Bearer b",
+        "Bearer a,b",
+        "Bearer",
+        "Bearer ",
+        "Bearer =",
+        "Bearer a=b",
+        'Bearer "a"',
+        "Bearer a\tb",
+        "Bearer é",
+        "Bearer a\0",
+        "Bearer a\n",
+    ],
+)
+def test_b202_not_one_token(value: str) -> None:
+    with pytest.raises(InvalidRequest):
+        bearer_token([value])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], [""], ["Basic dTpw"], ["DPoP abc"], ["Basic a, Bearer b"], ["abc.def"], ["Bearerabc"], ["Bearer\tabc"]],
+)
+def test_b202_rfc6750_s3_1_no_token_is_401_without_an_error_code(values: list[str]) -> None:
+    with pytest.raises(TokenMissing) as refused:
+        bearer_token(values)
+    assert refused.value.status == 401 and refused.value.challenge() == {}
+
+
+@pytest.mark.parametrize("value", ["Bearer " + "a" * 100_000, "Bearer " + "a " * 50_000])
+def test_b202_100_kb(value: str) -> None:
+    with pytest.raises(TokenRejected) as refused:
+        bearer_token([value])
+    assert refused.value.status == 401

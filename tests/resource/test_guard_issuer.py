@@ -1,0 +1,300 @@
+"""The default transport and discovery, against a real server on loopback."""
+
+import gzip
+import socket
+from threading import enumerate as enumerate_threads
+from typing import Any
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from authserver.resource import Fetched, Guard, KeysUnavailable
+from authserver.resource import fetch as transport
+from authserver.resource.source import metadata_urls
+from tests.resource.tools import AUDIENCE, Clock, LocalIssuer, public, reply, settle, token_of
+
+METADATA = "/.well-known/oauth-authorization-server"
+OPENID = "/.well-known/openid-configuration"
+
+
+@pytest.fixture
+def at(issuer: LocalIssuer, clock: Clock) -> Guard:
+    return Guard(issuer.url, AUDIENCE, now=clock)
+
+
+@pytest.fixture
+def token(issuer: LocalIssuer, key: RSAKey) -> str:
+    return token_of(key, iss=issuer.url)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "TIMEOUT", 0.2)  # seconds instead of 3
+
+
+def test_rfc8414_s3_metadata_then_jwks(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey) -> None:
+    issuer.publish(public(key))
+    assert at.verify(token).subject == "user-1"
+    assert issuer.paths() == [METADATA, "/jwks"]
+    assert all(fields["accept-encoding"] == "identity" for _, fields in issuer.requests)
+
+
+def test_rfc8414_s3_1_path_form(issuer: LocalIssuer, clock: Clock, key: RSAKey) -> None:
+    name = f"{issuer.url}/tenant/1"
+    issuer.answers[f"{METADATA}/tenant/1"] = reply({"issuer": name, "jwks_uri": f"{issuer.url}/keys?v=1"})
+    issuer.answers["/keys?v=1"] = reply(public(key))
+    assert Guard(name, AUDIENCE, now=clock).verify(token_of(key, iss=name)).subject == "user-1"
+
+
+def test_metadata_urls_of_issuers() -> None:
+    assert metadata_urls("https://as.example/") == (f"https://as.example{METADATA}", f"https://as.example{OPENID}")
+    assert metadata_urls("https://as.example:8443/a/b/") == (
+        f"https://as.example:8443{METADATA}/a/b",
+        f"https://as.example:8443/a/b{OPENID}",
+    )
+
+
+def test_openid_discovery_when_there_is_no_rfc8414(issuer: LocalIssuer, clock: Clock, key: RSAKey) -> None:
+    name = f"{issuer.url}/realm"
+    issuer.answers[f"/realm{OPENID}"] = reply({"issuer": name, "jwks_uri": f"{issuer.url}/jwks"})
+    issuer.answers["/jwks"] = reply(public(key))
+    assert Guard(name, AUDIENCE, now=clock).verify(token_of(key, iss=name)).subject == "user-1"
+    assert issuer.paths() == [f"{METADATA}/realm", f"/realm{OPENID}", "/jwks"]
+
+
+@pytest.mark.parametrize("status", [201, 301, 403, 500])
+def test_openid_discovery_is_not_asked_otherwise(
+    issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, status: int
+) -> None:
+    issuer.publish(public(key))
+    issuer.answers[OPENID] = issuer.answers[METADATA]
+    issuer.answers[METADATA] = (status, {"Location": OPENID}, issuer.answers[METADATA][2])
+    with pytest.raises(KeysUnavailable):
+        at.verify(token)
+    assert issuer.paths() == [METADATA]
+
+
+@pytest.mark.parametrize("status", [201, 206, 301, 404, 500])
+def test_b195_a_jwks_counts_only_with_200(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, status: int) -> None:
+    issuer.publish(public(key))
+    issuer.answers["/jwks"] = reply(public(key), status)
+    with pytest.raises(KeysUnavailable):
+        at.verify(token)
+
+
+def test_b195_64_kib_and_one_byte_more(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, clock: Clock) -> None:
+    issuer.publish(public(key))
+    body = reply(public(key))[2]
+    issuer.answers["/jwks"] = reply(body + b" " * (65_537 - len(body)))
+    with pytest.raises(KeysUnavailable):
+        at.verify(token)
+    issuer.answers["/jwks"] = reply(body + b" " * (65_536 - len(body)))
+    clock.forward(6)
+    assert at.verify(token).subject == "user-1"
+
+
+@pytest.mark.parametrize("name", ["https://evil.example", "", None, 1])
+def test_b197_rfc8414_s3_3_metadata_of_another_issuer(
+    issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, name: object
+) -> None:
+    issuer.publish(public(key))
+    issuer.answers[METADATA] = reply({"issuer": name, "jwks_uri": f"{issuer.url}/jwks"})
+    with pytest.raises(KeysUnavailable):
+        at.verify(token)
+    issuer.answers[METADATA] = reply({"issuer": f"{issuer.url}/", "jwks_uri": f"{issuer.url}/jwks"})
+    assert issuer.paths() == [METADATA]
+
+
+URIS = [
+    None,
+    1,
+    "",
+    "/jwks",
+    "http://192.0.2.1/jwks",
+    "http://localhost.evil.example/",
+    "file:///etc/passwd",
+    "https://u@x/",
+    "ftp://127.0.0.1/",
+]
+
+
+@pytest.mark.parametrize("uri", URIS)
+def test_b195_jwks_uri_that_is_not_https(key: RSAKey, clock: Clock, uri: object) -> None:
+    asked: list[str] = []
+
+    def fetch(url: str, headers: object) -> Fetched:
+        asked.append(url)
+        at_metadata = {"issuer": "http://127.0.0.1", "jwks_uri": uri}
+        return Fetched(*reply(at_metadata if url.endswith(METADATA) else public(key)))
+
+    with pytest.raises(KeysUnavailable):
+        Guard("http://127.0.0.1", AUDIENCE, now=clock, fetch=fetch).verify(token_of(key, iss="http://127.0.0.1"))
+    assert asked == [f"http://127.0.0.1{METADATA}"]
+
+
+def big(handler: Any) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    handler.wfile.write(b'{"keys":[' + b" " * 10_000_000)
+
+
+FAULTS: dict[str, Any] = {
+    "500": reply({}, 500),
+    "html": reply(b"<!doctype html><title>Welcome to the hotel</title>", Content_Type="text/html"),
+    "empty": reply(b""),
+    "10 MB": big,
+    "gzip bomb": reply(gzip.compress(b" " * 9_000_000), Content_Encoding="gzip"),
+    "304 unasked": reply(b"", 304),
+    "not HTTP": lambda handler: handler.wfile.write(b"SSH-2.0-OpenSSH\r\n"),
+    "hangs up": lambda handler: None,
+    "truncated": lambda handler: handler.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"keys":['),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_b195_a_fault_of_the_jwks_leaves_the_last_good_keys(
+    issuer: LocalIssuer, at: Guard, key: RSAKey, token: str, clock: Clock, fault: str
+) -> None:
+    issuer.publish(public(key))
+    at.verify(token)
+    issuer.answers["/jwks"] = FAULTS[fault]
+    clock.forward(55)
+    at.verify(token)
+    settle()
+    assert issuer.paths().count("/jwks") == 2
+    clock.forward(100)
+    assert at.verify(token).subject == "user-1"
+
+
+def test_b195_a_gzipped_answer_is_refused_even_if_it_is_small(
+    issuer: LocalIssuer, at: Guard, token: str, key: RSAKey
+) -> None:
+    issuer.publish(public(key))
+    issuer.answers["/jwks"] = reply(gzip.compress(reply(public(key))[2]), Content_Encoding="gzip")
+    with pytest.raises(KeysUnavailable):
+        at.verify(token)
+
+
+def test_b195_no_redirect_is_followed(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey) -> None:
+    issuer.publish(public(key))
+    issuer.answers["/elsewhere"] = issuer.answers["/jwks"]
+    issuer.answers["/jwks"] = reply(b"", 302, Location=f"{issuer.url}/elsewhere")
+    with pytest.raises(KeysUnavailable):
+        at.verify(token)
+    assert "/elsewhere" not in issuer.paths()
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    "start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["at once", "in headers", "in the body"]
+)
+def test_b195_a_server_that_drips_is_cut_off(
+    issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, start: bytes
+) -> None:
+    issuer.publish(public(key))
+
+    def drip(handler: Any) -> None:
+        handler.wfile.write(start)
+        while not issuer.hold.wait(0.01):
+            handler.wfile.write(b"x")
+
+    issuer.answers["/jwks"] = drip
+    with pytest.raises(KeysUnavailable):
+        at.verify(token)
+    settle()
+    assert "authserver-jwks" not in [thread.name for thread in enumerate_threads()]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_b195_a_server_that_never_answers(issuer: LocalIssuer, at: Guard, token: str) -> None:
+    issuer.answers[METADATA] = lambda handler: issuer.hold.wait(5) and None
+    with pytest.raises(KeysUnavailable):
+        at.verify(token)
+
+
+def test_b195_nobody_there(token: str, clock: Clock, key: RSAKey) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(KeysUnavailable):
+        Guard(url, AUDIENCE, now=clock).verify(token_of(key, iss=url))
+
+
+def test_proxies_of_the_environment_are_not_used(
+    issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    issuer.publish(public(key))
+    assert at.verify(token).subject == "user-1"
+
+
+def test_etag_over_the_wire(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, clock: Clock) -> None:
+    issuer.publish(public(key), ETag='"v1"', Cache_Control="max-age=300")
+    for _ in range(3):
+        at.verify(token)
+        settle()
+        clock.forward(51)
+    asked = [fields.get("if-none-match") for path, fields in issuer.requests if path == "/jwks"]
+    assert asked == [None, '"v1"', '"v1"'] and issuer.paths().count(METADATA) == 1
+
+
+def test_a_jwks_that_moved_is_found_again(
+    issuer: LocalIssuer, at: Guard, key: RSAKey, other_key: RSAKey, clock: Clock
+) -> None:
+    issuer.publish(public(key), ETag='"same"')
+    at.verify(token_of(key, iss=issuer.url))
+    del issuer.answers["/jwks"]
+    issuer.answers["/new"] = reply(public(key, other_key), ETag='"same"')
+    issuer.answers[METADATA] = reply({"issuer": issuer.url, "jwks_uri": f"{issuer.url}/new"})
+    for _ in range(2):  # the old place fails, then the metadata are asked again
+        clock.forward(51)
+        at.verify(token_of(key, iss=issuer.url, jti=str(clock())))
+        settle()
+    assert at.verify(token_of(other_key, iss=issuer.url)).subject == "user-1"
+
+
+def test_the_metadata_are_asked_again_after_an_hour(
+    issuer: LocalIssuer, at: Guard, key: RSAKey, other_key: RSAKey, clock: Clock
+) -> None:
+    issuer.publish(public(key))
+    at.verify(token_of(key, iss=issuer.url, exp=clock() + 9999))
+    issuer.answers["/new"] = reply(public(other_key))
+    issuer.answers[METADATA] = reply({"issuer": issuer.url, "jwks_uri": f"{issuer.url}/new"})  # the old one stays up
+    clock.forward(3601)
+    assert at.verify(token_of(other_key, iss=issuer.url, exp=clock() + 9)).subject == "user-1"
+
+
+def test_rotation_is_never_noticed(
+    issuer: LocalIssuer, at: Guard, key: RSAKey, other_key: RSAKey, clock: Clock
+) -> None:
+    issuer.publish(public(key), Cache_Control="max-age=5")
+    at.verify(token_of(key, iss=issuer.url))
+    issuer.publish(public(key, other_key), Cache_Control="max-age=5")  # announced
+    clock.forward(6)
+    at.verify(token_of(key, iss=issuer.url))
+    settle()
+    asked = len(issuer.requests)
+    assert at.verify(token_of(other_key, iss=issuer.url)).subject == "user-1"  # signs
+    assert len(issuer.requests) == asked
+
+
+def test_an_explicit_jwks_uri_asks_no_metadata(issuer: LocalIssuer, clock: Clock, key: RSAKey) -> None:
+    issuer.answers["/k"] = reply(public(key))
+    guard = Guard("https://as.example", AUDIENCE, jwks_uri=f"{issuer.url}/k", now=clock)
+    assert guard.verify(token_of(key)).subject == "user-1"
+    assert issuer.paths() == ["/k"]
+
+
+def test_an_https_issuer_never_leads_to_http(clock: Clock, key: RSAKey) -> None:
+    def fetch(url: str, headers: object) -> Fetched:
+        metadata = {"issuer": "https://as.example", "jwks_uri": "http://127.0.0.1/jwks"}
+        return Fetched(*reply(metadata if url.endswith(METADATA) else public(key)))
+
+    with pytest.raises(KeysUnavailable):
+        Guard("https://as.example", AUDIENCE, now=clock, fetch=fetch).verify(token_of(key))
+
+
+def test_tls_is_verified(clock: Clock, key: RSAKey, tmp_path: Any) -> None:
+    context = transport.create_default_context()
+    assert context.check_hostname and context.verify_mode.name == "CERT_REQUIRED"
