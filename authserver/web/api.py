@@ -89,7 +89,7 @@ class Api:
     async def logout(self, call: Call) -> Reply:
         if call.cookie is None and not call.members and self._is_from_own_page(call):
             return self._cleared(Reply(204, None))  # a browser app whose cookie has expired
-        reply = await self._send(call, {"token": self._token(call)}, _DEAD_TOKEN, Revocation)
+        reply = await self._send(call, {"token": self._token(call)}, _DEAD_TOKEN, _EndOfLogin)
         done = Reply(204, None) if reply.status == 200 else reply
         return done if call.cookie is None else self._cleared(done)
 
@@ -127,6 +127,13 @@ class Api:
 
     def _cleared(self, reply: Reply) -> Reply:
         return Reply(reply.status, reply.body, {**reply.headers, "Set-Cookie": self._cookie.clear()})
+
+
+class _EndOfLogin(Revocation):
+    """A revocation to which an access token is unknown: denying it alone would only look like a log-out."""
+
+    def _deny_access_token(self) -> None:
+        return None
 
 
 class Endpoint:

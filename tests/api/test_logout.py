@@ -2,6 +2,7 @@
 
 import pytest
 
+from authserver.store.schema import denied_tokens
 from tests.api.calling import DEAD_TOKEN, LOGOUT, assert_done, assert_refused, assert_tokens
 from tests.conftest import ISSUER
 from tests.support import SECRET
@@ -63,3 +64,10 @@ def test_introspection_sees_it_and_who_verifies_offline_does_not(api, http, data
 def test_the_body_of_a_logout_may_say_more(api, refresh_token):
     assert_done(api.json(LOGOUT, {"refresh_token": refresh_token, "token_type_hint": "access_token", "x": 1}))
     assert_refused(api.refresh(refresh_token), DEAD_TOKEN)
+
+
+def test_an_access_token_is_unknown_here_and_stays_what_it_was(api, login, database):
+    answer = login()
+    assert_done(api.logout(answer["access_token"]))
+    with database.begin() as connection:
+        assert not connection.execute(denied_tokens.select()).all()
