@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
 
 from . import system
 from .domain.errors import Unavailable
-from .domain.key_schedule import KeyPolicy, transitions
+from .domain.key_schedule import KeyPolicy
 from .domain.models import Policy
 from .keyring import KeyEncryptionKeys, Keyring, files
 from .keyring.lifecycle import Lifecycle
@@ -26,6 +27,7 @@ from .web.routes import ASGIApp, Parts, application
 
 _POLL = 2  # seconds: every process sees a change of the keys within 5
 _SCHEDULE = 5  # seconds
+_TEND_RING = 600  # seconds
 _PRUNE = 10  # seconds for each thousand logins
 _FORBIDDEN_GRANT = (
     "these clients may use the password grant, which RFC 9700 s2.4 says MUST NOT be used; keep it to your own "
@@ -70,6 +72,7 @@ class Upkeep:
             (_POLL, self.read_keys),
             (_SCHEDULE, self.rotate_keys),
             (_PRUNE, self.prune),
+            (_TEND_RING, self.tend_ring),
         ]
 
     async def read_keys(self) -> None:
@@ -80,10 +83,14 @@ class Upkeep:
     async def rotate_keys(self) -> None:
         """What the schedule says is due. Every process does this; the database decides who was first."""
         state = await self.database.load(signing_keys.load_many, None)
-        if state is not None and transitions(state.signing_keys, self._lifecycle.policy, self._now()):
+        if state is not None and self._lifecycle.is_due(state):
             for step in await asyncio.to_thread(self._lifecycle.run_due):
                 log.info("key_changed", change=step.change, alg=step.alg, kid=step.kid)
             await self.read_keys()
+
+    async def tend_ring(self) -> None:
+        for id in await asyncio.to_thread(self._lifecycle.tend_ring):
+            log.info("ring_key_removed", id=id)
 
     def keep_to_database(self, clock: SharedClock) -> None:
         """On PostgreSQL all nodes keep to the database's clock: now, and at every poll."""
@@ -157,7 +164,8 @@ def policy(settings: Settings) -> Policy:
 
 def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = system.now) -> Lifecycle:
     policy = KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
-    return Lifecycle(database, lambda: open_key_encryption_keys(settings), policy, settings.access_token_ttl, now)
+    keks = partial(open_key_encryption_keys, settings)
+    return Lifecycle(database, keks, policy, settings.access_token_ttl, now, system.new_key)
 
 
 def open_keyring(settings: Settings, database: Database, now: Callable[[], int]) -> Keyring:
@@ -166,7 +174,7 @@ def open_keyring(settings: Settings, database: Database, now: Callable[[], int])
         migrations.check(connection)
         signing_keys.raise_max_token_ttl(connection, settings.access_token_ttl)
         state = signing_keys.load(connection)
-    return Keyring(keks, state, now())
+    return Keyring(keks, state, now(), partial(open_key_encryption_keys, settings))
 
 
 async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

@@ -47,6 +47,16 @@ def redact(logger: object, method: str, event: Any) -> Any:
 
 
 def _redacted(name: str, value: Any) -> Any:
-    if any(secret in name.lower() for secret in _SECRET_NAMES) and isinstance(value, str | bytes):
+    if value is None or isinstance(value, int | float) or name.startswith("_"):  # the latter are structlog's own
+        return value
+    if any(secret in name.lower() for secret in _SECRET_NAMES):
         return "[redacted]"
-    return _TOKENS.sub("[redacted]", value) if isinstance(value, str) else value
+    if isinstance(value, dict):
+        return {_without_tokens(inner): _redacted(str(inner), value[inner]) for inner in value}
+    if isinstance(value, list | tuple | set):
+        return [_redacted(name, inner) for inner in value]
+    return _without_tokens(value)
+
+
+def _without_tokens(value: Any) -> str:
+    return _TOKENS.sub("[redacted]", value if isinstance(value, str) else repr(value))

@@ -13,6 +13,7 @@ from .. import __version__
 from ..domain.errors import Misconfigured, Refused, Unavailable
 
 _EXIT_CODES: dict[type[Exception], int] = {Refused: 3, Unavailable: 69, Misconfigured: 78}
+_WHICH_DATABASE = ". See which database is meant, and where that is set:\n\n    authserver config show"
 _COMMANDS = {
     "init": "Create the database, the key-encryption key and the first keys, where they are missing.",
     "serve": "Serve HTTP.",
@@ -45,7 +46,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except tuple(_EXIT_CODES) as error:
-            click.echo(f"authserver: {error}", err=True)
+            click.echo(f"authserver: {error}{_WHICH_DATABASE if isinstance(error, Unavailable) else ''}", err=True)
             raise SystemExit(_exit_code(error)) from None
 
 

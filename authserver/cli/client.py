@@ -1,5 +1,6 @@
 """authserver client create|list|show|disable|enable|rotate-secret|delete."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -15,6 +16,8 @@ from ..store.database import Connection
 from .common import as_json, fail, moment, show, table, transaction
 
 _DAY = 86400
+_LONGEST_NAME = 256
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TTLS = ("access_token_ttl", "refresh_retry_window", "refresh_idle_ttl", "refresh_absolute_ttl")
 
 
@@ -68,6 +71,7 @@ def create(
       authserver client create "My app" --grant password --grant refresh_token --auth-method none
       authserver client create Billing --grant client_credentials --scope "read write" --audience https://api.example
     """
+    _check_name(name)
     _check(grants, auth_method, no_rotation)
     secret = None if auth_method == "none" else system.new_secret()
     own = {ttl: value for ttl, value in ttls.items() if value is not None} | (
@@ -193,6 +197,11 @@ def delete(client_id: str, dry_run: bool) -> None:
         if not dry_run:
             clients.remove(connection, client_id)
     click.echo(f"{'Would delete' if dry_run else 'Deleted'} {client_id} ({client.name}) and its logins.", err=True)
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > _LONGEST_NAME or _UNREADABLE.search(name):
+        raise click.UsageError("This name cannot be used: 1 to 256 characters, no control characters among them.")
 
 
 def _check(grants: tuple[str, ...], auth_method: str, no_rotation: bool) -> None:

@@ -53,7 +53,10 @@ def moment(microseconds: int | None) -> str | None:
 def read_password(from_stdin: bool) -> str:
     """From the first line of stdin, or asked for twice; never from an argument, which others can see."""
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        try:
+            return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise click.UsageError("The password on stdin is not UTF-8.") from None
     if not sys.stdin.isatty():
         raise click.UsageError("There is no terminal to ask for the password; give it with --password-stdin.")
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

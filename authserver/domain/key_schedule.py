@@ -1,4 +1,7 @@
-"""When each signing key changes its state: pending, active, retired, removed. Times in microseconds, policy in seconds."""
+"""When each signing key changes its state: pending, active, retired, removed.
+
+Times in microseconds, policy in seconds.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,8 +24,11 @@ Keys = tuple[SigningKey, ...]
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One change of state: `announce` (a pending key is made), `promote` (the pending key signs, the active one retires,
-    the next one is announced), `destroy` (a retired key's private part goes), `remove` (it leaves the JWKS)."""
+    """One change of state.
+
+    `announce`: a pending key is made. `promote`: the pending key signs, the active one retires, the next is announced.
+    `destroy`: a retired key's private part goes. `remove`: it leaves the JWKS.
+    """
 
     change: str
     alg: str

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
-from .key_schedule import KeyPolicy, Keys, Transition, due, in_state
-from .key_transitions import apply, merged
+from .key_schedule import KeyPolicy, Keys, Transition, due, in_state, transitions
+from .key_transitions import Make, apply, merged
 from .models import SigningKey
 
-NEXT = "next"
-"""Stands for the `kid` of a key that is still to be made."""
+NEW = "(new)"
+"""Begins what stands for the `kid` of a key that is still to be made; no thumbprint holds such signs."""
 
 _CHANGES = {"activated_at": "promote", "promotable_at": "promotable", "destroyed_at": "destroy", "removed_at": "remove"}
 
@@ -30,16 +31,30 @@ class Event:
 def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
     """Until the keys that are there now, and the one that the next promotion announces, have met what awaits them."""
     events: list[Event] = []
-    promoted = False
+    promoted, make = False, imagined()
     while ahead := list(_ahead(keys, policy, promoted, {(event.change, event.kid) for event in events})):
         at, change, key = min(ahead, key=lambda one: (one[0], one[1], one[2].kid))
         active = in_state(keys, key.alg, "active")
         if change != "promotable":
             promoted |= change == "promote"
-            keys = merged(keys, apply(keys, Transition(change, key.alg, key.kid), at, _imagined))
+            keys = merged(keys, apply(keys, Transition(change, key.alg, key.kid), at, make))
         replaced = active.kid if active and change == "promote" else None
         events.append(Event(at, change, key.kid, replaced, published(keys)))
     return events
+
+
+def settled(keys: Keys, policy: KeyPolicy, now: int) -> tuple[list[Transition], Keys]:
+    """What is due at `now`, one after the other, and the keys after it."""
+    done: list[Transition] = []
+    make = imagined()
+    while steps := transitions(keys, policy, now):
+        done.append(steps[0])
+        keys = merged(keys, apply(keys, steps[0], now, make))
+    return done, keys
+
+
+def after(keys: Keys, step: Transition, now: int) -> Keys:
+    return merged(keys, apply(keys, step, now, imagined()))
 
 
 def published(keys: Keys) -> tuple[str, ...]:
@@ -58,5 +73,7 @@ def _ahead(
                 yield at, change, key
 
 
-def _imagined(alg: str) -> SigningKey:
-    return SigningKey(NEXT, alg, "pending", {}, None, 0, 0)
+def imagined() -> Make:
+    """Makes keys that exist on paper only."""
+    numbers = count()
+    return lambda alg: SigningKey(f"{NEW}{next(numbers) or ''}", alg, "pending", {}, None, 0, 0)

@@ -35,7 +35,9 @@ def merged(keys: Keys, changed: Keys) -> Keys:
 def announced(keys: Keys, alg: str, now: int, make: Make) -> SigningKey:
     """A new pending key. It inherits the longest lifetime of a token that its forerunners may sign."""
     made = make(alg)
-    longest = max(key.max_token_ttl for key in (made, *keys) if key.alg == alg and key.state not in ("removed", "revoked"))
+    longest = max(
+        key.max_token_ttl for key in (made, *keys) if key.alg == alg and key.state not in ("removed", "revoked")
+    )
     return replace(made, state="pending", max_token_ttl=longest, created_at=now, activated_at=None)
 
 
@@ -47,9 +49,8 @@ def promoted(keys: Keys, alg: str, now: int, make: Make) -> Keys:
 
 
 def revoked(keys: Keys, kid: str, now: int, make: Make) -> Keys:
-    """`kid` is out of the JWKS at once. If it signed, the announced key takes over; if it was announced, another one is.
-
-    Of a compromised key nothing is kept that could sign."""
+    """`kid` is out of the JWKS at once, and nothing of it is kept that could sign. If it was active, the announced key
+    takes over; if it was pending, another one is announced."""
     key = next(key for key in keys if key.kid == kid)
     if key.state == "revoked":
         return ()

@@ -1,4 +1,8 @@
-"""The keys of the server: files.py (key-encryption keys), sealing.py, signer.py, keyring.py (sign, publish), first.py."""
+"""The keys of the server.
+
+files.py and sealing.py hold the key-encryption keys, signer.py is one signing key, keyring.py all of them at work,
+first.py makes keys, lifecycle.py changes their state in the database.
+"""
 
 from .keyring import Keyring
 from .sealing import KeyEncryptionKeys

@@ -9,6 +9,7 @@ import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 from ..domain.errors import Misconfigured
 from ..domain.models import SECOND
@@ -51,29 +52,35 @@ def _write_durably(path: Path, content: bytes) -> None:
 
 def _read_key(path: Path) -> bytes:
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not hang the start
     except OSError as error:
         raise Misconfigured(_why_unreadable(path, error)) from error
-    with os.fdopen(file, "rb") as stream:
-        _check_owner_and_mode(path, os.fstat(stream.fileno()))
-        return parse_key(stream.read(256).decode("ascii", "replace"), str(path))
+    try:
+        _check_owner_and_mode(path, os.fstat(file))
+        return parse_key(os.read(file, 256).decode("ascii", "replace"), str(path))
+    finally:
+        os.close(file)
 
 
 def _why_unreadable(path: Path, error: OSError) -> str:
     if path.is_symlink():
-        return f"{path} is a symbolic link; a key-encryption key must be a plain file:\n\n    cp --remove-destination {path.resolve()} {path}"
-    return f"{path} cannot be read: {error.strerror}. Give it to the user who runs the server:\n\n    chown {os.geteuid()} {path}"
+        mended = f"install -m 600 {quote(os.path.realpath(path))} {quote(str(path))}"
+        return f"{path} is a symbolic link; a key-encryption key must be a plain file:\n\n    {mended}"
+    mended = f"chown {os.geteuid()} {quote(str(path))}"
+    return f"{path} cannot be read: {error.strerror}. Give it to the user who runs the server:\n\n    {mended}"
 
 
 def _check_owner_and_mode(path: Path, status: os.stat_result) -> None:
+    name = quote(str(path))
     if not stat.S_ISREG(status.st_mode):
-        raise Misconfigured(f"{path} is not a plain file. Remove it:\n\n    rm {path}")
+        raise Misconfigured(f"{path} is not a plain file. Put it aside:\n\n    mv {name} {name}.aside")
     if status.st_uid != os.geteuid():
         raise Misconfigured(
-            f"{path} belongs to another user. Give it to the one who runs the server:\n\n    chown {os.geteuid()} {path}"
+            f"{path} belongs to another user. Give it to the one who runs the server:\n\n"
+            f"    chown {os.geteuid()} {name}"
         )
     if status.st_mode & 0o077:
-        raise Misconfigured(f"{path} can be read by others. Close it:\n\n    chmod 600 {path}")
+        raise Misconfigured(f"{path} can be read by others. Close it:\n\n    chmod 600 {name}")
 
 
 def parse_key(text: str, where: str) -> bytes:
@@ -82,6 +89,6 @@ def parse_key(text: str, where: str) -> bytes:
     if not _FORM.fullmatch(body):
         raise Misconfigured(
             f"{where} does not hold a key-encryption key (32 bytes in base64url). Restore it from your backup; without "
-            f"it the sealed keys in the database are lost:\n\n    cp /path/to/backup/{Path(where).name} {where}"
+            f"it the sealed keys in the database are lost:\n\n    cp /path/to/backup/{Path(where).name} {quote(where)}"
         )
     return urlsafe_b64decode(body + "=")

@@ -1,7 +1,10 @@
-"""The keys that a new server starts with."""
+"""The keys that a new server starts with, and how every other key is made."""
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
+
+from joserfc.jwk import RSAKey
 
 from ..domain.models import RingKey, SigningKey
 from ..store import signing_keys
@@ -27,7 +30,13 @@ def create_missing(
 
 
 def new_signing_key(keks: KeyEncryptionKeys, alg: str, state: str, *, now: int, max_token_ttl: int) -> SigningKey:
-    key = generate(alg)
+    return sealed_signing_key(keks, generate(alg), alg, state, now=now, max_token_ttl=max_token_ttl)
+
+
+def sealed_signing_key(
+    keks: KeyEncryptionKeys, key: RSAKey, alg: str, state: str, *, now: int, max_token_ttl: int
+) -> SigningKey:
+    """The row of a private key."""
     public = public_jwk(key, alg)
     return SigningKey(
         kid=public["kid"],
@@ -42,5 +51,5 @@ def new_signing_key(keks: KeyEncryptionKeys, alg: str, state: str, *, now: int, 
 
 
 def new_ring_key(keks: KeyEncryptionKeys, key: bytes, *, now: int, active_at: int) -> RingKey:
-    id = f"ring-{now}"
+    id = "ring-" + sha256(b"authserver ring key id" + key).hexdigest()[:16]
     return RingKey(id, keks.seal(id, key), now, active_at)

@@ -5,47 +5,71 @@ nothing, so that no key signs that others have already taken out. Its JWKS goes 
 """
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
 from joserfc.jwk import RSAKey
 
-from ..domain.errors import KeyMissing
+from ..domain import ring_schedule
+from ..domain.errors import KeyMissing, Misconfigured
 from ..domain.key_schedule import STALE_AFTER
-from ..domain.models import SECOND, RingKey, SigningKey
+from ..domain.models import SECOND, SigningKey
 from ..store.signing_keys import KeyState
 from .sealing import KeyEncryptionKeys
-from .signer import Signer
+from .signer import PUBLISHED, Signer
 
 _PUBLISHED = ("active", "pending", "retired")
 
 
 class Keyring:
-    def __init__(self, keks: KeyEncryptionKeys, state: KeyState, now: int) -> None:
-        """Opens every sealed key; `now` in microseconds. Raises Misconfigured if one does not open."""
-        self._keks = keks
-        self._signers: dict[str, Signer] = {}
+    def __init__(
+        self,
+        keks: KeyEncryptionKeys,
+        state: KeyState,
+        now: int,
+        reread: Callable[[], KeyEncryptionKeys] | None = None,
+    ) -> None:
+        """Opens every sealed key; `now` in microseconds. `reread` gives the key-encryption keys that are there by now,
+        when those of the start do not open a key. Raises Misconfigured if one does not open."""
+        self._keks, self._reread = keks, reread
+        self._signers: dict[tuple[str, bool], Signer] = {}
         self._ring: dict[str, bytes] = {}
         self.update(state, now)
 
     def update(self, state: KeyState, now: int) -> None:
         """Take over what the database says, read at `now`. Keys that are known already are not opened again."""
+        try:
+            self._take_over(state)
+        except Misconfigured:
+            if self._reread is None:
+                raise
+            self._keks = self._reread()
+            self._take_over(state)
+        self._read_at = now
+
+    def _take_over(self, state: KeyState) -> None:
         ring = {key.id: self._ring.get(key.id) or self._keks.open(key.id, key.sealed) for key in state.ring}
         published = sorted(
             (key for key in state.signing_keys if key.state in _PUBLISHED), key=lambda key: _PUBLISHED.index(key.state)
         )
-        signers = {key.kid: self._signers.get(key.kid) or self._signer(key) for key in published}
-        self._ring_keys, self._ring, self._signers = state.ring, ring, signers
+        # By whether the private part is there: once it is destroyed, this process forgets it too.
+        places = {key.kid: (key.kid, key.sealed is not None) for key in published}
+        signers = {key.kid: self._signers.get(places[key.kid]) or self._signer(key) for key in published}
+        self._ring_keys, self._ring = state.ring, ring
+        self._signers = {places[kid]: signer for kid, signer in signers.items()}
         self._active = {key.alg: signers[key.kid] for key in published if key.state == "active"}
         self._by_header = {signer.header: signer for signer in signers.values()}
         self._publish(published)
-        self._read_at = now
 
     def sign(self, claims: dict[str, Any], now: int, alg: str = "RS256") -> str:
         """A JWT of type at+jwt. Raises KeyMissing while the key state is too old to sign by."""
         if self.is_stale(now):
             raise KeyMissing("The key state has not been read for 30 s: this process signs nothing before it is.")
-        return self._active[alg].sign(claims)
+        signer = self._active.get(alg)
+        if signer is None:
+            raise KeyMissing(f"No key signs {alg} at present.")
+        return signer.sign(claims)
 
     def is_stale(self, now: int) -> bool:
         return now - self._read_at > STALE_AFTER * SECOND
@@ -66,18 +90,15 @@ class Keyring:
 
     def newest_ring_key_id(self, now: int) -> str:
         """The key that new authorizations use: the newest that every process has had the time to read."""
-        ready = [key for key in self._ring_keys if key.active_at <= now]
-        return max(ready or self._ring_keys, key=_age).id
+        return ring_schedule.newest(self._ring_keys, now).id
 
     def _signer(self, key: SigningKey) -> Signer:
         private = self._keks.open(key.kid, key.sealed) if key.sealed else None
         return Signer(key.kid, key.alg, RSAKey.import_key(json.loads(private) if private else dict(key.public)))
 
     def _publish(self, published: list[SigningKey]) -> None:
-        self.jwks = {"keys": [key.public for key in published]}
+        self.jwks = {
+            "keys": [{name: key.public[name] for name in PUBLISHED if name in key.public} for key in published]
+        }
         self.jwks_document = json.dumps(self.jwks).encode()
         self.jwks_etag = f'"{sha256(self.jwks_document).hexdigest()[:32]}"'
-
-
-def _age(key: RingKey) -> tuple[int, str]:
-    return key.active_at, key.id

@@ -1,5 +1,7 @@
 """Private keys at rest: JWE (RFC 7516, dir with A256GCM) under a set of key-encryption keys."""
 
+import json
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from hashlib import sha256
 
@@ -30,12 +32,23 @@ class KeyEncryptionKeys:
         header = {"alg": "dir", "enc": "A256GCM", "kid": id, "row": row}
         return jwe.encrypt_compact(header, secret, key, registry=_REGISTRY)
 
+    def is_newest(self, sealed: str) -> bool:
+        """Whether the key that seals today sealed this."""
+        header = sealed.partition(".")[0]
+        by: str = json.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
+        return by == list(self._keys)[-1]
+
+    @property
+    def older(self) -> list[str]:
+        """Where the keys come from that open, but do not seal."""
+        return self._sources[:-1]
+
     def open(self, row: str, sealed: str) -> bytes:
         """Raises Misconfigured, naming the keys that were tried."""
         for key in self._keys.values():
             try:
                 opened = jwe.decrypt_compact(sealed, key, registry=_REGISTRY)
-            except JoseError:
+            except (JoseError, ValueError, TypeError):  # the latter two for what is no JWE at all
                 continue
             if opened.headers().get("row") == row and opened.plaintext is not None:
                 return opened.plaintext
@@ -44,8 +57,8 @@ class KeyEncryptionKeys:
     def _why_closed(self, row: str) -> str:
         tried = ", ".join(self._sources) or "none: there is no key-encryption key"
         return (
-            f"No key-encryption key opens the sealed key {row} in the database (tried: {tried}). Put the file that sealed "
-            "it back, or name its folder:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
+            f"No key-encryption key opens the sealed key {row} in the database (tried: {tried}). Put the file that "
+            "sealed it back, or name its folder:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
         )
 
 

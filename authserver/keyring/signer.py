@@ -9,6 +9,8 @@ from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
 _PUBLIC_MEMBERS = ("kty", "n", "e")
+PUBLISHED = (*_PUBLIC_MEMBERS, "kid", "alg", "use")
+"""The members of a key in the JWKS: an allow-list, whatever a row holds."""
 _compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 

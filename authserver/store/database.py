@@ -56,6 +56,7 @@ class Database:
         self._readers: list[Connection] = []
         self._inbox: list[_Load | _Write] = []
         self.outages = Outages()
+        self._writable = True  # a busy file and a full disk can be read: that is not the end of an outage
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -135,7 +136,8 @@ class Database:
         except Exception as error:
             # What the database cannot even compare is one caller's fault: the others' keys are loaded without it.
             return error if len(keys) == 1 else {key: self._load_alone(loader, key) for key in keys}
-        self.outages = self.outages.worked(self._now())
+        if self._writable:
+            self.outages = self.outages.worked(self._now())
         return found
 
     def _load_now(self, loader: Loader[K, V], keys: list[K]) -> Mapping[K, V]:
@@ -177,6 +179,7 @@ class Database:
         began = self._now()
         outcomes = commit(self._engine, [write.change for write in writes], began)
         down = all(isinstance(outcome, Unavailable) for outcome in outcomes)
+        self._writable = not down
         self.outages = self.outages.failed(began) if down else self.outages.worked(self._now())
         loop.call_soon_threadsafe(_settle_writes, writes, outcomes)
 

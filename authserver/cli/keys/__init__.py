@@ -2,7 +2,11 @@
 
 import click
 
+from .export import export_public
+from .importing import import_
 from .listing import list_
+from .revoke import revoke
+from .rewrap import rewrap
 from .rotate import rotate
 
 
@@ -17,5 +21,5 @@ def command() -> None:
     """
 
 
-for one in (list_, rotate):
+for one in (list_, rotate, revoke, import_, export_public, rewrap):
     command.add_command(one)

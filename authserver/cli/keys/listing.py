@@ -4,49 +4,40 @@ from typing import Any
 
 import click
 
-from ..domain import key_schedule
-from ..domain.key_schedule import KeyPolicy
-from ..domain.models import SigningKey
-from ..settings import Settings, load
-from .common import as_json, moment, show, table, transaction
+from ...domain import key_schedule
+from ...domain.key_schedule import KeyPolicy, Keys
+from ...domain.models import SigningKey
+from ..common import as_json, moment, show, table
+from .ring import list_ring
+from .shared import in_words, opened
 
 
-@click.group("keys")
-def command() -> None:
-    """Look after the signing keys.
-
-    \b
-    Examples:
-      authserver keys list
-      authserver keys list --json
-    """
-
-
-@command.command("list")
+@click.command("list")
+@click.option("--ring", is_flag=True, help="Not the signing keys: those that make refresh tokens.")
 @as_json
-def list_(as_json: bool) -> None:
-    """Every signing key, its state, and when each change of state was or is due.
+def list_(ring: bool, as_json: bool) -> None:
+    """Every signing key, its state, and when each change of state was; then what happens when, and what verifiers see.
 
     \b
     Examples:
       authserver keys list
       authserver keys list --json
     """
-    from ..store import signing_keys
+    if ring:
+        list_ring(as_json)
+        return
+    with opened() as lifecycle:
+        keys, policy, now = lifecycle.read(), lifecycle.policy, lifecycle.now()
+    rows = [_described(key, keys, policy) for key in keys]
+    show(rows, as_json, lambda: f"{_table(rows)}\n\n{in_words(keys, policy, now)}")
 
-    settings = load()
-    with transaction(settings) as connection:
-        keys = signing_keys.load(connection).signing_keys
-    rows = [_described(key, keys, key_policy(settings)) for key in keys]
+
+def _table(rows: list[dict[str, Any]]) -> str:
     titles = ["kid", "alg", "state", "created_at", "activated_at", "retired_at", "removed_at", "revoked_at"]
-    show(rows, as_json, lambda: table([[row[title] for title in titles] for row in rows], titles))
+    return table([[row[title] for title in titles] for row in rows], titles)
 
 
-def key_policy(settings: Settings) -> KeyPolicy:
-    return KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
-
-
-def _described(key: SigningKey, keys: tuple[SigningKey, ...], policy: KeyPolicy) -> dict[str, Any]:
+def _described(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, Any]:
     """Times of transitions that lie ahead stand under `due`."""
     times = ("created_at", "activated_at", "retired_at", "destroyed_at", "removed_at", "revoked_at")
     passed = {name: moment(getattr(key, name)) for name in times}

@@ -1,68 +1,126 @@
 """authserver keys rotate."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
-from ... import system
 from ...domain.errors import Refused
-from ...domain.key_schedule import KeyPolicy, Keys, Transition, in_state, promotable_at, transitions
-from ...domain.key_timeline import promoted_on_paper
-from ...domain.models import SECOND
+from ...domain.key_schedule import Keys, Transition, in_state, promotable_at
+from ...domain.key_timeline import after, settled
 from ...keyring.lifecycle import Lifecycle, TooEarly
 from ..common import as_json, moment, show
-from .shared import as_data, in_words, opened, short, span
+from .ring import rotate_ring
+from .shared import as_data, in_words, moment_at_latest, opened, short, span, warn_of_young
 
 _ALG = "RS256"
 _DONE = {
-    "announce": "Announced a new key.",
-    "promote": "{kid} signs from now on.",
-    "destroy": "Destroyed the private part of {kid}.",
-    "remove": "Removed {kid} from the key set: its last token has expired.",
+    "announce": "a new key is announced",
+    "promote": "{kid} signs from now on",
+    "destroy": "the private part of {kid} is destroyed",
+    "remove": "{kid} leaves the key set, since its last token has expired",
+    "remove_ring_key": "the refresh-token key {kid} is gone, since no login uses it any more",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
-    due: bool
-    emergency: bool
+class _Outcome:
+    """What was done, or would be, and the keys after it; or why it is refused."""
+
+    done: list[Transition]
+    keys: Keys
+    refused: TooEarly | None = None
 
 
 @click.command("rotate")
 @click.option("--due", is_flag=True, help="Do only what the schedule says is due; it may be nothing.")
 @click.option("--emergency", is_flag=True, help="Promote although verifiers may not have fetched the key yet.")
+@click.option("--ring", is_flag=True, help="Not a signing key: announce a key for the refresh tokens of new logins.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done, and what happens when.")
 @as_json
-def rotate(due: bool, emergency: bool, dry_run: bool, as_json: bool) -> None:
+def rotate(due: bool, emergency: bool, ring: bool, dry_run: bool, as_json: bool) -> None:
     """Promote the announced key: it signs from now on, and the next one is announced.
 
     The key that signed until now stays published for as long as its tokens live. Running servers follow within 5
-    seconds. It is refused (exit code 3) until the announced key has been published for the lead time. Servers do what is
-    due by themselves, so that none of this is needed for routine.
+    seconds. Until the announced key has been published for the lead time this is refused, with exit code 3. Servers do
+    by themselves what is due, so that none of it is needed for routine.
 
     \b
     Examples:
-      authserver keys rotate
       authserver keys rotate --dry-run
+      authserver keys rotate --ring
     """
-    if due and emergency:
-        raise click.UsageError("--due does only what is due; it cannot be an --emergency too.")
+    if due + emergency + ring > 1:
+        raise click.UsageError("--due, --emergency and --ring exclude each other.")
+    if ring:
+        rotate_ring(dry_run, as_json)
+        return
     with opened() as lifecycle:
-        (_rehearse if dry_run else _run)(lifecycle, _Wish(due, emergency), as_json)
+        act = (_would_do_due if due else _would_promote) if dry_run else (_do_due if due else _promote)
+        outcome, now = act(lifecycle, emergency), lifecycle.now()
+    _tell(outcome, lifecycle, now, dry_run)
+    data = _as_data(outcome, lifecycle, dry_run)
+    if as_json or dry_run or not outcome.refused:
+        show(data, as_json, lambda: in_words(outcome.keys, lifecycle.policy, now))
+    if outcome.refused and not dry_run:
+        raise Refused(_why_too_early(outcome.refused, now))
 
 
-def _run(lifecycle: Lifecycle, wish: _Wish, as_json: bool) -> None:
-    before = lifecycle.read()
+def _promote(lifecycle: Lifecycle, emergency: bool) -> _Outcome:
     try:
-        done = lifecycle.run_due() if wish.due else _promote(lifecycle, wish, before)
+        done = [lifecycle.promote(_ALG, emergency=emergency)]
     except TooEarly as error:
-        if as_json:
-            show({"changes": [], "promotable_at": moment(error.possible_at)}, as_json, str)
-        raise Refused(_why_too_early(error, lifecycle.now())) from None
-    _tell(done)
-    _show(lifecycle.read(), lifecycle.policy, done, as_json)
-    
+        return _Outcome([], lifecycle.read(), error)
+    return _Outcome(done, lifecycle.read())
 
-def _promote(lifecycle: Lifecycle, wish: _Wish, before: Keys) -> list[Transition]:
-    ...
+
+def _do_due(lifecycle: Lifecycle, emergency: bool) -> _Outcome:
+    done = lifecycle.run_due()
+    done += [Transition("remove_ring_key", "ring", id) for id in lifecycle.tend_ring()]
+    return _Outcome(done, lifecycle.read())
+
+
+def _would_promote(lifecycle: Lifecycle, emergency: bool) -> _Outcome:
+    keys = lifecycle.read()
+    try:
+        step = lifecycle.promotion(keys, _ALG, emergency=emergency)
+    except TooEarly as error:
+        return _Outcome([], keys, error)
+    return _Outcome([step], after(keys, step, lifecycle.now()))
+
+
+def _would_do_due(lifecycle: Lifecycle, emergency: bool) -> _Outcome:
+    return _Outcome(*settled(lifecycle.read(), lifecycle.policy, lifecycle.now()))
+
+
+def _tell(outcome: _Outcome, lifecycle: Lifecycle, now: int, dry_run: bool) -> None:
+    would = "Would be done: " if dry_run else "Done: "
+    for step in outcome.done:
+        kid = step.kid if step.alg == "ring" else short(step.kid or "")
+        click.echo(f"{would}{_DONE[step.change].format(kid=kid)}.", err=True)
+    for key in outcome.keys:
+        if key.state == "active" and key.kid in {step.kid for step in outcome.done}:
+            warn_of_young(key, lifecycle)
+    if outcome.refused and dry_run:
+        click.echo(f"Would be refused. {_why_too_early(outcome.refused, now)}", err=True)
+    elif not outcome.done and not outcome.refused:
+        click.echo("Nothing is due.", err=True)
+
+
+def _as_data(outcome: _Outcome, lifecycle: Lifecycle, dry_run: bool) -> dict[str, object]:
+    pending = in_state(outcome.keys, _ALG, "pending")
+    return {
+        "dry_run": dry_run,
+        "refused": outcome.refused is not None,
+        "changes": [{"change": step.change, "alg": step.alg, "kid": step.kid} for step in outcome.done],
+        "promotable_at": moment_at_latest(promotable_at(pending, lifecycle.policy)) if pending else None,
+        "timeline": as_data(outcome.keys, lifecycle.policy),
+    }
+
+
+def _why_too_early(error: TooEarly, now: int) -> str:
+    kid, at = short(error.pending.kid), moment_at_latest(error.possible_at)
+    return (
+        f"{kid} can be promoted from {at} on, in {span(error.possible_at - now)}: it was announced at "
+        f"{moment(error.pending.created_at)}, and verifiers that have not fetched it since would refuse its tokens. "
+        "If it must be now:\n\n    authserver keys rotate --emergency"
+    )

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ...domain.key_schedule import KeyPolicy, Keys, in_state
-from ...domain.key_timeline import NEXT, Event, published, timeline
-from ...domain.models import SECOND
+import click
+
+from ...domain.key_schedule import KeyPolicy, Keys, in_state, promotable_at
+from ...domain.key_timeline import NEW, Event, published, timeline
+from ...domain.models import SECOND, SigningKey
 from ...keyring.lifecycle import Lifecycle
 from ...settings import Settings, load
 from ..common import moment
@@ -18,6 +20,14 @@ _CHANGES = {
     "destroy": "The private part of {kid} is destroyed.",
     "remove": "{kid} leaves the key set: its last token has expired.",
 }
+_BECAME = {"revoked": "revoke", "active": "promote", "pending": "announce", "removed": "withdraw"}
+_TOLD = {
+    "revoked": "{kid} is revoked: it is out of the key set, and its private part is destroyed",
+    "active": "{kid} signs from now on",
+    "pending": "{kid} is announced",
+    "removed": "{kid}, which was announced and never signed, is withdrawn",
+}
+dry_run = click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done.")
 
 
 @contextmanager
@@ -38,11 +48,13 @@ def opened(settings: Settings | None = None) -> Iterator[Lifecycle]:
 
 def in_words(keys: Keys, policy: KeyPolicy, now: int) -> str:
     """What is, what happens when, and what verifiers see then."""
-    ahead = [
-        _entry(moment(event.at), _distance(event.at - now), _sentence(event), event.published)
-        for event in timeline(keys, policy)
-    ]
-    return "\n".join([_entry(moment(now), "now", _present(keys), published(keys)), *ahead])
+    seen = published(keys)
+    lines = [_line(now, "now", _present(keys)), _seen(seen)]
+    for event in timeline(keys, policy):
+        lines.append(_line(event.at, _distance(event.at - now), _sentence(event)))
+        lines += [_seen(event.published)] if event.published != seen else []
+        seen = event.published
+    return "\n".join(lines)
 
 
 def as_data(keys: Keys, policy: KeyPolicy) -> list[dict[str, Any]]:
@@ -53,8 +65,35 @@ def as_data(keys: Keys, policy: KeyPolicy) -> list[dict[str, Any]]:
     ]
 
 
+def changes(changed: Keys) -> list[dict[str, str]]:
+    """Rows that were written, for JSON."""
+    return [{"change": _BECAME[key.state], "alg": key.alg, "kid": key.kid} for key in changed]
+
+
+def tell_changes(changed: Keys, dry_run: bool) -> None:
+    for key in changed:
+        words = _TOLD[key.state].format(kid=short(key.kid))
+        click.echo(f"{'Would be done' if dry_run else 'Done'}: {words}.", err=True)
+
+
+def warn_of_young(active: SigningKey, lifecycle: Lifecycle) -> None:
+    """Say who refuses the tokens of a key that signs before it was published for the lead time."""
+    if lifecycle.now() < promotable_at(active, lifecycle.policy):
+        click.echo(
+            f"Verifiers that have not fetched the key set since {moment(active.created_at)} refuse the tokens of "
+            f"{short(active.kid)} until they do, which may take as long as they may cache it: "
+            f"{lifecycle.policy.jwks_max_age} seconds.",
+            err=True,
+        )
+
+
 def short(kid: str) -> str:
-    return "the new key" if kid == NEXT else kid[:8]
+    return "the new key" if kid.startswith(NEW) else kid[:8]
+
+
+def moment_at_latest(microseconds: int) -> str:
+    """As `moment`, rounded up: who waits until then has waited long enough."""
+    return str(moment(microseconds + SECOND - 1))
 
 
 def span(microseconds: int) -> str:
@@ -70,15 +109,17 @@ def _distance(microseconds: int) -> str:
     return f"in {span(microseconds)}" if microseconds > 0 else "is due"
 
 
-def _entry(at: str | None, distance: str, sentence: str, kids: tuple[str, ...]) -> str:
-    seen = ", ".join(short(kid) for kid in kids)
-    return f"{at}  {distance:<22}  {sentence}\n{'':<46}verifiers see: {seen}"
+def _line(at: int, distance: str, sentence: str) -> str:
+    return f"{moment(at)}  {distance:<24}  {sentence}"
+
+
+def _seen(kids: tuple[str, ...]) -> str:
+    return f"{'':<48}Verifiers see {', '.join(short(kid) for kid in kids) or 'no key'}."
 
 
 def _sentence(event: Event) -> str:
     replaced = short(event.replaced) if event.replaced else "no other key"
-    words = _CHANGES[event.change].format(kid=short(event.kid), replaced=replaced)
-    return words[0].upper() + words[1:] if event.kid == NEXT else words
+    return _CHANGES[event.change].format(kid=short(event.kid), replaced=replaced)
 
 
 def _present(keys: Keys) -> str:

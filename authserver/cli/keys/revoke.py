@@ -1,0 +1,89 @@
+"""authserver keys revoke."""
+
+from dataclasses import dataclass
+
+import click
+
+from ...domain import key_transitions
+from ...domain.key_schedule import Keys
+from ...domain.key_timeline import imagined
+from ...keyring.lifecycle import Lifecycle
+from ..common import as_json, fail, show
+from .ring import revoke_ring
+from .shared import as_data, changes, dry_run, in_words, opened, tell_changes, warn_of_young
+
+_NEXT_KEK = (
+    "Who had the host had the key-encryption key. Change it now:\n\n"
+    "    authserver keys rewrap --create\n    authserver keys rewrap"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    before: Keys
+    changed: Keys
+    logins_ended: int | None = None
+
+
+@click.command("revoke", context_settings={"ignore_unknown_options": True})  # a KID may begin with a hyphen
+@click.argument("kid", required=False)
+@click.option(
+    "--all", "everything", is_flag=True, help="A host is compromised: every key and the ring, and every login."
+)
+@click.option("--ring", is_flag=True, help="Not a signing key: the keys of refresh tokens, and with them every login.")
+@dry_run
+@as_json
+def revoke(kid: str | None, everything: bool, ring: bool, dry_run: bool, as_json: bool) -> None:
+    """Revoke the compromised key KID: it is out of the key set at once, and the announced key takes over.
+
+    Logins go on: refresh tokens do not depend on it. Access tokens that it signed are refused as soon as a verifier
+    fetches the key set anew. Running servers follow within 5 seconds. With --all, verifiers refuse new tokens too until
+    they fetch the new key set, for nobody has seen the new keys before.
+
+    \b
+    Examples:
+      authserver keys revoke T8cAYtQ...
+      authserver keys revoke --all --dry-run
+    """
+    if (kid is not None) + everything + ring != 1:
+        raise click.UsageError("Give one of: KID, --all, --ring.")
+    if ring:
+        revoke_ring(dry_run, as_json)
+        return
+    with opened() as lifecycle:
+        outcome = _revoke(lifecycle, kid, dry_run)
+        keys = key_transitions.merged(outcome.before, outcome.changed)
+        _tell(outcome, lifecycle, everything, dry_run)
+        data = {
+            "dry_run": dry_run,
+            "changes": changes(outcome.changed),
+            "logins_ended": outcome.logins_ended,
+            "timeline": as_data(keys, lifecycle.policy),
+        }
+        show(data, as_json, lambda: in_words(keys, lifecycle.policy, lifecycle.now()))
+
+
+def _revoke(lifecycle: Lifecycle, kid: str | None, dry_run: bool) -> _Outcome:
+    """One key, or all of them where `kid` is None."""
+    before, now = lifecycle.read(), lifecycle.now()
+    if kid is None:
+        if dry_run:
+            return _Outcome(before, key_transitions.all_revoked(before, now, imagined()))
+        return _Outcome(before, *lifecycle.revoke_all())
+    if not any(key.kid == kid for key in before):
+        raise fail(f"There is no key {kid}. To see them all: authserver keys list")
+    if dry_run:
+        return _Outcome(before, key_transitions.revoked(before, kid, now, imagined()))
+    return _Outcome(before, lifecycle.revoke(kid))
+
+
+def _tell(outcome: _Outcome, lifecycle: Lifecycle, everything: bool, dry_run: bool) -> None:
+    tell_changes(outcome.changed, dry_run)
+    if not outcome.changed:
+        click.echo("It was revoked before: nothing changed.", err=True)
+    for key in outcome.changed:
+        if key.state == "active":
+            warn_of_young(key, lifecycle)
+    if everything:
+        ended = "would end" if dry_run else f"has ended ({outcome.logins_ended})"
+        click.echo(f"Every login {ended}; a new key makes the refresh tokens.\n{_NEXT_KEK}", err=True)

@@ -1,0 +1,58 @@
+"""The ring of keys that make refresh tokens: keys list --ring, rotate --ring, revoke --ring."""
+
+import click
+
+from ...domain import ring_schedule
+from ...domain.errors import Refused
+from ...domain.models import SECOND
+from ...keyring.ring import RingKeyWaits, check_rotatable
+from ..common import moment, show, table
+from .shared import moment_at_latest, opened
+
+
+def list_ring(as_json: bool) -> None:
+    with opened() as lifecycle:
+        ring, now = lifecycle.read_state().ring, lifecycle.now()
+    newest = ring_schedule.newest(ring, now).id if ring else None
+    titles = ["id", "created_at", "active_at", "revoked_at"]
+    rows = [
+        {"id": key.id, **{title: moment(getattr(key, title)) for title in titles[1:]}, "used": key.id == newest}
+        for key in ring
+    ]
+    titles.append("used")
+    show(rows, as_json, lambda: table([[row[title] for title in titles] for row in rows], titles))
+
+
+def rotate_ring(dry_run: bool, as_json: bool) -> None:
+    with opened() as lifecycle:
+        try:
+            if dry_run:
+                check_rotatable(lifecycle.read_state().ring, lifecycle.now())
+                id, active_at = None, lifecycle.now() + ring_schedule.LEAD_TIME * SECOND
+            else:
+                new = lifecycle.rotate_ring()
+                id, active_at = new.id, new.active_at
+        except RingKeyWaits as error:
+            raise Refused(_why_waiting(error)) from None
+    at = moment_at_latest(active_at)
+    would = "would make" if dry_run else "makes"
+    click.echo(f"The new key {would} the refresh tokens of logins from {at} on; older logins keep theirs.", err=True)
+    show({"dry_run": dry_run, "id": id, "active_at": at}, as_json, lambda: id or "")
+
+
+def revoke_ring(dry_run: bool, as_json: bool) -> None:
+    with opened() as lifecycle:
+        ended = None if dry_run else lifecycle.revoke_ring()
+    if dry_run:
+        click.echo("Would be done: the ring is replaced, and every login ends.", err=True)
+    else:
+        click.echo(f"Done: the ring is replaced, and every login has ended ({ended}).", err=True)
+        click.echo("Access tokens that are out live until they expire.", err=True)
+    show({"dry_run": dry_run, "logins_ended": ended}, as_json, lambda: "")
+
+
+def _why_waiting(error: RingKeyWaits) -> str:
+    at = moment_at_latest(error.waiting.active_at)
+    return (
+        f"The key {error.waiting.id} is announced already; new logins use it from {at} on. Another one can follow then."
+    )

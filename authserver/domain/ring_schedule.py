@@ -1,0 +1,33 @@
+"""The ring of keys that make refresh tokens: which one new logins use, and when an old one may go."""
+
+from .key_schedule import STALE_AFTER
+from .models import SECOND, RingKey
+
+LEAD_TIME = 2 * STALE_AFTER
+"""Seconds between a ring key's birth and its first use: every process that still answers has read it by then."""
+_IN_USE_EVERYWHERE = 3600
+_LATE = 4 * STALE_AFTER
+
+
+def newest(ring: tuple[RingKey, ...], now: int) -> RingKey:
+    """The key of new authorizations: the newest whose time has come; in need the newest of all."""
+    good = [key for key in ring if key.revoked_at is None] or list(ring)
+    return max([key for key in good if key.active_at <= now] or good, key=lambda key: (key.active_at, key.id))
+
+
+def waiting(ring: tuple[RingKey, ...], now: int) -> RingKey | None:
+    """The key that is announced and not yet used."""
+    return next((key for key in ring if key.active_at > now and key.revoked_at is None), None)
+
+
+def replaced(ring: tuple[RingKey, ...], now: int) -> tuple[RingKey, ...]:
+    """The keys that no process has used for new authorizations for an hour; they go once no row names them."""
+    newest_now = newest(ring, now) if ring else None
+    if newest_now is None or newest_now.active_at + _IN_USE_EVERYWHERE * SECOND > now:
+        return ()
+    return tuple(key for key in ring if key.revoked_at is not None or key.active_at < newest_now.active_at)
+
+
+def has_late_logins(ring: tuple[RingKey, ...], now: int) -> bool:
+    """Whether a process that has not read the ring anew may begin logins under a key that was revoked just now."""
+    return any(key.revoked_at is not None and now - key.revoked_at < _LATE * SECOND for key in ring)

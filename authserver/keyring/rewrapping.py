@@ -1,0 +1,37 @@
+"""Changes the key-encryption key of what is sealed in the database, within the caller's transaction."""
+
+from dataclasses import replace
+
+from ..domain.errors import Unavailable
+from ..store import ring_keys, signing_keys
+from ..store.database import Connection
+from ..store.signing_keys import KeyState
+from .sealing import KeyEncryptionKeys
+
+
+def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> int:
+    """Returns how many keys were sealed anew. What was destroyed or resealed meanwhile stays as it is by then."""
+    older = sealed_by_older(state, keks)
+    written = [
+        signing_keys.change(connection, key, replace(key, sealed=_resealed(keks, key.kid, key.sealed or "")))
+        for key in state.signing_keys
+        if key.kid in older
+    ]
+    written += [
+        ring_keys.reseal(connection, key.id, key.sealed, _resealed(keks, key.id, key.sealed))
+        for key in state.ring
+        if key.id in older
+    ]
+    if not all(written):
+        raise Unavailable("A key was changed by somebody else meanwhile: nothing was written.")
+    return len(written)
+
+
+def sealed_by_older(state: KeyState, keks: KeyEncryptionKeys) -> set[str]:
+    """The ids of the keys that are not sealed by the newest key-encryption key."""
+    sealed = {key.kid: key.sealed for key in state.signing_keys if key.sealed} | {k.id: k.sealed for k in state.ring}
+    return {id for id, text in sealed.items() if not keks.is_newest(text)}
+
+
+def _resealed(keks: KeyEncryptionKeys, row: str, sealed: str) -> str:
+    return keks.seal(row, keks.open(row, sealed))

@@ -1,0 +1,19 @@
+#!/usr/bin/env python3
+"""Promote the pending signing key: `authserver keys rotate`, by .venv's Python whichever one runs this."""
+
+import os
+import sys
+from pathlib import Path
+
+from dotvenv import PYTHON, VENV
+
+if Path(sys.prefix) != VENV and PYTHON.exists():
+    os.execv(PYTHON, [PYTHON, __file__, *sys.argv[1:]])
+
+try:
+    from authserver.cli import main
+except ModuleNotFoundError as error:
+    sys.exit(f"{error}. Set this folder up first:\n\n    python3 scripts/quickstart.py")
+
+if __name__ == "__main__":
+    main(["keys", "rotate", *sys.argv[1:]], prog_name="authserver")

@@ -1,0 +1,54 @@
+"""The authserver command in this process, in a folder of its own that `authserver init` has set up."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from authserver.cli import main
+from tests.support import run
+
+
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `authserver init` leaves it, to be copied."""
+    folder = tmp_path_factory.mktemp("initialised")
+    run("init", folder=folder)
+    return folder
+
+
+@pytest.fixture
+def here(initialised: Path, tmp_path: Path) -> Path:
+    """The working folder, a copy of that one."""
+    shutil.copytree(initialised, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`cli("user", "list", code=0, input="")` runs the command; variables without their prefix: ISSUER=..."""
+    for name in [name for name in os.environ if name.startswith("AUTHSERVER_")]:
+        monkeypatch.delenv(name)
+
+    def cli(*arguments: str, code: int = 0, input: str | bytes | None = None, **variables: str) -> Result:
+        env = {f"AUTHSERVER_{name}": value for name, value in variables.items()}
+        result = CliRunner().invoke(main, arguments, input=input, env=env, catch_exceptions=False)
+        assert result.exit_code == code, result.output
+        return result
+
+    return cli
+
+
+@pytest.fixture
+def data(cli: Callable[..., Result], here: Path) -> Callable[..., Any]:
+    """What the command prints with --json: one JSON document on stdout, and nothing else there."""
+
+    def data(*arguments: str, **options: Any) -> Any:
+        return json.loads(cli(*arguments, "--json", **options).stdout)
+
+    return data

@@ -1,0 +1,171 @@
+"""authserver client ...: exact forms, secrets shown once and kept as a hash."""
+
+from hashlib import sha256
+
+import pytest
+
+from authserver.app import open_database
+from authserver.settings import load
+from authserver.store import clients, signing_keys
+
+MACHINE = ["client", "create", "Machine", "--grant", "client_credentials"]
+APP = ["client", "create", "My app", "--grant", "password", "--grant", "refresh_token", "--auth-method", "none"]
+
+
+def in_store(look):
+    database = open_database(load())
+    with database.begin() as connection:
+        found = look(connection)
+    database.close()
+    return found
+
+
+def stored(client_id):
+    return in_store(lambda connection: clients.load(connection, client_id))
+
+
+def test_create_prints_id_and_secret_and_keeps_its_hash(data):
+    created = data(*MACHINE)
+    assert set(created) == {"client_id", "client_secret"}
+    (secret,) = stored(created["client_id"]).secrets
+    assert secret.hash == sha256(created["client_secret"].encode()).digest()
+    assert secret.expires_at is None
+    assert len(created["client_secret"]) == 43
+
+
+def test_a_public_client_has_no_secret(data, cli):
+    created = data(*APP)
+    assert created["client_secret"] is None
+    assert stored(created["client_id"]).secrets == ()
+    assert "client_secret" not in cli(*APP).stdout
+
+
+def test_create_takes_everything_that_a_client_has(data):
+    uris = ["--redirect-uri", "https://app.example/back", "--redirect-uri", "com.example.app:/back"]
+    audiences = ["--audience", "https://api.example", "--audience", "urn:example:other"]
+    times = ["--access-token-ttl", "60", "--refresh-retry-window", "0"]
+    times += ["--refresh-idle-ttl", "120", "--refresh-absolute-ttl", "180"]
+    method = ["--auth-method", "client_secret_post", "--no-rotation"]
+    created = data(*APP[:-2], *method, "--scope", "read write", *audiences, *uris, *times)
+    shown = data("client", "show", created["client_id"])
+    ends = shown.pop("created_at"), shown.pop("secrets_end_at")
+    assert ends[1] == [None]
+    assert shown == {
+        "client_id": created["client_id"],
+        "name": "My app",
+        "auth_method": "client_secret_post",
+        "grant_types": ["password", "refresh_token"],
+        "scope": "read write",
+        "audiences": ["https://api.example", "urn:example:other"],
+        "redirect_uris": ["https://app.example/back", "com.example.app:/back"],
+        "disabled": False,
+        "access_token_ttl": 60,
+        "refresh_retry_window": 0,
+        "refresh_idle_ttl": 120,
+        "refresh_absolute_ttl": 180,
+        "rotation": False,
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--grant", "implicit"],
+        ["--auth-method", "private_key"],
+        ["--auth-method", "none"],
+        ["--grant", "password", "--auth-method", "none", "--no-rotation"],
+        ["--scope", 'say "hi"'],
+        ["--audience", "/relative"],
+        ["--audience", "https://api.example#fragment"],
+        ["--redirect-uri", "https://app.example/a b"],
+        ["--redirect-uri", "no-uri"],
+        ["--access-token-ttl", "0"],
+        ["--access-token-ttl", "86401"],
+        ["--refresh-retry-window", "301"],
+    ],
+    ids=" ".join,
+)
+def test_what_no_client_can_have_is_a_usage_error_and_creates_none(cli, data, wrong):
+    before = len(data("client", "list"))
+    result = cli(*MACHINE, *wrong, code=2)
+    assert result.stdout == ""
+    assert result.stderr.count("\n") > 1
+    assert len(data("client", "list")) == before
+
+
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "\udcff", "\x1b[31mred", "x" * 257])
+def test_a_name_that_cannot_be_read_is_a_usage_error(cli, here, name):
+    assert "name" in cli("client", "create", name, "--grant", "password", code=2).stderr
+
+
+def test_a_name_may_be_in_any_language(data):
+    created = data("client", "create", "Приложение ☕", "--grant", "password")
+    assert data("client", "show", created["client_id"])["name"] == "Приложение ☕"
+
+
+def test_a_longer_lived_token_keeps_its_key_published_for_longer(data):
+    data(*MACHINE, "--access-token-ttl", "7200")
+    state = in_store(signing_keys.load)
+    assert {key.max_token_ttl for key in state.signing_keys} == {7200}
+
+
+def test_list_is_complete_and_shows_no_secret(cli, data):
+    created = data(*MACHINE)
+    listed = {client["client_id"]: client for client in data("client", "list")}
+    assert listed[created["client_id"]] == data("client", "show", created["client_id"])
+    digest = sha256(created["client_secret"].encode())
+    for shown in (cli("client", "list"), cli("client", "show", created["client_id"])):
+        assert created["client_secret"] not in shown.stdout and digest.hexdigest() not in shown.stdout
+
+
+def test_rotate_secret_gives_the_old_one_a_day(data):
+    created = data(*MACHINE)
+    rotated = data("client", "rotate-secret", created["client_id"])
+    assert set(rotated) == {"client_id", "client_secret"}
+    newest, previous = stored(created["client_id"]).secrets
+    assert newest.hash == sha256(rotated["client_secret"].encode()).digest()
+    assert previous.hash == sha256(created["client_secret"].encode()).digest()
+    assert newest.expires_at is None and previous.expires_at is not None
+    ends = data("client", "show", created["client_id"])["secrets_end_at"]
+    assert ends[0] is None and ends[1]
+
+
+def test_in_words_the_secret_is_on_stdout_and_the_talk_on_stderr(cli, here):
+    for result in (cli(*MACHINE), cli("client", "rotate-secret", stored_machine(), "--grace", "0")):
+        lines = dict(line.split(": ") for line in result.stdout.splitlines())
+        assert set(lines) == {"client_id", "client_secret"}
+        assert "shown this once" in result.stderr
+        assert lines["client_secret"] not in result.stderr
+
+
+def stored_machine():
+    everyone = in_store(clients.load_all)
+    return next(client.id for client in everyone if client.name == "Machine")
+
+
+def test_a_public_client_has_no_secret_to_rotate(cli, data):
+    created = data(*APP)
+    assert "no secret" in cli("client", "rotate-secret", created["client_id"], code=1).stderr
+
+
+def test_disable_and_enable(cli, data):
+    id = data(*APP)["client_id"]
+    assert cli("client", "disable", id).stdout == ""
+    assert stored(id).disabled
+    assert cli("client", "enable", id).stdout == ""
+    assert not stored(id).disabled
+
+
+def test_delete_after_a_dry_run(cli, data):
+    id = data(*APP)["client_id"]
+    assert "Would delete" in cli("client", "delete", id, "--dry-run").stderr
+    assert stored(id)
+    assert "Deleted" in cli("client", "delete", id).stderr
+    assert stored(id) is None
+
+
+@pytest.mark.parametrize("verb", ["show", "disable", "enable", "rotate-secret", "delete"])
+def test_no_such_client_is_an_error_that_says_how_to_see_them_all(cli, here, verb):
+    result = cli("client", verb, "c_nobody", code=1)
+    assert result.stderr.endswith("authserver client list\n")
+    assert result.stdout == ""

@@ -1,0 +1,57 @@
+"""authserver config show|check and db current|upgrade."""
+
+import json
+
+from authserver.settings import names_and_help
+
+
+def test_config_show_has_every_setting_and_where_it_comes_from(cli, tmp_path):
+    (tmp_path / ".env").write_text("AUTHSERVER_PASSWORD_QUEUE=7\n")
+    (tmp_path / "authserver.toml").write_text("access_token_ttl = 60\npassword_queue = 8\n")
+    rows = {row["variable"]: row for row in json.loads(cli("config", "show", "--json", LOG_LEVEL="debug").stdout)}
+    assert list(rows) == [variable for variable, _ in names_and_help()]
+    found = {name: (rows[f"AUTHSERVER_{name}"]["value"], rows[f"AUTHSERVER_{name}"]["source"]) for name in SET}
+    assert found == SET
+
+
+SET = {
+    "LOG_LEVEL": ("debug", "environment"),
+    "PASSWORD_QUEUE": (7, ".env"),
+    "ACCESS_TOKEN_TTL": (60, "authserver.toml"),
+    "REFRESH_RETRY_WINDOW": (30, "default"),
+}
+
+
+def test_config_show_shows_no_secret(cli):
+    url, key = "postgresql+psycopg://clerk:hunter2@db.example/as?password=hunter3", "A" * 43
+    for more in ([], ["--json"]):
+        shown = cli("config", "show", *more, DATABASE_URL=url, KEY_ENCRYPTION_KEY=key).stdout
+        assert "db.example" in shown
+        assert not any(secret in shown for secret in ("hunter2", "hunter3", key))
+
+
+def test_config_check_says_what_is_good_and_what_to_know(cli, data):
+    for client in data("client", "list"):
+        cli("client", "disable", client["client_id"])
+    assert cli("config", "check").stderr == "The settings are good.\n"
+    created = data("client", "create", "Shop", "--grant", "password", "--auth-method", "none")
+    warned = cli("config", "check", KEY_LEAD_TIME="60")
+    assert warned.stdout == ""
+    assert "Warning: AUTHSERVER_KEY_LEAD_TIME=60 is for tests only" in warned.stderr
+    assert "RFC 9700 s2.4" in warned.stderr and "Shop" in warned.stderr
+    cli("client", "disable", created["client_id"])
+    assert cli("config", "check").stderr == "The settings are good.\n"
+
+
+def test_db_current_of_an_empty_and_of_a_new_database(cli, data, here):
+    found = data("db", "current")
+    assert found["current"] == found["head"]
+    assert json.loads(cli("db", "current", "--json", DATABASE_URL="sqlite:///other.db").stdout)["current"] is None
+    assert cli("db", "current", DATABASE_URL="sqlite:///other.db").stdout.startswith("empty (this version needs ")
+
+
+def test_db_upgrade_of_an_empty_and_of_a_new_database(cli, here):
+    for _ in range(2):
+        assert cli("db", "upgrade", DATABASE_URL="sqlite:///other.db").stdout == ""
+    found = json.loads(cli("db", "current", "--json", DATABASE_URL="sqlite:///other.db").stdout)
+    assert found["current"] == found["head"]

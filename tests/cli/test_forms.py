@@ -1,0 +1,128 @@
+"""What holds for every command: examples, --json, no secret among its arguments, exit codes, stdout and stderr."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from authserver.cli import main
+
+
+def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command by the words that call it, the groups too."""
+    yield path, group
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+ALL = dict(commands())
+LEAVES = {path: command for path, command in ALL.items() if not isinstance(command, click.Group)}
+every = pytest.mark.parametrize("path", ALL, ids=" ".join)
+
+
+def test_the_commands_are_these():
+    """So that none is lost; new ones come with a line here."""
+    assert {" ".join(path) for path in LEAVES} >= {
+        *("init", "serve", "config show", "config check", "db upgrade", "db current", "keys list"),
+        *(f"user {verb}" for verb in ("create", "list", "show", "disable", "enable", "set-password")),
+        *(f"client {verb}" for verb in ("create", "list", "show", "disable", "enable", "rotate-secret", "delete")),
+    }
+
+
+@every
+def test_help_has_two_examples_that_call_the_command(cli, path):
+    shown = cli(*path, "--help").stdout
+    examples = shown.partition("Examples:\n")[2].split("\n\n")[0].splitlines()
+    assert len(examples) >= 2, shown
+    for example in examples:
+        assert " ".join(("authserver", *path)) in example or path == ("keys", "rotate"), example
+
+
+@every
+def test_help_works_without_settings_and_database(cli, path):
+    assert cli(*path, "--help", ISSUER="not an issuer").stderr == ""
+
+
+def test_every_option_is_explained():
+    for path, parameter in parameters():
+        assert isinstance(parameter, click.Argument) or getattr(parameter, "help", None), (path, parameter.name)
+
+
+def test_reads_and_creates_can_print_json():
+    printing = {path for path, parameter in parameters() if "--json" in parameter.opts}
+    assert printing >= {
+        path for path in LEAVES if path[-1] in ("create", "list", "show", "current", "rotate-secret", "inspect")
+    }
+
+
+def test_no_secret_is_an_argument():
+    """Others see arguments: in the list of processes, in the shell's history."""
+    for path, parameter in parameters():
+        named = re.search("password|secret|token|credential|private", str(parameter.name))
+        harmless = getattr(parameter, "is_flag", False) or "integer" in parameter.type.name
+        assert harmless or not named, (path, parameter.name)
+
+
+def parameters():
+    return [(path, parameter) for path, command in LEAVES.items() for parameter in command.params]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--version"], 0),
+        (["config", "check"], 0),
+        (["user", "show", "nobody"], 1),
+        (["user"], 2),
+        (["no-such-command"], 2),
+        (["user", "create"], 2),
+        (["client", "create", "x", "--grant", "implicit"], 2),
+        (["serve", "--port", "65536"], 2),
+        (["serve", "--workers", "0"], 2),
+        (["keys", "rotate"], 3),
+    ],
+)
+def test_exit_codes(cli, here, arguments, code):
+    result = cli(*arguments, code=code)
+    assert result.stdout == "" or code == 0
+    assert result.stderr or code == 0
+
+
+@pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "postgresql+psycopg://nobody@127.0.0.1:1/none"])
+@pytest.mark.parametrize("arguments", [["user", "list"], ["init"], ["serve", "--port", "0"], ["db", "upgrade"]])
+def test_exit_code_69_for_a_database_that_cannot_be_reached(cli, here, url, arguments):
+    result = cli(*arguments, code=69, DATABASE_URL=url)
+    assert result.stdout == ""
+    assert result.stderr.startswith("authserver: ") and "Traceback" not in result.stderr
+    assert result.stderr.endswith("\n    authserver config show\n")
+
+
+@pytest.mark.parametrize("arguments", [["user", "list"], ["init"], ["serve", "--port", "0"], ["db", "current"]])
+def test_exit_code_78_for_a_misspelt_setting(cli, here, arguments):
+    result = cli(*arguments, code=78, ISUER="https://as.example")
+    assert result.stdout == ""
+    assert "did you mean AUTHSERVER_ISSUER?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["user", "list"], ["client", "list"], ["keys", "list"], ["db", "current"], ["config", "show"]],
+    ids=" ".join,
+)
+def test_reads_answer_on_stdout_alone_in_words_and_in_json(cli, here, arguments):
+    words, document = cli(*arguments), cli(*arguments, "--json")
+    assert words.stderr == document.stderr == ""
+    assert "\x1b" not in words.stdout
+    json.loads(document.stdout)
+
+
+def test_a_token_that_is_not_even_text_is_no_token(cli, here):
+    result = cli("token", "inspect", "--json", input=b"\xff\xfe", code=1)
+    assert json.loads(result.stdout)["good"] is False

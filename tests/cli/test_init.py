@@ -1,0 +1,63 @@
+"""authserver init: creates what is missing, again and again."""
+
+import stat
+
+
+def contents(folder):
+    """Every file of the folder that init makes, the database by what it holds."""
+    return {path.name: path.read_bytes() for path in (folder / "keys").iterdir()}
+
+
+def test_it_makes_database_keys_and_key_encryption_key(cli, tmp_path, monkeypatch):
+    result = cli("init")
+    assert result.stdout == ""
+    (key,) = (tmp_path / "keys").iterdir()
+    assert f"Created the key-encryption key keys/{key.name}: back it up" in result.stderr
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert (tmp_path / "authserver.db").is_file()
+
+
+def test_what_it_made_is_enough_to_serve(cli, here):
+    assert "The settings are good." in cli("config", "check").stderr
+
+
+def test_the_first_keys_are_one_active_and_one_pending(data):
+    keys = data("keys", "list")
+    assert sorted((key["alg"], key["state"]) for key in keys) == [("RS256", "active"), ("RS256", "pending")]
+    for key in keys:
+        assert {"kid", "alg", "state", "created_at", "activated_at", "retired_at", "removed_at", "due"} <= set(key)
+    active, pending = sorted(keys, key=lambda key: key["state"])
+    assert active["activated_at"] and not pending["activated_at"]
+    assert pending["due"]["activated_at"] > pending["due"]["promotable_at"] > pending["created_at"]
+    assert active["due"]["retired_at"] == pending["due"]["activated_at"]
+
+
+def test_run_again_it_changes_nothing(cli, data, here):
+    before = contents(here), data("keys", "list"), data("client", "list")
+    result = cli("init")
+    assert "Created" not in result.stderr
+    assert (contents(here), data("keys", "list"), data("client", "list")) == before
+
+
+def test_it_makes_no_new_key_where_the_old_one_is_missing(cli, here):
+    (key,) = (here / "keys").iterdir()
+    key.unlink()
+    assert "No key-encryption key opens" in cli("init", code=78).stderr
+    assert list((here / "keys").iterdir()) == []
+
+
+def test_a_key_that_was_there_before_the_database_seals(cli, here, tmp_path):
+    """As after a crash between the two: the next init goes on with the key that is there."""
+    before = contents(here)
+    for file in here.glob("authserver.db*"):
+        file.unlink()
+    cli("init")
+    assert contents(here) == before
+    cli("config", "check")
+
+
+def test_a_folder_that_cannot_be_made_is_named(cli, tmp_path):
+    (tmp_path / "keys").write_text("a file")
+    result = cli("init", code=78)
+    assert "No key-encryption key can be written to keys" in result.stderr
+    assert result.stderr.endswith("\n    AUTHSERVER_KEYS_DIR=/path/to/keys\n")

@@ -1,0 +1,169 @@
+"""`authserver keys revoke`, `rotate --ring`, `import`, `export-public` and `rewrap`, as an operator meets them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from joserfc.jwk import RSAKey
+
+PRIVATE = RSAKey.generate_key(2048)
+
+
+def pem(bits: int = 2048, password: bytes | None = None) -> bytes:
+    sealed = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    return rsa.generate_private_key(65537, bits).private_bytes(*form, sealed)
+
+
+@pytest.fixture
+def kid_of(data):
+    return lambda state: next(key["kid"] for key in data("keys", "list") if key["state"] == state)
+
+
+def test_a_revoked_active_key_gives_way_to_the_announced_one(data, cli, kid_of):
+    active, pending = kid_of("active"), kid_of("pending")
+    done = data("keys", "revoke", active)
+    new = kid_of("pending")
+    assert [(change["change"], change["kid"]) for change in done["changes"]] == [
+        ("revoke", active),
+        ("promote", pending),
+        ("announce", new),
+    ]
+    assert all(active not in event["jwks"] for event in done["timeline"])
+    again = cli("keys", "revoke", active)
+    assert again.stderr == "It was revoked before: nothing changed.\n"
+
+
+def test_who_revokes_is_told_what_verifiers_meet(cli, here, kid_of):
+    active, pending = kid_of("active"), kid_of("pending")
+    told = cli("keys", "revoke", active).stderr
+    assert told.startswith(
+        f"Done: {active[:8]} is revoked: it is out of the key set, and its private part is destroyed.\n"
+    )
+    assert f"refuse the tokens of {pending[:8]} until they do" in told
+    assert "300 seconds" in told
+    assert f"{pending[:8]} signs (RS256)" in cli("keys", "list").stdout
+
+
+def test_a_revoked_pending_key_is_replaced(data, kid_of):
+    active, pending = kid_of("active"), kid_of("pending")
+    assert [change["change"] for change in data("keys", "revoke", pending)["changes"]] == ["revoke", "announce"]
+    assert kid_of("active") == active
+
+
+def test_all_replaces_everything_and_says_what_comes_next(data, cli, here):
+    before = data("keys", "list")
+    rings = data("keys", "list", "--ring")
+    told = cli("keys", "revoke", "--all").stderr
+    assert "until they do, which may take as long as they may cache it: 300 seconds" in told
+    assert "Every login has ended (0)" in told
+    assert told.endswith("    authserver keys rewrap --create\n    authserver keys rewrap\n")
+    after = data("keys", "list")
+    assert sorted(key["state"] for key in after) == ["active", "pending", "revoked", "revoked"]
+    assert {key["kid"] for key in after if key["state"] == "revoked"} == {key["kid"] for key in before}
+    used = [key for key in data("keys", "list", "--ring") if key["used"]]
+    assert used[0]["id"] not in {key["id"] for key in rings}
+
+
+@pytest.mark.parametrize("arguments", [["--all"], ["--ring"], ["KID"]])
+def test_a_dry_run_of_revoke_changes_nothing(data, here, kid_of, arguments):
+    before = data("keys", "list"), data("keys", "list", "--ring")
+    arguments = [kid_of("active")] if arguments == ["KID"] else arguments
+    assert data("keys", "revoke", *arguments, "--dry-run")["dry_run"] is True
+    assert (data("keys", "list"), data("keys", "list", "--ring")) == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["KID", "--all"], ["--all", "--ring"]])
+def test_revoke_takes_exactly_one_wish(cli, here, arguments):
+    assert "Give one of: KID, --all, --ring." in cli("keys", "revoke", *arguments, code=2).stderr
+
+
+@pytest.mark.parametrize("kid", ["nobody", "-nobody"])
+def test_an_unknown_key_is_said_to_be_unknown(cli, here, kid):
+    for command in ("revoke", "export-public"):
+        assert f"There is no key {kid}." in cli("keys", command, kid, code=1).stderr
+
+
+def test_a_ring_key_is_announced_once(data, cli, here):
+    assert data("keys", "rotate", "--ring", "--dry-run")["id"] is None
+    assert len(data("keys", "list", "--ring")) == 1
+    new = data("keys", "rotate", "--ring")
+    assert [key["used"] for key in data("keys", "list", "--ring")] == [True, False]
+    assert data("keys", "list", "--ring")[1]["id"] == new["id"]
+    assert f"{new['id']} is announced already" in cli("keys", "rotate", "--ring", code=3).stderr
+    assert "Done: the ring is replaced" in cli("keys", "revoke", "--ring").stderr
+
+
+@pytest.mark.parametrize("form", ["pem", "jwk"])
+def test_an_imported_key_is_announced(data, cli, here, kid_of, form):
+    withdrawn = kid_of("pending")
+    content = PRIVATE.as_pem(private=True) if form == "pem" else json.dumps(PRIVATE.as_dict(private=True)).encode()
+    Path("key").write_bytes(content)
+    rehearsed = data("keys", "import", "key", "--dry-run")["changes"]
+    assert kid_of("pending") == withdrawn
+    assert data("keys", "import", "key")["changes"] == rehearsed
+    assert kid_of("pending") == PRIVATE.thumbprint()
+    for more in ([], ["--dry-run"]):
+        assert "no key is used twice" in cli("keys", "import", "key", *more, code=3).stderr
+    told = cli("keys", "rotate", "--emergency").stderr
+    assert told.startswith(f"Done: {PRIVATE.thumbprint()[:8]} signs from now on.\nVerifiers that have not fetched ")
+
+
+def test_an_encrypted_key_takes_its_password_from_stdin(cli, here):
+    Path("key").write_bytes(pem(password=b"open sesame"))
+    assert "--password-stdin" in cli("keys", "import", "key", code=1).stderr
+    assert "Incorrect password" in cli("keys", "import", "key", "--password-stdin", input="x\n", code=1).stderr
+    cli("keys", "import", "key", "--password-stdin", input="open sesame\n")
+
+
+def test_a_weak_key_and_a_file_without_a_key_are_refused(cli, here, kid_of):
+    before = kid_of("pending")
+    Path("key").write_bytes(pem(1024))
+    assert "1024 bits" in cli("keys", "import", "key", code=3).stderr
+    assert "neither PEM nor JSON" in cli("keys", "import", "-", input=b"hello", code=1).stderr
+    assert "both" in cli("keys", "import", "-", "--password-stdin", input="x", code=2).stderr
+    cli("keys", "import", "missing", code=2)
+    assert kid_of("pending") == before
+
+
+def test_public_keys_are_exported_as_pem_and_as_jwks(data, cli, here, kid_of):
+    active, pending = kid_of("active"), kid_of("pending")
+    assert [key["kid"] for key in data("keys", "export-public")["keys"]] == [active, pending]
+    shown = cli("keys", "export-public", pending).stdout
+    assert shown.startswith(f"# {pending} (RS256, pending)\n-----BEGIN PUBLIC KEY-----\n")
+    assert "PRIVATE" not in cli("keys", "export-public").stdout
+    key = RSAKey.import_key(shown.partition("\n")[2])
+    assert (key.thumbprint(), key.is_private) == (pending, False)
+    cli("keys", "revoke", pending)
+    assert pending not in json.dumps(data("keys", "export-public"))
+    assert data("keys", "export-public", pending)["keys"][0]["kid"] == pending
+    assert set(data("keys", "export-public")["keys"][0]) == {"kty", "n", "e", "kid", "alg", "use"}
+
+
+def test_the_key_encryption_key_is_changed_in_two_steps(data, cli, here, kid_of):
+    old = next(Path("keys").glob("kek-*"))
+    assert data("keys", "rewrap")["rewrapped"] == 0
+    assert data("keys", "rewrap", "--create", "--dry-run")["path"] is None
+    assert list(Path("keys").glob("kek-*")) == [old]
+    new = Path(data("keys", "rewrap", "--create")["path"])
+    assert new.stat().st_mode & 0o777 == 0o600
+    assert data("keys", "rewrap", "--dry-run") == {"dry_run": True, "rewrapped": 3, "older": [str(old)]}
+    done = cli("keys", "rewrap")
+    assert done.stderr == f"Sealed 3 keys anew.\nOnly backups still need: {old}\n"
+    old.unlink()
+    cli("keys", "rotate", "--emergency")
+    assert len(data("keys", "list")) == 3
+
+
+def test_keys_that_are_handed_in_are_not_created_in_the_folder(cli, here):
+    given = "A" * 43
+    assert "AUTHSERVER_KEY_ENCRYPTION_KEY" in cli("keys", "rewrap", "--create", code=3, KEY_ENCRYPTION_KEY=given).stderr
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["rotate"], ["revoke"], ["import"], ["export-public"], ["rewrap"]])
+def test_every_help_has_two_examples(cli, command):
+    shown = cli("keys", *command, "--help").stdout
+    examples = shown.partition("Examples:")[2].partition("Options:")[0]
+    assert examples.count(" ".join(["authserver keys", *command])) == 2

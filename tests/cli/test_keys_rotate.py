@@ -1,0 +1,177 @@
+"""`authserver keys rotate` and scripts/rotate_keys.py as an operator meets them, and a server that follows."""
+
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from base64 import urlsafe_b64decode
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from authserver.app import open_database
+from authserver.cli import main
+from authserver.cli.init import initialise
+from authserver.settings import Settings
+from tests.support import PASSWORD, SECOND, Clock, environment_with, live
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "rotate_keys.py"
+DAY = 86400
+
+
+@pytest.fixture
+def fresh() -> None:
+    set_up(days_ago=0)
+
+
+def set_up(days_ago: int) -> None:
+    """In the working folder, which is the test's own."""
+    settings, clock = Settings(), Clock(round((time.time() - days_ago * DAY) * SECOND))
+    with closing(open_database(settings, clock)) as database:
+        initialise(settings, database, clock)
+
+
+def authserver(*arguments: str, code: int = 0):
+    """The command in this process, in the working folder; one test below and all of the next file start real ones."""
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == code, done.output
+    return done
+
+
+def rotate(*arguments: str, code: int = 0):
+    return authserver("keys", "rotate", *arguments, code=code)
+
+
+def keys():
+    return json.loads(authserver("keys", "list", "--json").stdout)
+
+
+def kid_of(state: str) -> str:
+    return next(key["kid"] for key in keys() if key["state"] == state)
+
+
+def test_too_early_is_refused_with_3_and_the_time_from_which_it_may_be(fresh):
+    before = keys()
+    done = rotate(code=3)
+    announced = datetime.fromisoformat(next(key["created_at"] for key in before if key["state"] == "pending"))
+    possible = (announced + timedelta(seconds=DAY + 31)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert f"can be promoted from {possible} on, in " in done.stderr
+    assert done.stderr.endswith("    authserver keys rotate --emergency\n")
+    assert done.stdout == ""
+    asked = rotate("--json", code=3)
+    assert {"refused": True, "changes": [], "promotable_at": possible}.items() <= json.loads(asked.stdout).items()
+    assert keys() == before
+
+
+def test_after_the_lead_time_it_promotes_and_at_once_again_it_is_refused():
+    set_up(days_ago=2)
+    active, pending = kid_of("active"), kid_of("pending")
+    told = rotate()
+    assert told.stderr == f"Done: {pending[:8]} signs from now on.\n"
+    assert f"{pending[:8]} signs (RS256)" in told.stdout
+    assert (kid_of("active"), kid_of("retired")) == (pending, active)
+    rotate(code=3)
+
+
+def test_an_emergency_overrides_the_lead_time(fresh):
+    pending = kid_of("pending")
+    data = json.loads(rotate("--emergency", "--json").stdout)
+    assert data["changes"] == [{"change": "promote", "alg": "RS256", "kid": pending}]
+    assert [event["change"] for event in data["timeline"]][:2] == ["destroy", "remove"]
+    assert kid_of("active") == pending
+
+
+def test_due_does_nothing_when_nothing_is_due(fresh):
+    before = keys()
+    assert rotate("--due").stderr == "Nothing is due.\n"
+    assert keys() == before
+
+
+def test_due_does_it_all_when_nobody_looked_for_a_year():
+    set_up(days_ago=365)
+    pending = kid_of("pending")
+    assert rotate("--due").stderr == f"Done: {pending[:8]} signs from now on.\n"
+    assert rotate("--due").stderr == "Nothing is due.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "days", "told"),
+    [
+        ([], 0, "Would be refused. "),
+        ([], 2, "Would be done: {pending} signs from now on.\n"),
+        (["--emergency"], 0, "Would be done: {pending} signs from now on.\nVerifiers that have not fetched "),
+        (["--due"], 0, "Nothing is due.\n"),
+        (["--due"], 91, "Would be done: {pending} signs from now on.\n"),
+    ],
+)
+def test_a_dry_run_changes_nothing_and_tells_what_happens_when(arguments, days, told):
+    set_up(days)
+    before, pending = keys(), kid_of("pending")[:8]
+    shown = rotate(*arguments, "--dry-run")
+    assert shown.stderr.startswith(told.format(pending=pending))
+    assert "leaves the key set: its last token has expired." in shown.stdout
+    assert "Verifiers see " in shown.stdout
+    data = json.loads(rotate(*arguments, "--dry-run", "--json").stdout)
+    assert data["dry_run"] is True
+    assert keys() == before
+
+
+def test_due_and_emergency_exclude_each_other(fresh):
+    assert "--due" in rotate("--due", "--emergency", code=2).stderr
+
+
+def test_the_list_draws_the_timeline(fresh):
+    active, pending = kid_of("active")[:8], kid_of("pending")[:8]
+    lines = authserver("keys", "list").stdout.splitlines()
+    assert f"{active} signs (RS256), {pending} is announced." in lines[4]
+    assert lines[5].strip() == f"Verifiers see {active}, {pending}."
+    assert f"{pending} signs; {active} signs no more, and stays for its tokens. A new key is announced." in lines[7]
+
+
+@pytest.mark.skipif(not os.access("/usr/bin/python3", os.X_OK), reason="there is no other Python")
+def test_the_script_is_the_command_whichever_python_runs_it(fresh, tmp_path):
+    """Any Python may start it: it goes on with .venv's. The working folder stays, and so do the settings."""
+    command = ["/usr/bin/python3", SCRIPT, "--json"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment_with({}), capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    assert json.loads(done.stdout)["refused"] is True
+    helped = subprocess.run([*command[:2], "--help"], capture_output=True, text=True, check=True)
+    assert "authserver keys rotate --dry-run" in helped.stdout
+
+
+def test_running_servers_follow_within_5_seconds_and_verifiers_never_fail(tmp_path):
+    with live(tmp_path, workers=2) as server:
+        old, new = kid_of("active"), kid_of("pending")
+        before = access_token(server)
+        assert header_of(before)["kid"] == old
+        subprocess.run([SCRIPT, "--emergency"], cwd=tmp_path, env=environment_with({}), check=True, capture_output=True)
+        changed = time.monotonic()
+        while time.monotonic() - changed < 5:
+            token, published = access_token(server), kids_of(server)
+            assert {header_of(token)["kid"], old, new} <= set(published)
+        for _ in range(8):  # whichever worker answers
+            assert header_of(access_token(server))["kid"] == new
+            assert kids_of(server)[0] == new
+            assert len(kids_of(server)) == 3
+
+
+def access_token(server) -> str:
+    client = (
+        f"client_id={server.app['client_id']}&grant_type=password&username=ada&password={PASSWORD.replace(' ', '+')}"
+    )
+    with urllib.request.urlopen(f"{server.url}/token", client.encode(), timeout=10) as answer:
+        return json.load(answer)["access_token"]
+
+
+def kids_of(server) -> list[str]:
+    with urllib.request.urlopen(f"{server.url}/.well-known/jwks.json", timeout=10) as answer:
+        return [key["kid"] for key in json.load(answer)["keys"]]
+
+
+def header_of(token: str) -> dict[str, str]:
+    segment = token.split(".")[0]
+    return json.loads(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))

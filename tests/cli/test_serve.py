@@ -1,0 +1,102 @@
+"""authserver serve as a process: what it says at its start, one worker and two, and how it ends."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.support import PASSWORD, Live, environment_with
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@contextmanager
+def served(folder, workers=1, **settings):
+    """What `live` gives, without the users and clients that take a second each."""
+    server = Live(folder, workers, **settings)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def begin_request(server, body):
+    """A connection whose request has reached the application and waits there for its body."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    head = f"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\nContent-Length: {len(body)}\r\n"
+    connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+    assert connection.recv(1024).startswith(b"HTTP/1.1 100 ")  # sent when the application asks for the body
+    return connection
+
+
+def wait_until_refused(port):
+    """A connection that is neither taken nor refused fails the test: whoever makes it waits for nobody."""
+    ends = time.monotonic() + 10
+    with suppress(ConnectionRefusedError, ConnectionResetError):
+        while time.monotonic() < ends:
+            socket.create_connection(("127.0.0.1", port), timeout=2).close()
+        pytest.fail("connections are still taken")
+
+
+def read_all(connection):
+    answer = b""
+    while part := connection.recv(65536):
+        answer += part
+    return answer.decode()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_answers_what_has_begun_and_takes_no_more(here, data, workers):
+    data("user", "create", "ada", "--password-stdin", input=PASSWORD)
+    form = {"grant_type": "password", "client_id": "first-party", "username": "ada", "password": PASSWORD}
+    body = urlencode(form).encode()
+    with served(here, workers) as server:
+        with begin_request(server, body) as connection:
+            server.process.send_signal(signal.SIGTERM)
+            wait_until_refused(server.port)
+            connection.sendall(body)
+            answer = read_all(connection)
+        code = server.process.wait(20)
+    assert answer.startswith("HTTP/1.1 200 "), answer
+    assert '"refresh_token":"rt_' in answer
+    assert code in (0, -signal.SIGTERM)
+
+
+def test_two_workers_serve_and_leave_with_their_parent(here):
+    with served(here, workers=2) as server:
+        while len(started := re.findall(r"Started server process \[(\d+)\]", server.log.read_text())) < 2:
+            server.wait_until_ready()
+        server.process.kill()
+        server.process.wait(10)
+        server.process = None
+        try:
+            wait_until_refused(server.port)
+        finally:
+            for pid in started:
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+        server.start()
+
+
+def test_it_says_what_rfc9700_2_4_forbids_takes_a_free_port_and_leaves_quietly(here, data):
+    data("client", "create", "Shop", "--grant", "password", "--auth-method", "none")
+    command = [sys.executable, "-m", "authserver", "serve", "--port", "0"]
+    process = subprocess.Popen(command, cwd=here, env=environment_with({}), stderr=subprocess.PIPE, text=True)
+    warning, serving = process.stderr.readline(), process.stderr.readline()
+    assert "RFC 9700" in warning and "MUST NOT be used" in warning and "Shop" in warning
+    url, port = re.fullmatch(r"Serving (\S+) on http://127.0.0.1:(\d+)\n", serving).groups()
+    assert url == "http://127.0.0.1:8000", "the issuer, whatever the port"
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert read_all(connection).startswith("HTTP/1.1 200 ")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert "Traceback" not in errors

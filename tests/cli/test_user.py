@@ -1,0 +1,143 @@
+"""authserver user ...: exact forms, and passwords from a terminal or from stdin, never from an argument."""
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from authserver.app import open_database
+from authserver.settings import load
+from authserver.store import users
+from tests.support import PASSWORD, environment_with
+
+
+def stored(name):
+    database = open_database(load())
+    with database.begin() as connection:
+        user = users.load(connection, name)
+    database.close()
+    return user
+
+
+@pytest.fixture
+def ada(data):
+    return data("user", "create", "ada", "--password-stdin", input=PASSWORD)
+
+
+def test_create_prints_id_and_username_and_keeps_a_hash(ada):
+    assert set(ada) == {"id", "username"}
+    assert ada["username"] == "ada"
+    user = stored("ada")
+    assert user.id == ada["id"]
+    assert user.password_hash.startswith("$argon2id$")
+
+
+def test_create_in_words(cli, here):
+    result = cli("user", "create", "Ada", "--password-stdin", input="pw\n")
+    assert result.stdout == f"Created the user ada ({stored('ada').id}).\n"
+
+
+@pytest.mark.parametrize("input", ["p w \n", "p w \r\nsecond line\n", "p w "])
+def test_the_password_is_the_first_line_of_stdin_with_its_spaces(data, input):
+    from argon2 import PasswordHasher
+
+    data("user", "create", "ada", "--password-stdin", input=input)
+    assert PasswordHasher().verify(stored("ada").password_hash, "p w ")
+
+
+def test_a_username_is_one_in_all_its_spellings_rfc8265_3_3(cli, data, ada):
+    result = cli("user", "create", "ＡＤＡ", "--password-stdin", input="other", code=1)
+    assert "There is a user ada already" in result.stderr
+    assert result.stderr.endswith("authserver user set-password ada\n")
+    assert data("user", "show", "ADA")["id"] == ada["id"]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\tb", "x" * 257, "\udcff", "a\x7f"])
+def test_a_name_that_no_user_can_have_is_a_usage_error(cli, here, name):
+    for arguments in (["create", name, "--password-stdin"], ["show", name], ["disable", name]):
+        result = cli("user", *arguments, input="pw", code=2)
+        assert "RFC 8265" in result.stderr
+
+
+@pytest.mark.parametrize("password", [b"", b"\n", b"tab\tbed", b"x" * 1025, b"\xff\xfe\n", b"nul\0\n"])
+def test_a_password_that_nobody_can_have_is_a_usage_error(cli, here, password):
+    result = cli("user", "create", "ada", "--password-stdin", input=password, code=2)
+    assert "password" in result.stderr
+    assert stored("ada") is None
+
+
+def test_without_a_terminal_the_password_must_come_from_stdin_by_name(cli, here):
+    result = cli("user", "create", "ada", input=PASSWORD, code=2)
+    assert "--password-stdin" in result.stderr
+    assert stored("ada") is None
+
+
+def test_a_terminal_is_asked_twice_and_shows_nothing_of_it(here):
+    shown = type_into_terminal(["user", "create", "ada"], ["Password: ", "Repeat for confirmation: "])
+    assert PASSWORD not in shown
+    assert "Created the user ada" in shown
+    assert stored("ada") is not None
+
+
+def type_into_terminal(arguments, prompts):
+    """What a terminal shows of the command; the password is typed at each prompt."""
+    ours, theirs = pty.openpty()
+    command, ends = (
+        [sys.executable, "-m", "authserver", *arguments],
+        {"stdin": theirs, "stdout": theirs, "stderr": theirs},
+    )
+    process = subprocess.Popen(command, **ends, env=environment_with({}), start_new_session=True)
+    os.close(theirs)
+    shown = ""
+    for prompt in prompts:
+        shown += read_until(ours, prompt)
+        os.write(ours, f"{PASSWORD}\n".encode())
+    shown += read_until(ours, None)
+    os.close(ours)
+    assert process.wait(30) == 0, shown
+    return shown
+
+
+def read_until(terminal, word):
+    """To the word, or else to the end."""
+    shown = ""
+    while word is None or word not in shown:
+        try:
+            shown += os.read(terminal, 4096).decode()
+        except OSError:  # the other side has been closed
+            break
+    return shown
+
+
+def test_list_and_show(cli, data, ada):
+    data("user", "create", "bob", "--password-stdin", input="pw")
+    listed = data("user", "list")
+    assert [user["username"] for user in listed] == ["ada", "bob"]
+    assert set(listed[0]) == {"id", "username", "disabled", "created_at"}
+    assert listed[0] == data("user", "show", "ada")
+    assert "$argon2" not in cli("user", "list").stdout + cli("user", "show", "ada").stdout
+
+
+def test_disable_and_enable(cli, data, ada):
+    assert cli("user", "disable", "ada").stdout == ""
+    assert data("user", "show", "ada")["disabled"] is True
+    assert cli("user", "enable", "ada").stdout == ""
+    assert data("user", "show", "ada")["disabled"] is False
+
+
+def test_set_password_raises_the_credential_version(cli, ada):
+    before = stored("ada")
+    assert cli("user", "set-password", "ada", "--password-stdin", input="new one").stdout == ""
+    after = stored("ada")
+    assert after.credential_version == before.credential_version + 1
+    assert after.password_hash != before.password_hash
+
+
+@pytest.mark.parametrize("verb", ["show", "disable", "enable", "set-password"])
+def test_nobody_is_an_error_that_says_how_to_see_them_all(cli, here, verb):
+    more = ["--password-stdin"] if verb == "set-password" else []
+    result = cli("user", verb, "nobody", *more, input="pw", code=1)
+    assert result.stderr.endswith("authserver user list\n")
+    assert result.stdout == ""

@@ -1,0 +1,257 @@
+"""The schedule and what it does, as a state machine with jumps of the clock: no verifier fails, nothing ever sticks."""
+
+from dataclasses import dataclass
+from itertools import count
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from authserver.domain import key_transitions
+from authserver.domain.key_schedule import KeyPolicy, Keys, Transition, in_state, promotable_at, transitions
+from authserver.domain.key_timeline import NEW, published, timeline
+from authserver.domain.models import SigningKey
+from tests.support import SECOND
+
+DAY = 86400
+START = 1_800_000_000 * SECOND
+POLICY = KeyPolicy(lead_time=DAY, rotation_period=30 * DAY, jwks_max_age=300)
+TTL = 900
+
+
+def maker():
+    numbers = count()
+    return lambda alg: SigningKey(f"k{next(numbers)}", alg, "pending", {"kty": "RSA"}, "sealed", TTL, START)
+
+
+def first_keys(make) -> Keys:
+    return key_transitions.all_revoked((make("RS256"),), START, make)[1:]
+
+
+def run_due(keys: Keys, policy: KeyPolicy, now: int, make) -> tuple[list[Transition], Keys]:
+    """As the lifecycle does it, without a database."""
+    done = []
+    while steps := transitions(keys, policy, now):
+        done.append(steps[0])
+        keys = key_transitions.merged(keys, key_transitions.apply(keys, steps[0], now, make))
+        assert len(done) < 100, "the schedule does not converge"
+    return done, keys
+
+
+@dataclass
+class Token:
+    kid: str
+    expires_at: int
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """One algorithm's keys under the schedule, operators, and a clock that only rarely goes back."""
+
+    @initialize(
+        lead=st.integers(0, 2 * DAY),
+        period=st.integers(1, 90 * DAY),
+        max_age=st.integers(0, DAY),
+        ttl=st.integers(1, DAY),
+    )
+    def begin(self, lead, period, max_age, ttl):
+        self.policy = KeyPolicy(lead, period, max_age)
+        self.make, self.now, self.ttl = maker(), START, ttl
+        self.keys = self._with_ttl(first_keys(self.make))
+        self.tokens: list[Token] = []
+        self.exempt = {key.kid for key in self.keys}  # the first key is known to nobody, and signs at once
+        self.seen = {key.kid for key in self.keys}
+
+    def _with_ttl(self, keys: Keys) -> Keys:
+        """What raise_max_token_ttl does before such a token may be signed."""
+        signs = ("active", "pending")
+        return tuple(
+            SigningKey(**{**_members(key), "max_token_ttl": max(key.max_token_ttl, self.ttl)})
+            if key.state in signs
+            else key
+            for key in keys
+        )
+
+    def _write(self, changed: Keys) -> None:
+        known = {key.kid for key in self.keys}
+        assert not self.seen & {key.kid for key in changed if key.kid not in known}, "a kid was used again"
+        for step in range(1, len(changed) + 1):  # never two active or two pending, not even between two rows
+            _assert_at_most_one(key_transitions.merged(self.keys, changed[:step]))
+        self.keys = key_transitions.merged(self.keys, changed)
+        self.seen |= {key.kid for key in changed}
+
+    @rule(seconds=st.one_of(st.integers(1, 600), st.integers(1, 3 * DAY), st.integers(1, 900 * DAY)))
+    def time_passes(self, seconds):
+        self.now += seconds * SECOND
+
+    @rule(seconds=st.integers(1, 40 * DAY))
+    def the_clock_is_set_back(self, seconds):
+        self.now -= seconds * SECOND
+        self.tokens.clear()  # what is left of their lives cannot be told any more
+
+    @rule()
+    def one_step_of_the_schedule(self):
+        """As if the process were killed after its first transaction."""
+        for step in transitions(self.keys, self.policy, self.now)[:1]:
+            self._write(key_transitions.apply(self.keys, step, self.now, self.make))
+
+    @rule()
+    def the_schedule_runs(self):
+        for _ in range(100):
+            for step in transitions(self.keys, self.policy, self.now)[:1]:
+                self._write(key_transitions.apply(self.keys, step, self.now, self.make))
+        assert run_due(self.keys, self.policy, self.now, self.make)[0] == []
+
+    @rule(emergency=st.booleans())
+    def an_operator_promotes(self, emergency):
+        pending = in_state(self.keys, "RS256", "pending")
+        if emergency or self.now >= promotable_at(pending, self.policy):
+            self.exempt |= {pending.kid} if emergency else set()
+            self._write(key_transitions.promoted(self.keys, "RS256", self.now, self.make))
+
+    @rule(which=st.integers(0, 100))
+    def an_operator_revokes(self, which):
+        kid = self.keys[which % len(self.keys)].kid
+        state = next(key for key in self.keys if key.kid == kid).state
+        self.exempt |= {in_state(self.keys, "RS256", "pending").kid}
+        self._write(key_transitions.revoked(self.keys, kid, self.now, self.make))
+        self.tokens = [token for token in self.tokens if token.kid != kid]
+        assert kid not in published(self.keys)
+        assert state == "removed" or next(key for key in self.keys if key.kid == kid).sealed is None
+
+    @rule()
+    def a_host_is_compromised(self):
+        self._write(key_transitions.all_revoked(self.keys, self.now, self.make))
+        self.tokens.clear()
+        self.exempt |= {key.kid for key in self.keys}
+
+    @rule()
+    def a_key_is_imported(self):
+        self._write(key_transitions.imported(self.keys, self.make("RS256"), self.now))
+
+    @rule(ttl=st.integers(1, 7 * DAY))
+    def a_longer_lived_policy_takes_effect(self, ttl):
+        self.ttl = max(self.ttl, ttl)
+        self.keys = self._with_ttl(self.keys)
+
+    @rule(late=st.integers(0, 30))
+    def a_token_is_signed(self, late):
+        """By the active key, or by a process that has not read for a while and signs with the one before."""
+        retired = [k for k in self.keys if k.state == "retired" and 0 <= self.now - k.retired_at <= late * SECOND]
+        signer = retired[0] if retired else in_state(self.keys, "RS256", "active")
+        self.tokens.append(Token(signer.kid, self.now + min(self.ttl, signer.max_token_ttl) * SECOND))
+
+    @invariant()
+    def exactly_one_key_is_active_and_one_is_pending(self):
+        if hasattr(self, "keys"):
+            states = [key.state for key in self.keys]
+            assert (states.count("active"), states.count("pending")) == (1, 1)
+
+    @invariant()
+    def every_living_token_is_verified(self):
+        if hasattr(self, "keys"):
+            living = {token.kid for token in self.tokens if token.expires_at > self.now}
+            assert living <= set(published(self.keys))
+
+    @invariant()
+    def no_key_signed_before_it_was_published_for_the_lead_time(self):
+        if hasattr(self, "keys"):
+            for key in self.keys:
+                if key.activated_at is not None and key.kid not in self.exempt:
+                    assert key.activated_at >= key.created_at + self.policy.lead_time * SECOND
+
+    @invariant()
+    def what_signs_or_will_sign_has_its_private_part_and_what_is_gone_has_not(self):
+        if hasattr(self, "keys"):
+            for key in self.keys:
+                assert (key.sealed is None) or key.state in ("active", "pending", "retired")
+                assert key.sealed or key.state not in ("active", "pending")
+
+    @precondition(lambda self: hasattr(self, "keys"))
+    @rule()
+    def the_timeline_tells_the_truth(self):
+        """What it says is next happens then, and not before."""
+        ahead = [event for event in timeline(self.keys, self.policy) if event.change != "promotable"]
+        at = max(ahead[0].at, self.now)
+        assert not transitions(self.keys, self.policy, min(self.now, ahead[0].at - 1))
+        assert (ahead[0].change, ahead[0].kid) in {(s.change, s.kid) for s in transitions(self.keys, self.policy, at)}
+
+
+def _members(key: SigningKey) -> dict:
+    return {name: getattr(key, name) for name in key.__dataclass_fields__}
+
+
+def _assert_at_most_one(keys: Keys) -> None:
+    states = [key.state for key in keys]
+    assert states.count("active") <= 1
+    assert states.count("pending") <= 1
+
+
+TestLifecycle = Lifecycle.TestCase
+TestLifecycle.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_a_machine_that_was_off_for_a_year_is_right_after_one_run():
+    make = maker()
+    keys = first_keys(make)
+    done, keys = run_due(keys, POLICY, START + 365 * DAY * SECOND, make)
+    assert [step.change for step in done] == ["promote"]
+    done, keys = run_due(keys, POLICY, START + 2 * 365 * DAY * SECOND, make)
+    assert [step.change for step in done] == ["promote", "destroy", "remove"]
+    assert sorted(key.state for key in keys) == ["active", "pending", "removed", "retired"]
+
+
+def test_a_year_of_routine_promotes_every_period_and_keeps_nothing_too_long():
+    make = maker()
+    keys, now, promotions = first_keys(make), START, []
+    while now < START + 365 * DAY * SECOND:
+        done, keys = run_due(keys, POLICY, now, make)
+        promotions += [now for step in done if step.change == "promote"]
+        now += 600 * SECOND
+    assert len(promotions) == 12
+    assert {later - sooner for sooner, later in zip(promotions, promotions[1:], strict=False)} == {30 * DAY * SECOND}
+    assert [key.state for key in keys].count("retired") <= 1
+    assert all(key.removed_at - key.retired_at <= (TTL + 330 + 300 + 600) * SECOND for key in keys if key.removed_at)
+
+
+@pytest.mark.parametrize("missing", ["active", "pending"])
+def test_a_missing_key_is_made_up_for(missing):
+    make = maker()
+    keys = tuple(key for key in first_keys(make) if key.state != missing)
+    _, keys = run_due(keys, POLICY, START + 1, make)
+    assert {key.state for key in keys} == {"active", "pending"}
+
+
+def test_a_new_key_inherits_the_longest_lifetime_of_a_token():
+    make = maker()
+    keys = tuple(SigningKey(**_members(key) | {"max_token_ttl": 7200}) for key in first_keys(make))
+    changed = key_transitions.promoted(keys, "RS256", START, make)
+    assert [key.max_token_ttl for key in changed] == [7200] * 3
+
+
+def test_the_timeline_goes_through_the_next_promotion_to_the_end_of_what_it_retires():
+    keys = first_keys(maker())
+    old, new = (in_state(keys, "RS256", state).kid for state in ("active", "pending"))
+    events = timeline(keys, POLICY)
+    assert [(event.change, event.kid) for event in events] == [
+        ("promotable", new),
+        ("promote", new),
+        ("destroy", old),
+        ("remove", old),
+        ("promotable", NEW),
+    ]
+    assert [(event.at - START) // SECOND for event in events] == [
+        DAY + 30,
+        30 * DAY,
+        30 * DAY + 90,
+        30 * DAY + TTL + 330 + 300,
+        31 * DAY + 30,
+    ]
+    assert [event.published for event in events] == [
+        (old, new),
+        (new, NEW, old),
+        (new, NEW, old),
+        (new, NEW),
+        (new, NEW),
+    ]
+    assert [event.replaced for event in events] == [None, old, None, None, None]

@@ -1,0 +1,76 @@
+"""The keys that a new server starts with: one that signs, one that is announced, one of the ring; and never again."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from joserfc.jwk import RSAKey
+from sqlalchemy import delete
+
+from authserver import system
+from authserver.keyring import KeyEncryptionKeys, Keyring, first
+from authserver.store import migrations, schema, signing_keys
+from authserver.store.database import Database
+from authserver.store.signing_keys import KeyState
+from tests.support import Clock
+
+KEKS = KeyEncryptionKeys({"the tests": b"k" * 32})
+
+
+@pytest.fixture
+def database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path}/as.db", clock)
+    with database.begin() as connection:
+        migrations.upgrade(connection)
+    yield database
+    database.close()
+
+
+def created(database: Database, now: int) -> KeyState:
+    with database.begin() as connection:
+        first.create_missing(connection, KEKS, now=now, max_token_ttl=900, new_key=system.new_key)
+        return signing_keys.load(connection)
+
+
+def test_a_new_server_signs_at_once_and_has_the_next_key_announced(database: Database, clock: Clock) -> None:
+    state = created(database, clock())
+    by_state = {key.state: key for key in state.signing_keys}
+    assert by_state.keys() == {"active", "pending"} and len(state.signing_keys) == 2
+    assert (by_state["active"].activated_at, by_state["pending"].activated_at) == (clock(), None)
+    assert {(key.alg, key.created_at, key.max_token_ttl) for key in state.signing_keys} == {("RS256", clock(), 900)}
+    (ring_key,) = state.ring
+    assert ring_key.created_at == ring_key.active_at == clock()
+    keyring = Keyring(KEKS, state, clock())
+    assert keyring.verify(keyring.sign({"sub": "ada"}, clock())) == {"sub": "ada"}
+    assert len(keyring.ring_key(keyring.newest_ring_key_id(clock()))) == 32
+
+
+def test_run_again_it_changes_nothing(database: Database, clock: Clock) -> None:
+    state = created(database, clock())
+    clock.forward(86400)
+    assert created(database, clock()) == state
+
+
+@pytest.mark.parametrize("lost", ["active", "pending", "ring"])
+def test_only_what_is_missing_is_made(database: Database, clock: Clock, lost: str) -> None:
+    before = created(database, clock())
+    table = schema.signing_keys
+    with database.begin() as connection:
+        connection.execute(delete(schema.ring_keys) if lost == "ring" else delete(table).where(table.c.state == lost))
+    clock.forward(1)
+    after = created(database, clock())
+    assert {key.state for key in after.signing_keys} == {"active", "pending"} and len(after.ring) == 1
+    kept = {key.kid for key in before.signing_keys if key.state != lost}
+    assert {key.kid for key in after.signing_keys if key.created_at < clock()} == kept
+    assert (after.ring == before.ring) is (lost != "ring")
+
+
+def test_private_keys_are_in_the_database_only_sealed(database: Database, clock: Clock, tmp_path: Path) -> None:
+    state = created(database, clock())
+    content = b"".join(path.read_bytes() for path in tmp_path.glob("as.db*"))
+    for key in state.signing_keys:
+        private = json.loads(KEKS.open(key.kid, str(key.sealed)))
+        assert RSAKey.import_key(private).is_private and key.public["n"].encode() in content
+        assert not any(private[name].encode() in content for name in ("d", "p", "q", "dp", "dq", "qi"))
+    assert KEKS.open(state.ring[0].id, state.ring[0].sealed) not in content

@@ -1,0 +1,253 @@
+"""What a process does with the keys that it knows: signs with the active one, publishes all, opens each once."""
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from authserver.domain.errors import KeyMissing, Misconfigured
+from authserver.domain.models import RingKey, SigningKey
+from authserver.keyring import KeyEncryptionKeys, Keyring, first
+from authserver.store.signing_keys import KeyState
+from tests.support import SECOND
+
+PROPERTY = settings(deadline=None, database=None, derandomize=True)
+NOW = 1_800_000_000 * SECOND
+CLAIMS = {"iss": "https://as.example", "sub": "ada", "exp": 1}
+PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+
+
+class CountingKeys(KeyEncryptionKeys):
+    """Counts what is opened."""
+
+    def __init__(self) -> None:
+        super().__init__({"keys/kek": b"k" * 32})
+        self.opened: list[str] = []
+
+    def open(self, row: str, sealed: str) -> bytes:
+        self.opened.append(row)
+        return super().open(row, sealed)
+
+
+KEKS = CountingKeys()
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, SigningKey]:
+    """One in each state, made in this order; making an RSA key takes a while."""
+    states = ("revoked", "retired", "pending", "active", "removed")
+    made = {state: first.new_signing_key(KEKS, "RS256", "active", now=NOW, max_token_ttl=900) for state in states}
+    return {state: replace(key, state=state) for state, key in made.items()}
+
+
+@pytest.fixture
+def keks() -> Iterator[CountingKeys]:
+    KEKS.opened.clear()
+    yield KEKS
+
+
+def ring_key(id: str, active_at: int = NOW) -> RingKey:
+    return RingKey(id, KEKS.seal(id, id.encode().ljust(32)), NOW, active_at)
+
+
+RING = (ring_key("one"),)
+
+
+@pytest.fixture(scope="module")
+def state(keys: dict[str, SigningKey]) -> KeyState:
+    return KeyState(tuple(keys.values()), RING)
+
+
+@pytest.fixture(scope="module")
+def keyring(state: KeyState) -> Keyring:
+    """For tests that only look; opening keys takes a while, too."""
+    return Keyring(KEKS, state, NOW)
+
+
+@pytest.fixture
+def fresh(keks: CountingKeys, state: KeyState) -> Keyring:
+    """For tests that update it."""
+    return Keyring(keks, state, NOW)
+
+
+def test_what_the_active_key_signs_verifies_with_what_is_published_rfc9068_2_1(
+    keyring: Keyring, keys: dict[str, SigningKey]
+) -> None:
+    token = keyring.sign(CLAIMS, NOW)
+    verified = jwt.decode(token, KeySet.import_key_set(json.loads(keyring.jwks_document)), ["RS256"])
+    assert verified.claims == CLAIMS
+    assert verified.header == {"alg": "RS256", "typ": "at+jwt", "kid": keys["active"].kid}
+
+
+def test_only_the_active_key_signs(keks: CountingKeys, keys: dict[str, SigningKey]) -> None:
+    others = tuple(key for state, key in keys.items() if state != "active")
+    with pytest.raises(KeyMissing):
+        Keyring(keks, KeyState(others, RING), NOW).sign(CLAIMS, NOW)
+    with pytest.raises(KeyMissing):
+        Keyring(keks, KeyState(tuple(keys.values()), RING), NOW).sign(CLAIMS, NOW, "ES256")
+
+
+def test_the_jwks_holds_the_active_key_first_then_the_pending_then_the_retired_and_no_other(
+    keyring: Keyring, keys: dict[str, SigningKey]
+) -> None:
+    published = json.loads(keyring.jwks_document)
+    assert [key["kid"] for key in published["keys"]] == [keys[state].kid for state in ("active", "pending", "retired")]
+    assert published.keys() == {"keys"}
+
+
+def test_the_jwks_carries_an_allow_list_and_nothing_private_rfc7517_9_2(keyring: Keyring) -> None:
+    for key in json.loads(keyring.jwks_document)["keys"]:
+        assert key.keys() == {"kty", "n", "e", "kid", "alg", "use"}
+        assert (key["kty"], key["alg"], key["use"], key["e"]) == ("RSA", "RS256", "sig", "AQAB")
+
+
+def test_whatever_a_row_holds_no_private_member_is_published(keks: CountingKeys, keys: dict[str, SigningKey]) -> None:
+    """A row that somebody else wrote: an import, another version, a hand."""
+    private = json.loads(keks.open(keys["active"].kid, str(keys["active"].sealed)))
+    assert private.keys() > {"d", "p", "q"}
+    leaky = replace(keys["active"], public=keys["active"].public | private | {"x5c": "canary"})
+    document = Keyring(keks, KeyState((leaky,), RING), NOW).jwks_document
+    assert json.loads(document)["keys"] == [keys["active"].public]
+    assert b"canary" not in document and not any(private[name].encode() in document for name in ("d", "p", "q"))
+
+
+def test_the_etag_changes_with_the_document_and_only_then(fresh: Keyring, keys: dict[str, SigningKey]) -> None:
+    before = fresh.jwks_etag
+    fresh.update(KeyState(tuple(keys.values()), (ring_key("two"),)), NOW + 1)
+    assert fresh.jwks_etag == before and before.startswith('"') and before.endswith('"')
+    fresh.update(KeyState((keys["active"],), RING), NOW + 2)
+    assert fresh.jwks_etag != before
+
+
+def test_the_kid_is_the_thumbprint_rfc7638_3(keys: dict[str, SigningKey]) -> None:
+    for key in keys.values():
+        required = {name: key.public[name] for name in ("e", "kty", "n")}
+        digest = sha256(json.dumps(required, separators=(",", ":"), sort_keys=True).encode()).digest()
+        assert key.kid == key.public["kid"] == base64url(digest)
+
+
+def base64url(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "signs"), [(0, True), (29, True), (30, True), (30.000001, False), (3600, False), (-5, True)]
+)
+def test_a_process_that_could_not_read_the_keys_for_30_s_signs_nothing_and_goes_on_publishing(
+    keyring: Keyring, seconds: float, signs: bool
+) -> None:
+    now, published = NOW + round(seconds * SECOND), keyring.jwks_document
+    assert keyring.is_stale(now) is not signs
+    if signs:
+        assert keyring.sign(CLAIMS, now)
+    else:
+        with pytest.raises(KeyMissing):
+            keyring.sign(CLAIMS, now)
+    assert keyring.jwks_document == published
+
+
+def test_once_it_has_read_them_again_it_signs_again(fresh: Keyring, state: KeyState) -> None:
+    fresh.update(state, NOW + 3600 * SECOND)
+    assert fresh.sign(CLAIMS, NOW + 3630 * SECOND)
+
+
+def test_own_tokens_are_recognised_by_every_published_key_expired_or_not(
+    keks: CountingKeys, keys: dict[str, SigningKey], keyring: Keyring
+) -> None:
+    for state in ("active", "pending", "retired", "revoked", "removed"):
+        signs = Keyring(keks, KeyState((replace(keys[state], state="active"),), RING), NOW)
+        expected = CLAIMS if state in ("active", "pending", "retired") else None
+        assert keyring.verify(signs.sign(CLAIMS, NOW)) == expected, state
+
+
+def test_a_retired_key_whose_private_part_is_destroyed_still_verifies(
+    keks: CountingKeys, keys: dict[str, SigningKey], keyring: Keyring
+) -> None:
+    token = keyring.sign(CLAIMS, NOW)
+    retired = replace(keys["active"], state="retired", sealed=None)
+    assert Keyring(keks, KeyState((retired, keys["pending"]), RING), NOW).verify(token) == CLAIMS
+
+
+def test_every_character_of_a_token_matters_rfc7515_2(keyring: Keyring) -> None:
+    """Spare bits, padding and characters that are none included: no verifier would take them either."""
+    token = keyring.sign(CLAIMS, NOW)
+    for place in (*range(0, len(token), 9), *range(len(token) - 6, len(token))):
+        for other in set("AQgw-_+/= .\0é") - {token[place]}:
+            assert keyring.verify(token[:place] + other + token[place + 1 :]) is None, (place, other)
+
+
+@pytest.mark.parametrize(
+    "respelled", ["{}=", "{}==", "{}!", "{}\n", " {}", "{}.", "{}.x", "{}A", "x.{}", "{}é", "{}{}"]
+)
+def test_no_other_spelling_of_a_token_is_ours(keyring: Keyring, respelled: str) -> None:
+    token = keyring.sign(CLAIMS, NOW)
+    assert keyring.verify(token) == CLAIMS
+    assert keyring.verify(respelled.format(token, token)) is None
+
+
+@given(text=st.text() | st.lists(st.text("abc-_="), min_size=3, max_size=3).map(".".join))
+@PROPERTY
+def test_any_other_text_is_not_ours(keyring: Keyring, text: str) -> None:
+    header = keyring.sign(CLAIMS, NOW).partition(".")[0]
+    assert keyring.verify(text) is keyring.verify(f"{header}.{text}") is keyring.verify(f"{header}.e30.{text}") is None
+
+
+def test_a_ring_key_that_was_not_read_yet_is_missing_and_known_after_an_update(fresh: Keyring, state: KeyState) -> None:
+    with pytest.raises(KeyMissing) as missing:
+        fresh.ring_key("two")
+    assert "two" in str(missing.value) and missing.value.retry_after >= 1
+    fresh.update(replace(state, ring=(*RING, ring_key("two"))), NOW)
+    assert fresh.ring_key("two") == b"two".ljust(32) and fresh.ring_key("one") == b"one".ljust(32)
+
+
+def test_new_logins_use_the_newest_ring_key_whose_time_has_come(fresh: Keyring, state: KeyState) -> None:
+    later, latest = ring_key("a later one", NOW + 60 * SECOND), ring_key("the latest", NOW + 120 * SECOND)
+    fresh.update(replace(state, ring=(latest, *RING, later)), NOW)
+    times = (0, 60 * SECOND - 1, 60 * SECOND, 120 * SECOND - 1, 120 * SECOND)
+    newest = [fresh.newest_ring_key_id(NOW + time) for time in times]
+    assert newest == ["one", "one", "a later one", "a later one", "the latest"]
+    assert fresh.ring_key("the latest")  # known before it is used
+
+
+def test_known_keys_are_not_opened_again(keks: CountingKeys, state: KeyState, keys: dict[str, SigningKey]) -> None:
+    keyring = Keyring(keks, state, NOW)
+    opened = [keys[name].kid for name in ("active", "pending", "retired")]
+    assert sorted(keks.opened) == sorted(["one", *opened])
+    keyring.update(replace(state, ring=(*RING, ring_key("two"))), NOW + 1)
+    assert keks.opened[4:] == ["two"]
+    swapped = replace(
+        state, signing_keys=(replace(keys["pending"], state="active"), replace(keys["active"], state="retired"))
+    )
+    keyring.update(swapped, NOW + 2)
+    assert len(keks.opened) == 5
+    assert json.loads(keyring.jwks_document)["keys"][0]["kid"] == keys["pending"].kid
+    verified = jwt.decode(keyring.sign(CLAIMS, NOW + 2), KeySet.import_key_set(keyring.jwks), ["RS256"])  # type: ignore[arg-type]
+    assert verified.header["kid"] == keys["pending"].kid
+
+
+def test_what_goes_is_forgotten(fresh: Keyring, keys: dict[str, SigningKey]) -> None:
+    token = fresh.sign(CLAIMS, NOW)
+    fresh.update(KeyState((keys["pending"],), (ring_key("two"),)), NOW)
+    assert fresh.verify(token) is None
+    with pytest.raises(KeyMissing):
+        fresh.ring_key("one")
+
+
+def test_a_key_that_does_not_open_leaves_everything_as_it_was(fresh: Keyring, state: KeyState) -> None:
+    published, sealed = fresh.jwks_document, KeyEncryptionKeys({"another": b"a" * 32}).seal("two", b"x" * 32)
+    broken = replace(state, signing_keys=(), ring=(*RING, RingKey("two", sealed, NOW, NOW)))
+    with pytest.raises(Misconfigured, match="keys/kek"):
+        fresh.update(broken, NOW + 20 * SECOND)
+    assert fresh.jwks_document == published and fresh.sign(CLAIMS, NOW + 30 * SECOND)
+    assert fresh.is_stale(NOW + 31 * SECOND)  # and it does not count as read
+
+
+def test_nothing_shows_a_key(keyring: Keyring) -> None:
+    assert "one  " not in repr(keyring) and "one  " not in repr(vars(keyring).get("_keks"))

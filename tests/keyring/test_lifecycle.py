@@ -1,0 +1,221 @@
+"""Changes of the keys' state in a database: one transaction each, guarded, whoever else wants the same."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from authserver.app import lifecycle as lifecycle_of
+from authserver.app import open_database, open_key_encryption_keys
+from authserver.cli.init import initialise
+from authserver.domain.errors import Misconfigured, Refused, Unavailable
+from authserver.domain.key_schedule import in_state, transitions
+from authserver.keyring import KeyEncryptionKeys, Keyring
+from authserver.keyring import lifecycle as lifecycle_module
+from authserver.keyring.lifecycle import TooEarly
+from authserver.store import signing_keys
+from authserver.store.database import Database
+from tests.store.conftest import migrated_database, migrated_file, postgres, postgres_url, sqlite_url, url
+from tests.support import SECOND
+
+__all__ = ["migrated_database", "migrated_file", "postgres", "postgres_url", "sqlite_url", "url"]
+DAY = 86400
+
+
+@pytest.fixture
+def on_any_database(settings, url, clock):
+    """The same lifecycle, on SQLite and on PostgreSQL."""
+    settings = settings.model_copy(update={"database_url": type(settings.database_url)(url)})
+    database = open_database(settings, clock)
+    initialise(settings, database, clock)
+    yield lifecycle_of(settings, database, clock)
+    database.close()
+
+
+@pytest.fixture
+def lifecycle(settings, database, clock):
+    return lifecycle_of(settings, database, clock)
+
+
+def kid_of(lifecycle, state):
+    key = in_state(lifecycle.read(), "RS256", state)
+    return key.kid if key else None
+
+
+def states(lifecycle):
+    return sorted(key.state for key in lifecycle.read())
+
+
+def test_a_promotion_before_the_lead_time_is_refused_and_says_when(lifecycle, clock):
+    clock.forward(DAY + 29)
+    with pytest.raises(TooEarly) as refused:
+        lifecycle.promote("RS256")
+    assert refused.value.possible_at == clock() + SECOND
+    assert states(lifecycle) == ["active", "pending"]
+    clock.forward(1)
+    assert lifecycle.promote("RS256").change == "promote"
+
+
+def test_a_promotion_retires_activates_and_announces_in_one(on_any_database, clock):
+    active, pending = kid_of(on_any_database, "active"), kid_of(on_any_database, "pending")
+    clock.forward(2 * DAY)
+    on_any_database.promote("RS256")
+    assert (kid_of(on_any_database, "active"), kid_of(on_any_database, "retired")) == (pending, active)
+    new = in_state(on_any_database.read(), "RS256", "pending")
+    assert new.kid not in (active, pending)
+    assert new.created_at == clock()
+    with pytest.raises(TooEarly):
+        on_any_database.promote("RS256")
+
+
+def test_what_is_promoted_opens_and_signs(lifecycle, settings, clock):
+    lifecycle.promote("RS256", emergency=True)
+    with lifecycle.database.begin() as connection:
+        keyring = Keyring(open_key_encryption_keys(settings), signing_keys.load(connection), clock())
+    assert keyring.verify(keyring.sign({"sub": "ada"}, clock())) == {"sub": "ada"}
+    assert [key["kid"] for key in keyring.jwks["keys"]][0] == kid_of(lifecycle, "active")
+    assert len(keyring.jwks["keys"]) == 3
+
+
+def test_a_year_of_routine_in_steps_of_a_minute_around_each_change(on_any_database, clock):
+    clock.forward(90 * DAY)
+    assert [step.change for step in on_any_database.run_due()] == ["promote"]
+    clock.forward(89)
+    assert on_any_database.run_due() == []
+    clock.forward(1)
+    assert [step.change for step in on_any_database.run_due()] == ["destroy"]
+    clock.forward(900 + 300 + 300 + 30 - 91)
+    assert on_any_database.run_due() == []
+    clock.forward(1)
+    assert [step.change for step in on_any_database.run_due()] == ["remove"]
+    gone = in_state(on_any_database.read(), "RS256", "removed")
+    assert (gone.sealed, gone.removed_at, gone.destroyed_at < clock()) == (None, clock(), True)
+    assert gone.public["kid"] == gone.kid
+
+
+def test_many_at_once_do_each_thing_once(on_any_database, clock):
+    """Threads with connections of their own; on PostgreSQL they are nodes, too."""
+    clock.forward(90 * DAY)
+    with ThreadPoolExecutor(6) as threads:
+        done = [step for steps in threads.map(lambda _: on_any_database.run_due(), range(6)) for step in steps]
+    assert [step.change for step in done] == ["promote"]
+    assert states(on_any_database) == ["active", "pending", "retired"]
+
+
+def test_two_emergencies_at_once_are_one(on_any_database, monkeypatch):
+    """The second must not promote the key that the first one announced a moment ago."""
+    together, make = Barrier(2, timeout=30), lifecycle_module.new_signing_key
+
+    def make_together(*arguments, **options):
+        together.wait()  # both have seen the pending key, neither has begun its transaction
+        return make(*arguments, **options)
+
+    def promote(_: int) -> str:
+        try:
+            return on_any_database.promote("RS256", emergency=True).change
+        except Refused as error:
+            return str(error)
+
+    monkeypatch.setattr(lifecycle_module, "new_signing_key", make_together)
+    pending = kid_of(on_any_database, "pending")
+    with ThreadPoolExecutor(2) as threads:
+        outcomes = sorted(threads.map(promote, range(2)))
+    assert "was first" in outcomes[0]
+    assert outcomes[1] == "promote"
+    assert kid_of(on_any_database, "active") == pending
+
+
+def test_keys_that_others_could_not_open_are_never_made(lifecycle, clock):
+    clock.forward(91 * DAY)
+    foreign = replace(lifecycle, keks=lambda: KeyEncryptionKeys({"elsewhere": bytes(32)}))
+    with pytest.raises(Misconfigured, match="tried: elsewhere"):
+        foreign.run_due()
+    assert states(lifecycle) == ["active", "pending"]
+
+
+def test_a_row_that_changes_beside_the_lock_stops_the_transition(lifecycle, clock, monkeypatch):
+    clock.forward(91 * DAY)
+    monkeypatch.setattr(signing_keys, "change", lambda *_: False)
+    with pytest.raises(Unavailable, match="nothing was written"):
+        lifecycle.run_due()
+    assert states(lifecycle) == ["active", "pending"]
+
+
+def test_without_a_pending_key_promote_says_what_to_do_and_due_makes_one(lifecycle):
+    with lifecycle.database.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM signing_keys WHERE state = 'pending'")
+    with pytest.raises(Refused, match="rotate --due"):
+        lifecycle.promote("RS256")
+    assert [step.change for step in lifecycle.run_due()] == ["announce"]
+    assert states(lifecycle) == ["active", "pending"]
+
+
+@pytest.mark.parametrize(("column", "seconds"), [("removed", 900 + 330), ("destroyed", 90)])
+def test_the_database_itself_refuses_what_is_too_early(on_any_database, clock, column, seconds):
+    """By hand, past every statement of ours."""
+    on_any_database.promote("RS256", emergency=True)
+    state = "removed" if column == "removed" else "retired"
+    by_hand = f"UPDATE signing_keys SET state = '{state}', {column}_at = {{at}} WHERE state = 'retired'"
+    early = clock() + seconds * SECOND - 1
+    with pytest.raises(Unavailable, match=f"ck_signing_keys_{column}_in_time"):
+        execute(on_any_database.database, by_hand.format(at=early))
+    execute(on_any_database.database, by_hand.format(at=early + 1))
+
+
+@pytest.mark.parametrize("column", ["removed", "destroyed"])
+def test_the_guard_of_the_statement_reads_the_lifetime_that_the_row_has_by_then(on_any_database, clock, column):
+    on_any_database.promote("RS256", emergency=True)
+    with on_any_database.database.begin() as connection:
+        seen = in_state(signing_keys.load(connection).signing_keys, "RS256", "retired")
+        connection.exec_driver_sql(f"UPDATE signing_keys SET max_token_ttl = 86400 WHERE kid = '{seen.kid}'")
+        too_early = clock() + (1400 if column == "removed" else 80) * SECOND
+        new = replace(seen, sealed=None, **{f"{column}_at": too_early})
+        new = replace(new, state="removed") if column == "removed" else new
+        assert not signing_keys.change(connection, seen, new)
+
+
+def execute(database: Database, statement: str) -> None:
+    with database.begin() as connection:
+        connection.exec_driver_sql(statement)
+
+
+def test_nothing_is_due_after_it_was_done(lifecycle, clock):
+    for _ in range(30):
+        clock.forward(20 * DAY)
+        lifecycle.run_due()
+        assert transitions(lifecycle.read(), lifecycle.policy, clock()) == ()
+
+
+def test_what_operators_do_works_on_any_database(on_any_database, clock):
+    lifecycle = on_any_database
+    lifecycle.import_key(RSAKey.generate_key(2048))
+    lifecycle.revoke(kid_of(lifecycle, "pending"))
+    clock.forward(1)
+    lifecycle.rotate_ring()
+    assert lifecycle.revoke_ring() == 0
+    assert lifecycle.run_due() == []
+    lifecycle.revoke_all()
+    clock.forward(2 * 3600)
+    assert len(lifecycle.tend_ring()) == 3
+    assert lifecycle.rewrap() == 0
+    assert states(lifecycle) == ["active", "pending", "removed", "revoked", "revoked", "revoked"]
+
+
+def test_a_process_forgets_a_private_part_that_was_destroyed(lifecycle, settings, clock):
+    lifecycle.promote("RS256", emergency=True)
+    keyring = Keyring(open_key_encryption_keys(settings), lifecycle.read_state(), clock())
+    clock.forward(90)
+    assert [step.change for step in lifecycle.run_due()] == ["destroy"]
+    keyring.update(lifecycle.read_state(), clock())
+    kept = {kid: signer._key.is_private for (kid, _), signer in keyring._signers.items()}
+    assert kept == {key.kid: key.state != "retired" for key in lifecycle.read()}
+
+
+def test_a_process_that_sees_no_active_key_signs_nothing(lifecycle, settings, clock):
+    state = lifecycle.read_state()
+    pending = tuple(key for key in state.signing_keys if key.state == "pending")
+    keyring = Keyring(open_key_encryption_keys(settings), replace(state, signing_keys=pending), clock())
+    with pytest.raises(Unavailable, match="No key signs RS256"):
+        keyring.sign({}, clock())

@@ -1,0 +1,187 @@
+"""Compromised keys: one, the ring, all of them; and what the server does by itself while it runs."""
+
+import time
+from dataclasses import replace
+
+import pytest
+from joserfc.jwk import RSAKey
+from starlette.testclient import TestClient
+
+from authserver import app
+from authserver.app import create_app, open_key_encryption_keys
+from authserver.app import lifecycle as lifecycle_of
+from authserver.domain.errors import Refused
+from authserver.domain.key_schedule import in_state
+from authserver.domain.refresh_token import parse
+from authserver.keyring import Keyring, files
+from authserver.keyring.ring import RingKeyWaits
+from authserver.store import signing_keys
+from authserver.store.authorizations import load_many
+from tests.conftest import ISSUER
+from tests.support import PASSWORD, SECOND
+
+DAY = 86400
+
+
+@pytest.fixture
+def lifecycle(settings, database, clock):
+    return lifecycle_of(settings, database, clock)
+
+
+@pytest.fixture
+def http(settings, database, clock, monkeypatch):
+    """The server, which looks after its keys as often as it can."""
+    for period in ("_POLL", "_SCHEDULE", "_TEND_RING"):
+        monkeypatch.setattr(app, period, 0.02)
+    with TestClient(create_app(settings, now=clock), ISSUER, raise_server_exceptions=False) as http:
+        yield http
+
+
+def wait_until(true, seconds=10) -> None:
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.01)
+
+
+def kid_of(lifecycle, state):
+    return in_state(lifecycle.read(), "RS256", state).kid
+
+
+def published(http):
+    return [key["kid"] for key in http.get("/.well-known/jwks.json").json()["keys"]]
+
+
+def introspected(http, token):
+    client = {"client_id": "web", "client_secret": "web-and-machine-have-this-secret-in-the-tests"}
+    return http.post("/introspect", data=client | {"token": token}).json()["active"]
+
+
+def test_the_server_keeps_the_schedule_by_itself(http, lifecycle, clock, login):
+    active, pending = kid_of(lifecycle, "active"), kid_of(lifecycle, "pending")
+    assert published(http) == [active, pending]
+    clock.forward(90 * DAY)
+    wait_until(lambda: published(http)[0] == pending)
+    assert published(http)[2] == active
+    login()
+    clock.forward(900 + 300 + 300 + 30)
+    wait_until(lambda: active not in published(http))
+    assert len(published(http)) == 2
+    login()
+
+
+def test_a_revoked_signing_key_ends_its_tokens_and_no_login(http, lifecycle, login, token):
+    tokens = login("web")
+    assert introspected(http, tokens["access_token"])
+    active, pending = kid_of(lifecycle, "active"), kid_of(lifecycle, "pending")
+    lifecycle.revoke(active)
+    wait_until(lambda: published(http) == [pending, kid_of(lifecycle, "pending")])
+    assert not introspected(http, tokens["access_token"])
+    again = token("refresh_token", "web", refresh_token=tokens["refresh_token"]).json()
+    assert introspected(http, again["access_token"])
+    assert in_state(lifecycle.read(), "RS256", "revoked").sealed is None
+
+
+def test_each_state_can_be_revoked_once(lifecycle, clock):
+    lifecycle.promote("RS256", emergency=True)
+    clock.forward(3000)
+    lifecycle.run_due()
+    lifecycle.promote("RS256", emergency=True)
+    for key in lifecycle.read():
+        changed = lifecycle.revoke(key.kid)
+        assert (changed[0].kid, changed[0].state) == (key.kid, "revoked")
+        assert lifecycle.revoke(key.kid) == ()
+        states = [key.state for key in lifecycle.read()]
+        assert (states.count("active"), states.count("pending")) == (1, 1)
+
+
+def test_a_compromised_host_loses_every_key_the_ring_and_the_logins(http, lifecycle, login, token):
+    tokens, other = login("web"), login("app")
+    before = {key.kid for key in lifecycle.read()}
+    changed, ended = lifecycle.revoke_all()
+    assert ended == 2
+    wait_until(lambda: not before & set(published(http)))
+    assert len(published(http)) == 2
+    assert not introspected(http, tokens["access_token"])
+    for client, lost in (("web", tokens), ("app", other)):
+        refused = token("refresh_token", client, refresh_token=lost["refresh_token"])
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    new = login("web")
+    assert introspected(http, new["access_token"])
+    assert token("refresh_token", "web", refresh_token=new["refresh_token"]).status_code == 200
+
+
+def test_a_login_begun_under_a_revoked_ring_key_by_a_process_that_has_not_read_yet_ends(
+    settings, database, clock, lifecycle, http, token, monkeypatch
+):
+    for period in ("_POLL", "_SCHEDULE"):
+        monkeypatch.setattr(app, period, 3600)
+    with TestClient(create_app(settings, now=clock), ISSUER) as late:
+        assert lifecycle.revoke_ring() == 0
+        form = {"client_id": "app", "grant_type": "password", "username": "ada", "password": PASSWORD}
+        tokens = late.post("/token", data=form).json()
+    assert next(k for k in lifecycle.read_state().ring if k.revoked_at).id == ring_key_of(database, tokens)
+    wait_until(lambda: token("refresh_token", refresh_token=tokens["refresh_token"]).status_code == 400)
+
+
+def test_a_ring_key_waits_before_new_logins_use_it_and_goes_when_no_row_names_it(
+    lifecycle, http, login, clock, database
+):
+    first = lifecycle.read_state().ring[0]
+    old = login()
+    new = lifecycle.rotate_ring()
+    assert new.active_at == clock() + 60 * SECOND
+    with pytest.raises(RingKeyWaits):
+        lifecycle.rotate_ring()
+    login()
+    clock.forward(60)
+    wait_until(lambda: ring_key_of(database, login()) == new.id)
+    assert ring_key_of(database, old) == first.id
+    clock.forward(3600)
+    assert lifecycle.tend_ring() == []  # the old login names it
+    with database.begin() as connection:
+        connection.exec_driver_sql(f"DELETE FROM authorizations WHERE ring_key_id = '{first.id}'")
+    wait_until(lambda: [key.id for key in lifecycle.read_state().ring] == [new.id])
+    login()
+
+
+def ring_key_of(database, tokens):
+    id = parse(tokens["refresh_token"]).authorization_id
+    with database.begin() as connection:
+        return load_many(connection, [id])[id].authorization.ring_key_id
+
+
+def test_an_imported_key_is_announced_and_no_key_is_used_twice(lifecycle, clock, settings, database):
+    private = RSAKey.generate_key(3072)
+    withdrawn = kid_of(lifecycle, "pending")
+    lifecycle.import_key(private)
+    assert kid_of(lifecycle, "pending") == private.thumbprint()
+    gone = next(key for key in lifecycle.read() if key.kid == withdrawn)
+    assert (gone.state, gone.sealed) == ("removed", None)
+    with pytest.raises(Refused, match="it is pending"):
+        lifecycle.import_key(private)
+    lifecycle.promote("RS256", emergency=True)
+    with database.begin() as connection:
+        keyring = Keyring(open_key_encryption_keys(settings), signing_keys.load(connection), clock())
+    assert keyring.verify(keyring.sign({"sub": "ada"}, clock())) == {"sub": "ada"}
+    lifecycle.revoke(private.thumbprint())
+    with pytest.raises(Refused, match="it is revoked"):
+        lifecycle.import_key(private)
+
+
+def test_rewrapped_keys_open_under_the_new_key_alone_and_the_server_goes_on(
+    lifecycle, settings, clock, http, login, token, tmp_path
+):
+    tokens = login()
+    old = next((tmp_path / "keys").glob("kek-*.key"))
+    files.create(settings.keys_dir, bytes(range(32)), clock() + SECOND)
+    assert lifecycle.sealed_by_older() == 3
+    lifecycle.promote("RS256", emergency=True)  # sealed by the new one, which the server has not read yet
+    wait_until(lambda: published(http)[0] == kid_of(lifecycle, "active"))
+    assert lifecycle.rewrap() == 3
+    assert lifecycle.rewrap() == 0
+    old.unlink()
+    lifecycle.promote("RS256", emergency=True)
+    wait_until(lambda: published(http)[0] == kid_of(lifecycle, "active"))
+    assert token("refresh_token", refresh_token=tokens["refresh_token"]).status_code == 200
+    assert replace(lifecycle).rewrap() == 0

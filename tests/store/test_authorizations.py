@@ -1,0 +1,117 @@
+"""Every function of store/authorizations.py, one change at a time."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from authserver.domain.models import SECOND
+from authserver.domain.rotation import is_over
+from authserver.store import authorizations, users
+from tests.store.rows import IDLE, NOW, a_login, begun, generations, rotation, row_of
+
+OVER = a_login(revoked_at=NOW, revoked_because="revoked")
+
+
+def test_a_login_is_loaded_member_for_member_with_its_user(store, write):
+    login = a_login(scope=(), resources=(), salt=bytes(range(32)))
+    assert write(authorizations.begin(login, most=100)) == [True]
+    with store.begin() as connection:
+        loaded = authorizations.load_many(connection, [login.id, bytes(16)])
+        ada = users.load(connection, "ada")
+    assert loaded == {login.id: authorizations.Loaded(login, ada)}
+
+
+def test_a_rotation_writes_generation_time_network_and_idle_end(store, write, clock):
+    (login,) = begun(store, 1)
+    clock.forward(5)
+    assert write(rotation(login)) == [True]
+    rotated = {"generation": 1, "rotated_at": clock(), "rotated_from": "198.51.100.0/24"}
+    assert row_of(store) == replace(login, **rotated, idle_expires_at=clock() + IDLE * SECOND)
+
+
+def test_a_use_moves_the_idle_end_alone(store, write, clock):
+    (login,) = begun(store, 1)
+    clock.forward(5)
+    assert write(authorizations.use(login, idle_ttl=60)) == [True]
+    assert row_of(store) == replace(login, idle_expires_at=clock() + 60 * SECOND)
+
+
+@pytest.mark.parametrize(
+    "change", [rotation, lambda login: authorizations.use(login, idle_ttl=IDLE)], ids=["rotate", "use"]
+)
+def test_the_idle_end_never_passes_the_absolute_end(store, write, change):
+    (login,) = begun(store, 1, expires_at=NOW + 7)
+    assert write(change(login)) == [True]
+    assert row_of(store).idle_expires_at == NOW + 7
+
+
+def test_a_confirmation_holds_and_writes_nothing(store, write):
+    (login,) = begun(store, 1)
+    assert write(authorizations.confirm(login)) == [True]
+    assert row_of(store) == login
+
+
+@pytest.mark.parametrize(
+    "change",
+    [rotation, lambda login: authorizations.use(login, idle_ttl=60), authorizations.confirm],
+    ids=["rotate", "use", "confirm"],
+)
+@pytest.mark.parametrize("members", [{"generation": 1}, {"revoked_at": NOW, "revoked_because": "reuse"}, None], ids=str)
+def test_no_guard_holds_for_a_row_that_moved_on_was_revoked_or_is_gone(store, write, change, members):
+    if members is not None:
+        begun(store, 1, **members)
+    assert write(change(a_login())) == [False]
+    assert generations(store) == ({} if members is None else {1: members.get("generation", 0)})
+    assert members is None or row_of(store) == a_login(**members)
+
+
+def test_a_revocation_names_its_reason_and_the_first_one_stands(store, write, clock):
+    (login,) = begun(store, 1)
+    assert write(authorizations.revoke(login.id, because="reuse")) == [True]
+    clock.forward(1)
+    assert write(authorizations.revoke(login.id, because="revoked")) == [True]
+    assert row_of(store) == replace(login, revoked_at=NOW, revoked_because="reuse")
+
+
+def test_revoking_what_is_not_there_is_done_and_touches_nobody(store, write):
+    begun(store, 1)
+    assert write(authorizations.revoke(bytes(16), because="revoked")) == [True]
+    assert row_of(store) == a_login()
+
+
+def test_more_than_the_most_living_logins_end_the_one_idle_longest(store, write):
+    begun(store, 1, idle_expires_at=NOW + 20)
+    begun(store, 2, idle_expires_at=NOW + 10)
+    begun(store, 3, idle_expires_at=NOW + 30)
+    begun(store, 4, client_id="other", idle_expires_at=NOW + 1)
+    begun(store, 5, subject="u_bob", idle_expires_at=NOW + 1)
+    assert write(authorizations.begin(a_login(6), most=3)) == [True]
+    over = {number: row_of(store, number).revoked_because for number in range(1, 7)}
+    assert over == {2: "too_many"} | dict.fromkeys((1, 3, 4, 5, 6))
+
+
+def test_logins_that_are_over_do_not_count_towards_the_most(store, write):
+    begun(store, 1, idle_expires_at=NOW)
+    begun(store, 2, revoked_at=NOW - 1, revoked_because="revoked")
+    begun(store, 3)
+    assert write(authorizations.begin(a_login(4), most=2)) == [True]
+    assert [is_over(row_of(store, number), NOW) for number in (3, 4)] == [False, False]
+
+
+def test_many_logins_of_one_user_in_one_group_keep_the_most(store, write):
+    logins = [a_login(number, idle_expires_at=NOW + number) for number in range(1, 8)]
+    assert write(*(authorizations.begin(login, most=3) for login in logins)) == [True] * 7
+    living = [number for number in range(1, 8) if not is_over(row_of(store, number), NOW)]
+    assert living == [5, 6, 7]
+
+
+@pytest.mark.parametrize(("changed", "kept"), [(False, "stronger"), (True, "new")], ids=["verified", "raced"])
+def test_a_rehash_is_written_only_over_the_password_that_was_verified(store, write, changed, kept):
+    if changed:
+        with store.begin() as connection:
+            users.set_password(connection, "ada", "new")
+    assert write(authorizations.begin(a_login(), most=100, rehashed="stronger")) == [True]
+    with store.begin() as connection:
+        hashes = connection.execute(text("SELECT password_hash FROM users ORDER BY username")).scalars().all()
+    assert hashes == [kept, "$argon2id$"]

@@ -1,0 +1,85 @@
+"""Every function of store/clients.py."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from authserver.domain.models import Client, Secret
+from authserver.store import clients
+from tests.store.rows import NOW, begun
+
+FULL = Client(
+    id="c_full",
+    name="Ädä's app",
+    auth_method="client_secret_basic",
+    grant_types=frozenset({"password", "refresh_token"}),
+    scope=("read", "write"),
+    audiences=("https://api.example", "https://other.example"),
+    redirect_uris=("https://app.example/back", "app:/back"),
+    secrets=(Secret(b"1" * 32, NOW), Secret(b"2" * 32)),
+    disabled=True,
+    created_at=NOW,
+    policy={"access_token_ttl": 60, "refresh_retry_window": 0, "refresh_idle_ttl": 1, "refresh_absolute_ttl": 2}
+    | {"rotation": False},
+)
+BARE = Client("c_bare", "Bare", "none", frozenset(), ())
+
+
+@pytest.mark.parametrize("client", [FULL, BARE], ids=["full", "bare"])
+def test_what_is_added_is_loaded_member_for_member(store, client):
+    with store.begin() as connection:
+        clients.add(connection, client)
+    with store.begin() as connection:
+        assert clients.load(connection, client.id) == client
+
+
+def test_an_unknown_client_is_none_and_is_left_out_of_many(store):
+    with store.begin() as connection:
+        assert clients.load(connection, "nobody") is None
+        assert set(clients.load_many(connection, ["app", "nobody", "other"])) == {"app", "other"}
+
+
+def test_all_clients_come_in_the_order_of_their_creation(store):
+    with store.begin() as connection:
+        clients.add(connection, replace(BARE, id="z", created_at=1))
+        clients.add(connection, replace(BARE, id="a", created_at=2))
+        assert [client.id for client in clients.load_all(connection)] == ["app", "other", "z", "a"]
+
+
+def test_put_writes_over_every_member_and_says_whether_there_was_a_row(store):
+    with store.begin() as connection:
+        clients.add(connection, FULL)
+        assert clients.put(connection, replace(BARE, id=FULL.id))
+        assert not clients.put(connection, replace(BARE, id="nobody"))
+    with store.begin() as connection:
+        assert clients.load(connection, FULL.id) == replace(BARE, id=FULL.id)
+        assert clients.load(connection, "nobody") is None
+
+
+def test_remove_takes_its_logins_along_and_nobody_elses(store):
+    begun(store, 1)
+    begun(store, 2, client_id="other")
+    with store.begin() as connection:
+        assert clients.remove(connection, "app")
+        assert not clients.remove(connection, "app")
+    with store.begin() as connection:
+        assert clients.load(connection, "app") is None
+        assert connection.execute(text("SELECT client_id FROM authorizations")).scalars().all() == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("before", "ends"),
+    [
+        ((), []),
+        ((Secret(b"1"),), [NOW]),
+        ((Secret(b"1", NOW - 1),), [NOW - 1]),
+        ((Secret(b"1", NOW + 1), Secret(b"0")), [NOW]),
+    ],
+    ids=["none", "lasting", "ending sooner", "two"],
+)
+def test_rotate_secret_keeps_the_newest_before_until_its_end(before, ends):
+    client = clients.rotate_secret(replace(BARE, secrets=before), Secret(b"2"), previous_until=NOW)
+    assert client.secrets[0] == Secret(b"2")
+    assert [secret.expires_at for secret in client.secrets[1:]] == ends
+    assert [secret.hash for secret in client.secrets[1:]] == [secret.hash for secret in before[:1]]

@@ -1,0 +1,135 @@
+"""Groups that run sorted cannot deadlock each other; what deadlocks or cannot be serialized nevertheless runs again."""
+
+from threading import Thread
+
+import pytest
+from sqlalchemy import event, text
+
+from authserver.domain.errors import Unavailable
+from authserver.store import authorizations, signing_keys
+from tests.store.nodes import two_nodes
+from tests.store.rows import (
+    IDLE,
+    a_login,
+    begun,
+    change_of,
+    generations,
+    on_postgres,
+    rotation,
+)
+
+pytestmark = on_postgres
+ROUNDS = 40
+
+
+@pytest.fixture
+def run_again():
+    """`watch` is for two_nodes; `failures` are the SQL states of what the database refused meanwhile."""
+
+    class RunAgain:
+        failures: list[str] = []
+
+        def watch(self, node):
+            event.listen(node._engine, "handle_error", lambda c: self.failures.append(c.original_exception.sqlstate))
+
+    RunAgain.failures = []
+    return RunAgain()
+
+
+def test_two_nodes_with_opposite_orders_of_arrival_never_deadlock(store, run, url, clock, run_again):
+    begun(store, *range(8))
+
+    def opposite(number):
+        changes = [rotation(a_login(row, generation=number)) for row in range(8)]
+        denials = [signing_keys.deny(f"{number}-{row}", 1) for row in range(8)]
+        return [*changes, *denials], [*denials[::-1], *changes[::-1]]
+
+    outcomes = two_nodes(run, url, clock, map(opposite, range(ROUNDS)), run_again.watch)
+    assert run_again.failures == []
+    for one, other in outcomes:
+        assert [sum(pair) for pair in zip(one[:8], other[:7:-1], strict=True)] == [1] * 8
+    assert generations(store) == dict.fromkeys(range(8), ROUNDS)
+
+
+def test_two_nodes_that_confirm_and_write_one_row_never_deadlock(store, run, url, clock, run_again):
+    """If a confirmation took a weaker lock than the write after it, each node would wait for the other's."""
+    begun(store, *range(4))
+
+    def confirm_and_write(number):
+        logins = [a_login(row) for row in range(4)]
+        confirmed = [authorizations.confirm(login) for login in logins]
+        used = [authorizations.use(login, idle_ttl=IDLE + number) for login in logins]
+        return [[*confirmed, *used]] * 2
+
+    outcomes = two_nodes(run, url, clock, map(confirm_and_write, range(ROUNDS)), run_again.watch)
+    assert run_again.failures == []
+    assert outcomes == [[[True] * 8] * 2] * ROUNDS
+
+
+def test_the_victim_of_a_deadlock_runs_again_and_its_neighbours_stay_whole(store, write, postgres, url):
+    """For real: another connection holds row 2 and waits for row 1, which the group holds while it waits for row 2."""
+    logins = begun(store, 1, 2, 3)
+    rival = postgres.connect(url.split("/")[3].split("?")[0], autocommit=False)
+    rival.execute("SET deadlock_timeout = '10s'")  # so that the group is the victim
+    rival.execute("SET idle_in_transaction_session_timeout = '5s'")  # so that nothing hangs
+    rival.execute("UPDATE authorizations SET scope = '' WHERE id = %s", [logins[1].id])
+    ran = []
+
+    def rival_waits(connection, params, now):
+        ran.append(params)
+        if len(ran) == 1:
+            waiting.start()
+        connection.execute(text("SELECT 1"))
+        return True
+
+    def wait_for_row_1():
+        rival.execute("UPDATE authorizations SET scope = '' WHERE id = %s", [logins[0].id])
+        rival.commit()
+        rival.close()
+
+    waiting = Thread(target=wait_for_row_1)
+    after_row_1 = change_of(rival_waits, ("authorizations", logins[0].id + b"\0"))
+    assert write(*map(rotation, logins), after_row_1) == [True] * 4
+    waiting.join()
+    assert len(ran) == 2, "there was no deadlock"
+    assert generations(store) == {1: 1, 2: 1, 3: 1}
+
+
+def raising(sqlstate, times, number):
+    """A change of that row which the database refuses so often; how often it ran is in the list."""
+    ran = []
+
+    def refuse(connection, params, now):
+        ran.append(now)
+        if len(ran) <= times:
+            connection.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{sqlstate}'; END $$"))
+        connection.execute(text("UPDATE authorizations SET generation = 7 WHERE id = :id"), {"id": number.to_bytes(16)})
+        return True
+
+    return change_of(refuse, ("authorizations", number.to_bytes(16))), ran
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+def test_serialization_failures_and_deadlocks_are_known_outcomes_and_run_again(store, write, sqlstate):
+    first, _, third = begun(store, 1, 2, 3)
+    change, ran = raising(sqlstate, 3, number=2)
+    assert write(rotation(first), change, rotation(third)) == [True] * 3
+    assert len(ran) == 4
+    assert generations(store) == {1: 1, 2: 7, 3: 1}
+
+
+def test_what_never_can_be_serialized_is_unavailable_in_the_end(store, write):
+    first, _, third = begun(store, 1, 2, 3)
+    change, ran = raising("40001", 1000, number=2)
+    one, refused, three = write(rotation(first), change, rotation(third))
+    assert (one, three) == (True, True)
+    assert type(refused) is Unavailable
+    assert len(ran) == 4
+    assert generations(store) == {1: 1, 2: 0, 3: 1}
+
+
+def test_another_error_of_the_database_does_not_run_again(store, write):
+    begun(store, 2)
+    change, ran = raising("22012", 1000, number=2)
+    assert [type(outcome) for outcome in write(change)] == [Unavailable]
+    assert len(ran) == 2, "once in the group, once alone"

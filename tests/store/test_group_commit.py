@@ -1,0 +1,143 @@
+"""Many requests' changes in one transaction: what befalls one member, and what its neighbours notice of it."""
+
+import pytest
+from sqlalchemy import event, insert, text
+
+from authserver.domain.errors import Unavailable
+from authserver.store import authorizations, signing_keys
+from authserver.store.schema import authorizations as table
+from tests.store.rows import a_login, begun, change_of, failing, generations, rotation
+
+
+def statements(store):
+    """What is sent from now on, with the number of rows that each statement is run for."""
+    sent = []
+
+    def note(connection, cursor, statement, parameters, context, executemany):
+        sent.append((statement.split()[0], len(parameters) if executemany else 1))
+
+    event.listen(store._engine, "before_cursor_execute", note)
+    return sent
+
+
+def taken(connection, params, now):
+    """A change that the database refuses: that id is there already."""
+    values = {"id": (1).to_bytes(16), "client_id": "app", "subject": "u_ada"}
+    connection.execute(insert(table), authorizations._values(a_login()) | values)
+    return True
+
+
+def test_what_comes_in_one_moment_is_one_transaction_and_one_statement_of_a_kind(store, write):
+    logins = begun(store, 1, 2, 3)
+    sent, commits = statements(store), []
+    event.listen(store._engine, "commit", commits.append)
+    assert write(*map(rotation, logins)) == [True] * 3
+    assert [what for what in sent if what[0] != "BEGIN"] == [("UPDATE", 3)]
+    assert len(commits) == 1
+
+
+def test_each_member_gets_its_own_outcome_in_the_order_of_asking(store, write):
+    one, two, three = begun(store, 3, 1, 2)
+    gone = rotation(a_login(9))
+    outcomes = write(rotation(one), gone, authorizations.confirm(two), signing_keys.deny("jti", 1), rotation(three))
+    assert outcomes == [True, False, True, True, True]
+    assert generations(store) == {1: 0, 2: 1, 3: 1}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_member_that_raises_leaves_its_neighbours_whole(store, write, place):
+    changes = [rotation(login) for login in begun(store, 1, 2, 3)]
+    fault = ValueError("a defect")
+    changes[place] = failing(fault, place + 1)
+    assert write(*changes) == [fault if number == place else True for number in range(3)]
+    assert generations(store) == {number + 1: int(number != place) for number in range(3)}
+
+
+def test_one_member_that_the_database_refuses_leaves_its_neighbours_whole(store, write):
+    logins = begun(store, 1, 2, 3)
+    refused = change_of(taken, ("authorizations", (2).to_bytes(16)))
+    first, second, third = write(rotation(logins[0]), refused, rotation(logins[2]))
+    assert (first, third) == (True, True)
+    assert isinstance(second, Unavailable)
+    assert generations(store) == {1: 1, 2: 0, 3: 1}
+
+
+def test_what_a_faulty_member_wrote_before_it_failed_is_gone(store, write):
+    (login,) = begun(store, 1)
+
+    def half(connection, params, now):
+        connection.execute(text("DELETE FROM clients"))
+        raise ValueError("half-way")
+
+    assert write(rotation(login), change_of(half, ("clients", "app")))[0] is True
+    assert generations(store) == {1: 1}
+
+
+def test_changes_run_sorted_by_table_and_key_in_arrival_order_within_one_row(store, write):
+    ran = []
+
+    def note(connection, params, now):
+        connection.execute(text("SELECT 1"))
+        ran.append(params)
+        return True
+
+    arrived = [("b", 2, "x"), ("a", 9, "y"), ("b", 1, "z"), ("b", 2, "a"), ("a", 1, "b"), ("b", 2, "m")]
+    assert write(*(change_of(note, (table, key), (table, key, tag)) for table, key, tag in arrived)) == [True] * 6
+    assert ran == sorted(arrived, key=lambda change: change[:2])
+
+
+def test_an_executemany_that_falls_short_is_repeated_row_by_row(store, write):
+    """Another process was first at one of three rows; executemany tells only a total."""
+    logins = begun(store, 1, 2, 3)
+    assert write(rotation(logins[1])) == [True]
+    sent = statements(store)
+    assert write(*map(rotation, logins)) == [True, False, True]
+    assert [what for what in sent if what[0] == "UPDATE"] == [("UPDATE", 3)] + [("UPDATE", 1)] * 3
+    assert generations(store) == {1: 1, 2: 1, 3: 1}
+
+
+def test_a_short_group_whose_repetition_fails_runs_one_by_one(store, write):
+    logins = begun(store, 1, 2, 3)
+    assert write(rotation(logins[0])) == [True]
+    fault = ValueError("a defect")
+    assert write(*map(rotation, logins), failing(fault, 4)) == [False, True, True, fault]
+    assert generations(store) == {1: 1, 2: 1, 3: 1}
+
+
+def test_a_group_is_stamped_with_the_time_at_which_it_runs(store, write, clock):
+    (login,) = begun(store, 1)
+    clock.forward(42)
+    stamps = []
+
+    def note(connection, params, now):
+        connection.execute(text("SELECT 1"))
+        stamps.append(now)
+        return True
+
+    assert write(rotation(login), change_of(note, ("z", 1))) == [True, True]
+    assert stamps == [clock()]
+
+
+def test_a_transaction_that_ended_by_itself_never_counts_as_committed(store, write):
+    """PostgreSQL answers COMMIT after an error with a silent ROLLBACK; SQLite may roll back and go on in autocommit."""
+    (login,) = begun(store, 1)
+
+    def swallow(connection, params, now):
+        connection.execute(text("UPDATE authorizations SET generation = 7 WHERE client_id = 'app'"))
+        end_by_itself(connection)
+        return True
+
+    lost, held = write(change_of(swallow, ("authorizations", b"0")), rotation(login))
+    assert isinstance(lost, Unavailable), lost
+    assert held is True
+    assert generations(store) == {1: 1}
+
+
+def end_by_itself(connection):
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("ROLLBACK")  # as a full disk does
+        return
+    try:
+        connection.execute(text("SELECT 1 / 0"))
+    except Exception as error:
+        assert "division by zero" in str(error)

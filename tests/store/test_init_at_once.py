@@ -1,0 +1,66 @@
+"""authserver init by several processes at once is authserver init once, on every database."""
+
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from authserver.app import check, open_database
+from authserver.settings import load
+from authserver.store import signing_keys
+from tests.support import environment_with
+
+PROCESS = """
+import os, sys
+from authserver import app
+from authserver.cli import main
+print("ready", flush=True)
+for line in sys.stdin:
+    folder, os.environ["AUTHSERVER_DATABASE_URL"] = line.split()
+    os.chdir(folder)
+    try:
+        main(["init"])
+    except SystemExit as left:
+        print(left.code or 0, flush=True)
+"""
+ROUNDS, PROCESSES = 4, 3
+
+
+@pytest.fixture
+def processes():
+    """They have imported all that they need, and wait for a line with a folder and a URL."""
+    ends = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", PROCESS]
+    started = [subprocess.Popen(command, env=environment_with({}), bufsize=1, **ends) for _ in range(PROCESSES)]
+    assert [process.stdout.readline() for process in started] == ["ready\n"] * PROCESSES
+    yield started
+    for process in started:
+        process.communicate(timeout=30)
+
+
+def sqlite_urls(folder):
+    return [f"sqlite:///{folder}/{number}.db" for number in range(ROUNDS)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_several_at_once_are_one(kind, processes, tmp_path, request):
+    postgres = request.getfixturevalue("postgres") if kind == "postgres" else None
+    urls = [postgres.url(postgres.create_database()) for _ in range(ROUNDS)] if postgres else sqlite_urls(tmp_path)
+    for number, url in enumerate(urls):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for process in processes:
+            process.stdin.write(f"{folder} {url}\n")
+        codes = [process.stdout.readline() for process in processes]
+        assert codes == ["0\n"] * PROCESSES, [process.stderr for process in processes]
+        made_once(load(database_url=url, keys_dir=str(folder / "keys")))
+
+
+def made_once(settings):
+    assert len(list(settings.keys_dir.iterdir())) == 1
+    check(settings)
+    with closing(open_database(settings)) as database, database.begin() as connection:
+        state = signing_keys.load(connection)
+    assert sorted(key.state for key in state.signing_keys) == ["active", "pending"]
+    assert len(state.ring) == 1

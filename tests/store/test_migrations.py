@@ -1,0 +1,114 @@
+"""The schema's history: from an empty database to exactly the tables of schema.py, and what is said of other states."""
+
+import json
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from authserver.domain.errors import Misconfigured, Unavailable
+from authserver.store import migrations
+from authserver.store.database import Database
+from authserver.store.schema import metadata
+
+
+@pytest.fixture
+def postgres_url(postgres):
+    """Empty, in place of the one that is migrated already."""
+    name = postgres.create_database()
+    yield postgres.url(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path):
+    return f"sqlite:///{tmp_path}/as.db"
+
+
+@pytest.fixture
+def empty(url, clock):
+    database = Database(url, clock)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def migrated(empty):
+    with empty.begin() as connection:
+        migrations.upgrade(connection)
+    return empty
+
+
+def put_at(connection, revision):
+    connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+
+
+def test_an_upgrade_from_empty_makes_exactly_the_tables_of_the_schema(migrated):
+    with migrated.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_nothing_of_it_differs_that_the_comparison_does_not_look_at(migrated):
+    """Conditions of indexes, check constraints, what a deletion takes along."""
+    with migrated.begin() as connection:
+        made = described(connection)
+        metadata.drop_all(connection)
+        metadata.create_all(connection)
+        assert made == described(connection)
+    assert "active" in made["signing_keys"] and "CASCADE" in made["authorizations"], "the description is blind"
+
+
+def described(connection):
+    """Each table as text, with all that the database itself says of it."""
+    inspector = inspect(connection)
+    looks = ("columns", "pk_constraint", "foreign_keys", "unique_constraints", "check_constraints", "indexes")
+    return {
+        table: json.dumps([getattr(inspector, f"get_{look}")(table) for look in looks], default=str, sort_keys=True)
+        for table in metadata.tables
+    }
+
+
+def test_a_second_upgrade_changes_nothing(migrated):
+    with migrated.begin() as connection:
+        migrations.upgrade(connection)
+        assert migrations.current(connection) == migrations.head()
+        migrations.check(connection)
+
+
+def test_an_empty_database_is_told_to_be_initialised(empty):
+    with pytest.raises(Misconfigured, match=r"empty.*\n\n    authserver init$"), empty.begin() as connection:
+        assert migrations.current(connection) is None
+        migrations.check(connection)
+
+
+def test_an_older_database_is_told_to_be_upgraded(migrated, monkeypatch):
+    monkeypatch.setattr(migrations, "head", lambda: "9999")
+    with migrated.begin() as connection:
+        current = migrations.current(connection)
+        with pytest.raises(Misconfigured, match=rf"revision {current}, .* 9999.*\n\n    authserver db upgrade$"):
+            migrations.check(connection)
+
+
+@pytest.mark.parametrize("step", ["check", "upgrade"])
+def test_a_newer_database_is_neither_served_nor_touched(migrated, step):
+    with migrated.begin() as connection:
+        put_at(connection, "9999")
+    with pytest.raises(Misconfigured, match="revision 9999, which this version"), migrated.begin() as connection:
+        getattr(migrations, step)(connection)
+    with migrated.begin() as connection:
+        assert migrations.current(connection) == "9999"
+
+
+def test_an_upgrade_that_fails_leaves_nothing_behind(empty):
+    """In one transaction: the next try finds an empty database, not half of one."""
+    with empty.begin() as connection:
+        connection.execute(text("CREATE TABLE users (id INTEGER)"))
+    with pytest.raises(Unavailable), empty.begin() as connection:
+        migrations.upgrade(connection)
+    with empty.begin() as connection:
+        assert inspect(connection).get_table_names() == ["users"]
+        connection.execute(text("DROP TABLE users"))
+        migrations.upgrade(connection)
+        migrations.check(connection)

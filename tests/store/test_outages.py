@@ -1,0 +1,88 @@
+"""Time in which this process could not reach its database counts towards no retry window, so it ends no login."""
+
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from authserver.domain.errors import Unavailable
+from authserver.domain.models import SECOND
+from authserver.store import users
+from tests.store.conftest import together
+from tests.store.rows import begun, failing, generations, on_sqlite, rotation
+
+
+@pytest.fixture(params=[OperationalError("", None, Exception("down")), PoolTimeout("down")], ids=["refused", "no room"])
+def down(monkeypatch, request):
+    """`with down():` no connection can be had, so nothing is written; a reader that is connected reads on."""
+
+    def refuse(engine):
+        raise request.param
+
+    @contextmanager
+    def down():
+        with monkeypatch.context() as patch:
+            patch.setattr(Engine, "connect", refuse)
+            yield
+
+    return down
+
+
+def test_an_outage_lasts_from_its_first_failure_to_its_end(store, write, clock, down):
+    (login,) = begun(store, 1)
+    began = clock()
+    with down():
+        for _ in range(3):
+            (outcome,) = write(rotation(login))
+            assert isinstance(outcome, Unavailable)
+            clock.forward(10)
+    assert store.outages.since == began
+    assert write(rotation(login)) == [True]
+    assert store.outages.spans == ((began, began + 30 * SECOND),)
+    assert generations(store) == {1: 1}
+
+
+def test_a_load_that_finds_no_database_begins_an_outage_and_one_that_does_ends_it(store, run, clock, down):
+    began = clock()
+    with down():
+        (lost,) = run(together([store.load(users.load_many, "ada")]))
+    assert isinstance(lost, Unavailable)
+    clock.forward(7)
+    assert run(store.load(users.load_many, "ada")).id == "u_ada"
+    assert store.outages.spans == ((began, began + 7 * SECOND),)
+
+
+def test_one_faulty_change_is_no_outage(store, write):
+    (login,) = begun(store, 1)
+    write(failing(ValueError("a defect"), 2), rotation(login))
+    assert store.outages.since is None
+
+
+def test_a_retry_after_an_outage_that_outlasts_the_window_is_no_reuse(token, login, clock, down):
+    first = login()["refresh_token"]
+    second = token("refresh_token", refresh_token=first).json()["refresh_token"]
+    clock.forward(29)
+    with down():
+        assert token("refresh_token", refresh_token=first).status_code == 503
+        clock.forward(600)
+    retried = token("refresh_token", refresh_token=first)
+    assert retried.status_code == 200, retried.text
+    assert retried.json()["refresh_token"] == second
+    clock.forward(1)
+    assert token("refresh_token", refresh_token=first).json()["error"] == "invalid_grant"
+
+
+@on_sqlite
+def test_nor_is_it_while_others_can_still_be_read(token, login, clock, down):
+    """Reading goes on while nothing can be written: a busy file, a full disk, a standby."""
+    first = login()["refresh_token"]
+    second = token("refresh_token", refresh_token=first).json()["refresh_token"]
+    with down():
+        for _ in range(60):
+            assert token("refresh_token", refresh_token=first).status_code == 503
+            clock.forward(1)
+    assert token("refresh_token", refresh_token=first).json().get("refresh_token") == second
+    clock.forward(30)
+    assert token("refresh_token", refresh_token=first).json()["error"] == "invalid_grant"

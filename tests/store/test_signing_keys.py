@@ -1,0 +1,59 @@
+"""Every function of store/signing_keys.py, and what the database itself refuses."""
+
+from dataclasses import replace
+
+import pytest
+
+from authserver.domain.errors import Unavailable
+from authserver.domain.models import RingKey
+from authserver.store import signing_keys
+from tests.store.rows import NOW, a_key
+
+
+def test_what_is_added_is_loaded_member_for_member_oldest_first(store):
+    times = {"activated_at": 1, "retired_at": 2, "destroyed_at": 3, "removed_at": 4, "revoked_at": 5}
+    keys = [a_key("b", "revoked", sealed=None, **times), a_key("a", "active", created_at=NOW + 1)]
+    ring = [RingKey("ring-2", "sealed", 2, 20), RingKey("ring-1", "sealed", 3, 10)]
+    with store.begin() as connection:
+        for key in reversed(keys):
+            signing_keys.add(connection, key)
+        for key in reversed(ring):
+            signing_keys.add_ring_key(connection, key)
+    with store.begin() as connection:
+        state = signing_keys.load(connection)
+        assert signing_keys.load_many(connection, [None]) == {None: state}
+    assert state == signing_keys.KeyState(tuple(keys), tuple(ring))
+
+
+@pytest.mark.parametrize("state", ["active", "pending"])
+def test_the_database_refuses_a_second_active_or_pending_key_of_one_algorithm(store, state):
+    with store.begin() as connection:
+        signing_keys.add(connection, a_key("first", state))
+        signing_keys.add(connection, replace(a_key("es", state), alg="ES256"))
+    with pytest.raises(Unavailable, match="(?i)unique"), store.begin() as connection:
+        signing_keys.add(connection, a_key("second", state))
+    with store.begin() as connection:
+        assert {key.kid for key in signing_keys.load(connection).signing_keys} == {"first", "es"}
+
+
+def test_any_number_of_keys_may_be_retired_or_revoked(store):
+    with store.begin() as connection:
+        for number, state in enumerate(["retired", "retired", "revoked", "revoked", "removed", "removed"]):
+            signing_keys.add(connection, a_key(str(number), state))
+        assert len(signing_keys.load(connection).signing_keys) == 6
+
+
+def test_a_longer_lived_token_raises_what_signs_or_will_sign_and_nothing_else(store):
+    with store.begin() as connection:
+        for state, ttl in (("active", 900), ("pending", 7200), ("retired", 900)):
+            signing_keys.add(connection, a_key(state, state, max_token_ttl=ttl))
+        signing_keys.raise_max_token_ttl(connection, 3600)
+        kept = {key.state: key.max_token_ttl for key in signing_keys.load(connection).signing_keys}
+    assert kept == {"active": 3600, "pending": 7200, "retired": 900}
+
+
+def test_denials_in_one_group_are_loaded_and_may_be_repeated(store, write):
+    assert write(*(signing_keys.deny(jti, NOW) for jti in ("b", "a", "a"))) == [True] * 3
+    assert write(signing_keys.deny("a", NOW)) == [True]
+    with store.begin() as connection:
+        assert signing_keys.load_denied_many(connection, ["a", "b", "c"]) == {"a": True, "b": True}

@@ -1,0 +1,244 @@
+"""SQLite with a full disk, a busy file, a file that cannot be written: 503, neighbours whole, no restart needed."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Timer
+
+import pytest
+from sqlalchemy import event
+
+from authserver.domain.errors import Unavailable
+from authserver.store import authorizations, engine, users
+from authserver.store.database import Database
+from tests.store.conftest import together
+from tests.store.rows import a_login, begun, generations, on_sqlite, rotation
+
+BIG = ("s" * 6_000_000,)
+on_small_disk = pytest.mark.parametrize("url", ["disk"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(engine, "_SQLITE_BUSY_TIMEOUT", 20)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of its own with 2 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    _or_skip("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def disk_url(disk, migrated_file):
+    file = disk / "as.db"
+    file.write_bytes(migrated_file.read_bytes())
+    return f"sqlite:///{file}"
+
+
+@contextmanager
+def filled(disk):
+    """Not a byte is left, until the end."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(4096))
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
+@contextmanager
+def busy(file):
+    """Another process writes, until the end."""
+    rival = sqlite3.connect(file, isolation_level=None)
+    rival.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        rival.close()
+
+
+@contextmanager
+def immutable(file):
+    """No byte of it can be written, not even by root, not even through what is open already."""
+    _or_skip("chattr", "+i", file)
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", file], check=True)
+
+
+def _or_skip(*command):
+    """For what only root may do, and not in every container."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"{command[0]} is not allowed here: {done.stderr.strip()}")
+
+
+def all_unavailable(outcomes):
+    return all(isinstance(outcome, Unavailable) for outcome in outcomes)
+
+
+@on_small_disk
+def test_a_full_disk_is_told_to_everyone_and_passes(store, write, disk):
+    logins = begun(store, 1, 2, 3)
+    with filled(disk):
+        assert all_unavailable(write(*map(rotation, logins)))
+        assert generations(store) == {1: 0, 2: 0, 3: 0}
+    assert write(*map(rotation, logins)) == [True] * 3
+    assert generations(store) == {1: 1, 2: 1, 3: 1}
+
+
+@on_small_disk
+def test_what_the_disk_has_no_room_for_leaves_its_neighbours_whole(store, write, disk):
+    logins = begun(store, 1, 2, 3)
+    first, refused, third = write(
+        rotation(logins[0]), authorizations.begin(a_login(4, scope=BIG), most=100), rotation(logins[2])
+    )
+    assert (first, third) == (True, True)
+    assert isinstance(refused, Unavailable)
+    assert generations(store) == {1: 1, 2: 0, 3: 1}
+
+
+@on_small_disk
+def test_a_caller_gets_503_from_a_full_disk_and_then_the_next_token(http, token, login, disk):
+    first = login()["refresh_token"]
+    with filled(disk):
+        refuses(token("refresh_token", refresh_token=first))
+        assert http.get("/.well-known/jwks.json").status_code == 200
+    goes_on(token, first)
+
+
+@on_sqlite
+def test_a_database_at_its_largest_leaves_the_neighbours_whole(store, write):
+    """As on a full disk, where none can be mounted: SQLite itself has no page left for the big one."""
+    logins = begun(store, 1, 2, 3)
+    store._engine.dispose()
+    limits = []
+
+    def limit(connection, record):
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        limits.append(connection)
+
+    event.listen(store._engine, "connect", limit)
+    changes = [rotation(logins[0]), authorizations.begin(a_login(4, scope=BIG), most=100), rotation(logins[2])]
+    first, refused, third = write(*changes)
+    assert (first, third) == (True, True)
+    assert "full" in str(refused)
+    assert generations(store) == {1: 1, 2: 0, 3: 1}
+    event.remove(store._engine, "connect", limit)
+    for connection in limits:
+        connection.execute("PRAGMA max_page_count = 1000000")
+    assert write(changes[1]) == [True]
+
+
+@on_sqlite
+def test_a_busy_file_can_be_read_meanwhile_and_is_written_afterwards(store, run, write, tmp_path):
+    logins = begun(store, 1, 2)
+    with busy(tmp_path / "as.db"):
+        asked = [store.write(rotation(login)) for login in logins] + [store.load(users.load_many, "ada")]
+        *outcomes, ada = run(together(asked))
+        assert all_unavailable(outcomes)
+        assert ada.id == "u_ada"
+    assert write(*map(rotation, logins)) == [True, True]
+    assert generations(store) == {1: 1, 2: 1}
+
+
+@on_sqlite
+def test_a_file_that_is_busy_for_a_moment_is_waited_for(store, run, monkeypatch, tmp_path, url, clock):
+    monkeypatch.setattr(engine, "_SQLITE_BUSY_TIMEOUT", 10_000)
+    (login,) = begun(store, 1)
+    patient = Database(url, clock)
+    rival = sqlite3.connect(tmp_path / "as.db", isolation_level=None, check_same_thread=False)
+    rival.execute("BEGIN IMMEDIATE")
+    Timer(0.05, rival.close).start()
+    assert run(patient.write(rotation(login))) is True
+    patient.close()
+
+
+@on_sqlite
+def test_a_caller_gets_503_from_a_busy_file_and_then_the_next_token(http, token, login, tmp_path):
+    first = login()["refresh_token"]
+    with busy(tmp_path / "as.db"):
+        refuses(token("refresh_token", refresh_token=first))
+    goes_on(token, first)
+
+
+@on_sqlite
+def test_a_log_that_cannot_be_written_through_open_files_passes(store, write, tmp_path):
+    logins = begun(store, 1, 2)
+    with immutable(tmp_path / "as.db-wal"):
+        assert all_unavailable(write(*map(rotation, logins)))
+    assert generations(store) == {1: 0, 2: 0}
+    assert write(*map(rotation, logins)) == [True, True]
+
+
+@on_sqlite
+def test_a_caller_gets_503_while_nothing_can_be_written_and_then_the_next_token(http, token, login, tmp_path):
+    first = login()["refresh_token"]
+    with immutable(tmp_path / "as.db-wal"):
+        refuses(token("refresh_token", refresh_token=first))
+    goes_on(token, first)
+
+
+@on_sqlite
+def test_a_connection_made_while_the_file_was_read_only_does_not_stay_so(store, write, tmp_path):
+    logins = begun(store, 1, 2)
+    store._engine.dispose()
+    with read_only(tmp_path / "as.db"):
+        assert all_unavailable(write(*map(rotation, logins)))
+        assert all_unavailable(write(*map(rotation, logins)))
+    assert write(*map(rotation, logins)) == [True, True]
+    assert generations(store) == {1: 1, 2: 1}
+
+
+@contextmanager
+def read_only(file: Path):
+    """For whoever opens it now; root is held back by more than a mode."""
+    if os.geteuid() == 0:
+        with immutable(file):
+            yield
+        return
+    file.chmod(0o400)
+    try:
+        yield
+    finally:
+        file.chmod(0o600)
+
+
+def test_a_database_that_was_never_there_is_unavailable_until_it_is(run, clock, tmp_path, migrated_file):
+    store = Database(f"sqlite:///{tmp_path}/later/as.db", clock)
+
+    def ask():
+        change = authorizations.revoke(bytes(16), because="revoked")
+        return run(together([store.load(users.load_many, "ada"), store.write(change)]))
+
+    assert all_unavailable(ask())
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "as.db").write_bytes(migrated_file.read_bytes())
+    assert ask() == [None, True]
+    store.close()
+
+
+def refuses(answer):
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable"), answer.text
+    assert 1 <= int(answer.headers["Retry-After"]) <= 10
+
+
+def goes_on(token, first):
+    """The caller's retry succeeds, and the login has lost nothing."""
+    second = token("refresh_token", refresh_token=first)
+    assert second.status_code == 200, second.text
+    assert token("refresh_token", refresh_token=second.json()["refresh_token"]).status_code == 200

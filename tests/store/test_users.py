@@ -1,0 +1,47 @@
+"""Every function of store/users.py."""
+
+from dataclasses import replace
+
+from authserver.domain.models import User
+from authserver.store import users
+from tests.store.rows import NOW
+
+EVE = User("u_eve", "ève", "$argon2id$", credential_version=3, disabled=True, created_at=NOW)
+
+
+def test_what_is_added_is_loaded_member_for_member(store):
+    with store.begin() as connection:
+        assert users.add(connection, EVE)
+    with store.begin() as connection:
+        assert users.load(connection, "ève") == EVE
+        assert users.load(connection, "nobody") is None
+        assert set(users.load_many(connection, ["ada", "ève", "nobody"])) == {"ada", "ève"}
+
+
+def test_a_taken_username_adds_nothing_and_leaves_the_transaction_whole(store):
+    with store.begin() as connection:
+        assert not users.add(connection, replace(EVE, username="ada"))
+        assert users.add(connection, EVE)
+    with store.begin() as connection:
+        assert [user.id for user in users.load_all(connection)] == ["u_ada", "u_bob", "u_eve"]
+
+
+def test_a_new_password_raises_the_credential_version_of_that_user_only(store):
+    with store.begin() as connection:
+        assert users.set_password(connection, "ada", "new")
+        assert users.set_password(connection, "ada", "newer")
+        assert not users.set_password(connection, "nobody", "new")
+    with store.begin() as connection:
+        ada, bob = users.load(connection, "ada"), users.load(connection, "bob")
+    assert (ada.password_hash, ada.credential_version) == ("newer", 2)
+    assert (bob.password_hash, bob.credential_version) == ("$argon2id$", 0)
+
+
+def test_disabling_is_told_and_taken_back(store):
+    with store.begin() as connection:
+        assert users.set_disabled(connection, "ada", True)
+        assert not users.set_disabled(connection, "nobody", True)
+    with store.begin() as connection:
+        assert [user.disabled for user in users.load_all(connection)] == [True, False]
+        assert users.set_disabled(connection, "ada", False)
+        assert not users.load(connection, "ada").disabled

@@ -1,0 +1,117 @@
+"""What is not documented fails here: settings, commands, scripts, routes, grants; and the version is one everywhere."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import click
+import yaml
+from openapi_spec_validator import validate
+from starlette.routing import Mount
+
+from authserver import __version__
+from authserver.cli import main
+from authserver.oauth.grants import GRANTS
+from authserver.settings import Settings, names_and_help
+from authserver.web.routes import routes
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = {file.name: file.read_text() for file in (ROOT / "README.md", *(ROOT / "docs").glob("**/*.md"))}
+STARTED_BY_TOKENS = "measured.py"
+OPENAPI: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+
+
+def test_every_setting_is_in_the_readmes_table_with_its_default_and_its_help():
+    rows = {row["variable"]: row for row in Settings().describe()}
+    for variable, text in names_and_help():
+        default = rows[variable]["default"]
+        shown = "" if default is None else f"`{default}` "
+        assert f"| `{variable}` | {shown}| {text} |" in README, variable
+
+
+def test_the_readmes_table_has_no_setting_that_there_is_not():
+    assert set(re.findall(r"^\| `(AUTHSERVER_\w+)`", README, re.MULTILINE)) == dict(names_and_help()).keys()
+
+
+def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def test_every_command_is_in_the_readmes_table():
+    """A noun's row names its verbs: `authserver user create`, `list`, ..."""
+    table = [line for line in README.splitlines() if line.startswith("| `authserver ")]
+    rows = [re.findall(r"`([^`]*)`", line.split("|")[1]) for line in table]
+    named = {words for row in rows for words in spelt_out(row)}
+    assert named == {" ".join(path) for path in commands()}
+
+
+def spelt_out(row: list[str]) -> Iterator[str]:
+    noun, *verb = row[0].removeprefix("authserver ").split()
+    yield " ".join((noun, *verb))
+    for words in row[1:]:
+        if not words.startswith("-"):
+            yield f"{noun} {words.split()[-1]}"
+
+
+def test_every_script_is_named():
+    """Those that people run; what these import or start need not be."""
+    scripts = [file for file in (ROOT / "scripts").glob("**/*.py") if '__name__ == "__main__"' in file.read_text()]
+    names = {str(file.relative_to(ROOT)): file.name for file in scripts if file.name != STARTED_BY_TOKENS}
+    assert len(names) > 3
+    assert STARTED_BY_TOKENS in (ROOT / "scripts" / "bench" / "tokens.py").read_text()
+    pages = "\n".join(PAGES.values())
+    assert [path for path, name in names.items() if path not in pages and f"`{name}`" not in pages] == []
+
+
+def served() -> set[tuple[str, str]]:
+    """Every path with each method that it answers; HEAD comes with GET, OPTIONS with CORS."""
+    found = set()
+    for route in routes(Mock(issuer="https://as.example", first_party_api=True)):
+        if isinstance(route, Mount):
+            found.add((f"{route.path}/{{file}}", "get"))
+        else:
+            found |= {(route.path, method.lower()) for method in route.methods or {"GET"}}
+    return {(path, method) for path, method in found if method not in ("head", "options")}
+
+
+def described() -> set[tuple[str, str]]:
+    methods = {"get", "post", "put", "patch", "delete"}
+    return {(path, method) for path, item in OPENAPI["paths"].items() for method in item.keys() & methods}
+
+
+def test_every_route_is_in_openapi_and_the_reverse():
+    assert len(served()) > 10
+    assert served() == described()
+
+
+def test_openapi_is_valid():
+    validate(OPENAPI)
+
+
+def test_every_grant_is_in_openapi():
+    text = (ROOT / "openapi.yaml").read_text()
+    assert [grant.GRANT_TYPE for grant in GRANTS if grant.GRANT_TYPE not in text] == []
+
+
+def test_every_answer_that_is_refused_everywhere_is_described():
+    """A dependency that is down is no surprise to whoever reads the description."""
+    for path in ("/token", "/revoke", "/introspect"):
+        assert {"200", "400", "401", "503"} <= OPENAPI["paths"][path]["post"]["responses"].keys(), path
+
+
+def test_the_version_is_one():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    source = project["tool"]["hatch"]["version"]["path"]
+    assert re.search(r'^__version__ = "(.+)"$', (ROOT / source).read_text(), re.MULTILINE)[1] == __version__
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest and newest[1] == __version__ == OPENAPI["info"]["version"] == version("authserver")

@@ -1,0 +1,281 @@
+"""Usernames and passwords in their PRECIS forms, and hashing that is bounded and the same for everybody."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+
+import pytest
+from argon2 import PasswordHasher, Type, extract_parameters
+from argon2.exceptions import VerifyMismatchError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from authserver.domain.errors import Unavailable
+from authserver.passwords import Match, Passwords, password_form, username_form
+
+PROPERTY = settings(deadline=None, database=None, derandomize=True)
+NO_MATCH = Match(False)
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        # RFC 8265 s3.5, tables 1 and 2.
+        ("juliet@example.com", "juliet@example.com"),
+        ("fussball", "fussball"),
+        ("fu\u00dfball", "fu\u00dfball"),
+        ("\u03c0", "\u03c0"),
+        ("\u03a3", "\u03c3"),
+        ("\u03c3", "\u03c3"),
+        ("\u03c2", "\u03c2"),
+        ("foo bar", None),
+        ("", None),
+        ("henry\u2163", None),
+        ("\u265a", None),
+        # s3.3.2: width, case, NFC, the Bidi Rule.
+        ("\uff2a\uff35\uff2c\uff29\uff25\uff34", "juliet"),
+        ("ADA", "ada"),
+        ("A\u030angstro\u0308m", "\u00e5ngstr\u00f6m"),
+        ("\u05d0\u05d1", "\u05d0\u05d1"),
+        ("\u05d0a", None),
+        ("a\u200bb", None),
+        ("ada\n", None),
+        ("ada\0", None),
+        (" ada", None),
+        ("\ud800", None),
+        ("a" * 256, "a" * 256),
+        ("a" * 257, None),
+    ],
+)
+def test_the_form_of_a_username_rfc8265_3_3(text: str, form: str | None) -> None:
+    assert username_form(text) == form
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        # RFC 8265 s4.3, tables 3 and 4.
+        ("correct horse battery staple", "correct horse battery staple"),
+        ("Correct Horse Battery Staple", "Correct Horse Battery Staple"),
+        ("\u03c0\u00df\u00e5", "\u03c0\u00df\u00e5"),
+        ("Jack of \u2666s", "Jack of \u2666s"),
+        ("foo\u1680bar", "foo bar"),
+        ("", None),
+        ("my cat is a \tby", None),
+        # s4.2.2: no width, no case, no trimming; spaces are one kind of space; NFC.
+        (" leading and trailing ", " leading and trailing "),
+        ("\u00a0\u2003", "  "),
+        ("\uff21", "\uff21"),
+        ("e\u0301", "\u00e9"),
+        ("a\0b", None),
+        ("line\n", None),
+        ("\ud800", None),
+        ("p" * 1024, "p" * 1024),
+        ("p" * 1025, None),
+        ("\u00e9" * 512, "\u00e9" * 512),
+        ("\u00e9" * 513, None),
+    ],
+)
+def test_the_form_of_a_password_rfc8265_4_2(text: str, form: str | None) -> None:
+    assert password_form(text) == form
+
+
+odd = st.sampled_from(["\ud800", "\udfff", "\u0130", "\u1e9e", "\ufb03", "\u05d0", "\u0301", "\uff21", " ", "\0"])
+anything = st.lists(st.one_of(st.characters(), odd), max_size=30).map("".join)
+
+
+@given(anything)
+@PROPERTY
+def test_any_text_has_one_form_or_none_and_a_form_is_its_own_rfc8264_7(text: str) -> None:
+    for form_of in (username_form, password_form):
+        form = form_of(text)
+        assert form is None or form_of(form) == form
+
+
+class Hasher:
+    """In place of Argon2: every verification waits until the gate is open, and is counted."""
+
+    def __init__(self) -> None:
+        self.gate, self.begun, self.verified = threading.Event(), threading.Semaphore(0), []
+
+    def verify(self, password_hash: str, password: str) -> None:
+        self.verified.append((password_hash, password))
+        self.begun.release()
+        assert self.gate.wait(10)
+        raise VerifyMismatchError
+
+
+@pytest.fixture
+def hasher() -> Hasher:
+    return Hasher()
+
+
+def pool(monkeypatch: pytest.MonkeyPatch, hasher: Hasher, *, threads: int, queue: int) -> Passwords:
+    monkeypatch.setattr(os, "cpu_count", lambda: threads + 1)
+    passwords = Passwords(queue)
+    monkeypatch.setattr(passwords, "_hasher", hasher)
+    return passwords
+
+
+def live(passwords: Passwords, hasher: Hasher, scenario: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Whatever happens, nothing is left hanging."""
+
+    async def whole() -> None:
+        try:
+            await scenario()
+        finally:
+            hasher.gate.set()
+            await asyncio.to_thread(passwords.close)
+
+    asyncio.run(whole())
+
+
+async def is_full(passwords: Passwords) -> bool:
+    try:
+        await asyncio.wait_for(passwords.match("hash", "password"), 0.01)
+    except Unavailable as error:
+        assert error.retry_after >= 1
+        return True
+    except TimeoutError:
+        return False
+    raise AssertionError("The gate is open.")
+
+
+async def begun(passwords: Passwords, many: int) -> list[asyncio.Task[Match]]:
+    tasks = [asyncio.create_task(passwords.match("hash", "password")) for _ in range(many)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def until_there_is_room(passwords: Passwords) -> Match:
+    for _ in range(1000):
+        try:
+            return await passwords.match("hash", "password")
+        except Unavailable:
+            await asyncio.sleep(0.005)
+    raise AssertionError("Room has not come back.")
+
+
+@pytest.mark.parametrize(("threads", "queue"), [(1, 0), (2, 0), (1, 3), (2, 2)])
+def test_when_the_queue_is_full_more_are_refused_until_one_is_done(
+    monkeypatch: pytest.MonkeyPatch, hasher: Hasher, threads: int, queue: int
+) -> None:
+    passwords = pool(monkeypatch, hasher, threads=threads, queue=queue)
+
+    async def fill_and_empty() -> None:
+        waiting = await begun(passwords, threads + queue)
+        assert await is_full(passwords)
+        assert not any(task.done() for task in waiting)
+        hasher.gate.set()
+        assert await asyncio.gather(*waiting) == [NO_MATCH] * (threads + queue)
+        again = await begun(passwords, threads + queue)
+        assert await asyncio.gather(*again) == [NO_MATCH] * (threads + queue)
+
+    live(passwords, hasher, fill_and_empty)
+    assert len(hasher.verified) == 2 * (threads + queue)
+
+
+def test_room_comes_back_when_the_work_is_over_not_when_the_caller_has_gone(
+    monkeypatch: pytest.MonkeyPatch, hasher: Hasher
+) -> None:
+    passwords = pool(monkeypatch, hasher, threads=2, queue=0)
+
+    async def leave() -> None:
+        waiting = await begun(passwords, 2)
+        for _ in waiting:
+            assert await asyncio.to_thread(hasher.begun.acquire, timeout=10)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert await is_full(passwords)
+        hasher.gate.set()
+        assert await until_there_is_room(passwords) == NO_MATCH
+
+    live(passwords, hasher, leave)
+
+
+def test_who_leaves_before_the_work_has_begun_makes_room_and_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch, hasher: Hasher
+) -> None:
+    passwords = pool(monkeypatch, hasher, threads=1, queue=1)
+
+    async def leave() -> None:
+        first, second = await begun(passwords, 2)
+        assert await is_full(passwords)
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        await asyncio.sleep(0)
+        (third,) = await begun(passwords, 1)
+        hasher.gate.set()
+        assert await asyncio.gather(first, third) == [NO_MATCH, NO_MATCH]
+
+    live(passwords, hasher, leave)
+    assert len(hasher.verified) == 2
+
+
+def test_one_core_is_left_to_whoever_refreshes_meanwhile(monkeypatch: pytest.MonkeyPatch, hasher: Hasher) -> None:
+    for cores, threads in ((None, 1), (1, 1), (2, 1), (8, 7)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        passwords = Passwords()
+        assert passwords._threads._max_workers == threads
+        passwords.close()
+
+
+@pytest.fixture(scope="module")
+def passwords() -> Iterator[Passwords]:
+    passwords = Passwords()
+    yield passwords
+    passwords.close()
+
+
+def match(passwords: Passwords, password_hash: str | None, password: str | None) -> Match:
+    return asyncio.run(passwords.match(password_hash, password))
+
+
+def test_a_right_password_matches_and_a_wrong_one_does_not(passwords: Passwords) -> None:
+    stored = passwords.hash("right")
+    assert match(passwords, stored, "right") == Match(True)
+    assert [match(passwords, stored, wrong) for wrong in ("wrong", "Right", "right ", "", None)] == [NO_MATCH] * 5
+
+
+def test_hashes_are_argon2id_salted_and_not_cheap(passwords: Passwords) -> None:
+    one, other = passwords.hash("right"), passwords.hash("right")
+    found = extract_parameters(one)
+    assert one != other and found.type is Type.ID
+    assert found.time_cost * found.memory_cost >= 2 * 19 * 1024 and found.salt_len >= 16
+
+
+def test_the_same_work_is_done_whether_or_not_there_is_a_user_or_a_password(
+    monkeypatch: pytest.MonkeyPatch, hasher: Hasher
+) -> None:
+    passwords = Passwords()
+    stored = passwords.hash("right")
+    monkeypatch.setattr(passwords, "_hasher", hasher)
+    hasher.gate.set()
+    for password_hash in (stored, None):
+        for password in ("wrong", None):
+            hasher.verified.clear()
+            assert match(passwords, password_hash, password) == NO_MATCH
+            ((verified, _),) = hasher.verified
+            assert extract_parameters(verified) == extract_parameters(stored)
+    passwords.close()
+
+
+def test_nobody_logs_in_as_nobody(passwords: Passwords) -> None:
+    assert match(passwords, None, "nobody has this password") == NO_MATCH
+    assert match(passwords, passwords.hash(""), None) == NO_MATCH
+
+
+@pytest.mark.parametrize("stored", ["", "!", "$argon2id$v=19$", "plain text", "$2b$12$" + "a" * 53])
+def test_a_stored_hash_that_is_none_matches_nothing(passwords: Passwords, stored: str) -> None:
+    assert match(passwords, stored, "plain text") == NO_MATCH
+
+
+def test_a_hash_with_older_parameters_is_renewed_by_a_right_password_only(passwords: Passwords) -> None:
+    old = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash("right")
+    found = match(passwords, old, "right")
+    assert found.matches and found.rehashed
+    assert extract_parameters(found.rehashed) == extract_parameters(passwords.hash("right"))
+    assert match(passwords, found.rehashed, "right") == Match(True)
+    assert match(passwords, old, "wrong") == NO_MATCH
