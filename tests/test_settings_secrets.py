@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from authserver.settings import values as settings_values
 from authserver.domain.errors import Misconfigured
 from authserver.settings import Settings, load
+from authserver.settings import values as settings_values
 
 CANARY = "c4n4ry"
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("=")

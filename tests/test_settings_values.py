@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authserver.settings import values as settings_values
 from authserver.domain.errors import Misconfigured
 from authserver.settings import load
+from authserver.settings import values as settings_values
 
 CANARY = "c4n4ry"
 
