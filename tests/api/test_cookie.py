@@ -1,4 +1,4 @@
-"""The refresh token as a cookie (bad-inputs B119): its flags, what is never in the JSON, which cookie is taken."""
+"""The refresh token as a cookie (rows B119): its flags, what is never in the JSON, which cookie is taken."""
 
 import pytest
 

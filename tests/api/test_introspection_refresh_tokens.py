@@ -1,4 +1,4 @@
-"""POST /introspect of refresh tokens: for their own confidential client alone, and nothing reacts (bad-inputs B136)."""
+"""POST /introspect of refresh tokens: for their own confidential client alone, and nothing reacts (rows B136)."""
 
 import sqlite3
 

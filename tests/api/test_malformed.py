@@ -1,4 +1,4 @@
-"""bad-inputs B002-B007, B031, B042 and B207 by likeness: each row spoils a call that is otherwise answered."""
+"""rows B002-B007, B031, B042 and B207 by likeness: each row spoils a call that is otherwise answered."""
 
 import json
 

@@ -112,7 +112,7 @@ class Ledger:
 
     def explain(self, ask: Ask, answer: Answer) -> str | None:
         """Take over what follows from `ask`; say what is wrong with the answer, if anything is."""
-        login = next((login for login in self.logins.values() if ask.text in login.given), None)
+        login = self.holder(ask.text)
         kind = self.kind(login, ask)
         self.seen.add(kind)
         if kind == "closed":
@@ -123,6 +123,9 @@ class Ledger:
             login.over = True
             return _refused(answer, GONE) if kind == "older" else _done(answer)
         return self._welcome(login, kind, ask, answer)
+
+    def holder(self, text: str) -> Login | None:
+        return next((login for login in self.logins.values() if text in login.given), None)
 
     def kind(self, login: Login | None, ask: Ask) -> str:
         """In the order in which it is looked at."""

@@ -66,7 +66,17 @@ def test_a_revocation_among_them_is_the_last_word(world: World, login: Authoriza
     held = world.wait(commit(world, changes))
     assert held[1] and held.count(True) <= 2
     assert generation(world) == login.generation + held[0] + held[2]
-    assert world.wait(commit(world, [rotate(login), authorizations.confirm(login)])) == [False, False]
+
+
+@every_way
+def test_who_loaded_the_row_before_it_was_revoked_can_do_nothing_with_it_rfc7009_2_1(
+    world: World, login: Authorization, commit: Commit
+) -> None:
+    assert world.wait(commit(world, [authorizations.revoke(login.id, because="revoked")])) == [True]
+    late = [rotate(login), authorizations.confirm(login), authorizations.use(login, idle_ttl=60)]
+    before = world.backup()
+    assert [world.wait(commit(world, [change])) for change in late] == [[False]] * 3
+    assert world.backup() == before
 
 
 @every_way

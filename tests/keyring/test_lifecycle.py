@@ -219,3 +219,12 @@ def test_a_process_that_sees_no_active_key_signs_nothing(lifecycle, settings, cl
     keyring = Keyring(open_key_encryption_keys(settings), replace(state, signing_keys=pending), clock())
     with pytest.raises(Unavailable, match="No key signs RS256"):
         keyring.sign({}, clock())
+
+
+@pytest.mark.parametrize("what", [{"state": "active"}, {"sealed": "by another key"}])
+def test_a_row_that_is_not_as_it_was_seen_is_not_written(lifecycle, what):
+    """Two that saw the same, past the lock: the second finds nothing."""
+    seen = in_state(lifecycle.read(), "RS256", "pending")
+    with lifecycle.database.begin() as connection:
+        assert not signing_keys.change(connection, replace(seen, **what), replace(seen, state="revoked", sealed=None))
+    assert in_state(lifecycle.read(), "RS256", "pending") == seen

@@ -111,6 +111,16 @@ def test_a_compromised_host_loses_every_key_the_ring_and_the_logins(http, lifecy
     assert token("refresh_token", "web", refresh_token=new["refresh_token"]).status_code == 200
 
 
+def test_logins_that_were_over_stay_as_they_ended(lifecycle, http, login, database, clock):
+    over, living = login(), login()
+    http.post("/revoke", data={"client_id": "app", "token": over["refresh_token"]})
+    ended_before = authorization_of(database, over)
+    clock.forward(1)
+    assert lifecycle.revoke_ring() == 1
+    assert authorization_of(database, over) == ended_before
+    assert authorization_of(database, living).revoked_because == "ring_revoked"
+
+
 def test_a_login_begun_under_a_revoked_ring_key_by_a_process_that_has_not_read_yet_ends(
     settings, database, clock, lifecycle, http, token, monkeypatch
 ):
@@ -146,9 +156,13 @@ def test_a_ring_key_waits_before_new_logins_use_it_and_goes_when_no_row_names_it
 
 
 def ring_key_of(database, tokens):
+    return authorization_of(database, tokens).ring_key_id
+
+
+def authorization_of(database, tokens):
     id = parse(tokens["refresh_token"]).authorization_id
     with database.begin() as connection:
-        return load_many(connection, [id])[id].authorization.ring_key_id
+        return load_many(connection, [id])[id].authorization
 
 
 def test_an_imported_key_is_announced_and_no_key_is_used_twice(lifecycle, clock, settings, database):
