@@ -8,7 +8,7 @@ from .key_schedule import KeyPolicy, Keys, Transition, due, in_state, transition
 from .key_transitions import Make, apply, merged
 from .models import SigningKey
 
-NEW = "(new)"
+NEW = "new key "
 """Begins what stands for the `kid` of a key that is still to be made; no thumbprint holds such signs."""
 
 _CHANGES = {"activated_at": "promote", "promotable_at": "promotable", "destroyed_at": "destroy", "removed_at": "remove"}
@@ -31,7 +31,7 @@ class Event:
 def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
     """Until the keys that are there now, and the one that the next promotion announces, have met what awaits them."""
     events: list[Event] = []
-    promoted, make = False, imagined()
+    promoted, make = False, imagined(keys)
     while ahead := list(_ahead(keys, policy, promoted, {(event.change, event.kid) for event in events})):
         at, change, key = min(ahead, key=lambda one: (one[0], one[1], one[2].kid))
         active = in_state(keys, key.alg, "active")
@@ -46,7 +46,7 @@ def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
 def settled(keys: Keys, policy: KeyPolicy, now: int) -> tuple[list[Transition], Keys]:
     """What is due at `now`, one after the other, and the keys after it."""
     done: list[Transition] = []
-    make = imagined()
+    make = imagined(keys)
     while steps := transitions(keys, policy, now):
         done.append(steps[0])
         keys = merged(keys, apply(keys, steps[0], now, make))
@@ -54,7 +54,7 @@ def settled(keys: Keys, policy: KeyPolicy, now: int) -> tuple[list[Transition], 
 
 
 def after(keys: Keys, step: Transition, now: int) -> Keys:
-    return merged(keys, apply(keys, step, now, imagined()))
+    return merged(keys, apply(keys, step, now, imagined(keys)))
 
 
 def published(keys: Keys) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def _ahead(
                 yield at, change, key
 
 
-def imagined() -> Make:
-    """Makes keys that exist on paper only."""
-    numbers = count()
-    return lambda alg: SigningKey(f"{NEW}{next(numbers) or ''}", alg, "pending", {}, None, 0, 0)
+def imagined(keys: Keys) -> Make:
+    """Makes keys that exist on paper only, told apart from those that are in `keys` already."""
+    numbers = count(1 + sum(key.kid.startswith(NEW) for key in keys))
+    return lambda alg: SigningKey(f"{NEW}{next(numbers)}", alg, "pending", {}, None, 0, 0)

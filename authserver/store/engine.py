@@ -77,9 +77,19 @@ def describe(error: Exception) -> str:
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver begins no transaction of its own
-    pragmas = (f"busy_timeout={_SQLITE_BUSY_TIMEOUT}", "journal_mode=wal", "synchronous=full", "foreign_keys=on")
-    for pragma in pragmas:
+    connection.execute(f"pragma busy_timeout={_SQLITE_BUSY_TIMEOUT}")
+    _use_wal(connection)
+    for pragma in ("synchronous=full", "foreign_keys=on"):
         connection.execute(f"pragma {pragma}")
+
+
+def _use_wal(connection: Any) -> None:
+    """Where another process turns a new file into WAL at this moment, SQLite waits only for a transaction."""
+    try:
+        connection.execute("pragma journal_mode=wal")
+    except sqlite3.OperationalError:
+        connection.executescript("begin immediate; commit")
+        connection.execute("pragma journal_mode=wal")
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -75,6 +75,18 @@ def test_a_dry_run_of_revoke_changes_nothing(data, here, kid_of, arguments):
     assert (data("keys", "list"), data("keys", "list", "--ring")) == before
 
 
+def test_keys_that_are_still_to_be_made_are_told_apart(data, here):
+    timeline = data("keys", "revoke", "--all", "--dry-run")["timeline"]
+    assert [(event["change"], event["kid"]) for event in timeline] == [
+        ("promotable", "new key 2"),
+        ("promote", "new key 2"),
+        ("destroy", "new key 1"),
+        ("remove", "new key 1"),
+        ("promotable", "new key 3"),
+    ]
+    assert timeline[2]["jwks"] == ["new key 2", "new key 3", "new key 1"]
+
+
 @pytest.mark.parametrize("arguments", [[], ["KID", "--all"], ["--all", "--ring"]])
 def test_revoke_takes_exactly_one_wish(cli, here, arguments):
     assert "Give one of: KID, --all, --ring." in cli("keys", "revoke", *arguments, code=2).stderr

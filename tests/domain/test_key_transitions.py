@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from authserver.domain import key_transitions
 from authserver.domain.key_schedule import KeyPolicy, Keys, Transition, in_state, promotable_at, transitions
-from authserver.domain.key_timeline import NEW, published, timeline
+from authserver.domain.key_timeline import published, timeline
 from authserver.domain.models import SigningKey
 from tests.support import SECOND
 
@@ -232,13 +232,13 @@ def test_a_new_key_inherits_the_longest_lifetime_of_a_token():
 def test_the_timeline_goes_through_the_next_promotion_to_the_end_of_what_it_retires():
     keys = first_keys(maker())
     old, new = (in_state(keys, "RS256", state).kid for state in ("active", "pending"))
-    events = timeline(keys, POLICY)
+    events, later = timeline(keys, POLICY), "new key 1"
     assert [(event.change, event.kid) for event in events] == [
         ("promotable", new),
         ("promote", new),
         ("destroy", old),
         ("remove", old),
-        ("promotable", NEW),
+        ("promotable", "new key 1"),
     ]
     assert [(event.at - START) // SECOND for event in events] == [
         DAY + 30,
@@ -249,9 +249,9 @@ def test_the_timeline_goes_through_the_next_promotion_to_the_end_of_what_it_reti
     ]
     assert [event.published for event in events] == [
         (old, new),
-        (new, NEW, old),
-        (new, NEW, old),
-        (new, NEW),
-        (new, NEW),
+        (new, later, old),
+        (new, later, old),
+        (new, later),
+        (new, later),
     ]
     assert [event.replaced for event in events] == [None, old, None, None, None]

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
+from unittest.mock import patch
 
 import pytest
 from joserfc.jwk import RSAKey
@@ -10,11 +11,13 @@ from joserfc.jwk import RSAKey
 from authserver.app import lifecycle as lifecycle_of
 from authserver.app import open_database, open_key_encryption_keys
 from authserver.cli.init import initialise
+from authserver.cli.keys.shared import opened
 from authserver.domain.errors import Misconfigured, Refused, Unavailable
 from authserver.domain.key_schedule import in_state, transitions
 from authserver.keyring import KeyEncryptionKeys, Keyring
 from authserver.keyring import lifecycle as lifecycle_module
 from authserver.keyring.lifecycle import TooEarly
+from authserver.settings import load
 from authserver.store import signing_keys
 from authserver.store.database import Database
 from tests.store.conftest import migrated_database, migrated_file, postgres, postgres_url, sqlite_url, url
@@ -228,3 +231,11 @@ def test_a_row_that_is_not_as_it_was_seen_is_not_written(lifecycle, what):
     with lifecycle.database.begin() as connection:
         assert not signing_keys.change(connection, replace(seen, **what), replace(seen, state="revoked", sealed=None))
     assert in_state(lifecycle.read(), "RS256", "pending") == seen
+
+
+def test_a_command_keeps_to_the_clock_of_the_database_where_there_is_one(on_any_database, url, tmp_path):
+    """Nodes whose clocks differ agree on when a key was announced."""
+    settings = load(database_url=url, keys_dir=str(tmp_path / "keys"))
+    with patch("authserver.system.now", lambda: 1_000_000 * SECOND), opened(settings) as lifecycle:
+        wrong = lifecycle.now() < 2_000_000 * SECOND
+    assert wrong is url.startswith("sqlite")

@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from threading import Barrier
 
 import pytest
 
 from authserver.app import check, open_database
 from authserver.settings import load
 from authserver.store import signing_keys
+from authserver.store.database import Database
 from tests.support import environment_with
 
 PROCESS = """
@@ -64,3 +67,21 @@ def made_once(settings):
         state = signing_keys.load(connection)
     assert sorted(key.state for key in state.signing_keys) == ["active", "pending"]
     assert len(state.ring) == 1
+
+
+def test_a_new_file_can_be_opened_by_many_at_once(tmp_path, clock):
+    """Each turns it into WAL, for which SQLite does not wait by itself."""
+    start = Barrier(4, timeout=20)
+
+    def open_each(_):
+        for number in range(60):
+            start.wait()
+            with (
+                closing(Database(f"sqlite:///{tmp_path}/{number}.db", clock)) as database,
+                database.begin() as connection,
+            ):
+                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS opened (by TEXT)")
+        return True
+
+    with ThreadPoolExecutor(start.parties) as threads:
+        assert all(threads.map(open_each, range(start.parties)))

@@ -68,12 +68,12 @@ def _revoke(lifecycle: Lifecycle, kid: str | None, dry_run: bool) -> _Outcome:
     before, now = lifecycle.read(), lifecycle.now()
     if kid is None:
         if dry_run:
-            return _Outcome(before, key_transitions.all_revoked(before, now, imagined()))
+            return _Outcome(before, key_transitions.all_revoked(before, now, imagined(before)))
         return _Outcome(before, *lifecycle.revoke_all())
     if not any(key.kid == kid for key in before):
         raise fail(f"There is no key {kid}. To see them all: authserver keys list")
     if dry_run:
-        return _Outcome(before, key_transitions.revoked(before, kid, now, imagined()))
+        return _Outcome(before, key_transitions.revoked(before, kid, now, imagined(before)))
     return _Outcome(before, lifecycle.revoke(kid))
 
 

@@ -48,7 +48,8 @@ def revoke_ring(dry_run: bool, as_json: bool) -> None:
     else:
         click.echo(f"Done: the ring is replaced, and every login has ended ({ended}).", err=True)
         click.echo("Access tokens that are out live until they expire.", err=True)
-    show({"dry_run": dry_run, "logins_ended": ended}, as_json, lambda: "")
+    if as_json:
+        show({"dry_run": dry_run, "logins_ended": ended}, as_json, str)
 
 
 def _why_waiting(error: RingKeyWaits) -> str:

@@ -6,11 +6,13 @@ from typing import Any
 
 import click
 
+from ... import system
 from ...domain.key_schedule import KeyPolicy, Keys, in_state, promotable_at
 from ...domain.key_timeline import NEW, Event, published, timeline
 from ...domain.models import SECOND, SigningKey
 from ...keyring.lifecycle import Lifecycle
 from ...settings import Settings, load
+from ...system import SharedClock
 from ..common import moment
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
@@ -32,16 +34,19 @@ dry_run = click.option("--dry-run", is_flag=True, help="Change nothing; show wha
 
 @contextmanager
 def opened(settings: Settings | None = None) -> Iterator[Lifecycle]:
-    """The lifecycle on a database that has this version's schema. Raises Misconfigured and Unavailable."""
+    """The lifecycle on a database that has this version's schema, by the clock that its servers keep to. Raises
+    Misconfigured and Unavailable."""
     from ...app import lifecycle, open_database
-    from ...store import migrations
+    from ...store import clock, migrations
 
-    settings = settings or load()
-    database = open_database(settings)
+    settings, now = settings or load(), SharedClock(system.now)
+    database = open_database(settings, now)
     try:
         with database.begin() as connection:
             migrations.check(connection)
-        yield lifecycle(settings, database)
+            asked_at = now()
+            now.keep_to(clock.read_many(connection, [None]).get(None), asked_at, now())
+        yield lifecycle(settings, database, now)
     finally:
         database.close()
 
@@ -88,7 +93,7 @@ def warn_of_young(active: SigningKey, lifecycle: Lifecycle) -> None:
 
 
 def short(kid: str) -> str:
-    return "the new key" if kid.startswith(NEW) else kid[:8]
+    return kid if kid.startswith(NEW) else kid[:8]
 
 
 def moment_at_latest(microseconds: int) -> str:
