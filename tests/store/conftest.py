@@ -30,7 +30,6 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres(programs)
     server.start()
     yield server
-    server.stop("immediate")
     server.remove()
 
 

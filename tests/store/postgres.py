@@ -27,6 +27,10 @@ _SETTINGS = {
 }
 
 
+# Its stdin is a pipe from us, which ends with us, killed or not.
+_WHEN_WE_ARE_GONE = 'cat; "$1/pg_ctl" stop --silent --mode=immediate --pgdata="$2/data"; rm -rf "$2"'
+
+
 def binaries() -> Path | None:
     """The folder of the newest server's programs, where there is one."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
@@ -40,6 +44,9 @@ class Postgres:
         self._folder = Path(tempfile.mkdtemp(prefix="authserver-postgres-", dir=_in_memory()))
         self._as_whom = _unprivileged(self._folder)
         self._data = self._folder / "data"
+        command = ["sh", "-c", _WHEN_WE_ARE_GONE, "sh", programs, self._folder]
+        ends = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._undertaker = subprocess.Popen(command, cwd="/", start_new_session=True, **ends, **self._as_whom)
         self._run("initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C")
         lines = (f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
         with (self._data / "postgresql.conf").open("a") as file:
@@ -48,12 +55,13 @@ class Postgres:
     def start(self) -> None:
         self._run("pg_ctl", "start", "--silent", "--wait", f"--log={self._folder}/log")
 
-    def stop(self, mode: str = "fast") -> None:
-        """Ends all connections; "immediate" is a crash, which loses commits that were not fsynced."""
-        self._run("pg_ctl", "stop", "--silent", "--wait", f"--mode={mode}")
+    def stop(self) -> None:
+        """Ends all connections, and keeps what was committed."""
+        self._run("pg_ctl", "stop", "--silent", "--wait", "--mode=fast")
 
     def remove(self) -> None:
-        shutil.rmtree(self._folder)
+        """Ends the server if it runs, and leaves nothing behind."""
+        self._undertaker.communicate(timeout=30)
 
     def create_database(self, template: str = "template1") -> str:
         """A fresh database's name."""
