@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from . import system
-from .domain.errors import Unavailable
+from .domain.errors import Misconfigured, Unavailable
 from .domain.key_schedule import KeyPolicy
 from .domain.models import Policy
 from .keyring import KeyEncryptionKeys, Keyring, files
@@ -68,6 +68,7 @@ class Upkeep:
     def __init__(self, database: Database, keyring: Keyring, lifecycle: Lifecycle, now: Callable[[], int]) -> None:
         self.database, self.keyring, self._lifecycle, self._now = database, keyring, lifecycle, now
         self._pruned_to = pruning.FIRST
+        self._asked = self._taken_over = 0
         self.tasks: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (_POLL, self.read_keys),
             (_SCHEDULE, self.rotate_keys),
@@ -76,9 +77,16 @@ class Upkeep:
         ]
 
     async def read_keys(self) -> None:
+        """An older state that arrives after a newer one is not taken over. Raises Unavailable."""
+        asked_at, self._asked = self._now(), self._asked + 1
+        number = self._asked
         state = await self.database.load(signing_keys.load_many, None)
-        if state is not None:
-            self.keyring.update(state, self._now())
+        if state is not None and number > self._taken_over:
+            try:
+                self.keyring.update(state, asked_at)
+            except Misconfigured as error:  # sealed under a key-encryption key that is not here yet
+                raise Unavailable(str(error)) from error
+            self._taken_over = number
 
     async def rotate_keys(self) -> None:
         """What the schedule says is due. Every process does this; the database decides who was first."""

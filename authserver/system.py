@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import Lock
 
 _SLEW = 100
+_SOON = 200_000  # microseconds
 # CLOCK_BOOTTIME goes on while the machine is suspended; CLOCK_MONOTONIC does so only outside Linux.
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -37,19 +38,31 @@ class Clock:
 
 
 class SharedClock:
-    """One clock for all nodes: each process's own, moved by how far it is from the one that they share."""
+    """One clock for all nodes: each process's own, moved by how far it is from the one that they share.
+
+    The first reading of the shared clock counts in full; later ones move this clock by 1 % of the time between them,
+    so that a step of the shared clock (a failover to another machine) ends no retry window.
+    """
 
     def __init__(self, own: Callable[[], int]) -> None:
         self._own, self._offset = own, 0
+        self._kept_at: int | None = None
 
     def __call__(self) -> int:
         """Microseconds since the epoch."""
         return self._own() + self._offset
 
     def keep_to(self, shared: int | None, asked_at: int, answered_at: int) -> None:
-        """`shared` was read between two readings of this clock; None if there is nothing to keep to."""
-        if shared is not None:
-            self._offset += shared - (asked_at + answered_at) // 2
+        """`shared` was read between two readings of this clock; None if there is nothing to keep to. What took long to
+        read says too little of when it was read."""
+        if shared is None or answered_at - asked_at > _SOON:
+            return
+        off, own = shared - (asked_at + answered_at) // 2, self._own()
+        if self._kept_at is not None:
+            limit = (own - self._kept_at) // _SLEW
+            off = max(-limit, min(off, limit))
+        self._offset += off
+        self._kept_at = own
 
 
 now = Clock()

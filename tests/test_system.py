@@ -142,11 +142,31 @@ def test_a_shared_clock_is_moved_by_the_middle_of_the_question() -> None:
     shared = system.SharedClock(machine.clock)
     assert shared() == machine.clock()
     asked = shared()
-    answered = machine.run(2 * SECOND)
+    answered = machine.run(SECOND // 10)
     shared.keep_to(asked + 3_600_000_000, asked, answered)
-    assert shared() - machine.clock() == 3_600_000_000 - 1_000_000
+    assert shared() - machine.clock() == 3_600_000_000 - 50_000
     shared.keep_to(shared(), shared(), shared())
-    assert shared() - machine.clock() == 3_600_000_000 - 1_000_000
+    assert shared() - machine.clock() == 3_600_000_000 - 50_000
+
+
+def test_a_step_of_the_shared_clock_is_followed_by_1_percent_of_the_time() -> None:
+    machine = Machine()
+    shared = system.SharedClock(machine.clock)
+    shared.keep_to(shared(), shared(), shared())
+    machine.run(2 * SECOND)
+    shared.keep_to(shared() + 3_600_000_000, shared(), shared())
+    assert shared() - machine.clock() == 20_000
+    machine.run(2 * SECOND)
+    shared.keep_to(machine.clock(), shared(), shared())
+    assert shared() - machine.clock() == 0
+
+
+def test_a_reading_of_the_shared_clock_that_took_long_says_nothing() -> None:
+    machine = Machine()
+    shared = system.SharedClock(machine.clock)
+    asked = shared()
+    shared.keep_to(asked + 3_600_000_000, asked, machine.run(SECOND))
+    assert shared() == machine.clock()
 
 
 @pytest.fixture(params=[system.new_id, system.new_key, system.new_secret])

@@ -51,11 +51,12 @@ _LIVING = (
     .where(
         table.c.subject == bindparam("subject"),
         table.c.client_id == bindparam("client"),
+        table.c.id != bindparam("new"),  # which has only begun, however soon it ends
         table.c.idle_expires_at > bindparam("at"),
         _UNREVOKED,
     )
     .order_by(table.c.idle_expires_at.desc(), table.c.id)
-    .offset(bindparam("most"))
+    .offset(bindparam("others"))
 )
 
 
@@ -128,8 +129,10 @@ def _loaded(row: Any) -> Loaded:
 
 def _begin_many(connection: Connection, begins: Sequence[_Begin], now: int) -> list[bool]:
     connection.execute(insert(table), [_values(begin.authorization) for begin in begins])
-    for begin in begins:
+    newest = {(begin.authorization.subject, begin.authorization.client_id): begin for begin in begins}
+    for begin in newest.values():
         _end_idlest(connection, begin, now)
+    for begin in begins:
         if begin.rehashed:
             _write_rehashed(connection, begin.authorization, begin.rehashed)
     return [True] * len(begins)
@@ -137,7 +140,8 @@ def _begin_many(connection: Connection, begins: Sequence[_Begin], now: int) -> l
 
 def _end_idlest(connection: Connection, begin: _Begin, now: int) -> None:
     owner = {"subject": begin.authorization.subject, "client": begin.authorization.client_id}
-    over = connection.execute(_LIVING, owner | {"at": now, "most": begin.most}).scalars().all()
+    bounds = {"at": now, "new": begin.authorization.id, "others": begin.most - 1}
+    over = connection.execute(_LIVING, owner | bounds).scalars().all()
     if over:
         connection.execute(_REVOKE, [{"key": id, "at": now, "because": "too_many"} for id in over])
 

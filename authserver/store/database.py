@@ -19,7 +19,7 @@ from ..domain.errors import Unavailable
 from ..domain.outages import Outages
 from .changes import Change
 from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, create, describe, has_ended
-from .group_commit import Outcome, OutcomeUnknown, commit
+from .group_commit import NotWritten, Outcome, OutcomeUnknown, commit
 
 __all__ = ["Change", "Connection", "Database", "Loader", "OutcomeUnknown"]
 
@@ -177,8 +177,8 @@ class Database:
         if not writes:
             return
         began = self._now()
-        outcomes = commit(self._engine, [write.change for write in writes], began)
-        down = all(isinstance(outcome, Unavailable) for outcome in outcomes)
+        outcomes = commit(self._engine, [write.change for write in writes], self._now)
+        down = all(isinstance(outcome, NotWritten | OutcomeUnknown) for outcome in outcomes)
         self._writable = not down
         self.outages = self.outages.failed(began) if down else self.outages.worked(self._now())
         loop.call_soon_threadsafe(_settle_writes, writes, outcomes)

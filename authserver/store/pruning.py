@@ -6,7 +6,7 @@ changes with every refresh, and would double what each refresh writes.
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, or_, select
 
 from ..domain.models import SECOND
 from .changes import Change
@@ -24,11 +24,11 @@ _END_OF_BATCH = (
     .offset(_BATCH - 1)
     .limit(1)
 )
-# The idle end is never past the absolute one, and a revoked login waits for it too.
+# The idle end is never past the absolute one.
 _LOGINS = delete(authorizations).where(
     authorizations.c.id > bindparam("after"),
     authorizations.c.id <= bindparam("to"),
-    authorizations.c.idle_expires_at < bindparam("before"),
+    or_(authorizations.c.idle_expires_at < bindparam("before"), authorizations.c.revoked_at < bindparam("before")),
 )
 _OLDEST_DENIALS = (
     select(denied_tokens.c.jti)

@@ -83,7 +83,13 @@ authorizations = Table(
     Column("salt", LargeBinary(32), nullable=False),
     # Finds the living authorizations of one user and client. No index holds what a refresh changes: that would double
     # what each refresh writes.
-    Index("ix_authorizations_owner", "subject", "client_id"),
+    Index(
+        "ix_authorizations_owner",
+        "subject",
+        "client_id",
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
     Index("ix_authorizations_client_id", "client_id"),
 )
 

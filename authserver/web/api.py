@@ -82,9 +82,8 @@ class Api:
         token = self._token(call)
         form = {"grant_type": "refresh_token", "refresh_token": token}
         reply = await self._send(call, form, _DEAD_TOKEN)
-        if call.cookie is None:
-            return reply
-        return self._cleared(reply) if reply.status == 401 else self._in_cookie(reply)
+        # A refusal leaves the cookie: by now it may be a newer login's, of another tab.
+        return reply if call.cookie is None else self._in_cookie(reply)
 
     async def logout(self, call: Call) -> Reply:
         if call.cookie is None and not call.members and self._is_from_own_page(call):

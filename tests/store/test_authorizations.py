@@ -115,3 +115,11 @@ def test_a_rehash_is_written_only_over_the_password_that_was_verified(store, wri
     with store.begin() as connection:
         hashes = connection.execute(text("SELECT password_hash FROM users ORDER BY username")).scalars().all()
     assert hashes == [kept, "$argon2id$"]
+
+
+def test_a_new_login_is_never_the_one_that_ends_however_soon_it_does(store, write):
+    old = [a_login(number, idle_expires_at=NOW + 100 + number) for number in range(1, 4)]
+    assert write(*(authorizations.begin(login, most=3) for login in old)) == [True] * 3
+    assert write(authorizations.begin(a_login(4, idle_expires_at=NOW + 1), most=3)) == [True]
+    living = [number for number in range(1, 5) if not is_over(row_of(store, number), NOW)]
+    assert living == [2, 3, 4]

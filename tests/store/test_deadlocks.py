@@ -123,7 +123,7 @@ def test_what_never_can_be_serialized_is_unavailable_in_the_end(store, write):
     change, ran = raising("40001", 1000, number=2)
     one, refused, three = write(rotation(first), change, rotation(third))
     assert (one, three) == (True, True)
-    assert type(refused) is Unavailable
+    assert isinstance(refused, Unavailable)
     assert len(ran) == 4
     assert generations(store) == {1: 1, 2: 0, 3: 1}
 

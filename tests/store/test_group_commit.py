@@ -5,8 +5,9 @@ from sqlalchemy import event, insert, text
 
 from authserver.domain.errors import Unavailable
 from authserver.store import authorizations, signing_keys
+from authserver.store.group_commit import commit
 from authserver.store.schema import authorizations as table
-from tests.store.rows import a_login, begun, change_of, failing, generations, rotation
+from tests.store.rows import NOW, a_login, begun, change_of, failing, generations, rotation
 
 
 def statements(store):
@@ -141,3 +142,16 @@ def end_by_itself(connection):
         connection.execute(text("SELECT 1 / 0"))
     except Exception as error:
         assert "division by zero" in str(error)
+
+
+def test_rows_are_stamped_when_their_transaction_has_begun_not_when_it_began_to_wait(store):
+    (login,) = begun(store, 1)
+    happened = []
+    event.listen(store._engine, "begin", lambda connection: happened.append("begun"))
+
+    def now():
+        happened.append("stamped")
+        return NOW
+
+    assert commit(store._engine, [rotation(login)], now) == [True]
+    assert happened == ["begun", "stamped"]

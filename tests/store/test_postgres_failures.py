@@ -54,5 +54,5 @@ def test_a_change_that_ends_every_connection_leaves_the_neighbours_whole(store, 
     )
     first, lost, third = write(rotation(logins[0]), deadly, rotation(logins[2]))
     assert (first, third) == (True, True)
-    assert type(lost) is Unavailable
+    assert isinstance(lost, Unavailable)
     assert generations(store) == {1: 1, 2: 0, 3: 1}

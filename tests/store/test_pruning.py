@@ -37,7 +37,7 @@ def test_a_walk_along_the_key_misses_no_login(database, login, clock, monkeypatc
 
 def test_denials_go_when_their_token_has_expired(database, clock):
     denials = [signing_keys.deny("early", clock() + 1), signing_keys.deny("late", clock() + 10)]
-    commit(database._engine, denials, clock())
+    commit(database._engine, denials, clock)
     clock.now += 2
     _prune(database, clock)
     with database.begin() as connection:
@@ -45,7 +45,7 @@ def test_denials_go_when_their_token_has_expired(database, clock):
 
 
 def _prune(database, clock, after=pruning.FIRST, to=pruning.LAST):
-    assert commit(database._engine, [pruning.prune(after, to)], clock()) == [True]
+    assert commit(database._engine, [pruning.prune(after, to)], clock) == [True]
 
 
 def _count(database):

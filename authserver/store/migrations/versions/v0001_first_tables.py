@@ -152,4 +152,11 @@ def _create_authorizations() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_authorizations")),
     )
     op.create_index("ix_authorizations_client_id", "authorizations", ["client_id"], unique=False)
-    op.create_index("ix_authorizations_owner", "authorizations", ["subject", "client_id"], unique=False)
+    op.create_index(
+        "ix_authorizations_owner",
+        "authorizations",
+        ["subject", "client_id"],
+        unique=False,
+        sqlite_where=sa.text("revoked_at IS NULL"),
+        postgresql_where=sa.text("revoked_at IS NULL"),
+    )
