@@ -7,8 +7,10 @@ from typing import Any, Protocol
 from ..domain import claims, refresh_token, scopes
 from ..domain.errors import ScopeRefused, TargetRefused
 from ..domain.models import SECOND, Authorization, Client, Policy
+from ..domain.rotation import Verdict, judge
 from ..keyring import Keyring
 from ..passwords import Passwords
+from ..store.authorizations import Loaded
 from ..store.database import Change, Loader
 from .client_auth import METHODS
 from .errors import InvalidGrantError, InvalidScopeError, InvalidTargetError, Reply, UnauthorizedClientError, because
@@ -75,6 +77,27 @@ class Traveller:
     def about(self) -> dict[str, str]:
         """What the log says of `event` beside the client."""
         return {}
+
+    def genuine(self, presented: refresh_token.Presented | None, loaded: Loaded | None) -> Loaded | None:
+        """What was loaded, if the presented refresh token, of whatever generation, was really made for it."""
+        if presented is None or loaded is None:
+            return None
+        login = loaded.authorization
+        key = self.tools.keyring.ring_key(login.ring_key_id)
+        return loaded if refresh_token.is_genuine(presented, key=key, salt=login.salt) else None
+
+    def judge(self, generation: int, login: Loaded) -> Verdict:
+        """What a genuine token of `generation` means when this client presents it now."""
+        row, now = login.authorization, self.request.now
+        return judge(
+            generation,
+            row,
+            client=self.client,
+            user=login.user,
+            policy=self.policy,
+            now=now,
+            unreachable=self.request.outages.between(row.rotated_at, now),
+        )
 
     @property
     def tools(self) -> Tools:

@@ -8,14 +8,13 @@ from typing import Any
 
 from ..domain import refresh_token
 from ..domain.models import SECOND, Client
-from ..domain.rotation import Verdict, is_allowed, is_over, judge
+from ..domain.rotation import Verdict, is_allowed, is_over
 from ..store import token_state
 from ..store.authorizations import Loaded
 from ..store.token_state import TokenKey, TokenState
 from .errors import InvalidClientError, InvalidRequestError, Reply, because
 from .grant import Decision, Traveller
 from .request import Walk
-from .revocation import genuine_login
 
 # RFC 7662 s2.2: the authorization server MUST NOT include any additional information about an inactive token.
 INACTIVE = {"active": False}
@@ -75,21 +74,12 @@ class Introspection(Traveller):
         return {"active": True, "token_type": "Bearer"} | shown | _username(login)
 
     def _refresh_token(self, loaded: Loaded | None) -> dict[str, Any] | None:
-        login = genuine_login(self.tools, self.presented, loaded)
+        login = self.genuine(self.presented, loaded)
         if login is None or self.presented is None:
             return None
-        row, now = login.authorization, self.request.now
-        verdict = judge(
-            self.presented.generation,
-            row,
-            client=self.client,
-            user=login.user,
-            policy=self.policy,
-            now=now,
-            unreachable=self.request.outages.between(row.rotated_at, now),
-        )
-        if verdict not in _ACTIVE:
+        if self.judge(self.presented.generation, login) not in _ACTIVE:
             return None
+        row = login.authorization
         ends_at = min(row.idle_expires_at, row.expires_at) // SECOND
         members = {"client_id": row.client_id, "sub": row.subject, "scope": " ".join(row.scope)}
         times = {"iat": row.created_at // SECOND, "exp": ends_at, "grant_id": row.id.hex()}

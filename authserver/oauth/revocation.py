@@ -11,7 +11,7 @@ from ..store import authorizations, signing_keys
 from ..store.authorizations import Loaded
 from ..store.database import Change
 from .errors import InvalidGrantError, InvalidRequestError, Reply, because
-from .grant import Decision, Tools, Traveller
+from .grant import Decision, Traveller
 from .request import Walk
 
 # RFC 7009 s2.2: invalid tokens do not cause an error response ... since the client cannot handle such an error.
@@ -42,7 +42,7 @@ class Revocation(Traveller):
         return {"grant_id": self.loaded.authorization.id.hex()} if self.loaded else {}
 
     def _end_login(self) -> Change | None:
-        login = genuine_login(self.tools, self.presented, self.loaded)
+        login = self.genuine(self.presented, self.loaded)
         if login is None:
             return None
         self._check_owner(login.authorization.client_id)
@@ -61,12 +61,3 @@ class Revocation(Traveller):
         # RFC 7009 s2.1: verifies ... whether the token was issued to the client making the revocation request.
         if client_id != self.client.id:
             raise because(InvalidGrantError(), "The token is another client's.")
-
-
-def genuine_login(tools: Tools, presented: refresh_token.Presented | None, loaded: Loaded | None) -> Loaded | None:
-    """What was loaded, if the presented refresh token of whatever generation was really made for it."""
-    if presented is None or loaded is None:
-        return None
-    login = loaded.authorization
-    genuine = refresh_token.is_genuine(presented, key=tools.keyring.ring_key(login.ring_key_id), salt=login.salt)
-    return loaded if genuine else None

@@ -154,8 +154,8 @@ def main() -> int:
             os.sched_setaffinity(0, set(cores[1:]))
         taken = statistics.median(first_answer(server) for _ in range(3))
         kinds = scripts(server, asked.connections)
-        found = {name: [measure(server, these, asked.seconds) for _ in range(1)] for name, these in kinds.items()}
-        for _ in range(asked.rounds - 1):
+        found: dict[str, list[Round]] = {name: [] for name in kinds}
+        for _ in range(asked.rounds):
             for name, these in kinds.items():
                 found[name].append(measure(server, these, asked.seconds))
         raw = statistics.median(each.rate / each.share for each in found["client_credentials"])

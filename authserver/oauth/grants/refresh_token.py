@@ -4,7 +4,7 @@ from authlib.oauth2.rfc6749 import grants
 
 from ...domain import refresh_token
 from ...domain.models import Authorization
-from ...domain.rotation import Verdict, judge
+from ...domain.rotation import Verdict
 from ...store import authorizations
 from ...store.authorizations import Loaded
 from ...store.database import Change
@@ -54,22 +54,10 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
         return {"grant_id": login.id.hex(), "subject": login.subject} if login else {}
 
     def _judge(self) -> Verdict:
-        presented, loaded = self.presented, self.loaded
-        if presented is None or loaded is None:
+        login = self.genuine(self.presented, self.loaded)
+        if login is None or self.presented is None:
             return Verdict.UNKNOWN
-        login, now = loaded.authorization, self.request.now
-        key = self.tools.keyring.ring_key(login.ring_key_id)
-        if not refresh_token.is_genuine(presented, key=key, salt=login.salt):
-            return Verdict.UNKNOWN
-        return judge(
-            presented.generation,
-            login,
-            client=self.client,
-            user=loaded.user,
-            policy=self.policy,
-            now=now,
-            unreachable=self.request.outages.between(login.rotated_at, now),
-        )
+        return self.judge(self.presented.generation, login)
 
     def _left_of(self, granted: tuple[str, ...]) -> tuple[str, ...]:
         """A scope that was withdrawn from the client leaves the answer."""
