@@ -12,11 +12,13 @@ from . import system
 from .domain.errors import Misconfigured, Unavailable
 from .domain.key_schedule import KeyPolicy
 from .domain.models import Policy
-from .keyring import KeyEncryptionKeys, Keyring, files
+from .keyring import KeyEncryptionKeys, Keyring, PrivateKeys, files
 from .keyring.lifecycle import Lifecycle
+from .keyring.signer import KeyService
 from .oauth.grant import Tools
 from .oauth.road import Road
 from .passwords import Passwords
+from .pool import Pool
 from .settings import Settings
 from .store import clients, migrations, pruning, signing_keys
 from .store.cache import Cache
@@ -28,17 +30,27 @@ from .web.routes import ASGIApp, Parts, application
 _POLL = 2  # seconds: every process sees a change of the keys within 5
 _SCHEDULE = 5  # seconds
 _TEND_RING = 600  # seconds
-_PRUNE = 10  # seconds for each thousand logins
+_PRUNE = pruning.EVERY  # seconds; of all processes that try, one prunes
+_REMOTE_SIGNATURES = 1  # at once: keyring/pkcs11_session.py
+_SIGNATURE_TIMEOUT = 5.0  # seconds
 _FORBIDDEN_GRANT = (
     "these clients may use the password grant, which RFC 9700 s2.4 says MUST NOT be used; keep it to your own "
     "first-party apps: {}"
 )
+_NO_HSM_EXTRA = """AUTHSERVER_PKCS11_MODULE is set, and the package that speaks PKCS #11 is not installed. Run:
+
+    pip install "authserver[hsm]\""""
 log: Any = structlog.get_logger("authserver")
 
 
 def create_app(settings: Settings, *, now: Callable[[], int] | None = None) -> ASGIApp:
     """The ASGI application. `now` is a clock to be taken as it is (microseconds); without one the system's is, kept to
     the database's where nodes share one. Raises Misconfigured or Unavailable if the server cannot start like this."""
+    return assemble(settings, now=now)[0]
+
+
+def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tuple[ASGIApp, "Upkeep"]:
+    """As `create_app`, and what the application does by itself, for who wants to do that by hand."""
     shared = SharedClock(system.now)
     clock = now or shared
     database = open_database(settings, clock)
@@ -48,7 +60,8 @@ def create_app(settings: Settings, *, now: Callable[[], int] | None = None) -> A
     passwords = Passwords(settings.password_queue)
     make = (system.new_id, system.new_key, system.new_secret)
     tools = Tools(settings.issuer, policy(settings), upkeep.keyring, passwords, *make)
-    road = Road(database, Cache(database, clients.load_many, clock), tools, upkeep.read_keys)
+    key_service = Pool("key service", _REMOTE_SIGNATURES, queue=128, patience=_SIGNATURE_TIMEOUT)
+    road = Road(database, Cache(database, clients.load_many, clock), tools, upkeep.read_keys, key_service.run)
     parts = Parts(
         issuer=settings.issuer,
         jwks_max_age=settings.jwks_max_age,
@@ -59,7 +72,7 @@ def create_app(settings: Settings, *, now: Callable[[], int] | None = None) -> A
         now=clock,
         new_id=system.new_id,
     )
-    return application(parts, _lifespan(upkeep, passwords))
+    return application(parts, _lifespan(upkeep, passwords, key_service)), upkeep
 
 
 class Upkeep:
@@ -67,7 +80,6 @@ class Upkeep:
 
     def __init__(self, database: Database, keyring: Keyring, lifecycle: Lifecycle, now: Callable[[], int]) -> None:
         self.database, self.keyring, self._lifecycle, self._now = database, keyring, lifecycle, now
-        self._pruned_to = pruning.FIRST
         self._asked = self._taken_over = 0
         self.tasks: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (_POLL, self.read_keys),
@@ -99,6 +111,8 @@ class Upkeep:
     async def tend_ring(self) -> None:
         for id in await asyncio.to_thread(self._lifecycle.tend_ring):
             log.info("ring_key_removed", id=id)
+        for kid in await asyncio.to_thread(self._lifecycle.destroy_remains):
+            log.info("key_destroyed", kid=kid)
 
     def keep_to_database(self, clock: SharedClock) -> None:
         """On PostgreSQL all nodes keep to the database's clock: now, and at every poll."""
@@ -113,13 +127,13 @@ class Upkeep:
         self.tasks.append((_POLL, keep_time))
 
     async def prune(self) -> None:
-        """A batch a call: the walk along the table begins again when it has come to the end."""
-        end = await self.database.load(pruning.end_of_batch_many, self._pruned_to)
-        await self.database.write(pruning.prune(self._pruned_to, end or pruning.LAST))
-        self._pruned_to = end or pruning.FIRST
+        """A batch a call, unless another process has it."""
+        batch = await self.database.load(pruning.next_batch_many, None)
+        if batch is not None:
+            await self.database.write(pruning.prune(batch))
 
 
-def _lifespan(upkeep: Upkeep, passwords: Passwords) -> Any:
+def _lifespan(upkeep: Upkeep, passwords: Passwords, key_service: Pool) -> Any:
     @asynccontextmanager
     async def lifespan(app: object) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(_repeat(seconds, work)) for seconds, work in upkeep.tasks]
@@ -130,6 +144,7 @@ def _lifespan(upkeep: Upkeep, passwords: Passwords) -> Any:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             passwords.close()
+            key_service.close()
             upkeep.database.close()
 
     return lifespan
@@ -139,7 +154,7 @@ def check(settings: Settings) -> list[str]:
     """What an operator should know before the server starts. Raises Misconfigured or Unavailable if it cannot start."""
     database = open_database(settings)
     try:
-        open_keyring(settings, database, system.now)
+        open_keyring(settings, database, system.now).check()
         with database.begin() as connection:
             everyone = clients.load_all(connection)
     finally:
@@ -160,6 +175,23 @@ def open_key_encryption_keys(settings: Settings) -> KeyEncryptionKeys:
     return KeyEncryptionKeys(files.read(settings.keys_dir))
 
 
+def open_private_keys(settings: Settings) -> PrivateKeys:
+    """Raises Misconfigured, and Unavailable for a key service that cannot be reached."""
+    return PrivateKeys(open_key_encryption_keys(settings), open_key_service(settings))
+
+
+def open_key_service(settings: Settings) -> KeyService | None:
+    """Where new private keys are made, if not in the database. Raises Misconfigured and Unavailable."""
+    if settings.pkcs11_module is None:
+        return None
+    try:
+        from .keyring.pkcs11 import Pkcs11
+    except ImportError as error:
+        raise Misconfigured(_NO_HSM_EXTRA) from error
+    pin = settings.pkcs11_pin.get_secret_value() if settings.pkcs11_pin else ""
+    return Pkcs11(str(settings.pkcs11_module), settings.pkcs11_token, pin, system.new_id)
+
+
 def policy(settings: Settings) -> Policy:
     return Policy(
         access_token_ttl=settings.access_token_ttl,
@@ -172,17 +204,17 @@ def policy(settings: Settings) -> Policy:
 
 def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = system.now) -> Lifecycle:
     policy = KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
-    keks = partial(open_key_encryption_keys, settings)
-    return Lifecycle(database, keks, policy, settings.access_token_ttl, now, system.new_key)
+    keys = partial(open_private_keys, settings)
+    return Lifecycle(database, keys, policy, settings.access_token_ttl, now, system.new_key)
 
 
 def open_keyring(settings: Settings, database: Database, now: Callable[[], int]) -> Keyring:
-    keks = open_key_encryption_keys(settings)
+    private = open_private_keys(settings)
     with database.begin() as connection:
         migrations.check(connection)
         signing_keys.raise_max_token_ttl(connection, settings.access_token_ttl)
         state = signing_keys.load(connection)
-    return Keyring(keks, state, now(), partial(open_key_encryption_keys, settings))
+    return Keyring(private, state, now(), partial(open_private_keys, settings))
 
 
 async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

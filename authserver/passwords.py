@@ -1,15 +1,13 @@
 """PRECIS forms of usernames and passwords (RFC 8265), and Argon2id in a bounded pool with a bounded queue."""
 
-import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from precis_i18n import get_profile
 
-from .domain.errors import Unavailable
+from .pool import Pool
 
 MAX_USERNAME = 256  # code points
 MAX_PASSWORD = 1024  # bytes
@@ -52,8 +50,7 @@ class Passwords:
         """`queue` is how many may wait; more are refused."""
         threads = max(1, (os.cpu_count() or 1) - 1)
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
-        self._threads = ThreadPoolExecutor(threads, "argon2")
-        self._room = threads + queue
+        self._pool = Pool("password", threads, queue)
         self._nobody = self.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
@@ -62,21 +59,11 @@ class Passwords:
 
     async def match(self, password_hash: str | None, password: str | None) -> Match:
         """The same work whether or not there is a user or a password. Raises Unavailable when the queue is full."""
-        if self._room <= 0:
-            raise Unavailable("The password queue is full.", retry_after=2)
-        self._room -= 1
-        done = self._threads.submit(self._match, password_hash or self._nobody, password or "")
-        loop = asyncio.get_running_loop()
-        # Room comes back when the work is over, not when the caller has gone.
-        done.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
-        found = await asyncio.wrap_future(done)
+        found = await self._pool.run(self._match, password_hash or self._nobody, password or "")
         return found if password_hash is not None and password is not None else _NO_MATCH
 
     def close(self) -> None:
-        self._threads.shutdown(cancel_futures=True)
-
-    def _leave(self) -> None:
-        self._room += 1
+        self._pool.close()
 
     def _match(self, password_hash: str, password: str) -> Match:
         try:

@@ -16,6 +16,7 @@ from authserver.passwords import Passwords
 from authserver.settings import Settings, load
 from authserver.store import clients, users
 from authserver.store.database import Database
+from tests.hsm import softhsm  # noqa: F401
 from tests.support import PASSWORD, SECRET, Clock
 
 ISSUER = "https://as.example"

@@ -76,8 +76,9 @@ def test_settings_made_directly_read_nothing(folder: Path, monkeypatch: pytest.M
 
 
 def test_every_setting_can_be_set_in_every_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = load(key_encryption_key=KEY).describe()
-    values = {row["name"]: KEY if row["value"] == "***" else row["value"] for row in rows}
+    secret = {"key_encryption_key": KEY, "pkcs11_pin": "1234"}
+    rows = load(**secret, pkcs11_module="/module.so").describe()
+    values = {row["name"]: secret.get(row["name"], row["value"]) for row in rows}
     assert {source_of(load(**values), name) for name in values} == {"flag"}
     (folder / "authserver.toml").write_text("".join(f"{n} = {json.dumps(v)}\n" for n, v in values.items()))
     assert {row["source"] for row in load().describe()} == {"authserver.toml"}

@@ -50,16 +50,16 @@ def moment(microseconds: int | None) -> str | None:
     return datetime.fromtimestamp(microseconds // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def read_password(from_stdin: bool) -> str:
-    """From the first line of stdin, or asked for twice; never from an argument, which others can see."""
+def read_password(from_stdin: bool, name: str = "password", *, twice: bool = True) -> str:
+    """From the first line of stdin, or asked for (twice); never from an argument, which others can see."""
     if from_stdin:
         try:
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
         except UnicodeDecodeError:
-            raise click.UsageError("The password on stdin is not UTF-8.") from None
+            raise click.UsageError(f"The {name} on stdin is not UTF-8.") from None
     if not sys.stdin.isatty():
-        raise click.UsageError("There is no terminal to ask for the password; give it with --password-stdin.")
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+        raise click.UsageError(f"There is no terminal to ask for the {name}; give it with --{name}-stdin.")
+    return str(click.prompt(name.capitalize(), hide_input=True, confirmation_prompt=twice, err=True))
 
 
 def fail(message: str) -> click.ClickException:

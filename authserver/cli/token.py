@@ -67,10 +67,10 @@ def _read_token() -> str:
 
 
 def _explain(token: str, settings: Settings, connection: Connection) -> Findings:
-    from ..app import open_key_encryption_keys
+    from ..app import open_private_keys
     from ..store import signing_keys
 
-    keyring = Keyring(open_key_encryption_keys(settings), signing_keys.load(connection), system.now())
+    keyring = Keyring(open_private_keys(settings), signing_keys.load(connection), system.now())
     presented = refresh_token.parse(token)
     if presented:
         return _refresh_token(presented, settings, connection, keyring)

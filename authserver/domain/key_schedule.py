@@ -6,6 +6,7 @@ Times in microseconds, policy in seconds.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .algorithms import DEFAULT
 from .models import SECOND, SigningKey
 
 STALE_AFTER = 30
@@ -84,9 +85,15 @@ def due(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, int]:
 def transitions(keys: Keys, policy: KeyPolicy, now: int) -> tuple[Transition, ...]:
     """What is due at `now`, most urgent first; none when the state is right. Applied one by one, each judged anew, they
     make the state right for `now`, however long nobody looked."""
-    algs = sorted({key.alg for key in keys})
+    algs = sorted({DEFAULT, *algorithms_in_use(keys)})
     signing = (step for alg in algs for step in _signing_due(alg, keys, policy, now))
     return (*signing, *(step for key in keys if key.state == "retired" for step in _retired_due(key, policy, now)))
+
+
+def algorithms_in_use(keys: Keys) -> set[str]:
+    """Those with a sequence of keys that goes on; it begins with the first client that uses one, and ends with the
+    last."""
+    return {key.alg for key in keys if key.state in ("pending", "active")}
 
 
 def in_state(keys: Keys, alg: str, state: str) -> SigningKey | None:
@@ -96,10 +103,13 @@ def in_state(keys: Keys, alg: str, state: str) -> SigningKey | None:
 
 def _signing_due(alg: str, keys: Keys, policy: KeyPolicy, now: int) -> Iterator[Transition]:
     pending, active = in_state(keys, alg, "pending"), in_state(keys, alg, "active")
+    # Without an active key of the default algorithm nothing is signed, so no lead time matters. It signs for the others
+    # while they have none.
+    at_once = alg == DEFAULT and active is None
     if pending is None:
         yield Transition("announce", alg)
-    elif active is None or promotion_due_at(pending, active, policy) <= now:
-        yield Transition("promote", alg, pending.kid)  # without an active key nothing is signed: no lead time matters
+    elif at_once or promotion_due_at(pending, active, policy) <= now:
+        yield Transition("promote", alg, pending.kid)
 
 
 def _retired_due(key: SigningKey, policy: KeyPolicy, now: int) -> Iterator[Transition]:

@@ -31,12 +31,12 @@ class Event:
 def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
     """Until the keys that are there now, and the one that the next promotion announces, have met what awaits them."""
     events: list[Event] = []
-    promoted, make = False, imagined(keys)
+    promoted, make = set[str](), imagined(keys)
     while ahead := list(_ahead(keys, policy, promoted, {(event.change, event.kid) for event in events})):
         at, change, key = min(ahead, key=lambda one: (one[0], one[1], one[2].kid))
         active = in_state(keys, key.alg, "active")
         if change != "promotable":
-            promoted |= change == "promote"
+            promoted |= {key.alg} if change == "promote" else set()
             keys = merged(keys, apply(keys, Transition(change, key.alg, key.kid), at, make))
         replaced = active.kid if active and change == "promote" else None
         events.append(Event(at, change, key.kid, replaced, published(keys)))
@@ -64,12 +64,12 @@ def published(keys: Keys) -> tuple[str, ...]:
 
 
 def _ahead(
-    keys: Keys, policy: KeyPolicy, promoted: bool, told: set[tuple[str, str]]
+    keys: Keys, policy: KeyPolicy, promoted: set[str], told: set[tuple[str, str]]
 ) -> Iterator[tuple[int, str, SigningKey]]:
     for key in keys:
         for name, at in due(key, keys, policy).items():
             change = _CHANGES.get(name)
-            if change and (change, key.kid) not in told and not (promoted and change == "promote"):
+            if change and (change, key.kid) not in told and not (change == "promote" and key.alg in promoted):
                 yield at, change, key
 
 

@@ -7,7 +7,8 @@ another one enters it. `make` gives a new key for an algorithm; what makes keys 
 from collections.abc import Callable
 from dataclasses import replace
 
-from .key_schedule import Keys, Transition, in_state
+from .algorithms import DEFAULT
+from .key_schedule import Keys, Transition, algorithms_in_use, in_state
 from .models import SigningKey
 
 Make = Callable[[str], SigningKey]
@@ -33,11 +34,9 @@ def merged(keys: Keys, changed: Keys) -> Keys:
 
 
 def announced(keys: Keys, alg: str, now: int, make: Make) -> SigningKey:
-    """A new pending key. It inherits the longest lifetime of a token that its forerunners may sign."""
+    """A new pending key. It inherits the longest lifetime of a token that any other key may sign."""
     made = make(alg)
-    longest = max(
-        key.max_token_ttl for key in (made, *keys) if key.alg == alg and key.state not in ("removed", "revoked")
-    )
+    longest = max(key.max_token_ttl for key in (made, *keys) if key.state not in ("removed", "revoked"))
     return replace(made, state="pending", max_token_ttl=longest, created_at=now, activated_at=None)
 
 
@@ -63,7 +62,7 @@ def revoked(keys: Keys, kid: str, now: int, make: Make) -> Keys:
 def all_revoked(keys: Keys, now: int, make: Make) -> Keys:
     """Every key is out of the JWKS; for each algorithm a new one signs at once and another one is announced."""
     gone = tuple(_revoked(key, now) for key in keys if key.state not in ("removed", "revoked"))
-    algs = sorted({key.alg for key in gone})
+    algs = sorted({DEFAULT, *algorithms_in_use(keys)})
     return (*gone, *(key for alg in algs for key in _takes_over(keys, None, alg, now, make)))
 
 
@@ -72,6 +71,19 @@ def imported(keys: Keys, key: SigningKey, now: int) -> Keys:
     pending = in_state(keys, key.alg, "pending")
     withdrawn = (_removed(pending, now),) if pending else ()
     return (*withdrawn, announced(keys, key.alg, now, lambda alg: key))
+
+
+def fitted(keys: Keys, algs: set[str], now: int, make: Make) -> Keys:
+    """A sequence of keys for each of `algs`, which are all that are in use, and for no other: a key is announced where
+    none was, and what nobody uses signs no more."""
+    in_use = algorithms_in_use(keys)
+    ended = (key for key in keys if key.alg in in_use - algs)
+    withdrawn = tuple(_withdrawn(key, now) for key in ended if key.state in ("pending", "active"))
+    return (*withdrawn, *(announced(keys, alg, now, make) for alg in sorted(algs - in_use)))
+
+
+def _withdrawn(key: SigningKey, now: int) -> SigningKey:
+    return replace(key, state="retired", retired_at=now) if key.state == "active" else _removed(key, now)
 
 
 def _takes_over(keys: Keys, pending: SigningKey | None, alg: str, now: int, make: Make) -> Keys:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from .algorithms import DEFAULT
+
 SECOND = 1_000_000
 
 
@@ -38,6 +40,7 @@ class Client:
     secrets: tuple[Secret, ...] = ()
     disabled: bool = False
     created_at: int = 0
+    access_token_alg: str = DEFAULT
     policy: dict[str, Any] = field(default_factory=dict)
     """What this client has of its own, by the names of Policy; the server's policy stands for the rest."""
 
@@ -77,13 +80,14 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One signing key: its public part for as long as the row lives, its private part sealed until it is destroyed."""
+    """One signing key: its public part for as long as the row lives, its private part until that is destroyed."""
 
     kid: str
     alg: str
     state: str
     public: dict[str, str]
     sealed: str | None
+    """The private part, sealed, or where a key service keeps it."""
     max_token_ttl: int
     """Seconds: the longest lifetime of any token that this key may have signed."""
     created_at: int

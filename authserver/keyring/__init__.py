@@ -1,10 +1,12 @@
 """The keys of the server.
 
-files.py and sealing.py hold the key-encryption keys, signer.py is one signing key, keyring.py all of them at work,
-first.py makes keys, lifecycle.py changes their state in the database.
+signer.py says what signs and where private keys may be: sealed.py keeps them in the database, under the key-encryption
+keys of files.py and sealing.py, pkcs11.py in a hardware security module. jwt.py makes the tokens of one key, keyring.py
+has all of them at work, first.py makes the first ones, lifecycle.py changes their state in the database.
 """
 
 from .keyring import Keyring
+from .private_keys import PrivateKeys
 from .sealing import KeyEncryptionKeys
 
-__all__ = ["KeyEncryptionKeys", "Keyring"]
+__all__ = ["KeyEncryptionKeys", "Keyring", "PrivateKeys"]

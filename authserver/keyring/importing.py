@@ -3,18 +3,23 @@
 import json
 import warnings
 from base64 import urlsafe_b64decode
+from dataclasses import dataclass
 from math import lcm
 from typing import Any
 
 from joserfc.errors import JoseError, SecurityWarning
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from ..domain.algorithms import DEFAULT
 from ..domain.errors import Refused
+from .jwk import Key
 
 _LEAST_BITS, _MOST_BITS = 2048, 8192
 _EXPONENT = 65537
 _CRT = ("p", "q", "dp", "dq", "qi")
-_MEMBERS = ("kty", "n", "e", "d", *_CRT)
+_RSA_MEMBERS = ("n", "e", "d", *_CRT)
+_MEMBERS = ("kty", *_RSA_MEMBERS, "crv", "x", "y")
+_MISMATCH = "The private part does not match the public one: the key is damaged or was tampered with."
 _SMALL_PRIMES = [p for p in range(3, 168) if all(p % q for q in range(2, p))]
 
 
@@ -26,49 +31,89 @@ class Encrypted(Unreadable):
     """It may be read with its password."""
 
 
-def read_private_key(content: bytes, password: str | None = None) -> RSAKey:
-    """Raises Unreadable, and Refused for a key that is too weak to sign with or does not fit together."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    key: type[RSAKey] | type[ECKey] | type[OKPKey]
+    kty: str
+    words: str
+    crv: str | None = None
+
+
+_RSA = _Kind(RSAKey, "RSA", "an RSA key")
+_KINDS = {
+    "RS256": _RSA,
+    "PS256": _RSA,
+    "ES256": _Kind(ECKey, "EC", "an EC key on P-256", "P-256"),
+    "EdDSA": _Kind(OKPKey, "OKP", "an Ed25519 key", "Ed25519"),
+}
+
+
+def read_private_key(content: bytes, password: str | None = None, alg: str = DEFAULT) -> Key:
+    """A key that signs by `alg`. Raises Unreadable, and Refused for one that is too weak, is on another curve or does
+    not fit together."""
+    kind = _KINDS[alg]
     if not content.lstrip().startswith(b"-----BEGIN"):
-        jwk = _jwk(content)
-        _check(jwk)
-        return _imported(jwk, None)
-    key = _imported(content, password)
-    _check(key.as_dict(private=key.is_private))
+        jwk = _jwk(content, kind, alg)
+        _check(jwk, kind)
+        return _imported(jwk, None, kind)
+    key = _imported(content, password, kind)
+    _check(key.as_dict(private=key.is_private), kind)
     return key
 
 
-def _imported(source: bytes | dict[str, Any], password: str | None) -> RSAKey:
+def _imported(source: bytes | dict[str, Any], password: str | None, kind: _Kind) -> Key:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SecurityWarning)  # refused in our words
-            key = RSAKey.import_key(source, password=password)
-            return RSAKey.import_key(key.as_pem(private=True)) if key.is_private else key  # with all its members
+            key = kind.key.import_key(source, password=password)
+            return kind.key.import_key(key.as_pem(private=True)) if key.is_private else key  # with all its members
     except TypeError as error:
         if password is None:
             raise Encrypted("The key is encrypted: give its password with --password-stdin.") from error
         raise Unreadable("The key has no password.") from error
     except (JoseError, ValueError) as error:
-        raise Unreadable(f"This is no RSA private key that can be read: {_brief(error)}.") from error
+        raise Unreadable(f"This is no private key that can be read as {kind.words}: {_brief(error)}.") from error
 
 
-def _jwk(content: bytes) -> dict[str, Any]:
+def _jwk(content: bytes, kind: _Kind, alg: str) -> dict[str, Any]:
     try:
         jwk = json.loads(content)
     except ValueError:
         raise Unreadable("The file is neither PEM nor JSON.") from None
-    if not isinstance(jwk, dict) or jwk.get("kty") != "RSA":
-        raise Unreadable('The file holds no JWK of an RSA key: an object with "kty": "RSA" is expected.')
+    if not isinstance(jwk, dict) or jwk.get("kty") != kind.kty:
+        raise Unreadable(f'The file holds no JWK of {kind.words}: an object with "kty": "{kind.kty}" is expected.')
     if "oth" in jwk:
         raise Refused("Keys of more than two primes are not supported. Make another one.")
-    for name, allowed in (("alg", "RS256"), ("use", "sig")):
+    for name, allowed in (("alg", alg), ("use", "sig")):
         if jwk.get(name, allowed) != allowed:
             raise Refused(f'The key is meant for something else: its "{name}" is not {allowed}.')
     return {name: jwk[name] for name in _MEMBERS if name in jwk}
 
 
-def _check(members: dict[str, Any]) -> None:
-    numbers = {name: _number(value) for name, value in members.items() if name in _MEMBERS[1:]}
-    if not {"n", "e", "d"} <= numbers.keys():
+def _check(members: dict[str, Any], kind: _Kind) -> None:
+    if members.get("d") is None:
+        raise Unreadable("This is a public key. Signing takes the private one.")
+    if kind.crv:
+        _check_curve(members, kind)
+    else:
+        _check_rsa(members)
+
+
+def _check_curve(members: dict[str, Any], kind: _Kind) -> None:
+    if members.get("crv") != kind.crv:
+        raise Refused(f"The key is on another curve: {kind.words} is allowed. Make another one.")
+    public = {name: members.get(name) for name in ("x", "y")}
+    try:
+        made = kind.key.import_key(kind.key.import_key(members).as_pem(private=True)).as_dict(private=False)
+    except (JoseError, ValueError, TypeError) as error:
+        raise Refused(_MISMATCH) from error
+    if public != {name: made.get(name) for name in public}:
+        raise Refused(_MISMATCH)
+
+
+def _check_rsa(members: dict[str, Any]) -> None:
+    numbers = {name: _number(value) for name, value in members.items() if name in _RSA_MEMBERS}
+    if not {"n", "e"} <= numbers.keys():
         raise Unreadable("This is a public key. Signing takes the private one.")
     _check_strength(numbers["n"], numbers["e"])
     if not _fits_together(numbers):

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from joserfc.jwk import RSAKey
-
 from ..domain import ring_schedule
+from ..domain.algorithms import DEFAULT
 from ..domain.errors import KeyMissing, Misconfigured
 from ..domain.key_schedule import STALE_AFTER
 from ..domain.models import SECOND, SigningKey
 from ..store.signing_keys import KeyState
-from .sealing import KeyEncryptionKeys
-from .signer import PUBLISHED, Signer
+from .jwk import PUBLISHED
+from .jwt import AccessTokens
+from .private_keys import PrivateKeys
 
 _PUBLISHED = ("active", "pending", "retired")
 
@@ -25,15 +25,15 @@ _PUBLISHED = ("active", "pending", "retired")
 class Keyring:
     def __init__(
         self,
-        keks: KeyEncryptionKeys,
+        private: PrivateKeys,
         state: KeyState,
         now: int,
-        reread: Callable[[], KeyEncryptionKeys] | None = None,
+        reread: Callable[[], PrivateKeys] | None = None,
     ) -> None:
-        """Opens every sealed key; `now` in microseconds. `reread` gives the key-encryption keys that are there by now,
+        """Opens every private key; `now` in microseconds. `reread` gives the key-encryption keys that are there by now,
         when those of the start do not open a key. Raises Misconfigured if one does not open."""
-        self._keks, self._reread = keks, reread
-        self._signers: dict[tuple[str, bool], Signer] = {}
+        self._private, self._reread = private, reread
+        self._tokens: dict[tuple[str, bool], AccessTokens] = {}
         self._ring: dict[str, bytes] = {}
         self.update(state, now)
 
@@ -44,32 +44,40 @@ class Keyring:
         except Misconfigured:
             if self._reread is None:
                 raise
-            self._keks = self._reread()
+            self._private = self._reread()
             self._take_over(state)
         self._read_at = now
 
     def _take_over(self, state: KeyState) -> None:
-        ring = {key.id: self._ring.get(key.id) or self._keks.open(key.id, key.sealed) for key in state.ring}
-        published = sorted(
-            (key for key in state.signing_keys if key.state in _PUBLISHED), key=lambda key: _PUBLISHED.index(key.state)
-        )
+        ring = {key.id: self._ring.get(key.id) or self._private.keks.open(key.id, key.sealed) for key in state.ring}
+        published = sorted((key for key in state.signing_keys if key.state in _PUBLISHED), key=_place)
         # By whether the private part is there: once it is destroyed, this process forgets it too.
         places = {key.kid: (key.kid, key.sealed is not None) for key in published}
-        signers = {key.kid: self._signers.get(places[key.kid]) or self._signer(key) for key in published}
+        tokens = {key.kid: self._tokens.get(places[key.kid]) or self._opened(key) for key in published}
         self._ring_keys, self._ring = state.ring, ring
-        self._signers = {places[kid]: signer for kid, signer in signers.items()}
-        self._active = {key.alg: signers[key.kid] for key in published if key.state == "active"}
-        self._by_header = {signer.header: signer for signer in signers.values()}
+        self._tokens = {places[kid]: those for kid, those in tokens.items()}
+        self._active = {key.alg: tokens[key.kid] for key in published if key.state == "active"}
+        self._by_header = {those.header: those for those in tokens.values()}
         self._publish(published)
 
-    def sign(self, claims: dict[str, Any], now: int, alg: str = "RS256") -> str:
-        """A JWT of type at+jwt. Raises KeyMissing while the key state is too old to sign by."""
+    def sign(self, claims: dict[str, Any], now: int, alg: str = DEFAULT) -> str:
+        """A JWT of type at+jwt. Raises KeyMissing while the key state is too old to sign by, and Unavailable."""
         if self.is_stale(now):
             raise KeyMissing("The key state has not been read for 30 s: this process signs nothing before it is.")
-        signer = self._active.get(alg)
-        if signer is None:
+        tokens = self._signs(alg)
+        if tokens is None:
             raise KeyMissing(f"No key signs {alg} at present.")
-        return signer.sign(claims)
+        return tokens.sign(claims)
+
+    def is_remote(self, alg: str) -> bool:
+        """Whether `sign` has to ask somebody else, and should be waited for beside the event loop."""
+        tokens = self._signs(alg)
+        return tokens is not None and tokens.remote
+
+    def check(self) -> None:
+        """Raises Unavailable or Misconfigured unless every active key signs."""
+        for tokens in self._active.values():
+            tokens.sign({})
 
     def is_stale(self, now: int) -> bool:
         return now - self._read_at > STALE_AFTER * SECOND
@@ -78,8 +86,8 @@ class Keyring:
         """The claims of an access token that one of our published keys signed, whether or not it has expired."""
         header, _, rest = token.encode("ascii", "replace").partition(b".")
         payload, _, signature = rest.partition(b".")
-        signer = self._by_header.get(header)
-        return signer.claims(payload, signature) if signer else None
+        tokens = self._by_header.get(header)
+        return tokens.claims(payload, signature) if tokens else None
 
     def ring_key(self, id: str) -> bytes:
         """Raises KeyMissing if this process has not read that key yet."""
@@ -92,9 +100,12 @@ class Keyring:
         """The key that new authorizations use: the newest that every process has had the time to read."""
         return ring_schedule.newest(self._ring_keys, now).id
 
-    def _signer(self, key: SigningKey) -> Signer:
-        private = self._keks.open(key.kid, key.sealed) if key.sealed else None
-        return Signer(key.kid, key.alg, RSAKey.import_key(json.loads(private) if private else dict(key.public)))
+    def _signs(self, alg: str) -> AccessTokens | None:
+        """The default algorithm stands in until the first key of another one has met its lead time."""
+        return self._active.get(alg) or self._active.get(DEFAULT)
+
+    def _opened(self, key: SigningKey) -> AccessTokens:
+        return AccessTokens(key.public, key.alg, self._private.open(key))
 
     def _publish(self, published: list[SigningKey]) -> None:
         self.jwks = {
@@ -102,3 +113,8 @@ class Keyring:
         }
         self.jwks_document = json.dumps(self.jwks).encode()
         self.jwks_etag = f'"{sha256(self.jwks_document).hexdigest()[:32]}"'
+
+
+def _place(key: SigningKey) -> tuple[int, bool]:
+    """In the JWKS the active key is first, for verifiers that look no further."""
+    return _PUBLISHED.index(key.state), key.alg != DEFAULT

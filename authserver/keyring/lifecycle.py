@@ -4,26 +4,41 @@ Every change is one transaction that locks, reads, judges anew and writes under 
 run twice at once and by many nodes, and run again. New keys are made before the transaction, because that takes long.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from joserfc.jwk import RSAKey
-
 from ..domain import key_transitions, ring_schedule
+from ..domain.algorithms import DEFAULT
 from ..domain.errors import Refused, Unavailable
-from ..domain.key_schedule import KeyPolicy, Keys, Transition, in_state, promotable_at, transitions
+from ..domain.key_schedule import (
+    KeyPolicy,
+    Keys,
+    Transition,
+    algorithms_in_use,
+    in_state,
+    promotable_at,
+    transitions,
+)
 from ..domain.key_transitions import Make
 from ..domain.models import RingKey, SigningKey
-from ..store import ring_keys, signing_keys
+from ..store import clients, ring_keys, signing_keys
 from ..store.database import Connection, Database
 from ..store.signing_keys import KeyState
 from . import rewrapping, ring
-from .first import new_signing_key, sealed_signing_key
-from .sealing import KeyEncryptionKeys
+from .jwk import Key
+from .private_keys import PrivateKeys
+from .sealing import KeyEncryptionKeys, is_sealed
 
 Decide = Callable[[Keys, int, Make], Keys]
 """The keys, now in microseconds, a maker of keys -> the rows to write. Raises Refused."""
+
+
+_NOTHING_PENDING = "There is no pending key. Announce one with:\n\n    authserver keys rotate --due"
+_NOBODY_USES_IT = (
+    "No key is announced for {alg}, since no client uses it. Give it to one:\n\n"
+    "    authserver client set-alg CLIENT_ID {alg}"
+)
 
 
 class TooEarly(Refused):
@@ -37,7 +52,7 @@ class TooEarly(Refused):
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
     database: Database
-    keks: Callable[[], KeyEncryptionKeys]
+    private_keys: Callable[[], PrivateKeys]
     """Reads the key-encryption keys anew, so that a new one seals as soon as it is there."""
     policy: KeyPolicy
     max_token_ttl: int
@@ -63,7 +78,8 @@ class Lifecycle:
         """Make the state right for now. Returns what was done; what another process did first is not in it."""
         done: list[Transition] = []
         while steps := transitions(self.read(), self.policy, self.now()):
-            if self._commit(self._still_due(steps[0]), makes=steps[0].change in ("announce", "promote")):
+            makes = (steps[0].alg,) if steps[0].change in ("announce", "promote") else ()
+            if self._commit(self._still_due(steps[0]), makes):
                 done.append(steps[0])
         if ring_schedule.has_late_logins(self.read_state().ring, self.now()):
             with self._alone() as (connection, _, now):
@@ -81,40 +97,43 @@ class Lifecycle:
                 raise Refused(f"Another command was first: {step.kid} is pending no more. See: authserver keys list")
             return key_transitions.apply(keys, step, now, make)
 
-        self._commit(promote, makes=1)
+        self._commit(promote, (alg,))
         return step
 
     def promotion(self, keys: Keys, alg: str, *, emergency: bool = False) -> Transition:
         """What `promote` would do with these keys. Raises the same."""
         pending, now = in_state(keys, alg, "pending"), self.now()
         if pending is None:
-            raise Refused("There is no pending key. Announce one with:\n\n    authserver keys rotate --due")
+            check_in_use(keys, alg)
+            raise Refused(_NOTHING_PENDING)
         if now < promotable_at(pending, self.policy) and not emergency:
             raise TooEarly(pending, promotable_at(pending, self.policy))
         return Transition("promote", alg, pending.kid)
 
     def revoke(self, kid: str) -> Keys:
         """`kid` is out of the JWKS at once. Returns the rows that changed; none if it was revoked before."""
-        return self._commit(lambda keys, now, make: key_transitions.revoked(keys, kid, now, make), makes=1)
+        algs = {key.alg for key in self.read() if key.kid == kid}
+        return self._commit(lambda keys, now, make: key_transitions.revoked(keys, kid, now, make), algs)
 
     def revoke_all(self) -> tuple[Keys, int]:
         """Replace every signing key and the ring; end every login. Returns the rows that changed, and how many logins
         ended."""
-        make, keks = self._maker(2), self._keks_in_use()
-        with self._alone() as (connection, state, now):
+        keks, algs = self._keks_in_use(), algorithms_in_use(self.read())
+        with self._maker([*algs, *algs]) as make, self._alone() as (connection, state, now):
             changed = key_transitions.all_revoked(state.signing_keys, now, make)
             _write(connection, state.signing_keys, changed)
-            return changed, ring.replace(connection, keks, self.new_key(), now)
+            ended = ring.replace(connection, keks, self.new_key(), now)
+        self._destroy(state.signing_keys, changed)
+        return changed, ended
 
-    def import_key(self, private: RSAKey) -> Keys:
+    def import_key(self, private: Key, alg: str = DEFAULT) -> Keys:
         """Announce that key, and withdraw the one that was pending. Returns the rows that changed. Raises Refused if
-        its `kid` was ever used here."""
-        key = sealed_signing_key(
-            self._keks_in_use(), private, "RS256", "pending", now=self.now(), max_token_ttl=self.max_token_ttl
-        )
+        its `kid` was ever used here, and for an algorithm that no client uses."""
+        self._keks_in_use()
+        key = self.private_keys().taken_in(private, alg, now=self.now(), max_token_ttl=self.max_token_ttl)
 
         def announce(keys: Keys, now: int, make: Make) -> Keys:
-            check_unknown(keys, key.kid)
+            check_importable(keys, key.kid, alg)
             return key_transitions.imported(keys, key, now)
 
         return self._commit(announce)
@@ -141,10 +160,34 @@ class Lifecycle:
         """How many keys `rewrap` would seal anew."""
         return len(rewrapping.sealed_by_older(self.read_state(), self._keks_in_use()))
 
+    def change_clients(self, alg: str, change: Callable[[Connection], None]) -> Keys:
+        """Run `change`, which may make clients use `alg` or stop doing so; then each algorithm that a client uses has a
+        sequence of keys, and no other one. One transaction. Returns the rows of keys that changed."""
+        makes = {alg} - {DEFAULT} - algorithms_in_use(self.read())
+        with self._maker(makes) as make, self._alone() as (connection, state, now):
+            change(connection)
+            in_use = {DEFAULT, *clients.algorithms(connection)}
+            keys = signing_keys.load(connection).signing_keys  # anew: `change` may have raised their max_token_ttl
+            changed = key_transitions.fitted(keys, in_use, now, make)
+            _write(connection, keys, changed)
+        self._destroy(state.signing_keys, changed)
+        return changed
+
+    def destroy_remains(self) -> list[str]:
+        """Destroy the private keys outside the database that it knows as destroyed: who should have done it was killed.
+        Returns their kids. Raises Unavailable."""
+        private = self.private_keys()
+        present = private.present()
+        gone = [key.kid for key in (self.read() if present else ()) if key.sealed is None and key.kid in present]
+        private.destroy(present[kid] for kid in gone)
+        return gone
+
     def tend_ring(self) -> list[str]:
         """Remove the ring keys that no row names any more. It may read every authorization: call it seldom."""
-        if not ring_schedule.replaced(self.read_state().ring, self.now()):
-            return []
+        replaced = ring_schedule.replaced(self.read_state().ring, self.now())
+        with self.database.read() as connection:
+            if all(ring_keys.is_named(connection, key.id) for key in replaced):
+                return []
         with self._alone() as (connection, state, now):
             return ring.remove_unused(connection, state.ring, now)
 
@@ -155,12 +198,13 @@ class Lifecycle:
 
         return decide
 
-    def _commit(self, decide: Decide, makes: int = 0) -> Keys:
-        """One transaction; returns the rows that were written. Raises what `decide` raises, and Unavailable."""
-        make = self._maker(makes)
-        with self._alone() as (connection, state, now):
+    def _commit(self, decide: Decide, makes: Iterable[str] = ()) -> Keys:
+        """One transaction; returns the rows that were written. `makes` has the algorithm of each key that it will need.
+        Raises what `decide` raises, and Unavailable."""
+        with self._maker(makes) as make, self._alone() as (connection, state, now):
             changed = decide(state.signing_keys, now, make)
             _write(connection, state.signing_keys, changed)
+        self._destroy(state.signing_keys, changed)
         return changed
 
     @contextmanager
@@ -169,29 +213,51 @@ class Lifecycle:
             signing_keys.lock(connection)
             yield connection, signing_keys.load(connection), self.now()
 
-    def _maker(self, count: int) -> Make:
-        """Gives `count` keys that are made here and now; more only while the transaction waits."""
-        keks = self._keks_in_use()
+    @contextmanager
+    def _maker(self, algs: Iterable[str]) -> Iterator[Make]:
+        """Gives keys of these algorithms that are made here and now; others only while the transaction waits. What was
+        made for nothing is destroyed."""
+        if algs:
+            self._keks_in_use()
+        private, made = self.private_keys(), list[SigningKey]()
 
         def make(alg: str) -> SigningKey:
-            return new_signing_key(keks, alg, "pending", now=self.now(), max_token_ttl=self.max_token_ttl)
+            made.append(private.generate(alg, now=self.now(), max_token_ttl=self.max_token_ttl))
+            return made[-1]
 
-        spare = [make("RS256") for _ in range(count)]
-        return lambda alg: spare.pop() if spare and spare[-1].alg == alg else make(alg)
+        spare = [make(alg) for alg in algs]
+        try:
+            yield lambda alg: next((spare.pop(at) for at, key in enumerate(spare) if key.alg == alg), None) or make(alg)
+        finally:
+            if any(not is_sealed(key.sealed or "") for key in made):
+                written = {key.kid for key in self.read()}
+                private.destroy(key.sealed for key in made if key.kid not in written)
+
+    def _destroy(self, before: Keys, changed: Keys) -> None:
+        """After the commit: before it, a change that fails would leave a key that cannot sign."""
+        gone = {key.kid for key in changed if key.sealed is None}
+        self.private_keys().destroy(key.sealed for key in before if key.kid in gone)
 
     def _keks_in_use(self) -> KeyEncryptionKeys:
         """Raises Misconfigured if they are not those of this database: no running server could open what they seal."""
-        keks, state = self.keks(), self.read_state()
+        keks, state = self.private_keys().keks, self.read_state()
         for key in state.signing_keys:
-            if key.sealed:
+            if key.sealed and is_sealed(key.sealed):
                 keks.open(key.kid, key.sealed)
         for key_of_ring in state.ring:
             keks.open(key_of_ring.id, key_of_ring.sealed)
         return keks
 
 
-def check_unknown(keys: Keys, kid: str) -> None:
+def check_in_use(keys: Keys, alg: str) -> None:
+    """Raises Refused: an algorithm that no client uses has no keys."""
+    if alg != DEFAULT and alg not in algorithms_in_use(keys):
+        raise Refused(_NOBODY_USES_IT.format(alg=alg))
+
+
+def check_importable(keys: Keys, kid: str, alg: str) -> None:
     """Raises Refused: a `kid` is never used again (a removed key's tokens would be good again)."""
+    check_in_use(keys, alg)
     known = next((key for key in keys if key.kid == kid), None)
     if known:
         raise Refused(f"The key {kid} was used here before (it is {known.state}), and no key is used twice.")

@@ -6,7 +6,7 @@ from ..domain.errors import Unavailable
 from ..store import ring_keys, signing_keys
 from ..store.database import Connection
 from ..store.signing_keys import KeyState
-from .sealing import KeyEncryptionKeys
+from .sealing import KeyEncryptionKeys, is_sealed
 
 
 def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> int:
@@ -29,7 +29,8 @@ def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> 
 
 def sealed_by_older(state: KeyState, keks: KeyEncryptionKeys) -> set[str]:
     """The ids of the keys that are not sealed by the newest key-encryption key."""
-    sealed = {key.kid: key.sealed for key in state.signing_keys if key.sealed} | {k.id: k.sealed for k in state.ring}
+    kept = {key.kid: key.sealed for key in state.signing_keys if key.sealed and is_sealed(key.sealed)}
+    sealed = kept | {key.id: key.sealed for key in state.ring}
     return {id for id, text in sealed.items() if not keks.is_newest(text)}
 
 

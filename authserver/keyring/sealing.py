@@ -62,5 +62,11 @@ class KeyEncryptionKeys:
         )
 
 
+def is_sealed(kept: str) -> bool:
+    """Whether the database keeps the private key itself, and not the place of one: that has its scheme before a colon,
+    which a JWE never has."""
+    return ":" not in kept
+
+
 def _id(key: bytes) -> str:
     return sha256(b"authserver key-encryption key id" + key).hexdigest()[:16]

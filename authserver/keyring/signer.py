@@ -1,68 +1,49 @@
-"""One signing key at work: JWTs with a header that is made once (RFC 7515 s3.1)."""
+"""What signs, and where private keys are kept: two small interfaces, so that a key need not be in this process.
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
-from typing import Any
+Implemented by sealed.py (private keys sealed in the database) and pkcs11.py (private keys in a hardware security
+module). A cloud key service fits as a third one:
 
-from joserfc.jwk import RSAKey
-from joserfc.jws import JWSRegistry
+* `generate` creates a key there (AWS KMS CreateKey with RSA_2048 or ECC_NIST_P256 and SIGN_VERIFY, Google Cloud KMS
+  CreateCryptoKey, Azure Key Vault create_key), reads its public part as a JWK, and returns the key's name behind a
+  scheme of its own, such as `awskms:arn:aws:kms:...`, which `holds` knows again;
+* `sign` sends the message, or its SHA-256 where the service takes digests, and makes r || s of ECDSA's DER signature;
+  the signer is `remote`: it is asked in a thread, and whatever the service cannot do just now is Unavailable;
+* `destroy` schedules the key's deletion; `present` lists the keys that carry our tag.
 
-_PUBLIC_MEMBERS = ("kty", "n", "e")
-PUBLISHED = (*_PUBLIC_MEMBERS, "kid", "alg", "use")
-"""The members of a key in the JWKS: an allow-list, whatever a row holds."""
-_compact_json = json.JSONEncoder(separators=(",", ":")).encode
+app.open_key_service chooses the service by the settings.
+"""
 
+from typing import Protocol
 
-def generate(alg: str) -> RSAKey:
-    """A new private key for `alg`; its `kid`, the RFC 7638 thumbprint, is none that a command takes for an option."""
-    while (key := RSAKey.generate_key(2048, {"alg": alg, "use": "sig"})).thumbprint().startswith("-"):
-        pass
-    return key
+PublicJwk = dict[str, str]
 
 
-def public_jwk(key: RSAKey, alg: str) -> dict[str, str]:
-    """An allow-list of members: whatever the library's key holds, nothing private is published."""
-    members = key.as_dict(private=False)
-    return {name: str(members[name]) for name in _PUBLIC_MEMBERS} | {"kid": key.thumbprint(), "alg": alg, "use": "sig"}
+class Signer(Protocol):
+    """One private key at work for one algorithm."""
+
+    remote: bool
+    """Whether a signature takes a way out of this process: it is then waited for beside the event loop."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature as it stands in a JWS (RFC 7515 s5.1; of ES256: RFC 7518 s3.4, r || s). Raises Unavailable."""
 
 
-def public_pem(jwk: Mapping[str, str]) -> str:
-    """SubjectPublicKeyInfo (RFC 5280 s4.1), as most other programs want it."""
-    return RSAKey.import_key({name: jwk[name] for name in _PUBLIC_MEMBERS}).as_pem(private=False).decode()
+class KeyService(Protocol):
+    """Where private keys are made and kept."""
 
+    def generate(self, alg: str) -> tuple[PublicJwk, str]:
+        """A new private key for `alg`: its public JWK with kid, alg and use; and what the database keeps of the private
+        part. Raises Unavailable, and Refused for an algorithm that it cannot."""
 
-class Signer:
-    """Signs access tokens with one key, and recognises what it signed."""
+    def holds(self, kept: str) -> bool:
+        """Whether the key of which the database keeps `kept` is here."""
 
-    def __init__(self, kid: str, alg: str, key: RSAKey) -> None:
-        # RFC 9068 s2.1: the "typ" value used SHOULD be "at+jwt".
-        self.header = _segment({"alg": alg, "typ": "at+jwt", "kid": kid})
-        self._algorithm, self._key = JWSRegistry.algorithms[alg], key
+    def open(self, kid: str, alg: str, kept: str) -> Signer:
+        """Raises Misconfigured if the key is not to be had with these settings."""
 
-    def sign(self, claims: dict[str, Any]) -> str:
-        signing_input = self.header + b"." + _segment(claims)
-        signature = self._algorithm.sign(signing_input, self._key)
-        return (signing_input + b"." + _encode(signature)).decode()
+    def destroy(self, kept: str) -> None:
+        """The private part is gone for good; if it was before, that is fine. Raises Unavailable."""
 
-    def claims(self, payload: bytes, signature: bytes) -> dict[str, Any] | None:
-        """The claims if the signature over our header and `payload`, segments as sent, is ours, in its one spelling."""
-        try:
-            raw = _decode(signature)
-        except ValueError:
-            return None
-        genuine = _encode(raw) == signature and self._algorithm.verify(self.header + b"." + payload, raw, self._key)
-        claims: dict[str, Any] | None = json.loads(_decode(payload)) if genuine else None
-        return claims
-
-
-def _segment(members: dict[str, Any]) -> bytes:
-    return _encode(_compact_json(members).encode())
-
-
-def _encode(raw: bytes) -> bytes:
-    return urlsafe_b64encode(raw).rstrip(b"=")
-
-
-def _decode(segment: bytes) -> bytes:
-    return urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+    def present(self) -> dict[str, str]:
+        """What the database would keep of each key of ours that is here, by kid: some may be left by a process that was
+        killed before it came to `destroy`. Raises Unavailable."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..domain.algorithms import ALGORITHMS
 from .client_auth import METHODS
 from .grants import GRANTS
 
@@ -19,6 +20,8 @@ def document(issuer: str) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": [method for method in methods if method != "none"],
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
+        # RFC 8414 s2 has no member for this and allows others; clients choose with `client create --access-token-alg`.
+        "access_token_signing_alg_values_supported": list(ALGORITHMS),
         # RFC 8414 s2: REQUIRED. There is no authorization endpoint, so there is no response type.
         "response_types_supported": [],
     }

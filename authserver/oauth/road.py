@@ -31,9 +31,12 @@ class Road(AuthorizationServer):
         clients: Cache[str, Client],
         tools: Tools,
         reload_keys: Callable[[], Awaitable[None]],
+        sign_aside: Callable[..., Awaitable[str]],
     ) -> None:
+        """`sign_aside` calls what signs with a key outside of this process, beside the event loop."""
         super().__init__()
-        self.database, self.clients, self.tools, self.reload_keys = database, clients, tools, reload_keys
+        self.database, self.clients, self.tools = database, clients, tools
+        self.reload_keys, self.sign_aside = reload_keys, sign_aside
         for grant in GRANTS:
             self.register_grant(grant)
 
@@ -66,11 +69,11 @@ class Road(AuthorizationServer):
         await self._load(traveller)
         await traveller.authenticate()
         traveller.validate_token_request()
-        return self._sign(traveller.create_token_response(), traveller.request.now)
+        return await self._sign(traveller.create_token_response(), traveller.request)
 
     async def _authenticate_client(self, traveller: Traveller) -> None:
         request = traveller.request
-        client = await self.clients.get(request.credentials.client_id)
+        client = await self.clients.get(request.credentials.client_id, anew=request.number > 0)
         request.client = authenticate(request.credentials, client, request.now)
         traveller.check_client()
 
@@ -79,11 +82,16 @@ class Road(AuthorizationServer):
         if traveller.loader is not None and key is not None:
             traveller.loaded = await self.database.load(traveller.loader, key)
 
-    def _sign(self, decision: Decision, now: int) -> Decision:
+    async def _sign(self, decision: Decision, request: Walk) -> Decision:
         if decision.claims is None:
             return decision
-        reply = decision.reply
-        body = {"access_token": self.tools.keyring.sign(decision.claims, now), **(reply.body or {})}
+        reply, keyring = decision.reply, self.tools.keyring
+        signing = (decision.claims, request.now, request.client.client.access_token_alg)
+        if keyring.is_remote(signing[2]):
+            token = await self.sign_aside(keyring.sign, *signing)
+        else:
+            token = keyring.sign(*signing)
+        body = {"access_token": token, **(reply.body or {})}
         return Decision(replace(reply, body=body), change=decision.change)
 
     async def _commit(self, change: Change | None) -> bool:

@@ -47,6 +47,13 @@ _KEYS_HELP = _about(
     "keys of 43 characters, separated by commas; one is made by: openssl rand -base64 32 | tr +/ -_",
     "NEWEST_KEY,OLDER_KEY",
 )
+_MODULE_HELP = _about(
+    "PKCS #11 module of an HSM in which new signing keys are made; without one the database has them, sealed",
+    "a path without control characters",
+    "/usr/lib/softhsm/libsofthsm2.so",
+)
+_TOKEN_HELP = _about("label of the HSM's token", "1 to 32 characters, no control characters among them")
+_PIN_HELP = _about("PIN of the HSM's token", "4 to 255 characters, no control characters among them", "THE_PIN")
 _API_HELP = _about("whether /api and its built-in client are there", "on or off")
 _LEVEL_HELP = _about("least severe message that is logged", "debug, info, warning or error")
 _QUEUE_HELP = _whole("password checks that may wait before more are answered 503", 1, 65536, "checks")
@@ -64,6 +71,9 @@ class Settings(BaseSettings):
     database_url: Annotated[SecretStr, _URL_HELP, AfterValidator(values.check_database_url)] = _DATABASE
     keys_dir: Annotated[Path, _DIR_HELP, AfterValidator(values.check_path)] = Path("keys")
     key_encryption_key: Annotated[SecretStr | None, _KEYS_HELP, AfterValidator(values.check_keys)] = None
+    pkcs11_module: Annotated[Path | None, _MODULE_HELP, AfterValidator(values.check_module)] = None
+    pkcs11_token: Annotated[str, _TOKEN_HELP, AfterValidator(values.check_label)] = "authserver"  # noqa: S105
+    pkcs11_pin: Annotated[SecretStr | None, _PIN_HELP, AfterValidator(values.check_pin)] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _LEVEL_HELP] = "info"
     password_queue: Annotated[int, _QUEUE_HELP] = 128
     access_token_ttl: Annotated[int, _whole("seconds for which an access token is valid", 1, _DAY)] = 900

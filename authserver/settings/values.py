@@ -145,3 +145,22 @@ def check_path(path: Path) -> Path:
     if re.search(r"[\x00-\x1f]", str(path)):
         raise Refused("keys_dir", "has a control character", "keys")
     return path
+
+
+def check_module(path: Path | None) -> Path | None:
+    if path is not None and re.search(r"[\x00-\x1f]", str(path)):
+        raise Refused("pkcs11_module", "has a control character", "/usr/lib/softhsm/libsofthsm2.so")
+    return path
+
+
+def check_label(label: str) -> str:
+    # PKCS #11 v2.40 s3.2: a token's label is a field of 32 characters.
+    if not re.fullmatch(r"[^\x00-\x1f\x7f]{1,32}", label):
+        raise Refused("pkcs11_token", "is not a label", "authserver")
+    return label
+
+
+def check_pin(pin: SecretStr | None) -> SecretStr | None:
+    if pin is not None and not re.fullmatch(r"[^\x00-\x1f\x7f]{4,255}", pin.get_secret_value()):
+        raise Refused("pkcs11_pin", "is not a PIN", "THE_PIN")
+    return pin

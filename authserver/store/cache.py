@@ -21,10 +21,10 @@ class Cache(Generic[K, V]):
         self._kept_for, self._size = seconds * SECOND, size
         self._rows: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
-    async def get(self, key: K) -> V | None:
-        """Raises Unavailable."""
+    async def get(self, key: K, *, anew: bool = False) -> V | None:
+        """`anew` for who found out that what is kept is too old. Raises Unavailable."""
         row, now = self._rows.get(key), self._now()
-        if row is not None and now - row[1] < self._kept_for:
+        if row is not None and not anew and now - row[1] < self._kept_for:
             return row[0]
         return self._keep(key, await self._database.load(self._loader, key), now)
 

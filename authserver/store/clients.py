@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
+from ..domain.algorithms import DEFAULT
 from ..domain.models import Client, Policy, Secret
 from .schema import clients as table
 
@@ -23,6 +24,11 @@ def load(connection: Connection, client_id: str) -> Client | None:
 
 def load_all(connection: Connection) -> list[Client]:
     return [_client(row) for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id))]
+
+
+def algorithms(connection: Connection) -> set[str]:
+    """Those that some client uses."""
+    return {alg or DEFAULT for alg in connection.execute(select(table.c.access_token_alg).distinct()).scalars()}
 
 
 def add(connection: Connection, client: Client) -> None:
@@ -71,6 +77,7 @@ def _client(row: Row[Any]) -> Client:
         secrets=tuple(secrets),
         disabled=row.disabled,
         created_at=row.created_at,
+        access_token_alg=row.access_token_alg or DEFAULT,
         policy=own,
     )
 
@@ -91,4 +98,5 @@ def _values(client: Client) -> dict[str, Any]:
         "previous_secret_expires_at": previous and previous.expires_at,
         "disabled": client.disabled,
         "created_at": client.created_at,
+        "access_token_alg": None if client.access_token_alg == DEFAULT else client.access_token_alg,
     } | {name: client.policy.get(name) for name in _OWN_POLICY}

@@ -67,6 +67,16 @@ class Database:
         except DATABASE_ERRORS as error:
             raise Unavailable(describe(error)) from error
 
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """For commands, scripts and tests, each statement for itself: a long one holds up nobody who writes. Raises
+        Unavailable if the database fails."""
+        try:
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                yield connection
+        except DATABASE_ERRORS as error:
+            raise Unavailable(describe(error)) from error
+
     async def load(self, loader: Loader[K, V], key: K) -> V | None:
         """What `loader` finds for `key`, in one statement with whoever else asks. Raises Unavailable."""
         done = self._new_future()

@@ -22,6 +22,7 @@ _POSTGRESQL = {
 _NO_DRIVER = (
     "PostgreSQL needs the driver psycopg, which is not installed. Install it:\n\n    pip install 'authserver[postgres]'"
 )
+_READ_ONLY = "25006"
 _RUNS_AGAIN = {"40001", "40P01"}  # PostgreSQL's serialization failure and deadlock
 
 
@@ -42,12 +43,16 @@ def _create_postgresql(url: str) -> Engine:
     """Nothing waits for ever; what the URL says of the connection wins (`?sslmode=verify-full&connect_timeout=3`)."""
     chosen = make_url(url).query
     arguments = {name: value for name, value in _POSTGRESQL.items() if name not in chosen}
+    if "options" in chosen:  # of two values for one parameter the later wins
+        arguments["options"] = f"{_POSTGRESQL['options']} {chosen['options']}"
     try:
-        return create_engine(
+        engine = create_engine(
             url, hide_parameters=True, pool_size=8, max_overflow=4, pool_timeout=5, connect_args=arguments
         )
     except ModuleNotFoundError as error:
         raise Misconfigured(_NO_DRIVER) from error
+    event.listen(engine, "handle_error", _forget_read_only_session)
+    return engine
 
 
 def is_in_transaction(connection: Connection) -> bool:
@@ -100,4 +105,10 @@ def _begin_immediate(connection: Connection) -> None:
 def _forget_read_only(context: ExceptionContext) -> None:
     """A connection that was made while the file could not be written would stay read-only for ever."""
     if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+        context.is_disconnect = True
+
+
+def _forget_read_only_session(context: ExceptionContext) -> None:
+    """Made where a standby answered, in a failover: it would not become the primary's by itself."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True

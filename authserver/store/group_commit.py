@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import groupby
 
 from sqlalchemy import Connection, Engine, RootTransaction
+from sqlalchemy.exc import IntegrityError
 
 from ..domain.errors import Unavailable
 from .changes import Change, Short
@@ -80,6 +81,8 @@ def _commit_alone(engine: Engine, change: Change, now: Now) -> Outcome:
 
 
 def _failed(error: Exception) -> Outcome:
+    if isinstance(error, IntegrityError):
+        return False  # a row that it stands on is no more: its user or client was deleted meanwhile
     if isinstance(error, CONNECTION_ERRORS):
         return NotWritten(describe(error))
     return Unavailable(describe(error)) if isinstance(error, DATABASE_ERRORS) else error

@@ -1,22 +1,29 @@
 """What is over goes by itself, in small batches: logins a day after their end, denials when their token ends.
 
 The authorizations are walked along their primary key, a batch at a time, because no index holds the end of a login: it
-changes with every refresh, and would double what each refresh writes.
+changes with every refresh, and would double what each refresh writes. The row `pruning` says how far the walk has come
+and when it goes on; whoever moves it on has the batch, so that one process at a time prunes.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, or_, select
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
 from ..domain.models import SECOND
 from .changes import Change
 from .schema import authorizations, denied_tokens
+from .schema import pruning as walk
 
 KEPT = 86400
 """Seconds for which a login that is over can still be explained (`token inspect`)."""
-FIRST, LAST = b"", b"\xff" * 17
+EVERY = 10
+"""Seconds between two batches."""
+_FIRST, _LAST = b"", b"\xff" * 17
 """Below and above every id."""
 _BATCH = 1000
+_WALKED_TO = select(walk.c.walked_to)
+_MOVE_ON = update(walk).where(walk.c.walked_to == bindparam("after"), walk.c.next_at <= bindparam("now"))
 _END_OF_BATCH = (
     select(authorizations.c.id)
     .where(authorizations.c.id > bindparam("after"))
@@ -39,19 +46,35 @@ _OLDEST_DENIALS = (
 _DENIALS = delete(denied_tokens).where(denied_tokens.c.jti.in_(_OLDEST_DENIALS))
 
 
-def end_of_batch_many(connection: Connection, starts: Sequence[bytes]) -> Mapping[bytes, bytes]:
-    """For each id the one a batch later; none near the end of the table."""
-    found = {after: connection.execute(_END_OF_BATCH, {"after": after}).scalar() for after in starts}
-    return {after: to for after, to in found.items() if to is not None}
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The authorizations whose ids are above `after`, up to `to`; the last batch has no end."""
+
+    after: bytes
+    to: bytes | None
 
 
-def prune(after: bytes, to: bytes) -> Change:
-    """Delete what is over among the authorizations between two ids, and the oldest denials."""
-    return Change(_prune_many, ("~pruning", after), (after, to))
+def next_batch_many(connection: Connection, keys: Sequence[None]) -> Mapping[None, Batch]:
+    """The one batch that is next, in the form of a loader."""
+    after = connection.execute(_WALKED_TO).scalar_one()
+    return {None: Batch(after, connection.execute(_END_OF_BATCH, {"after": after}).scalar())}
 
 
-def _prune_many(connection: Connection, ranges: Sequence[tuple[bytes, bytes]], now: int) -> list[bool]:
-    for after, to in ranges:
-        connection.execute(_LOGINS, {"after": after, "to": to, "before": now - KEPT * SECOND})
+def prune(batch: Batch) -> Change:
+    """Delete what is over in that batch, and the oldest denials; nothing if another process has it, or it is not time
+    yet."""
+    return Change(_prune_many, ("~pruning", batch.after), batch)
+
+
+def _prune_many(connection: Connection, batches: Sequence[Batch], now: int) -> list[bool]:
+    return [_prune(connection, batch, now) for batch in batches]
+
+
+def _prune(connection: Connection, batch: Batch, now: int) -> bool:
+    move = _MOVE_ON.values(walked_to=batch.to or _FIRST, next_at=now + EVERY * SECOND)
+    if not connection.execute(move, {"after": batch.after, "now": now}).rowcount:
+        return False
+    ended = {"after": batch.after, "to": batch.to or _LAST, "before": now - KEPT * SECOND}
+    connection.execute(_LOGINS, ended)
     connection.execute(_DENIALS, {"before": now})
-    return [True] * len(ranges)
+    return True

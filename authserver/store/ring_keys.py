@@ -22,6 +22,11 @@ def end_logins(connection: Connection, now: int) -> int:
     return connection.execute(ended).rowcount
 
 
+def is_named(connection: Connection, id: str) -> bool:
+    """Whether any row names the key. It may read them all."""
+    return connection.execute(select(exists().where(authorizations.c.ring_key_id == id))).scalar_one()
+
+
 def remove_unused(connection: Connection, id: str) -> bool:
     """Whether the key went. It stays while any row names it, a finished one too: who presents its token is to be told
     `invalid_grant`, which takes the key."""

@@ -48,6 +48,7 @@ clients = Table(
     Column("refresh_idle_ttl", Integer),
     Column("refresh_absolute_ttl", Integer),
     Column("rotation", Boolean),
+    Column("access_token_alg", String(16)),  # NULL is the default
 )
 
 users = Table(
@@ -153,4 +154,13 @@ denied_tokens = Table(
     metadata,
     Column("jti", String(64), primary_key=True),
     Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+# One row: the walk along the authorizations that prunes them, which all nodes share.
+pruning = Table(
+    "pruning",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("walked_to", LargeBinary(17), nullable=False),
+    Column("next_at", BigInteger, nullable=False),
 )

@@ -45,7 +45,7 @@ def test_create_takes_everything_that_a_client_has(data):
     audiences = ["--audience", "https://api.example", "--audience", "urn:example:other"]
     times = ["--access-token-ttl", "60", "--refresh-retry-window", "0"]
     times += ["--refresh-idle-ttl", "120", "--refresh-absolute-ttl", "180"]
-    method = ["--auth-method", "client_secret_post", "--no-rotation"]
+    method = ["--auth-method", "client_secret_post", "--no-rotation", "--access-token-alg", "PS256"]
     created = data(*APP[:-2], *method, "--scope", "read write", *audiences, *uris, *times)
     shown = data("client", "show", created["client_id"])
     ends = shown.pop("created_at"), shown.pop("secrets_end_at")
@@ -64,6 +64,7 @@ def test_create_takes_everything_that_a_client_has(data):
         "refresh_idle_ttl": 120,
         "refresh_absolute_ttl": 180,
         "rotation": False,
+        "access_token_alg": "PS256",
     }
 
 

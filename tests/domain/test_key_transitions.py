@@ -56,7 +56,7 @@ class Lifecycle(RuleBasedStateMachine):
     )
     def begin(self, lead, period, max_age, ttl):
         self.policy = KeyPolicy(lead, period, max_age)
-        self.make, self.now, self.ttl = maker(), START, ttl
+        self.make, self.now, self.ttl, self.algs = maker(), START, ttl, {"RS256"}
         self.keys = self._with_ttl(first_keys(self.make))
         self.tokens: list[Token] = []
         self.exempt = {key.kid for key in self.keys}  # the first key is known to nobody, and signs at once
@@ -113,7 +113,7 @@ class Lifecycle(RuleBasedStateMachine):
     def an_operator_revokes(self, which):
         kid = self.keys[which % len(self.keys)].kid
         state = next(key for key in self.keys if key.kid == kid).state
-        self.exempt |= {in_state(self.keys, "RS256", "pending").kid}
+        self.exempt |= {key.kid for key in self.keys if key.state == "pending"}
         self._write(key_transitions.revoked(self.keys, kid, self.now, self.make))
         self.tokens = [token for token in self.tokens if token.kid != kid]
         assert kid not in published(self.keys)
@@ -134,18 +134,34 @@ class Lifecycle(RuleBasedStateMachine):
         self.ttl = max(self.ttl, ttl)
         self.keys = self._with_ttl(self.keys)
 
-    @rule(late=st.integers(0, 30))
-    def a_token_is_signed(self, late):
+    @rule()
+    def a_client_uses_another_algorithm(self):
+        self.algs = {"RS256", "ES256"}
+        self._write(key_transitions.fitted(self.keys, self.algs, self.now, self.make))
+
+    @rule()
+    def no_client_uses_it_any_more(self):
+        self.algs = {"RS256"}
+        self._write(key_transitions.fitted(self.keys, self.algs, self.now, self.make))
+
+    @rule(late=st.integers(0, 30), alg=st.sampled_from(["RS256", "ES256"]))
+    def a_token_is_signed(self, late, alg):
         """By the active key, or by a process that has not read for a while and signs with the one before."""
-        retired = [k for k in self.keys if k.state == "retired" and 0 <= self.now - k.retired_at <= late * SECOND]
-        signer = retired[0] if retired else in_state(self.keys, "RS256", "active")
+        retired = [
+            key
+            for key in self.keys
+            if key.alg == alg and key.state == "retired" and 0 <= self.now - key.retired_at <= late * SECOND
+        ]
+        signer = retired[0] if retired else in_state(self.keys, alg, "active") or in_state(self.keys, "RS256", "active")
         self.tokens.append(Token(signer.kid, self.now + min(self.ttl, signer.max_token_ttl) * SECOND))
 
     @invariant()
     def exactly_one_key_is_active_and_one_is_pending(self):
         if hasattr(self, "keys"):
-            states = [key.state for key in self.keys]
-            assert (states.count("active"), states.count("pending")) == (1, 1)
+            states = [(key.alg, key.state) for key in self.keys]
+            assert (states.count(("RS256", "active")), states.count(("RS256", "pending"))) == (1, 1)
+            assert states.count(("ES256", "pending")) == len(self.algs) - 1  # none for what nobody uses
+            assert states.count(("ES256", "active")) <= len(self.algs) - 1
 
     @invariant()
     def every_living_token_is_verified(self):
@@ -182,9 +198,8 @@ def _members(key: SigningKey) -> dict:
 
 
 def _assert_at_most_one(keys: Keys) -> None:
-    states = [key.state for key in keys]
-    assert states.count("active") <= 1
-    assert states.count("pending") <= 1
+    states = [(key.alg, key.state) for key in keys if key.state in ("active", "pending")]
+    assert len(states) == len(set(states))
 
 
 TestLifecycle = Lifecycle.TestCase
@@ -214,6 +229,21 @@ def test_a_year_of_routine_promotes_every_period_and_keeps_nothing_too_long():
     assert all(key.removed_at - key.retired_at <= (TTL + 330 + 300 + 600) * SECOND for key in keys if key.removed_at)
 
 
+def test_the_first_key_of_an_algorithm_waits_for_the_lead_time_and_the_default_algorithm_for_nothing():
+    make = maker()
+    keys = key_transitions.fitted(first_keys(make), {"RS256", "EdDSA"}, START, make)
+    new = keys[0]
+    keys = (*first_keys(make), *keys)
+    assert (new.alg, new.state, len(keys)) == ("EdDSA", "pending", 3)
+    _, keys = run_due(keys, POLICY, promotable_at(new, POLICY) - 1, make)
+    assert in_state(keys, "EdDSA", "active") is None
+    done, keys = run_due(keys, POLICY, promotable_at(new, POLICY), make)
+    assert [(step.change, step.alg) for step in done] == [("promote", "EdDSA")]
+    assert in_state(keys, "EdDSA", "active").kid == new.kid
+    events = {event.kid: event.change for event in timeline(keys, POLICY) if event.change == "promote"}
+    assert len(events) == 2  # of both algorithms
+
+
 @pytest.mark.parametrize("missing", ["active", "pending"])
 def test_a_missing_key_is_made_up_for(missing):
     make = maker()
@@ -226,7 +256,8 @@ def test_a_new_key_inherits_the_longest_lifetime_of_a_token():
     make = maker()
     keys = tuple(SigningKey(**_members(key) | {"max_token_ttl": 7200}) for key in first_keys(make))
     changed = key_transitions.promoted(keys, "RS256", START, make)
-    assert [key.max_token_ttl for key in changed] == [7200] * 3
+    changed += key_transitions.fitted(keys, {"RS256", "ES256"}, START, make)  # which was another's tokens until now
+    assert [key.max_token_ttl for key in changed] == [7200] * 4
 
 
 def test_the_timeline_goes_through_the_next_promotion_to_the_end_of_what_it_retires():

@@ -15,7 +15,7 @@ from authserver import system
 from authserver.domain.errors import Unavailable
 from authserver.domain.models import Client, Policy, RingKey, User
 from authserver.domain.outages import Outages
-from authserver.keyring import KeyEncryptionKeys, Keyring, first
+from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys, first
 from authserver.oauth.grant import Tools
 from authserver.oauth.request import parse
 from authserver.oauth.revocation import Revocation
@@ -51,9 +51,9 @@ class Node:
         self, database: Database, keks: KeyEncryptionKeys, keys: KeyState, passwords: Any, clock: Clock
     ) -> None:
         self.database, self.keys, self.clock = database, keys, clock
-        self.keyring = Keyring(keks, keys, clock())
+        self.keyring = Keyring(PrivateKeys(keks), keys, clock())
         tools = Tools(ISSUER, Policy(), self.keyring, passwords, system.new_id, system.new_key, system.new_secret)
-        self.road = Road(database, Cache(database, clients.load_many, clock), tools, self.reload_keys)
+        self.road = Road(database, Cache(database, clients.load_many, clock), tools, self.reload_keys, sign_aside=None)
 
     def begin_anew(self, keys: KeyState) -> None:
         self.keys, self.database.outages = keys, Outages()
@@ -82,7 +82,9 @@ class World:
         self.keks = KeyEncryptionKeys({"the tests": system.new_key()})
         with self.databases[0].begin() as connection:
             migrations.upgrade(connection)
-            first.create_missing(connection, self.keks, now=self.clock(), max_token_ttl=900, new_key=system.new_key)
+            first.create_missing(
+                connection, PrivateKeys(self.keks), now=self.clock(), max_token_ttl=900, new_key=system.new_key
+            )
             self.first_keys = signing_keys.load(connection)
         self.reader = sqlite3.connect(f"{folder}/as.db", isolation_level=None)
         self.reader.row_factory = sqlite3.Row

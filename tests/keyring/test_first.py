@@ -9,7 +9,7 @@ from joserfc.jwk import RSAKey
 from sqlalchemy import delete
 
 from authserver import system
-from authserver.keyring import KeyEncryptionKeys, Keyring, first
+from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys, first
 from authserver.store import migrations, schema, signing_keys
 from authserver.store.database import Database
 from authserver.store.signing_keys import KeyState
@@ -29,7 +29,7 @@ def database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
 
 def created(database: Database, now: int) -> KeyState:
     with database.begin() as connection:
-        first.create_missing(connection, KEKS, now=now, max_token_ttl=900, new_key=system.new_key)
+        first.create_missing(connection, PrivateKeys(KEKS), now=now, max_token_ttl=900, new_key=system.new_key)
         return signing_keys.load(connection)
 
 
@@ -41,7 +41,7 @@ def test_a_new_server_signs_at_once_and_has_the_next_key_announced(database: Dat
     assert {(key.alg, key.created_at, key.max_token_ttl) for key in state.signing_keys} == {("RS256", clock(), 900)}
     (ring_key,) = state.ring
     assert ring_key.created_at == ring_key.active_at == clock()
-    keyring = Keyring(KEKS, state, clock())
+    keyring = Keyring(PrivateKeys(KEKS), state, clock())
     assert keyring.verify(keyring.sign({"sub": "ada"}, clock())) == {"sub": "ada"}
     assert len(keyring.ring_key(keyring.newest_ring_key_id(clock()))) == 32
 

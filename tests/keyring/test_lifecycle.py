@@ -9,13 +9,12 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from authserver.app import lifecycle as lifecycle_of
-from authserver.app import open_database, open_key_encryption_keys
+from authserver.app import open_database, open_private_keys
 from authserver.cli.init import initialise
 from authserver.cli.keys.shared import opened
 from authserver.domain.errors import Misconfigured, Refused, Unavailable
 from authserver.domain.key_schedule import in_state, transitions
-from authserver.keyring import KeyEncryptionKeys, Keyring
-from authserver.keyring import lifecycle as lifecycle_module
+from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys
 from authserver.keyring.lifecycle import TooEarly
 from authserver.settings import load
 from authserver.store import signing_keys
@@ -76,7 +75,7 @@ def test_a_promotion_retires_activates_and_announces_in_one(on_any_database, clo
 def test_what_is_promoted_opens_and_signs(lifecycle, settings, clock):
     lifecycle.promote("RS256", emergency=True)
     with lifecycle.database.begin() as connection:
-        keyring = Keyring(open_key_encryption_keys(settings), signing_keys.load(connection), clock())
+        keyring = Keyring(open_private_keys(settings), signing_keys.load(connection), clock())
     assert keyring.verify(keyring.sign({"sub": "ada"}, clock())) == {"sub": "ada"}
     assert [key["kid"] for key in keyring.jwks["keys"]][0] == kid_of(lifecycle, "active")
     assert len(keyring.jwks["keys"]) == 3
@@ -109,7 +108,7 @@ def test_many_at_once_do_each_thing_once(on_any_database, clock):
 
 def test_two_emergencies_at_once_are_one(on_any_database, monkeypatch):
     """The second must not promote the key that the first one announced a moment ago."""
-    together, make = Barrier(2, timeout=30), lifecycle_module.new_signing_key
+    together, make = Barrier(2, timeout=30), PrivateKeys.generate
 
     def make_together(*arguments, **options):
         together.wait()  # both have seen the pending key, neither has begun its transaction
@@ -121,7 +120,7 @@ def test_two_emergencies_at_once_are_one(on_any_database, monkeypatch):
         except Refused as error:
             return str(error)
 
-    monkeypatch.setattr(lifecycle_module, "new_signing_key", make_together)
+    monkeypatch.setattr(PrivateKeys, "generate", make_together)
     pending = kid_of(on_any_database, "pending")
     with ThreadPoolExecutor(2) as threads:
         outcomes = sorted(threads.map(promote, range(2)))
@@ -132,7 +131,7 @@ def test_two_emergencies_at_once_are_one(on_any_database, monkeypatch):
 
 def test_keys_that_others_could_not_open_are_never_made(lifecycle, clock):
     clock.forward(91 * DAY)
-    foreign = replace(lifecycle, keks=lambda: KeyEncryptionKeys({"elsewhere": bytes(32)}))
+    foreign = replace(lifecycle, private_keys=lambda: PrivateKeys(KeyEncryptionKeys({"elsewhere": bytes(32)})))
     with pytest.raises(Misconfigured, match="tried: elsewhere"):
         foreign.run_due()
     assert states(lifecycle) == ["active", "pending"]
@@ -208,18 +207,18 @@ def test_what_operators_do_works_on_any_database(on_any_database, clock):
 
 def test_a_process_forgets_a_private_part_that_was_destroyed(lifecycle, settings, clock):
     lifecycle.promote("RS256", emergency=True)
-    keyring = Keyring(open_key_encryption_keys(settings), lifecycle.read_state(), clock())
+    keyring = Keyring(open_private_keys(settings), lifecycle.read_state(), clock())
     clock.forward(90)
     assert [step.change for step in lifecycle.run_due()] == ["destroy"]
     keyring.update(lifecycle.read_state(), clock())
-    kept = {kid: signer._key.is_private for (kid, _), signer in keyring._signers.items()}
+    kept = {kid: those._signer is not None for (kid, _), those in keyring._tokens.items()}
     assert kept == {key.kid: key.state != "retired" for key in lifecycle.read()}
 
 
 def test_a_process_that_sees_no_active_key_signs_nothing(lifecycle, settings, clock):
     state = lifecycle.read_state()
     pending = tuple(key for key in state.signing_keys if key.state == "pending")
-    keyring = Keyring(open_key_encryption_keys(settings), replace(state, signing_keys=pending), clock())
+    keyring = Keyring(open_private_keys(settings), replace(state, signing_keys=pending), clock())
     with pytest.raises(Unavailable, match="No key signs RS256"):
         keyring.sign({}, clock())
 

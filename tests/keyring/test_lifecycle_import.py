@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from authserver.domain.errors import Refused
 from authserver.keyring.importing import Unreadable, is_roca, read_private_key
@@ -39,6 +39,70 @@ def pem(bits=2048, exponent=65537, form=PKCS8, encryption=PLAIN) -> bytes:
 
 def elliptic() -> bytes:
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(serialization.Encoding.PEM, PKCS8, PLAIN)
+
+
+def other(alg: str, /, **members) -> bytes:
+    return json.dumps(OTHER_KINDS[alg].as_dict(private=True) | members).encode()
+
+
+OTHER_KINDS = {"ES256": ECKey.generate_key("P-256"), "EdDSA": OKPKey.generate_key("Ed25519"), "PS256": GOOD}
+ANOTHER = {alg: key.generate_key().as_dict(private=True) for alg, key in (("ES256", ECKey), ("EdDSA", OKPKey))}
+
+
+@pytest.mark.parametrize("alg", OTHER_KINDS)
+def test_a_good_key_of_each_algorithm_is_read_in_any_form(alg):
+    key = OTHER_KINDS[alg]
+    for content in (other(alg), other(alg, alg=alg, kid="theirs"), key.as_pem(private=True)):
+        assert read_private_key(content, None, alg).as_dict(private=True) == key.as_dict(private=True)
+
+
+@pytest.mark.parametrize(
+    ("alg", "content", "why"),
+    [
+        ("ES256", lambda: other("ES256", d=ANOTHER["ES256"]["d"]), "does not match"),
+        ("ES256", lambda: other("ES256", x=ANOTHER["ES256"]["x"]), "does not match"),
+        ("ES256", lambda: other("ES256", y=None), "does not match"),
+        ("ES256", lambda: other("ES256", crv="P-384"), "EC key on P-256 is allowed"),
+        ("ES256", lambda: ECKey.generate_key("P-521").as_pem(private=True), "EC key on P-256 is allowed"),
+        ("ES256", lambda: other("ES256", alg="ES384"), '"alg" is not ES256'),
+        ("EdDSA", lambda: other("EdDSA", d=ANOTHER["EdDSA"]["d"]), "does not match"),
+        ("EdDSA", lambda: other("EdDSA", x=ANOTHER["EdDSA"]["x"]), "does not match"),
+        ("EdDSA", lambda: OKPKey.generate_key("X25519").as_pem(private=True), "Ed25519 key is allowed"),
+        ("EdDSA", lambda: OKPKey.generate_key("Ed448").as_pem(private=True), "Ed25519 key is allowed"),
+        ("PS256", lambda: pem(1024), "1024 bits"),
+        ("PS256", lambda: jwk(alg="RS256"), '"alg" is not PS256'),
+    ],
+)
+def test_a_key_of_another_curve_or_that_does_not_fit_together_is_refused(alg, content, why):
+    with pytest.raises(Refused, match=why):
+        read_private_key(content(), None, alg)
+
+
+@pytest.mark.parametrize("alg", ["ES256", "EdDSA"])
+def test_a_key_of_another_kind_or_a_public_one_is_unreadable(alg):
+    with pytest.raises(Unreadable, match="can be read as an E"):
+        read_private_key(GOOD.as_pem(private=True), None, alg)
+    with pytest.raises(Unreadable, match="holds no JWK of an E"):
+        read_private_key(jwk(), None, alg)
+    for content in (other(alg, d=None), OTHER_KINDS[alg].as_pem(private=False)):
+        with pytest.raises(Unreadable, match="public key"):
+            read_private_key(content, None, alg)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(["ES256", "EdDSA"]),
+    st.dictionaries(
+        st.sampled_from(["kty", "crv", "x", "y", "d"]), st.none() | st.text() | st.integers() | st.lists(st.text())
+    ),
+)
+def test_no_jwk_on_a_curve_gives_anything_but_a_key_or_a_reason(alg, changed):
+    try:
+        key = read_private_key(other(alg, **changed), None, alg)
+    except (Refused, Unreadable):
+        assert changed
+    else:
+        assert key.as_dict(private=True) == OTHER_KINDS[alg].as_dict(private=True)
 
 
 ONLY_D = dict.fromkeys(("p", "q", "dp", "dq", "qi"))
@@ -99,8 +163,8 @@ def test_a_weak_or_damaged_key_is_refused(content, why):
         (lambda: pem(encryption=serialization.BestAvailableEncryption(b"x")), None, "--password-stdin"),
         (lambda: pem(encryption=serialization.BestAvailableEncryption(b"x")), "y", "Incorrect password"),
         (lambda: GOOD.as_pem(private=True), "x", "has no password"),
-        (lambda: b"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n", None, "no RSA private key"),
-        (elliptic, None, "no RSA private key"),
+        (lambda: b"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n", None, "as an RSA key"),
+        (elliptic, None, "as an RSA key"),
         (lambda: b'{"kty": "EC"}', None, '"kty": "RSA"'),
         (lambda: b"[]", None, '"kty": "RSA"'),
         (lambda: b"\xff\xfe\x00", None, "neither PEM nor JSON"),

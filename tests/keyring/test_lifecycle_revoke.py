@@ -8,7 +8,7 @@ from joserfc.jwk import RSAKey
 from starlette.testclient import TestClient
 
 from authserver import app
-from authserver.app import create_app, open_key_encryption_keys
+from authserver.app import create_app, open_private_keys
 from authserver.app import lifecycle as lifecycle_of
 from authserver.domain.errors import Refused
 from authserver.domain.key_schedule import in_state
@@ -176,7 +176,7 @@ def test_an_imported_key_is_announced_and_no_key_is_used_twice(lifecycle, clock,
         lifecycle.import_key(private)
     lifecycle.promote("RS256", emergency=True)
     with database.begin() as connection:
-        keyring = Keyring(open_key_encryption_keys(settings), signing_keys.load(connection), clock())
+        keyring = Keyring(open_private_keys(settings), signing_keys.load(connection), clock())
     assert keyring.verify(keyring.sign({"sub": "ada"}, clock())) == {"sub": "ada"}
     lifecycle.revoke(private.thumbprint())
     with pytest.raises(Refused, match="it is revoked"):

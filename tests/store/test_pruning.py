@@ -1,4 +1,7 @@
-"""The database cleans itself: what is over goes, in batches; what lives stays."""
+"""The database cleans itself: what is over goes, in batches, by one process at a time; what lives stays."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 from authserver.store import authorizations, pruning, signing_keys
 from authserver.store.group_commit import commit
@@ -12,40 +15,60 @@ def test_finished_logins_go_a_day_after_their_end_and_living_ones_stay(database,
     _prune(database, clock)
     assert _count(database) == 2
     clock.forward(2)
-    _prune(database, clock)
+    assert not _prune(database, clock)  # it was done two seconds ago
+    clock.forward(8)
+    assert _prune(database, clock)
     assert _count(database) == 1
     assert token("refresh_token", refresh_token=old).json()["error"] == "invalid_grant"
     assert token("refresh_token", refresh_token=young).status_code == 200
 
 
-def test_a_walk_along_the_key_misses_no_login(database, login, clock, monkeypatch):
+def test_a_walk_along_the_key_misses_no_login_and_begins_anew(database, login, clock, monkeypatch):
     monkeypatch.setattr(pruning, "_END_OF_BATCH", pruning._END_OF_BATCH.offset(1))
     for _ in range(5):
         login()
     clock.forward(9 * 86400)
-    steps, after = 0, pruning.FIRST
-    while True:
-        with database.begin() as connection:
-            to = pruning.end_of_batch_many(connection, [after]).get(after)
-        _prune(database, clock, after, to or pruning.LAST)
-        steps += 1
-        if to is None:
-            break
-        after = to
-    assert _count(database) == 0 and steps == 3
+    left = []
+    for _ in range(3):
+        assert _prune(database, clock)
+        left.append(_count(database))
+        clock.forward(10)
+    assert left == [3, 1, 0]
+    assert _batch(database).after == b""
+
+
+def test_of_many_processes_that_try_one_prunes(store, clock):
+    """On PostgreSQL with connections of their own: the row decides."""
+    with store.begin() as connection:
+        batch = pruning.next_batch_many(connection, [None])[None]
+    together = Barrier(8, timeout=30)
+
+    def prune(_):
+        together.wait()
+        return commit(store._engine, [pruning.prune(batch)], clock)[0]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sorted(threads.map(prune, range(8))) == [False] * 7 + [True]
+    clock.forward(10)
+    assert commit(store._engine, [pruning.prune(batch)], clock) == [True]
 
 
 def test_denials_go_when_their_token_has_expired(database, clock):
     denials = [signing_keys.deny("early", clock() + 1), signing_keys.deny("late", clock() + 10)]
     commit(database._engine, denials, clock)
     clock.now += 2
-    _prune(database, clock)
+    assert _prune(database, clock)
     with database.begin() as connection:
         assert set(signing_keys.load_denied_many(connection, ["early", "late"])) == {"late"}
 
 
-def _prune(database, clock, after=pruning.FIRST, to=pruning.LAST):
-    assert commit(database._engine, [pruning.prune(after, to)], clock) == [True]
+def _batch(database):
+    with database.begin() as connection:
+        return pruning.next_batch_many(connection, [None])[None]
+
+
+def _prune(database, clock):
+    return commit(database._engine, [pruning.prune(_batch(database))], clock) == [True]
 
 
 def _count(database):

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from authserver.app import open_database
 from authserver.cli.init import initialise
 from authserver.domain.models import User
+from authserver.keyring import jwk
 from authserver.settings import Settings
 from authserver.store import clients, users
 from authserver.store.database import Database
@@ -78,7 +79,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Key state is read every 10 ms, a locked database is given up after 100, and no key is checked a second time."""
     monkeypatch.setattr("authserver.app._POLL", 0.01)
     monkeypatch.setattr("authserver.store.engine._SQLITE_BUSY_TIMEOUT", 100)
-    monkeypatch.setattr("authserver.keyring.keyring.RSAKey", _ImportOnce)
+    monkeypatch.setitem(jwk._KINDS, "RSA", _ImportOnce)
 
 
 @pytest.fixture

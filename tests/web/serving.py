@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
-from authserver.app import create_app, open_database, open_key_encryption_keys
+from authserver.app import create_app, open_database, open_private_keys
 from authserver.domain import refresh_token
 from authserver.domain.models import SECOND, Authorization, Client
 from authserver.keyring import Keyring
@@ -51,9 +51,14 @@ def serving(template: Path, folder: Path, clock: Clock) -> Iterator[Server]:
 
 def wait_until_ready(http: TestClient, path: str = "/health/ready", seconds: float = 10) -> None:
     """Until the server has read its keys anew, which it may not sign without once 30 s have passed on its clock."""
-    until = time.monotonic() + seconds
-    while (answer := http.get(path)).status_code != 200:
-        assert time.monotonic() < until, answer.text
+    wait_until(lambda: http.get(path).status_code == 200, seconds)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
+    """For what the server does by itself, a moment later."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true"
         time.sleep(0.005)
 
 
@@ -108,7 +113,7 @@ class Logins:
         self.database, self.clock = database, clock
         with database.begin() as connection:
             state = signing_keys.load(connection)
-        self.keyring = Keyring(open_key_encryption_keys(settings), state, clock())
+        self.keyring = Keyring(open_private_keys(settings), state, clock())
 
     def plant(self, number: int, **changes: Any) -> Authorization:
         """ada's login at the client `app`, as it is after its third refresh, unless the changes say otherwise."""

@@ -4,7 +4,7 @@ import click
 
 from ...domain.key_timeline import published
 from ...domain.models import SigningKey
-from ...keyring.signer import public_pem
+from ...keyring.jwk import public_pem
 from ..common import as_json, fail, show
 from .shared import opened
 

@@ -31,7 +31,7 @@ def rewrap(create: bool, dry_run: bool, as_json: bool) -> None:
         return
     with opened(settings) as lifecycle:
         count = lifecycle.sealed_by_older() if dry_run else lifecycle.rewrap()
-        older = lifecycle.keks().older
+        older = lifecycle.private_keys().keks.older
     click.echo(f"{'Would seal' if dry_run else 'Sealed'} {count} keys anew.", err=True)
     if older and not dry_run:
         click.echo(f"Only backups still need: {', '.join(older)}", err=True)

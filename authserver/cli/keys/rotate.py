@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import click
 
+from ...domain.algorithms import DEFAULT
 from ...domain.errors import Refused
 from ...domain.key_schedule import Keys, Transition, in_state, promotable_at
 from ...domain.key_timeline import after, settled
 from ...keyring.lifecycle import Lifecycle, TooEarly
 from ..common import as_json, moment, show
 from .ring import rotate_ring
-from .shared import as_data, in_words, moment_at_latest, opened, short, span, warn_of_young
+from .shared import alg_option, as_data, in_words, moment_at_latest, opened, short, span, warn_of_young
 
-_ALG = "RS256"
 _DONE = {
     "announce": "a new key is announced",
     "promote": "{kid} signs from now on",
@@ -31,13 +31,20 @@ class _Outcome:
     refused: TooEarly | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    alg: str
+    emergency: bool
+
+
 @click.command("rotate")
 @click.option("--due", is_flag=True, help="Do only what the schedule says is due; it may be nothing.")
 @click.option("--emergency", is_flag=True, help="Promote although verifiers may not have fetched the key yet.")
+@alg_option
 @click.option("--ring", is_flag=True, help="Not a signing key: announce a key for the refresh tokens of new logins.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done, and what happens when.")
 @as_json
-def rotate(due: bool, emergency: bool, ring: bool, dry_run: bool, as_json: bool) -> None:
+def rotate(due: bool, emergency: bool, alg: str, ring: bool, dry_run: bool, as_json: bool) -> None:
     """Promote the announced key: it signs from now on, and the next one is announced.
 
     The key that signed until now stays published for as long as its tokens live. Running servers follow within 5
@@ -56,39 +63,40 @@ def rotate(due: bool, emergency: bool, ring: bool, dry_run: bool, as_json: bool)
         return
     with opened() as lifecycle:
         act = (_would_do_due if due else _would_promote) if dry_run else (_do_due if due else _promote)
-        outcome, now = act(lifecycle, emergency), lifecycle.now()
+        outcome, now = act(lifecycle, _Asked(alg, emergency)), lifecycle.now()
     _tell(outcome, lifecycle, now, dry_run)
-    data = _as_data(outcome, lifecycle, dry_run)
+    data = _as_data(outcome, alg, lifecycle, dry_run)
     if as_json or dry_run or not outcome.refused:
         show(data, as_json, lambda: in_words(outcome.keys, lifecycle.policy, now))
     if outcome.refused and not dry_run:
         raise Refused(_why_too_early(outcome.refused, now))
 
 
-def _promote(lifecycle: Lifecycle, emergency: bool) -> _Outcome:
+def _promote(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
     try:
-        done = [lifecycle.promote(_ALG, emergency=emergency)]
+        done = [lifecycle.promote(asked.alg, emergency=asked.emergency)]
     except TooEarly as error:
         return _Outcome([], lifecycle.read(), error)
     return _Outcome(done, lifecycle.read())
 
 
-def _do_due(lifecycle: Lifecycle, emergency: bool) -> _Outcome:
+def _do_due(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
     done = lifecycle.run_due()
     done += [Transition("remove_ring_key", "ring", id) for id in lifecycle.tend_ring()]
+    lifecycle.destroy_remains()
     return _Outcome(done, lifecycle.read())
 
 
-def _would_promote(lifecycle: Lifecycle, emergency: bool) -> _Outcome:
+def _would_promote(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
     keys = lifecycle.read()
     try:
-        step = lifecycle.promotion(keys, _ALG, emergency=emergency)
+        step = lifecycle.promotion(keys, asked.alg, emergency=asked.emergency)
     except TooEarly as error:
         return _Outcome([], keys, error)
     return _Outcome([step], after(keys, step, lifecycle.now()))
 
 
-def _would_do_due(lifecycle: Lifecycle, emergency: bool) -> _Outcome:
+def _would_do_due(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
     return _Outcome(*settled(lifecycle.read(), lifecycle.policy, lifecycle.now()))
 
 
@@ -106,8 +114,8 @@ def _tell(outcome: _Outcome, lifecycle: Lifecycle, now: int, dry_run: bool) -> N
         click.echo("Nothing is due.", err=True)
 
 
-def _as_data(outcome: _Outcome, lifecycle: Lifecycle, dry_run: bool) -> dict[str, object]:
-    pending = in_state(outcome.keys, _ALG, "pending")
+def _as_data(outcome: _Outcome, alg: str, lifecycle: Lifecycle, dry_run: bool) -> dict[str, object]:
+    pending = in_state(outcome.keys, alg, "pending")
     return {
         "dry_run": dry_run,
         "refused": outcome.refused is not None,
@@ -119,8 +127,9 @@ def _as_data(outcome: _Outcome, lifecycle: Lifecycle, dry_run: bool) -> dict[str
 
 def _why_too_early(error: TooEarly, now: int) -> str:
     kid, at = short(error.pending.kid), moment_at_latest(error.possible_at)
+    of = "" if error.pending.alg == DEFAULT else f" --alg {error.pending.alg}"
     return (
         f"{kid} can be promoted from {at} on, in {span(error.possible_at - now)}: it was announced at "
         f"{moment(error.pending.created_at)}, and verifiers that have not fetched it since would refuse its tokens. "
-        "If it must be now:\n\n    authserver keys rotate --emergency"
+        f"If it must be now:\n\n    authserver keys rotate --emergency{of}"
     )

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ... import system
+from ...domain.algorithms import ALGORITHMS, DEFAULT
 from ...domain.key_schedule import KeyPolicy, Keys, in_state, promotable_at
 from ...domain.key_timeline import NEW, Event, published, timeline
 from ...domain.models import SECOND, SigningKey
@@ -22,13 +23,21 @@ _CHANGES = {
     "destroy": "The private part of {kid} is destroyed.",
     "remove": "{kid} leaves the key set: its last token has expired.",
 }
-_BECAME = {"revoked": "revoke", "active": "promote", "pending": "announce", "removed": "withdraw"}
+_BECAME = {"revoked": "revoke", "active": "promote", "pending": "announce", "removed": "withdraw", "retired": "retire"}
 _TOLD = {
     "revoked": "{kid} is revoked: it is out of the key set, and its private part is destroyed",
     "active": "{kid} signs from now on",
     "pending": "{kid} is announced",
+    "retired": "{kid} signs no more, and stays for its tokens",
     "removed": "{kid}, which was announced and never signed, is withdrawn",
 }
+alg_option = click.option(
+    "--alg",
+    type=click.Choice(ALGORITHMS),
+    default=DEFAULT,
+    show_default=True,
+    help="The algorithm whose keys are meant.",
+)
 dry_run = click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done.")
 
 

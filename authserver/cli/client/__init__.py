@@ -1,0 +1,24 @@
+"""authserver client: one file per command, or per few that are alike."""
+
+import click
+
+from .algorithm import set_alg
+from .create import create
+from .listing import list_, show_
+from .secret import rotate_secret
+from .states import delete, disable, enable
+
+
+@click.group("client")
+def command() -> None:
+    """Create and look after clients.
+
+    \b
+    Examples:
+      authserver client create "My app" --grant password --grant refresh_token --auth-method none
+      authserver client list
+    """
+
+
+for one in (create, list_, show_, rotate_secret, set_alg, disable, enable, delete):
+    command.add_command(one)

@@ -1,0 +1,56 @@
+"""authserver client set-alg, and what a client's algorithm means for the keys."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import click
+
+from ...domain.algorithms import ALGORITHMS, DEFAULT
+from ...domain.key_schedule import in_state, promotable_at
+from ...keyring.lifecycle import Lifecycle
+from ...store.database import Connection
+from ..keys.shared import moment_at_latest, opened, tell_changes
+from .shared import load
+
+
+@click.command("set-alg")
+@click.argument("client_id")
+@click.argument("alg", type=click.Choice(ALGORITHMS))
+def set_alg(client_id: str, alg: str) -> None:
+    """Sign the access tokens of the client CLIENT_ID with the algorithm ALG.
+
+    The first key of an algorithm is announced for the lead time before it signs, like every other; until then its
+    clients get RS256. Let the verifiers allow both before you change it.
+
+    \b
+    Examples:
+      authserver client set-alg c_5f2b... ES256
+      authserver client set-alg c_5f2b... RS256
+    """
+
+    def change(connection: Connection) -> None:
+        from ...store import clients
+
+        clients.put(connection, replace(load(connection, client_id), access_token_alg=alg))
+
+    change_clients(alg, change)
+    click.echo(f"{client_id} gets {alg}: running servers follow within 5 seconds.", err=True)
+
+
+def change_clients(alg: str, change: Callable[[Connection], None]) -> None:
+    """Run `change`, which makes a client use `alg`, and begin or end the keys of each algorithm that this concerns."""
+    with opened() as lifecycle:
+        tell_changes(lifecycle.change_clients(alg, change), dry_run=False)
+        _tell_when(alg, lifecycle)
+
+
+def _tell_when(alg: str, lifecycle: Lifecycle) -> None:
+    keys = lifecycle.read()
+    pending = in_state(keys, alg, "pending")
+    if pending and not in_state(keys, alg, "active"):
+        at = moment_at_latest(promotable_at(pending, lifecycle.policy))
+        click.echo(
+            f"{alg} signs from {at} on, when every verifier has had the time to fetch its key. Until then the "
+            f"tokens are signed with {DEFAULT}.",
+            err=True,
+        )

@@ -1,0 +1,60 @@
+"""authserver client list|show."""
+
+from typing import Any
+
+import click
+
+from ...domain.models import Client
+from ..common import as_json, moment, show, table, transaction
+from .shared import load
+
+
+@click.command("list")
+@as_json
+def list_(as_json: bool) -> None:
+    """All clients.
+
+    \b
+    Examples:
+      authserver client list
+      authserver client list --json
+    """
+    from ...store import clients
+
+    with transaction() as connection:
+        rows = [described(client) for client in clients.load_all(connection)]
+    titles = ["client_id", "name", "auth_method", "grant_types", "disabled"]
+    show(rows, as_json, lambda: table([[row[title] for title in titles] for row in rows], titles))
+
+
+@click.command("show")
+@click.argument("client_id")
+@as_json
+def show_(client_id: str, as_json: bool) -> None:
+    """The client CLIENT_ID; of its secrets only when they end.
+
+    \b
+    Examples:
+      authserver client show c_5f2b...
+      authserver client show c_5f2b... --json
+    """
+    with transaction() as connection:
+        row = described(load(connection, client_id))
+    show(row, as_json, lambda: "\n".join(f"{title}: {value}" for title, value in row.items()))
+
+
+def described(client: Client) -> dict[str, Any]:
+    return {
+        "client_id": client.id,
+        "name": client.name,
+        "auth_method": client.auth_method,
+        "grant_types": sorted(client.grant_types),
+        "scope": " ".join(client.scope),
+        "audiences": list(client.audiences),
+        "redirect_uris": list(client.redirect_uris),
+        "secrets_end_at": [moment(secret.expires_at) for secret in client.secrets],
+        "disabled": client.disabled,
+        "created_at": moment(client.created_at),
+        "access_token_alg": client.access_token_alg,
+        **client.policy,
+    }

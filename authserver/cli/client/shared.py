@@ -1,0 +1,29 @@
+"""What the commands on clients share."""
+
+from hashlib import sha256
+
+import click
+
+from ...domain.models import Client, Secret
+from ...store.database import Connection
+from ..common import fail, show
+
+
+def load(connection: Connection, client_id: str) -> Client:
+    from ...store import clients
+
+    client = clients.load(connection, client_id)
+    if client is None:
+        raise fail(f"There is no client {client_id}. To see them all: authserver client list")
+    return client
+
+
+def hashed(secret: str) -> Secret:
+    return Secret(sha256(secret.encode()).digest())
+
+
+def show_secret(client_id: str, secret: str | None, as_json: bool) -> None:
+    shown = {"client_id": client_id, "client_secret": secret}
+    if secret and not as_json:
+        click.echo("The secret is shown this once and cannot be shown again.", err=True)
+    show(shown, as_json, lambda: "\n".join(f"{name}: {value}" for name, value in shown.items() if value))

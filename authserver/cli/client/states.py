@@ -1,0 +1,70 @@
+"""authserver client disable|enable|delete."""
+
+from dataclasses import replace
+
+import click
+
+from ...store.database import Connection
+from ..common import transaction
+from ..keys.shared import opened
+from .shared import load
+
+
+@click.command("disable")
+@click.argument("client_id")
+def disable(client_id: str) -> None:
+    """Refuse the client everywhere within 5 seconds. `enable` takes it back.
+
+    \b
+    Examples:
+      authserver client disable c_5f2b...
+      authserver client disable first-party
+    """
+    _put_disabled(client_id, True)
+    click.echo(f"{client_id} is disabled: every server refuses it within 5 seconds.", err=True)
+
+
+@click.command("enable")
+@click.argument("client_id")
+def enable(client_id: str) -> None:
+    """Accept the client again.
+
+    \b
+    Examples:
+      authserver client enable c_5f2b...
+      authserver client enable first-party
+    """
+    _put_disabled(client_id, False)
+    click.echo(f"{client_id} is enabled.", err=True)
+
+
+@click.command("delete")
+@click.argument("client_id")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+def delete(client_id: str, dry_run: bool) -> None:
+    """Delete the client, and with it every login that it holds.
+
+    \b
+    Examples:
+      authserver client delete c_5f2b... --dry-run
+      authserver client delete c_5f2b...
+    """
+    with transaction() as connection:
+        client = load(connection, client_id)
+    if not dry_run:
+        with opened() as lifecycle:  # the keys of an algorithm that nobody uses any more sign no more
+            lifecycle.change_clients(client.access_token_alg, lambda connection: _remove(connection, client_id))
+    click.echo(f"{'Would delete' if dry_run else 'Deleted'} {client_id} ({client.name}) and its logins.", err=True)
+
+
+def _remove(connection: Connection, client_id: str) -> None:
+    from ...store import clients
+
+    clients.remove(connection, client_id)
+
+
+def _put_disabled(client_id: str, disabled: bool) -> None:
+    from ...store import clients
+
+    with transaction() as connection:
+        clients.put(connection, replace(load(connection, client_id), disabled=disabled))

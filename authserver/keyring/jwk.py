@@ -1,0 +1,57 @@
+"""Keys of each algorithm, as joserfc has them and as JWKs (RFC 7517)."""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from .signer import PublicJwk
+
+Key = RSAKey | ECKey | OKPKey
+
+_KINDS: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+_PUBLIC_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
+PUBLISHED = (*_PUBLIC_MEMBERS, "kid", "alg", "use")
+"""The members of a key in the JWKS: an allow-list, whatever a row holds."""
+_GENERATE: dict[str, Callable[[], Key]] = {
+    "RS256": lambda: RSAKey.generate_key(2048),
+    "PS256": lambda: RSAKey.generate_key(2048),
+    "ES256": lambda: ECKey.generate_key("P-256"),
+    "EdDSA": lambda: OKPKey.generate_key("Ed25519"),
+}
+
+
+def generate(alg: str) -> Key:
+    """A new private key for `alg`; its `kid`, the RFC 7638 thumbprint, is none that a command takes for an option."""
+    while (key := _GENERATE[alg]()).thumbprint().startswith("-"):
+        pass
+    return key
+
+
+def imported(members: Mapping[str, Any]) -> Key:
+    """The key of a JWK, with its private part if that is there."""
+    return _KINDS[members["kty"]].import_key(dict(members))
+
+
+def public_jwk(key: Key, alg: str) -> PublicJwk:
+    """An allow-list of members: whatever the library's key holds, nothing private is published."""
+    return _public(key.as_dict(private=False)) | {"kid": key.thumbprint(), "alg": alg, "use": "sig"}
+
+
+def public_key(jwk: Mapping[str, str]) -> Key:
+    return imported(_public(jwk))
+
+
+def public_pem(jwk: Mapping[str, str]) -> str:
+    """SubjectPublicKeyInfo (RFC 5280 s4.1), as most other programs want it."""
+    return public_key(jwk).as_pem(private=False).decode()
+
+
+def encoded(raw: bytes) -> str:
+    """base64url without padding (RFC 7515 s2)."""
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _public(members: Mapping[str, Any]) -> PublicJwk:
+    return {name: str(members[name]) for name in _PUBLIC_MEMBERS if name in members}

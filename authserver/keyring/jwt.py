@@ -1,0 +1,56 @@
+"""The access tokens of one key: JWTs with a header that is made once (RFC 7515 s3.1)."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from joserfc.jws import JWSRegistry
+
+from ..domain.errors import KeyMissing
+from .jwk import public_key
+from .signer import Signer
+
+_compact_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class AccessTokens:
+    """Made with one key, where `signer` is there; and recognised."""
+
+    def __init__(self, public: Mapping[str, str], alg: str, signer: Signer | None) -> None:
+        # RFC 9068 s2.1: the "typ" value used SHOULD be "at+jwt".
+        self.header = _segment({"alg": alg, "typ": "at+jwt", "kid": public["kid"]})
+        self._algorithm, self._public, self._signer = JWSRegistry.algorithms[alg], public_key(public), signer
+
+    @property
+    def remote(self) -> bool:
+        return self._signer is not None and self._signer.remote
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """Raises KeyMissing if the private part is gone, and Unavailable."""
+        if self._signer is None:
+            raise KeyMissing("The key that should sign has no private part any more.")
+        signing_input = self.header + b"." + _segment(claims)
+        return (signing_input + b"." + _encode(self._signer.sign(signing_input))).decode()
+
+    def claims(self, payload: bytes, signature: bytes) -> dict[str, Any] | None:
+        """The claims if the signature over our header and `payload`, segments as sent, is ours, in its one spelling."""
+        try:
+            raw = _decode(signature)
+        except ValueError:
+            return None
+        genuine = _encode(raw) == signature and self._algorithm.verify(self.header + b"." + payload, raw, self._public)
+        claims: dict[str, Any] | None = json.loads(_decode(payload)) if genuine else None
+        return claims
+
+
+def _segment(members: dict[str, Any]) -> bytes:
+    return _encode(_compact_json(members).encode())
+
+
+def _encode(raw: bytes) -> bytes:
+    return urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def _decode(segment: bytes) -> bytes:
+    return urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))

@@ -1,0 +1,138 @@
+"""Private keys in a hardware security module (PKCS #11, OASIS v2.40): they are made there and never leave it.
+
+The database keeps the key's URI (RFC 7512). Extra `hsm`; tested with SoftHSM2.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from pkcs11 import MGF, Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, PublicKey, Session
+from pkcs11.exceptions import NoSuchKey
+from pkcs11.util.ec import encode_named_curve_parameters
+
+from ..domain.errors import Misconfigured, Unavailable
+from .jwk import encoded, imported, public_jwk
+from .pkcs11_session import TokenSession
+from .signer import PublicJwk, Signer
+
+_LABEL = "authserver "
+"""Begins the label of our keys; their kid follows."""
+_TEMPLATE = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
+_SIGNS = MechanismFlag.SIGN | MechanismFlag.VERIFY
+_PSS = (Mechanism.SHA256, MGF.SHA256, 32)  # RFC 7518 s3.5: the salt is as long as the hash
+_CURVES = {
+    "ES256": (KeyType.EC, encode_named_curve_parameters("secp256r1")),
+    "EdDSA": (KeyType.EC_EDWARDS, b"\x13\x0cedwards25519"),  # PKCS #11 v3.0 s2.3.10: a PrintableString
+}
+_SIGN: dict[str, Callable[[Any, bytes], bytes]] = {
+    "RS256": lambda key, message: key.sign(message, mechanism=Mechanism.SHA256_RSA_PKCS),
+    "PS256": lambda key, message: key.sign(message, mechanism=Mechanism.SHA256_RSA_PKCS_PSS, mechanism_param=_PSS),
+    "ES256": lambda key, message: key.sign(sha256(message).digest(), mechanism=Mechanism.ECDSA),
+    "EdDSA": lambda key, message: key.sign(message, mechanism=Mechanism.EDDSA),
+}
+
+
+class Pkcs11:
+    """A key service (signer.py): one token of one PKCS #11 module."""
+
+    def __init__(self, module: str, token: str, pin: str, new_id: Callable[[], bytes]) -> None:
+        """The module's path, the token's label and its user's PIN. Raises Misconfigured if they do not fit."""
+        self._session = _session(module, token, pin)
+        self._new_id = new_id
+        self._prefix = f"pkcs11:token={quote(token, safe='')};id="
+
+    def generate(self, alg: str) -> tuple[PublicJwk, str]:
+        id = self._new_id()
+        public = self._session.use(lambda session: _generate(session, alg, id), again=False)
+        if not public["kid"].startswith("-"):
+            return public, self._kept(id)
+        self.destroy(self._kept(id))  # a command would take the kid for an option
+        return self.generate(alg)
+
+    def holds(self, kept: str) -> bool:
+        return kept.startswith(self._prefix)
+
+    def open(self, kid: str, alg: str, kept: str) -> Signer:
+        return _InToken(self._session, alg, self._id(kept))
+
+    def destroy(self, kept: str) -> None:
+        def destroy(session: Session) -> None:
+            for key in session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.ID: self._id(kept)}):
+                key.destroy()
+
+        self._session.use(destroy)
+
+    def present(self) -> dict[str, str]:
+        def read(session: Session) -> dict[str, bytes]:
+            keys = session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY})
+            return {str(key[Attribute.LABEL]): bytes(key[Attribute.ID]) for key in keys}
+
+        found = self._session.use(read).items()
+        return {label.removeprefix(_LABEL): self._kept(id) for label, id in found if label.startswith(_LABEL)}
+
+    def _kept(self, id: bytes) -> str:
+        return self._prefix + "".join(f"%{byte:02X}" for byte in id)
+
+    def _id(self, kept: str) -> bytes:
+        return unquote_to_bytes(kept.removeprefix(self._prefix))
+
+
+class _InToken:
+    remote = True
+
+    def __init__(self, session: TokenSession, alg: str, id: bytes) -> None:
+        self._session, self._alg, self._id = session, alg, id
+        self._found: tuple[Session, Any] | None = None
+
+    def sign(self, message: bytes) -> bytes:
+        try:
+            return self._session.use(lambda session: _SIGN[self._alg](self._key(session), message))
+        except Misconfigured as error:  # it was right at the start: the PIN was changed at the HSM
+            raise Unavailable(str(error)) from error
+
+    def _key(self, session: Session) -> Any:
+        """Looked up once a session, for that asks the HSM three times."""
+        if self._found is None or self._found[0] is not session:
+            self._found = session, _find(session, self._id)
+        return self._found[1]
+
+
+@cache
+def _session(module: str, token: str, pin: str) -> TokenSession:
+    """A process logs in to a token once."""
+    return TokenSession(module, token, pin)
+
+
+def _find(session: Session, id: bytes) -> Any:  # the package gives what can sign no type of its own
+    try:
+        return session.get_key(object_class=ObjectClass.PRIVATE_KEY, id=id)
+    except NoSuchKey as error:
+        raise Unavailable(f"The PKCS #11 token holds no private key with the id {id.hex()}.") from error
+
+
+def _generate(session: Session, alg: str, id: bytes) -> PublicJwk:
+    if alg in _CURVES:
+        kind, parameters = _CURVES[alg]
+        curve = session.create_domain_parameters(kind, {Attribute.EC_PARAMS: parameters}, local=True)
+        public, private = curve.generate_keypair(id=id, store=True, capabilities=_SIGNS, private_template=_TEMPLATE)
+    else:
+        public, private = session.generate_keypair(
+            KeyType.RSA, 2048, id=id, store=True, capabilities=_SIGNS, private_template=_TEMPLATE
+        )
+    jwk = public_jwk(imported(_members(public, alg)), alg)
+    private[Attribute.LABEL] = _LABEL + jwk["kid"]
+    public.destroy()  # the database has it
+    return jwk
+
+
+def _members(public: PublicKey, alg: str) -> PublicJwk:
+    if alg == "EdDSA":
+        return {"kty": "OKP", "crv": "Ed25519", "x": encoded(public[Attribute.EC_POINT][-32:])}
+    if alg == "ES256":  # an uncompressed point, which some modules wrap into an OCTET STRING: X and Y are its end
+        x, y = public[Attribute.EC_POINT][-64:-32], public[Attribute.EC_POINT][-32:]
+        return {"kty": "EC", "crv": "P-256", "x": encoded(x), "y": encoded(y)}
+    modulus, exponent = public[Attribute.MODULUS], public[Attribute.PUBLIC_EXPONENT]
+    return {"kty": "RSA", "n": encoded(modulus.lstrip(b"\0")), "e": encoded(exponent.lstrip(b"\0"))}

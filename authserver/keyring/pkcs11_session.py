@@ -1,0 +1,95 @@
+"""The session with one PKCS #11 token: logged in once, used by one thread at a time, opened anew when the module fails.
+
+One at a time, because the pkcs11 package initialises modules for that (PKCS #11 v2.40 s5.4: C_Initialize without
+arguments says that "the application won't be accessing the Cryptoki library from multiple threads simultaneously").
+Worker processes each have their own.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from shlex import quote
+from threading import Lock
+from typing import TypeVar
+
+import pkcs11
+from pkcs11 import PKCS11Error, Session, exceptions
+
+from ..domain.errors import Misconfigured, Unavailable
+
+T = TypeVar("T")
+_PIN_REFUSED = (exceptions.PinIncorrect, exceptions.PinInvalid, exceptions.PinLenRange, exceptions.PinLocked)
+_one_thread = Lock()
+_NO_MODULE = (
+    "The PKCS #11 module {module} cannot be loaded: {error}. Name the one of your HSM:\n\n"
+    "    AUTHSERVER_PKCS11_MODULE=/path/to/module.so"
+)
+_NOT_THERE = (
+    "The PKCS #11 module {module} has no token {token!r} (it has: {there}). Write:\n\n"
+    "    AUTHSERVER_PKCS11_TOKEN={first}"
+)
+_WRONG_PIN = (
+    "The PKCS #11 token {token!r} refuses the PIN ({error}). It is not tried again, for a token locks itself. Write "
+    "the right one to a file and name it:\n\n    AUTHSERVER_PKCS11_PIN_FILE=/path/to/pin"
+)
+
+
+class TokenSession:
+    def __init__(self, module: str, token: str, pin: str) -> None:
+        """Logs in. Raises Misconfigured, and Unavailable when the module fails otherwise."""
+        self._module, self._label, self._pin = module, token, pin
+        self._session: Session | None = None
+        self._refused: Misconfigured | None = None
+        self._find_token()
+        self.use(lambda session: None)
+
+    def use(self, work: Callable[[Session], T], *, again: bool = True) -> T:
+        """What `work` returns; it may run twice, unless `again` is False, since an HSM that was restarted has forgotten
+        its sessions. Raises what `work` raises, Misconfigured, and Unavailable for what the module cannot."""
+        with _one_thread:
+            try:
+                return self._use(work)
+            except PKCS11Error as error:
+                if not again:
+                    raise self._failed(error) from error
+            try:
+                return self._use(work)
+            except PKCS11Error as error:
+                raise self._failed(error) from error
+
+    def _use(self, work: Callable[[Session], T]) -> T:
+        try:
+            self._session = self._session or self._log_in()
+            return work(self._session)
+        except PKCS11Error:
+            with suppress(PKCS11Error):
+                if self._session:
+                    self._session.close()
+            self._session = None
+            raise
+
+    def _log_in(self) -> Session:
+        if self._refused:
+            raise self._refused
+        token = pkcs11.lib(self._module).get_token(token_label=self._label)
+        try:
+            return token.open(rw=True, user_pin=self._pin)
+        except exceptions.UserAlreadyLoggedIn:  # PKCS #11 v2.40 s5.6: a login is the whole process's
+            return token.open(rw=True)
+        except _PIN_REFUSED as error:
+            self._refused = Misconfigured(_WRONG_PIN.format(token=self._label, error=type(error).__name__))
+            raise self._refused from error
+
+    def _find_token(self) -> None:
+        try:
+            with _one_thread:
+                tokens = pkcs11.lib(self._module).get_tokens()
+                there = [token.label for token in tokens if token.label]
+        except (PKCS11Error, OSError) as error:
+            raise Misconfigured(_NO_MODULE.format(module=self._module, error=error or type(error).__name__)) from error
+        if self._label not in there:
+            named = {"module": self._module, "token": self._label}
+            first = quote(there[0]) if there else "LABEL"
+            raise Misconfigured(_NOT_THERE.format(there=", ".join(there) or "none", first=first, **named))
+
+    def _failed(self, error: PKCS11Error) -> Unavailable:
+        return Unavailable(f"The PKCS #11 token {self._label!r} failed: {type(error).__name__} {error}".rstrip(), 2)

@@ -1,0 +1,57 @@
+"""All places where this server's private keys are: a new key is made in one of them, each is opened where it is."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from ..domain.errors import Misconfigured, Unavailable
+from ..domain.models import SigningKey
+from .jwk import Key
+from .sealed import SealedKeys
+from .sealing import KeyEncryptionKeys, is_sealed
+from .signer import KeyService, PublicJwk, Signer
+
+_NOT_CONFIGURED = (
+    "A signing key is kept in a {} token, and the settings name none. Write:\n\n"
+    "    AUTHSERVER_PKCS11_MODULE=/path/to/module.so"
+)
+
+
+class PrivateKeys:
+    def __init__(self, keks: KeyEncryptionKeys, service: KeyService | None = None) -> None:
+        """New keys are made in `service` where there is one; those that are sealed in the database go on."""
+        self.keks = keks
+        self._sealed = SealedKeys(keks)
+        self._services: tuple[KeyService, ...] = (service, self._sealed) if service else (self._sealed,)
+
+    def generate(self, alg: str, *, now: int, max_token_ttl: int) -> SigningKey:
+        """A new pending key."""
+        return _row(*self._services[0].generate(alg), alg, now, max_token_ttl)
+
+    def taken_in(self, key: Key, alg: str, *, now: int, max_token_ttl: int) -> SigningKey:
+        """A pending key that was made elsewhere; it is sealed in the database, wherever new ones are made."""
+        return _row(*self._sealed.seal(key, alg), alg, now, max_token_ttl)
+
+    def open(self, key: SigningKey) -> Signer | None:
+        """None if the private part is gone. Raises Misconfigured."""
+        return self._service(key.sealed).open(key.kid, key.alg, key.sealed) if key.sealed else None
+
+    def destroy(self, kept: Iterable[str | None]) -> None:
+        """Private keys outside of the database. What cannot be destroyed now, `present` shows later."""
+        for text in kept:
+            if text and not is_sealed(text):
+                with suppress(Unavailable):
+                    self._service(text).destroy(text)
+
+    def present(self) -> dict[str, str]:
+        """What the database would keep of every private key outside of it, by kid. Raises Unavailable."""
+        return {kid: kept for service in self._services for kid, kept in service.present().items()}
+
+    def _service(self, kept: str) -> KeyService:
+        for service in self._services:
+            if service.holds(kept):
+                return service
+        raise Misconfigured(_NOT_CONFIGURED.format(kept.partition(":")[0]))
+
+
+def _row(public: PublicJwk, kept: str, alg: str, now: int, max_token_ttl: int) -> SigningKey:
+    return SigningKey(public["kid"], alg, "pending", public, kept, max_token_ttl, created_at=now)

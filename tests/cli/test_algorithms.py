@@ -1,0 +1,71 @@
+"""Clients that choose another algorithm, and the keys that come and go with them."""
+
+from itertools import groupby
+
+import pytest
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+MACHINE = ("client", "create", "Machine", "--grant", "client_credentials")
+OTHERS = ["PS256", "ES256", "EdDSA"]
+KEYS = {"PS256": RSAKey.generate_key(2048), "ES256": ECKey.generate_key("P-256"), "EdDSA": OKPKey.generate_key()}
+
+
+def states(data):
+    keys = sorted((key["alg"], key["state"]) for key in data("keys", "list"))
+    return {alg: [state for _, state in pairs] for alg, pairs in groupby(keys, key=lambda pair: pair[0])}
+
+
+def test_nothing_is_made_for_an_algorithm_that_nobody_uses(data):
+    data(*MACHINE)
+    assert states(data) == {"RS256": ["active", "pending"]}
+
+
+@pytest.mark.parametrize("alg", OTHERS)
+def test_its_first_client_begins_an_algorithm_and_its_last_one_ends_it(data, cli, alg):
+    created = cli(*MACHINE, "--access-token-alg", alg, "--json")
+    assert f"{alg} signs from " in created.stderr and "signed with RS256" in created.stderr
+    assert states(data)[alg] == ["pending"]
+    second = data(*MACHINE, "--access-token-alg", alg)["client_id"]
+    assert states(data)[alg] == ["pending"]
+    cli("keys", "rotate", "--alg", alg, code=3)
+    cli("keys", "rotate", "--alg", alg, "--emergency")
+    assert states(data) == {alg: ["active", "pending"], "RS256": ["active", "pending"]}
+    cli("client", "delete", second, "--dry-run")
+    cli("client", "delete", second)
+    assert states(data)[alg] == ["active", "pending"]
+    (first,) = [client["client_id"] for client in data("client", "list") if client["access_token_alg"] == alg]
+    cli("client", "set-alg", first, "RS256")
+    assert states(data)[alg] == ["removed", "retired"]
+    assert "No key is announced" in cli("keys", "rotate", "--alg", alg, "--emergency", code=3).stderr
+    cli("client", "set-alg", first, alg)
+    assert states(data)[alg] == ["pending", "removed", "retired"]
+
+
+def test_a_compromised_host_gets_keys_for_what_is_used_alone(data, cli):
+    used, unused = (data(*MACHINE, "--access-token-alg", alg)["client_id"] for alg in ("ES256", "EdDSA"))
+    cli("keys", "rotate", "--alg", "EdDSA", "--emergency")
+    cli("client", "delete", unused)
+    cli("keys", "revoke", "--all")
+    living = {(key["alg"], key["state"]) for key in data("keys", "list") if key["state"] in ("active", "pending")}
+    assert living == {(alg, state) for alg in ("RS256", "ES256") for state in ("active", "pending")}
+
+
+@pytest.mark.parametrize("alg", OTHERS)
+def test_a_key_of_each_algorithm_is_imported_and_shown(data, cli, here, alg):
+    key = KEYS[alg]
+    (here / "key.pem").write_bytes(key.as_pem(private=True))
+    assert "no client uses it" in cli("keys", "import", "key.pem", "--alg", alg, code=3).stderr
+    data(*MACHINE, "--access-token-alg", alg)
+    cli("keys", "import", "key.pem", "--alg", alg, "--dry-run")
+    cli("keys", "import", "key.pem", "--alg", alg)
+    assert "used here before" in cli("keys", "import", "key.pem", "--alg", alg, code=3).stderr
+    cli("keys", "rotate", "--alg", alg, "--emergency")
+    assert "BEGIN PUBLIC KEY" in cli("keys", "export-public", key.thumbprint()).stdout
+    (shown,) = [one for one in data("keys", "list") if one["kid"] == key.thumbprint()]
+    assert (shown["alg"], shown["state"]) == (alg, "active")
+
+
+def test_an_unknown_algorithm_is_a_usage_error(cli, here):
+    assert "'RS256', 'PS256', 'ES256', 'EdDSA'" in cli(*MACHINE, "--access-token-alg", "HS256", code=2).stderr
+    cli("client", "set-alg", "first-party", "none", code=2)
+    cli("client", "set-alg", "nobody", "ES256", code=1)

@@ -1,0 +1,171 @@
+"""A server whose signing keys are in an HSM, as its operator and its clients see it."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from authserver.app import lifecycle as lifecycle_of
+from authserver.app import open_database
+from authserver.domain.errors import Unavailable
+from authserver.settings import load
+from tests.hsm import needs_softhsm, new_token
+from tests.support import PASSWORD, live, run
+
+pytestmark = needs_softhsm
+pytest.importorskip("pkcs11")
+
+
+def kept(folder):
+    with sqlite3.connect(folder / "authserver.db") as connection:
+        return dict(connection.execute("SELECT kid, sealed FROM signing_keys").fetchall())
+
+
+_FOR_EACH_KEY = """
+import sys, pkcs11
+module, label, pin, work = sys.argv[1:]
+with pkcs11.lib(module).get_token(token_label=label).open(rw=True, user_pin=pin) as session:
+    for key in session.get_objects({pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY}):
+        exec(work)
+"""
+
+
+def in_token(token):
+    """The kids of the private keys there."""
+    labels = for_each_key(token, "print(key[pkcs11.Attribute.LABEL])").splitlines()
+    return {label.removeprefix("authserver ") for label in labels}
+
+
+def for_each_key(token, work):
+    """By another process, as this one's module does not look for new tokens."""
+    command = [sys.executable, "-c", _FOR_EACH_KEY, token.settings["PKCS11_MODULE"], token.label, token.pin, work]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
+def fetched(server, path="/.well-known/jwks.json", **form):
+    data = urllib.parse.urlencode(form).encode() if form else None
+    with urllib.request.urlopen(server.url + path, data, timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_a_server_with_an_hsm_from_init_to_a_revoked_key(softhsm, tmp_path):
+    token = new_token("journey")
+    with live(tmp_path, **token.settings) as server:
+        keys = kept(tmp_path)
+        assert in_token(token) == set(keys)
+        assert all(text.startswith("pkcs11:token=journey;id=%") for text in keys.values())
+        form = {"grant_type": "password", "client_id": server.app["client_id"], "username": "ada", "password": PASSWORD}
+        body = fetched(server, "/token", **form)
+        published = fetched(server)
+        assert jwt.decode(body["access_token"], KeySet.import_key_set(published), ["RS256"]).claims["sub"]
+        active, pending = (key["kid"] for key in published["keys"])
+        server.command("keys", "rotate", "--emergency")
+        server.command("keys", "revoke", active)
+        assert in_token(token) == {kid for kid, text in kept(tmp_path).items() if text}
+        assert active not in in_token(token) and pending in in_token(token)
+        refreshed = {"grant_type": "refresh_token", "client_id": server.app["client_id"]}
+        assert fetched(server, "/token", refresh_token=body["refresh_token"], **refreshed)["access_token"]
+        server.wait_until_ready()
+    log = server.log.read_text()
+    assert token.pin not in log + (tmp_path / "authserver.db").read_bytes().decode("latin-1")
+
+
+def test_sealed_keys_go_on_beside_an_hsm_and_the_next_key_is_made_there(softhsm, tmp_path):
+    token = new_token("beside")
+    run("init", folder=tmp_path)
+    sealed = set(kept(tmp_path))
+    run("keys", "rotate", "--emergency", folder=tmp_path, **token.settings)
+    new = kept(tmp_path).keys() - sealed
+    assert in_token(token) == new and len(new) == 1
+    refused = run("serve", "--port", "1", folder=tmp_path, check=False)
+    assert refused.returncode == 78 and "AUTHSERVER_PKCS11_MODULE=" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "mended"),
+    [
+        ({"PKCS11_PIN": "wrong"}, 78, "AUTHSERVER_PKCS11_PIN_FILE="),
+        ({"PKCS11_TOKEN": "elsewhere"}, 78, "AUTHSERVER_PKCS11_TOKEN="),
+        ({"PKCS11_MODULE": "/nowhere/module.so"}, 78, "AUTHSERVER_PKCS11_MODULE="),
+    ],
+)
+def test_a_start_that_cannot_work_says_what_to_write(softhsm, tmp_path, change, code, mended):
+    token = new_token(mended)
+    run("init", folder=tmp_path, **token.settings)
+    refused = run("serve", "--port", "1", folder=tmp_path, check=False, **token.settings | change)
+    assert refused.returncode == code and mended in refused.stderr and token.pin not in refused.stderr
+
+
+def test_a_key_that_is_gone_from_the_token_stops_the_start(softhsm, tmp_path):
+    token = new_token("gone")
+    run("init", folder=tmp_path, **token.settings)
+    for_each_key(token, "key.destroy()")
+    refused = run("serve", "--port", "1", folder=tmp_path, check=False, **token.settings)
+    assert refused.returncode == 69 and "holds no private key" in refused.stderr
+
+
+@pytest.fixture(scope="module")
+def shared_token(softhsm):
+    return new_token("lifecycle")
+
+
+@pytest.fixture
+def lifecycle(shared_token, clock, tmp_path):
+    from authserver.cli.init import initialise
+
+    settings = load(
+        database_url=f"sqlite:///{tmp_path}/as.db",
+        keys_dir=str(tmp_path / "keys"),
+        **{name.lower(): value for name, value in shared_token.settings.items()},
+    )
+    database = open_database(settings, clock)
+    initialise(settings, database, clock)
+    yield lifecycle_of(settings, database, clock)
+    database.close()
+
+
+def here(lifecycle):
+    present = lifecycle.private_keys().present()
+    known = {key.kid for key in lifecycle.read()}
+    return set(present) & known, set(present) - known
+
+
+def test_the_schedule_destroys_in_the_token_what_it_destroys_in_the_database(lifecycle, clock):
+    lifecycle.promote("RS256", emergency=True)
+    assert len(here(lifecycle)[0]) == 3
+    clock.forward(90)
+    assert [step.change for step in lifecycle.run_due()] == ["destroy"]
+    assert here(lifecycle)[0] == {key.kid for key in lifecycle.read() if key.sealed}
+
+
+def test_what_a_killed_process_left_in_the_token_is_destroyed_later(lifecycle, clock, monkeypatch):
+    lifecycle.promote("RS256", emergency=True)
+    clock.forward(90)
+    from authserver.keyring.pkcs11 import Pkcs11
+
+    def killed(self, kept):
+        raise Unavailable("the HSM is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Pkcs11, "destroy", killed)
+        assert [step.change for step in lifecycle.run_due()] == ["destroy"]
+    assert len(here(lifecycle)[0]) == 3
+    assert len(lifecycle.destroy_remains()) == 1
+    assert lifecycle.destroy_remains() == []
+    assert here(lifecycle)[0] == {key.kid for key in lifecycle.read() if key.sealed}
+
+
+def test_a_key_that_was_made_for_nothing_does_not_stay_in_the_token(lifecycle, clock):
+    before = here(lifecycle)[1]
+    kid = next(key.kid for key in lifecycle.read() if key.state == "pending")
+    lifecycle.revoke(kid)
+    with pytest.raises(StopIteration):
+        lifecycle.revoke("none such")
+    assert lifecycle.revoke(kid) == ()  # revoked before: the spare key is not needed
+    assert here(lifecycle)[1] == before
