@@ -1,0 +1,84 @@
+"""What becomes of the signing keys when a backup replaces a database: pure.
+
+Every key that either of them knows stays known, so that none is ever used twice, and what is published stays published
+for as long as tokens that it signed may live. Where both know a key, the replaced database knows better: it went on.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from .algorithms import DEFAULT
+from .key_schedule import KeyPolicy, Keys, promotable_at
+from .models import SECOND, SigningKey
+
+_PUBLISHED = ("active", "pending", "retired")
+
+
+def restored(backup: Keys, replaced: Keys, private: Mapping[str, str], revoked: Collection[str], now: int) -> Keys:
+    """The rows of the restored database. `private` has the private parts that can be used, by `kid`; there may be no
+    active key among the rows. `now` in microseconds."""
+    known = {key.kid for key in replaced}
+    keys = [_revoked(key, now) if key.kid in revoked else key for key in _united(backup, replaced)]
+    # Best what signed until now, next what was announced, at last what verifiers still hold.
+    usable = sorted(
+        (key for key in keys if key.state in _PUBLISHED and key.kid in private),
+        key=lambda key: (bool(known) and key.kid not in known, _PUBLISHED.index(key.state), -key.created_at, key.kid),
+    )
+    signing = {DEFAULT} | {key.alg for key in replaced or backup if key.state == "active"}
+    active: dict[str, str] = {}
+    pending: dict[str, str] = {}
+    for key in usable:
+        if key.alg in signing and key.alg not in active:
+            active[key.alg] = key.kid
+        elif key.state == "pending":
+            pending.setdefault(key.alg, key.kid)
+    chosen = {kid: "active" for kid in active.values()} | {kid: "pending" for kid in pending.values()}
+    return tuple(_placed(key, chosen.get(key.kid), private.get(key.kid), key.kid in known, now) for key in keys)
+
+
+def unheld(keys: Keys, published_by: Keys, policy: KeyPolicy, now: int) -> Keys:
+    """The active keys among `keys` that verifiers may not have: the last JWKS, as far as `published_by` tells, did not
+    hold them, or not for long enough."""
+    held = {key.kid for key in published_by if key.state in _PUBLISHED and _has_spread(key, policy, now)}
+    return tuple(key for key in keys if key.state == "active" and key.kid not in held)
+
+
+def is_fresh(made_at: int, policy: KeyPolicy, now: int) -> bool:
+    """Whether verifiers still go by what was published when the backup was made (microseconds)."""
+    return now - made_at <= policy.jwks_max_age * SECOND
+
+
+def _has_spread(key: SigningKey, policy: KeyPolicy, now: int) -> bool:
+    return key.state != "pending" or promotable_at(key, policy) <= now
+
+
+def _united(backup: Keys, replaced: Keys) -> list[SigningKey]:
+    """The row of the replaced database, unless only the backup has one; what either revoked is revoked."""
+    theirs = {key.kid: key for key in backup}
+    ours = {key.kid: _later(key, theirs.get(key.kid, key)) for key in replaced}
+    return list((theirs | ours).values())
+
+
+def _later(replaced: SigningKey, backup: SigningKey) -> SigningKey:
+    if backup.state == "revoked" and replaced.state != "revoked":
+        return backup
+    if replaced.state not in _PUBLISHED:
+        return replaced
+    return replace(replaced, max_token_ttl=max(replaced.max_token_ttl, backup.max_token_ttl))
+
+
+def _placed(key: SigningKey, state: str | None, private: str | None, was_published: bool, now: int) -> SigningKey:
+    if state == "active":
+        began = key.activated_at or now
+        return replace(key, state=state, sealed=private, activated_at=began, retired_at=None, destroyed_at=None)
+    if state == "pending":  # its lead time begins when it is published
+        return replace(key, sealed=private, created_at=key.created_at if was_published else now)
+    if key.state in ("active", "pending"):  # it may have signed
+        return replace(key, state="retired", sealed=None, retired_at=now)
+    return replace(key, sealed=private if key.sealed and key.state == "retired" else None)
+
+
+def _revoked(key: SigningKey, now: int) -> SigningKey:
+    return replace(
+        key, state="revoked", sealed=None, destroyed_at=key.destroyed_at or now, revoked_at=key.revoked_at or now
+    )

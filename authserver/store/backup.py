@@ -1,0 +1,91 @@
+"""What makes a copy of the database a backup: its secrets sealed anew, and a table of one row that says how.
+
+It works on every revision of the schema: a backup keeps the one that it was made at.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    column,
+    insert,
+    inspect,
+    select,
+    table,
+    text,
+    update,
+)
+
+_metadata = MetaData()
+_header = Table(
+    "authserver_backup",
+    _metadata,
+    Column("format", Integer, nullable=False),
+    Column("stretching", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
+)
+_SIGNING_KEYS = table("signing_keys", column("kid"), column("sealed"))
+_RING_KEYS = table("ring_keys", column("id"), column("sealed"))
+_SECRETS = ((_SIGNING_KEYS, _SIGNING_KEYS.c.kid), (_RING_KEYS, _RING_KEYS.c.id))
+_SCHEMA = text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name <> 'authserver_backup' ORDER BY type, name")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """How a passphrase becomes the key that opens `sealed` and the secrets in the other tables."""
+
+    format: int
+    stretching: str
+    sealed: str
+
+
+def load_secrets(connection: Connection) -> dict[str, str]:
+    """What is sealed, by the id of its row."""
+    return {
+        row.id: row.sealed
+        for secrets, id in _SECRETS
+        for row in connection.execute(select(id.label("id"), secrets.c.sealed).where(secrets.c.sealed.is_not(None)))
+    }
+
+
+def put_secrets(connection: Connection, sealed: Mapping[str, str]) -> None:
+    """Nothing of what was there before stays in the file."""
+    connection.exec_driver_sql("PRAGMA secure_delete=ON")
+    for secrets, id in _SECRETS:
+        for row, secret in sealed.items():
+            connection.execute(update(secrets).where(id == row).values(sealed=secret))
+
+
+def digest(connection: Connection) -> str:
+    """SHA-256 of everything that the database holds, the header excepted."""
+    hashed = sha256()
+    for kind, name, sql in connection.execute(_SCHEMA):
+        hashed.update(repr((kind, name, sql)).encode())
+        if kind == "table":
+            rows = select(text("*")).select_from(table(name)).order_by(text("rowid"))
+            for row in connection.execute(rows, execution_options={"yield_per": 1000}):
+                hashed.update(repr(tuple(row)).encode())
+    return hashed.hexdigest()
+
+
+def add_header(connection: Connection, header: Header) -> None:
+    _metadata.create_all(connection)
+    connection.execute(insert(_header), asdict(header))
+
+
+def load_header(connection: Connection) -> Header | None:
+    if not inspect(connection).has_table(_header.name):
+        return None
+    row = connection.execute(select(_header)).first()
+    return Header(*row) if row else None
+
+
+def remove_header(connection: Connection) -> None:
+    _metadata.drop_all(connection)

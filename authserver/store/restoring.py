@@ -1,0 +1,152 @@
+"""What a restored database keeps of the one that it replaces, which is attached to the connection as `replaced`.
+
+The replaced database may be at another revision of the schema: only columns that every one has are named.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import Connection, FromClause, MetaData, Table, delete, exists, func, select, text, true, update
+from sqlalchemy.dialects import sqlite
+
+from ..domain.models import RingKey, SigningKey
+from . import signing_keys
+from .schema import authorizations, clients, denied_tokens, ring_keys, users
+from .schema import signing_keys as key_table
+from .signing_keys import KeyState
+
+_BECAUSE = "restored"
+_elsewhere = MetaData(schema="replaced")
+_CREDENTIALS = ("secret_hash", "secret_expires_at", "previous_secret_hash", "previous_secret_expires_at")
+_PROGRESS = ("generation", "rotated_at", "rotated_from", "idle_expires_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many rows of the backup became stricter, and what the backup does not have."""
+
+    logins_ended: int
+    users_disabled: int
+    clients_disabled: int
+    users_lost: int
+    clients_lost: int
+
+
+def attach(connection: Connection, path: Path) -> None:
+    connection.exec_driver_sql("ATTACH ? AS replaced", (str(path),))
+
+
+def replaced_state(connection: Connection) -> KeyState | None:
+    """Its keys; None if there is nothing in it."""
+    found = connection.execute(text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'signing_keys'"))
+    if not found.scalar_one():
+        return None
+    keys, ring = _replaced(key_table), _replaced(ring_keys)
+    rows = connection.execute(select(*(keys.c[field.name] for field in fields(SigningKey))))
+    others = connection.execute(select(*(ring.c[field.name] for field in fields(RingKey))))
+    return KeyState(
+        tuple(SigningKey(**row._asdict() | {"public": json.loads(row.public)}) for row in rows),
+        tuple(RingKey(*row) for row in others),
+    )
+
+
+def put_keys(connection: Connection, keys: Iterable[SigningKey], ring: Iterable[RingKey]) -> None:
+    """In place of those that are there."""
+    connection.execute(delete(key_table))
+    connection.execute(delete(ring_keys))
+    for key in keys:
+        signing_keys.add(connection, key)
+    for ring_key in ring:
+        signing_keys.add_ring_key(connection, ring_key)
+
+
+def keep(connection: Connection, now: int) -> Kept:
+    """What was ended, refused or changed for safety since the backup stays so (`now` in microseconds)."""
+    living = count_living(connection, now)
+    enabled = _count_enabled(connection, users), _count_enabled(connection, clients)
+    _keep_passwords(connection)
+    _keep_client_secrets(connection)
+    for owners in (users, clients):
+        _keep_disabled(connection, owners)
+    _keep_logins(connection, now)
+    _keep_denied(connection)
+    return Kept(
+        logins_ended=living - count_living(connection, now),
+        users_disabled=enabled[0] - _count_enabled(connection, users),
+        clients_disabled=enabled[1] - _count_enabled(connection, clients),
+        users_lost=_count_lost(connection, users),
+        clients_lost=_count_lost(connection, clients),
+    )
+
+
+def end_logins(connection: Connection, now: int) -> int:
+    """Returns how many were living."""
+    living = count_living(connection, now)
+    ended = update(authorizations).where(authorizations.c.revoked_at.is_(None))
+    connection.execute(ended.values(revoked_at=now, revoked_because=_BECAUSE))
+    return living
+
+
+def count_living(connection: Connection, now: int) -> int:
+    unended = (authorizations.c.revoked_at.is_(None), authorizations.c.idle_expires_at > now)
+    return connection.execute(select(func.count()).select_from(authorizations).where(*unended)).scalar_one()
+
+
+@cache
+def _replaced(table: Table) -> FromClause:
+    return table.to_metadata(_elsewhere).alias(f"replaced_{table.name}")
+
+
+def _keep_passwords(connection: Connection) -> None:
+    """A password that was changed since the backup was changed for a reason."""
+    old = _replaced(users)
+    changed = (users.c.id == old.c.id, old.c.credential_version > users.c.credential_version)
+    values = {name: old.c[name] for name in ("password_hash", "credential_version")}
+    connection.execute(update(users).where(*changed).values(values))
+
+
+def _keep_client_secrets(connection: Connection) -> None:
+    old = _replaced(clients)
+    values = {name: old.c[name] for name in _CREDENTIALS}
+    connection.execute(update(clients).where(clients.c.id == old.c.id).values(values))
+
+
+def _keep_disabled(connection: Connection, owners: Table) -> None:
+    """Who was disabled; and who was deleted comes back, but disabled, for somebody may have meant it."""
+    old = _replaced(owners)
+    accepted = exists().where(old.c.id == owners.c.id, old.c.disabled.is_(False))
+    connection.execute(update(owners).where(~accepted).values(disabled=True))
+
+
+def _keep_logins(connection: Connection, now: int) -> None:
+    """A login that the replaced database has no more was over there; in the others its word is the later one, and with
+    its generation a stolen token that was used up stays used up."""
+    rows, old = authorizations.c, _replaced(authorizations)
+    same = rows.id == old.c.id
+    unended = rows.revoked_at.is_(None)
+    gone = update(authorizations).where(unended, ~exists().where(same))
+    connection.execute(gone.values(revoked_at=now, revoked_because=_BECAUSE))
+    ended = update(authorizations).where(same, unended, old.c.revoked_at.is_not(None))
+    connection.execute(ended.values(revoked_at=old.c.revoked_at, revoked_because=old.c.revoked_because))
+    further = update(authorizations).where(same, old.c.generation >= rows.generation)
+    connection.execute(further.values({name: old.c[name] for name in _PROGRESS}))
+
+
+def _keep_denied(connection: Connection) -> None:
+    old = _replaced(denied_tokens)
+    columns = ["jti", "expires_at"]
+    rows = select(*(old.c[name] for name in columns)).where(true())  # else SQLite takes ON for a join's
+    connection.execute(sqlite.insert(denied_tokens).from_select(columns, rows).on_conflict_do_nothing())
+
+
+def _count_enabled(connection: Connection, owners: Table) -> int:
+    return connection.execute(select(func.count()).select_from(owners).where(~owners.c.disabled)).scalar_one()
+
+
+def _count_lost(connection: Connection, owners: Table) -> int:
+    old = _replaced(owners)
+    lost = ~exists().where(owners.c.id == old.c.id)
+    return connection.execute(select(func.count()).select_from(old).where(lost)).scalar_one()

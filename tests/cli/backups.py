@@ -1,0 +1,39 @@
+"""What the tests of `backup` and `restore` share, beside the fixtures of these names."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+PASSPHRASE = "a passphrase of five words"
+LINE = f"{PASSPHRASE}\n"
+
+
+def sql(file: Path | str, statement: str, *values: object) -> list[tuple]:
+    """One statement on a database file, beside SQLAlchemy; its rows."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def add_login(file: Path | str, id: int, user: str, **others: object) -> None:
+    """A living login of the built-in client, at generation 3 unless `others` say so."""
+    [(ring,)] = sql(file, "SELECT id FROM ring_keys WHERE revoked_at IS NULL LIMIT 1")
+    far = 2**52
+    row = {
+        "id": id.to_bytes(16),
+        "client_id": "first-party",
+        "subject": user,
+        "scope": "api",
+        "resources": "",
+        "created_at": 1,
+        "authenticated_at": 1,
+        "credential_version": 0,
+        "generation": 3,
+        "rotated_at": 1,
+        "rotated_from": "",
+        "idle_expires_at": far,
+        "expires_at": far,
+        "ring_key_id": ring,
+        "salt": bytes(32),
+    } | others
+    places = ", ".join("?" * len(row))
+    sql(file, f"INSERT INTO authorizations ({', '.join(row)}) VALUES ({places})", *row.values())

@@ -1,0 +1,333 @@
+"""`authserver restore`: what becomes of the keys, and which files it refuses."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from authserver.keyring.passphrase import Stretching
+from authserver.store import migrations, sqlite_file
+from authserver.system import now
+from tests.cli.backups import sql
+
+TOO_DEAR = Stretching(bytes(16), memory_cost=2**40).as_text()
+
+
+@pytest.fixture
+def states(data):
+    """The state of each key, by kid."""
+    return lambda: {key["kid"]: key["state"] for key in data("keys", "list")}
+
+
+@pytest.fixture
+def kid_of(states):
+    return lambda state: next(kid for kid, its in states().items() if its == state)
+
+
+def lose_everything() -> None:
+    for file in Path().glob("authserver.db*"):
+        file.unlink()
+    shutil.rmtree("keys")
+
+
+def lose_the_key_encryption_key(cli) -> None:
+    shutil.rmtree("keys")
+    cli("keys", "rewrap", "--create")
+
+
+def test_on_a_new_machine_file_and_passphrase_are_enough(cli, backup, restore, states):
+    before = states()
+    backup()
+    lose_everything()
+    told = restore()
+    assert "A new key-encryption key is in keys: back it up" in told.stderr
+    assert told.data["replaced"] is None
+    assert states() == before
+    cli("config", "check")
+    assert Path("authserver.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_keys_are_sealed_by_this_servers_own_key(cli, data, backup, restore):
+    backup()
+    cli("keys", "rewrap", "--create")
+    restore()
+    assert data("keys", "rewrap", "--dry-run")["rewrapped"] == 0
+
+
+def test_the_old_database_is_put_aside_and_nothing_else_is_left(cli, backup, restore, here, kid_of):
+    backup()
+    cli("keys", "rotate", "--emergency")
+    keys = sql("authserver.db", "SELECT kid, state FROM signing_keys ORDER BY kid")
+    aside = Path(restore().data["replaced"])
+    assert sql(aside, "SELECT kid, state FROM signing_keys ORDER BY kid") == keys
+    assert aside.stat().st_mode & 0o777 == 0o600
+    assert {path.name for path in here.iterdir()} == {"authserver.db", "b", "keys", aside.name}
+
+
+def test_the_key_that_signs_goes_on_and_what_is_published_stays_so(cli, backup, restore, states):
+    backup()
+    for _ in range(2):
+        cli("keys", "rotate", "--emergency")
+    before = states()
+    assert sorted(before.values()) == ["active", "pending", "retired", "retired"]
+    told = restore()
+    assert states() == before
+    assert told.data["unheld"] == [] and "refuse" not in told.stderr
+
+
+def test_what_was_revoked_stays_revoked(cli, backup, restore, states, kid_of):
+    backup()
+    revoked = kid_of("active")
+    cli("keys", "revoke", revoked)
+    before = states()
+    restore()
+    assert states() == before and before[revoked] == "revoked"
+    assert sql("authserver.db", "SELECT sealed FROM signing_keys WHERE kid = ?", revoked) == [(None,)]
+
+
+def test_a_revoked_ring_key_stays_revoked_and_a_new_one_takes_its_place(cli, data, backup, restore):
+    backup()
+    cli("keys", "revoke", "--all")
+    [(revoked,)] = sql("authserver.db", "SELECT id FROM ring_keys WHERE revoked_at NOT NULL")
+    restore()
+    rings = data("keys", "list", "--ring")
+    assert [ring["id"] for ring in rings if ring["revoked_at"]] == [revoked]
+    assert [ring["used"] for ring in rings] == [False, True]
+
+
+def test_a_tombstone_that_the_backup_never_knew_is_kept(cli, backup, restore, states, tmp_path):
+    from tests.cli.test_keys_revoke import pem
+
+    backup()
+    (tmp_path / "key").write_bytes(pem())
+    cli("keys", "import", "key")
+    imported = next(kid for kid, state in states().items() if state == "pending")
+    cli("keys", "revoke", imported)
+    restore()
+    assert states()[imported] == "revoked"
+    assert "no key is used twice" in cli("keys", "import", "key", code=3).stderr
+
+
+def test_if_the_key_encryption_key_is_lost_the_backup_of_the_key_that_signs_goes_on(
+    cli, backup, restore, states, kid_of
+):
+    """It was announced when the backup was made, and has been promoted since."""
+    backup()
+    cli("keys", "rotate", "--emergency")
+    active, announced = kid_of("active"), kid_of("pending")
+    lose_the_key_encryption_key(cli)
+    assert restore().data["unheld"] == []
+    assert kid_of("active") == active
+    assert states()[announced] == "retired"
+    cli("config", "check")
+
+
+def test_if_the_backup_does_not_have_it_a_key_that_verifiers_still_hold_signs(cli, backup, restore, states, kid_of):
+    backup()
+    for _ in range(2):
+        cli("keys", "rotate", "--emergency")
+    active, known = kid_of("active"), {row[0] for row in sql("b", "SELECT kid FROM signing_keys")}
+    lose_the_key_encryption_key(cli)
+    assert restore().data["unheld"] == []
+    assert kid_of("active") in known
+    assert states()[active] == "retired"  # its tokens are out
+    cli("config", "check")
+
+
+def test_if_verifiers_hold_none_that_opens_it_is_an_emergency(cli, backup, restore, states, kid_of):
+    backup()
+    cli("keys", "revoke", "--all")
+    revoked = [kid for kid, state in states().items() if state == "revoked"]
+    lose_the_key_encryption_key(cli)
+    before = states()
+    told = restore(code=3)
+    assert "which may take as long as they may cache it: 300 seconds" in told.stderr
+    assert "authserver restore b --emergency" in told.stderr
+    assert states() == before
+    assert restore("--dry-run").data["refused"] is True
+    new = restore("--emergency").data["unheld"]
+    assert new == [kid_of("active")] and new[0] not in before
+    assert all(states()[kid] == "revoked" for kid in revoked)
+    cli("config", "check")
+
+
+def test_a_backup_that_nothing_vouches_for_is_an_emergency_once_it_is_older_than_the_jwks(backup, restore, kid_of):
+    backup()
+    active = kid_of("active")
+    lose_everything()
+    told = restore(code=3, JWKS_MAX_AGE="0")
+    assert f"{active[:8]} would sign, and verifiers may not have it (any more): the backup was made at" in told.stderr
+    assert not Path("keys").exists()
+    assert restore("--emergency", JWKS_MAX_AGE="0").data["unheld"] == [active]
+    assert kid_of("active") == active
+
+
+def test_keys_are_revoked_by_name_where_no_database_knows_it(cli, backup, restore, states, kid_of):
+    backup()
+    active, pending = kid_of("active"), kid_of("pending")
+    lose_everything()
+    assert "Neither the backup nor the database here has a key nobody." in restore("--revoked", "nobody", code=3).stderr
+    assert restore("--revoked", active, code=3).data is None  # the announced key is too young
+    restore("--revoked", active, "--emergency")
+    assert (states()[active], kid_of("active")) == ("revoked", pending)
+    assert kid_of("pending") not in (active, pending)
+    restore("--revoked", pending, "--emergency")
+    assert states()[active] == states()[pending] == "revoked"
+
+
+def test_without_any_key_encryption_key_it_is_asked_for(cli, backup, restore, here):
+    backup()
+    shutil.rmtree("keys")
+    assert "authserver keys rewrap --create" in restore(code=78).stderr
+    assert not (here / "keys").exists()
+
+
+def test_a_rehearsal_changes_nothing(cli, backup, restore, here, states):
+    backup()
+    cli("keys", "rotate", "--emergency")
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    told = restore("--dry-run")
+    assert told.stderr.startswith("Would restore the backup of ")
+    assert {key["kid"]: key["state"] for key in told.data["keys"]} == states()
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+    lose_everything()
+    restore("--dry-run")
+    assert [path.name for path in here.iterdir()] == ["b"]
+
+
+def test_the_wrong_passphrase_opens_nothing(cli, backup, here):
+    backup()
+    before = Path("authserver.db").read_bytes()
+    told = cli("restore", "b", "--passphrase-stdin", code=1, input="another passphrase\n")
+    assert "The passphrase does not open the backup." in told.stderr
+    assert Path("authserver.db").read_bytes()[100:] == before[100:]
+    assert not list(here.glob("authserver.db.*"))
+
+
+def test_the_passphrase_is_the_same_on_every_keyboard(cli, here):
+    """RFC 8265 s4.2.2: composed and decomposed letters are one."""
+    cli("backup", "b", "--passphrase-stdin", input="caf\u00e9 caf\u00e9 caf\u00e9\n")
+    cli("restore", "b", "--passphrase-stdin", input="cafe\u0301 cafe\u0301 cafe\u0301\n")
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def scrambled(content: bytes) -> bytes:
+    return content[:8192] + b"x" * (len(content) - 8192)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda content: b"This is no database.\n" * 1000, "it is no backup"),
+        (lambda content: b"", "no backup"),
+        (lambda content: Path("authserver.db").read_bytes(), "no backup"),
+        (cut, "damaged"),
+        (scrambled, "damaged"),
+    ],
+)
+def test_what_is_no_whole_backup_is_refused(backup, restore, here, spoil, why):
+    Path("b").write_bytes(spoil(backup().read_bytes()))
+    assert_refused(restore, here, why)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("UPDATE clients SET redirect_uris = 'https://evil.example'", "was changed since it was made"),
+        ("CREATE TRIGGER t AFTER INSERT ON users BEGIN DELETE FROM clients; END", "was changed since it was made"),
+        ("UPDATE authserver_backup SET format = 2", "newer authserver"),
+        (f"UPDATE authserver_backup SET stretching = '{TOO_DEAR}'", "damaged"),
+        ("UPDATE authserver_backup SET stretching = '[]'", "damaged"),
+    ],
+)
+def test_a_backup_that_was_changed_is_refused(backup, restore, here, change, why):
+    sql(backup(), change)
+    assert_refused(restore, here, why)
+
+
+def assert_refused(restore, here: Path, why: str) -> None:
+    before, content = sql("authserver.db", "SELECT * FROM signing_keys"), Path("b").read_bytes()
+    assert why in restore(code=1).stderr
+    assert sql("authserver.db", "SELECT * FROM signing_keys") == before
+    assert Path("b").read_bytes() == content
+    assert not list(here.glob("authserver.db.*"))
+
+
+def test_a_backup_of_a_newer_schema_is_refused(backup, restore, monkeypatch):
+    backup()
+    monkeypatch.setattr(migrations, "_known", lambda: ["0000"])
+    assert "A newer authserver made it. Install that version" in restore(code=1).stderr
+
+
+def take_back(file: str, revision: str) -> None:
+    """What is in the database, in the tables of an older revision."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    old = sqlite_file.opened(Path("older.db").resolve(), now)
+    with old.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.exec_driver_sql("ATTACH ? AS newer", (file,))
+        for table in ("clients", "users", "signing_keys", "ring_keys"):
+            columns = ", ".join(row[1] for row in connection.exec_driver_sql(f"PRAGMA main.table_info({table})"))
+            connection.exec_driver_sql(f"INSERT INTO main.{table} SELECT {columns} FROM newer.{table}")
+    old.close()
+    shutil.move("older.db", file)
+
+
+def test_a_backup_of_an_older_schema_is_upgraded(data, backup, restore, states):
+    before = states()
+    take_back("authserver.db", "0001")
+    backup()
+    restore()
+    current = data("db", "current")
+    assert current["current"] == current["head"]
+    assert states() == before
+
+
+def test_a_newer_database_can_be_replaced(backup, restore, states):
+    """As after an upgrade that is taken back."""
+    before = states()
+    backup()
+    sql("authserver.db", "UPDATE alembic_version SET version_num = '9999'")
+    restore()
+    assert states() == before
+
+
+def test_a_damaged_database_is_to_be_put_aside(backup, restore, here):
+    backup()
+    content = Path("authserver.db").read_bytes()
+    Path("authserver.db").write_bytes(content[:8192] + b"x" * (len(content) - 8192))
+    told = restore(code=1).stderr
+    assert "is damaged, so that nothing can be kept of it" in told
+    assert told.endswith(f"    mv {here}/authserver.db {here}/authserver.db.damaged\n")
+
+
+def test_another_servers_database_is_to_be_put_aside(cli, backup, restore, here):
+    backup()
+    for file in Path().glob("authserver.db*"):
+        file.unlink()
+    cli("init")
+    assert "shares no signing key with the backup" in restore(code=3).stderr
+
+
+def test_a_database_behind_a_symbolic_link_is_replaced_where_it_is(cli, backup, restore, here, kid_of):
+    backup()
+    Path("data").mkdir()
+    shutil.move("authserver.db", "data/real.db")
+    Path("authserver.db").symlink_to("data/real.db")
+    cli("keys", "rotate", "--emergency")
+    active = kid_of("active")
+    assert Path(restore().data["replaced"]).parent == here / "data"
+    assert Path("authserver.db").is_symlink() and kid_of("active") == active
+
+
+@pytest.mark.parametrize("name", ["backup", "restore"])
+def test_every_help_has_two_examples(cli, name):
+    shown = cli(name, "--help").stdout
+    assert shown.partition("Examples:")[2].partition("Options:")[0].count(f"authserver {name}") == 2

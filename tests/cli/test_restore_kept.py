@@ -1,0 +1,137 @@
+"""`authserver restore`: what was ended or changed for safety since the backup stays so, and logins go on."""
+
+import pytest
+
+from tests.cli.backups import add_login, sql
+from tests.cli.test_restore import lose_everything
+
+DB = "authserver.db"
+OLD, NEW = "an old password for tests", "a new password for tests"
+
+
+@pytest.fixture
+def ada(data):
+    return data("user", "create", "ada", "--password-stdin", input=OLD)["id"]
+
+
+def login(id: int):
+    """What became of a login."""
+    columns = "generation, idle_expires_at, revoked_because"
+    return sql(DB, f"SELECT {columns} FROM authorizations WHERE id = ?", id.to_bytes(16))[0]
+
+
+def test_a_login_that_was_ended_stays_ended(ada, backup, restore):
+    for id in (1, 2, 3):
+        add_login(DB, id, ada)
+    backup()
+    sql(DB, "UPDATE authorizations SET revoked_at = 5, revoked_because = 'logout' WHERE id = ?", (1).to_bytes(16))
+    sql(DB, "DELETE FROM authorizations WHERE id = ?", (2).to_bytes(16))  # it was over, and is pruned
+    told = restore()
+    assert [login(id)[2] for id in (1, 2, 3)] == ["logout", "restored", None]
+    assert "Ended, as in the database that is replaced: 2 logins." in told.stderr
+    assert (told.data["logins"], told.data["logins_ended"]) == (1, 2)
+    assert "live again" not in told.stderr
+
+
+def test_a_login_goes_on_where_it_was(ada, backup, restore):
+    """With its generation: a token that was used up since the backup is still a used one."""
+    add_login(DB, 1, ada)
+    backup()
+    sql(DB, "UPDATE authorizations SET generation = 9, rotated_at = 7, idle_expires_at = ?", 2**51)
+    restore()
+    assert login(1) == (9, 2**51, None)
+
+
+def test_a_login_that_the_backup_knows_better_is_left_as_it_is(ada, backup, restore):
+    """Where the database is an older one than the backup."""
+    add_login(DB, 1, ada)
+    backup()
+    sql(DB, "UPDATE authorizations SET generation = 1, idle_expires_at = 1")
+    restore()
+    assert login(1) == (3, 2**52, None)
+
+
+def test_a_changed_password_stays_changed(ada, cli, backup, restore):
+    add_login(DB, 1, ada)
+    backup()
+    cli("user", "set-password", "ada", "--password-stdin", input=NEW)
+    changed = sql(DB, "SELECT password_hash, credential_version FROM users")
+    restore()
+    assert sql(DB, "SELECT password_hash, credential_version FROM users") == changed
+
+
+def test_a_changed_client_secret_stays_changed(cli, data, backup, restore):
+    client = data("client", "create", "Web", "--grant", "client_credentials", "--scope", "read")["client_id"]
+    backup()
+    cli("client", "rotate-secret", client)
+    columns = "secret_hash, secret_expires_at, previous_secret_hash, previous_secret_expires_at"
+    changed = sql(DB, f"SELECT {columns} FROM clients WHERE id = ?", client)
+    restore()
+    assert sql(DB, f"SELECT {columns} FROM clients WHERE id = ?", client) == changed
+
+
+def test_who_was_disabled_stays_disabled_and_who_was_deleted_comes_back_disabled(ada, cli, data, backup, restore):
+    ids = [data("client", "create", name, "--grant", "client_credentials")["client_id"] for name in ("A", "B", "C")]
+    bob = data("user", "create", "bob", "--password-stdin", input=OLD)["id"]
+    backup()
+    cli("user", "disable", "ada")
+    sql(DB, "DELETE FROM users WHERE id = ?", bob)
+    cli("client", "disable", ids[0])
+    cli("client", "delete", ids[1], input="y\n")
+    told = restore().stderr
+    assert {row["username"]: row["disabled"] for row in data("user", "list")} == {"ada": True, "bob": True}
+    disabled = dict(sql(DB, "SELECT id, disabled FROM clients"))
+    assert [disabled[id] for id in ids] == [1, 1, 0]
+    assert "Disabled or deleted since the backup, and disabled now: 2 users." in told
+    assert "Disabled or deleted since the backup, and disabled now: 2 clients." in told
+
+
+def test_what_was_made_since_is_told_to_be_lost(ada, data, backup, restore):
+    backup()
+    data("user", "create", "bob", "--password-stdin", input=OLD)
+    assert "Made since the backup, and not in it: 1 users." in restore().stderr
+    assert [row["username"] for row in data("user", "list")] == ["ada"]
+
+
+def test_what_was_changed_by_mistake_is_as_it_was(data, cli, backup, restore):
+    client = data("client", "create", "Web", "--grant", "client_credentials", "--scope", "read")["client_id"]
+    backup()
+    sql(DB, "UPDATE clients SET scope = '', name = 'oops' WHERE id = ?", client)
+    restore()
+    assert sql(DB, "SELECT scope, name FROM clients WHERE id = ?", client) == [("read", "Web")]
+
+
+def test_a_denied_token_stays_denied(backup, restore):
+    sql(DB, "INSERT INTO denied_tokens VALUES ('both', 1), ('old', 2)")
+    backup()
+    sql(DB, "DELETE FROM denied_tokens WHERE jti = 'old'")
+    sql(DB, "INSERT INTO denied_tokens VALUES ('new', 3)")
+    restore()
+    assert sql(DB, "SELECT * FROM denied_tokens ORDER BY expires_at") == [("both", 1), ("old", 2), ("new", 3)]
+
+
+def test_a_longer_token_lifetime_stays_known(backup, restore):
+    backup()
+    sql(DB, "UPDATE signing_keys SET max_token_ttl = 86400")
+    restore()
+    assert sql(DB, "SELECT DISTINCT max_token_ttl FROM signing_keys") == [(86400,)]
+
+
+def test_where_nothing_is_known_logins_live_again_and_that_is_said(ada, backup, restore):
+    add_login(DB, 1, ada)
+    backup()
+    lose_everything()
+    told = restore()
+    assert "logins that were ended live again" in told.stderr and "--end-logins" in told.stderr
+    assert login(1)[2] is None and told.data["logins"] == 1
+
+
+def test_end_logins_ends_them_all(ada, backup, restore):
+    add_login(DB, 1, ada)
+    add_login(DB, 2, ada, revoked_at=4, revoked_because="logout")
+    backup()
+    lose_everything()
+    told = restore("--end-logins")
+    assert [login(id)[2] for id in (1, 2)] == ["restored", "logout"]
+    assert "Every login ends (1)" in told.stderr and "live again" not in told.stderr
+    assert (told.data["logins"], told.data["logins_ended"]) == (0, 1)

@@ -1,0 +1,152 @@
+"""What becomes of the signing keys when a backup replaces a database: for every pair of them, and the cases by name."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authserver.domain.key_schedule import KeyPolicy
+from authserver.domain.models import SECOND, SigningKey
+from authserver.domain.restored_keys import is_fresh, restored, unheld
+
+NOW = 1_800_000_000 * SECOND
+DAY = 86400 * SECOND
+POLICY = KeyPolicy()
+STATES = ("pending", "active", "retired", "removed", "revoked")
+PUBLISHED = {"pending", "active", "retired"}
+
+
+def key(kid: str, state: str, age: int = 10 * DAY, alg: str = "RS256", ttl: int = 900) -> SigningKey:
+    born = NOW - age
+    times = {
+        "pending": {},
+        "active": {"activated_at": born},
+        "retired": {"activated_at": born, "retired_at": born},
+        "removed": {"activated_at": born, "retired_at": born, "destroyed_at": NOW, "removed_at": NOW},
+        "revoked": {"destroyed_at": NOW, "revoked_at": NOW},
+    }[state]
+    sealed = f"sealed {kid}" if state in PUBLISHED else None
+    return SigningKey(kid, alg, state, {}, sealed, ttl, born, **times)
+
+
+def state_of(keys) -> dict[str, str]:
+    return {key.kid: key.state for key in keys}
+
+
+def usable(*kids: str) -> dict[str, str]:
+    return {kid: f"anew {kid}" for kid in kids}
+
+
+@st.composite
+def databases(draw, least: int = 0) -> tuple[SigningKey, ...]:
+    """As the database allows them: one active and one pending key at most for each algorithm."""
+    keys, taken = [], set()
+    for kid in draw(st.lists(st.sampled_from("ABCDEFG"), unique=True, min_size=least)):
+        alg = "ES256" if kid in "FG" else "RS256"
+        free = [state for state in STATES if (alg, state) not in taken]
+        state = draw(st.sampled_from(free))
+        if state in ("pending", "active"):
+            taken.add((alg, state))
+        keys.append(key(kid, state, draw(st.integers(0, 40)) * DAY, alg, draw(st.sampled_from([900, 9000]))))
+    return tuple(keys)
+
+
+kids = st.sets(st.sampled_from("ABCDEFG"))
+
+
+@given(databases(least=1), databases(), kids, kids)
+def test_whatever_is_restored_no_key_is_lost_and_none_lives_again(backup, replaced, private, revoked):
+    keys = restored(backup, replaced, usable(*private), revoked, NOW)
+    was, others, now = state_of(replaced), state_of(backup), state_of(keys)
+    assert len(keys) == len(now) and now.keys() == was.keys() | others.keys()
+    for kid, state in now.items():
+        named = kid in revoked or "revoked" in (was.get(kid), others.get(kid))
+        assert (state == "revoked") == named
+        if not named and (was or others).get(kid) in PUBLISHED | {None} and kid in was:
+            assert state in PUBLISHED, "verifiers saw it, and its tokens live"
+        if was.get(kid, others.get(kid)) == "removed" and not named:
+            assert state == "removed"
+
+
+@given(databases(least=1), databases(), kids, kids)
+def test_whatever_is_restored_the_database_takes_it_and_the_server_can_use_it(backup, replaced, private, revoked):
+    keys = restored(backup, replaced, usable(*private), revoked, NOW)
+    for alg in ("RS256", "ES256"):
+        states = [key.state for key in keys if key.alg == alg]
+        assert states.count("active") <= 1 and states.count("pending") <= 1
+    for one in keys:
+        if one.state in ("active", "pending"):
+            assert one.sealed == f"anew {one.kid}" and one.retired_at is one.destroyed_at is None
+        else:
+            assert one.sealed is None or (one.state == "retired" and one.kid in private)
+        assert one.state != "active" or one.activated_at is not None
+        assert one.state != "retired" or one.retired_at is not None
+        assert one.max_token_ttl >= max(
+            (k.max_token_ttl for k in (*backup, *replaced) if k.kid == one.kid and one.state in PUBLISHED), default=0
+        )
+    if any(k.alg == "RS256" and k.state in PUBLISHED and k.kid in private and k.kid not in revoked for k in replaced):
+        held = {k.kid for k in keys if k.alg == "RS256" and k.state == "active"}
+        assert held <= {k.kid for k in replaced}, "a key that the last JWKS has comes before one that it has not"
+
+
+@given(databases(least=1))
+def test_a_backup_alone_comes_back_as_it_was(backup):
+    again = restored(backup, (), {k.kid: k.sealed for k in backup if k.sealed}, (), NOW)
+    announced = {k.kid for k in again if k.state == "pending"}
+    if any(k.alg == "RS256" and k.state == "active" for k in backup):
+        assert [k for k in again if k.kid not in announced] == [k for k in backup if k.kid not in announced]
+
+
+def test_the_key_that_signs_goes_on():
+    backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("B", "active"))
+    keys = restored(backup, replaced, usable("A", "B"), (), NOW)
+    assert state_of(keys) == {"A": "retired", "B": "active"}
+    assert unheld(keys, replaced, POLICY, NOW) == ()
+
+
+def test_a_key_that_the_replaced_database_has_not_is_published_for_its_tokens_and_signs_no_more():
+    backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("C", "active"))
+    keys = restored(backup, replaced, usable("A", "B", "C"), (), NOW)
+    assert state_of(keys) == {"A": "retired", "B": "pending", "C": "active"}
+    assert next(k for k in keys if k.kid == "B").created_at == NOW, "its lead time begins now"
+
+
+def test_where_the_active_key_does_not_open_the_announced_one_signs_if_verifiers_have_it():
+    for age, refused in ((2 * DAY, ()), (60 * SECOND, ("B",))):
+        replaced = (key("A", "active"), key("B", "pending", age))
+        keys = restored((key("A", "pending"),), replaced, usable("B"), (), NOW)
+        assert state_of(keys) == {"A": "retired", "B": "active"}
+        assert tuple(k.kid for k in unheld(keys, replaced, POLICY, NOW)) == refused
+
+
+def test_a_key_that_was_removed_never_signs_again():
+    backup, replaced = (key("A", "active"),), (key("A", "removed"), key("B", "active"))
+    assert state_of(restored(backup, replaced, usable("A"), (), NOW)) == {"A": "removed", "B": "retired"}
+
+
+def test_a_retired_key_signs_again_only_if_nothing_better_opens():
+    backup, replaced = (key("A", "active"),), (key("A", "retired"), key("B", "active"))
+    assert state_of(restored(backup, replaced, usable("A", "B"), (), NOW)) == {"A": "retired", "B": "active"}
+    keys = restored(backup, replaced, usable("A"), (), NOW)
+    assert state_of(keys) == {"A": "active", "B": "retired"}
+    assert unheld(keys, replaced, POLICY, NOW) == ()
+
+
+def test_no_algorithm_begins_to_sign_before_its_lead_time():
+    """RFC 9068 s2.1: RS256 is there for all while another algorithm's key is only announced."""
+    replaced = (key("A", "active"), key("E", "pending", SECOND, "ES256"))
+    assert restored(replaced, replaced, usable("A", "E"), (), NOW)[1].state == "pending"
+
+
+def test_what_verifiers_have_is_unknown_once_the_backup_is_older_than_the_jwks():
+    backup = (key("A", "active"), key("B", "pending"))
+    keys = restored(backup, (), usable("A", "B"), (), NOW)
+    assert unheld(keys, backup, POLICY, NOW) == ()
+    assert [k.kid for k in unheld(keys, (), POLICY, NOW)] == ["A"]
+    assert is_fresh(NOW - 300 * SECOND, POLICY, NOW) and not is_fresh(NOW - 301 * SECOND, POLICY, NOW)
+
+
+def test_a_private_part_that_was_destroyed_is_not_brought_back_beside_a_key_that_signs():
+    replaced = (replace(key("A", "retired"), sealed=None, destroyed_at=NOW), key("B", "active"))
+    keys = restored((key("A", "active"),), replaced, usable("A", "B"), (), NOW)
+    assert [k.sealed for k in keys] == [None, "anew B"]
