@@ -1,0 +1,71 @@
+"""authserver snippet NAME."""
+
+import re
+from importlib.resources import files
+
+import click
+
+from ..domain import scopes
+from ..domain.errors import ScopeRefused
+from ..settings import load
+
+NAMES = ("fastapi", "starlette", "flask", "django", "express", "spring", "go", "nginx")
+_PLAIN = re.compile(r"[\w.,:;/?@!&()*+=~%-]+", re.ASCII)
+_WHERE_TO_GO_ON = "A token to try it with, for a client with that audience and scope: see README.md, A first token."
+
+
+@click.command("snippet")
+@click.argument("name", type=click.Choice(NAMES))
+@click.option("--audience", help="What the tokens must be for; <issuer>/api unless given.")
+@click.option("--scope", default="read", show_default=True, help='Scopes that a token must have, as "a b".')
+def command(name: str, audience: str | None, scope: str) -> None:
+    """Print a small API that lets in access tokens of this issuer, for the framework NAME.
+
+    It says itself how it is installed, run and called.
+
+    \b
+    Examples:
+      authserver snippet fastapi > notes.py
+      authserver snippet express --audience https://api.example --scope "read write" > notes.mjs
+    """
+    issuer = load().issuer
+    words = _scopes(scope)
+    filled = {
+        "@issuer@": issuer,
+        "@audience@": _audience(audience or f"{issuer}/api"),
+        "@scopes@": _quoted(words),
+        "@authorities@": _quoted([f"SCOPE_{word}" for word in words]),
+    }
+    click.echo(_fill(files(__package__).joinpath("snippets", f"{name}.txt").read_text("utf-8"), filled), nl=False)
+    click.echo(_WHERE_TO_GO_ON, err=True)
+
+
+def _fill(template: str, values: dict[str, str]) -> str:
+    """In one pass, so that nothing in a value is taken for a place."""
+    return re.sub("|".join(values), lambda place: values[place[0]], template)
+
+
+def _audience(text: str) -> str:
+    if not _PLAIN.fullmatch(text):
+        raise click.UsageError(
+            f"{text!r} cannot stand in every language's quotes: give an audience without spaces, quotes, backslashes, "
+            "brackets and $, like https://api.example."
+        )
+    return text
+
+
+def _scopes(text: str) -> list[str]:
+    try:
+        words = list(scopes.parse(text))
+    except ScopeRefused as error:
+        raise click.UsageError(str(error)) from None
+    if not words or not all(map(_PLAIN.fullmatch, words)):
+        raise click.UsageError(
+            'Give one scope or more without quotes, backslashes, brackets and $, like --scope "a b".'
+        )
+    return words
+
+
+def _quoted(words: list[str]) -> str:
+    """As the arguments of a call in all of these languages."""
+    return ", ".join(f'"{word}"' for word in words)

@@ -1,0 +1,33 @@
+"""A real issuer for the tests of APIs and clients: this server in a thread, on a free port, all of it in memory.
+
+    from authserver.testing import issuer            # conftest.py: the pytest fixture, a new issuer for each test
+
+    def test_notes(issuer):
+        token = issuer.token(sub="ada", scope="read")        # signed as the server signs, without HTTP
+        issuer.clock.forward(901)                            # and it has expired
+
+Without pytest, for a session, or with other settings (those of `authserver config show`, in lower case):
+
+    with running_issuer(access_token_ttl=60) as issuer: ...
+
+Nothing happens by itself: time moves on as it does, and further only by `issuer.clock`; keys rotate only by `issuer`.
+
+instance.py  what a test may ask of it        server.py   the thread, the port, the database in memory
+clock.py     real time, moved by hand         fixture.py  the only file that needs pytest
+"""
+
+from typing import Any
+
+from .clock import Clock
+from .instance import Issuer, Refusal, running_issuer
+
+__all__ = ["Clock", "Issuer", "Refusal", "running_issuer"]
+
+
+def __getattr__(name: str) -> Any:
+    """The fixture is made when it is asked for, so that everything else works without pytest."""
+    if name != "issuer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .fixture import issuer
+
+    return issuer
