@@ -29,11 +29,17 @@ _DRAIN = 30  # seconds for the last answers
 class Response(NamedTuple):
     status: int
     body: bytes
+    head: bytes = b""
+    """Status line and headers, as they came."""
 
     @property
     def refresh_token(self) -> str | None:
         found = _REFRESH_TOKEN.search(self.body)
         return found[1].decode() if found else None
+
+    def has(self, header: str) -> bool:
+        """`header` in lower case: its name, with its value or without."""
+        return f"\r\n{header}".encode() in self.head.lower()
 
 
 Script = Callable[[Response | None], bytes | None]
@@ -91,9 +97,9 @@ class Connection(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> Response:
         """Raises ConnectionError when the connection ends before the whole answer is here."""
-        self._waiting = asyncio.get_running_loop().create_future()
         if self.transport.is_closing():
             raise ConnectionResetError("closed")
+        self._waiting = asyncio.get_running_loop().create_future()
         self.transport.write(request)
         return await self._waiting
 
@@ -113,7 +119,8 @@ class Connection(asyncio.Protocol):
         end += int(length[1]) if length else 0  # without one there is no body: 204 and 304
         if len(received) >= end:
             self._received = b""
-            self.answered(Response(status, received[received.find(b"\r\n\r\n") + 4 : end]))
+            body = received.find(b"\r\n\r\n") + 4
+            self.answered(Response(status, received[body:end], received[:body]))
 
     def answered(self, response: Response) -> None:
         if self._waiting and not self._waiting.done():

@@ -1,16 +1,18 @@
-"""kill -9 of the server at random moments under refresh load, and what clients and the database then hold.
+"""kill -9 of the server at chosen points and at random, under load, and what clients and the database then hold.
 
-Clients refresh without a pause. Each has a ledger on disk, and an answer counts as received when it stands there,
-fsynced. One that got no answer presents the same token again, as does now and then one that did: as if its answer had
-been lost. With several workers, one of them is killed first, then all at once or the first process alone, which must
-not leave the others behind.
+200 clients refresh all the time (see refreshers.py). In turn, a server is killed at a random moment, and one that
+kills itself at a chosen point: around the transaction of a group of requests and within its COMMIT, around that of a
+key rotation, in pruning. Where there are several nodes, the clients go on at the others. With several workers, one of
+them is killed first, then all at once or the first process alone, which must not leave the others behind.
 
 No client is refused within the retry window, a token always leads to the same successor, what a client has received
-was durable when the server died, and the server is ready again in under 3 s.
+was durable when the server died, each algorithm has an active and a pending key, and the server is ready again in
+under 3 s.
 
-    .venv/bin/python scripts/bench/crash.py              50 kills of one process
-    .venv/bin/python scripts/bench/crash.py --workers 4
-    .venv/bin/python scripts/bench/crash.py --naive      answers leave before their commit: it must be seen
+    .venv/bin/python scripts/bench/crash.py                          1,000 kills of one process on SQLite
+    .venv/bin/python scripts/bench/crash.py --database postgresql    of two nodes in turn
+    .venv/bin/python scripts/bench/crash.py --workers 4 --kills 100
+    .venv/bin/python scripts/bench/crash.py --naive                  answers leave before their commit: it must be seen
 """
 
 import argparse
@@ -18,126 +20,38 @@ import asyncio
 import random
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from scripts.bench.client import Connection, Response, connect, refresh, run
-from scripts.bench.ledger import Ledger
+from scripts.bench.client import run
+from scripts.bench.databases import Rows
+from scripts.bench.kill_at import MARK, POINTS
+from scripts.bench.node import Node
 from scripts.bench.plants import EARLY
-from scripts.bench.server import (
-    Server,
-    authorization_id,
-    generation,
-    logins,
-    rows_after_crash,
-    set_up,
-    use_venv,
-)
+from scripts.bench.refreshers import PAUSE, Client, Tally, check_log, check_rows, new_clients
+from scripts.bench.server import Server, add_arguments, logins, nodes_of, set_up, use_venv
 
-_ROUND = 120  # seconds, after which a round has hung
-_RECONNECT = 0.2  # seconds, at most: enough of a hurry for any client, and the server needs this machine's cores too
-_RETRY_WINDOW = 30  # seconds, the server's default
-_LOSE = 0.1  # share of the answers that a client takes for lost
-_SECURITY_EVENTS = ("refresh_token_reused", "refresh_token_ahead")
+_LIFE = 120  # seconds, after which one has hung
+_REACHED = 60  # seconds in which a point must be reached
+_MOST_TIMES = {"in-pruning": 3, "in-key-rotation": 1, "after-key-rotation": 1}
+_TIMES = 100  # at most, that another point is reached before the server dies there
+_ROTATES = {"KEY_LEAD_TIME": "1", "KEY_ROTATION_PERIOD": "2"}  # seconds: due at every start
+_FINISHED = 200  # logins for the server to prune
+_PYTHON = ("-P", str(Path(__file__).with_name("kill_at.py")))
 
 
 @dataclass
-class Tally:
-    """What came of the run so far. `faults` says what was wrong, in words."""
-
-    kills: int = 0
-    refreshes: int = 0
-    lost: int = 0
-    """Requests that got no answer."""
-    unavailable: int = 0
+class Deaths:
+    kills: Counter[str] = field(default_factory=Counter)
+    """By the point, or `at random`."""
     ready: list[float] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-
-
-class Client:
-    """One login, and everything that its user could complain of."""
-
-    def __init__(self, client_id: str, ledger: Ledger, tally: Tally) -> None:
-        self.client_id, self.ledger, self.tally = client_id, ledger, tally
-        self.successors: dict[str, str] = {}
-        """Of every token presented, also when the answer was taken for lost."""
-        self.logged_out = False
-        self._first_tried: dict[str, float] = {}
-
-    async def refresh_until(self, dead: asyncio.Event, port: int) -> None:
-        """Through lost connections and restarts, until one is lost after `dead` is set."""
-        while not self.logged_out:
-            try:
-                await self._refresh(await connect(port))
-            except OSError:
-                self.tally.lost += 1
-            if dead.is_set():
-                return
-            await asyncio.sleep(random.uniform(0, _RECONNECT))
-
-    async def _refresh(self, connection: Connection) -> None:
-        """Without end. Begins with what the ledger holds, as an app does that starts again."""
-        token = self.ledger.newest()
-        try:
-            while not self.logged_out:
-                token = await self.step(connection, token)
-        finally:
-            connection.close()
-
-    async def step(self, connection: Connection, token: str, *, lose: float = _LOSE) -> str:
-        """The token to present next."""
-        tried = self._first_tried.setdefault(token, monotonic())
-        answer = await connection.ask(refresh(self.client_id, token))
-        if answer.status == 200:
-            return await self._receive(token, str(answer.refresh_token), lose)
-        if answer.status == 503:
-            self.tally.unavailable += 1
-            await asyncio.sleep(random.uniform(0, _RECONNECT))
-        else:
-            self._refused(token, answer, monotonic() - tried)
-        return token
-
-    async def _receive(self, token: str, successor: str, lose: float) -> str:
-        self.tally.refreshes += 1
-        known = self.successors.setdefault(token, successor)
-        if known != successor:
-            self.tally.faults.append(f"generation {generation(token)} led to two successors")
-        if generation(successor) != generation(token) + 1:
-            self.tally.faults.append(f"generation {generation(token)} led to generation {generation(successor)}")
-        if random.random() < lose:
-            return token
-        await asyncio.to_thread(self.ledger.append, successor)
-        return successor
-
-    def _refused(self, token: str, answer: Response, after: float) -> None:
-        self.logged_out = True
-        late = "" if after < _RETRY_WINDOW else f", but {after:.0f} s after its first try: this machine is too slow"
-        self.tally.faults.append(f"logged out with {answer.status} {answer.body!r}{late}")
-
-    def check(self, row: tuple[int, int | None] | None) -> None:
-        """Against the row as the dead server left it: it holds what was received, and at most one step more."""
-        newest = generation(self.ledger.newest())
-        received = max((generation(token) for token in self.successors.values()), default=newest)
-        found, revoked_at = row or (-1, None)
-        if found < received:
-            self.tally.faults.append(f"generation {received} was received, but only {found} was durable")
-        elif found > newest + 1:
-            self.tally.faults.append(f"generation {found} stands in the row, {newest} in the ledger")
-        if revoked_at is not None:
-            self.tally.faults.append("the login was revoked")
-
-    async def say_goodbye(self, port: int) -> None:
-        """The newest token refreshes; once more it leads to the same; and that refreshes too."""
-        connection = await connect(port)
-        newest = self.ledger.newest()
-        for token in (newest, newest, None):
-            await self.step(connection, token or self.ledger.newest(), lose=0)
-        connection.close()
+    """Seconds from each start until the server was ready."""
 
 
 @dataclass
@@ -147,128 +61,193 @@ class Bench:
     tally: Tally
     within: float
     """Seconds of load, at most, between readiness and a kill."""
+    deaths: Deaths = field(default_factory=Deaths)
 
-    async def run(self, kills: int, *, until_fault: bool = False) -> None:
-        while self.tally.kills < kills and not (until_fault and self.tally.faults):
-            async with asyncio.timeout(_ROUND):
-                await self._round()
+    async def run(self, kills: int, until: float, *, until_fault: bool = False) -> None:
+        """`until` is a time of monotonic(), after which no server is killed any more."""
+        while self.deaths.kills.total() < kills and monotonic() < until and not (until_fault and self.tally.faults):
+            await self.live(random.choice(list(POINTS)) if self.deaths.kills.total() % 2 else None)
         if not until_fault:
             await self._say_goodbye()
 
-    async def _round(self) -> None:
-        dead = asyncio.Event()
-        load = [asyncio.create_task(each.refresh_until(dead, self.server.port)) for each in self.clients]
+    async def live(self, point: str | None) -> None:
+        """Ends with the death of one node, and nothing under way at the others."""
+        enough = asyncio.Event()
+        load = [asyncio.create_task(each.refresh_until(enough, self.server.ports)) for each in self.clients]
         try:
-            await self._start()
-            await self._kill_worker()
-            await self._under_load()
-            dead.set()
-            await asyncio.to_thread(self._kill)
-            await asyncio.gather(*load)
+            async with asyncio.timeout(_LIFE):
+                await (self._die_at(point) if point else self._die_at_random())
+                if any(node.is_running for node in self.server.nodes):
+                    await self._under_load()
+                enough.set()
+                await asyncio.gather(*load)
         finally:
             for each in load:
                 each.cancel()
-        rows = rows_after_crash(self.server.database)
-        for client in self.clients:
-            client.check(rows.get(authorization_id(client.ledger.newest())))
+        self._check_rows()
 
-    async def _start(self) -> None:
+    async def _die_at_random(self) -> None:
+        await asyncio.gather(*(self._start(node) for node in self.server.nodes if not node.is_running))
+        node = random.choice(self.server.nodes)
+        await asyncio.to_thread(add_finished_logins, self.server)
+        if node.workers > 1:
+            await self._under_load()
+            await asyncio.to_thread(node.kill_worker)
+        await self._under_load()
+        self.deaths.kills["at random"] += 1
+        if node.workers == 1 or random.random() < 0.5:
+            await asyncio.to_thread(node.kill)
+        elif not await asyncio.to_thread(node.kill_first_process):
+            self.tally.faults.append("the workers outlived the first process")
+
+    async def _die_at(self, point: str) -> None:
+        """The node that was killed last starts again only to die there."""
+        node = next(node for node in self.server.nodes if not node.is_running)
+        log, times = node.log.stat().st_size, random.randint(1, _MOST_TIMES.get(point, _TIMES))
+        await self._start(node, point, times)
+        if not await asyncio.to_thread(is_reached, node, log):
+            self.tally.faults.append(f"the server never came to the point {point}")
+        await asyncio.to_thread(node.kill)
+        self.deaths.kills[point] += 1
+
+    async def _start(self, node: Node, point: str | None = None, times: int = 0) -> None:
         began = monotonic()
-        await asyncio.to_thread(self.server.start)
-        self.tally.ready.append(monotonic() - began)
+        if point is None:
+            node.launch()
+        else:
+            node.settings = self.server.settings | (_ROTATES if "rotation" in point else {})
+            node.launch((*_PYTHON, point, str(times)))
+            node.settings = self.server.settings
+        with suppress(ChildProcessError if point else ()):  # the point may be reached before anybody sees it ready
+            await asyncio.to_thread(node.wait_until_ready)
+            self.deaths.ready.append(monotonic() - began)
 
     async def _under_load(self) -> None:
         await asyncio.sleep(random.uniform(0, self.within))
 
-    async def _kill_worker(self) -> None:
-        if self.server.workers > 1:
-            await self._under_load()
-            await asyncio.to_thread(self.server.kill_worker)
-            self.tally.kills += 1
-
-    def _kill(self) -> None:
-        self.tally.kills += 1
-        if self.server.workers == 1 or random.random() < 0.5:
-            self.server.kill()
-        elif not self.server.kill_first_process():
-            self.tally.faults.append("the workers outlived the first process")
+    def _check_rows(self) -> None:
+        database, lives = self.server.database, any(node.is_running for node in self.server.nodes)
+        with closing(database.rows()) if lives else database.rows_after_crash() as rows:
+            check_rows(self.clients, rows)
+            check_keys(rows, self.tally)
 
     async def _say_goodbye(self) -> None:
-        await self._start()
-        await asyncio.gather(*(client.say_goodbye(self.server.port) for client in self.clients))
-        self.server.stop()
+        await asyncio.gather(*(self._start(node) for node in self.server.nodes if not node.is_running))
+        await asyncio.gather(*(client.say_goodbye(random.choice(self.server.ports)) for client in self.clients))
+        await asyncio.to_thread(self.server.stop)
 
 
-def clients_of(server: Server, many: int, tally: Tally) -> list[Client]:
+def check_keys(rows: Rows, tally: Tally) -> None:
+    found = rows.select("SELECT alg, state FROM signing_keys WHERE state IN ('active', 'pending')")
+    for alg in {alg for alg, _ in found} or {"no algorithm"}:
+        states = sorted(state for other, state in found if other == alg)
+        if states != ["active", "pending"]:
+            tally.faults.append(f"the keys of {alg} are {states}")
+
+
+def add_finished_logins(server: Server) -> None:
+    """Copies of living ones that ended in 1970. Behind the back of a server that runs: a dead one's database is its
+    own to open."""
+    with closing(server.database.rows()) as rows:
+        columns = rows.columns("authorizations")
+    values = {"id": server.database.random_id(), "idle_expires_at": "1", "expires_at": "1"}
+    copied = ", ".join(values.get(column, column) for column in columns)
+    copy = f"SELECT {copied} FROM authorizations WHERE expires_at > 1 LIMIT {_FINISHED}"
+    server.database.execute(f"INSERT INTO authorizations ({', '.join(columns)}) {copy}")
+
+
+def is_reached(node: Node, place: int) -> bool:
+    """Whether the server says so in its log from that byte on, within the time that it has."""
+    until = monotonic() + _REACHED
+    while not (reached := MARK in text_from(node, place)) and monotonic() < until:
+        sleep(0.02)
+    return reached
+
+
+def text_from(node: Node, place: int) -> str:
+    """The log from that byte on."""
+    with node.log.open("rb") as log:
+        log.seek(place)
+        return log.read().decode(errors="replace")
+
+
+def clients_of(server: Server, asked: argparse.Namespace, tally: Tally) -> list[Client]:
     """Logged in by a server without a fault."""
     server.plant(None)
     server.start()
-    tokens = run(logins(server, many))
+    tokens = run(logins(server, asked.clients))
     server.stop()
-    return [
-        Client(server.app["client_id"], Ledger(server.folder / f"ledger-{place}", token), tally)
-        for place, token in enumerate(tokens)
-    ]
+    return new_clients(server.client_id, tokens, server.folder, tally, asked.pause)
 
 
-def check_log(server: Server, begin: int, tally: Tally) -> None:
-    """From the character `begin` on."""
-    log = server.log.read_text()[begin:]
-    tally.faults += [f"the log has {event}" for event in _SECURITY_EVENTS if event in log]
-
-
-def report(tally: Tally, most: float) -> bool:
-    ready = f"{statistics.median(tally.ready):.2f} s, at most {max(tally.ready):.2f} s"
-    print(f"kills                        {tally.kills:8}")
-    print(f"refreshes received           {tally.refreshes:8}")
+def report(bench: Bench, seconds: float) -> bool:
+    tally, deaths = bench.tally, bench.deaths
+    ready = f"{statistics.median(deaths.ready):.2f} s, at most {max(deaths.ready):.2f} s"
+    print(f"kills                        {deaths.kills.total():8}  in {seconds:.0f} s")
+    for point, times in sorted(deaths.kills.items()):
+        print(f"    {point:25}{times:8}")
+    print(f"refreshes received           {tally.refreshes:8}  by {len(bench.clients)} clients")
     print(f"requests without an answer   {tally.lost:8}")
     print(f"answered 503                 {tally.unavailable:8}")
-    print(f"ready again after {ready} (of {len(tally.ready)} starts)")
-    if max(tally.ready) >= most:
-        tally.faults.append(f"ready only after {max(tally.ready):.2f} s")
+    print(f"ready again after {ready} (of {len(deaths.ready)} starts)")
     for fault in tally.faults[:10]:
         print(f"    {fault}")
-    print(
-        f"{len(tally.faults)} FAULTS"
-        if tally.faults
-        else "no login lost, no fork, nothing received that was not durable"
-    )
+    good = "no login lost, no fork, nothing received that was not durable"
+    print(f"{len(tally.faults)} FAULTS" if tally.faults else good)
     return not tally.faults
+
+
+def check_size(bench: Bench, asked: argparse.Namespace) -> None:
+    faults, kills = bench.tally.faults, bench.deaths.kills.total()
+    if kills < asked.kills:
+        faults.append(f"only {kills} kills within {asked.minutes} minutes")
+    if bench.tally.refreshes < asked.refreshes:
+        faults.append(f"only {bench.tally.refreshes} refreshes: nothing is proved by so few")
+    if max(bench.deaths.ready) >= asked.ready:
+        faults.append(f"ready only after {max(bench.deaths.ready):.2f} s")
 
 
 def measure(server: Server, asked: argparse.Namespace) -> bool:
     tally, server.workers = Tally(), asked.workers
-    clients = clients_of(server, asked.clients, tally)
-    log = len(server.log.read_text())
-    run(Bench(server, clients, tally, asked.within).run(asked.kills))
-    check_log(server, log, tally)
-    return report(tally, asked.ready)
+    bench = Bench(server, clients_of(server, asked, tally), tally, asked.within)
+    logs, began = [node.log.stat().st_size for node in server.nodes], monotonic()
+    print(f"{asked.kills} kills, in {asked.minutes} minutes at most", flush=True)
+    run(bench.run(asked.kills, began + asked.minutes * 60))
+    for node, place in zip(server.nodes, logs, strict=True):
+        check_log(text_from(node, place), tally)
+    check_size(bench, asked)
+    return report(bench, monotonic() - began)
 
 
 def look_for_plant(server: Server, asked: argparse.Namespace) -> bool:
     tally, server.workers = Tally(), asked.workers
-    clients = clients_of(server, asked.clients, tally)
+    bench = Bench(server, clients_of(server, asked, tally), tally, asked.within)
     server.plant(EARLY)
-    run(Bench(server, clients, tally, asked.within).run(asked.kills, until_fault=True))
-    seen = f"seen after {tally.kills} kills: {tally.faults[0]}" if tally.faults else "NOT SEEN: the harness is blind"
+    run(bench.run(asked.kills, monotonic() + asked.minutes * 60, until_fault=True))
+    server.kill()
+    kills = bench.deaths.kills.total()
+    seen = f"seen after {kills} kills: {tally.faults[0]}" if tally.faults else "NOT SEEN: the harness is blind"
     print(f"{EARLY.what}\n    {seen}")
     return bool(tally.faults)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--workers", type=int, default=1, help="server processes")
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--clients", type=int, default=200)
+    parser.add_argument("--pause", type=float, default=PAUSE, help="seconds between a client's refreshes, at most")
+    parser.add_argument("--minutes", type=float, default=120, help="after which it ends, and has failed")
+    parser.add_argument("--refreshes", type=int, default=20_000, help="at least, or nothing is proved")
     parser.add_argument("--within", type=float, default=0.5, help="seconds under load before a kill, at most")
     parser.add_argument("--ready", type=float, default=3, help="seconds in which the server must be ready again")
     parser.add_argument("--naive", action="store_true", help="plant a fault; exit code 1 if it is not seen")
+    add_arguments(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = parse(arguments)
-    with suppress(KeyboardInterrupt), set_up() as server:
+    with suppress(KeyboardInterrupt), set_up(asked.database, nodes_of(asked)) as server:
         return 0 if (look_for_plant if asked.naive else measure)(server, asked) else 1
     return 130
 

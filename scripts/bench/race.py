@@ -1,163 +1,128 @@
-"""Many refreshes of one token at once, and refreshes against a revocation: real processes, one SQLite file, real HTTP.
+"""Many refreshes of one token at once, and refreshes against what ends a login: real processes, real HTTP.
 
 A round of refreshes: 64 parallel ones of one login's token. Every answer is a 200, all carry one successor, the
 generation in the row was written once and stands one higher, and the successor refreshes. The successor alone would
 prove nothing: it is computed, not stored.
 
-A round of revocation: steps of parallel refreshes, and in the midst of them /revoke. No refresh that began after the
-revocation's 200 succeeds, and no generation is written in a row that is revoked.
+A round against an end: steps of parallel refreshes, and in the midst of them /revoke, or a change of the password while
+others log in by the old one, or both. No refresh that began after the revocation's 200 succeeds, no generation is
+written in a row that is revoked, and no login by the old password refreshes once the change is done.
 
-    .venv/bin/python scripts/bench/race.py             200 rounds of each, with 1 and with 4 worker processes
+Every round's history is then checked for linearizability, login by login.
+
+    .venv/bin/python scripts/bench/race.py             SQLite with 1 and 4 processes, PostgreSQL with 2 nodes
+    .venv/bin/python scripts/bench/race.py --database postgresql --nodes 3 --workers 2
     .venv/bin/python scripts/bench/race.py --naive     plants one fault at a time: each must be seen, or this is blind
 """
 
 import argparse
 import asyncio
-import random
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from scripts.bench.client import Connection, Response, connect, post, refresh, run
-from scripts.bench.plants import EARLY, GUARD, UNREVOKED, Plant
-from scripts.bench.server import (
-    Rows,
-    Server,
-    connections,
-    generation,
-    logins,
-    set_up,
-    use_venv,
+from scripts.bench.client import run
+from scripts.bench.plants import EARLY, GUARD, NAIVE, UNREVOKED, VERSION, Plant
+from scripts.bench.rounds import (
+    NO_ORDER,
+    OLD_PASSWORD,
+    WRITTEN_OVER,
+    WRITTEN_TWICE,
+    Bench,
+    Round,
+    Tally,
+    Users,
+    race,
+    race_against_end,
 )
+from scripts.bench.server import Server, add_arguments, is_skipped, logins, nodes_of, set_up, use_venv
 
 _ROUND = 60  # seconds, after which a round has hung
-_REVOKERS = 8  # parallel refreshes of each step against a revocation
-_STEPS = 4  # at most, before the revocation
-_APART = 0.002  # seconds, at most, between the revocation and a step, whichever is first
+_AHEAD = 100  # logins or users that are made at once
+_AT_ONCE = 4  # rounds against an end: each hashes passwords, and waits, more than it refreshes
 _EXAMPLES = 5
+_TITLES = f"{'':24}{'':24}{'rounds':>7}{'refreshes':>10}{'200':>10}{'seconds':>8}{'faults':>8}"
 
 
-@dataclass
-class Tally:
-    """What came of many rounds. `faults` says what was wrong, in words."""
+class Place(NamedTuple):
+    database: str
+    nodes: int
+    workers: int
 
-    rounds: int = 0
-    answers: list[int] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-
-    def check(self, good: bool, fault: str) -> None:
-        if not good:
-            self.faults.append(f"round {self.rounds}: {fault}")
+    def __str__(self) -> str:
+        return f"{self.database} {self.nodes} x {self.workers}"
 
 
-@dataclass
-class Bench:
-    server: Server
-    rows: Rows
-    parallel: int
-
-    def refresh(self, token: str) -> bytes:
-        return refresh(self.server.app["client_id"], token)
-
-    def revoke(self, token: str) -> bytes:
-        return post("/revoke", {"token": token, "client_id": self.server.app["client_id"]})
+PLACES = (Place("sqlite", 1, 1), Place("sqlite", 1, 4), Place("postgresql", 2, 1))
 
 
-Round = Callable[[Bench, str, Tally], Awaitable[None]]
+class Blindfold(NamedTuple):
+    """A fault, the round that must see it, and words that must be among what that round says of it."""
+
+    plant: Plant
+    round: Round
+    says: tuple[str, ...]
+
+    def is_off(self, tally: Tally) -> bool:
+        return all(any(words in fault for fault in tally.faults) for words in self.says)
 
 
-async def ask(connection: Connection, request: bytes) -> Response:
-    """A connection that ends without an answer is told as status 0."""
-    try:
-        return await connection.ask(request)
-    except ConnectionError:
-        return Response(0, b"")
+BLINDFOLDS = (
+    Blindfold(NAIVE, race, (WRITTEN_TWICE,)),
+    Blindfold(NAIVE, race_against_end, (WRITTEN_OVER, NO_ORDER)),
+    Blindfold(GUARD, race, (WRITTEN_TWICE,)),
+    Blindfold(UNREVOKED, race_against_end, (WRITTEN_OVER,)),
+    Blindfold(EARLY, race_against_end, (NO_ORDER,)),
+    Blindfold(VERSION, race_against_end, (OLD_PASSWORD, NO_ORDER)),
+)
 
 
-async def race(bench: Bench, token: str, tally: Tally) -> None:
-    """Connections of the round's own, so that they spread over the workers anew each time."""
-    open = await connections(bench.server.port, bench.parallel)
-    answers = await asyncio.gather(*(ask(each, bench.refresh(token)) for each in open))
-    _judge(bench, token, answers, tally)
-    successor = answers[0].refresh_token
-    if successor:
-        last = await ask(open[0], bench.refresh(successor))
-        tally.check(last.status == 200, f"the successor was answered {last.status} {last.body!r}")
-    for each in open:
-        each.close()
+async def rounds(bench: Bench, round: Round, many: int, until: Callable[[Tally], bool] = lambda tally: False) -> Tally:
+    tally, begun = Tally(), _Begun(bench, round, many)
 
+    async def one_after_another() -> None:
+        async for name in begun:
+            tally.rounds += 1
+            try:
+                await asyncio.wait_for(round(bench, name, tally), _ROUND)
+            except TimeoutError:
+                tally.check(False, "it hung")
+            if until(tally):
+                return
 
-def _judge(bench: Bench, token: str, answers: Sequence[Response], tally: Tally) -> None:
-    tally.answers += [answer.status for answer in answers]
-    refused = [answer for answer in answers if answer.status != 200]
-    tally.check(not refused, f"{len(refused)} answers were not 200: {refused[:1]}")
-    successors = {answer.refresh_token for answer in answers if answer.status == 200}
-    tally.check(len(successors) == 1, f"{len(successors)} successors")
-    seen, found = generation(token), bench.rows.generation(token)
-    tally.check(found == seen + 1, f"the generation went from {seen} to {found}")
-    history = bench.rows.history(token)
-    tally.check(history == [(seen, seen + 1)], f"the generation was written {len(history)} times: {history[:4]}")
-
-
-async def race_against_revocation(bench: Bench, token: str, tally: Tally) -> None:
-    open = await connections(bench.server.port, _REVOKERS)
-    revoker = await connect(bench.server.port)
-    newest = token
-    for _ in range(random.randrange(_STEPS)):
-        newest = await _step(bench, open, newest, tally) or newest
-    revocation = asyncio.create_task(_revoke(bench, revoker, token, tally))
-    while not revocation.done():
-        await asyncio.sleep(random.uniform(0, _APART))
-        newest = await _step(bench, open, newest, tally) or newest
-    revoked_at = await revocation
-    await _step(bench, open, newest, tally, after=revoked_at)
-    await _step(bench, open, token, tally, after=revoked_at)
-    late = bench.rows.written_after_revocation(token)
-    tally.check(not late, f"{late} generations were written in a revoked row")
-    for each in [*open, revoker]:
-        each.close()
-
-
-async def _revoke(bench: Bench, connection: Connection, token: str, tally: Tally) -> float:
-    """When its answer arrived."""
-    await asyncio.sleep(random.uniform(0, _APART))
-    answer = await ask(connection, bench.revoke(token))
-    tally.check(answer.status == 200, f"the revocation was answered {answer.status} {answer.body!r}")
-    return perf_counter()
-
-
-async def _step(
-    bench: Bench, open: Sequence[Connection], token: str, tally: Tally, after: float = float("inf")
-) -> str | None:
-    """Parallel refreshes of one token, and all their answers: so no step presents what is older than one generation.
-
-    Returns the successor, if there was one.
-    """
-    began = perf_counter()
-    answers = await asyncio.gather(*(ask(each, bench.refresh(token)) for each in open))
-    tally.answers += [answer.status for answer in answers]
-    strange = [answer for answer in answers if answer.status not in (200, 400)]
-    tally.check(not strange, f"a refresh was answered {strange[:1]}")
-    successors = {answer.refresh_token for answer in answers if answer.status == 200}
-    tally.check(len(successors) <= 1, f"{len(successors)} successors")
-    tally.check(not successors or began < after, "a refresh that began after the revocation's 200 succeeded")
-    return successors.pop() if successors else None
-
-
-async def rounds(bench: Bench, round: Round, many: int, *, until_fault: bool = False) -> Tally:
-    tally = Tally()
-    for token in await logins(bench.server, many):
-        tally.rounds += 1
-        async with asyncio.timeout(_ROUND):
-            await round(bench, token, tally)
-        if until_fault and tally.faults:
-            break
+    await asyncio.gather(*(one_after_another() for _ in range(1 if round is race else _AT_ONCE)))
     return tally
+
+
+class _Begun:
+    """What each round begins with: a login's first token, or a user. Made a hundred at a time."""
+
+    def __init__(self, bench: Bench, round: Round, many: int) -> None:
+        self._bench, self._round, self._left = bench, round, many
+        self._ready: list[str] = []
+        self._making = asyncio.Lock()
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        async with self._making:
+            if not self._ready:
+                self._ready = await self._make(min(_AHEAD, self._left))
+                self._left -= len(self._ready)
+        if not self._ready:
+            raise StopAsyncIteration
+        return self._ready.pop()
+
+    async def _make(self, many: int) -> list[str]:
+        if self._round is race:
+            return await logins(self._bench.server, many)
+        return await asyncio.to_thread(self._bench.users.add, many)
 
 
 @contextmanager
@@ -165,71 +130,78 @@ def started(server: Server, workers: int, parallel: int, plant: Plant | None = N
     server.workers = workers
     server.plant(plant)
     server.start()
-    rows = Rows(server.database)
+    rows, users = server.database.rows(), Users(server.database.url)
     try:
-        yield Bench(server, rows, parallel)
+        yield Bench(server, rows, users, parallel)
     finally:
+        users.close()
         rows.close()
         server.stop()
 
 
-def report(workers: int, what: str, tally: Tally) -> bool:
-    good = tally.answers.count(200)
-    print(f"{workers:7}  {what:24}{tally.rounds:7}{len(tally.answers):10}{good:10}{len(tally.faults):8}", flush=True)
+def report(place: Place, what: str, tally: Tally, seconds: float) -> bool:
+    good = tally.statuses.count(200)
+    counts = f"{tally.rounds:7}{len(tally.statuses):10}{good:10}{seconds:8.0f}{len(tally.faults):8}"
+    print(f"{str(place):24}{what:24}{counts}", flush=True)
     for fault in tally.faults[:_EXAMPLES]:
         print(f"         {fault}")
     return not tally.faults
 
 
-def measure(server: Server, asked: argparse.Namespace) -> bool:
-    print(f"{'workers':7}  {'':24}{'rounds':>7}{'refreshes':>10}{'200':>10}{'faults':>8}")
+def measure(server: Server, place: Place, asked: argparse.Namespace) -> bool:
+    wanted = ((f"{asked.parallel} of one token", race, asked.logins), ("against an end", race_against_end, asked.ends))
     held = []
-    for workers in asked.workers:
-        with started(server, workers, asked.parallel) as bench:
-            tally = run(rounds(bench, race, asked.logins))
-            held.append(report(workers, f"{asked.parallel} of one token", tally))
-            tally = run(rounds(bench, race_against_revocation, asked.revocations))
-            held.append(report(workers, "against a revocation", tally))
-    print("nothing forked, nothing outlived its revocation" if all(held) else "FAULTS WERE FOUND")
+    with started(server, place.workers, asked.parallel) as bench:
+        for what, round, many in wanted:
+            began = perf_counter()
+            tally = run(rounds(bench, round, many))
+            held.append(report(place, what, tally, perf_counter() - began))
     return all(held)
 
 
-NAIVE: tuple[tuple[Plant, Round], ...] = (
-    (GUARD, race),
-    (UNREVOKED, race_against_revocation),
-    (EARLY, race_against_revocation),
-)
+def is_seen(server: Server, place: Place, blindfold: Blindfold, asked: argparse.Namespace) -> bool:
+    plant, round, says = blindfold
+    many = asked.logins if round is race else asked.ends
+    with started(server, place.workers, asked.parallel, plant) as bench:
+        tally = run(rounds(bench, round, many, until=blindfold.is_off))
+    print(f"{str(place):24}{round.__name__}: {plant.what}")
+    for words in says:
+        fault = next((fault for fault in tally.faults if words in fault), None)
+        print(f"{'':24}" + (fault[:120] if fault else f"NOT SEEN in {many} rounds ({words}): the harness is blind"))
+    return blindfold.is_off(tally)
 
 
-def is_seen(server: Server, workers: int, plant: Plant, round: Round, asked: argparse.Namespace) -> bool:
-    many = asked.logins if round is race else asked.revocations
-    with started(server, workers, asked.parallel, plant) as bench:
-        tally = run(rounds(bench, round, many, until_fault=True))
-    seen = f"seen in {tally.faults[0]}" if tally.faults else f"NOT SEEN in {many} rounds: the harness is blind"
-    print(f"{workers:7}  {round.__name__}: {plant.what}\n         {seen}", flush=True)
-    return bool(tally.faults)
-
-
-def look_for_plants(server: Server, asked: argparse.Namespace) -> bool:
-    print("workers")
-    seen = [is_seen(server, workers, *naive, asked) for workers in asked.workers for naive in NAIVE]
-    return all(seen)
+def look_for_plants(server: Server, place: Place, asked: argparse.Namespace) -> bool:
+    return all([is_seen(server, place, blindfold, asked) for blindfold in BLINDFOLDS])
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--logins", type=int, default=200, help="rounds of refreshes, each of its own login")
-    parser.add_argument("--revocations", type=int, default=200, help="rounds against a revocation, likewise")
+    parser.add_argument("--logins", type=int, default=1000, help="rounds of refreshes, each of its own login")
+    parser.add_argument("--ends", type=int, default=10_000, help="rounds against an end, each of its own user")
     parser.add_argument("--parallel", type=int, default=64, help="refreshes at once")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 4], help="server processes, one run for each")
     parser.add_argument("--naive", action="store_true", help="plant faults; exit code 1 if one is not seen")
+    add_arguments(parser, database=None)
     return parser.parse_args(arguments)
 
 
+def places(asked: argparse.Namespace) -> list[Place]:
+    """Where it is asked to run; else where it can of those that it should."""
+    if asked.database:
+        return [Place(asked.database, nodes_of(asked), asked.workers)]
+    return [place for place in PLACES if not is_skipped(place.database)]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    asked = parse(arguments)
-    with set_up() as server:
-        return 0 if (look_for_plants if asked.naive else measure)(server, asked) else 1
+    asked, held = parse(arguments), []
+    print("" if asked.naive else _TITLES)
+    for place in places(asked):
+        with set_up(place.database, place.nodes) as server:
+            server.database.record_history()
+            held.append((look_for_plants if asked.naive else measure)(server, place, asked))
+    good = "every fault was seen" if asked.naive else "nothing forked, nothing outlived its end, all is linearizable"
+    print(good if all(held) else "FAULTS WERE NOT SEEN" if asked.naive else "FAULTS WERE FOUND")
+    return 0 if all(held) else 1
 
 
 if __name__ == "__main__":

@@ -1,38 +1,32 @@
-"""The server as real processes on one SQLite file, whole or with a fault planted in it, and an eye on its rows.
+"""The server as real processes: one node or several on one database, whole or with a fault planted in it.
 
-The eye is sqlite3 and the form of the refresh token, none of it the server's own code: what is checked with the code
-under test proves little.
+`with set_up("postgresql", nodes=2) as server` has a database of its own, initialised; nothing runs yet.
+`server.start()` starts every node under `server.settings` and waits until they are ready; `server.nodes[1].kill()` ends
+one of them (see Node); `server.database.stop("immediate")` takes away what they stand on.
 """
 
+import argparse
 import asyncio
 import importlib.util
 import os
-import random
-import shutil
-import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
-from base64 import urlsafe_b64decode
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from itertools import cycle
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Any
 
 from scripts.bench.client import Connection, Response, connect, post
+from scripts.bench.databases import Database, missing, new_database
+from scripts.bench.node import Node
 from scripts.bench.plants import Plant
 from scripts.dotvenv import PYTHON
-from tests.support import PASSWORD, Live, environment_with
+from tests.support import PASSWORD
 
+KINDS = ("sqlite", "postgresql")
 _LOGINS_AT_ONCE = 8  # hashing a password is the server's dearest work; more at once only queue up
-_HISTORY = """
-CREATE TABLE bench_history (id BLOB, old INTEGER, new INTEGER, revoked_at INTEGER);
-CREATE TRIGGER bench_history AFTER UPDATE OF generation ON authorizations BEGIN
-    INSERT INTO bench_history VALUES (old.id, old.generation, new.generation, old.revoked_at);
-END;
-"""
 
 
 def use_venv() -> None:
@@ -43,97 +37,94 @@ def use_venv() -> None:
         os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 
-class Server(Live):
-    """Set up once, then started as often as one likes, with so many workers and, if wanted, a fault."""
+class Server:
+    """Set up once, then started as often as one likes."""
 
-    planted: Path | None = None
-
-    def __init__(self, folder: Path, **settings: str) -> None:
-        super().__init__(folder, LOG_LEVEL="warning", MAX_AUTHORIZATIONS="10000", **settings)
-        self.database = folder / "authserver.db"
+    def __init__(self, folder: Path, database: Database, nodes: int, **settings: str) -> None:
+        self.folder, self.database = folder, database
+        self.nodes = [Node(folder, number) for number in range(nodes)]
+        own = {"ISSUER": self.nodes[0].url, "DATABASE_URL": database.url}
+        self.settings = own | {"LOG_LEVEL": "warning", "MAX_AUTHORIZATIONS": "10000"} | settings
+        """Of every node, at its next start."""
+        for node in self.nodes:
+            node.settings = self.settings
 
     def set_up(self) -> None:
-        super().set_up()
-        with closing(sqlite3.connect(self.database)) as database:
-            database.executescript(_HISTORY)
+        self.nodes[0].set_up()
+        self.user, self.app, self.machine = self.nodes[0].user, self.nodes[0].app, self.nodes[0].machine
+
+    @property
+    def client_id(self) -> str:
+        """Of the public client that may log in and refresh."""
+        return str(self.app["client_id"])
+
+    @property
+    def ports(self) -> list[int]:
+        return [node.port for node in self.nodes]
+
+    @property
+    def workers(self) -> int:
+        """Processes of each node, from its next start on."""
+        return self.nodes[0].workers
+
+    @workers.setter
+    def workers(self, many: int) -> None:
+        for node in self.nodes:
+            node.workers = many
+
+    def start(self) -> None:
+        for node in self.nodes:
+            node.launch()
+        for node in self.nodes:
+            node.wait_until_ready()
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.stop()
+
+    def kill(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+    def log(self) -> str:
+        """Of all nodes, one after the other."""
+        return "".join(node.log.read_text() for node in self.nodes)
 
     def plant(self, fault: Plant | None) -> None:
         """From the next start on. Fails when the fault no longer fits the code, and so would plant nothing."""
-        self.planted = None
-        if fault is not None:
-            self.planted = Path(tempfile.mkdtemp(dir=self.folder))
-            fault.put_into(self.planted)
-            self._assert_planted()
+        package = Path(tempfile.mkdtemp(dir=self.folder)) if fault else None
+        for node in self.nodes:
+            node.package = package
+        if fault and package:
+            fault.put_into(package)
+            self._assert_planted(package)
 
-    def start(self) -> None:
-        command = [sys.executable, "-m", "authserver", "serve", "--port", str(self.port)]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--workers", str(self.workers)],
-                cwd=self.folder,
-                env=self._environment(),
-                stdout=log,
-                stderr=log,
-            )
-        self.wait_until_ready()
-
-    def worker_pids(self) -> list[int]:
-        """Of the process that was started; none when it is the only one."""
-        assert self.process is not None
-        found = [line.split(None, 2) for line in _ps("-A", "-ww", "-o", "pid=,ppid=,args=")]  # -ww: whole lines
-        return [int(pid) for pid, parent, line in found if int(parent) == self.process.pid and "spawn_main" in line]
-
-    def kill_worker(self) -> None:
-        """kill -9 of one worker, if one has been started yet."""
-        if workers := self.worker_pids():
-            _kill(random.choice(workers))
-
-    def kill(self) -> None:
-        """kill -9 of every process at once, as when the machine is switched off."""
-        if self.process is not None:
-            for pid in self._kill_first():
-                _kill(pid)
-
-    def kill_first_process(self) -> bool:
-        """kill -9 of the process that was started, and of no other. Whether its workers left with it, in 10 s."""
-        workers, until = self._kill_first(), monotonic() + 10
-        while (living := [pid for pid in workers if _lives(pid)]) and monotonic() < until:
-            sleep(0.02)
-        for pid in living:
-            _kill(pid)
-        return not living
-
-    def _kill_first(self) -> list[int]:
-        """Returns the workers that it leaves behind; stopped before they are counted, it starts no more of them."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-        workers = self.worker_pids()
-        self.process.kill()
-        self.process.wait(30)
-        self.process = None
-        return workers
-
-    def _assert_planted(self) -> None:
+    def _assert_planted(self, package: Path) -> None:
         found = subprocess.run(
             [sys.executable, "-c", "import authserver; print(authserver.__file__)"],
-            env=self._environment(),
+            env=self.nodes[0].environment(),
             cwd=self.folder,
             capture_output=True,
             text=True,
             check=True,
         ).stdout
-        assert self.planted and Path(found).is_relative_to(self.planted), found
-
-    def _environment(self) -> dict[str, str]:
-        own = {"PYTHONPATH": str(self.planted)} if self.planted else {}
-        return environment_with(self.settings) | own
+        assert Path(found).is_relative_to(package), found
 
 
 @contextmanager
-def set_up(**settings: str) -> Iterator[Server]:
+def set_up(kind: str = "sqlite", nodes: int = 1, **settings: str) -> Iterator[Server]:
     """A server that is ready to be started, in a folder of its own; whatever happens, no process of it is left."""
-    with tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder:
-        server = Server(Path(folder), **settings)
+    with set_up_on(partial(new_database, kind), nodes, **settings) as server:
+        yield server
+
+
+@contextmanager
+def set_up_on(
+    new_database: Callable[[Path], AbstractContextManager[Database]], nodes: int = 1, **settings: str
+) -> Iterator[Server]:
+    """As `set_up`, on the database that is made in the server's folder."""
+    with tempfile.TemporaryDirectory(prefix="authserver-bench-") as name, new_database(Path(name)) as database:
+        server = Server(Path(name), database, nodes, **settings)
         server.set_up()
         try:
             yield server
@@ -141,20 +132,39 @@ def set_up(**settings: str) -> Iterator[Server]:
             server.kill()
 
 
-def generation(token: str) -> int:
-    return int.from_bytes(_decoded(token)[18:22])
+def add_arguments(parser: argparse.ArgumentParser, *, database: str | None = "sqlite") -> None:
+    """--database, --nodes and --workers; `nodes_of` says how many nodes were meant."""
+    shown = f" (default {database})" if database else ""
+    parser.add_argument("--database", choices=KINDS, default=database, help=f"what the server runs on{shown}")
+    parser.add_argument("--nodes", type=int, help="servers on that database (default 1 on SQLite, 2 on PostgreSQL)")
+    parser.add_argument("--workers", type=int, default=1, help="processes of each node (default 1)")
 
 
-def authorization_id(token: str) -> bytes:
-    return _decoded(token)[2:18]
+def nodes_of(asked: argparse.Namespace) -> int:
+    return int(asked.nodes or (2 if asked.database == "postgresql" else 1))
 
 
-async def logins(server: Server, many: int) -> list[str]:
+def is_skipped(kind: str) -> bool:
+    """Whether this kind of database is missing here; then says so."""
+    why = missing(kind)
+    if why:
+        print(f"SKIPPED on {kind}: {why}", flush=True)
+    return why is not None
+
+
+async def logins(server: Server, many: int, username: str = "ada", password: str = PASSWORD) -> list[str]:
     """The first refresh token of each."""
-    form = {"grant_type": "password", "client_id": server.app["client_id"], "username": "ada", "password": PASSWORD}
+    request = log_in(server.client_id, username, password)
     shares = [len(range(place, many, _LOGINS_AT_ONCE)) for place in range(_LOGINS_AT_ONCE)]
-    found = await asyncio.gather(*(_log_in(server.port, post("/token", form), share) for share in shares if share))
+    spread = zip(cycle(server.ports), (share for share in shares if share), strict=False)
+    found = await asyncio.gather(*(_log_in(port, request, share) for port, share in spread))
     return [token for tokens in found for token in tokens]
+
+
+def log_in(client_id: str, username: str = "ada", password: str = PASSWORD) -> bytes:
+    """The request."""
+    form = {"grant_type": "password", "client_id": client_id, "username": username, "password": password}
+    return post("/token", form)
 
 
 async def _log_in(port: int, request: bytes, many: int) -> list[str]:
@@ -168,64 +178,7 @@ async def _log_in(port: int, request: bytes, many: int) -> list[str]:
     return [str(answer.refresh_token) for answer in answers]
 
 
-async def connections(port: int, many: int) -> list[Connection]:
-    return list(await asyncio.gather(*(connect(port) for _ in range(many))))
-
-
-class Rows:
-    """The rows of the running server's database, and the history of their generations."""
-
-    def __init__(self, database: Path) -> None:
-        self._connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, isolation_level=None)
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def generation(self, token: str) -> int:
-        (found,) = self._one("SELECT generation FROM authorizations WHERE id = ?", token)
-        return int(found)
-
-    def history(self, token: str) -> list[tuple[int, int]]:
-        """Every write to the generation: from what to what."""
-        rows = self._all("SELECT old, new FROM bench_history WHERE id = ? ORDER BY rowid", token)
-        return [(old, new) for old, new in rows]
-
-    def written_after_revocation(self, token: str) -> int:
-        (found,) = self._one("SELECT count(*) FROM bench_history WHERE id = ? AND revoked_at IS NOT NULL", token)
-        return int(found)
-
-    def _one(self, statement: str, token: str) -> Any:
-        return self._all(statement, token)[0]
-
-    def _all(self, statement: str, token: str) -> list[Any]:
-        return self._connection.execute(statement, (authorization_id(token),)).fetchall()
-
-
-def rows_after_crash(database: Path) -> dict[bytes, tuple[int, int | None]]:
-    """Generation and revocation of each authorization, from a copy: opening a database after a crash repairs it, and
-    that is for the server to show."""
-    with tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder:
-        for name in (database.name, f"{database.name}-wal"):
-            if (database.parent / name).exists():
-                shutil.copy(database.parent / name, folder)
-        with closing(sqlite3.connect(Path(folder) / database.name)) as copy:
-            rows = copy.execute("SELECT id, generation, revoked_at FROM authorizations").fetchall()
-    return {id: (generation, revoked_at) for id, generation, revoked_at in rows}
-
-
-def _decoded(token: str) -> bytes:
-    return urlsafe_b64decode(token.removeprefix("rt_"))
-
-
-def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def _lives(pid: int) -> bool:
-    """A zombie does not: it only waits for somebody to read how it ended."""
-    return any(not state.startswith("Z") for state in _ps("-o", "stat=", "-p", str(pid)))
-
-
-def _ps(*arguments: str) -> list[str]:
-    return subprocess.run(["ps", *arguments], capture_output=True, text=True).stdout.splitlines()
+async def connections(ports: Sequence[int], many: int) -> list[Connection]:
+    """One after the other to each port in turn."""
+    spread = zip(cycle(ports), range(many), strict=False)
+    return list(await asyncio.gather(*(connect(port) for port, _ in spread)))

@@ -2,26 +2,42 @@
 
 import pytest
 
-from scripts.bench import crash
+from scripts.bench import crash, kill_at
+from scripts.bench.client import run
 
 pytestmark = pytest.mark.slow
 
-SMALL = crash.parse(["--kills", "5", "--clients", "8", "--within", "0.3", "--ready", "30"])
+SMALL = crash.parse(
+    ["--kills", "6", "--clients", "8", "--within", "0.3", "--ready", "30", "--refreshes", "50", "--pause", "0"]
+)
 """How fast it is ready again is for a quiet machine to say."""
+DATABASES = pytest.mark.parametrize("server", ["sqlite", "postgresql"], indirect=True)
 
 
+@DATABASES
 def test_kill_9_loses_no_login(server, capsys):
     assert crash.measure(server, SMALL), capsys.readouterr().out
 
 
+@DATABASES
 def test_crash_sees_an_answer_before_its_commit(server, capsys):
     assert crash.look_for_plant(server, SMALL), capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("workers", "points"), [(1, list(kill_at.POINTS)), (2, ["after-commit"])])
+def test_each_point_is_still_in_the_code_and_reached(server, workers, points):
+    tally, server.workers = crash.Tally(), workers
+    bench = crash.Bench(server, crash.clients_of(server, SMALL, tally), tally, within=0)
+    for point in points:
+        run(bench.live(point))
+    assert bench.deaths.kills == dict.fromkeys(points, 1) and not tally.faults, tally.faults
 
 
 def test_workers_do_not_outlive_the_first_process(server):
     server.workers = 2
     server.start()
-    assert len(server.worker_pids()) == 2
-    assert server.kill_first_process()
-    server.start()  # so the port is free
-    server.stop()
+    node = server.nodes[0]
+    assert len(node.worker_pids()) == 2
+    assert node.kill_first_process()
+    node.start()  # so the port is free
+    node.stop()

@@ -1,18 +1,28 @@
-"""scripts/bench/race.py, small: what it proves, and that it would see a fork."""
+"""scripts/bench/race.py, small: what it proves, and that it would see each fault of its kind."""
 
 import pytest
 
 from scripts.bench import race
+from scripts.bench.race import BLINDFOLDS, PLACES
 
 pytestmark = pytest.mark.slow
+SMALL = race.parse(["--logins", "5", "--ends", "20"])
+PATIENT = race.parse(["--logins", "5", "--ends", "100"])
 
 
-@pytest.mark.parametrize(("workers", "rounds"), [("1", "10"), ("4", "5")])
-def test_parallel_refreshes_and_revocations_neither_fork_nor_outlive(server, workers, rounds, capsys):
-    asked = race.parse(["--workers", workers, "--logins", rounds, "--revocations", rounds])
-    assert race.measure(server, asked), capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("server", "place"), [(place.database, place) for place in PLACES], indirect=["server"], ids=str
+)
+def test_nothing_forks_and_nothing_outlives_its_end(server, place, capsys):
+    assert race.measure(server, place, SMALL), capsys.readouterr().out
 
 
-def test_race_sees_each_planted_fault(server, capsys):
-    asked = race.parse(["--workers", "1", "--logins", "5", "--revocations", "30"])
-    assert race.look_for_plants(server, asked), capsys.readouterr().out
+@pytest.mark.parametrize("blindfold", BLINDFOLDS, ids=lambda each: f"{each.round.__name__}: {each.plant.what}")
+def test_race_sees_each_planted_fault(server, blindfold, capsys):
+    assert race.is_seen(server, PLACES[0], blindfold, PATIENT), capsys.readouterr().out
+
+
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("blindfold", BLINDFOLDS[:2], ids=lambda each: each.round.__name__)
+def test_race_sees_the_naive_variant_on_two_nodes(server, blindfold, capsys):
+    assert race.is_seen(server, PLACES[2], blindfold, PATIENT), capsys.readouterr().out

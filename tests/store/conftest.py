@@ -16,7 +16,7 @@ from authserver.store.changes import Change
 from authserver.store.database import Database
 from authserver.store.signing_keys import KeyState
 from tests.conftest import ISSUER
-from tests.store.postgres import Postgres, binaries
+from tests.store.postgres import NOT_INSTALLED, Postgres, binaries, volatile
 from tests.support import Clock
 
 Run = Callable[[Awaitable[Any]], Any]
@@ -26,8 +26,8 @@ Run = Callable[[Awaitable[Any]], Any]
 def postgres() -> Iterator[Postgres]:
     programs = binaries()
     if programs is None:
-        pytest.skip("PostgreSQL is not installed: no initdb in /usr/lib/postgresql/*/bin nor on the PATH")
-    server = Postgres(programs)
+        pytest.skip(NOT_INSTALLED)
+    server = volatile(programs)
     server.start()
     yield server
     server.remove()

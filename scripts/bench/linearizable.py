@@ -1,0 +1,124 @@
+"""Whether a recorded history of one login is linearizable: some order of its operations, each at a moment between its
+request and its answer, explains every answer by what one operation after the other would have done.
+
+The search is Wing and Gong's, with a memory of the places that it has been to. What one operation does is said here
+anew, from the README and not from the server's code.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+Kind = Literal["refresh", "end"]
+FOREVER = float("inf")
+_WINDOW = 30.0  # seconds, the server's default retry window
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`end` is a revocation or a change of password: after it the login is over."""
+
+    kind: Kind
+    invoked: float
+    """Seconds on one clock, as `returned`."""
+    returned: float = FOREVER
+    """When the answer arrived; never, if nobody knows whether the operation took effect (503, a lost connection)."""
+    presented: int = 0
+    """The generation of the refresh token."""
+    result: int | None = None
+    """The generation of the refresh token in the answer; None if it was refused."""
+
+    def __str__(self) -> str:
+        outcome = ("refused" if self.result is None else self.result) if self.is_known else "unknown"
+        did = "end" if self.kind == "end" else f"refresh {self.presented} -> {outcome}"
+        return f"{self.invoked:.4f} to {self.returned:.4f} {did}"
+
+    @property
+    def is_known(self) -> bool:
+        return self.returned != FOREVER
+
+
+@dataclass(frozen=True)
+class Login:
+    """What one login is between two operations."""
+
+    generation: int = 0
+    rotated: tuple[float, float] = (0.0, 0.0)
+    """Between which moments it was rotated last."""
+    is_over: bool = False
+
+
+class Step(NamedTuple):
+    result: int | None
+    after: Login
+
+
+def steps(login: Login, operation: Operation, window: float = _WINDOW) -> list[Step]:
+    """Every way in which the operation may go. Several only for a retry about as late as the window is long."""
+    over = Step(None, replace(login, is_over=True))
+    if operation.kind == "end":
+        return [over]
+    if login.is_over:
+        return [Step(None, login)]
+    if operation.presented == login.generation:
+        next = operation.presented + 1
+        return [Step(next, Login(next, (operation.invoked, operation.returned)))]
+    if operation.presented > login.generation:
+        return []  # a token that nobody was given yet: commits were lost
+    if operation.presented < login.generation - 1:
+        return [over]
+    retried, reused = Step(login.generation, login), over
+    soonest, latest = operation.invoked - login.rotated[1], operation.returned - login.rotated[0]
+    return ([retried] if soonest < window else []) + ([reused] if latest >= window else [])
+
+
+def is_linearizable(history: Sequence[Operation], login: Login, window: float = _WINDOW) -> bool:
+    """Whether `history` of what was `login` when it began is. An operation of unknown outcome may have gone any way at
+    any time since it was asked for, or not at all."""
+    operations = sorted(history, key=lambda operation: operation.invoked)
+    known = sum(1 << place for place, operation in enumerate(operations) if operation.is_known)
+    open = [(login, (1 << len(operations)) - 1)]
+    seen = set(open)
+    while open:
+        here, left = open.pop()
+        if not left & known:
+            return True
+        for place in _next(operations, here, left, window):
+            for after in _matching(here, operations[place], window):
+                found = (after, left & ~(1 << place))
+                if found not in seen:
+                    seen.add(found)
+                    open.append(found)
+    return False
+
+
+def _next(operations: Sequence[Operation], login: Login, left: int, window: float) -> list[int]:
+    """The places of those of which none has to come later than another that is left.
+
+    One that explains itself without changing anything is as good now as later: then there is nothing else to try.
+    """
+    bound, found = FOREVER, []
+    for place in _places(left):
+        operation = operations[place]
+        if operation.invoked > bound:
+            break
+        bound = min(bound, operation.returned)
+        found.append(place)
+    for place in found:
+        operation = operations[place]
+        if operation.is_known and login in _matching(login, operation, window):
+            return [place]
+    return found
+
+
+def _places(left: int) -> Iterator[int]:
+    while left:
+        lowest = left & -left
+        yield lowest.bit_length() - 1
+        left ^= lowest
+
+
+def _matching(login: Login, operation: Operation, window: float) -> list[Login]:
+    """The states after it, by those ways that agree with its answer."""
+    ways = steps(login, operation, window)
+    return [way.after for way in ways if not operation.is_known or way.result == operation.result]

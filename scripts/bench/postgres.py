@@ -1,0 +1,102 @@
+"""A PostgreSQL server of one's own, unprivileged, on a socket in a folder that is thrown away."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+NOT_INSTALLED = "PostgreSQL is not installed: no initdb in /usr/lib/postgresql/*/bin nor on the PATH"
+DURABLE = {
+    "listen_addresses": "",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "jit": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+}
+
+
+# Its stdin is a pipe from us, which ends with us, killed or not.
+_WHEN_WE_ARE_GONE = 'cat; "$1/pg_ctl" stop --silent --mode=immediate --pgdata="$2/data"; rm -rf "$2"'
+
+
+def binaries() -> Path | None:
+    """The folder of the newest server's programs, where there is one."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
+    found = str(installed[-1]) if installed else shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
+class Postgres:
+    def __init__(self, programs: Path, settings: Mapping[str, str] = DURABLE, within: Path | None = None) -> None:
+        """`settings` as in postgresql.conf; its folder is made in the folder `within`. It does not run yet."""
+        self.programs, self._databases = programs, 0
+        self.folder = Path(tempfile.mkdtemp(prefix="authserver-postgres-", dir=within))
+        self._as_whom = _unprivileged(self.folder)
+        self._data = self.folder / "data"
+        self.log = self.folder / "log"
+        command = ["sh", "-c", _WHEN_WE_ARE_GONE, "sh", programs, self.folder]
+        ends = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._undertaker = subprocess.Popen(command, cwd="/", start_new_session=True, **ends, **self._as_whom)
+        self.run("initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C")
+        lines = (f"{name} = '{value}'\n" for name, value in settings.items())
+        with (self._data / "postgresql.conf").open("a") as file:
+            file.write("".join(lines) + f"unix_socket_directories = '{self.folder}'\n")
+
+    def start(self) -> None:
+        self.run("pg_ctl", "start", "--silent", "--wait", f"--log={self.log}")
+
+    def stop(self, mode: str = "fast") -> None:
+        """Ends all connections, and keeps what was committed; `immediate` is a crash."""
+        self.run("pg_ctl", "stop", "--silent", "--wait", f"--mode={mode}")
+
+    def restart(self, mode: str = "fast") -> None:
+        self.stop(mode)
+        self.start()
+
+    def remove(self) -> None:
+        """Ends the server if it runs, and leaves nothing behind."""
+        self._undertaker.communicate(timeout=30)
+
+    def create_database(self, template: str = "template1") -> str:
+        """A fresh database's name."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        with self.connect("postgres") as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        return name
+
+    def drop_database(self, name: str) -> None:
+        with self.connect("postgres") as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self.folder))}"
+
+    def connect(self, database: str, autocommit: bool = True) -> Any:
+        """A connection that no part of the server knows."""
+        import psycopg
+
+        return psycopg.connect(f"user=postgres host={self.folder} dbname={database}", autocommit=autocommit)
+
+    def run(self, program: str, *arguments: str) -> None:
+        """One of PostgreSQL's programs on this server's data, as the user whom it runs as."""
+        command = [self.programs / program, f"--pgdata={self._data}", *arguments]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=60, **self._as_whom)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _unprivileged(folder: Path) -> dict[str, Any]:
+    """The server refuses to run as root; whom it runs as instead owns `folder`."""
+    if os.geteuid() != 0:
+        return {}
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    who = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+    os.chown(folder, who.pw_uid, who.pw_gid)
+    return {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
