@@ -1,0 +1,50 @@
+"""scripts/bench/emergency.py, small: a key is revoked under load, and nobody but its tokens suffers."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from authserver.resource import keys
+from scripts.bench import emergency
+from scripts.bench.client import run
+from scripts.bench.plants import Plant
+from scripts.bench.scaled import ScaledServer, set_up
+
+pytestmark = pytest.mark.slow
+
+SCALE = 12
+LOGINS, RATE = 8, 40
+DEAF = Plant(
+    "a process confirms the keys, and never takes over what has changed",
+    "app.py",
+    "self.keyring.update(state, asked_at)",
+    "self.keyring._read_at = asked_at",
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScaledServer]:
+    with set_up(SCALE) as server:
+        server.start()
+        yield server
+
+
+@pytest.fixture
+def twin(server: ScaledServer) -> Iterator[ScaledServer]:
+    twin = server.twin()
+    yield twin
+    twin.stop()
+
+
+def test_only_the_tokens_of_a_revoked_key_are_refused(server, twin, capsys):
+    twin.start()
+    assert emergency.tell(run(emergency.survive(server, twin, LOGINS, RATE))), capsys.readouterr().out
+
+
+def test_a_deaf_server_and_a_guard_that_seldom_looks_are_seen(server, twin, monkeypatch):
+    monkeypatch.setattr(keys, "REVALIDATE", 600)
+    twin.plant(DEAF)
+    twin.start()
+    faults = run(emergency.survive(server, twin, LOGINS, RATE)).faults
+    assert any(fault.startswith("the key signed a token asked for") for fault in faults), faults
+    assert any(fault.startswith("the key's tokens were accepted") for fault in faults), faults

@@ -1,0 +1,38 @@
+"""scripts/bench/rotation.py, small: no verifier fails while keys rotate, and without the lead time it is seen."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from scripts.bench import contest, jose_install, rotation
+from scripts.bench.scaled import ScaledServer, set_up
+
+pytestmark = pytest.mark.slow
+
+RATE = 80  # tokens a second
+SCALE = 360  # keys rotate every 3.3 s
+SLOWER = 150
+"""Verifiers are blind to a key for up to 0.2 s: longer than it takes, on a busy machine, to show them its tokens."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScaledServer]:
+    with set_up(SCALE, **rotation.SETTINGS) as server:
+        yield server
+
+
+def test_nobody_notices_three_rotations(server, capsys):
+    assert rotation.measure(server, 3, RATE), capsys.readouterr().out
+
+
+def test_a_key_that_signs_unannounced_is_seen(server, capsys):
+    server.clock = server.clock.at_scale(SLOWER)
+    assert rotation.measure(server, 1, RATE, zero_lead=True), capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("there", "missing"), [([], "Node"), (["node"], "npm")])
+def test_without_node_three_go_on_and_it_is_said(there, missing, monkeypatch):
+    monkeypatch.setattr(jose_install, "which", lambda name: name if name in there else None)
+    found, skipped = contest.commands("http://127.0.0.1/jwks")
+    assert list(found) == ["guard", "PyJWT", "joserfc"]
+    assert skipped == f"jose is skipped: {missing} is not installed"
