@@ -23,6 +23,9 @@ _COMMANDS = {
     "client": "Create and look after clients.",
     "keys": "Look after the signing keys.",
     "token": "Explain a token.",
+    "snippet": "Print an API that lets in this issuer's tokens, for a framework.",
+    "backup": "Write a backup of the SQLite database, sealed under a passphrase.",
+    "restore": "Put a backup in the place of the SQLite database.",
 }
 
 

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from authserver.cli import main
+from tests.cli.backups import LINE
 from tests.support import run
 
 
@@ -52,3 +53,26 @@ def data(cli: Callable[..., Result], here: Path) -> Callable[..., Any]:
         return json.loads(cli(*arguments, "--json", **options).stdout)
 
     return data
+
+
+@pytest.fixture
+def backup(cli: Callable[..., Result], here: Path) -> Callable[..., Path]:
+    """`backup()` makes one of the database in the working folder; returns its path."""
+
+    def backup(name: str = "b", **options: Any) -> Path:
+        cli("backup", name, "--passphrase-stdin", input=LINE, **options)
+        return here / name
+
+    return backup
+
+
+@pytest.fixture
+def restore(cli: Callable[..., Result], here: Path) -> Callable[..., Any]:
+    """`restore("--end-logins", code=0)`; the result, and what it prints as JSON when it did what it should."""
+
+    def restore(*arguments: str, file: str = "b", code: int = 0, **options: Any) -> Any:
+        result: Any = cli("restore", file, "--passphrase-stdin", "--json", *arguments, code=code, input=LINE, **options)
+        result.data = None if code else json.loads(result.stdout)
+        return result
+
+    return restore

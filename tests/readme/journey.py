@@ -146,6 +146,11 @@ def protected(journey: Journey, pasted: Pasted) -> None:
     assert "www-authenticate: Bearer " in pasted.out
 
 
+@check("Test your API against a real issuer 1")
+def tested(journey: Journey, pasted: Pasted) -> None:
+    assert "1 passed" in pasted.out
+
+
 @check("Log in from your own app 1")
 def json_login(journey: Journey, pasted: Pasted) -> None:
     [protected] = answers(pasted.out)
