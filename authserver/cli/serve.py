@@ -6,14 +6,19 @@ import socket
 from contextlib import suppress
 from functools import partial
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
+from ..domain.errors import Misconfigured, Unavailable
 from ..settings import Settings, load
+
+if TYPE_CHECKING:
+    from uvicorn import Config
 
 _KEEP_ALIVE = 5  # seconds
 _DRAIN = 20  # seconds
+_START = 30  # seconds in which a worker must serve, and answer its parent: the machine may be busy
 _BACKLOG = 2048  # connections
 
 
@@ -26,21 +31,38 @@ _BACKLOG = 2048  # connections
 def command(host: str, port: int, workers: int) -> None:
     """Serve HTTP until SIGTERM or Ctrl-C; requests that have begun are answered.
 
+    SIGHUP reads the settings again and loses no request: several workers are replaced one by one; one process alone
+    starts again, and who connects meanwhile waits.
+
     \b
     Examples:
       authserver serve --port 8000
       AUTHSERVER_ISSUER=https://login.example authserver serve --host 0.0.0.0 --workers 4
     """
-    from uvicorn import Config, Server
+    from .serving import Workers, serve_alone
 
     settings = load()
     _check_and_warn(settings)
     listener = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"Serving {settings.issuer} on http://{shown}:{listener.getsockname()[1]}", err=True)
-    config = Config(
+    config, read_again = _configure(workers, settings), partial(_read_again, workers)
+    with suppress(KeyboardInterrupt):  # uvicorn raises Ctrl-C again once it has shut down
+        if workers == 1:
+            serve_alone(config, listener, read_again)
+        else:
+            Workers(config, listener, read_again).run()
+
+
+def _configure(workers: int, settings: Settings) -> "Config":
+    from uvicorn import Config
+
+    from .serving import Connection
+
+    return Config(
         partial(_create_app, settings),
         factory=True,
+        http=Connection,
         workers=workers,
         log_config=None,
         access_log=False,
@@ -48,23 +70,20 @@ def command(host: str, port: int, workers: int) -> None:
         ws="none",
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_DRAIN,
+        timeout_worker_healthcheck=_START,
     )
-    with suppress(KeyboardInterrupt):  # uvicorn raises Ctrl-C again once it has shut down
-        if workers == 1:
-            Server(config).run(sockets=[listener])
-        else:
-            _run_workers(config, listener)
 
 
-def _run_workers(config: Any, listener: socket.socket) -> None:
-    from uvicorn.supervisors import Multiprocess
-
-    class Workers(Multiprocess):
-        def terminate_all(self) -> None:
-            listener.close()  # else whoever connects while they finish waits for nobody
-            super().terminate_all()
-
-    Workers(config, sockets=[listener]).run()
+def _read_again(workers: int) -> "Config | None":
+    """For SIGHUP. None where the server would not start with the settings as they are now: it goes on with the old."""
+    try:
+        settings = load()
+        _check_and_warn(settings)
+    except (Misconfigured, Unavailable) as error:
+        click.echo(f"SIGHUP changed nothing: {error}", err=True)
+        return None
+    click.echo(f"Serving {settings.issuer} by the settings as they are now", err=True)
+    return _configure(workers, settings)
 
 
 def _create_app(settings: Settings) -> object:

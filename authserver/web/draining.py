@@ -1,4 +1,5 @@
-"""SIGTERM without a lost request: for a moment every answer closes its connection, then the server stops as it does.
+"""SIGTERM and SIGHUP without a lost request: for a moment every answer closes its connection, then the signal has its
+effect. After SIGTERM /health/ready says at once that this server leaves, unless it is one worker of several.
 
 uvicorn closes idle connections at once when it stops, and a client that just then sends on one loses its request. Told
 `Connection: close` with an answer, it opens a new connection for the next, to another worker or node.
@@ -8,10 +9,16 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
+from multiprocessing import parent_process
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+LEAVES = "authserver.leaves"
+"""In the scope of a request: whether no further one should be sent here."""
+Stop = Callable[[int, Any], object]
+"""What handled the signal before; False if the server goes on."""
 _MOMENT = 0.5  # seconds
 
 
@@ -19,31 +26,37 @@ class Draining:
     """Pure ASGI, around everything else."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self._app, self._is_draining = app, False
+        self._app, self._is_draining, self._leaves = app, False, False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            self._take_over_sigterm(asyncio.get_running_loop())
-        await self._app(scope, receive, self._closing(send) if self._is_draining else send)
+            self._take_over_signals(asyncio.get_running_loop())
+        scope[LEAVES] = self._leaves
+        await self._app(scope, receive, self._closing(send))
 
-    def _take_over_sigterm(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _take_over_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         if threading.current_thread() is not threading.main_thread():
             return  # a server inside another program: the signals are not ours
-        stop: Any = signal.getsignal(signal.SIGTERM)
-        if callable(stop):
-            signal.signal(signal.SIGTERM, lambda number, frame: self._drain(loop, stop, number))
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            stop: Any = signal.getsignal(each)
+            if callable(stop):
+                signal.signal(each, partial(self._drain, loop, stop))
 
-    def _drain(self, loop: asyncio.AbstractEventLoop, stop: Callable[[int, Any], None], number: int) -> None:
+    def _drain(self, loop: asyncio.AbstractEventLoop, stop: Stop, number: int, frame: object) -> None:
         """Called again, it stops at once."""
+        self._leaves |= number == signal.SIGTERM and parent_process() is None
         if self._is_draining:
             stop(number, None)
         else:
             self._is_draining = True
-            loop.call_soon_threadsafe(loop.call_later, _MOMENT, stop, number, None)
+            loop.call_soon_threadsafe(loop.call_later, _MOMENT, self._stop, stop, number)
+
+    def _stop(self, stop: Stop, number: int) -> None:
+        self._is_draining = stop(number, None) is not False
 
     def _closing(self, send: Send) -> Send:
         async def closing(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if self._is_draining and message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 

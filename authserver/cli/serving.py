@@ -1,0 +1,81 @@
+"""uvicorn's processes: how they end and are replaced without losing a request."""
+
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+ReadAgain = Callable[[], Config | None]
+"""By the settings as they are now; None, having said why, where they would not do."""
+
+_MOMENT = 1.0  # seconds
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's; but one that is new when the server stops is not closed before its request can have come."""
+
+    def shutdown(self) -> None:
+        if self.cycle is None:
+            self.loop.call_later(_MOMENT, super().shutdown)
+        else:
+            super().shutdown()
+
+
+class Alone(Server):
+    """The only process. When it is to start again, whoever connects meanwhile waits in the listener."""
+
+    def __init__(self, config: Config, listener: socket.socket, read_again: ReadAgain) -> None:
+        super().__init__(config)
+        self._listener, self._read_again = listener, read_again
+        self.next: Config | None = None
+        """What to start again with; None is the end."""
+
+    def hang_up(self, number: int, frame: object) -> bool:
+        """Handles SIGHUP. Whether it ends."""
+        self.next = self._read_again()
+        self.should_exit |= self.next is not None
+        return self.should_exit
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.next is None:
+            self._listener.close()  # else whoever connects now waits for nobody
+        await super().shutdown(sockets)
+
+
+def serve_alone(config: Config, listener: socket.socket, read_again: ReadAgain) -> None:
+    following: Config | None = config
+    while following is not None:
+        server = Alone(following, listener, read_again)
+        if not _is_in_terminal():
+            signal.signal(signal.SIGHUP, server.hang_up)
+        server.run(sockets=[listener.dup()])
+        following = server.next
+
+
+class Workers(Multiprocess):
+    """On SIGHUP, which `restart_all` handles, they are replaced one by one; so none is missing."""
+
+    def __init__(self, config: Config, listener: socket.socket, read_again: ReadAgain) -> None:
+        super().__init__(config, sockets=[listener])
+        if _is_in_terminal():
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        self._listener, self._read_again = listener, read_again
+
+    def restart_all(self) -> None:
+        following = self._read_again()
+        if following is not None:
+            self.config = following
+            super().restart_all()
+
+    def terminate_all(self) -> None:
+        self._listener.close()  # else whoever connects while they finish waits for nobody
+        super().terminate_all()
+
+
+def _is_in_terminal() -> bool:
+    """There SIGHUP says that the terminal was closed, and nobody would know of a server that went on."""
+    return sys.stdin is not None and sys.stdin.isatty()
