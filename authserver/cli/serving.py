@@ -1,5 +1,6 @@
 """uvicorn's processes: how they end and are replaced without losing a request."""
 
+import os
 import signal
 import socket
 import sys
@@ -8,6 +9,8 @@ from collections.abc import Callable
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
+
+from ..web.draining import LEAVE
 
 ReadAgain = Callable[[], Config | None]
 """By the settings as they are now; None, having said why, where they would not do."""
@@ -73,6 +76,9 @@ class Workers(Multiprocess):
 
     def terminate_all(self) -> None:
         self._listener.close()  # else whoever connects while they finish waits for nobody
+        for process in self.processes:
+            if process.pid is not None and process.exitcode is None:
+                os.kill(process.pid, LEAVE)
         super().terminate_all()
 
 

@@ -1,5 +1,5 @@
 """SIGTERM and SIGHUP without a lost request: for a moment every answer closes its connection, then the signal has its
-effect. After SIGTERM /health/ready says at once that this server leaves, unless it is one worker of several.
+effect. /health/ready says at once that this server leaves; a worker may only be replaced, and says so when told.
 
 uvicorn closes idle connections at once when it stops, and a client that just then sends on one loses its request. Told
 `Connection: close` with an answer, it opens a new connection for the next, to another worker or node.
@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LEAVES = "authserver.leaves"
 """In the scope of a request: whether no further one should be sent here."""
+LEAVE = signal.SIGUSR1
+"""To a worker, before SIGTERM: all of them leave."""
 Stop = Callable[[int, Any], object]
 """What handled the signal before; False if the server goes on."""
 _MOMENT = 0.5  # seconds
@@ -37,10 +39,15 @@ class Draining:
     def _take_over_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         if threading.current_thread() is not threading.main_thread():
             return  # a server inside another program: the signals are not ours
+        if parent_process() is not None:
+            signal.signal(LEAVE, self._leave)
         for each in (signal.SIGTERM, signal.SIGHUP):
             stop: Any = signal.getsignal(each)
             if callable(stop):
                 signal.signal(each, partial(self._drain, loop, stop))
+
+    def _leave(self, number: int, frame: object) -> None:
+        self._leaves = True
 
     def _drain(self, loop: asyncio.AbstractEventLoop, stop: Stop, number: int, frame: object) -> None:
         """Called again, it stops at once."""

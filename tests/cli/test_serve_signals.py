@@ -63,8 +63,9 @@ def test_who_connected_before_it_stopped_is_answered_after(here):
     assert answer.startswith(b"HTTP/1.1 200 ") and b"connection: close" in answer
 
 
-def test_readiness_says_that_it_leaves(here):
-    with served(here) as server:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_readiness_says_that_it_leaves(here, workers):
+    with served(here, workers) as server:
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: ask(server, "/health/ready").status == 503)
 

@@ -1,0 +1,291 @@
+"""The faults of faults.py: what each takes away from servers that run, for how long, and how it gives it back."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from scripts.bench import step_clock
+from scripts.bench.databases import Database, PostgresDatabase, SqliteFile, missing, new_database
+from scripts.bench.node import Node
+from scripts.bench.plants import Plant
+from scripts.bench.postgres import binaries
+from scripts.bench.server import Server
+from scripts.bench.standby import Pair, new_pair, set_system
+
+_HOUR = 3600
+_LASTS = 1.0  # seconds that most faults last
+_DISK = "12m"
+_STEP_CLOCK = str(Path(step_clock.__file__))
+_SERVERS = "application_name = 'authserver' AND datname = current_database()"
+
+
+class Fault:
+    """`prepare` and `strike` are called in a thread, under load, in each round."""
+
+    database, nodes = "postgresql", 2
+    is_answered = True
+    """Whether it must be answered 503 now and then: else it struck nothing."""
+    loses_commits = False
+    plant: Plant | None = None
+    """What `--blind` breaks: with that this fault must do harm."""
+
+    def __init__(self) -> None:
+        self.hits = 0
+        """Connections that it ended, commits that it took away: what it counts."""
+
+    def missing(self) -> str | None:
+        """Why there cannot be such a fault here."""
+        return missing(self.database)
+
+    def new_database(self, folder: Path) -> AbstractContextManager[Database]:
+        return new_database(self.database, folder)
+
+    def program(self, node: Node) -> Sequence[str]:
+        """What Python runs as the server."""
+        return ("-m", "authserver")
+
+    def prepare(self, server: Server) -> None:
+        pass
+
+    def strike(self, server: Server) -> None:
+        """When it returns, all is as it was."""
+        raise NotImplementedError
+
+
+class Restart(Fault):
+    """PostgreSQL is started again, as an operator does."""
+
+    mode = "fast"
+
+    def strike(self, server: Server) -> None:
+        server.database.stop(self.mode)
+        server.database.start()
+
+
+class Crash(Restart):
+    """PostgreSQL crashes and recovers."""
+
+    mode = "immediate"
+
+
+class Terminated(Fault):
+    """The servers' connections are ended at random moments."""
+
+    which = _SERVERS
+
+    def strike(self, server: Server) -> None:
+        until = monotonic() + _LASTS
+        with postgres_of(server).connect(name_of(server)) as connection:
+            while monotonic() < until:
+                self.hits += self.terminate(connection)
+                sleep(0.01)
+
+    def terminate(self, connection: Any) -> int:
+        ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
+        return int(connection.execute(ended + self.which).fetchone()[0])
+
+
+class TerminatedInCommit(Terminated):
+    """They are ended in COMMIT, before it has come so far that anything is durable."""
+
+    which = _SERVERS + " AND query ILIKE 'commit%' AND wait_event = 'PgSleep'"
+    plant = Plant(
+        "an error in COMMIT is taken for success",
+        "store/group_commit.py",
+        "raise OutcomeUnknown(describe(error)) from error",
+        "return outcomes",
+    )
+
+    def strike(self, server: Server) -> None:
+        server.database.execute(_SLOW_COMMIT)
+        super().strike(server)
+        server.database.execute("DROP TRIGGER slow_commit ON authorizations; DROP FUNCTION slow_commit()")
+
+
+_SLOW_COMMIT = """
+CREATE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER slow_commit AFTER UPDATE ON authorizations DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION slow_commit();
+"""
+
+
+class TerminatedAfterCommit(Terminated):
+    """They are ended in COMMIT when all is durable, and only a standby that is not there has not said so."""
+
+    which = _SERVERS + " AND query ILIKE 'commit%' AND wait_event = 'SyncRep'"
+
+    def strike(self, server: Server) -> None:
+        set_system(postgres_of(server), "synchronous_standby_names", "nobody")
+        super().strike(server)
+        set_system(postgres_of(server), "synchronous_standby_names", None)
+
+
+class ReadOnly(Fault):
+    """Whoever connects may only read, as on a primary that has become a standby; then all may write again."""
+
+    plant = Plant(
+        "a connection that may only read is kept",
+        "store/engine.py",
+        'event.listen(engine, "handle_error", _forget_read_only_session)',
+        "pass",
+    )
+
+    def strike(self, server: Server) -> None:
+        with postgres_of(server).connect("postgres") as connection:
+            alter = f"ALTER DATABASE {name_of(server)}"
+            connection.execute(f"{alter} SET default_transaction_read_only = on")
+            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'authserver'"
+            connection.execute(end)
+            sleep(_LASTS)
+            connection.execute(f"{alter} RESET default_transaction_read_only")
+
+
+class Promotion(Fault):
+    """The primary crashes and a standby takes over, which has every commit."""
+
+    synchronous = True
+
+    def new_database(self, folder: Path) -> AbstractContextManager[Database]:
+        programs = binaries()
+        assert programs is not None
+        return new_pair(programs)
+
+    def prepare(self, server: Server) -> None:
+        pair_of(server).follow(self.synchronous)
+
+    def strike(self, server: Server) -> None:
+        pair_of(server).fail_over()
+
+
+class LossyPromotion(Promotion):
+    """The standby lacks the commits of the last moment."""
+
+    synchronous, loses_commits = False, True
+
+    def strike(self, server: Server) -> None:
+        pair_of(server).cut_off()
+        sleep(_LASTS / 2)
+        super().strike(server)
+
+
+class OnSqlite(Fault):
+    database, nodes = "sqlite", 1
+
+
+class Busy(OnSqlite):
+    """Another process holds SQLite's write lock."""
+
+    lasts = 10.0  # seconds
+
+    def strike(self, server: Server) -> None:
+        with closing(sqlite3.connect(file_of(server), isolation_level=None, timeout=30)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            sleep(self.lasts)
+            other.execute("ROLLBACK")
+
+
+class FullDisk(OnSqlite):
+    """The disk is full: a small one of its own, which is filled."""
+
+    def missing(self) -> str | None:
+        mounts = os.geteuid() == 0 and shutil.which("mount") and Path("/proc/mounts").exists()
+        return None if mounts else "a small disk needs root, to mount it"
+
+    @contextmanager
+    def new_database(self, folder: Path) -> Iterator[Database]:
+        disk = folder / "disk"
+        disk.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "authserver-bench", str(disk)]
+        subprocess.run(mount, check=True, capture_output=True)
+        try:
+            yield SqliteFile(disk)
+        finally:
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+    def strike(self, server: Server) -> None:
+        filler = file_of(server).with_name("filler")
+        try:
+            with closing(sqlite3.connect(file_of(server), timeout=30)) as other:
+                other.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else the log has room for a while
+            fill(filler)
+            sleep(_LASTS)
+        finally:
+            filler.unlink(missing_ok=True)
+
+
+def fill(file: Path) -> None:
+    """The disk that it is on."""
+    with file.open("wb", buffering=0) as opened, suppress(OSError):
+        for size in (1 << 16, 1 << 10, 1):
+            with suppress(OSError):
+                while True:
+                    opened.write(bytes(size))
+
+
+class Clock(OnSqlite):
+    """The wall clocks of running servers are set an hour forward, and back."""
+
+    is_answered = False
+    plant = Plant("the clock follows every step", "system.py", "max(-limit, min(drift, limit))", "drift")
+
+    def program(self, node: Node) -> Sequence[str]:
+        step_clock.write(_clock_of(node), 0)
+        return ("-P", _STEP_CLOCK, str(_clock_of(node)))
+
+    def strike(self, server: Server) -> None:
+        for step in (_HOUR, 0, -_HOUR, 0):
+            for node in server.nodes[::2]:
+                step_clock.write(_clock_of(node), step)
+            sleep(_LASTS)
+
+
+class ClockOfOneNode(Clock):
+    """One node's alone, of those that share a PostgreSQL."""
+
+    database, nodes = "postgresql", 2
+
+
+FAULTS: dict[str, type[Fault]] = {
+    "restart": Restart,
+    "crash": Crash,
+    "terminated": Terminated,
+    "terminated-in-commit": TerminatedInCommit,
+    "terminated-after-commit": TerminatedAfterCommit,
+    "read-only": ReadOnly,
+    "promotion": Promotion,
+    "lossy-promotion": LossyPromotion,
+    "busy": Busy,
+    "full-disk": FullDisk,
+    "clock": Clock,
+    "clock-of-one-node": ClockOfOneNode,
+}
+
+
+def postgres_of(server: Server) -> Any:
+    assert isinstance(server.database, PostgresDatabase)
+    return server.database.postgres
+
+
+def name_of(server: Server) -> str:
+    assert isinstance(server.database, PostgresDatabase)
+    return server.database.name
+
+
+def pair_of(server: Server) -> Pair:
+    assert isinstance(server.database, Pair)
+    return server.database
+
+
+def file_of(server: Server) -> Path:
+    assert isinstance(server.database, SqliteFile)
+    return server.database.file
+
+
+def _clock_of(node: Node) -> Path:
+    return node.log.with_suffix(".clock")

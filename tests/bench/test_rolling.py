@@ -1,0 +1,20 @@
+"""scripts/bench/rolling.py, small: nothing fails while nodes and workers are replaced, and what fails would be seen."""
+
+import pytest
+
+from scripts.bench import rolling
+from scripts.bench.rolling import UNDRAINED, WAYS
+
+pytestmark = pytest.mark.slow
+RATE = 40  # refreshes a second
+
+
+@pytest.mark.parametrize(("server", "way"), [(way.database, name) for name, way in WAYS.items()], indirect=["server"])
+def test_no_request_fails_while_all_are_replaced(server, way, capsys):
+    small = WAYS[way]._replace(workers=min(2, WAYS[way].workers))
+    assert rolling.tell(way, rolling.measure(server, small, 1, RATE)), capsys.readouterr().out
+
+
+def test_connections_that_are_closed_under_the_clients_are_seen(server):
+    tries = (rolling.measure(server, WAYS["process"], 3, 5 * RATE, UNDRAINED) for _ in range(6))
+    assert any(found.failures for found in tries)  # a client must send at the very moment; on a busy machine few do

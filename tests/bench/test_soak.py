@@ -1,0 +1,37 @@
+"""scripts/bench/soak.py, small: kills and rotations lose nothing, and what grows is told."""
+
+import pytest
+
+from scripts.bench import soak
+from scripts.bench.soak import Sample
+
+pytestmark = pytest.mark.slow
+SMALL = soak.parse(["--minutes", "0.2", "--every", "4", "--logins", "16", "--measure", "1", "--share", "0.2"])
+EVEN = Sample(refreshes=1000, p50=5, p99=20, memory=90, early=90, size=400, lost=9, ready=1)
+
+
+@pytest.mark.parametrize("server", ["sqlite", "postgresql"], indirect=True)
+def test_nothing_is_lost(server, monkeypatch, capsys):
+    """How flat all is, so few seconds do not tell."""
+    monkeypatch.setattr(soak, "FLAT", {"p99": 1000, "memory": 1.5, "size": 2})
+    monkeypatch.setattr(soak, "_GROWTH", 2)
+    server.workers = 1
+    assert soak.measure(server, SMALL), capsys.readouterr().out
+    assert capsys.readouterr().out.count("\n") >= 5
+
+
+@pytest.mark.parametrize("name", soak.FLAT)
+def test_a_last_third_that_is_worse_is_told(name, capsys):
+    found = soak.Soak(None, soak.Steady("app", [], None, 1))
+    found.samples = [EVEN] * 9
+    assert soak.tell(found)
+    found.samples[6:] = [EVEN._replace(**{name: 2 * getattr(EVEN, name)})] * 3
+    assert not soak.tell(found)
+    assert f"{name} is not flat" in capsys.readouterr().out
+
+
+def test_memory_that_grows_in_every_interval_is_told(capsys):
+    found = soak.Soak(None, soak.Steady("app", [], None, 1))
+    found.samples = [EVEN._replace(early=70)] * 9
+    assert not soak.tell(found)
+    assert "memory grows" in capsys.readouterr().out
