@@ -40,6 +40,9 @@ _FORBIDDEN_GRANT = (
 _NO_HSM_EXTRA = """AUTHSERVER_PKCS11_MODULE is set, and the package that speaks PKCS #11 is not installed. Run:
 
     pip install "authserver[hsm]\""""
+_NO_PIN = """AUTHSERVER_PKCS11_MODULE is set, and no PIN. Write it to a file and name that:
+
+    AUTHSERVER_PKCS11_PIN_FILE=/path/to/pin"""
 log: Any = structlog.get_logger("authserver")
 
 
@@ -62,6 +65,7 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
     tools = Tools(settings.issuer, policy(settings), upkeep.keyring, passwords, *make)
     key_service = Pool("key service", _REMOTE_SIGNATURES, queue=128, patience=_SIGNATURE_TIMEOUT)
     road = Road(database, Cache(database, clients.load_many, clock), tools, upkeep.read_keys, key_service.run)
+    upkeep.pools += [passwords, key_service]
     parts = Parts(
         issuer=settings.issuer,
         jwks_max_age=settings.jwks_max_age,
@@ -72,7 +76,7 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
         now=clock,
         new_id=system.new_id,
     )
-    return application(parts, _lifespan(upkeep, passwords, key_service)), upkeep
+    return application(parts, _lifespan(upkeep)), upkeep
 
 
 class Upkeep:
@@ -81,6 +85,8 @@ class Upkeep:
     def __init__(self, database: Database, keyring: Keyring, lifecycle: Lifecycle, now: Callable[[], int]) -> None:
         self.database, self.keyring, self._lifecycle, self._now = database, keyring, lifecycle, now
         self._asked = self._taken_over = 0
+        self._aside = Pool("background", threads=1, queue=8)  # which may hang with an HSM, and hold up no end
+        self.pools: list[Pool | Passwords] = [self._aside]
         self.tasks: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (_POLL, self.read_keys),
             (_SCHEDULE, self.rotate_keys),
@@ -104,15 +110,20 @@ class Upkeep:
         """What the schedule says is due. Every process does this; the database decides who was first."""
         state = await self.database.load(signing_keys.load_many, None)
         if state is not None and self._lifecycle.is_due(state):
-            for step in await asyncio.to_thread(self._lifecycle.run_due):
+            for step in await self._aside.run(self._lifecycle.run_due):
                 log.info("key_changed", change=step.change, alg=step.alg, kid=step.kid)
             await self.read_keys()
 
     async def tend_ring(self) -> None:
-        for id in await asyncio.to_thread(self._lifecycle.tend_ring):
+        for id in await self._aside.run(self._lifecycle.tend_ring):
             log.info("ring_key_removed", id=id)
-        for kid in await asyncio.to_thread(self._lifecycle.destroy_remains):
+        for kid in await self._aside.run(self._lifecycle.destroy_remains):
             log.info("key_destroyed", kid=kid)
+
+    def close(self) -> None:
+        for pool in self.pools:
+            pool.close()
+        self.database.close()
 
     def keep_to_database(self, clock: SharedClock) -> None:
         """On PostgreSQL all nodes keep to the database's clock: now, and at every poll."""
@@ -133,7 +144,7 @@ class Upkeep:
             await self.database.write(pruning.prune(batch))
 
 
-def _lifespan(upkeep: Upkeep, passwords: Passwords, key_service: Pool) -> Any:
+def _lifespan(upkeep: Upkeep) -> Any:
     @asynccontextmanager
     async def lifespan(app: object) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(_repeat(seconds, work)) for seconds, work in upkeep.tasks]
@@ -143,9 +154,7 @@ def _lifespan(upkeep: Upkeep, passwords: Passwords, key_service: Pool) -> Any:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            passwords.close()
-            key_service.close()
-            upkeep.database.close()
+            upkeep.close()
 
     return lifespan
 
@@ -188,7 +197,9 @@ def open_key_service(settings: Settings) -> KeyService | None:
         from .keyring.pkcs11 import Pkcs11
     except ImportError as error:
         raise Misconfigured(_NO_HSM_EXTRA) from error
-    pin = settings.pkcs11_pin.get_secret_value() if settings.pkcs11_pin else ""
+    if settings.pkcs11_pin is None:  # an empty one would be a wrong one, and tokens count those
+        raise Misconfigured(_NO_PIN)
+    pin = settings.pkcs11_pin.get_secret_value()
     return Pkcs11(str(settings.pkcs11_module), settings.pkcs11_token, pin, system.new_id)
 
 
@@ -212,7 +223,8 @@ def open_keyring(settings: Settings, database: Database, now: Callable[[], int])
     private = open_private_keys(settings)
     with database.begin() as connection:
         migrations.check(connection)
-        signing_keys.raise_max_token_ttl(connection, settings.access_token_ttl)
+        longest = max(settings.access_token_ttl, clients.longest_token_ttl(connection))
+        signing_keys.raise_max_token_ttl(connection, longest, now())
         state = signing_keys.load(connection)
     return Keyring(private, state, now(), partial(open_private_keys, settings))
 

@@ -1,37 +1,94 @@
-"""Threads for work that would hold up the event loop, with a bounded queue before them."""
+"""Threads for work that would hold up the event loop, with a bounded queue before them.
+
+Not concurrent.futures: its threads are waited for when the process ends, however long their work hangs.
+"""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from threading import Condition, Thread
+from typing import Any, TypeVar
 
 from .domain.errors import Unavailable
 
 T = TypeVar("T")
+_PARTING = 5.0  # seconds that work which has begun gets when the pool is closed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    work: Callable[[], Any]
+    done: "asyncio.Future[Any]"
 
 
 class Pool:
     def __init__(self, name: str, threads: int, queue: int, patience: float | None = None) -> None:
         """`queue` is how many may wait; more are refused. `patience` is how long a caller waits, in seconds."""
         self._name, self._room, self._patience = name, threads + queue, patience
-        self._threads = ThreadPoolExecutor(threads, name)
+        self._waiting, self._changed, self._closed = deque[_Task](), Condition(), False
+        self._threads = [Thread(target=self._serve, name=name, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
         """What `work` returns or raises. Raises Unavailable when the queue is full or patience ends."""
         if self._room <= 0:
             raise Unavailable(f"The {self._name} queue is full.", retry_after=2)
+        task = _Task(partial(work, *arguments), asyncio.get_running_loop().create_future())
         self._room -= 1
-        done = self._threads.submit(work, *arguments)
-        loop = asyncio.get_running_loop()
-        # Room comes back when the work is over, not when the caller has gone.
-        done.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+        with self._changed:
+            self._waiting.append(task)
+            self._changed.notify()
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(done), self._patience)
+            done: T = await asyncio.wait_for(task.done, self._patience)
         except TimeoutError:
             raise Unavailable(f"The {self._name} took longer than {self._patience} s.", retry_after=2) from None
+        finally:
+            self._withdraw(task)
+        return done
 
     def close(self) -> None:
-        self._threads.shutdown(cancel_futures=True)
+        """What waits is dropped."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(_PARTING)
 
-    def _leave(self) -> None:
+    def _withdraw(self, task: _Task) -> None:
+        """Whose caller has gone is not begun. If it has begun, its room comes back when it is over."""
+        with self._changed, suppress(ValueError):
+            self._waiting.remove(task)
+            self._room += 1
+
+    def _serve(self) -> None:
+        while (task := self._next()) is not None:
+            try:
+                outcome = partial(_succeed, task.done, task.work())
+            except Exception as error:
+                outcome = partial(_fail, task.done, error)
+            with suppress(RuntimeError):  # the loop has gone, and nobody waits
+                task.done.get_loop().call_soon_threadsafe(self._leave, outcome)
+
+    def _next(self) -> _Task | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            return self._waiting.popleft() if self._waiting else None
+
+    def _leave(self, settle: Callable[[], None]) -> None:
         self._room += 1
+        settle()
+
+
+def _succeed(done: "asyncio.Future[Any]", result: object) -> None:
+    if not done.done():
+        done.set_result(result)
+
+
+def _fail(done: "asyncio.Future[Any]", error: Exception) -> None:
+    if not done.done():
+        done.set_exception(error)

@@ -9,6 +9,10 @@ class Unavailable(Exception):
         self.retry_after = retry_after
 
 
+class KeyServiceDown(Unavailable):
+    """What holds private keys outside of the database cannot be reached, or does not have one."""
+
+
 class KeyMissing(Unavailable):
     """A key that this process has not read yet, or not lately enough: read the keys again, then go on."""
 

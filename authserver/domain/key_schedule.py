@@ -85,7 +85,7 @@ def due(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, int]:
 def transitions(keys: Keys, policy: KeyPolicy, now: int) -> tuple[Transition, ...]:
     """What is due at `now`, most urgent first; none when the state is right. Applied one by one, each judged anew, they
     make the state right for `now`, however long nobody looked."""
-    algs = sorted({DEFAULT, *algorithms_in_use(keys)})
+    algs = sorted({DEFAULT, *algorithms_in_use(keys)}, key=lambda alg: (alg != DEFAULT, alg))
     signing = (step for alg in algs for step in _signing_due(alg, keys, policy, now))
     return (*signing, *(step for key in keys if key.state == "retired" for step in _retired_due(key, policy, now)))
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from ..domain.algorithms import DEFAULT
 from ..domain.models import RingKey
-from ..store import signing_keys
+from ..store import clients, signing_keys
 from ..store.database import Connection
 from .private_keys import PrivateKeys
 from .sealing import KeyEncryptionKeys
@@ -21,10 +21,12 @@ def create_missing(
     The first key signs at once, for nobody can have fetched an older key set; every later one is announced.
     """
     state = signing_keys.load(connection)
+    known = (key.max_token_ttl for key in state.signing_keys if key.state != "removed")
+    longest = max(max_token_ttl, clients.longest_token_ttl(connection), *known)
     present = {key.state for key in state.signing_keys if key.alg == DEFAULT}
     for missing, activated_at in (("active", now), ("pending", None)):
         if missing not in present:
-            made = keys.generate(DEFAULT, now=now, max_token_ttl=max_token_ttl)
+            made = keys.generate(DEFAULT, now=now, max_token_ttl=longest)
             signing_keys.add(connection, replace(made, state=missing, activated_at=activated_at))
     if not state.ring:
         signing_keys.add_ring_key(connection, new_ring_key(keys.keks, new_key(), now=now, active_at=now))

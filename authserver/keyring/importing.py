@@ -78,7 +78,7 @@ def _imported(source: bytes | dict[str, Any], password: str | None, kind: _Kind)
 def _jwk(content: bytes, kind: _Kind, alg: str) -> dict[str, Any]:
     try:
         jwk = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Unreadable("The file is neither PEM nor JSON.") from None
     if not isinstance(jwk, dict) or jwk.get("kty") != kind.kty:
         raise Unreadable(f'The file holds no JWK of {kind.words}: an object with "kty": "{kind.kty}" is expected.')

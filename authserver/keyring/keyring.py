@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from ..domain import ring_schedule
-from ..domain.algorithms import DEFAULT
+from ..domain.algorithms import ALGORITHMS, DEFAULT
 from ..domain.errors import KeyMissing, Misconfigured
 from ..domain.key_schedule import STALE_AFTER
 from ..domain.models import SECOND, SigningKey
@@ -52,11 +52,12 @@ class Keyring:
         ring = {key.id: self._ring.get(key.id) or self._private.keks.open(key.id, key.sealed) for key in state.ring}
         published = sorted((key for key in state.signing_keys if key.state in _PUBLISHED), key=_place)
         # By whether the private part is there: once it is destroyed, this process forgets it too.
-        places = {key.kid: (key.kid, key.sealed is not None) for key in published}
-        tokens = {key.kid: self._tokens.get(places[key.kid]) or self._opened(key) for key in published}
+        known = [key for key in published if key.alg in ALGORITHMS]  # a later version may have brought others
+        places = {key.kid: (key.kid, key.sealed is not None) for key in known}
+        tokens = {key.kid: self._tokens.get(places[key.kid]) or self._opened(key) for key in known}
         self._ring_keys, self._ring = state.ring, ring
         self._tokens = {places[kid]: those for kid, those in tokens.items()}
-        self._active = {key.alg: tokens[key.kid] for key in published if key.state == "active"}
+        self._active = {key.alg: tokens[key.kid] for key in known if key.state == "active"}
         self._by_header = {those.header: those for those in tokens.values()}
         self._publish(published)
 
@@ -68,6 +69,10 @@ class Keyring:
         if tokens is None:
             raise KeyMissing(f"No key signs {alg} at present.")
         return tokens.sign(claims)
+
+    def remote_algorithms(self) -> list[str]:
+        """Those whose key signs outside of this process."""
+        return [alg for alg, tokens in self._active.items() if tokens.remote]
 
     def is_remote(self, alg: str) -> bool:
         """Whether `sign` has to ask somebody else, and should be waited for beside the event loop."""

@@ -28,25 +28,16 @@ from ..store.signing_keys import KeyState
 from . import rewrapping, ring
 from .jwk import Key
 from .private_keys import PrivateKeys
+from .refusals import NOTHING_PENDING, TooEarly, check_importable, check_in_use
 from .sealing import KeyEncryptionKeys, is_sealed
 
 Decide = Callable[[Keys, int, Make], Keys]
 """The keys, now in microseconds, a maker of keys -> the rows to write. Raises Refused."""
 
 
-_NOTHING_PENDING = "There is no pending key. Announce one with:\n\n    authserver keys rotate --due"
-_NOBODY_USES_IT = (
-    "No key is announced for {alg}, since no client uses it. Give it to one:\n\n"
-    "    authserver client set-alg CLIENT_ID {alg}"
-)
-
-
-class TooEarly(Refused):
-    """The pending key has not been published for the lead time: verifiers may not have it before `possible_at`."""
-
-    def __init__(self, pending: SigningKey, possible_at: int) -> None:
-        super().__init__(f"The pending key {pending.kid} cannot be promoted yet.")
-        self.pending, self.possible_at = pending, possible_at
+_FIT = Transition("fit", "any")
+"""An algorithm is used that has no keys, or has keys and is not used: clients were changed by hand, say."""
+_FITTED = {"pending": "announce", "retired": "retire", "removed": "withdraw"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +62,38 @@ class Lifecycle:
 
     def is_due(self, state: KeyState) -> bool:
         """Whether `run_due` would do something."""
-        now = self.now()
-        return bool(transitions(state.signing_keys, self.policy, now)) or ring_schedule.has_late_logins(state.ring, now)
+        now, keys = self.now(), state.signing_keys
+        due = bool(transitions(keys, self.policy, now)) or ring_schedule.has_late_logins(state.ring, now)
+        return due or not _fits(state)
 
     def run_due(self) -> list[Transition]:
-        """Make the state right for now. Returns what was done; what another process did first is not in it."""
+        """Make the state right for now. Returns what was done; what another process did first is not in it. Raises the
+        first of what could not be done, after all else was: one algorithm's keys hold up no other's."""
         done: list[Transition] = []
-        while steps := transitions(self.read(), self.policy, self.now()):
-            makes = (steps[0].alg,) if steps[0].change in ("announce", "promote") else ()
-            if self._commit(self._still_due(steps[0]), makes):
-                done.append(steps[0])
+        failed: dict[Transition, Exception] = {}
+        while step := next((one for one in self._due() if one not in failed), None):
+            try:
+                done += self._do(step)
+            except (Refused, Unavailable) as error:
+                failed[step] = error
         if ring_schedule.has_late_logins(self.read_state().ring, self.now()):
             with self._alone() as (connection, _, now):
                 ring_keys.end_logins(connection, now)
+        if failed:
+            raise next(iter(failed.values()))
         return done
+
+    def _due(self) -> tuple[Transition, ...]:
+        state = self.read_state()
+        steps = transitions(state.signing_keys, self.policy, self.now())
+        return steps if _fits(state) else (_FIT, *steps)
+
+    def _do(self, step: Transition) -> list[Transition]:
+        """What was done of it."""
+        if step == _FIT:
+            return [Transition(_FITTED[key.state], key.alg, key.kid) for key in self.change_clients(DEFAULT, _nothing)]
+        makes = (step.alg,) if step.change in ("announce", "promote") else ()
+        return [step] if self._commit(self._still_due(step), makes) else []
 
     def promote(self, alg: str, *, emergency: bool = False) -> Transition:
         """The pending key signs from now on. Raises TooEarly, unless `emergency`, before it has been published for the
@@ -105,7 +114,7 @@ class Lifecycle:
         pending, now = in_state(keys, alg, "pending"), self.now()
         if pending is None:
             check_in_use(keys, alg)
-            raise Refused(_NOTHING_PENDING)
+            raise Refused(NOTHING_PENDING)
         if now < promotable_at(pending, self.policy) and not emergency:
             raise TooEarly(pending, promotable_at(pending, self.policy))
         return Transition("promote", alg, pending.kid)
@@ -166,7 +175,7 @@ class Lifecycle:
         makes = {alg} - {DEFAULT} - algorithms_in_use(self.read())
         with self._maker(makes) as make, self._alone() as (connection, state, now):
             change(connection)
-            in_use = {DEFAULT, *clients.algorithms(connection)}
+            in_use = clients.algorithms(connection)
             keys = signing_keys.load(connection).signing_keys  # anew: `change` may have raised their max_token_ttl
             changed = key_transitions.fitted(keys, in_use, now, make)
             _write(connection, keys, changed)
@@ -216,7 +225,7 @@ class Lifecycle:
     @contextmanager
     def _maker(self, algs: Iterable[str]) -> Iterator[Make]:
         """Gives keys of these algorithms that are made here and now; others only while the transaction waits. What was
-        made for nothing is destroyed."""
+        made for nothing is destroyed, unless nobody can know whether it is in the database."""
         if algs:
             self._keks_in_use()
         private, made = self.private_keys(), list[SigningKey]()
@@ -225,9 +234,12 @@ class Lifecycle:
             made.append(private.generate(alg, now=self.now(), max_token_ttl=self.max_token_ttl))
             return made[-1]
 
-        spare = [make(alg) for alg in algs]
         try:
+            spare = [make(alg) for alg in algs]
             yield lambda alg: next((spare.pop(at) for at, key in enumerate(spare) if key.alg == alg), None) or make(alg)
+        except Unavailable:
+            made.clear()  # a COMMIT whose answer was lost may have been one all the same
+            raise
         finally:
             if any(not is_sealed(key.sealed or "") for key in made):
                 written = {key.kid for key in self.read()}
@@ -249,18 +261,12 @@ class Lifecycle:
         return keks
 
 
-def check_in_use(keys: Keys, alg: str) -> None:
-    """Raises Refused: an algorithm that no client uses has no keys."""
-    if alg != DEFAULT and alg not in algorithms_in_use(keys):
-        raise Refused(_NOBODY_USES_IT.format(alg=alg))
+def _fits(state: KeyState) -> bool:
+    return algorithms_in_use(state.signing_keys) - {DEFAULT} == state.algorithms - {DEFAULT}
 
 
-def check_importable(keys: Keys, kid: str, alg: str) -> None:
-    """Raises Refused: a `kid` is never used again (a removed key's tokens would be good again)."""
-    check_in_use(keys, alg)
-    known = next((key for key in keys if key.kid == kid), None)
-    if known:
-        raise Refused(f"The key {kid} was used here before (it is {known.state}), and no key is used twice.")
+def _nothing(connection: Connection) -> None:
+    """Changes no client."""
 
 
 def _write(connection: Connection, keys: Keys, changed: Keys) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from pkcs11 import MGF, Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, PublicKey, Session
-from pkcs11.exceptions import NoSuchKey
+from pkcs11.exceptions import MechanismInvalid, NoSuchKey
 from pkcs11.util.ec import encode_named_curve_parameters
 
-from ..domain.errors import Misconfigured, Unavailable
+from ..domain.errors import KeyServiceDown, Misconfigured, Refused
 from .jwk import encoded, imported, public_jwk
 from .pkcs11_session import TokenSession
 from .signer import PublicJwk, Signer
@@ -46,7 +46,12 @@ class Pkcs11:
 
     def generate(self, alg: str) -> tuple[PublicJwk, str]:
         id = self._new_id()
-        public = self._session.use(lambda session: _generate(session, alg, id), again=False)
+        try:
+            public = self._session.use(lambda session: _generate(session, alg, id), again=False)
+        except KeyServiceDown as error:
+            if not isinstance(error.__cause__, MechanismInvalid):
+                raise
+            raise Refused(f"The PKCS #11 token makes no keys for {alg}. Give its clients another algorithm.") from error
         if not public["kid"].startswith("-"):
             return public, self._kept(id)
         self.destroy(self._kept(id))  # a command would take the kid for an option
@@ -91,7 +96,7 @@ class _InToken:
         try:
             return self._session.use(lambda session: _SIGN[self._alg](self._key(session), message))
         except Misconfigured as error:  # it was right at the start: the PIN was changed at the HSM
-            raise Unavailable(str(error)) from error
+            raise KeyServiceDown(str(error)) from error
 
     def _key(self, session: Session) -> Any:
         """Looked up once a session, for that asks the HSM three times."""
@@ -110,7 +115,7 @@ def _find(session: Session, id: bytes) -> Any:  # the package gives what can sig
     try:
         return session.get_key(object_class=ObjectClass.PRIVATE_KEY, id=id)
     except NoSuchKey as error:
-        raise Unavailable(f"The PKCS #11 token holds no private key with the id {id.hex()}.") from error
+        raise KeyServiceDown(f"The PKCS #11 token holds no private key with the id {id.hex()}.") from error
 
 
 def _generate(session: Session, alg: str, id: bytes) -> PublicJwk:

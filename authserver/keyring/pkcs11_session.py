@@ -14,7 +14,7 @@ from typing import TypeVar
 import pkcs11
 from pkcs11 import PKCS11Error, Session, exceptions
 
-from ..domain.errors import Misconfigured, Unavailable
+from ..domain.errors import KeyServiceDown, Misconfigured
 
 T = TypeVar("T")
 _PIN_REFUSED = (exceptions.PinIncorrect, exceptions.PinInvalid, exceptions.PinLenRange, exceptions.PinLocked)
@@ -35,7 +35,7 @@ _WRONG_PIN = (
 
 class TokenSession:
     def __init__(self, module: str, token: str, pin: str) -> None:
-        """Logs in. Raises Misconfigured, and Unavailable when the module fails otherwise."""
+        """Logs in. Raises Misconfigured, and KeyServiceDown when the module fails otherwise."""
         self._module, self._label, self._pin = module, token, pin
         self._session: Session | None = None
         self._refused: Misconfigured | None = None
@@ -44,7 +44,7 @@ class TokenSession:
 
     def use(self, work: Callable[[Session], T], *, again: bool = True) -> T:
         """What `work` returns; it may run twice, unless `again` is False, since an HSM that was restarted has forgotten
-        its sessions. Raises what `work` raises, Misconfigured, and Unavailable for what the module cannot."""
+        its sessions. Raises what `work` raises, Misconfigured, and KeyServiceDown for what the module cannot."""
         with _one_thread:
             try:
                 return self._use(work)
@@ -91,5 +91,5 @@ class TokenSession:
             first = quote(there[0]) if there else "LABEL"
             raise Misconfigured(_NOT_THERE.format(there=", ".join(there) or "none", first=first, **named))
 
-    def _failed(self, error: PKCS11Error) -> Unavailable:
-        return Unavailable(f"The PKCS #11 token {self._label!r} failed: {type(error).__name__} {error}".rstrip(), 2)
+    def _failed(self, error: PKCS11Error) -> KeyServiceDown:
+        return KeyServiceDown(f"The PKCS #11 token {self._label!r} failed: {type(error).__name__} {error}".rstrip(), 2)

@@ -39,7 +39,7 @@ class PrivateKeys:
         """Private keys outside of the database. What cannot be destroyed now, `present` shows later."""
         for text in kept:
             if text and not is_sealed(text):
-                with suppress(Unavailable):
+                with suppress(Unavailable, Misconfigured):  # what it belongs to comes first, and is done
                     self._service(text).destroy(text)
 
     def present(self) -> dict[str, str]:

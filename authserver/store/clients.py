@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from ..domain.algorithms import DEFAULT
 from ..domain.models import Client, Policy, Secret
 from .schema import clients as table
 
 _OWN_POLICY = tuple(field.name for field in fields(Policy) if field.name in table.c)
+_ALGORITHMS = select(table.c.access_token_alg).where(table.c.access_token_alg.is_not(None)).distinct()
 _BY_IDS = select(table).where(table.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -22,13 +23,24 @@ def load(connection: Connection, client_id: str) -> Client | None:
     return load_many(connection, [client_id]).get(client_id)
 
 
+def load_to_change(connection: Connection, client_id: str) -> Client | None:
+    """Until the transaction ends nobody else changes it. SQLite's BEGIN IMMEDIATE has locked already."""
+    row = connection.execute(select(table).where(table.c.id == client_id).with_for_update()).first()
+    return _client(row) if row else None
+
+
 def load_all(connection: Connection) -> list[Client]:
     return [_client(row) for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id))]
 
 
 def algorithms(connection: Connection) -> set[str]:
-    """Those that some client uses."""
-    return {alg or DEFAULT for alg in connection.execute(select(table.c.access_token_alg).distinct()).scalars()}
+    """Those that some client uses, and the default."""
+    return {DEFAULT, *connection.execute(_ALGORITHMS).scalars()}
+
+
+def longest_token_ttl(connection: Connection) -> int:
+    """Seconds: the longest access token that a client has a lifetime of its own for; 0 for none."""
+    return connection.execute(select(func.max(table.c.access_token_ttl))).scalar() or 0
 
 
 def add(connection: Connection, client: Client) -> None:

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..domain.key_schedule import DESTROYED_AT_LEAST, KEPT_AT_LEAST
+from ..domain.algorithms import DEFAULT
+from ..domain.key_schedule import DESTROYED_AT_LEAST, KEPT_AT_LEAST, STALE_AFTER
 from ..domain.models import SECOND, RingKey, SigningKey
+from . import clients
 from .changes import Change
 from .schema import denied_tokens
 from .schema import ring_keys as ring_table
@@ -24,11 +26,14 @@ _DENIED = select(denied_tokens.c.jti).where(denied_tokens.c.jti.in_(bindparam("j
 class KeyState:
     signing_keys: tuple[SigningKey, ...]
     ring: tuple[RingKey, ...]
+    algorithms: frozenset[str] = frozenset({DEFAULT})
+    """Those that some client uses."""
 
 
 def load(connection: Connection) -> KeyState:
     keys = tuple(_signing_key(row) for row in connection.execute(_ALL))
-    return KeyState(keys, tuple(RingKey(*row) for row in connection.execute(_RING)))
+    ring = tuple(RingKey(*row) for row in connection.execute(_RING))
+    return KeyState(keys, ring, frozenset(clients.algorithms(connection)))
 
 
 def load_many(connection: Connection, keys: Sequence[None]) -> Mapping[None, KeyState]:
@@ -60,10 +65,12 @@ def add_ring_key(connection: Connection, key: RingKey) -> None:
     connection.execute(insert(ring_table), asdict(key))
 
 
-def raise_max_token_ttl(connection: Connection, ttl: int) -> None:
-    """Before a policy with a longer-lived token takes effect: what signs it stays published for that much longer."""
-    shorter = (table.c.state.in_(("pending", "active")), table.c.max_token_ttl < ttl)
-    connection.execute(update(table).where(*shorter).values(max_token_ttl=ttl))
+def raise_max_token_ttl(connection: Connection, ttl: int, now: int) -> None:
+    """Before a policy with a longer-lived token takes effect: what signs it stays published for that much longer. So
+    does a key that was retired a moment ago, for a process that does not know it yet may sign with it."""
+    signs = or_(table.c.state.in_(("pending", "active")), table.c.retired_at > now - STALE_AFTER * SECOND)
+    shorter = table.c.max_token_ttl < ttl
+    connection.execute(update(table).where(signs, shorter).values(max_token_ttl=ttl))
 
 
 def deny(jti: str, expires_at: int) -> Change:

@@ -3,20 +3,22 @@
 A server that was told to leave says so there, too: what spreads requests sends them elsewhere before it is gone.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..domain.algorithms import DEFAULT
 from ..domain.errors import Unavailable
+from ..domain.models import SECOND
 from ..keyring import Keyring
 from ..store import signing_keys
 from ..store.database import Database
 from .draining import LEAVES
 
 SignAside = Callable[..., Awaitable[str]]
+_KEPT_FOR = 2  # seconds: what a key service said of itself
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -27,10 +29,12 @@ async def live(request: Request) -> Response:
 def ready(database: Database, keyring: Keyring, now: Callable[[], int], sign_aside: SignAside) -> Any:
     """The endpoint for these dependencies; a key service is one where the active key is in it."""
 
+    key_service = _KeyService(keyring, sign_aside)
+
     async def ready(request: Request) -> Response:
         checks = {"database": await _reaches(database), "keys": not keyring.is_stale(now())}
-        if checks["keys"] and keyring.is_remote(DEFAULT):
-            checks["key_service"] = await _signs(sign_aside, keyring, now())
+        if checks["keys"] and keyring.remote_algorithms():
+            checks["key_service"] = await key_service.works(now())
         checks["server"] = not request.scope.get(LEAVES, False)
         down = [name for name, works in checks.items() if not works]
         if down:
@@ -41,13 +45,27 @@ def ready(database: Database, keyring: Keyring, now: Callable[[], int], sign_asi
     return ready
 
 
-async def _signs(sign_aside: SignAside, keyring: Keyring, now: int) -> bool:
-    """What it signs claims nothing."""
-    try:
-        await sign_aside(keyring.sign, {}, now)
-    except Unavailable:
-        return False
-    return True
+class _KeyService:
+    """Asked once for all who want to know: signatures take turns there, and logins need them."""
+
+    def __init__(self, keyring: Keyring, sign_aside: SignAside) -> None:
+        self._keyring, self._sign_aside = keyring, sign_aside
+        self._asked: asyncio.Task[bool] | None = None
+        self._asked_at = 0
+
+    async def works(self, now: int) -> bool:
+        if self._asked is None or (self._asked.done() and now - self._asked_at >= _KEPT_FOR * SECOND):
+            self._asked, self._asked_at = asyncio.create_task(self._signs(now)), now
+        return await asyncio.shield(self._asked)
+
+    async def _signs(self, now: int) -> bool:
+        """What it signs claims nothing."""
+        try:
+            for alg in self._keyring.remote_algorithms():
+                await self._sign_aside(self._keyring.sign, {}, now, alg)
+        except Unavailable:
+            return False
+        return True
 
 
 async def _reaches(database: Database) -> bool:

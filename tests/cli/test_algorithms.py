@@ -1,5 +1,6 @@
 """Clients that choose another algorithm, and the keys that come and go with them."""
 
+import sqlite3
 from itertools import groupby
 
 import pytest
@@ -69,3 +70,25 @@ def test_an_unknown_algorithm_is_a_usage_error(cli, here):
     assert "'RS256', 'PS256', 'ES256', 'EdDSA'" in cli(*MACHINE, "--access-token-alg", "HS256", code=2).stderr
     cli("client", "set-alg", "first-party", "none", code=2)
     cli("client", "set-alg", "nobody", "ES256", code=1)
+
+
+def test_a_clients_long_tokens_reach_the_keys_of_its_algorithm(data):
+    data(*MACHINE, "--access-token-alg", "ES256", "--access-token-ttl", "86400")
+    with sqlite3.connect("authserver.db") as connection:
+        rows = connection.execute("SELECT alg, state, max_token_ttl FROM signing_keys ORDER BY alg, state").fetchall()
+    assert rows == [("ES256", "pending", 86400), ("RS256", "active", 86400), ("RS256", "pending", 86400)]
+
+
+def test_clients_that_were_changed_past_the_command_get_their_keys_by_the_schedule(data, cli):
+    client = data(*MACHINE)["client_id"]
+    with sqlite3.connect("authserver.db") as connection:
+        connection.execute("UPDATE clients SET access_token_alg = 'EdDSA' WHERE id = ?", (client,))
+    assert "a new key is announced" in cli("keys", "rotate", "--due").stderr
+    assert states(data)["EdDSA"] == ["pending"]
+    cli("keys", "rotate", "--alg", "EdDSA", "--emergency")
+    with sqlite3.connect("authserver.db") as connection:
+        connection.execute("UPDATE clients SET access_token_alg = NULL")
+    told = cli("keys", "rotate", "--due").stderr
+    assert "since no client uses its algorithm" in told
+    assert states(data)["EdDSA"] == ["removed", "retired"]
+    assert "Nothing is due" in cli("keys", "rotate", "--due").stderr

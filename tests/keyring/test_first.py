@@ -9,8 +9,9 @@ from joserfc.jwk import RSAKey
 from sqlalchemy import delete
 
 from authserver import system
+from authserver.domain.models import Client
 from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys, first
-from authserver.store import migrations, schema, signing_keys
+from authserver.store import clients, migrations, schema, signing_keys
 from authserver.store.database import Database
 from authserver.store.signing_keys import KeyState
 from tests.support import Clock
@@ -74,3 +75,9 @@ def test_private_keys_are_in_the_database_only_sealed(database: Database, clock:
         assert RSAKey.import_key(private).is_private and key.public["n"].encode() in content
         assert not any(private[name].encode() in content for name in ("d", "p", "q", "dp", "dq", "qi"))
     assert KEKS.open(state.ring[0].id, state.ring[0].sealed) not in content
+
+
+def test_a_new_key_stays_for_the_longest_token_that_any_client_gets(database: Database, clock: Clock) -> None:
+    with database.begin() as connection:
+        clients.add(connection, Client("long", "Long", "none", frozenset(), (), policy={"access_token_ttl": 86400}))
+    assert {key.max_token_ttl for key in created(database, clock()).signing_keys} == {86400}

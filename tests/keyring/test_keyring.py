@@ -116,6 +116,16 @@ def test_another_algorithm_signs_once_it_has_an_active_key_and_the_default_until
     assert verified.claims == CLAIMS
 
 
+def test_a_key_of_a_later_versions_algorithm_is_published_and_stops_nothing(
+    keks: CountingKeys, keys: dict[str, SigningKey]
+) -> None:
+    public = {"kty": "AKP", "kid": "new", "alg": "ML-DSA-44", "use": "sig"}
+    new = replace(keys["active"], kid="new", alg="ML-DSA-44", public=public, sealed="something else")
+    keyring = Keyring(PrivateKeys(keks), KeyState((keys["active"], new), RING), NOW)
+    assert header_of(keyring.sign(CLAIMS, NOW, "ML-DSA-44")) == ("RS256", keys["active"].kid)
+    assert [key["kid"] for key in keyring.jwks["keys"]] == [keys["active"].kid, "new"]
+
+
 def test_the_jwks_holds_the_active_key_first_then_the_pending_then_the_retired_and_no_other(
     keyring: Keyring, keys: dict[str, SigningKey]
 ) -> None:

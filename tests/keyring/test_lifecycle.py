@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Barrier
+from threading import Barrier, Event
 from unittest.mock import patch
 
 import pytest
@@ -14,10 +14,11 @@ from authserver.cli.init import initialise
 from authserver.cli.keys.shared import opened
 from authserver.domain.errors import Misconfigured, Refused, Unavailable
 from authserver.domain.key_schedule import in_state, transitions
+from authserver.domain.models import Client
 from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys
-from authserver.keyring.lifecycle import TooEarly
+from authserver.keyring.refusals import TooEarly
 from authserver.settings import load
-from authserver.store import signing_keys
+from authserver.store import clients, signing_keys
 from authserver.store.database import Database
 from tests.store.conftest import migrated_database, migrated_file, postgres, postgres_url, sqlite_url, url
 from tests.support import SECOND
@@ -238,3 +239,53 @@ def test_a_command_keeps_to_the_clock_of_the_database_where_there_is_one(on_any_
     with patch("authserver.system.now", lambda: 1_000_000 * SECOND), opened(settings) as lifecycle:
         wrong = lifecycle.now() < 2_000_000 * SECOND
     assert wrong is url.startswith("sqlite")
+
+
+def test_an_algorithm_that_gets_no_key_holds_up_no_other(lifecycle, clock, monkeypatch):
+    with lifecycle.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'EdDSA' WHERE id IN ('app', 'web')")
+        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'ES256' WHERE id = 'other'")
+    assert lifecycle.is_due(lifecycle.read_state())
+    generate = PrivateKeys.generate
+
+    def refuse(self, alg, **times):
+        if alg == "EdDSA":
+            raise Unavailable("This HSM knows no EdDSA.")
+        return generate(self, alg, **times)
+
+    monkeypatch.setattr(PrivateKeys, "generate", refuse)
+    clock.forward(91 * DAY)
+    with pytest.raises(Unavailable, match="no EdDSA"):
+        lifecycle.run_due()
+    assert kid_of(lifecycle, "retired")  # RS256 went on
+    monkeypatch.setattr(PrivateKeys, "generate", generate)
+    done = lifecycle.run_due()
+    assert sorted(step.alg for step in done) == ["ES256", "EdDSA"] and not lifecycle.is_due(lifecycle.read_state())
+
+
+def test_two_commands_on_one_client_at_once_are_both_done(on_any_database):
+    """One reads the row and waits; the other changes it meanwhile, or waits for the first."""
+    database, disabled, loaded = on_any_database.database, Barrier(2, timeout=30), Event()
+    with database.begin() as connection:
+        clients.add(connection, Client("both", "Both", "none", frozenset(), ()))
+
+    def disable():
+        with database.begin() as connection:
+            client = clients.load_to_change(connection, "both")
+            disabled.wait()
+            loaded.wait(0.5)  # as long as it may be wrong; where it is right the other one waits for this one
+            clients.put(connection, replace(client, disabled=True))
+
+    def change(connection):
+        client = clients.load_to_change(connection, "both")
+        loaded.set()
+        clients.put(connection, replace(client, access_token_alg="ES256"))
+
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(disable)
+        disabled.wait()
+        on_any_database.change_clients("ES256", change)
+        done.result()
+    with database.begin() as connection:
+        both = clients.load(connection, "both")
+    assert (both.disabled, both.access_token_alg) == (True, "ES256")

@@ -20,7 +20,7 @@ def set_alg(client_id: str, alg: str) -> None:
     """Sign the access tokens of the client CLIENT_ID with the algorithm ALG.
 
     The first key of an algorithm is announced for the lead time before it signs, like every other; until then its
-    clients get RS256. Let the verifiers allow both before you change it.
+    clients get RS256. Let the verifiers allow both before you change it, and every node run this version.
 
     \b
     Examples:

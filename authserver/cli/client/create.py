@@ -135,5 +135,5 @@ def _add(connection: Connection, client: Client) -> None:
     from ...store import clients, signing_keys
 
     # Before the first such token can be signed: its key stays published for as long as it lives.
-    signing_keys.raise_max_token_ttl(connection, client.policy.get("access_token_ttl", 0))
+    signing_keys.raise_max_token_ttl(connection, client.policy.get("access_token_ttl", 0), client.created_at)
     clients.add(connection, client)

@@ -12,7 +12,7 @@ from ..common import fail, show
 def load(connection: Connection, client_id: str) -> Client:
     from ...store import clients
 
-    client = clients.load(connection, client_id)
+    client = clients.load_to_change(connection, client_id)
     if client is None:
         raise fail(f"There is no client {client_id}. To see them all: authserver client list")
     return client

@@ -8,7 +8,8 @@ from ...domain import key_transitions
 from ...domain.models import SigningKey
 from ...keyring.importing import Encrypted, Unreadable, read_private_key
 from ...keyring.jwk import Key
-from ...keyring.lifecycle import Lifecycle, check_importable
+from ...keyring.lifecycle import Lifecycle
+from ...keyring.refusals import check_importable
 from ..common import as_json, fail, show
 from .shared import alg_option, as_data, changes, dry_run, in_words, opened, tell_changes
 

@@ -8,7 +8,8 @@ from ...domain.algorithms import DEFAULT
 from ...domain.errors import Refused
 from ...domain.key_schedule import Keys, Transition, in_state, promotable_at
 from ...domain.key_timeline import after, settled
-from ...keyring.lifecycle import Lifecycle, TooEarly
+from ...keyring.lifecycle import Lifecycle
+from ...keyring.refusals import TooEarly
 from ..common import as_json, moment, show
 from .ring import rotate_ring
 from .shared import alg_option, as_data, in_words, moment_at_latest, opened, short, span, warn_of_young
@@ -17,6 +18,8 @@ _DONE = {
     "announce": "a new key is announced",
     "promote": "{kid} signs from now on",
     "destroy": "the private part of {kid} is destroyed",
+    "retire": "{kid} signs no more, since no client uses its algorithm",
+    "withdraw": "{kid} is withdrawn, since no client uses its algorithm",
     "remove": "{kid} leaves the key set, since its last token has expired",
     "remove_ring_key": "the refresh-token key {kid} is gone, since no login uses it any more",
 }

@@ -1,0 +1,34 @@
+"""What an operator is refused, and why."""
+
+from ..domain.algorithms import DEFAULT
+from ..domain.errors import Refused
+from ..domain.key_schedule import Keys, algorithms_in_use
+from ..domain.models import SigningKey
+
+NOTHING_PENDING = "There is no pending key. Announce one with:\n\n    authserver keys rotate --due"
+_NOBODY_USES_IT = (
+    "No key is announced for {alg}, since no client uses it. Give it to one:\n\n"
+    "    authserver client set-alg CLIENT_ID {alg}"
+)
+
+
+class TooEarly(Refused):
+    """The pending key has not been published for the lead time: verifiers may not have it before `possible_at`."""
+
+    def __init__(self, pending: SigningKey, possible_at: int) -> None:
+        super().__init__(f"The pending key {pending.kid} cannot be promoted yet.")
+        self.pending, self.possible_at = pending, possible_at
+
+
+def check_in_use(keys: Keys, alg: str) -> None:
+    """Raises Refused: an algorithm that no client uses has no keys."""
+    if alg != DEFAULT and alg not in algorithms_in_use(keys):
+        raise Refused(_NOBODY_USES_IT.format(alg=alg))
+
+
+def check_importable(keys: Keys, kid: str, alg: str) -> None:
+    """Raises Refused: a `kid` is never used again (a removed key's tokens would be good again)."""
+    check_in_use(keys, alg)
+    known = next((key for key in keys if key.kid == kid), None)
+    if known:
+        raise Refused(f"The key {kid} was used here before (it is {known.state}), and no key is used twice.")
