@@ -57,7 +57,7 @@ def command(host: str, port: int, workers: int) -> None:
 def _configure(workers: int, settings: Settings) -> "Config":
     from uvicorn import Config
 
-    from .serving import Connection
+    from ..web.connection import Connection
 
     return Config(
         partial(_create_app, settings),

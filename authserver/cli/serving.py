@@ -7,25 +7,12 @@ import sys
 from collections.abc import Callable
 
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
 from ..web.draining import LEAVE
 
 ReadAgain = Callable[[], Config | None]
 """By the settings as they are now; None, having said why, where they would not do."""
-
-_MOMENT = 1.0  # seconds
-
-
-class Connection(HttpToolsProtocol):
-    """uvicorn's; but one that is new when the server stops is not closed before its request can have come."""
-
-    def shutdown(self) -> None:
-        if self.cycle is None:
-            self.loop.call_later(_MOMENT, super().shutdown)
-        else:
-            super().shutdown()
 
 
 class Alone(Server):

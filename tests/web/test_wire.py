@@ -25,7 +25,7 @@ from tests.web.wire import FORM, HOST, exchange, get, post, send_and_go
 
 METADATA = b"/.well-known/oauth-authorization-server"
 JWKS = b"/.well-known/jwks.json"
-PARSER_400 = "Invalid HTTP request received."
+PARSER_400 = '{"error": "invalid_request", "error_description": "The request is malformed."}'
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def app(real):
 def assert_not_http(answer):
     """What the parser refuses before there is a request: a constant, too."""
     assert (answer.status_code, answer.text) == (400, PARSER_400)
-    assert answer.headers.keys() == {"date", "content-type", "content-length", "connection"}
+    assert answer.headers.keys() == {"date", "content-type", "cache-control", "content-length", "connection"}
 
 
 @pytest.mark.parametrize("request_", [get(b"/", b"X: a\0b\r\n"), get(b"/\0"), get(b"/?a=\0"), get(b"/", b"X\0: a\r\n")])

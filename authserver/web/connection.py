@@ -1,0 +1,109 @@
+"""One TCP connection as uvicorn serves it, with bounds on what comes before a request, and a quiet end."""
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_MOST_BYTES = 65_536  # of a request's line and headers
+_MOST_HEADERS = 100
+_PATIENCE = 10.0  # seconds for a request's line and headers
+_MOMENT = 1.0  # seconds
+_SENTENCES = {
+    400: "The request is malformed.",
+    408: "The request did not arrive in time.",
+    414: "The address is too long.",
+    431: "The headers are too large.",
+}
+
+
+class Connection(HttpToolsProtocol):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._late: asyncio.TimerHandle | None = None
+        self._in_head, self._head_bytes = False, 0
+        self._refused_with = 400
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._head_has_come()
+        super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        if self._late is None and (self.cycle is None or self.cycle.response_complete):
+            self._expect_head()
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MOST_BYTES:
+                self._refuse(431 if self.headers else 414)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        if self._late is None:  # behind another request, on the same connection
+            self._expect_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        if len(self.headers) > _MOST_HEADERS:
+            self._stop_parsing(431)
+
+    def on_headers_complete(self) -> None:
+        self._head_has_come()
+        if len(self.url) > _MOST_BYTES:
+            self._stop_parsing(414)
+        if sum(len(name) + len(value) for name, value in self.headers) > _MOST_BYTES:
+            self._stop_parsing(431)
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Whatever the parser refuses, or a callback of ours within it."""
+        self._refuse(self._refused_with)
+
+    def shutdown(self) -> None:
+        """A connection that is new when the server stops is not closed before its request can have come."""
+        if self.cycle is None:
+            self.loop.call_later(_MOMENT, super().shutdown)
+        else:
+            super().shutdown()
+
+    def _expect_head(self) -> None:
+        self._late = self.loop.call_later(_PATIENCE, self._is_late)
+
+    def _head_has_come(self) -> None:
+        self._in_head = False
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _is_late(self) -> None:
+        if self._in_head:
+            self._refuse(408)
+        else:
+            self.transport.close()
+
+    def _stop_parsing(self, status: int) -> None:
+        self._refused_with = status
+        raise ValueError(_SENTENCES[status])  # to the parser, which gives up
+
+    def _refuse(self, status: int) -> None:
+        self._head_has_come()
+        if self.transport.is_closing():
+            return
+        body = json.dumps({"error": "invalid_request", "error_description": _SENTENCES[status]})
+        lines = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+            *(f"{name.decode()}: {value.decode()}" for name, value in self.server_state.default_headers),
+            "content-type: application/json",
+            "cache-control: no-store",
+            f"content-length: {len(body)}",
+            "connection: close",
+        )
+        self.transport.write("\r\n".join((*lines, "", body)).encode())
+        self.transport.close()

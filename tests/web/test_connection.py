@@ -1,0 +1,151 @@
+"""What comes before a request: how much of it, how many headers, how slowly; by sockets, as attackers write."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+
+from authserver.web import connection
+from authserver.web.connection import Connection
+
+PATIENCE = 0.4
+START = b"GET /here HTTP/1.1\r\nHost: as.example\r\n"
+WHOLE = START + b"\r\n"
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.fixture(scope="module")
+def address():
+    patched = pytest.MonkeyPatch()
+    patched.setattr(connection, "_PATIENCE", PATIENCE)
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=Connection, lifespan="off", log_config=None, ws="none", timeout_keep_alive=5)
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield listener.getsockname()
+    server.should_exit = True
+    thread.join(10)
+    listener.close()
+    patched.undo()
+
+
+@pytest.fixture
+def client(address):
+    with socket.create_connection(address, timeout=10) as client:
+        yield client
+
+
+def answer(client):
+    """Status, members of the body; None for a connection that is closed without an answer."""
+    received = b""
+    try:
+        while piece := client.recv(65536):
+            received += piece
+    except ConnectionResetError:  # what we wrote behind the refusal was not read any more
+        pass
+    if not received:
+        return None
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+def refusal(status):
+    return status, {"error": "invalid_request", "error_description": connection._SENTENCES[status]}
+
+
+def write(client, content):
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        client.sendall(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (START + b"X: " + b"a" * 70_000 + b"\r\n\r\n", 431),
+        (START + b"".join(b"X-%d: %s\r\n" % (number, b"a" * 7_000) for number in range(10)) + b"\r\n", 431),
+        (START + b"X: 1\r\n" * 1_000 + b"\r\n", 431),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00", 400),
+        (START + b"X : 1\r\n\r\n", 400),
+    ],
+)
+@pytest.mark.parametrize("size", [1_000_000, 1_000])
+def test_what_is_too_much_or_malformed_is_refused(client, content, status, size):
+    for begin in range(0, len(content), size):
+        write(client, content[begin : begin + size])
+    assert answer(client) == refusal(status)
+
+
+@pytest.mark.parametrize(("start", "status"), [(b"GET /", 414), (START + b"X: ", 431)])
+def test_what_never_ends_is_refused_before_it_is_much(client, start, status):
+    write(client, start)
+    for _ in range(200):
+        write(client, b"a" * 1_000)
+    assert answer(client) == refusal(status)
+
+
+def test_behind_another_request_the_same_holds(client):
+    write(client, WHOLE + START + b"X: ")
+    for _ in range(200):
+        write(client, b"a" * 1_000)
+    received = b""
+    try:
+        while piece := client.recv(65536):
+            received += piece
+    except ConnectionResetError:
+        pass
+    assert received.startswith(b"HTTP/1.1 200 ") and b"HTTP/1.1 431 " in received
+
+
+@pytest.mark.parametrize("begun", [START, b"GET /", WHOLE + START])
+def test_a_slow_head_is_cut(client, begun):
+    write(client, begun)
+    received = b""
+    while piece := client.recv(65536):
+        received += piece
+    assert b"HTTP/1.1 408 " in received
+
+
+@pytest.mark.parametrize("dripped", [b"", b"\r\n"])
+def test_who_says_nothing_is_left(client, dripped):
+    write(client, dripped)
+    assert client.recv(65536) == b""
+
+
+def test_good_requests_go_on_one_after_the_other_beyond_the_patience(client):
+    until = time.monotonic() + 2 * PATIENCE
+    count = 0
+    while time.monotonic() < until:
+        write(client, START + b"Content-Length: 3\r\n\r\n")
+        write(client, b"abc")
+        received = b""
+        while not received.endswith(b"ok"):
+            received += client.recv(65536)
+        count += 1
+    assert received.startswith(b"HTTP/1.1 200 ") and count > 10
+
+
+def test_as_much_as_is_allowed_is_served(client):
+    headers = b"".join(b"X-%d: %s\r\n" % (number, b"a" * 600) for number in range(98))
+    write(client, START + headers + b"Connection: close\r\n\r\n")
+    received = b""
+    while piece := client.recv(65536):
+        received += piece
+    assert received.startswith(b"HTTP/1.1 200 ")
