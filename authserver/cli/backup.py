@@ -18,6 +18,9 @@ _POSTGRESQL = """This is for SQLite; this database is PostgreSQL, which has tool
     pg_dump --format=custom --file={file} DATABASE
 
 Its secrets stay sealed under the key-encryption keys ({keys}): keep a copy of those too, apart from the dump"""
+_IN_MEMORY = """The database is in the memory of a process alone, and nothing can be copied or put there. Name a file:
+
+    AUTHSERVER_DATABASE_URL=sqlite:////path/to/authserver.db"""
 _EXISTS = "{} exists already, and a backup is never written over anything. Name another file."
 
 
@@ -81,12 +84,13 @@ def _write(settings: Settings, source: Path, partial: Path, passphrase: str, now
 
 
 def database_file(settings: Settings, otherwise: str) -> Path:
-    """Raises Refused with that text where the database is no SQLite file."""
+    """Raises Refused where the database is no SQLite file; with that text if it is PostgreSQL."""
     from ..store import sqlite_file
 
-    path = sqlite_file.path_of(settings.database_url.get_secret_value())
+    url = settings.database_url.get_secret_value()
+    path = sqlite_file.path_of(url)
     if path is None:
-        raise Refused(otherwise)
+        raise Refused(_IN_MEMORY if sqlite_file.is_sqlite(url) else otherwise)
     return path
 
 

@@ -14,7 +14,7 @@ from ..store.restoring import Kept
 from .backup import database_file, passphrase_stdin, read_passphrase
 from .common import as_json, fail, moment, show
 from .keys.shared import dry_run, short
-from .restoring import Emergency, Prepared, Wish, restore
+from .restoring import Emergency, Judged, Prepared, Wish, restore
 
 _POSTGRESQL = """This is for SQLite; this database is PostgreSQL, which has tools of its own. Stop the servers, then:
 
@@ -68,14 +68,14 @@ def command(
       authserver restore authserver.backup --dry-run
       authserver restore authserver.backup --revoked T8cAYtQ... --end-logins
     """
-    settings, wish = load(), Wish(file, revoked, end_logins, emergency, dry_run)
+    settings = load()
     path = database_file(settings, _POSTGRESQL)
-    passphrase = read_passphrase(passphrase_stdin, new=False)
+    wish = Wish(file, read_passphrase(passphrase_stdin, new=False), revoked, end_logins, emergency, dry_run)
     with _told(file, path):
         try:
-            prepared, aside = restore(settings, path, passphrase, wish)
+            prepared, aside = restore(settings, path, wish)
         except Emergency as error:
-            raise Refused(_why_emergency(error.prepared, settings, file)) from None
+            raise Refused(_why_emergency(error.judged, settings, file)) from None
     _tell(prepared, settings, wish, aside)
     show(_as_data(prepared, path, wish, aside), as_json, lambda: str(path))
 
@@ -84,6 +84,7 @@ def command(
 def _told(file: Path, path: Path) -> Iterator[None]:
     """What may be wrong with either file, in words."""
     from ..keyring.backup import Unreadable
+    from ..keyring.restoring import Stranger
     from ..store import sqlite_file
 
     try:
@@ -94,27 +95,33 @@ def _told(file: Path, path: Path) -> Iterator[None]:
         if error.path == path:
             raise fail(
                 f"The database {path} is damaged, so that nothing can be kept of it. Put it aside, with what lies "
-                f"beside it, and restore again:\n\n    mv {path} {path}.damaged"
+                f"beside it, and restore again:\n\n{_move(path, 'damaged')}"
             ) from error
         raise fail(f"{file} cannot be restored: it is no backup, or a damaged one.") from error
     except sqlite_file.InUse as error:
         raise Refused(_IN_USE.format(path=path)) from error
+    except Stranger as error:
+        raise Refused(f"{error} Put it aside, then restore again:\n\n{_move(path, 'aside')}") from error
     except OSError as error:
         raise fail(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def _why_emergency(prepared: Prepared, settings: Settings, file: Path) -> str:
-    kids = ", ".join(short(key.kid) for key in prepared.unheld)
-    made = f"the backup was made at {moment(prepared.made_at)}"
-    why = "it was not in the last key set for long enough" if prepared.replaces else made
-    return _EMERGENCY.format(kids=kids, why=why, max_age=settings.jwks_max_age, file=quote(str(file)))
+def _move(path: Path, ending: str) -> str:
+    return f"    mv {quote(str(path))} {quote(f'{path}.{ending}')}"
+
+
+def _why_emergency(judged: Judged, settings: Settings, file: Path) -> str:
+    kids = [short(key.kid) for key in judged.plan.unheld] + ["A new key"] * judged.plan.needs_new
+    made = f"the backup was made at {moment(judged.made_at)}"
+    why = "it was not in the last key set for long enough" if judged.replaces else made
+    return _EMERGENCY.format(kids=", ".join(kids), why=why, max_age=settings.jwks_max_age, file=quote(str(file)))
 
 
 def _tell(prepared: Prepared, settings: Settings, wish: Wish, aside: Path | None) -> None:
     done = "Would restore" if wish.dry_run else "Restored"
-    lines = [f"{done} the backup of {moment(prepared.made_at)}, with {prepared.logins} living logins."]
+    lines = [f"{done} the backup of {moment(prepared.judged.made_at)}, with {prepared.logins} living logins."]
     if prepared.unheld and wish.dry_run and not wish.emergency:
-        lines.append(f"Would be refused. {_why_emergency(prepared, settings, wish.file)}")
+        lines.append(f"Would be refused. {_why_emergency(prepared.judged, settings, wish.file)}")
     for key in prepared.unheld if not wish.dry_run else ():
         lines.append(
             f"Verifiers may refuse the tokens of {short(key.kid)} until they fetch the key set anew, which may take as "
@@ -153,7 +160,7 @@ def _as_data(prepared: Prepared, path: Path, wish: Wish, aside: Path | None) -> 
         "refused": bool(prepared.unheld) and not wish.emergency,
         "database": str(path),
         "replaced": str(aside) if aside else None,
-        "made_at": moment(prepared.made_at),
+        "made_at": moment(prepared.judged.made_at),
         "keys": [{"kid": key.kid, "alg": key.alg, "state": key.state} for key in prepared.keys],
         "unheld": [key.kid for key in prepared.unheld],
         "logins": prepared.logins,

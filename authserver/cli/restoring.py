@@ -5,7 +5,7 @@ of SQLite writes it over the old one. Whatever is killed, there is the old datab
 """
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ..domain.key_schedule import KeyPolicy, Keys
 from ..domain.models import SECOND
 from ..keyring import KeyEncryptionKeys
 from ..keyring.backup import Opened
+from ..keyring.restoring import Plan
 from ..settings import Settings
 from ..store.database import Connection
 from ..store.restoring import Kept
@@ -30,6 +31,7 @@ folder (AUTHSERVER_KEYS_DIR=/path/to/keys); if it is lost, make another one, and
 @dataclass(frozen=True, slots=True)
 class Wish:
     file: Path
+    passphrase: str = field(repr=False)
     revoked: tuple[str, ...]
     end_logins: bool
     emergency: bool
@@ -37,52 +39,60 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What is known before anything is made."""
+
+    made_at: int
+    replaces: bool
+    """Whether there is anything in the old database."""
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """The new database, ready to take the place of the old one."""
 
-    made_at: int
+    judged: Judged
     keys: Keys
     unheld: Keys
-    replaces: bool
-    """Whether there is anything in the old database."""
     kept: Kept | None
     logins: int
     logins_ended: int
-    new_kek: bytes | None
+    new_kek: bytes | None = field(repr=False)
 
 
 class Emergency(Refused):
     """Keys would sign that verifiers may not have."""
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, judged: Judged) -> None:
         super().__init__("Verifiers may not have the key that would sign.")
-        self.prepared = prepared
+        self.judged = judged
 
 
-def restore(settings: Settings, path: Path, passphrase: str, wish: Wish) -> tuple[Prepared, Path | None]:
+def restore(settings: Settings, path: Path, wish: Wish) -> tuple[Prepared, Path | None]:
     """What was done, or would be, and where the old database is now."""
     from ..keyring import files
     from ..store import sqlite_file
 
-    now = system.now()
+    now, is_there = system.now(), path.exists()
     with ExitStack() as stack:
-        live = stack.enter_context((sqlite_file.looked_at if wish.dry_run else sqlite_file.held)(path))
-        if not wish.dry_run:
-            sqlite_file.remove_left(path)
+        hold = sqlite_file.held if is_there and not wish.dry_run else sqlite_file.looked_at
+        live = stack.enter_context(hold(path))
         tag = system.new_id().hex()
         new, old = (
             stack.enter_context(sqlite_file.scratch(path, f"{what}-{tag}")) for what in ("restored", "replaced")
         )
         sqlite_file.copy_still(wish.file, new)
         live.copy_to(old)
-        prepared = _prepare(settings, new, old, passphrase, wish, now)
+        prepared = _prepare(settings, new, old, wish, now, stack)
         if wish.dry_run:
             return prepared, None
-        if prepared.unheld and not wish.emergency:
-            raise Emergency(prepared)
+        if not is_there:  # as late as this, so that a restore that fails leaves no empty one
+            live = stack.enter_context(sqlite_file.held_new(path))
+        sqlite_file.remove_left(path, but=tag)
         if prepared.new_kek:
             files.create(settings.keys_dir, prepared.new_kek, now)
-        return prepared, _switch(live, new, old if prepared.replaces else None, path, now)
+        return prepared, _switch(live, new, old if prepared.judged.replaces else None, path, now)
 
 
 def _switch(live: Held, new: Path, old: Path | None, path: Path, now: int) -> Path | None:
@@ -99,15 +109,15 @@ def _switch(live: Held, new: Path, old: Path | None, path: Path, now: int) -> Pa
     return aside
 
 
-def _prepare(settings: Settings, new: Path, old: Path, passphrase: str, wish: Wish, now: int) -> Prepared:
+def _prepare(settings: Settings, new: Path, old: Path, wish: Wish, now: int, stack: ExitStack) -> Prepared:
     from ..store import restoring, sqlite_file
 
     database = sqlite_file.opened(new, system.now)
     try:
         with database.begin() as connection:
-            opened = _open(connection, passphrase)
+            opened = _open(connection, wish.passphrase)
             restoring.attach(connection, old)
-            prepared = _merge(settings, connection, opened, wish, now)
+            prepared = _merge(settings, connection, opened, wish, now, stack)
     finally:
         database.close()
     sqlite_file.settle(new)
@@ -127,26 +137,34 @@ def _open(connection: Connection, passphrase: str) -> Opened:
     return opened
 
 
-def _merge(settings: Settings, connection: Connection, opened: Opened, wish: Wish, now: int) -> Prepared:
+def _merge(
+    settings: Settings, connection: Connection, opened: Opened, wish: Wish, now: int, stack: ExitStack
+) -> Prepared:
+    """What it makes outside of the database is destroyed if the `stack` ends with an error."""
     from ..app import open_key_service
-    from ..keyring import PrivateKeys
     from ..keyring import restoring as keyring_restoring
     from ..store import restoring, signing_keys
 
     replaced = restoring.replaced_state(connection)
     keks, new_kek = _key_encryption_keys(settings, replaced is None)
     tools = keyring_restoring.Tools(
-        PrivateKeys(keks, None if wish.dry_run else open_key_service(settings)),  # a rehearsal leaves no key there
+        stack.enter_context(keyring_restoring.NewKeys(keks, open_key_service(settings))),
         KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age),
         settings.access_token_ttl,
         now,
         system.new_key,
     )
-    unheld = keyring_restoring.restore_keys(connection, opened, replaced, wish.revoked, tools)
+    plan = keyring_restoring.plan(connection, opened, replaced, wish.revoked, tools, emergency=wish.emergency)
+    judged = Judged(opened.made_at, replaced is not None, plan)
+    if wish.dry_run:
+        tools = replace(tools, keys=keyring_restoring.NewKeys(keks))  # a rehearsal leaves no key elsewhere
+    elif plan.is_emergency and not wish.emergency:
+        raise Emergency(judged)
+    unheld = keyring_restoring.write(connection, plan, tools)
     kept = restoring.keep(connection, now) if replaced else None
     ended = restoring.end_logins(connection, now) if wish.end_logins else 0
     keys, logins = signing_keys.load(connection).signing_keys, restoring.count_living(connection, now)
-    return Prepared(opened.made_at, keys, unheld, replaced is not None, kept, logins, ended, new_kek)
+    return Prepared(judged, keys, unheld, kept, logins, ended, new_kek)
 
 
 def _key_encryption_keys(settings: Settings, may_be_made: bool) -> tuple[KeyEncryptionKeys, bytes | None]:

@@ -14,14 +14,21 @@ from .models import SECOND, SigningKey
 _PUBLISHED = ("active", "pending", "retired")
 
 
-def restored(backup: Keys, replaced: Keys, private: Mapping[str, str], revoked: Collection[str], now: int) -> Keys:
-    """The rows of the restored database. `private` has the private parts that can be used, by `kid`; there may be no
-    active key among the rows. `now` in microseconds."""
+def restored(
+    backup: Keys,
+    replaced: Keys,
+    private: Mapping[str, str],
+    revoked: Collection[str],
+    algs: Collection[str],
+    now: int,
+) -> Keys:
+    """The rows of the restored database. `private` has the private parts that can be used, by `kid`, and `algs` what
+    its clients use: nothing else goes on signing. There may be no active key among the rows. `now` in microseconds."""
     known = {key.kid for key in replaced}
     keys = [_revoked(key, now) if key.kid in revoked else key for key in _united(backup, replaced)]
     # Best what signed until now, next what was announced, at last what verifiers still hold.
     usable = sorted(
-        (key for key in keys if key.state in _PUBLISHED and key.kid in private),
+        (key for key in keys if key.state in _PUBLISHED and key.kid in private and key.alg in algs),
         key=lambda key: (bool(known) and key.kid not in known, _PUBLISHED.index(key.state), -key.created_at, key.kid),
     )
     signing = {DEFAULT} | {key.alg for key in replaced or backup if key.state == "active"}
@@ -60,11 +67,10 @@ def _united(backup: Keys, replaced: Keys) -> list[SigningKey]:
 
 
 def _later(replaced: SigningKey, backup: SigningKey) -> SigningKey:
-    if backup.state == "revoked" and replaced.state != "revoked":
-        return backup
-    if replaced.state not in _PUBLISHED:
-        return replaced
-    return replace(replaced, max_token_ttl=max(replaced.max_token_ttl, backup.max_token_ttl))
+    key = backup if backup.state == "revoked" and replaced.state != "revoked" else replaced
+    if key.state == "removed":  # the database holds its times to its lifetime
+        return key
+    return replace(key, max_token_ttl=max(replaced.max_token_ttl, backup.max_token_ttl))
 
 
 def _placed(key: SigningKey, state: str | None, private: str | None, was_published: bool, now: int) -> SigningKey:

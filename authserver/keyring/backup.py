@@ -5,7 +5,7 @@ unnoticed: no password, no client, no login.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from .sealing import KeyEncryptionKeys, is_sealed
 
 _FORMAT = 1
 _ROW = "backup"
+_CHANGED = "The backup was changed since it was made: take another copy of it."
+_DAMAGED = "The backup is damaged: it does not say how its passphrase is used."
 
 
 class Unreadable(ValueError):
@@ -42,19 +44,17 @@ def seal(connection: Connection, keks: KeyEncryptionKeys, passphrase: str, *, sa
 
 def unseal(connection: Connection, passphrase: str) -> Opened:
     """Make a database of a copy of a backup; its secrets stay sealed under the passphrase. Raises Unreadable."""
-    header = backup.load_header(connection)
-    if header is None:
-        raise Unreadable("It is no backup that `authserver backup` made.")
+    header = _header(connection)
     if header.format != _FORMAT:
         raise Unreadable("A newer authserver made this backup. Install that version: pip install --upgrade authserver")
     try:
         keys = Stretching.from_text(header.stretching).keys(passphrase)
-    except (ValueError, KeyError, TypeError) as error:
-        raise Unreadable("The backup is damaged: it does not say how its passphrase is used.") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Unreadable(_DAMAGED) from error
     inside = _opened(keys, header.sealed)
+    if inside["digest"] != _digest(connection):
+        raise Unreadable(_CHANGED)
     backup.remove_header(connection)
-    if inside["digest"] != backup.digest(connection):
-        raise Unreadable("The backup was changed since it was made: take another copy of it.")
     return Opened(inside["made_at"], keys)
 
 
@@ -64,9 +64,27 @@ def resealed(secrets: Mapping[str, str], keks: KeyEncryptionKeys, new: KeyEncryp
     return {id: new.seal(id, keks.open(id, kept)) if is_sealed(kept) else kept for id, kept in secrets.items()}
 
 
-def opened_by(secrets: Mapping[str, str], keks: KeyEncryptionKeys) -> dict[str, str]:
-    """Those that can be used here, as far as this process can tell."""
-    return {id: kept for id, kept in secrets.items() if not is_sealed(kept) or _opens(keks, id, kept)}
+def opened_by(secrets: Mapping[str, str], keks: KeyEncryptionKeys, elsewhere: Collection[str] = ()) -> dict[str, str]:
+    """Those that can be used here; `elsewhere` has what a key service keeps."""
+    here = {id for id, kept in secrets.items() if is_sealed(kept) and _opens(keks, id, kept)}
+    return {id: kept for id, kept in secrets.items() if id in here or kept in elsewhere}
+
+
+def _header(connection: Connection) -> backup.Header:
+    try:
+        header = backup.load_header(connection)
+    except backup.Malformed as error:
+        raise Unreadable(_DAMAGED) from error
+    if header is None:
+        raise Unreadable("It is no backup that `authserver backup` made.")
+    return header
+
+
+def _digest(connection: Connection) -> str:
+    try:
+        return backup.digest(connection)
+    except backup.Malformed as error:
+        raise Unreadable(_CHANGED) from error
 
 
 def _opens(keks: KeyEncryptionKeys, id: str, kept: str) -> bool:
@@ -80,6 +98,6 @@ def _opens(keks: KeyEncryptionKeys, id: str, kept: str) -> bool:
 def _opened(keys: KeyEncryptionKeys, sealed: str) -> dict[str, Any]:
     try:
         inside: dict[str, Any] = json.loads(keys.open(_ROW, sealed))
-    except Misconfigured as error:
+    except (Misconfigured, RecursionError) as error:
         raise Unreadable("The passphrase does not open the backup.") from error
     return inside

@@ -11,6 +11,8 @@ from .sealing import KeyEncryptionKeys
 LEAST_LENGTH = 12  # characters
 _SOURCE = "the passphrase"
 _MOST = {"time_cost": 16, "memory_cost": 1024 * 1024, "parallelism": 16}
+_LEAST_SALT = 8  # bytes
+_LEAST_MEMORY = 8  # KiB for each lane: RFC 9106 s3.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +44,7 @@ class Stretching:
             raise ValueError("not Argon2id")
         if not all(1 <= given[name] <= most for name, most in _MOST.items()):
             raise ValueError("costs out of bounds")
-        return cls(b64decode(given["salt"], validate=True), **{name: given[name] for name in _MOST})
+        salt = b64decode(given["salt"], validate=True)
+        if len(salt) < _LEAST_SALT or given["memory_cost"] < _LEAST_MEMORY * given["parallelism"]:
+            raise ValueError("less than Argon2id takes")
+        return cls(salt, **{name: given[name] for name in _MOST})

@@ -3,15 +3,18 @@
 It works on every revision of the schema: a backup keeps the one that it was made at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import (
     Column,
     Connection,
     Integer,
     MetaData,
+    Row,
     Table,
     Text,
     column,
@@ -22,6 +25,8 @@ from sqlalchemy import (
     text,
     update,
 )
+
+from .engine import DATABASE_ERRORS, describe
 
 _metadata = MetaData()
 _header = Table(
@@ -35,6 +40,10 @@ _SIGNING_KEYS = table("signing_keys", column("kid"), column("sealed"))
 _RING_KEYS = table("ring_keys", column("id"), column("sealed"))
 _SECRETS = ((_SIGNING_KEYS, _SIGNING_KEYS.c.kid), (_RING_KEYS, _RING_KEYS.c.id))
 _SCHEMA = text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name <> 'authserver_backup' ORDER BY type, name")
+
+
+class Malformed(Exception):
+    """Its tables are not those that a backup has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +73,12 @@ def put_secrets(connection: Connection, sealed: Mapping[str, str]) -> None:
 
 
 def digest(connection: Connection) -> str:
-    """SHA-256 of everything that the database holds, the header excepted."""
+    """SHA-256 of everything that the database holds, the header excepted. Raises Malformed."""
     hashed = sha256()
-    for kind, name, sql in connection.execute(_SCHEMA):
-        hashed.update(repr((kind, name, sql)).encode())
-        if kind == "table":
-            rows = select(text("*")).select_from(table(name)).order_by(text("rowid"))
-            for row in connection.execute(rows, execution_options={"yield_per": 1000}):
+    with _told():
+        for kind, name, sql in connection.execute(_SCHEMA):
+            hashed.update(repr((kind, name, sql)).encode())
+            for row in _rows(connection, name) if kind == "table" else ():
                 hashed.update(repr(tuple(row)).encode())
     return hashed.hexdigest()
 
@@ -81,11 +89,29 @@ def add_header(connection: Connection, header: Header) -> None:
 
 
 def load_header(connection: Connection) -> Header | None:
-    if not inspect(connection).has_table(_header.name):
-        return None
-    row = connection.execute(select(_header)).first()
+    """None if there is none. Raises Malformed."""
+    with _told():
+        if _header.name not in inspect(connection).get_table_names():  # a view may have the name
+            return None
+        row = connection.execute(select(_header)).first()
+    if row and [type(value) for value in row] != [int, str, str]:  # SQLite keeps anything in any column
+        raise Malformed("its header")
     return Header(*row) if row else None
 
 
 def remove_header(connection: Connection) -> None:
     _metadata.drop_all(connection)
+
+
+def _rows(connection: Connection, name: str) -> Iterator[Row[Any]]:
+    rows = select(text("*")).select_from(table(name)).order_by(text("rowid"))
+    yield from connection.execute(rows, execution_options={"yield_per": 1000})
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """It is a file that anybody may have made: what cannot be read of it is its own fault."""
+    try:
+        yield
+    except DATABASE_ERRORS as error:
+        raise Malformed(describe(error)) from error

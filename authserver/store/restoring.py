@@ -40,12 +40,14 @@ def attach(connection: Connection, path: Path) -> None:
 
 
 def replaced_state(connection: Connection) -> KeyState | None:
-    """Its keys; None if there is nothing in it."""
+    """Its keys; None if there is nothing in it, or tables only: it never served, and nothing in it was ever ended."""
     found = connection.execute(text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'signing_keys'"))
     if not found.scalar_one():
         return None
     keys, ring = _replaced(key_table), _replaced(ring_keys)
-    rows = connection.execute(select(*(keys.c[field.name] for field in fields(SigningKey))))
+    rows = connection.execute(select(*(keys.c[field.name] for field in fields(SigningKey)))).all()
+    if not rows:
+        return None
     others = connection.execute(select(*(ring.c[field.name] for field in fields(RingKey))))
     return KeyState(
         tuple(SigningKey(**row._asdict() | {"public": json.loads(row.public)}) for row in rows),

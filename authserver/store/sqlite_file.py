@@ -4,7 +4,9 @@ Nothing here renames or unlinks a database that somebody may have open: SQLite f
 a process that still had the old file would write its journal beside the new one.
 """
 
+import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,6 +21,7 @@ from .database import Database
 _PATIENCE = 5  # seconds for a command that has the database for a moment
 _SIDES = ("", "-journal", "-wal", "-shm")
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # FAT, and some network drives
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -40,6 +43,11 @@ def path_of(url: str) -> Path | None:
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         return None
     return Path(os.path.realpath(str(parsed.database)))
+
+
+def is_sqlite(url: str) -> bool:
+    """Whether it is a SQLite database, be it one in memory."""
+    return make_url(url).get_backend_name() == "sqlite"
 
 
 def opened(path: Path, now: Callable[[], int]) -> Database:
@@ -82,6 +90,10 @@ class Held:
             self._connection.backup(copy)
             _check(copy, self._path)
 
+    def is_empty(self) -> bool:
+        with _told(self._path):
+            return not self._connection.execute("select count(*) from sqlite_master").fetchone()[0]
+
     def become(self, source: Path) -> None:
         """Hold what `source` holds, or, whatever happens meanwhile, what it held before. Raises Unavailable."""
         with _told(self._path), closing(_connect(f"{source.as_uri()}?mode=ro")) as new:
@@ -103,6 +115,15 @@ def held(path: Path) -> Iterator[Held]:
 
 
 @contextmanager
+def held_new(path: Path) -> Iterator[Held]:
+    """As `held`, where there was no database. Raises InUse too if there is one by now."""
+    with held(path) as new:
+        if not new.is_empty():
+            raise InUse(f"Somebody has made the database {path} meanwhile.")
+        yield new
+
+
+@contextmanager
 def looked_at(path: Path) -> Iterator[Held]:
     """For a rehearsal, beside whoever uses the database; an empty one in memory where there is none."""
     uri = f"{path.as_uri()}?mode=rw" if path.exists() else "file::memory:"
@@ -117,7 +138,12 @@ def new_file(final: Path, tag: str) -> Iterator[Path]:
     with scratch(final, f"{tag}.partial") as partial:
         yield partial
         sync(partial)
-        os.link(partial, final)  # which, unlike a rename, never replaces
+        try:
+            os.link(partial, final)  # which, unlike a rename, never replaces
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _copy_new(partial, final)
     sync(final.parent)
 
 
@@ -132,11 +158,12 @@ def scratch(beside: Path, ending: str) -> Iterator[Path]:
         remove(path)
 
 
-def remove_left(path: Path) -> None:
-    """The scratch files of a restore that was killed; the database must be held."""
+def remove_left(path: Path, but: str) -> None:
+    """The scratch files of a restore that was killed, those tagged `but` excepted; the database must be held."""
     for ending in ("restored", "replaced"):
         for left in path.parent.glob(f"{escape(path.name)}.{ending}-*"):
-            left.unlink()
+            if but not in left.name:
+                left.unlink(missing_ok=True)
 
 
 def put_aside(copy: Path, of: Path, stamp: str) -> Path:
@@ -161,6 +188,18 @@ def sync(path: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def _copy_new(source: Path, final: Path) -> None:
+    """As a link, where there are none: it may be seen half, and is gone if it cannot be whole."""
+    with source.open("rb") as given, open(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+        try:
+            shutil.copyfileobj(given, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
+        except BaseException:
+            final.unlink()
+            raise
 
 
 def _check(copy: sqlite3.Connection, source: Path) -> None:

@@ -1,5 +1,6 @@
 """What the tests of `backup` and `restore` share, beside the fixtures of these names."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -37,3 +38,10 @@ def add_login(file: Path | str, id: int, user: str, **others: object) -> None:
     } | others
     places = ", ".join("?" * len(row))
     sql(file, f"INSERT INTO authorizations ({', '.join(row)}) VALUES ({places})", *row.values())
+
+
+def lose_everything() -> None:
+    """Of the working folder, the backups excepted."""
+    for file in Path().glob("authserver.db*"):
+        file.unlink()
+    shutil.rmtree("keys")

@@ -76,3 +76,14 @@ def restore(cli: Callable[..., Result], here: Path) -> Callable[..., Any]:
         return result
 
     return restore
+
+
+@pytest.fixture
+def states(data: Callable[..., Any]) -> Callable[[], dict[str, str]]:
+    """The state of each key, by kid."""
+    return lambda: {key["kid"]: key["state"] for key in data("keys", "list")}
+
+
+@pytest.fixture
+def kid_of(states: Callable[[], dict[str, str]]) -> Callable[[str], str]:
+    return lambda state: next(kid for kid, its in states().items() if its == state)

@@ -1,5 +1,6 @@
 """`authserver backup`: one file, whole or not there, from which nobody learns a key without its passphrase."""
 
+import errno
 import os
 import pty
 import resource
@@ -100,6 +101,37 @@ def test_what_appears_meanwhile_is_not_overwritten_either(cli, here, monkeypatch
     assert "exists already" in cli("backup", "b", "--passphrase-stdin", code=1, input=LINE).stderr
     assert Path("b").read_text() == "precious"
     assert not list(here.glob("b.*"))
+
+
+@pytest.fixture
+def no_links(monkeypatch):
+    """As on FAT, and on some network drives."""
+
+    def link(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+
+
+def test_where_no_file_has_two_names_it_is_copied(backup, restore, here, no_links):
+    made = backup()
+    assert not list(here.glob("b.*"))
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    restore()
+
+
+def test_and_still_over_nothing(cli, here, no_links, monkeypatch):
+    test_what_appears_meanwhile_is_not_overwritten_either(cli, here, monkeypatch)
+
+
+def test_half_a_copy_does_not_stay(cli, here, no_links, monkeypatch):
+    def copy(source, target) -> None:
+        target.write(source.read(1000))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfileobj", copy)
+    assert "No space left" in cli("backup", "b", "--passphrase-stdin", code=1, input=LINE).stderr
+    assert not list(here.glob("b*"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from authserver.app import lifecycle, open_database
 from authserver.cli.init import initialise
 from authserver.keyring.lifecycle import TooEarly
 from authserver.settings import Settings
+from tests.cli.killer import killer as killer_of
 from tests.support import SECOND, Clock, environment_with
 
 DAY = 86400
 SCRIPT = Path(__file__).parents[2] / "scripts" / "rotate_keys.py"
-WRAPPER = Path(__file__).parent / "kill_at_step.py"
+killer = partial(killer_of, Path(__file__).parent / "kill_at_step.py")
 
 
 def settings_in(folder: Path) -> Settings:
@@ -42,24 +44,6 @@ def template(tmp_path_factory) -> Path:
         clock.forward(100 * DAY)
         keys.promote("RS256")
     return folder
-
-
-@contextmanager
-def killer(*command: str):
-    """`kill(n, folder)` runs the command in `folder`, killed at its n-th step; the exit code, -9 if it got there."""
-    command = [sys.executable, WRAPPER, *command]
-    environment = environment_with({})
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-
-        def kill(at: int, folder: Path) -> int:
-            process.stdin.write(f"{at} {folder}\n")
-            process.stdin.flush()
-            return int(process.stdout.readline())
-
-        yield kill
-        process.stdin.close()
 
 
 def kids(folder: Path) -> dict[str, list[str]]:

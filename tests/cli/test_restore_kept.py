@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.cli.backups import add_login, sql
-from tests.cli.test_restore import lose_everything
+from tests.cli.backups import add_login, lose_everything, sql
 
 DB = "authserver.db"
 OLD, NEW = "an old password for tests", "a new password for tests"
@@ -123,6 +122,16 @@ def test_where_nothing_is_known_logins_live_again_and_that_is_said(ada, backup, 
     lose_everything()
     told = restore()
     assert "logins that were ended live again" in told.stderr and "--end-logins" in told.stderr
+    assert login(1)[2] is None and told.data["logins"] == 1
+
+
+def test_a_database_that_has_tables_and_never_served_ends_nothing(ada, cli, backup, restore):
+    add_login(DB, 1, ada)
+    backup()
+    lose_everything()
+    cli("db", "upgrade")
+    told = restore()
+    assert "logins that were ended live again" in told.stderr
     assert login(1)[2] is None and told.data["logins"] == 1
 
 

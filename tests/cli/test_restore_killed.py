@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from authserver.app import open_database, open_keyring
 from authserver.settings import Settings
 from authserver.system import now
 from tests.cli.backups import LINE, add_login, sql
+from tests.cli.killer import killer as killer_of
 from tests.support import environment_with, run
 
 HOT = bytes.fromhex("d9d505f920a163d7")  # begins a journal that has to be played back
 pytestmark = pytest.mark.slow
-WRAPPER = Path(__file__).parent / "kill_at_file.py"
+killer = partial(killer_of, Path(__file__).parent / "kill_at_file.py")
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +40,6 @@ def backup_cheaply(folder: Path) -> None:
     command = [sys.executable, "-c", f"{cheap}; from authserver.cli import main; main()", "backup", "b"]
     options = {"cwd": folder, "env": environment_with({}), "input": LINE.encode(), "check": True}
     subprocess.run([*command, "--passphrase-stdin"], **options)
-
-
-@contextmanager
-def killer(*command: str):
-    """`kill(n, folder)` runs the command in `folder`, killed at its n-th step; the exit code, -9 if it got there."""
-    root = str(Path(__file__).parents[2])
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    arguments = [sys.executable, WRAPPER, *command]
-    with subprocess.Popen(arguments, env=environment_with({}) | {"PYTHONPATH": root}, **pipes) as process:
-
-        def kill(at: int, folder: Path) -> int:
-            process.stdin.write(f"{at} {folder}\n")
-            process.stdin.flush()
-            return int(process.stdout.readline())
-
-        yield kill
-        process.stdin.close()
 
 
 def killed_at_every_step(template: Path, folder: Path, direction: int, *command: str):

@@ -14,6 +14,7 @@ DAY = 86400 * SECOND
 POLICY = KeyPolicy()
 STATES = ("pending", "active", "retired", "removed", "revoked")
 PUBLISHED = {"pending", "active", "retired"}
+ALGS = ("RS256", "ES256")
 
 
 def key(kid: str, state: str, age: int = 10 * DAY, alg: str = "RS256", ttl: int = 900) -> SigningKey:
@@ -56,7 +57,7 @@ kids = st.sets(st.sampled_from("ABCDEFG"))
 
 @given(databases(least=1), databases(), kids, kids)
 def test_whatever_is_restored_no_key_is_lost_and_none_lives_again(backup, replaced, private, revoked):
-    keys = restored(backup, replaced, usable(*private), revoked, NOW)
+    keys = restored(backup, replaced, usable(*private), revoked, ALGS, NOW)
     was, others, now = state_of(replaced), state_of(backup), state_of(keys)
     assert len(keys) == len(now) and now.keys() == was.keys() | others.keys()
     for kid, state in now.items():
@@ -70,7 +71,7 @@ def test_whatever_is_restored_no_key_is_lost_and_none_lives_again(backup, replac
 
 @given(databases(least=1), databases(), kids, kids)
 def test_whatever_is_restored_the_database_takes_it_and_the_server_can_use_it(backup, replaced, private, revoked):
-    keys = restored(backup, replaced, usable(*private), revoked, NOW)
+    keys = restored(backup, replaced, usable(*private), revoked, ALGS, NOW)
     for alg in ("RS256", "ES256"):
         states = [key.state for key in keys if key.alg == alg]
         assert states.count("active") <= 1 and states.count("pending") <= 1
@@ -91,7 +92,7 @@ def test_whatever_is_restored_the_database_takes_it_and_the_server_can_use_it(ba
 
 @given(databases(least=1))
 def test_a_backup_alone_comes_back_as_it_was(backup):
-    again = restored(backup, (), {k.kid: k.sealed for k in backup if k.sealed}, (), NOW)
+    again = restored(backup, (), {k.kid: k.sealed for k in backup if k.sealed}, (), ALGS, NOW)
     announced = {k.kid for k in again if k.state == "pending"}
     if any(k.alg == "RS256" and k.state == "active" for k in backup):
         assert [k for k in again if k.kid not in announced] == [k for k in backup if k.kid not in announced]
@@ -99,14 +100,14 @@ def test_a_backup_alone_comes_back_as_it_was(backup):
 
 def test_the_key_that_signs_goes_on():
     backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("B", "active"))
-    keys = restored(backup, replaced, usable("A", "B"), (), NOW)
+    keys = restored(backup, replaced, usable("A", "B"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "retired", "B": "active"}
     assert unheld(keys, replaced, POLICY, NOW) == ()
 
 
 def test_a_key_that_the_replaced_database_has_not_is_published_for_its_tokens_and_signs_no_more():
     backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("C", "active"))
-    keys = restored(backup, replaced, usable("A", "B", "C"), (), NOW)
+    keys = restored(backup, replaced, usable("A", "B", "C"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "retired", "B": "pending", "C": "active"}
     assert next(k for k in keys if k.kid == "B").created_at == NOW, "its lead time begins now"
 
@@ -114,20 +115,20 @@ def test_a_key_that_the_replaced_database_has_not_is_published_for_its_tokens_an
 def test_where_the_active_key_does_not_open_the_announced_one_signs_if_verifiers_have_it():
     for age, refused in ((2 * DAY, ()), (60 * SECOND, ("B",))):
         replaced = (key("A", "active"), key("B", "pending", age))
-        keys = restored((key("A", "pending"),), replaced, usable("B"), (), NOW)
+        keys = restored((key("A", "pending"),), replaced, usable("B"), (), ALGS, NOW)
         assert state_of(keys) == {"A": "retired", "B": "active"}
         assert tuple(k.kid for k in unheld(keys, replaced, POLICY, NOW)) == refused
 
 
 def test_a_key_that_was_removed_never_signs_again():
     backup, replaced = (key("A", "active"),), (key("A", "removed"), key("B", "active"))
-    assert state_of(restored(backup, replaced, usable("A"), (), NOW)) == {"A": "removed", "B": "retired"}
+    assert state_of(restored(backup, replaced, usable("A"), (), ALGS, NOW)) == {"A": "removed", "B": "retired"}
 
 
 def test_a_retired_key_signs_again_only_if_nothing_better_opens():
     backup, replaced = (key("A", "active"),), (key("A", "retired"), key("B", "active"))
-    assert state_of(restored(backup, replaced, usable("A", "B"), (), NOW)) == {"A": "retired", "B": "active"}
-    keys = restored(backup, replaced, usable("A"), (), NOW)
+    assert state_of(restored(backup, replaced, usable("A", "B"), (), ALGS, NOW)) == {"A": "retired", "B": "active"}
+    keys = restored(backup, replaced, usable("A"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "active", "B": "retired"}
     assert unheld(keys, replaced, POLICY, NOW) == ()
 
@@ -135,12 +136,12 @@ def test_a_retired_key_signs_again_only_if_nothing_better_opens():
 def test_no_algorithm_begins_to_sign_before_its_lead_time():
     """RFC 9068 s2.1: RS256 is there for all while another algorithm's key is only announced."""
     replaced = (key("A", "active"), key("E", "pending", SECOND, "ES256"))
-    assert restored(replaced, replaced, usable("A", "E"), (), NOW)[1].state == "pending"
+    assert restored(replaced, replaced, usable("A", "E"), (), ALGS, NOW)[1].state == "pending"
 
 
 def test_what_verifiers_have_is_unknown_once_the_backup_is_older_than_the_jwks():
     backup = (key("A", "active"), key("B", "pending"))
-    keys = restored(backup, (), usable("A", "B"), (), NOW)
+    keys = restored(backup, (), usable("A", "B"), (), ALGS, NOW)
     assert unheld(keys, backup, POLICY, NOW) == ()
     assert [k.kid for k in unheld(keys, (), POLICY, NOW)] == ["A"]
     assert is_fresh(NOW - 300 * SECOND, POLICY, NOW) and not is_fresh(NOW - 301 * SECOND, POLICY, NOW)
@@ -148,5 +149,31 @@ def test_what_verifiers_have_is_unknown_once_the_backup_is_older_than_the_jwks()
 
 def test_a_private_part_that_was_destroyed_is_not_brought_back_beside_a_key_that_signs():
     replaced = (replace(key("A", "retired"), sealed=None, destroyed_at=NOW), key("B", "active"))
-    keys = restored((key("A", "active"),), replaced, usable("A", "B"), (), NOW)
+    keys = restored((key("A", "active"),), replaced, usable("A", "B"), (), ALGS, NOW)
     assert [k.sealed for k in keys] == [None, "anew B"]
+
+
+def test_an_algorithm_goes_on_signing_as_in_the_replaced_database():
+    for before, now, after in (("pending", "active", "active"), ("active", "retired", "retired")):
+        backup, replaced = ((key("A", "active"), key("F", state, alg="ES256")) for state in (before, now))
+        keys = restored(backup, replaced, usable("A", "F"), (), ALGS, NOW)
+        assert state_of(keys) == {"A": "active", "F": after}
+
+
+def test_what_verifiers_still_hold_signs_before_what_only_the_backup_announced():
+    backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("C", "active"))
+    keys = restored(backup, replaced, usable("A", "B"), (), ALGS, NOW)
+    assert state_of(keys) == {"A": "active", "B": "pending", "C": "retired"}
+
+
+def test_what_nobody_uses_signs_no_more_and_stays_for_its_tokens():
+    keys = (key("A", "active"), key("F", "active", alg="ES256"), key("G", "pending", alg="ES256"))
+    again = restored(keys, keys, usable("A", "F", "G"), (), ("RS256",), NOW)
+    assert state_of(again) == {"A": "active", "F": "retired", "G": "retired"}
+
+
+def test_a_revoked_key_keeps_the_longest_lifetime_that_either_knows():
+    for pair in (("revoked", "active"), ("active", "revoked"), ("revoked", "revoked")):
+        for lifetimes in ((900, 9000), (9000, 900)):
+            backup, replaced = (key("A", state, ttl=ttl) for state, ttl in zip(pair, lifetimes, strict=True))
+            assert restored((backup,), (replaced,), {}, (), ALGS, NOW)[0].max_token_ttl == 9000

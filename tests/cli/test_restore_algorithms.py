@@ -1,0 +1,78 @@
+"""`authserver restore`: the keys fit the clients, which are the backup's."""
+
+import pytest
+
+from tests.cli.backups import lose_everything, sql
+
+DB = "authserver.db"
+MACHINE = ("client", "create", "Machine", "--grant", "client_credentials", "--access-token-alg")
+
+
+@pytest.fixture
+def living(data):
+    """The states of the keys of ES256 that go on."""
+
+    def living() -> list[str]:
+        keys = (key["state"] for key in data("keys", "list") if key["alg"] == "ES256")
+        return sorted(state for state in keys if state in ("active", "pending"))
+
+    return living
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_an_algorithm_that_a_client_uses_again_has_keys_again(data, cli, backup, restore, living, signed):
+    client = data(*MACHINE, "ES256")["client_id"]
+    if signed:
+        cli("keys", "rotate", "--alg", "ES256", "--emergency")
+    backup()
+    cli("client", "set-alg", client, "RS256")
+    assert living() == []
+    restore()
+    assert data("client", "show", client)["access_token_alg"] == "ES256"
+    assert living() == ["pending"]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_an_algorithm_that_no_client_uses_any_more_signs_no_more(data, cli, backup, restore, living, signed):
+    client = data(*MACHINE, "RS256")["client_id"]
+    backup()
+    cli("client", "set-alg", client, "ES256")
+    if signed:
+        cli("keys", "rotate", "--alg", "ES256", "--emergency")
+    assert living()
+    restore()
+    assert living() == []
+    assert {key["state"] for key in data("keys", "list") if key["alg"] == "ES256"} == {"retired"}
+
+
+def test_where_all_keys_of_an_algorithm_were_revoked_one_is_announced(data, cli, backup, restore, living):
+    data(*MACHINE, "ES256")
+    cli("keys", "rotate", "--alg", "ES256", "--emergency")
+    backup()
+    revoked = [key["kid"] for key in data("keys", "list") if key["alg"] == "ES256"]
+    lose_everything()
+    restore(*(word for kid in revoked for word in ("--revoked", kid)))
+    assert living() == ["pending"]
+
+
+def test_a_clients_longer_lifetime_is_known_to_the_keys_that_will_sign(data, cli, backup, restore):
+    """Whatever the database that is replaced knew of it."""
+    data(*MACHINE, "ES256", "--access-token-ttl", "7200")
+    backup()
+    for _ in range(2):
+        cli("keys", "rotate", "--emergency")
+    sql(DB, "UPDATE clients SET access_token_ttl = NULL")
+    sql(DB, "UPDATE signing_keys SET max_token_ttl = 900")
+    restore()
+    signing = sql(DB, "SELECT max_token_ttl FROM signing_keys WHERE state IN ('active', 'pending')")
+    assert signing == [(7200,)] * 3
+
+
+def test_keys_that_are_made_know_it_too(data, backup, restore):
+    data(*MACHINE, "ES256", "--access-token-ttl", "7200")
+    backup()
+    revoked = [key["kid"] for key in data("keys", "list")]
+    lose_everything()
+    restore("--emergency", *(word for kid in revoked for word in ("--revoked", kid)))
+    signing = sql(DB, "SELECT max_token_ttl FROM signing_keys WHERE state IN ('active', 'pending')")
+    assert signing == [(7200,)] * 3

@@ -1,0 +1,87 @@
+"""`authserver restore` where the signing keys are in an HSM: it counts only keys that are there, and leaves none."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.cli.backups import LINE, sql
+from tests.hsm import needs_softhsm, new_token
+from tests.support import run
+
+pytestmark = needs_softhsm
+pytest.importorskip("pkcs11")
+from tests.cli.test_hsm import for_each_key, in_token  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def token(softhsm):
+    return new_token("restored")
+
+
+@pytest.fixture(scope="module")
+def template(token, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("template")
+    run("init", folder=folder, **token.settings)
+    run("backup", "b", "--passphrase-stdin", folder=folder, input=LINE, **token.settings)
+    return folder
+
+
+@pytest.fixture
+def folder(template, tmp_path):
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def restore(folder, *arguments, **settings):
+    command = ("restore", "b", "--passphrase-stdin", *arguments)
+    return run(*command, folder=folder, input=LINE, check=False, **settings)
+
+
+def kids(folder):
+    return [row[0] for row in sql(folder / "authserver.db", "SELECT kid FROM signing_keys")]
+
+
+def test_a_restore_that_is_refused_or_fails_leaves_no_key_there(token, folder):
+    before = in_token(token)
+    revoked = [word for kid in kids(folder) for word in ("--revoked", kid)]
+    refused = restore(folder, *revoked, **token.settings)
+    assert refused.returncode == 3 and "A new key would sign" in refused.stderr
+    assert in_token(token) == before
+    sql(folder / "authserver.db", "DROP TABLE denied_tokens")  # so that it fails after the keys are made
+    assert restore(folder, *revoked, "--emergency", **token.settings).returncode == 69
+    assert in_token(token) == before
+
+
+def test_a_rehearsal_makes_no_key_there(token, folder):
+    before = in_token(token)
+    revoked = [word for kid in kids(folder) for word in ("--revoked", kid)]
+    assert restore(folder, *revoked, "--emergency", "--dry-run", **token.settings).returncode == 0
+    assert in_token(token) == before
+
+
+def test_without_its_settings_what_is_missing_is_said(token, folder):
+    for arguments in ((), ("--dry-run",)):
+        refused = restore(folder, *arguments)
+        assert refused.returncode == 78 and "--emergency" in refused.stderr
+        assert refused.stderr.endswith("AUTHSERVER_PKCS11_MODULE=/path/to/module.so\n")
+    assert restore(folder, "--emergency").returncode == 0  # the token is lost
+    assert run("config", "check", folder=folder).returncode == 0
+
+
+def test_keys_that_are_there_go_on(token, folder):
+    before = sql(folder / "authserver.db", "SELECT kid, state, sealed FROM signing_keys ORDER BY kid")
+    assert restore(folder, **token.settings).returncode == 0
+    assert sql(folder / "authserver.db", "SELECT kid, state, sealed FROM signing_keys ORDER BY kid") == before
+
+
+def test_keys_that_are_gone_from_there_do_not_sign(softhsm, tmp_path):
+    token = new_token("emptied")
+    run("init", folder=tmp_path, **token.settings)
+    run("backup", "b", "--passphrase-stdin", folder=tmp_path, input=LINE, **token.settings)
+    for_each_key(token, "key.destroy()")
+    rehearsed = restore(tmp_path, "--dry-run", "--json", **token.settings)
+    assert json.loads(rehearsed.stdout)["refused"] is True
+    assert restore(tmp_path, **token.settings).returncode == 3
+    assert restore(tmp_path, "--emergency", **token.settings).returncode == 0
+    assert run("config", "check", folder=tmp_path, **token.settings).returncode == 0
