@@ -13,6 +13,7 @@ Without pytest, for a session, or with other settings (those of `authserver conf
 Nothing happens by itself: time moves on as it does, and further only by `issuer.clock`; keys rotate only by `issuer`.
 
 instance.py  what a test may ask of it        server.py   the thread, the port, the database in memory
+clients.py   what a client may be             logs.py     the server's log, in the tests' `logging`
 clock.py     real time, moved by hand         fixture.py  the only file that needs pytest
 """
 

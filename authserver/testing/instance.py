@@ -2,11 +2,10 @@
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from copy import deepcopy
 from functools import cache
-from hashlib import sha256
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode
@@ -16,18 +15,22 @@ from ..app import lifecycle, open_database
 from ..cli.init import initialise
 from ..domain import claims as claims_of
 from ..domain import scopes
-from ..domain.key_schedule import Transition
-from ..domain.models import Client, Secret, User
+from ..domain.algorithms import DEFAULT
+from ..domain.key_schedule import Transition, in_state
+from ..domain.models import Client, SigningKey, User
 from ..passwords import Passwords, password_form, username_form
 from ..resource import Guard
 from ..settings import Settings
 from ..store import clients, signing_keys, users
 from ..store.database import Database
+from .clients import basic, check_alg, new_client
 from .clock import Clock
+from .logs import to_logging
 from .server import HOST, Port, Server, memory
 
 _GRANTS = ("password", "refresh_token")
 _TIMEOUT = 30  # seconds
+_CHOSEN = {"issuer", "database_url", "key_encryption_key"}
 
 
 class Refusal(Exception):
@@ -51,6 +54,8 @@ class Issuer:
         self._settings, self._database, self._server = settings, database, server
         self._lifecycle = lifecycle(settings, database, clock.microseconds)
         self._clients: dict[tuple[str, str], str] = {}
+        self._secrets: dict[str, tuple[str, str]] = {}
+        """By the client's id: how it presents its secret, and the secret."""
 
     # Tokens and guards
 
@@ -62,13 +67,16 @@ class Issuer:
         audience: str | None = None,
         ttl: int | None = None,
         client_id: str = "testing",
+        alg: str = DEFAULT,
         **claims: object,
     ) -> str:
-        """An access token as the server issues it, signed by its active key, without a login behind it.
+        """An access token as the server issues it, signed by the active key of `alg`, without a login behind it.
 
         `ttl` in seconds, the server's unless given; below 0 it has expired already. `claims` are added, or replace
-        what would be there; one that is None is left out.
+        what would be there; one that is None is left out. Raises ValueError if no key signs `alg` yet.
         """
+        if alg != DEFAULT:
+            self._key(alg, "active")  # else the default would sign in its place
         lives = self._settings.access_token_ttl if ttl is None else ttl
         self._keep_keys_for(lives)
         payload = claims_of.access_token(
@@ -82,7 +90,7 @@ class Issuer:
             login=None,
         )
         members = payload | {"sub": sub} | claims
-        return self._server.sign({name: value for name, value in members.items() if value is not None})
+        return self._server.sign({name: value for name, value in members.items() if value is not None}, alg)
 
     def guard(self, audience: str | None = None, **options: Any) -> Guard:
         """The guard of an API that trusts this issuer and goes by its clock; `options` are those of Guard."""
@@ -105,31 +113,43 @@ class Issuer:
         self,
         scope: str = "",
         *,
-        grants: tuple[str, ...] = _GRANTS,
+        grants: Iterable[str] = _GRANTS,
         audience: str | None = None,
         secret: str | None = None,
         auth_method: str = "client_secret_basic",
-        **policy: int,
+        access_token_alg: str = DEFAULT,
+        access_token_ttl: int | None = None,
+        refresh_retry_window: int | None = None,
+        refresh_idle_ttl: int | None = None,
+        refresh_absolute_ttl: int | None = None,
+        rotation: bool = True,
     ) -> str:
         """Returns the id of a new client: public, or confidential if it has a `secret`, which `auth_method` presents.
 
-        `policy` are lifetimes of its own in seconds, like access_token_ttl=60.
+        Lifetimes in seconds, the server's unless given. The first key of `access_token_alg` is announced, and RS256
+        signs in its place until `rotate(alg=...)`. Raises ValueError for what `authserver client create` refuses.
         """
-        hashed = (Secret(sha256(secret.encode()).digest()),) if secret else ()
-        client = Client(
-            id=f"c_{system.new_id().hex()}",
-            name="testing",
-            auth_method=auth_method if secret else "none",
-            grant_types=frozenset(grants),
-            scope=scopes.parse(scope),
-            audiences=(audience or self.audience,),
-            secrets=hashed,
-            created_at=self.clock.microseconds(),
-            policy=dict(policy),
+        client = new_client(
+            scope=scope,
+            grants=grants,
+            audience=audience or self.audience,
+            secret=secret,
+            auth_method=auth_method,
+            access_token_alg=access_token_alg,
+            lifetimes={
+                "access_token_ttl": access_token_ttl,
+                "refresh_retry_window": refresh_retry_window,
+                "refresh_idle_ttl": refresh_idle_ttl,
+                "refresh_absolute_ttl": refresh_absolute_ttl,
+            },
+            rotation=rotation,
+            now=self.clock.microseconds(),
         )
-        self._keep_keys_for(policy.get("access_token_ttl", 0))
-        with self._database.begin() as connection:
-            clients.add(connection, client)
+        self._keep_keys_for(access_token_ttl or 0)
+        if self._lifecycle.change_clients(access_token_alg, lambda connection: clients.add(connection, client)):
+            self._server.read_keys()
+        if secret is not None:
+            self._secrets[client.id] = (client.auth_method, secret)
         return client.id
 
     def login(
@@ -143,24 +163,33 @@ class Issuer:
     ) -> dict[str, Any]:
         """The server's answer to a login over HTTP, with access_token and refresh_token. Raises Refusal.
 
-        Without `client_id` by a public client that may have that scope and audience.
+        Without `client_id` by a public client that may have that scope and audience; a client that has a secret
+        presents it.
         """
         wanted = (scope, audience or self.audience)
         if client_id is None and wanted not in self._clients:
             self._clients[wanted] = self.client(scope, audience=audience)
-        form = {"client_id": client_id or self._clients[wanted], "username": username, "password": password}
-        return self.post("/token", grant_type="password", **form | ({"scope": scope} if scope else {}))
+        form = {"grant_type": "password", "username": username, "password": password}
+        return self._post_as(client_id or self._clients[wanted], form | ({"scope": scope} if scope else {}))
 
-    def post(self, path: str, **form: str) -> dict[str, Any]:
-        """The members of the answer to a form, such as post("/revoke", token=..., client_id=...). Raises Refusal."""
+    def post(self, path: str, *, auth: tuple[str, str] | None = None, **form: str) -> dict[str, Any]:
+        """The members of the answer to a form, such as post("/revoke", token=..., client_id=...). `auth` is the id and
+        the secret of a client that authenticates by client_secret_basic. Raises Refusal."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} | basic(auth)
         with closing(HTTPConnection(HOST, int(self.url.rpartition(":")[2]), timeout=_TIMEOUT)) as connection:
-            connection.request("POST", path, urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"})
+            connection.request("POST", path, urlencode(form), headers)
             answer = connection.getresponse()
             body = answer.read()
         members: dict[str, Any] = json.loads(body) if body else {}
         if answer.status != 200:
             raise Refusal(answer.status, members)
         return members
+
+    def _post_as(self, client_id: str, form: dict[str, str]) -> dict[str, Any]:
+        method, secret = self._secrets.get(client_id, ("none", ""))
+        if method != "client_secret_basic":
+            form |= {"client_id": client_id} | ({"client_secret": secret} if secret else {})
+        return self.post("/token", auth=(client_id, secret) if method == "client_secret_basic" else None, **form)
 
     # Keys
 
@@ -170,16 +199,21 @@ class Issuer:
 
     @property
     def kid(self) -> str:
-        """Of the key that signs."""
-        return str(next(key["kid"] for key in self._server.jwks["keys"] if key["alg"] == "RS256"))
+        """Of the key that signs RS256."""
+        return self.kid_of(DEFAULT)
 
-    def rotate(self) -> str:
+    def kid_of(self, alg: str) -> str:
+        """Of the key that signs `alg`. Raises ValueError if none does yet."""
+        return self._key(alg, "active").kid
+
+    def rotate(self, alg: str = DEFAULT) -> str:
         """The announced key signs from now on, however short it has been published, and the next one is announced.
-        Returns its `kid`.
+        Returns its `kid`. Raises ValueError for an algorithm that no client has.
 
         Verifiers that have fetched the key set know it. Called twice, a key signs that nobody has fetched.
         """
-        step = self._lifecycle.promote("RS256", emergency=True)
+        self._key(alg, "pending")
+        step = self._lifecycle.promote(alg, emergency=True)
         self._server.read_keys()
         return str(step.kid)
 
@@ -208,28 +242,33 @@ class Issuer:
         finally:
             self._server.start()
 
+    def _key(self, alg: str, state: str) -> SigningKey:
+        check_alg(alg)
+        key = in_state(self._lifecycle.read(), alg, state)
+        if key is None:
+            begin = f'issuer.client(access_token_alg="{alg}") announces one, issuer.rotate(alg="{alg}") lets it sign'
+            raise ValueError(f"No key of {alg} is {state}: {begin}.")
+        return key
+
     def _keep_keys_for(self, ttl: int) -> None:
         """A key stays published for as long as the longest-lived token that it may have signed."""
         if ttl > self._settings.access_token_ttl:
             with self._database.begin() as connection:
-                signing_keys.raise_max_token_ttl(connection, ttl)
+                signing_keys.raise_max_token_ttl(connection, ttl, self.clock.microseconds())
 
 
 @contextmanager
 def running_issuer(**settings: Any) -> Iterator[Issuer]:
-    """An issuer with empty tables and fresh keys. Raises pydantic's ValidationError for settings that are not allowed.
+    """An issuer with empty tables and fresh keys. Raises pydantic's ValidationError for settings that are not allowed,
+    ValueError for those that it chooses itself.
 
     Several may run at once; each leaves no thread, file or port behind.
     """
+    if chosen := sorted(_CHOSEN & set(settings)):
+        raise ValueError(f"running_issuer chooses {', '.join(chosen)} itself, anew each time: leave that out.")
     clock = Clock()
-    with memory() as url, closing(Port()) as port:
-        key = urlsafe_b64encode(system.new_key()).decode()
-        fixed: dict[str, Any] = {
-            "issuer": f"http://{HOST}:{port.number}",
-            "database_url": url,
-            "key_encryption_key": key,
-        }
-        complete = Settings(**settings, **fixed)
+    with to_logging(), memory() as url, closing(Port()) as port:
+        complete = _settings(port, url, settings)
         with closing(open_database(complete, clock.microseconds)) as database:
             initialise(complete, database, clock.microseconds)
             server = Server(complete, database, port, clock.microseconds)
@@ -238,6 +277,12 @@ def running_issuer(**settings: Any) -> Iterator[Issuer]:
                 yield Issuer(complete, database, server, clock)
             finally:
                 server.stop()
+
+
+def _settings(port: Port, database_url: str, given: dict[str, Any]) -> Settings:
+    key: Any = urlsafe_b64encode(system.new_key()).decode()
+    url: Any = database_url
+    return Settings(issuer=f"http://{HOST}:{port.number}", database_url=url, key_encryption_key=key, **given)
 
 
 @cache

@@ -39,37 +39,41 @@ class Port:
     """A free port, held from the first moment to the last; connections are refused while nobody listens."""
 
     def __init__(self) -> None:
-        self.socket = _bound(0)
-        self.number: int = self.socket.getsockname()[1]
+        self._held = _bound(0)
+        self.number: int = self._held.getsockname()[1]
 
-    def hold(self) -> None:
-        """Once more, after the server has closed it."""
-        self.socket = _bound(self.number)
+    def listener(self) -> socket.socket:
+        """One more socket, for a server, which closes it."""
+        return _bound(self.number)
 
     def close(self) -> None:
-        self.socket.close()
+        self._held.close()
 
 
 class Server:
     """Does nothing by itself but answer: what else a server does from time to time is done by hand."""
 
     def __init__(self, settings: Settings, database: Database, port: Port, now: Callable[[], int]) -> None:
-        """`database` is a second way to what the settings name; `now` in microseconds. Raises Misconfigured."""
+        """`database` is a second way to what the settings name; `now` in microseconds. Raises as `start` does."""
         self._settings, self._database, self._port, self._now = settings, database, port, now
         self._running: _Uvicorn | None = None
         self.start()
 
     def start(self) -> None:
+        """Raises Misconfigured, what the application raises at its start, and TimeoutError. Nothing runs then."""
         app, self._upkeep = assemble(self._settings, now=self._now)
         # Without a look every few seconds it would take what it knows of the keys for too old to sign by.
         self._upkeep.tasks[:] = [task for task in self._upkeep.tasks if task[1] == self._upkeep.read_keys]
-        self._running = _Uvicorn(app, self._port.socket)
+        try:
+            self._running = _Uvicorn(app, self._port.listener())
+        except BaseException:
+            self._upkeep.close()
+            raise
 
     def stop(self) -> None:
         if self._running is not None:
             self._running.stop()
             self._running = None
-            self._port.hold()
 
     def read_keys(self) -> None:
         """What is in the database counts from now on. Raises Unavailable."""
@@ -78,10 +82,10 @@ class Server:
         else:
             self._upkeep.keyring.update(self._read_state(), self._now())
 
-    def sign(self, claims: dict[str, Any]) -> str:
+    def sign(self, claims: dict[str, Any], alg: str) -> str:
         if self._upkeep.keyring.is_stale(self._now()):  # nobody looks while the server is down
             self.read_keys()
-        return self._upkeep.keyring.sign(claims, self._now())
+        return self._upkeep.keyring.sign(claims, self._now(), alg)
 
     @property
     def jwks(self) -> dict[str, Any]:
@@ -96,20 +100,30 @@ class _Uvicorn(uvicorn.Server):
     """Runs in a thread from the beginning; answers when it is made."""
 
     def __init__(self, app: Any, listener: socket.socket) -> None:
+        """Takes over `listener`. Raises what `app` raises at its start, and TimeoutError; then nothing runs."""
+        self._app, self._listener = app, listener
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, ws="none", lifespan="on", loop="asyncio"
+            self._watched,
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            lifespan="on",
+            loop="asyncio",
         )
         config.timeout_graceful_shutdown = _PATIENCE
         super().__init__(config)
-        self._up = Event()
-        self._thread = Thread(target=self.run, args=([listener],), name="authserver-testing", daemon=True)
+        self._tried = Event()
+        self._failure: BaseException | None = None
+        self._thread = Thread(target=self._run, name="authserver-testing", daemon=True)
         self._thread.start()
-        self._up.wait(_PATIENCE)
+        self._wait_until_up()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
-        self._up.set()
+        self._tried.set()
 
     def stop(self) -> None:
         self.should_exit = True
@@ -119,9 +133,35 @@ class _Uvicorn(uvicorn.Server):
         """Until `work` is done, on the server's loop."""
         asyncio.run_coroutine_threadsafe(work(), self._loop).result(_PATIENCE)
 
+    def _wait_until_up(self) -> None:
+        self._tried.wait(_PATIENCE)
+        if not self.started:
+            self.stop()
+            raise self._failure or TimeoutError(f"The server was not up within {_PATIENCE} s.")
+
+    def _run(self) -> None:
+        try:
+            with closing(self._listener):
+                self.run([self._listener])
+        except BaseException as error:  # SystemExit, too: uvicorn's answer to an application that does not start
+            self._failure = self._failure or error
+        finally:
+            self._tried.set()
+
+    async def _watched(self, scope: Any, receive: Any, send: Any) -> None:
+        """What goes wrong at the start, uvicorn writes into the log and nowhere else."""
+        try:
+            await self._app(scope, receive, send)
+        except BaseException as error:
+            if scope["type"] == "lifespan":
+                self._failure = error
+            raise
+
 
 def _bound(port: int) -> socket.socket:
+    """With SO_REUSEPORT, so that only who asks for that as the same user may have the port, too. SO_REUSEADDR would
+    give a port on which nobody listens to any server that is started."""
     bound = socket.socket()
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     bound.bind((HOST, port))
     return bound

@@ -14,7 +14,7 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from scripts.bench.client import run
 from scripts.bench.injected import FAULTS, Busy, Fault
-from scripts.bench.plants import Plant
 from scripts.bench.refreshers import Client, Tally, check_rows, new_clients
 from scripts.bench.server import Server, logins, set_up_on, use_venv
 
@@ -106,7 +105,9 @@ class Bench:
 
 
 def start(server: Server, fault: Fault) -> None:
+    """With a log that begins here."""
     for node in server.nodes:
+        node.log.write_text("")
         node.launch(fault.program(node))
     for node in server.nodes:
         node.wait_until_ready()
@@ -119,36 +120,43 @@ def new_bench(server: Server, fault: Fault, clients: int) -> Bench:
     return Bench(server, fault, new_clients(server.client_id, tokens, server.folder, tally, _PAUSE), tally)
 
 
-def measure(name: str, rounds: int, clients: int) -> bool:
-    """Whether nothing was wrong; prints a line."""
+def measure(server: Server, name: str, rounds: int, clients: int) -> bool:
+    """Whether nothing was wrong; prints a line. `server` does not run, before and after."""
     fault, began = FAULTS[name](), monotonic()
-    if why := fault.missing():
-        print(f"{name:26}SKIPPED: {why}", flush=True)
-        return True
-    with set_up_on(fault.new_database, fault.nodes) as server:
-        bench = new_bench(server, fault, clients)
-        try:
-            run(bench.run(rounds))
-            bench.check()
-        finally:
-            tell(name, bench, monotonic() - began)
+    bench = new_bench(server, fault, clients)
+    try:
+        run(bench.run(rounds))
+        bench.check()
+    finally:
+        server.kill()
+        tell(name, bench, monotonic() - began)
     return not bench.tally.faults
 
 
-def look_for_harm(name: str, plant: Plant, rounds: int, clients: int) -> bool:
-    """Whether the fault does harm to a server that is broken."""
+def look_for_harm(server: Server, name: str, rounds: int, clients: int) -> bool:
+    """Whether the fault does harm to a server that is broken by what the fault plants."""
+    fault = FAULTS[name]()
+    assert fault.plant is not None
+    server.plant(fault.plant)
+    bench = new_bench(server, fault, clients)
+    try:
+        run(bench.run(rounds, until_harm=True))
+        bench.check()
+    finally:
+        server.kill()
+        server.plant(None)
+    seen = f"seen: {bench.tally.faults[0]}" if bench.tally.faults else "NOT SEEN: the harness is blind"
+    print(f"{name:26}{fault.plant.what}\n{'':26}{seen}", flush=True)
+    return bool(bench.tally.faults)
+
+
+def on_its_own(judge: Callable[[Server, str, int, int], bool], name: str, asked: argparse.Namespace) -> bool:
     fault = FAULTS[name]()
     if why := fault.missing():
         print(f"{name:26}SKIPPED: {why}", flush=True)
         return True
     with set_up_on(fault.new_database, fault.nodes) as server:
-        server.plant(plant)
-        bench = new_bench(server, fault, clients)
-        run(bench.run(rounds, until_harm=True))
-        bench.check()
-    seen = f"seen: {bench.tally.faults[0]}" if bench.tally.faults else "NOT SEEN: the harness is blind"
-    print(f"{name:26}{plant.what}\n{'':26}{seen}", flush=True)
-    return bool(bench.tally.faults)
+        return judge(server, name, asked.rounds, asked.clients)
 
 
 def tell(name: str, bench: Bench, seconds: float) -> None:
@@ -179,12 +187,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         if asked.blind:
-            broken = [(name, plant) for name in asked.faults if (plant := FAULTS[name].plant)]
-            seen = [look_for_harm(name, plant, asked.rounds, asked.clients) for name, plant in broken]
-            return 0 if all(seen) else 1
+            broken = [name for name in asked.faults if FAULTS[name].plant]
+            return 0 if all([on_its_own(look_for_harm, name, asked) for name in broken]) else 1
         print(_TITLES, flush=True)
-        good = [measure(name, asked.rounds, asked.clients) for name in asked.faults]
-        return 0 if all(good) else 1
+        return 0 if all([on_its_own(measure, name, asked) for name in asked.faults]) else 1
     return 130
 
 

@@ -138,13 +138,13 @@ async def roll(server: Server, way: Way, turns: int, rate: float, until_failure:
 def measure(server: Server, way: Way, turns: int, rate: float, plant: Plant | None = None) -> Found:
     server.workers = way.workers
     server.plant(plant)
-    place = len(server.log())
+    before = server.log_sizes()
     server.start()
     try:
         found = run(roll(server, way, turns, rate, until_failure=plant is not None))
     finally:
         server.kill()
-    check_log(server.log()[place:], found.steady.tally)
+    check_log(server.log(before), found.steady.tally)
     return found
 
 

@@ -86,9 +86,14 @@ class Server:
         for node in self.nodes:
             node.kill()
 
-    def log(self) -> str:
-        """Of all nodes, one after the other."""
-        return "".join(node.log.read_text() for node in self.nodes)
+    def log_sizes(self) -> list[int]:
+        return [node.log.stat().st_size for node in self.nodes]
+
+    def log(self, since: Sequence[int] = ()) -> str:
+        """Of all nodes, one after the other; of each what came after its size in `since`."""
+        sizes = since or [0] * len(self.nodes)
+        logs = (node.log.read_bytes()[size:] for node, size in zip(self.nodes, sizes, strict=True))
+        return b"".join(logs).decode(errors="replace")
 
     def plant(self, fault: Plant | None) -> None:
         """From the next start on. Fails when the fault no longer fits the code, and so would plant nothing."""

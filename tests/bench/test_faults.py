@@ -1,30 +1,51 @@
 """scripts/bench/faults.py, small: each fault is survived, and a server that does not survive one is seen."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from scripts.bench import faults
-from scripts.bench.injected import FAULTS, Busy
+from scripts.bench.injected import FAULTS, Busy, FullDisk, Promotion
+from scripts.bench.server import Server, set_up_on
 
 pytestmark = pytest.mark.slow
 ROUNDS, CLIENTS = 1, 8
 BUSY = 6.0
 """Seconds: longer than the server waits for SQLite."""
+HARM = ("terminated-in-commit", "clock")
+"""One of each database; the rest is for `faults.py --blind`."""
 
 
-def need(name):
-    if why := FAULTS[name]().missing():
+@pytest.fixture(scope="module")
+def on_pair() -> Iterator[Server]:
+    promotion = Promotion()
+    with set_up_on(promotion.new_database, promotion.nodes) as server:
+        yield server
+
+
+@pytest.fixture
+def server(name: str, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """One for all faults, but for those that need a database of their own."""
+    fault = FAULTS[name]()
+    if why := fault.missing():
         pytest.skip(why)
+    if isinstance(fault, FullDisk):
+        with set_up_on(fault.new_database, fault.nodes) as server:
+            yield server
+    else:
+        shared = "on_pair" if isinstance(fault, Promotion) else f"on_{fault.database}"
+        server = request.getfixturevalue(shared)
+        server.workers = 1
+        yield server
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_nobody_is_logged_out(name, monkeypatch, capsys):
-    need(name)
+def test_nobody_is_logged_out(server, name, monkeypatch, capsys):
     monkeypatch.setattr(Busy, "lasts", BUSY)
-    assert faults.measure(name, ROUNDS, CLIENTS), capsys.readouterr().out
+    assert faults.measure(server, name, ROUNDS, CLIENTS), capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.plant])
-def test_harm_is_seen(name, monkeypatch, capsys):
-    need(name)
+@pytest.mark.parametrize("name", HARM)
+def test_harm_is_seen(server, name, monkeypatch, capsys):
     monkeypatch.setattr(faults, "_READY", 5)
-    assert faults.look_for_harm(name, FAULTS[name].plant, 4, CLIENTS), capsys.readouterr().out
+    assert faults.look_for_harm(server, name, 4, CLIENTS), capsys.readouterr().out

@@ -7,9 +7,11 @@ from scripts.bench.rolling import UNDRAINED, WAYS
 
 pytestmark = pytest.mark.slow
 RATE = 40  # refreshes a second
+SMALL = [name for name in WAYS if name != "nodes"]
+"""Nodes of several workers are stopped and started as those of one are, and have more to lose."""
 
 
-@pytest.mark.parametrize(("server", "way"), [(way.database, name) for name, way in WAYS.items()], indirect=["server"])
+@pytest.mark.parametrize(("server", "way"), [(WAYS[name].database, name) for name in SMALL], indirect=["server"])
 def test_no_request_fails_while_all_are_replaced(server, way, capsys):
     small = WAYS[way]._replace(workers=min(2, WAYS[way].workers))
     assert rolling.tell(way, rolling.measure(server, small, 1, RATE)), capsys.readouterr().out

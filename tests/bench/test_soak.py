@@ -6,11 +6,10 @@ from scripts.bench import soak
 from scripts.bench.soak import Sample
 
 pytestmark = pytest.mark.slow
-SMALL = soak.parse(["--minutes", "0.2", "--every", "4", "--logins", "16", "--measure", "1", "--share", "0.2"])
+SMALL = soak.parse(["--minutes", "0.2", "--every", "3", "--logins", "16", "--measure", "1", "--share", "0.2"])
 EVEN = Sample(refreshes=1000, p50=5, p99=20, memory=90, early=90, size=400, lost=9, ready=1)
 
 
-@pytest.mark.parametrize("server", ["sqlite", "postgresql"], indirect=True)
 def test_nothing_is_lost(server, monkeypatch, capsys):
     """How flat all is, so few seconds do not tell."""
     monkeypatch.setattr(soak, "FLAT", {"p99": 1000, "memory": 1.5, "size": 2})

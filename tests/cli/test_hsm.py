@@ -15,7 +15,7 @@ from authserver.app import lifecycle as lifecycle_of
 from authserver.app import open_database
 from authserver.domain.errors import Unavailable
 from authserver.settings import load
-from tests.hsm import needs_softhsm, new_token
+from tests.hsm import PIN, Token, needs_softhsm, new_token
 from tests.support import PASSWORD, live, run
 
 pytestmark = needs_softhsm
@@ -112,7 +112,7 @@ def test_a_key_that_is_gone_from_the_token_stops_the_start(softhsm, tmp_path):
 
 @pytest.fixture(scope="module")
 def shared_token(softhsm):
-    return new_token("lifecycle")
+    return Token("lifecycle", PIN)
 
 
 @pytest.fixture

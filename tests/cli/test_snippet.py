@@ -35,6 +35,8 @@ HEAVY = pytest.mark.skipif(
     "HEAVY_SNIPPETS" not in os.environ, reason="compiles half a framework; to do so: HEAVY_SNIPPETS=1"
 )
 SCOPES = "read write"
+ANSWER_503 = ("express", "go")
+"""When the key set cannot be fetched; Spring Security decides that for itself."""
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +180,10 @@ def test_other_languages(name: str, tmp_path: Path, issuer: Issuer) -> None:
         save(name, text, tmp_path)
         with running(serving, tmp_path, port):
             check_type(port, key, other.url)
+        other.answers.clear()
+        if name in ANSWER_503:
+            with running(serving, tmp_path, port):
+                check_outage(port, key, other.url)
 
 
 def check_type(port: int, key: Any, issuer: str) -> None:
@@ -186,6 +192,14 @@ def check_type(port: int, key: Any, issuer: str) -> None:
     claims = claims_like(iss=issuer, aud=f"{issuer}/api", iat=now, exp=now + 60)
     answers = [get(port, f"Bearer {sign(key, header_of(key, typ=typ), claims)}")[0] for typ in ("at+jwt", "JWT", DROP)]
     assert answers == [200, 401, 401]
+
+
+def check_outage(port: int, key: Any, issuer: str) -> None:
+    """The key set cannot be fetched: that says nothing of the token, also when the next attempt has to wait."""
+    now = int(time.time())
+    claims = claims_like(iss=issuer, aud=f"{issuer}/api", iat=now, exp=now + 60)
+    answers = [get(port, f"Bearer {token}") for token in [sign(key, header_of(key), claims)] * 2 + ["not.a.token"]]
+    assert [(status, challenge == "") for status, challenge, _ in answers] == [(503, True), (503, True), (401, False)]
 
 
 class Behind(BaseHTTPRequestHandler):

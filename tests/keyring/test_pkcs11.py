@@ -9,7 +9,7 @@ from joserfc.jws import JWSRegistry
 
 from authserver.domain.errors import Misconfigured, Unavailable
 from authserver.keyring.jwk import public_key
-from tests.hsm import MODULES, PIN, needs_softhsm, new_token
+from tests.hsm import MODULES, PIN, Token, needs_softhsm
 
 pkcs11 = pytest.importorskip("pkcs11")
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
@@ -23,8 +23,7 @@ def ids():
 
 @pytest.fixture(scope="module")
 def token(softhsm):
-    new_token("locked")  # now, for a module that is loaded does not look for new ones
-    return new_token("keys")
+    return Token("keys", PIN)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _CHANGES = {
     "promotable": "{kid} may be promoted by hand: every verifier has had the time to fetch it.",
     "promote": "{kid} signs; {replaced} signs no more, and stays for its tokens. A new key is announced.",
+    "begin": "{kid} signs {alg}, which {default} did until then. A new key is announced.",
     "destroy": "The private part of {kid} is destroyed.",
     "remove": "{kid} leaves the key set: its last token has expired.",
 }
@@ -62,10 +63,10 @@ def opened(settings: Settings | None = None) -> Iterator[Lifecycle]:
 
 def in_words(keys: Keys, policy: KeyPolicy, now: int) -> str:
     """What is, what happens when, and what verifiers see then."""
-    seen = published(keys)
+    seen, algs = published(keys), {key.kid: key.alg for key in keys}
     lines = [_line(now, "now", _present(keys)), _seen(seen)]
     for event in timeline(keys, policy):
-        lines.append(_line(event.at, _distance(event.at - now), _sentence(event)))
+        lines.append(_line(event.at, _distance(event.at - now), _sentence(event, algs)))
         lines += [_seen(event.published)] if event.published != seen else []
         seen = event.published
     return "\n".join(lines)
@@ -131,14 +132,16 @@ def _seen(kids: tuple[str, ...]) -> str:
     return f"{'':<48}Verifiers see {', '.join(short(kid) for kid in kids) or 'no key'}."
 
 
-def _sentence(event: Event) -> str:
-    replaced = short(event.replaced) if event.replaced else "no other key"
-    return _CHANGES[event.change].format(kid=short(event.kid), replaced=replaced)
+def _sentence(event: Event, algs: dict[str, str]) -> str:
+    if event.change == "promote" and event.replaced is None:
+        return _CHANGES["begin"].format(kid=short(event.kid), alg=algs[event.kid], default=DEFAULT)
+    return _CHANGES[event.change].format(kid=short(event.kid), replaced=short(event.replaced or ""))
 
 
 def _present(keys: Keys) -> str:
+    """Of the algorithms that are in use: each keeps the keys that it ever had."""
     sentences = []
-    for alg in sorted({key.alg for key in keys}):
+    for alg in sorted({DEFAULT, *(key.alg for key in keys if key.state in ("pending", "active"))}):
         active, pending = in_state(keys, alg, "active"), in_state(keys, alg, "pending")
         signs = f"{short(active.kid)} signs ({alg})" if active else f"no key signs {alg}"
         sentences.append(f"{signs}, {short(pending.kid)} is announced." if pending else f"{signs}, none is announced.")

@@ -1,0 +1,33 @@
+"""What `keys list` says of keys of several algorithms."""
+
+MACHINE = ("client", "create", "Machine", "--grant", "client_credentials", "--access-token-alg", "ES256")
+
+
+def kids(data, alg):
+    return {key["state"]: key["kid"][:8] for key in data("keys", "list") if key["alg"] == alg}
+
+
+def told(cli):
+    return cli("keys", "list").stdout.split("\n\n")[1]
+
+
+def test_the_first_key_of_an_algorithm_replaces_none(data, cli):
+    data(*MACHINE)
+    first = kids(data, "ES256")["pending"]
+    assert f"no key signs ES256, {first} is announced." in told(cli)
+    assert f"{first} signs ES256, which RS256 did until then. A new key is announced." in told(cli)
+    cli("keys", "rotate", "--alg", "ES256", "--emergency")
+    next_one = kids(data, "ES256")["pending"]
+    assert f"{first} signs (ES256), {next_one} is announced." in told(cli)
+    assert f"{next_one} signs; {first} signs no more, and stays for its tokens." in told(cli)
+    assert "which RS256 did" not in told(cli)
+
+
+def test_of_an_algorithm_that_is_used_no_more_only_what_stays_is_told(data, cli):
+    client = data(*MACHINE)["client_id"]
+    cli("keys", "rotate", "--alg", "ES256", "--emergency")
+    cli("client", "set-alg", client, "RS256")
+    assert "signs ES256" not in told(cli) and "(ES256)" not in told(cli)
+    assert f"{kids(data, 'ES256')['retired']} leaves the key set: its last token has expired." in told(cli)
+    rs256 = kids(data, "RS256")
+    assert f"{rs256['active']} signs (RS256), {rs256['pending']} is announced." in told(cli)
