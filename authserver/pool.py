@@ -29,9 +29,7 @@ class Pool:
         """`queue` is how many may wait; more are refused. `patience` is how long a caller waits, in seconds."""
         self._name, self._room, self._patience = name, threads + queue, patience
         self._waiting, self._changed, self._closed = deque[_Task](), Condition(), False
-        self._threads = [Thread(target=self._serve, name=name, daemon=True) for _ in range(threads)]
-        for thread in self._threads:
-            thread.start()
+        self._most, self._threads = threads, list[Thread]()
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
         """What `work` returns or raises. Raises Unavailable when the queue is full or patience ends."""
@@ -42,6 +40,9 @@ class Pool:
         with self._changed:
             self._waiting.append(task)
             self._changed.notify()
+            if len(self._threads) < self._most:
+                self._threads.append(Thread(target=self._serve, name=self._name, daemon=True))
+                self._threads[-1].start()
         try:
             done: T = await asyncio.wait_for(task.done, self._patience)
         except TimeoutError:

@@ -218,7 +218,7 @@ def test_one_core_is_left_to_whoever_refreshes_meanwhile(monkeypatch: pytest.Mon
     for cores, threads in ((None, 1), (1, 1), (2, 1), (8, 7)):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
         passwords = Passwords()
-        assert len(passwords._pool._threads) == threads
+        assert passwords._pool._most == threads
         passwords.close()
 
 
