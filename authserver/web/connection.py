@@ -23,7 +23,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._late: asyncio.TimerHandle | None = None
-        self._in_head, self._head_bytes = False, 0
+        self._in_head, self._head_bytes, self._address_bytes = False, 0, 0
         self._refused_with = 400
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -45,9 +45,13 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._address_bytes = True, 0, 0
         if self._late is None:  # behind another request, on the same connection
             self._expect_head()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._address_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
@@ -56,7 +60,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_has_come()
-        if len(self.url) > _MOST_BYTES:
+        if self._address_bytes > _MOST_BYTES:
             self._stop_parsing(414)
         if sum(len(name) + len(value) for name, value in self.headers) > _MOST_BYTES:
             self._stop_parsing(431)
