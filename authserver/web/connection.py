@@ -35,19 +35,19 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
-        if self._late is None and (self.cycle is None or self.cycle.response_complete):
-            self._expect_head()
         super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > _MOST_BYTES:
                 self._refuse(431 if self.headers else 414)
+                return
+        # Most requests come in one piece, and cost no timer.
+        if self._late is None and (self._in_head or self.cycle is None or self.cycle.response_complete):
+            self._expect_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._head_bytes, self._address_bytes = True, 0, 0
-        if self._late is None:  # behind another request, on the same connection
-            self._expect_head()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
