@@ -27,7 +27,7 @@ class SealedKeys:
         return is_sealed(kept)
 
     def open(self, kid: str, alg: str, kept: str) -> Signer:
-        return _InProcess(alg, imported(json.loads(self._keks.open(kid, kept))))
+        return InProcess(alg, imported(json.loads(self._keks.open(kid, kept))))
 
     def destroy(self, kept: str) -> None:
         """Nothing: with the row's column the private key is gone."""
@@ -36,7 +36,7 @@ class SealedKeys:
         return {}  # what the database keeps is all there is
 
 
-class _InProcess:
+class InProcess:
     remote = False
 
     def __init__(self, alg: str, key: Key) -> None:

@@ -18,7 +18,7 @@ from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
 from authserver.cli import main, serve
-from authserver.keyring.signer import Signer
+from authserver.keyring.sealed import InProcess
 
 _RS256 = JWSRegistry.algorithms["RS256"]
 _KEY = RSAKey.generate_key(2048)
@@ -77,12 +77,12 @@ def _measured(create_app: Any) -> Any:
 
 
 if __name__ == "__main__":
-    init = Signer.__init__
+    init = InProcess.__init__
 
-    def timed_init(self: Signer, *arguments: Any) -> None:
+    def timed_init(self: InProcess, *arguments: Any) -> None:
         init(self, *arguments)
         self._algorithm = _TimedAlgorithm(self._algorithm)
 
-    Signer.__init__ = timed_init  # type: ignore[method-assign]
+    InProcess.__init__ = timed_init  # type: ignore[method-assign]
     serve._create_app = _measured(serve._create_app)
     main()
