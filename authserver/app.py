@@ -223,8 +223,7 @@ def open_keyring(settings: Settings, database: Database, now: Callable[[], int])
     private = open_private_keys(settings)
     with database.begin() as connection:
         migrations.check(connection)
-        longest = max(settings.access_token_ttl, clients.longest_token_ttl(connection))
-        signing_keys.raise_max_token_ttl(connection, longest, now())
+        signing_keys.raise_max_token_ttl(connection, settings.access_token_ttl, now())
         state = signing_keys.load(connection)
     return Keyring(private, state, now(), partial(open_private_keys, settings))
 

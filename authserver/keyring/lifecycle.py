@@ -22,7 +22,7 @@ from ..domain.key_schedule import (
 )
 from ..domain.key_transitions import Make
 from ..domain.models import RingKey, SigningKey
-from ..store import clients, ring_keys, signing_keys
+from ..store import ring_keys, signing_keys
 from ..store.database import Connection, Database
 from ..store.signing_keys import KeyState
 from . import rewrapping, ring
@@ -31,8 +31,8 @@ from .private_keys import PrivateKeys
 from .refusals import NOTHING_PENDING, TooEarly, check_importable, check_in_use
 from .sealing import KeyEncryptionKeys, is_sealed
 
-Decide = Callable[[Keys, int, Make], Keys]
-"""The keys, now in microseconds, a maker of keys -> the rows to write. Raises Refused."""
+Decide = Callable[[KeyState, int, Make], Keys]
+"""What there is, now in microseconds, a maker of keys -> the rows to write. Raises Refused."""
 
 
 _FIT = Transition("fit", "any")
@@ -100,11 +100,11 @@ class Lifecycle:
         lead time, and Refused if another process promoted it meanwhile."""
         step = self.promotion(self.read(), alg, emergency=emergency)
 
-        def promote(keys: Keys, now: int, make: Make) -> Keys:
-            if step != self.promotion(keys, alg, emergency=True):
+        def promote(state: KeyState, now: int, make: Make) -> Keys:
+            if step != self.promotion(state.signing_keys, alg, emergency=True):
                 # Two emergencies at once are one: the second must not promote a key that nobody has fetched.
                 raise Refused(f"Another command was first: {step.kid} is pending no more. See: authserver keys list")
-            return key_transitions.apply(keys, step, now, make)
+            return key_transitions.apply(state.signing_keys, step, now, make)
 
         self._commit(promote, (alg,))
         return step
@@ -122,7 +122,7 @@ class Lifecycle:
     def revoke(self, kid: str) -> Keys:
         """`kid` is out of the JWKS at once. Returns the rows that changed; none if it was revoked before."""
         algs = {key.alg for key in self.read() if key.kid == kid}
-        return self._commit(lambda keys, now, make: key_transitions.revoked(keys, kid, now, make), algs)
+        return self._commit(lambda state, now, make: key_transitions.revoked(state.signing_keys, kid, now, make), algs)
 
     def revoke_all(self) -> tuple[Keys, int]:
         """Replace every signing key and the ring; end every login. Returns the rows that changed, and how many logins
@@ -141,9 +141,9 @@ class Lifecycle:
         self._keks_in_use()
         key = self.private_keys().taken_in(private, alg, now=self.now(), max_token_ttl=self.max_token_ttl)
 
-        def announce(keys: Keys, now: int, make: Make) -> Keys:
-            check_importable(keys, key.kid, alg)
-            return key_transitions.imported(keys, key, now)
+        def announce(state: KeyState, now: int, make: Make) -> Keys:
+            check_importable(state.signing_keys, key.kid, alg)
+            return key_transitions.imported(state.signing_keys, key, now)
 
         return self._commit(announce)
 
@@ -173,14 +173,11 @@ class Lifecycle:
         """Run `change`, which may make clients use `alg` or stop doing so; then each algorithm that a client uses has a
         sequence of keys, and no other one. One transaction. Returns the rows of keys that changed."""
         makes = {alg} - {DEFAULT} - algorithms_in_use(self.read())
-        with self._maker(makes) as make, self._alone() as (connection, state, now):
-            change(connection)
-            in_use = clients.algorithms(connection)
-            keys = signing_keys.load(connection).signing_keys  # anew: `change` may have raised their max_token_ttl
-            changed = key_transitions.fitted(keys, in_use, now, make)
-            _write(connection, keys, changed)
-        self._destroy(state.signing_keys, changed)
-        return changed
+
+        def fit(state: KeyState, now: int, make: Make) -> Keys:
+            return key_transitions.fitted(state.signing_keys, set(state.algorithms), now, make)
+
+        return self._commit(fit, makes, change)
 
     def destroy_remains(self) -> list[str]:
         """Destroy the private keys outside the database that it knows as destroyed: who should have done it was killed.
@@ -201,25 +198,29 @@ class Lifecycle:
             return ring.remove_unused(connection, state.ring, now)
 
     def _still_due(self, step: Transition) -> Decide:
-        def decide(keys: Keys, now: int, make: Make) -> Keys:
-            due = step in transitions(keys, self.policy, now)
-            return key_transitions.apply(keys, step, now, make) if due else ()
+        def decide(state: KeyState, now: int, make: Make) -> Keys:
+            due = step in transitions(state.signing_keys, self.policy, now)
+            return key_transitions.apply(state.signing_keys, step, now, make) if due else ()
 
         return decide
 
-    def _commit(self, decide: Decide, makes: Iterable[str] = ()) -> Keys:
-        """One transaction; returns the rows that were written. `makes` has the algorithm of each key that it will need.
-        Raises what `decide` raises, and Unavailable."""
-        with self._maker(makes) as make, self._alone() as (connection, state, now):
-            changed = decide(state.signing_keys, now, make)
+    def _commit(
+        self, decide: Decide, makes: Iterable[str] = (), before: Callable[[Connection], None] | None = None
+    ) -> Keys:
+        """One transaction; returns the rows that were written. `makes` has the algorithm of each key that it will need;
+        `before` is done first, and seen by `decide`. Raises what these raise, and Unavailable."""
+        with self._maker(makes) as make, self._alone(before) as (connection, state, now):
+            changed = decide(state, now, make)
             _write(connection, state.signing_keys, changed)
         self._destroy(state.signing_keys, changed)
         return changed
 
     @contextmanager
-    def _alone(self) -> Iterator[tuple[Connection, KeyState, int]]:
+    def _alone(self, before: Callable[[Connection], None] | None = None) -> Iterator[tuple[Connection, KeyState, int]]:
         with self.database.begin() as connection:
             signing_keys.lock(connection)
+            if before:
+                before(connection)
             yield connection, signing_keys.load(connection), self.now()
 
     @contextmanager

@@ -14,7 +14,7 @@ from ..domain.errors import Misconfigured, Refused
 from ..domain.key_schedule import KeyPolicy, Keys, in_state
 from ..domain.models import RingKey, SigningKey
 from ..domain.restored_keys import is_fresh, restored, unheld
-from ..store import clients, restoring, ring_keys, signing_keys
+from ..store import restoring, ring_keys, signing_keys
 from ..store.database import Connection
 from ..store.signing_keys import KeyState
 from . import first
@@ -112,16 +112,15 @@ def plan(
 
 def write(connection: Connection, plan: Plan, tools: Tools) -> Keys:
     """Write the keys, and make those that are missing. Returns the active ones that verifiers may not have."""
-    now = tools.now
-    longest = max(tools.max_token_ttl, clients.longest_token_ttl(connection))
+    now, ttl = tools.now, tools.max_token_ttl
     restoring.put_keys(connection, plan.keys, plan.ring)
     ring_keys.end_logins(connection, now)
-    first.create_missing(connection, tools.keys, now=now, max_token_ttl=longest, new_key=tools.new_key)
+    first.create_missing(connection, tools.keys, now=now, max_token_ttl=ttl, new_key=tools.new_key)
     state = signing_keys.load(connection)
-    make = partial(tools.keys.generate, now=now, max_token_ttl=longest)
+    make = partial(tools.keys.generate, now=now, max_token_ttl=ttl)
     for key in key_transitions.fitted(state.signing_keys, set(state.algorithms), now, make):
         signing_keys.add(connection, key)  # all are new: in the plan nothing signs that nobody uses
-    signing_keys.raise_max_token_ttl(connection, longest, now)
+    signing_keys.raise_max_token_ttl(connection, ttl, now)
     return unheld(signing_keys.load(connection).signing_keys, plan.published_by, tools.policy, now)
 
 

@@ -66,11 +66,13 @@ def add_ring_key(connection: Connection, key: RingKey) -> None:
 
 
 def raise_max_token_ttl(connection: Connection, ttl: int, now: int) -> None:
-    """Before a policy with a longer-lived token takes effect: what signs it stays published for that much longer. So
-    does a key that was retired a moment ago, for a process that does not know it yet may sign with it."""
+    """Before a policy with a longer-lived token takes effect, or a client with a longer one of its own: what signs it
+    stays published for that much longer. So does a key that was retired a moment ago, for a process that does not know
+    it yet may sign with it."""
+    longest = max(ttl, clients.longest_token_ttl(connection))
     signs = or_(table.c.state.in_(("pending", "active")), table.c.retired_at > now - STALE_AFTER * SECOND)
-    shorter = table.c.max_token_ttl < ttl
-    connection.execute(update(table).where(signs, shorter).values(max_token_ttl=ttl))
+    shorter = table.c.max_token_ttl < longest
+    connection.execute(update(table).where(signs, shorter).values(max_token_ttl=longest))
 
 
 def deny(jti: str, expires_at: int) -> Change:
