@@ -50,14 +50,20 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def database(settings: Settings, clock: Clock, password_hash: str) -> Iterator[Database]:
     """Initialised, with keys, the user ada and four clients: app, web, other and machine."""
-    database = open_database(settings, clock)
-    initialise(settings, database, clock)
-    with database.begin() as connection:
-        users.add(connection, User("u_ada", "ada", password_hash, created_at=clock()))
-        for client in CLIENTS:
-            clients.add(connection, replace(client, created_at=clock()))
+    database = populated(settings, clock, password_hash)
     yield database
     database.close()
+
+
+def populated(settings: Settings, now: Callable[[], int], password_hash: str, **changes: Any) -> Database:
+    """The open database of `database`; `changes` are those of every client."""
+    database = open_database(settings, now)
+    initialise(settings, database, now)
+    with database.begin() as connection:
+        users.add(connection, User("u_ada", "ada", password_hash, created_at=now()))
+        for client in CLIENTS:
+            clients.add(connection, replace(client, created_at=now(), **changes))
+    return database
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import URLError
 
 PASSWORD = "correct horse battery staple"
@@ -59,6 +59,9 @@ def run(*arguments: str, folder: Path, input: str | None = None, check: bool = T
 def environment_with(settings: dict[str, str]) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSERVER_")}
     return clean | {f"AUTHSERVER_{name}": value for name, value in settings.items()}
+
+
+AnyLive = TypeVar("AnyLive", bound="Live")
 
 
 class Live:
@@ -120,7 +123,13 @@ class Live:
 
 @contextmanager
 def live(folder: Path, workers: int = 1, **settings: str) -> Iterator[Live]:
-    server = Live(folder, workers, **settings)
+    with up(Live(folder, workers, **settings)) as server:
+        yield server
+
+
+@contextmanager
+def up(server: AnyLive) -> Iterator[AnyLive]:
+    """Set up and running."""
     server.set_up()
     server.start()
     try:

@@ -210,11 +210,10 @@ def check_size(bench: Bench, asked: argparse.Namespace) -> None:
 def measure(server: Server, asked: argparse.Namespace) -> bool:
     tally, server.workers = Tally(), asked.workers
     bench = Bench(server, clients_of(server, asked, tally), tally, asked.within)
-    logs, began = [node.log.stat().st_size for node in server.nodes], monotonic()
+    before, began = server.log_sizes(), monotonic()
     print(f"{asked.kills} kills, in {asked.minutes} minutes at most", flush=True)
     run(bench.run(asked.kills, began + asked.minutes * 60))
-    for node, place in zip(server.nodes, logs, strict=True):
-        check_log(text_from(node, place), tally)
+    check_log(server.log(before), tally)
     check_size(bench, asked)
     return report(bench, monotonic() - began)
 

@@ -26,7 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from scripts.bench.client import Load, Refreshes, Script, get, load, post, run
-from tests.support import PASSWORD, Live, environment_with
+from tests.support import PASSWORD, Live, environment_with, up
 
 FLOORS = {"client_credentials": (0.50, 200), "refresh": (0.40, 320)}
 """Share of the raw rate, and microseconds of CPU beside the signature."""
@@ -123,13 +123,8 @@ def report(name: str, rounds: list[Round]) -> bool:
 
 @contextmanager
 def started(folder: Path) -> Iterator[Measured]:
-    server = Measured(folder, LOG_LEVEL="warning")
-    server.set_up()
-    server.start()
-    try:
+    with up(Measured(folder, LOG_LEVEL="warning")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 def first_answer(server: Live) -> float:

@@ -2,17 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from authserver import system
-from authserver.app import open_database
-from authserver.cli.init import initialise
-from authserver.domain.models import User
-from authserver.store import clients, users
-from tests.conftest import CLIENTS
-from tests.support import Live
+from tests.conftest import populated
+from tests.support import Live, up
 from tests.web.serving import settings_in
 
 
@@ -25,21 +20,10 @@ class Prepared(Live):
 
     def set_up(self) -> None:
         settings = settings_in(self.folder, issuer=self.url)
-        database = open_database(settings)
-        initialise(settings, database, system.now)
-        with database.begin() as connection:
-            users.add(connection, User("u_ada", "ada", self.password_hash, created_at=system.now()))
-            for client in CLIENTS:
-                clients.add(connection, replace(client, audiences=(), created_at=system.now()))
-        database.close()
+        populated(settings, system.now, self.password_hash, audiences=()).close()
 
 
 @contextmanager
 def running(folder: Path, password_hash: str, **settings: Any) -> Iterator[Prepared]:
-    server = Prepared(folder, password_hash, **settings)
-    server.set_up()
-    server.start()
-    try:
+    with up(Prepared(folder, password_hash, **settings)) as server:
         yield server
-    finally:
-        server.stop()

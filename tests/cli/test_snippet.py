@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -72,16 +72,27 @@ def running(command: str, folder: Path, port: int) -> Iterator[None]:
         with suppress(ProcessLookupError):  # it ended by itself
             os.killpg(process.pid, signal.SIGTERM)  # `go run` starts what it has built as a process of its own
         process.wait(30)
+        wait(lambda: not listens(port), folder / "output.log", 30)  # the shell may end before what it started
 
 
 def wait_for(port: int, process: Any, log: Path, seconds: float = 120) -> None:
+    wait(lambda: listens(port) or process.poll() is not None, log, seconds)
+    assert process.poll() is None, log.read_text()
+
+
+def wait(is_so: Callable[[], bool], log: Path, seconds: float) -> None:
     end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            return socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(log.read_text())
+    while not is_so():
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.02)
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def get(port: int, authorization: str | None = None) -> tuple[int, str, bytes]:

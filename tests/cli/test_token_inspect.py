@@ -7,15 +7,11 @@ import select
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
 from authserver.app import open_database
-from authserver.cli.init import initialise
-from authserver.domain.models import User
-from authserver.store import clients, users
-from tests.conftest import AUDIENCE, CLIENTS, ISSUER
+from tests.conftest import AUDIENCE, ISSUER, populated
 from tests.support import SECRET, Clock, environment_with
 from tests.web.answers import claims_of
 from tests.web.serving import change_client, everything, execute, settings_in
@@ -33,14 +29,7 @@ REPLACED = "It was replaced and its retry window is over: presenting it ends the
 def prepared(tmp_path_factory, password_hash):
     """A folder with the database and the keys of tests/conftest.py, to be copied."""
     folder, clock = tmp_path_factory.mktemp("prepared"), Clock()
-    settings = settings_in(folder)
-    database = open_database(settings, clock)
-    initialise(settings, database, clock)
-    with database.begin() as connection:
-        users.add(connection, User("u_ada", "ada", password_hash, created_at=clock()))
-        for client in CLIENTS:
-            clients.add(connection, replace(client, created_at=clock()))
-    database.close()
+    populated(settings_in(folder), clock, password_hash).close()
     return folder
 
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,13 +12,10 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from authserver.app import open_database
-from authserver.cli.init import initialise
-from authserver.domain.models import User
 from authserver.keyring import jwk
 from authserver.settings import Settings
-from authserver.store import clients, users
 from authserver.store.database import Database
-from tests.conftest import CLIENTS
+from tests.conftest import populated
 from tests.support import Clock, Live, live
 from tests.web.answers import assert_granted
 from tests.web.serving import Server, serving, settings_in, wait_until_ready
@@ -29,14 +25,7 @@ from tests.web.serving import Server, serving, settings_in, wait_until_ready
 def template(tmp_path_factory: pytest.TempPathFactory, password_hash: str) -> Path:
     """A folder with the database and the keys of tests/conftest.py's `database`, closed."""
     folder, clock = tmp_path_factory.mktemp("template"), Clock()
-    settings = settings_in(folder)
-    database = open_database(settings, clock)
-    initialise(settings, database, clock)
-    with database.begin() as connection:
-        users.add(connection, User("u_ada", "ada", password_hash, created_at=clock()))
-        for client in CLIENTS:
-            clients.add(connection, replace(client, created_at=clock()))
-    database.close()
+    populated(settings_in(folder), clock, password_hash).close()
     return folder
 
 
