@@ -218,7 +218,8 @@ def test(arguments: list[str]) -> NoReturn:
     if not arguments:
         for check in ("ruff check .", "ruff format --check .", "mypy", "lint-imports"):
             run_check(*check.split())
-    pytest = ["pytest", *(arguments or ["-n", str(cores())])]
+    # Many tests wait for processes that they started: with one more at work than there are cores, no core is idle.
+    pytest = ["pytest", *(arguments or ["-n", str(cores() + 1)])]
     say(f"$ {shlex.join(pytest)}")
     os.execv(VENV / "bin" / "pytest", pytest)
 

@@ -97,9 +97,26 @@ class Connection(HttpToolsProtocol):
         raise ValueError(_SENTENCES[status])  # to the parser, which gives up
 
     def _refuse(self, status: int) -> None:
-        self._head_has_come()
         if self.transport.is_closing():
             return
+        if self._is_answering():
+            self._close_after_the_answers()
+        elif self.pipeline:  # it broke off within its body, and cannot be refused in its turn
+            self.transport.close()
+        else:
+            self._answer_and_close(status)
+
+    def _is_answering(self) -> bool:
+        """Whether a request that came whole has no answer yet."""
+        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+
+    def _close_after_the_answers(self) -> None:
+        """RFC 9112 s9.3.2: MUST send the corresponding responses in the same order that the requests were received."""
+        self.cycle.keep_alive = False
+        self.flow.pause_reading()
+
+    def _answer_and_close(self, status: int) -> None:
+        self._head_has_come()
         body = json.dumps({"error": "invalid_request", "error_description": _SENTENCES[status]})
         lines = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",

@@ -67,8 +67,15 @@ def users(folder: Path) -> list[str]:
     return [row[0] for row in sql(folder / "authserver.db", "SELECT username FROM users ORDER BY username")]
 
 
-def restore(folder: Path) -> None:
-    run("restore", "b", "--passphrase-stdin", folder=folder, input=LINE)
+@pytest.fixture
+def restore(cli, monkeypatch):
+    """In this process: a process of its own for each step would be most of the time."""
+
+    def restore(folder: Path) -> None:
+        monkeypatch.chdir(folder)
+        cli("restore", "b", "--passphrase-stdin", input=LINE)
+
+    return restore
 
 
 def test_killed_at_every_step_a_restore_leaves_the_old_or_the_new_database(template, tmp_path):
@@ -91,7 +98,7 @@ def test_killed_between_its_pages_the_old_database_is_back(template, tmp_path):
     assert {users for _, users in found} <= {("ada", "bob"), ("bob",)}
 
 
-def test_what_a_killed_restore_left_the_next_one_removes(template, tmp_path):
+def test_what_a_killed_restore_left_the_next_one_removes(template, tmp_path, restore):
     left = tmp_path / "left"
     with killer("restore", "b", "--passphrase-stdin") as kill:
         for step in count(1):
@@ -106,7 +113,7 @@ def test_what_a_killed_restore_left_the_next_one_removes(template, tmp_path):
     assert kinds == {"authserver.db", "authserver.db.before", "b", "keys"}
 
 
-def test_killed_at_every_step_a_backup_is_whole_or_not_there(template, tmp_path):
+def test_killed_at_every_step_a_backup_is_whole_or_not_there(template, tmp_path, restore):
     found = set()
     for left in killed_at_every_step(template, tmp_path, 1, "backup", "c", "--passphrase-stdin"):
         there = (left / "c").exists()
