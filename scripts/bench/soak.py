@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
@@ -75,15 +75,13 @@ class Soak:
     samples: list[Sample] = field(default_factory=list)
 
     async def run(self, seconds: float, every: float) -> None:
-        enough, began = asyncio.Event(), monotonic()
+        enough = asyncio.Event()
         task = asyncio.create_task(self.steady.run(enough))
         try:
             await asyncio.sleep(_SETTLED)
-            for node in cycle(self.server.nodes):
+            for node in islice(cycle(self.server.nodes), max(1, round(seconds / every))):
                 self.samples.append(await self._interval(node, every))
                 print(line(len(self.samples), self.samples[-1]), flush=True)
-                if monotonic() - began + every > seconds + _SETTLED:
-                    break
         finally:
             enough.set()
             await task

@@ -6,7 +6,7 @@ from scripts.bench import soak
 from scripts.bench.soak import Sample
 
 pytestmark = pytest.mark.slow
-SMALL = soak.parse(["--minutes", "0.2", "--every", "3", "--logins", "16", "--measure", "1", "--share", "0.2"])
+SMALL = soak.parse(["--minutes", "0.1", "--every", "3", "--logins", "16", "--measure", "1", "--share", "0.2"])
 EVEN = Sample(refreshes=1000, p50=5, p99=20, memory=90, early=90, size=400, lost=9, ready=1)
 
 
