@@ -54,14 +54,18 @@ def client(address):
         yield client
 
 
-def answer(client):
-    """Status, members of the body; None for a connection that is closed without an answer."""
+def read_all(client):
+    """Until the server closes the connection."""
     received = b""
-    try:
+    with contextlib.suppress(ConnectionResetError):  # what we wrote behind a refusal was not read any more
         while piece := client.recv(65536):
             received += piece
-    except ConnectionResetError:  # what we wrote behind the refusal was not read any more
-        pass
+    return received
+
+
+def answer(client):
+    """Status, members of the body; None for a connection that is closed without an answer."""
+    received = read_all(client)
     if not received:
         return None
     head, _, body = received.partition(b"\r\n\r\n")
@@ -117,10 +121,7 @@ def test_after_another_request_the_same_holds(client):
 @pytest.mark.parametrize("behind", [START, START + b"X: " + b"a" * 200_000, b"\x16\x03"])
 def test_what_is_refused_overtakes_no_answer_rfc9112_9_3_2(client, whole, behind):
     write(client, WHOLE.replace(b"/here", b"/slow") + (whole - 1) * WHOLE + behind)
-    received = b""
-    with contextlib.suppress(ConnectionResetError):
-        while piece := client.recv(65536):
-            received += piece
+    received = read_all(client)
     assert received.count(b"HTTP/1.1 ") == received.count(b"HTTP/1.1 200 ") == whole
 
 
