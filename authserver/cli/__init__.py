@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..domain.errors import KeyServiceDown, Misconfigured, Refused, Unavailable
+from ..domain.errors import Misconfigured, Refused, Unavailable
 
 _EXIT_CODES: dict[type[Exception], int] = {Refused: 3, Unavailable: 69, Misconfigured: 78}
 _WHICH_DATABASE = ". See which database is meant, and where that is set:\n\n    authserver config show"
@@ -49,7 +49,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except tuple(_EXIT_CODES) as error:
-            its_database = isinstance(error, Unavailable) and not isinstance(error, KeyServiceDown)
+            its_database = type(error) is Unavailable  # the others are of keys
             click.echo(f"authserver: {error}{_WHICH_DATABASE if its_database else ''}", err=True)
             raise SystemExit(_exit_code(error)) from None
 

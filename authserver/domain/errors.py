@@ -10,11 +10,11 @@ class Unavailable(Exception):
 
 
 class KeyServiceDown(Unavailable):
-    """What holds private keys outside of the database cannot be reached, or does not have one."""
+    """What holds private keys outside of the database cannot be reached."""
 
 
 class KeyMissing(Unavailable):
-    """A key that this process has not read yet, or not lately enough: read the keys again, then go on."""
+    """A key that this process has not read yet, or not lately enough, or that is gone: read the keys, then go on."""
 
 
 class Refused(Exception):

@@ -13,7 +13,7 @@ from pkcs11 import MGF, Attribute, KeyType, Mechanism, MechanismFlag, ObjectClas
 from pkcs11.exceptions import MechanismInvalid, NoSuchKey
 from pkcs11.util.ec import encode_named_curve_parameters
 
-from ..domain.errors import KeyServiceDown, Misconfigured, Refused
+from ..domain.errors import KeyMissing, KeyServiceDown, Misconfigured, Refused
 from .jwk import encoded, imported, public_jwk
 from .pkcs11_session import TokenSession
 from .signer import PublicJwk, Signer
@@ -115,7 +115,8 @@ def _find(session: Session, id: bytes) -> Any:  # the package gives what can sig
     try:
         return session.get_key(object_class=ObjectClass.PRIVATE_KEY, id=id)
     except NoSuchKey as error:
-        raise KeyServiceDown(f"The PKCS #11 token holds no private key with the id {id.hex()}.") from error
+        # another process may have destroyed it, when it was revoked
+        raise KeyMissing(f"The PKCS #11 token holds no private key with the id {id.hex()}.") from error
 
 
 def _generate(session: Session, alg: str, id: bytes) -> PublicJwk:

@@ -25,7 +25,8 @@ class Signer(Protocol):
     """Whether a signature takes a way out of this process: it is then waited for beside the event loop."""
 
     def sign(self, message: bytes) -> bytes:
-        """The signature as it stands in a JWS (RFC 7515 s5.1; of ES256: RFC 7518 s3.4, r || s). Raises Unavailable."""
+        """The signature as it stands in a JWS (RFC 7515 s5.1; of ES256: RFC 7518 s3.4, r || s).
+        Raises KeyMissing if the key is gone, and Unavailable."""
 
 
 class KeyService(Protocol):

@@ -55,6 +55,8 @@ class Road(AuthorizationServer):
             except WalkAgain:
                 continue
             except KeyMissing:
+                if number == WALKS - 1:
+                    raise
                 await self.reload_keys()
                 continue
             except OAuth2Error as error:
@@ -62,7 +64,7 @@ class Road(AuthorizationServer):
             if await self._commit(decision.change):
                 _report(traveller)
                 return decision.reply
-        raise Unavailable("Another request was first on every walk, or a key is missing.")
+        raise Unavailable("Another request was first on every walk.")
 
     async def _walk(self, traveller: Traveller) -> Decision:
         await self._authenticate_client(traveller)

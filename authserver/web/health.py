@@ -4,20 +4,20 @@ A server that was told to leave says so there, too: what spreads requests sends 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..domain.errors import Unavailable
+from ..domain.errors import KeyMissing, Unavailable
 from ..domain.models import SECOND
 from ..keyring import Keyring
+from ..oauth.road import Road
 from ..store import signing_keys
 from ..store.database import Database
 from .draining import LEAVES
 
-SignAside = Callable[..., Awaitable[str]]
 _KEPT_FOR = 2  # seconds: what a key service said of itself
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -26,10 +26,10 @@ async def live(request: Request) -> Response:
     return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
 
-def ready(database: Database, keyring: Keyring, now: Callable[[], int], sign_aside: SignAside) -> Any:
+def ready(database: Database, keyring: Keyring, now: Callable[[], int], road: Road) -> Any:
     """The endpoint for these dependencies; a key service is one where the active key is in it."""
 
-    key_service = _KeyService(keyring, sign_aside)
+    key_service = _KeyService(keyring, road)
 
     async def ready(request: Request) -> Response:
         checks = {"database": await _reaches(database), "keys": not keyring.is_stale(now())}
@@ -48,8 +48,8 @@ def ready(database: Database, keyring: Keyring, now: Callable[[], int], sign_asi
 class _KeyService:
     """Asked once for all who want to know: signatures take turns there, and logins need them."""
 
-    def __init__(self, keyring: Keyring, sign_aside: SignAside) -> None:
-        self._keyring, self._sign_aside = keyring, sign_aside
+    def __init__(self, keyring: Keyring, road: Road) -> None:
+        self._keyring, self._road = keyring, road
         self._asked: asyncio.Task[bool] | None = None
         self._asked_at = 0
 
@@ -59,13 +59,20 @@ class _KeyService:
         return await asyncio.shield(self._asked)
 
     async def _signs(self, now: int) -> bool:
-        """What it signs claims nothing."""
         try:
-            for alg in self._keyring.remote_algorithms():
-                await self._sign_aside(self._keyring.sign, {}, now, alg)
+            try:
+                await self._sign(now)
+            except KeyMissing:  # another process may have revoked it
+                await self._road.reload_keys()
+                await self._sign(now)
         except Unavailable:
             return False
         return True
+
+    async def _sign(self, now: int) -> None:
+        """What is signed claims nothing."""
+        for alg in self._keyring.remote_algorithms():
+            await self._road.sign_aside(self._keyring.sign, {}, now, alg)
 
 
 async def _reaches(database: Database) -> bool:

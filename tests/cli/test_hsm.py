@@ -10,13 +10,18 @@ import urllib.request
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from jwt import get_unverified_header
+from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
+from authserver.app import assemble
 from authserver.app import lifecycle as lifecycle_of
-from authserver.app import open_database
 from authserver.domain.errors import Unavailable
 from authserver.settings import load
+from tests.conftest import as_client
 from tests.hsm import PIN, Token, needs_softhsm, new_token
 from tests.support import PASSWORD, live, run
+from tests.web.answers import UNAVAILABLE, assert_granted, assert_refused
 
 pytestmark = needs_softhsm
 pytest.importorskip("pkcs11")
@@ -110,24 +115,61 @@ def test_a_key_that_is_gone_from_the_token_stops_the_start(softhsm, tmp_path):
     assert refused.returncode == 69 and "holds no private key" in refused.stderr
 
 
-@pytest.fixture(scope="module")
-def shared_token(softhsm):
-    return Token("lifecycle", PIN)
+@pytest.fixture
+def settings(softhsm, tmp_path):
+    return load(
+        database_url=f"sqlite:///{tmp_path}/as.db",
+        keys_dir=str(tmp_path / "keys"),
+        **{name.lower(): value for name, value in Token("lifecycle", PIN).settings.items()},
+    )
 
 
 @pytest.fixture
-def lifecycle(shared_token, clock, tmp_path):
-    from authserver.cli.init import initialise
+def lifecycle(settings, database, clock):
+    return lifecycle_of(settings, database, clock)
 
-    settings = load(
-        database_url=f"sqlite:///{tmp_path}/as.db",
-        keys_dir=str(tmp_path / "keys"),
-        **{name.lower(): value for name, value in shared_token.settings.items()},
-    )
-    database = open_database(settings, clock)
-    initialise(settings, database, clock)
-    yield lifecycle_of(settings, database, clock)
-    database.close()
+
+@pytest.fixture
+def never_polls(settings, database, clock):
+    """A server that reads its keys when it starts and then only when a request needs that."""
+    app, upkeep = assemble(settings, now=clock)
+    yield TestClient(app)
+    upkeep.close()
+
+
+def token_of(http):
+    return http.post("/token", data=as_client("web") | {"grant_type": "client_credentials"})
+
+
+def revoke_active(lifecycle):
+    """Returns the kid of the key that signs instead."""
+    active, pending = sorted(lifecycle.read(), key=lambda key: key.state)
+    lifecycle.promote("RS256", emergency=True)
+    lifecycle.revoke(active.kid)
+    return pending.kid
+
+
+def test_a_key_that_another_process_revoked_makes_a_server_read_the_keys_anew(lifecycle, never_polls):
+    first = assert_granted(token_of(never_polls))
+    new = revoke_active(lifecycle)
+    assert kid_of(first) != new == kid_of(assert_granted(token_of(never_polls)))
+
+
+def test_a_key_that_another_process_revoked_leaves_a_server_ready(lifecycle, never_polls):
+    revoke_active(lifecycle)
+    assert never_polls.get("/health/ready").status_code == 200
+
+
+def test_a_key_that_is_gone_from_the_token_is_told_to_the_operator_alone(lifecycle, never_polls):
+    lifecycle.private_keys().destroy(key.sealed for key in lifecycle.read())
+    with capture_logs() as events:
+        assert_refused(token_of(never_polls), UNAVAILABLE)
+    assert "holds no private key with the id" in str(events)
+    assert never_polls.get("/health/ready").json() == {"status": "unavailable", "down": ["key_service"]}
+
+
+def kid_of(body):
+    return get_unverified_header(body["access_token"])["kid"]
 
 
 def here(lifecycle):
