@@ -3,7 +3,7 @@
 Times in microseconds, policy in seconds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from .algorithms import DEFAULT
@@ -28,13 +28,14 @@ class Transition:
     """One change of state.
 
     `announce`: a pending key is made. `promote`: the pending key signs, the active one retires, the next is announced.
-    `destroy`: a retired key's private part goes. `remove`: it leaves the JWKS.
+    `destroy`: a retired key's private part goes. `remove`: it leaves the JWKS. `retire`, `withdraw`: no client uses
+    the algorithm of the active, of the pending key any more.
     """
 
     change: str
     alg: str
     kid: str | None = None
-    """The key that is pending, or retired; None for one that is still to be made."""
+    """The key that changes; None for one that is still to be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +83,27 @@ def due(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, int]:
     return {}
 
 
-def transitions(keys: Keys, policy: KeyPolicy, now: int) -> tuple[Transition, ...]:
-    """What is due at `now`, most urgent first; none when the state is right. Applied one by one, each judged anew, they
-    make the state right for `now`, however long nobody looked."""
-    algs = sorted({DEFAULT, *algorithms_in_use(keys)}, key=lambda alg: (alg != DEFAULT, alg))
-    signing = (step for alg in algs for step in _signing_due(alg, keys, policy, now))
-    return (*signing, *(step for key in keys if key.state == "retired" for step in _retired_due(key, policy, now)))
+def transitions(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) -> tuple[Transition, ...]:
+    """What is due at `now` while clients use `algs`, most urgent first; none when the state is right. Applied one by
+    one, each judged anew, they make the state right for `now`, however long nobody looked."""
+    used = sorted({DEFAULT, *algs}, key=lambda alg: (alg != DEFAULT, alg))
+    signing = (step for alg in used for step in _signing_due(alg, keys, policy, now))
+    retired = (step for key in keys if key.state == "retired" for step in _retired_due(key, policy, now))
+    return (*signing, *retired, *ended(keys, algs))
 
 
 def algorithms_in_use(keys: Keys) -> set[str]:
     """Those with a sequence of keys that goes on; it begins with the first client that uses one, and ends with the
     last."""
     return {key.alg for key in keys if key.state in ("pending", "active")}
+
+
+def ended(keys: Keys, algs: Collection[str]) -> Iterator[Transition]:
+    """What is over once clients use no more than `algs`: the other algorithms' keys sign no more."""
+    changes = {"active": "retire", "pending": "withdraw"}
+    for key in keys:
+        if key.state in changes and key.alg not in {DEFAULT, *algs}:
+            yield Transition(changes[key.state], key.alg, key.kid)
 
 
 def in_state(keys: Keys, alg: str, state: str) -> SigningKey | None:

@@ -1,6 +1,6 @@
 """What the schedule will do with the signing keys, seen from now: the schedule itself, run forward on paper."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import count
 
@@ -43,11 +43,11 @@ def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
     return events
 
 
-def settled(keys: Keys, policy: KeyPolicy, now: int) -> tuple[list[Transition], Keys]:
-    """What is due at `now`, one after the other, and the keys after it."""
+def settled(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) -> tuple[list[Transition], Keys]:
+    """What is due at `now` while clients use `algs`, one after the other, and the keys after it."""
     done: list[Transition] = []
     make = imagined(keys)
-    while steps := transitions(keys, policy, now):
+    while steps := transitions(keys, policy, now, algs):
         done.append(steps[0])
         keys = merged(keys, apply(keys, steps[0], now, make))
     return done, keys

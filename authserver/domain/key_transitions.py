@@ -4,11 +4,11 @@ Every function returns the rows that change, in the order in which they are to b
 another one enters it. `make` gives a new key for an algorithm; what makes keys and the clock are the caller's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from .algorithms import DEFAULT
-from .key_schedule import Keys, Transition, algorithms_in_use, in_state
+from .key_schedule import Keys, Transition, algorithms_in_use, ended, in_state
 from .models import SigningKey
 
 Make = Callable[[str], SigningKey]
@@ -23,7 +23,9 @@ def apply(keys: Keys, step: Transition, now: int, make: Make) -> Keys:
     key = next(key for key in keys if key.kid == step.kid)
     if step.change == "destroy":
         return (replace(key, sealed=None, destroyed_at=now),)
-    return (_removed(key, now),)
+    if step.change == "retire":
+        return (replace(key, state="retired", retired_at=now),)
+    return (_removed(key, now),)  # remove, withdraw
 
 
 def merged(keys: Keys, changed: Keys) -> Keys:
@@ -73,17 +75,11 @@ def imported(keys: Keys, key: SigningKey, now: int) -> Keys:
     return (*withdrawn, announced(keys, key.alg, now, lambda alg: key))
 
 
-def fitted(keys: Keys, algs: set[str], now: int, make: Make) -> Keys:
-    """A sequence of keys for each of `algs`, which are all that are in use, and for no other: a key is announced where
+def fitted(keys: Keys, algs: Collection[str], now: int, make: Make) -> Keys:
+    """A sequence of keys for each of `algs`, which are all that clients use, and for no other: a key is announced where
     none was, and what nobody uses signs no more."""
-    in_use = algorithms_in_use(keys)
-    ended = (key for key in keys if key.alg in in_use - algs)
-    withdrawn = tuple(_withdrawn(key, now) for key in ended if key.state in ("pending", "active"))
-    return (*withdrawn, *(announced(keys, alg, now, make) for alg in sorted(algs - in_use)))
-
-
-def _withdrawn(key: SigningKey, now: int) -> SigningKey:
-    return replace(key, state="retired", retired_at=now) if key.state == "active" else _removed(key, now)
+    over = tuple(key for step in ended(keys, algs) for key in apply(keys, step, now, make))
+    return (*over, *(announced(keys, alg, now, make) for alg in sorted({*algs} - algorithms_in_use(keys))))
 
 
 def _takes_over(keys: Keys, pending: SigningKey | None, alg: str, now: int, make: Make) -> Keys:

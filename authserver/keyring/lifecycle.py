@@ -35,11 +35,6 @@ Decide = Callable[[KeyState, int, Make], Keys]
 """What there is, now in microseconds, a maker of keys -> the rows to write. Raises Refused."""
 
 
-_FIT = Transition("fit", "any")
-"""An algorithm is used that has no keys, or has keys and is not used: clients were changed by hand, say."""
-_FITTED = {"pending": "announce", "retired": "retire", "removed": "withdraw"}
-
-
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
     database: Database
@@ -62,16 +57,15 @@ class Lifecycle:
 
     def is_due(self, state: KeyState) -> bool:
         """Whether `run_due` would do something."""
-        now, keys = self.now(), state.signing_keys
-        due = bool(transitions(keys, self.policy, now)) or ring_schedule.has_late_logins(state.ring, now)
-        return due or not _fits(state)
+        now = self.now()
+        return bool(self._due(state, now)) or ring_schedule.has_late_logins(state.ring, now)
 
     def run_due(self) -> list[Transition]:
         """Make the state right for now. Returns what was done; what another process did first is not in it. Raises the
         first of what could not be done, after all else was: one algorithm's keys hold up no other's."""
         done: list[Transition] = []
         failed: dict[Transition, Exception] = {}
-        while step := next((one for one in self._due() if one not in failed), None):
+        while step := next((one for one in self._due(self.read_state(), self.now()) if one not in failed), None):
             try:
                 done += self._do(step)
             except (Refused, Unavailable) as error:
@@ -83,15 +77,11 @@ class Lifecycle:
             raise next(iter(failed.values()))
         return done
 
-    def _due(self) -> tuple[Transition, ...]:
-        state = self.read_state()
-        steps = transitions(state.signing_keys, self.policy, self.now())
-        return steps if _fits(state) else (_FIT, *steps)
+    def _due(self, state: KeyState, now: int) -> tuple[Transition, ...]:
+        return transitions(state.signing_keys, self.policy, now, state.algorithms)
 
     def _do(self, step: Transition) -> list[Transition]:
         """What was done of it."""
-        if step == _FIT:
-            return [Transition(_FITTED[key.state], key.alg, key.kid) for key in self.change_clients(DEFAULT, _nothing)]
         makes = (step.alg,) if step.change in ("announce", "promote") else ()
         return [step] if self._commit(self._still_due(step), makes) else []
 
@@ -175,7 +165,7 @@ class Lifecycle:
         makes = {alg} - {DEFAULT} - algorithms_in_use(self.read())
 
         def fit(state: KeyState, now: int, make: Make) -> Keys:
-            return key_transitions.fitted(state.signing_keys, set(state.algorithms), now, make)
+            return key_transitions.fitted(state.signing_keys, state.algorithms, now, make)
 
         return self._commit(fit, makes, change)
 
@@ -199,7 +189,7 @@ class Lifecycle:
 
     def _still_due(self, step: Transition) -> Decide:
         def decide(state: KeyState, now: int, make: Make) -> Keys:
-            due = step in transitions(state.signing_keys, self.policy, now)
+            due = step in self._due(state, now)
             return key_transitions.apply(state.signing_keys, step, now, make) if due else ()
 
         return decide
@@ -260,14 +250,6 @@ class Lifecycle:
         for key_of_ring in state.ring:
             keks.open(key_of_ring.id, key_of_ring.sealed)
         return keks
-
-
-def _fits(state: KeyState) -> bool:
-    return algorithms_in_use(state.signing_keys) - {DEFAULT} == state.algorithms - {DEFAULT}
-
-
-def _nothing(connection: Connection) -> None:
-    """Changes no client."""
 
 
 def _write(connection: Connection, keys: Keys, changed: Keys) -> None:

@@ -118,7 +118,7 @@ def write(connection: Connection, plan: Plan, tools: Tools) -> Keys:
     first.create_missing(connection, tools.keys, now=now, max_token_ttl=ttl, new_key=tools.new_key)
     state = signing_keys.load(connection)
     make = partial(tools.keys.generate, now=now, max_token_ttl=ttl)
-    for key in key_transitions.fitted(state.signing_keys, set(state.algorithms), now, make):
+    for key in key_transitions.fitted(state.signing_keys, state.algorithms, now, make):
         signing_keys.add(connection, key)  # all are new: in the plan nothing signs that nobody uses
     signing_keys.raise_max_token_ttl(connection, ttl, now)
     return unheld(signing_keys.load(connection).signing_keys, plan.published_by, tools.policy, now)

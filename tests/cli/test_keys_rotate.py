@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import time
 import urllib.request
@@ -118,6 +119,16 @@ def test_a_dry_run_changes_nothing_and_tells_what_happens_when(arguments, days, 
     data = json.loads(rotate(*arguments, "--dry-run", "--json").stdout)
     assert data["dry_run"] is True
     assert keys() == before
+
+
+def test_due_finds_what_was_changed_in_the_database_by_hand(fresh):
+    authserver("client", "create", "app", "--grant", "client_credentials", "--access-token-alg", "ES256")
+    with sqlite3.connect("authserver.db") as connection:
+        connection.execute("UPDATE clients SET access_token_alg = 'EdDSA'")
+    for arguments in (["--dry-run"], []):
+        changes = json.loads(rotate("--due", "--json", *arguments).stdout)["changes"]
+        assert [(one["change"], one["alg"]) for one in changes] == [("announce", "EdDSA"), ("withdraw", "ES256")]
+    assert rotate("--due").stderr == "Nothing is due.\n"
 
 
 def test_due_and_emergency_exclude_each_other(fresh):

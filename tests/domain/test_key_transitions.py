@@ -29,10 +29,10 @@ def first_keys(make) -> Keys:
     return key_transitions.all_revoked((make("RS256"),), START, make)[1:]
 
 
-def run_due(keys: Keys, policy: KeyPolicy, now: int, make) -> tuple[list[Transition], Keys]:
+def run_due(keys: Keys, policy: KeyPolicy, now: int, make, algs=("RS256",)) -> tuple[list[Transition], Keys]:
     """As the lifecycle does it, without a database."""
     done = []
-    while steps := transitions(keys, policy, now):
+    while steps := transitions(keys, policy, now, algs):
         done.append(steps[0])
         keys = key_transitions.merged(keys, key_transitions.apply(keys, steps[0], now, make))
         assert len(done) < 100, "the schedule does not converge"
@@ -92,15 +92,15 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def one_step_of_the_schedule(self):
         """As if the process were killed after its first transaction."""
-        for step in transitions(self.keys, self.policy, self.now)[:1]:
+        for step in transitions(self.keys, self.policy, self.now, self.algs)[:1]:
             self._write(key_transitions.apply(self.keys, step, self.now, self.make))
 
     @rule()
     def the_schedule_runs(self):
         for _ in range(100):
-            for step in transitions(self.keys, self.policy, self.now)[:1]:
+            for step in transitions(self.keys, self.policy, self.now, self.algs)[:1]:
                 self._write(key_transitions.apply(self.keys, step, self.now, self.make))
-        assert run_due(self.keys, self.policy, self.now, self.make)[0] == []
+        assert run_due(self.keys, self.policy, self.now, self.make, self.algs)[0] == []
 
     @rule(emergency=st.booleans())
     def an_operator_promotes(self, emergency):
@@ -134,15 +134,14 @@ class Lifecycle(RuleBasedStateMachine):
         self.ttl = max(self.ttl, ttl)
         self.keys = self._with_ttl(self.keys)
 
-    @rule()
-    def a_client_uses_another_algorithm(self):
-        self.algs = {"RS256", "ES256"}
-        self._write(key_transitions.fitted(self.keys, self.algs, self.now, self.make))
-
-    @rule()
-    def no_client_uses_it_any_more(self):
-        self.algs = {"RS256"}
-        self._write(key_transitions.fitted(self.keys, self.algs, self.now, self.make))
+    @rule(algs=st.sampled_from([{"RS256", "ES256"}, {"RS256"}]), by_hand=st.booleans())
+    def clients_use_another_algorithm_or_do_not_any_more(self, algs, by_hand):
+        """By the command, which changes the keys too; or in the database, where the schedule finds it."""
+        self.algs = algs
+        if by_hand:
+            self.the_schedule_runs()
+        else:
+            self._write(key_transitions.fitted(self.keys, algs, self.now, self.make))
 
     @rule(late=st.integers(0, 30), alg=st.sampled_from(["RS256", "ES256"]))
     def a_token_is_signed(self, late, alg):
@@ -189,8 +188,9 @@ class Lifecycle(RuleBasedStateMachine):
         """What it says is next happens then, and not before."""
         ahead = [event for event in timeline(self.keys, self.policy) if event.change != "promotable"]
         at = max(ahead[0].at, self.now)
-        assert not transitions(self.keys, self.policy, min(self.now, ahead[0].at - 1))
-        assert (ahead[0].change, ahead[0].kid) in {(s.change, s.kid) for s in transitions(self.keys, self.policy, at)}
+        assert not transitions(self.keys, self.policy, min(self.now, ahead[0].at - 1), self.algs)
+        steps = transitions(self.keys, self.policy, at, self.algs)
+        assert (ahead[0].change, ahead[0].kid) in {(step.change, step.kid) for step in steps}
 
 
 def _members(key: SigningKey) -> dict:
@@ -235,9 +235,9 @@ def test_the_first_key_of_an_algorithm_waits_for_the_lead_time_and_the_default_a
     new = keys[0]
     keys = (*first_keys(make), *keys)
     assert (new.alg, new.state, len(keys)) == ("EdDSA", "pending", 3)
-    _, keys = run_due(keys, POLICY, promotable_at(new, POLICY) - 1, make)
+    _, keys = run_due(keys, POLICY, promotable_at(new, POLICY) - 1, make, ["EdDSA"])
     assert in_state(keys, "EdDSA", "active") is None
-    done, keys = run_due(keys, POLICY, promotable_at(new, POLICY), make)
+    done, keys = run_due(keys, POLICY, promotable_at(new, POLICY), make, ["EdDSA"])
     assert [(step.change, step.alg) for step in done] == [("promote", "EdDSA")]
     assert in_state(keys, "EdDSA", "active").kid == new.kid
     events = {event.kid: event.change for event in timeline(keys, POLICY) if event.change == "promote"}

@@ -100,7 +100,8 @@ def _would_promote(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
 
 
 def _would_do_due(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
-    return _Outcome(*settled(lifecycle.read(), lifecycle.policy, lifecycle.now()))
+    state = lifecycle.read_state()
+    return _Outcome(*settled(state.signing_keys, lifecycle.policy, lifecycle.now(), state.algorithms))
 
 
 def _tell(outcome: _Outcome, lifecycle: Lifecycle, now: int, dry_run: bool) -> None:
