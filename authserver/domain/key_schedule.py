@@ -6,7 +6,7 @@ Times in microseconds, policy in seconds.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from .algorithms import DEFAULT
+from .algorithms import ALGORITHMS, DEFAULT
 from .models import SECOND, SigningKey
 
 STALE_AFTER = 30
@@ -85,8 +85,9 @@ def due(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, int]:
 
 def transitions(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) -> tuple[Transition, ...]:
     """What is due at `now` while clients use `algs`, most urgent first; none when the state is right. Applied one by
-    one, each judged anew, they make the state right for `now`, however long nobody looked."""
-    used = sorted({DEFAULT, *algs}, key=lambda alg: (alg != DEFAULT, alg))
+    one, each judged anew, they make the state right for `now`, however long nobody looked. An algorithm that only a
+    later version knows is left to that."""
+    used = sorted({DEFAULT, *algs} & {*ALGORITHMS}, key=lambda alg: (alg != DEFAULT, alg))
     signing = (step for alg in used for step in _signing_due(alg, keys, policy, now))
     retired = (step for key in keys if key.state == "retired" for step in _retired_due(key, policy, now))
     return (*signing, *retired, *ended(keys, algs))
@@ -102,7 +103,7 @@ def ended(keys: Keys, algs: Collection[str]) -> Iterator[Transition]:
     """What is over once clients use no more than `algs`: the other algorithms' keys sign no more."""
     changes = {"active": "retire", "pending": "withdraw"}
     for key in keys:
-        if key.state in changes and key.alg not in {DEFAULT, *algs}:
+        if key.state in changes and key.alg in {*ALGORITHMS} - {DEFAULT, *algs}:
             yield Transition(changes[key.state], key.alg, key.kid)
 
 

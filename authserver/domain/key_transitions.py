@@ -7,7 +7,7 @@ another one enters it. `make` gives a new key for an algorithm; what makes keys 
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from .algorithms import DEFAULT
+from .algorithms import ALGORITHMS, DEFAULT
 from .key_schedule import Keys, Transition, algorithms_in_use, ended, in_state
 from .models import SigningKey
 
@@ -79,7 +79,8 @@ def fitted(keys: Keys, algs: Collection[str], now: int, make: Make) -> Keys:
     """A sequence of keys for each of `algs`, which are all that clients use, and for no other: a key is announced where
     none was, and what nobody uses signs no more."""
     over = tuple(key for step in ended(keys, algs) for key in apply(keys, step, now, make))
-    return (*over, *(announced(keys, alg, now, make) for alg in sorted({*algs} - algorithms_in_use(keys))))
+    new = sorted({*algs} & {*ALGORITHMS} - algorithms_in_use(keys))
+    return (*over, *(announced(keys, alg, now, make) for alg in new))
 
 
 def _takes_over(keys: Keys, pending: SigningKey | None, alg: str, now: int, make: Make) -> Keys:

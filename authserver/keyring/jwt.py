@@ -14,12 +14,23 @@ from .signer import Signer
 _compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
+_HEADER_SIZE = 200  # bytes; ours have 98
+
+
+def is_header(segment: bytes) -> bool:
+    """Whether this server would write such a header, with whatever key."""
+    try:
+        members = json.loads(_decode(segment)) if len(segment) <= _HEADER_SIZE else None
+    except ValueError:
+        return False
+    return isinstance(members, dict) and segment == _header(members.get("alg"), members.get("kid"))
+
+
 class AccessTokens:
     """Made with one key, where `signer` is there; and recognised."""
 
     def __init__(self, public: Mapping[str, str], alg: str, signer: Signer | None) -> None:
-        # RFC 9068 s2.1: the "typ" value used SHOULD be "at+jwt".
-        self.header = _segment({"alg": alg, "typ": "at+jwt", "kid": public["kid"]})
+        self.header = _header(alg, public["kid"])
         self._algorithm, self._public, self._signer = JWSRegistry.algorithms[alg], public_key(public), signer
 
     @property
@@ -42,6 +53,11 @@ class AccessTokens:
         genuine = _encode(raw) == signature and self._algorithm.verify(self.header + b"." + payload, raw, self._public)
         claims: dict[str, Any] | None = json.loads(_decode(payload)) if genuine else None
         return claims
+
+
+def _header(alg: object, kid: object) -> bytes:
+    # RFC 9068 s2.1: the "typ" value used SHOULD be "at+jwt".
+    return _segment({"alg": alg, "typ": "at+jwt", "kid": kid})
 
 
 def _segment(members: dict[str, Any]) -> bytes:

@@ -16,7 +16,7 @@ from ..domain.key_schedule import STALE_AFTER
 from ..domain.models import SECOND, SigningKey
 from ..store.signing_keys import KeyState
 from .jwk import PUBLISHED
-from .jwt import AccessTokens
+from .jwt import AccessTokens, is_header
 from .private_keys import PrivateKeys
 
 _PUBLISHED = ("active", "pending", "retired")
@@ -93,6 +93,11 @@ class Keyring:
         payload, _, signature = rest.partition(b".")
         tokens = self._by_header.get(header)
         return tokens.claims(payload, signature) if tokens else None
+
+    def may_be_newer(self, token: str) -> bool:
+        """Whether a key that this process has not read yet may have signed `token`."""
+        header = token.encode("ascii", "replace").partition(b".")[0]
+        return header not in self._by_header and is_header(header)
 
     def ring_key(self, id: str) -> bytes:
         """Raises KeyMissing if this process has not read that key yet."""

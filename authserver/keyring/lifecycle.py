@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..domain import key_transitions, ring_schedule
 from ..domain.algorithms import DEFAULT
-from ..domain.errors import Refused, Unavailable
+from ..domain.errors import Misconfigured, Refused, Unavailable
 from ..domain.key_schedule import (
     KeyPolicy,
     Keys,
@@ -68,7 +68,7 @@ class Lifecycle:
         while step := next((one for one in self._due(self.read_state(), self.now()) if one not in failed), None):
             try:
                 done += self._do(step)
-            except (Refused, Unavailable) as error:
+            except (Misconfigured, Refused, Unavailable) as error:
                 failed[step] = error
         if ring_schedule.has_late_logins(self.read_state().ring, self.now()):
             with self._alone() as (connection, _, now):
@@ -165,7 +165,8 @@ class Lifecycle:
         makes = {alg} - {DEFAULT} - algorithms_in_use(self.read())
 
         def fit(state: KeyState, now: int, make: Make) -> Keys:
-            return key_transitions.fitted(state.signing_keys, state.algorithms, now, make)
+            known = algorithms_in_use(state.signing_keys) | {alg}  # the schedule makes up for what is missing beside
+            return key_transitions.fitted(state.signing_keys, state.algorithms & known, now, make)
 
         return self._commit(fit, makes, change)
 
@@ -211,7 +212,16 @@ class Lifecycle:
             signing_keys.lock(connection)
             if before:
                 before(connection)
-            yield connection, signing_keys.load(connection), self.now()
+            state = signing_keys.load(connection)
+            yield connection, state, self.now()
+            self._check_seals(state, signing_keys.load(connection))
+
+    def _check_seals(self, before: KeyState, after: KeyState) -> None:
+        """Raises Unavailable if a rewrap came between: the old key-encryption key may be gone already, and what is
+        sealed by it now would never open."""
+        keks = self.private_keys().keks
+        if rewrapping.sealed_by_older(after, keks) - rewrapping.sealed_by_older(before, keks):
+            raise Unavailable("The key-encryption key was changed meanwhile: nothing was written. Try again.")
 
     @contextmanager
     def _maker(self, algs: Iterable[str]) -> Iterator[Make]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ..domain import claims, refresh_token, scopes
-from ..domain.errors import ScopeRefused, TargetRefused
+from ..domain.errors import KeyMissing, ScopeRefused, TargetRefused
 from ..domain.models import SECOND, Authorization, Client, Policy
 from ..domain.rotation import Verdict, judge
 from ..keyring import Keyring
@@ -85,6 +85,15 @@ class Traveller:
         login = loaded.authorization
         key = self.tools.keyring.ring_key(login.ring_key_id)
         return loaded if refresh_token.is_genuine(presented, key=key, salt=login.salt) else None
+
+    def verified(self, access_token: str) -> dict[str, Any] | None:
+        """The claims of an access token of ours, expired or not. Raises KeyMissing, once, for a key that this process
+        may not have read yet: another one may sign with it already, after `keys revoke --all`."""
+        keyring = self.tools.keyring
+        claims = keyring.verify(access_token)
+        if claims is None and self.request.number == 0 and keyring.may_be_newer(access_token):
+            raise KeyMissing("The key of the access token is not known here yet.")
+        return claims
 
     def judge(self, generation: int, login: Loaded) -> Verdict:
         """What a genuine token of `generation` means when this client presents it now."""

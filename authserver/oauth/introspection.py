@@ -41,7 +41,7 @@ class Introspection(Traveller):
         self.presented = refresh_token.parse(token)
         if self.presented:
             return TokenKey(None, self.presented.authorization_id, None)
-        self.claims = self.tools.keyring.verify(token)
+        self.claims = self.verified(token)
         if self.claims is None:
             return None
         return TokenKey(self.claims["jti"], bytes.fromhex(self.claims.get("grant_id", "")), self.claims["client_id"])

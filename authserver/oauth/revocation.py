@@ -3,8 +3,6 @@
 `token_type_hint` is not looked at: our two kinds of token cannot be mistaken for each other.
 """
 
-from typing import Any
-
 from ..domain import refresh_token
 from ..domain.models import SECOND
 from ..store import authorizations, signing_keys
@@ -50,7 +48,7 @@ class Revocation(Traveller):
         return authorizations.revoke(login.authorization.id, because="revoked")
 
     def _deny_access_token(self) -> Change | None:
-        claims: dict[str, Any] | None = self.tools.keyring.verify(self.request.form["token"])
+        claims = self.verified(self.request.form["token"])
         if claims is None or claims["exp"] * SECOND <= self.request.now:
             return None
         self._check_owner(claims["client_id"])

@@ -12,7 +12,7 @@ from ..domain.models import Client
 from ..store.cache import Cache
 from ..store.database import Change, Database
 from .client_auth import authenticate
-from .errors import OAuth2Error, Reply, detail_of, reply_to
+from .errors import InvalidClientError, OAuth2Error, Reply, detail_of, reply_to
 from .grant import Decision, Tools, Traveller, WalkAgain
 from .grants import GRANTS
 from .request import TokenRequest, Walk
@@ -76,7 +76,12 @@ class Road(AuthorizationServer):
     async def _authenticate_client(self, traveller: Traveller) -> None:
         request = traveller.request
         client = await self.clients.get(request.credentials.client_id, anew=request.number > 0)
-        request.client = authenticate(request.credentials, client, request.now)
+        try:
+            request.client = authenticate(request.credentials, client, request.now)
+        except InvalidClientError:
+            if client is None or request.number > 0:
+                raise
+            raise WalkAgain from None  # with a new secret, say, that the row in the cache does not have yet
         traveller.check_client()
 
     async def _load(self, traveller: Traveller) -> None:

@@ -13,7 +13,7 @@ from authserver.app import open_database, open_private_keys
 from authserver.cli.init import initialise
 from authserver.cli.keys.shared import opened
 from authserver.domain.errors import Misconfigured, Refused, Unavailable
-from authserver.domain.key_schedule import Transition, algorithms_in_use, in_state
+from authserver.domain.key_schedule import in_state
 from authserver.domain.models import Client
 from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys
 from authserver.keyring.refusals import TooEarly
@@ -239,28 +239,6 @@ def test_a_command_keeps_to_the_clock_of_the_database_where_there_is_one(on_any_
     with patch("authserver.system.now", lambda: 1_000_000 * SECOND), opened(settings) as lifecycle:
         wrong = lifecycle.now() < 2_000_000 * SECOND
     assert wrong is url.startswith("sqlite")
-
-
-def test_an_algorithm_that_gets_no_key_holds_up_no_other(lifecycle, clock, monkeypatch):
-    with lifecycle.database.begin() as connection:
-        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'EdDSA' WHERE id IN ('app', 'web')")
-        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'ES256' WHERE id = 'other'")
-    assert lifecycle.is_due(lifecycle.read_state())
-    generate = PrivateKeys.generate
-
-    def refuse(self, alg, **times):
-        if alg == "EdDSA":
-            raise Unavailable("This HSM knows no EdDSA.")
-        return generate(self, alg, **times)
-
-    monkeypatch.setattr(PrivateKeys, "generate", refuse)
-    clock.forward(91 * DAY)
-    with pytest.raises(Unavailable, match="no EdDSA"):
-        lifecycle.run_due()
-    assert kid_of(lifecycle, "retired")  # RS256 went on
-    monkeypatch.setattr(PrivateKeys, "generate", generate)
-    assert algorithms_in_use(lifecycle.read()) == {"RS256", "ES256"}
-    assert lifecycle.run_due() == [Transition("announce", "EdDSA")] and not lifecycle.is_due(lifecycle.read_state())
 
 
 def test_two_commands_on_one_client_at_once_are_both_done(on_any_database):

@@ -1,0 +1,63 @@
+"""The algorithms that clients use and their keys: one algorithm is never another one's trouble."""
+
+from dataclasses import replace
+
+import pytest
+
+from authserver.app import lifecycle as lifecycle_of
+from authserver.domain.errors import Unavailable
+from authserver.domain.key_schedule import Transition, algorithms_in_use, in_state
+from authserver.keyring import PrivateKeys
+from authserver.store import signing_keys
+
+DAY = 86400
+
+
+@pytest.fixture
+def lifecycle(settings, database, clock):
+    return lifecycle_of(settings, database, clock)
+
+
+def test_an_algorithm_that_gets_no_key_holds_up_no_other(lifecycle, clock, monkeypatch):
+    with lifecycle.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'EdDSA' WHERE id IN ('app', 'web')")
+        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'ES256' WHERE id = 'other'")
+    assert lifecycle.is_due(lifecycle.read_state())
+    generate = PrivateKeys.generate
+
+    def refuse(self, alg, **times):
+        if alg == "EdDSA":
+            raise Unavailable("This HSM knows no EdDSA.")
+        return generate(self, alg, **times)
+
+    monkeypatch.setattr(PrivateKeys, "generate", refuse)
+    clock.forward(91 * DAY)
+    with pytest.raises(Unavailable, match="no EdDSA"):
+        lifecycle.run_due()
+    assert in_state(lifecycle.read(), "RS256", "retired")  # RS256 went on
+    monkeypatch.setattr(PrivateKeys, "generate", generate)
+    assert algorithms_in_use(lifecycle.read()) == {"RS256", "ES256"}
+    assert lifecycle.run_due() == [Transition("announce", "EdDSA")] and not lifecycle.is_due(lifecycle.read_state())
+
+
+def test_an_algorithm_of_a_later_version_is_left_to_that_one(lifecycle, clock):
+    with lifecycle.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'ES512' WHERE id = 'web'")
+        theirs = lifecycle.private_keys().generate("ES256", now=clock(), max_token_ttl=900)
+        signing_keys.add(connection, replace(theirs, alg="ES256K"))
+    assert not lifecycle.is_due(lifecycle.read_state())
+    clock.forward(91 * DAY)
+    assert [(step.change, step.alg) for step in lifecycle.run_due()] == [("promote", "RS256")]
+    assert algorithms_in_use(lifecycle.change_clients("RS256", lambda connection: None)) == set()
+    assert algorithms_in_use(lifecycle.read()) == {"RS256", "ES256K"}
+
+
+def test_a_command_for_one_algorithm_is_not_held_up_by_another(lifecycle):
+    with lifecycle.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'EdDSA' WHERE id = 'web'")
+
+    def use(connection):
+        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'ES256' WHERE id = 'app'")
+
+    assert algorithms_in_use(lifecycle.change_clients("ES256", use)) == {"ES256"}
+    assert lifecycle.run_due() == [Transition("announce", "EdDSA")]

@@ -1,0 +1,66 @@
+"""A key-encryption key that changes while another command is on its way: nothing is sealed by one that may be gone."""
+
+from contextlib import contextmanager
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from authserver.app import lifecycle as lifecycle_of
+from authserver.app import open_private_keys
+from authserver.domain.errors import Unavailable
+from authserver.keyring import Keyring, files
+from authserver.keyring.lifecycle import Lifecycle
+
+DAY = 86400
+
+
+@pytest.fixture
+def lifecycle(settings, database, clock):
+    return lifecycle_of(settings, database, clock)
+
+
+@pytest.fixture
+def rewrapped_meanwhile(lifecycle, settings, clock, monkeypatch):
+    """By another process, before the next command gets the lock; the old file is removed at once."""
+    alone, waiting = Lifecycle._alone, [True]
+
+    @contextmanager
+    def late(self, *arguments):
+        if waiting and waiting.pop():
+            (old,) = settings.keys_dir.glob("*.key")
+            clock.forward(5)
+            files.create(settings.keys_dir, b"k" * 32, clock())
+            lifecycle.rewrap()
+            old.unlink()
+        with alone(self, *arguments) as held:
+            yield held
+
+    monkeypatch.setattr(Lifecycle, "_alone", late)
+
+
+COMMANDS = {
+    "promote": lambda lifecycle: lifecycle.promote("RS256", emergency=True),
+    "run_due": lambda lifecycle: lifecycle.run_due(),
+    "revoke": lambda lifecycle: lifecycle.revoke(lifecycle.read()[0].kid),
+    "revoke_all": lambda lifecycle: lifecycle.revoke_all(),
+    "import_key": lambda lifecycle: lifecycle.import_key(RSAKey.generate_key(2048)),
+    "rotate_ring": lambda lifecycle: lifecycle.rotate_ring(),
+    "revoke_ring": lambda lifecycle: lifecycle.revoke_ring(),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_was_sealed_before_a_rewrap_is_not_written_after_it(
+    lifecycle, rewrapped_meanwhile, settings, clock, command
+):
+    clock.forward(91 * DAY)
+    with pytest.raises(Unavailable, match="key-encryption key was changed meanwhile"):
+        COMMANDS[command](lifecycle)
+    Keyring(open_private_keys(settings), lifecycle.read_state(), clock())  # a server starts
+    COMMANDS[command](lifecycle)
+    Keyring(open_private_keys(settings), lifecycle.read_state(), clock())
+
+
+def test_what_seals_nothing_does_not_mind(lifecycle, rewrapped_meanwhile, settings, clock):
+    lifecycle.change_clients("RS256", lambda connection: None)
+    Keyring(open_private_keys(settings), lifecycle.read_state(), clock())

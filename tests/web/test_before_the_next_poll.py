@@ -1,0 +1,85 @@
+"""What another process has just changed, and this one has not read yet: no request in between gets a wrong answer."""
+
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+
+import pytest
+from starlette.testclient import TestClient
+
+from authserver.app import assemble, lifecycle
+from authserver.domain.models import Secret
+from tests.conftest import ISSUER, as_client
+from tests.web.answers import INVALID_CLIENT, assert_done, assert_granted, assert_refused
+from tests.web.serving import change_client
+
+
+@pytest.fixture
+def started(settings, database, clock):
+    """`started()` is a node that reads its keys when it starts, and then only when a request needs that."""
+    nodes = []
+
+    def started():
+        app, upkeep = assemble(settings, now=clock)
+        nodes.append(upkeep)
+        return TestClient(app, ISSUER, raise_server_exceptions=False)
+
+    yield started
+    for upkeep in nodes:
+        upkeep.close()
+
+
+@pytest.fixture
+def nodes(started, settings, database, clock):
+    """One that knows the keys of before `keys revoke --all`, one that knows those after it."""
+    before = started()
+    lifecycle(settings, database, clock).revoke_all()
+    return before, started()
+
+
+def post(node, path, **form):
+    return node.post(path, data=as_client("web") | form)
+
+
+def token_of(node, **form):
+    return post(node, "/token", grant_type="client_credentials", **form)
+
+
+def introspected(node, token):
+    return post(node, "/introspect", token=token).json()
+
+
+def test_a_token_of_a_key_that_this_node_has_not_read_is_revoked(nodes):
+    before, after = nodes
+    token = assert_granted(token_of(after))["access_token"]
+    assert_done(post(before, "/revoke", token=token))
+    assert introspected(after, token) == {"active": False}
+
+
+def test_a_token_of_a_key_that_this_node_has_not_read_is_active(nodes):
+    before, after = nodes
+    token = assert_granted(token_of(after))["access_token"]
+    assert introspected(before, token) == introspected(after, token) != {"active": False}
+
+
+@pytest.mark.parametrize("header", ['{"alg":"RS256","typ":"at+jwt","kid":"nobody\'s"}', "[" * 150, "null", "x" * 300])
+def test_a_token_of_nobodys_key_is_inactive(started, header):
+    forged = f"{urlsafe_b64encode(header.encode()).rstrip(b'=').decode()}.e30.AAAA"
+    node = started()
+    assert introspected(node, forged) == {"active": False}
+    assert_done(post(node, "/revoke", token=forged))
+
+
+def test_a_new_secret_is_good_at_once(started, database):
+    node = started()
+    assert_granted(token_of(node))
+    change_client(database, "web", secrets=(Secret(sha256(b"new").digest()),))
+    assert_granted(token_of(node, client_secret="new"))
+    assert_refused(token_of(node), INVALID_CLIENT)
+
+
+def test_a_client_that_was_enabled_is_welcome_at_once(started, database):
+    node = started()
+    change_client(database, "web", disabled=True)
+    assert_refused(token_of(node), INVALID_CLIENT)
+    change_client(database, "web", disabled=False)
+    assert_granted(token_of(node))
