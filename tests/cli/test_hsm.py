@@ -133,8 +133,9 @@ def lifecycle(settings, database, clock):
 def never_polls(settings, database, clock):
     """A server that reads its keys when it starts and then only when a request needs that."""
     app, upkeep = assemble(settings, now=clock)
-    yield TestClient(app)
-    upkeep.close()
+    upkeep.tasks.clear()
+    with TestClient(app) as http:
+        yield http
 
 
 def token_of(http):

@@ -1,6 +1,7 @@
 """What another process has just changed, and this one has not read yet: no request in between gets a wrong answer."""
 
 from base64 import urlsafe_b64encode
+from contextlib import ExitStack
 from hashlib import sha256
 
 import pytest
@@ -16,16 +17,14 @@ from tests.web.serving import change_client
 @pytest.fixture
 def started(settings, database, clock):
     """`started()` is a node that reads its keys when it starts, and then only when a request needs that."""
-    nodes = []
+    with ExitStack() as nodes:
 
-    def started():
-        app, upkeep = assemble(settings, now=clock)
-        nodes.append(upkeep)
-        return TestClient(app, ISSUER, raise_server_exceptions=False)
+        def started():
+            app, upkeep = assemble(settings, now=clock)
+            upkeep.tasks.clear()
+            return nodes.enter_context(TestClient(app, ISSUER, raise_server_exceptions=False))
 
-    yield started
-    for upkeep in nodes:
-        upkeep.close()
+        yield started
 
 
 @pytest.fixture

@@ -172,6 +172,7 @@ def test_b220_a_gzipped_body(ask, path):
 LEAKS = re.compile(
     rb"server:|x-powered-by|via:|uvicorn|starlette|python|authlib|sqlalchemy|traceback|\.py|line \d", re.I
 )
+OUR_NAME_AND_TOKENS = re.compile(rb"authserver|eyJ[\w.-]+")  # the signature of one in some thousand begins with "py"
 
 
 def test_b224_no_answer_says_what_the_server_is_made_of(real, ask, app):
@@ -182,7 +183,7 @@ def test_b224_no_answer_says_what_the_server_is_made_of(real, ask, app):
     answers += [ask(post(b"/revoke", app("x"))), ask(post(b"/token", b"x" * 70_000))]
     assert {answer.status_code for answer in answers} >= {200, 400, 401, 404, 405, 413}
     for answer in answers:
-        assert not LEAKS.search(answer.raw.replace(b"authserver", b"")), answer.raw
+        assert not LEAKS.search(OUR_NAME_AND_TOKENS.sub(b"", answer.raw)), answer.raw
         assert answer.status_code < 500
 
 
