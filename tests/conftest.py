@@ -1,6 +1,7 @@
 """What every test may use: a clock to move by hand, a database, the server in this process, the server as a process."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from authserver.app import create_app, open_database
+from authserver.app import assemble, create_app, open_database
+from authserver.app import lifecycle as lifecycle_of
 from authserver.cli.init import initialise
 from authserver.domain.models import Client, Secret, User
+from authserver.keyring.lifecycle import Lifecycle
 from authserver.passwords import Passwords
 from authserver.settings import Settings, load
 from authserver.store import clients, users
@@ -71,6 +74,25 @@ def http(database: Database, settings: Settings, clock: Clock) -> Iterator[TestC
     """The server in this process, its clock in the test's hands."""
     with TestClient(create_app(settings, now=clock), ISSUER, raise_server_exceptions=False) as http:
         yield http
+
+
+@pytest.fixture
+def lifecycle(settings: Settings, database: Database, clock: Clock) -> Lifecycle:
+    """What another process changes the keys with."""
+    return lifecycle_of(settings, database, clock)
+
+
+@pytest.fixture
+def started(settings: Settings, database: Database, clock: Clock) -> Iterator[Callable[[], TestClient]]:
+    """`started()` is a server that reads its keys when it starts, and then only when a request needs that."""
+    with ExitStack() as servers:
+
+        def started() -> TestClient:
+            app, upkeep = assemble(settings, now=clock)
+            upkeep.tasks.clear()
+            return servers.enter_context(TestClient(app, ISSUER, raise_server_exceptions=False))
+
+        yield started
 
 
 @pytest.fixture

@@ -11,11 +11,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from jwt import get_unverified_header
-from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from authserver.app import assemble
-from authserver.app import lifecycle as lifecycle_of
 from authserver.domain.errors import Unavailable
 from authserver.settings import load
 from tests.conftest import as_client
@@ -124,20 +121,6 @@ def settings(softhsm, tmp_path):
     )
 
 
-@pytest.fixture
-def lifecycle(settings, database, clock):
-    return lifecycle_of(settings, database, clock)
-
-
-@pytest.fixture
-def never_polls(settings, database, clock):
-    """A server that reads its keys when it starts and then only when a request needs that."""
-    app, upkeep = assemble(settings, now=clock)
-    upkeep.tasks.clear()
-    with TestClient(app) as http:
-        yield http
-
-
 def token_of(http):
     return http.post("/token", data=as_client("web") | {"grant_type": "client_credentials"})
 
@@ -150,23 +133,26 @@ def revoke_active(lifecycle):
     return pending.kid
 
 
-def test_a_key_that_another_process_revoked_makes_a_server_read_the_keys_anew(lifecycle, never_polls):
-    first = assert_granted(token_of(never_polls))
+def test_a_key_that_another_process_revoked_makes_a_server_read_the_keys_anew(lifecycle, started):
+    server = started()
+    first = assert_granted(token_of(server))
     new = revoke_active(lifecycle)
-    assert kid_of(first) != new == kid_of(assert_granted(token_of(never_polls)))
+    assert kid_of(first) != new == kid_of(assert_granted(token_of(server)))
 
 
-def test_a_key_that_another_process_revoked_leaves_a_server_ready(lifecycle, never_polls):
+def test_a_key_that_another_process_revoked_leaves_a_server_ready(lifecycle, started):
+    server = started()
     revoke_active(lifecycle)
-    assert never_polls.get("/health/ready").status_code == 200
+    assert server.get("/health/ready").status_code == 200
 
 
-def test_a_key_that_is_gone_from_the_token_is_told_to_the_operator_alone(lifecycle, never_polls):
+def test_a_key_that_is_gone_from_the_token_is_told_to_the_operator_alone(lifecycle, started):
+    server = started()
     lifecycle.private_keys().destroy(key.sealed for key in lifecycle.read())
     with capture_logs() as events:
-        assert_refused(token_of(never_polls), UNAVAILABLE)
+        assert_refused(token_of(server), UNAVAILABLE)
     assert "holds no private key with the id" in str(events)
-    assert never_polls.get("/health/ready").json() == {"status": "unavailable", "down": ["key_service"]}
+    assert server.get("/health/ready").json() == {"status": "unavailable", "down": ["key_service"]}
 
 
 def kid_of(body):

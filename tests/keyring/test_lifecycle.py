@@ -37,11 +37,6 @@ def on_any_database(settings, url, clock):
     database.close()
 
 
-@pytest.fixture
-def lifecycle(settings, database, clock):
-    return lifecycle_of(settings, database, clock)
-
-
 def kid_of(lifecycle, state):
     key = in_state(lifecycle.read(), "RS256", state)
     return key.kid if key else None

@@ -4,24 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from authserver.app import lifecycle as lifecycle_of
 from authserver.domain.errors import Unavailable
 from authserver.domain.key_schedule import Transition, algorithms_in_use, in_state
 from authserver.keyring import PrivateKeys
 from authserver.store import signing_keys
+from tests.web.serving import change_client
 
 DAY = 86400
 
 
-@pytest.fixture
-def lifecycle(settings, database, clock):
-    return lifecycle_of(settings, database, clock)
-
-
 def test_an_algorithm_that_gets_no_key_holds_up_no_other(lifecycle, clock, monkeypatch):
-    with lifecycle.database.begin() as connection:
-        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'EdDSA' WHERE id IN ('app', 'web')")
-        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'ES256' WHERE id = 'other'")
+    for client_id, alg in {"app": "EdDSA", "web": "EdDSA", "other": "ES256"}.items():
+        change_client(lifecycle.database, client_id, access_token_alg=alg)
     assert lifecycle.is_due(lifecycle.read_state())
     generate = PrivateKeys.generate
 
@@ -41,9 +35,9 @@ def test_an_algorithm_that_gets_no_key_holds_up_no_other(lifecycle, clock, monke
 
 
 def test_an_algorithm_of_a_later_version_is_left_to_that_one(lifecycle, clock):
+    change_client(lifecycle.database, "web", access_token_alg="ES512")
+    theirs = lifecycle.private_keys().generate("ES256", now=clock(), max_token_ttl=900)
     with lifecycle.database.begin() as connection:
-        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'ES512' WHERE id = 'web'")
-        theirs = lifecycle.private_keys().generate("ES256", now=clock(), max_token_ttl=900)
         signing_keys.add(connection, replace(theirs, alg="ES256K"))
     assert not lifecycle.is_due(lifecycle.read_state())
     clock.forward(91 * DAY)
@@ -53,8 +47,7 @@ def test_an_algorithm_of_a_later_version_is_left_to_that_one(lifecycle, clock):
 
 
 def test_a_command_for_one_algorithm_is_not_held_up_by_another(lifecycle):
-    with lifecycle.database.begin() as connection:
-        connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'EdDSA' WHERE id = 'web'")
+    change_client(lifecycle.database, "web", access_token_alg="EdDSA")
 
     def use(connection):
         connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'ES256' WHERE id = 'app'")

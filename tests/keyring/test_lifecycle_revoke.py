@@ -9,7 +9,6 @@ from starlette.testclient import TestClient
 
 from authserver import app
 from authserver.app import create_app, open_private_keys
-from authserver.app import lifecycle as lifecycle_of
 from authserver.domain.errors import Refused
 from authserver.domain.key_schedule import in_state
 from authserver.domain.refresh_token import parse
@@ -21,11 +20,6 @@ from tests.conftest import ISSUER
 from tests.support import PASSWORD, SECOND
 
 DAY = 86400
-
-
-@pytest.fixture
-def lifecycle(settings, database, clock):
-    return lifecycle_of(settings, database, clock)
 
 
 @pytest.fixture

@@ -5,18 +5,12 @@ from contextlib import contextmanager
 import pytest
 from joserfc.jwk import RSAKey
 
-from authserver.app import lifecycle as lifecycle_of
 from authserver.app import open_private_keys
 from authserver.domain.errors import Unavailable
 from authserver.keyring import Keyring, files
 from authserver.keyring.lifecycle import Lifecycle
 
 DAY = 86400
-
-
-@pytest.fixture
-def lifecycle(settings, database, clock):
-    return lifecycle_of(settings, database, clock)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from authserver.app import lifecycle
 from authserver.resource import Guard
 from authserver.store import clients
 from tests.conftest import AUDIENCE, ISSUER
@@ -45,36 +44,34 @@ def test_the_metadata_names_what_clients_may_choose(http):
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS[1:])
-def test_from_the_first_token_to_the_last_no_verifier_fails(database, settings, clock, token, http, alg):
+def test_from_the_first_token_to_the_last_no_verifier_fails(lifecycle, settings, clock, token, http, alg):
     """Begun while the server runs: RS256 until the new key has met its lead time, then the client's own."""
     guard = Guard(ISSUER, AUDIENCE, keys=lambda: jwks(http), algorithms=("RS256", alg), now=lambda: clock() / 1e6)
-    keys = lifecycle(settings, database, clock)
 
     def next_alg(client_id="web"):
         answer = token("client_credentials", client_id)
         assert guard.verify(answer.json()["access_token"]).client_id == client_id
         return signed_with(answer)
 
-    use(keys, "web", alg)
+    use(lifecycle, "web", alg)
     clock.forward(6)  # for the cached client
     wait_until(lambda: alg in published(http))
     assert next_alg() == "RS256"
     clock.forward(settings.key_lead_time + 23)
-    assert keys.run_due() == []
+    assert lifecycle.run_due() == []
     assert next_alg() == "RS256"
     clock.forward(1)
-    assert [step.alg for step in keys.run_due()] == [alg]
+    assert [step.alg for step in lifecycle.run_due()] == [alg]
     wait_until(lambda: published(http) == ["RS256", alg, "RS256", alg])
     assert next_alg() == alg
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS[1:])
 def test_a_login_refreshes_introspects_and_calls_the_api_with_each_algorithm(
-    database, settings, clock, login, refresh, http, alg
+    lifecycle, clock, login, refresh, http, alg
 ):
-    keys = lifecycle(settings, database, clock)
-    use(keys, "first-party", alg)
-    keys.promote(alg, emergency=True)
+    use(lifecycle, "first-party", alg)
+    lifecycle.promote(alg, emergency=True)
     clock.forward(6)
     wait_until(lambda: published(http) == ["RS256", alg, "RS256", alg])
     body = http.post("/api/login", json={"username": "ada", "password": PASSWORD}).json()

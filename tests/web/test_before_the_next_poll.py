@@ -1,37 +1,21 @@
 """What another process has just changed, and this one has not read yet: no request in between gets a wrong answer."""
 
 from base64 import urlsafe_b64encode
-from contextlib import ExitStack
 from hashlib import sha256
 
 import pytest
-from starlette.testclient import TestClient
 
-from authserver.app import assemble, lifecycle
 from authserver.domain.models import Secret
-from tests.conftest import ISSUER, as_client
+from tests.conftest import as_client
 from tests.web.answers import INVALID_CLIENT, assert_done, assert_granted, assert_refused
 from tests.web.serving import change_client
 
 
 @pytest.fixture
-def started(settings, database, clock):
-    """`started()` is a node that reads its keys when it starts, and then only when a request needs that."""
-    with ExitStack() as nodes:
-
-        def started():
-            app, upkeep = assemble(settings, now=clock)
-            upkeep.tasks.clear()
-            return nodes.enter_context(TestClient(app, ISSUER, raise_server_exceptions=False))
-
-        yield started
-
-
-@pytest.fixture
-def nodes(started, settings, database, clock):
+def nodes(started, lifecycle):
     """One that knows the keys of before `keys revoke --all`, one that knows those after it."""
     before = started()
-    lifecycle(settings, database, clock).revoke_all()
+    lifecycle.revoke_all()
     return before, started()
 
 
