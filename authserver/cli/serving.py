@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
@@ -13,10 +14,15 @@ from ..web.draining import LEAVE
 
 ReadAgain = Callable[[], Config | None]
 """By the settings as they are now; None, having said why, where they would not do."""
+_SIGHUP = {signal.SIGHUP}
 
 
 class Alone(Server):
-    """The only process. When it is to start again, whoever connects meanwhile waits in the listener."""
+    """The only process. When it is to start again, whoever connects meanwhile waits in the listener.
+
+    SIGHUP waits, too, until an event loop can take care of it: reading the settings again may not interrupt whatever
+    holds a lock.
+    """
 
     def __init__(self, config: Config, listener: socket.socket, read_again: ReadAgain) -> None:
         super().__init__(config)
@@ -24,16 +30,24 @@ class Alone(Server):
         self.next: Config | None = None
         """What to start again with; None is the end."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGHUP)
+
     def hang_up(self, number: int, frame: object) -> bool:
-        """Handles SIGHUP. Whether it ends."""
-        self.next = self._read_again()
-        self.should_exit |= self.next is not None
+        """Handles SIGHUP, from the event loop. Whether it ends."""
+        if not self.should_exit:
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGHUP)  # the next one may be about settings that changed since
+            self.next = self._read_again()
+            self.should_exit = self.next is not None
+        if not self.should_exit:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGHUP)
         return self.should_exit
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.next is None:
-            self._listener.close()  # else whoever connects now waits for nobody
-        await super().shutdown(sockets)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._listener.close()  # else whoever connects while it finishes waits for nobody
+        self.next = None
+        super().handle_exit(sig, frame)
 
 
 def serve_alone(config: Config, listener: socket.socket, read_again: ReadAgain) -> None:
@@ -41,6 +55,7 @@ def serve_alone(config: Config, listener: socket.socket, read_again: ReadAgain) 
     while following is not None:
         server = Alone(following, listener, read_again)
         if not _is_in_terminal():
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGHUP)
             signal.signal(signal.SIGHUP, server.hang_up)
         server.run(sockets=[listener.dup()])
         following = server.next

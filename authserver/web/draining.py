@@ -50,16 +50,13 @@ class Draining:
         self._leaves = True
 
     def _drain(self, loop: asyncio.AbstractEventLoop, stop: Stop, number: int, frame: object) -> None:
-        """Called again, it stops at once."""
+        """Leaves it to the event loop to stop: this may interrupt what holds a lock that stopping takes."""
+        self._is_draining = True
         self._leaves |= number == signal.SIGTERM and parent_process() is None
-        if self._is_draining:
-            stop(number, None)
-        else:
-            self._is_draining = True
-            loop.call_soon_threadsafe(loop.call_later, _MOMENT, self._stop, stop, number)
+        loop.call_soon_threadsafe(loop.call_later, _MOMENT, self._stop, stop, number)
 
     def _stop(self, stop: Stop, number: int) -> None:
-        self._is_draining = stop(number, None) is not False
+        self._is_draining = stop(number, None) is not False or self._leaves
 
     def _closing(self, send: Send) -> Send:
         async def closing(message: Message) -> None:

@@ -12,6 +12,7 @@ from scripts.bench.client import Connection, Response, connect, get
 
 _LOOK = 0.1  # seconds between two looks at a node
 _LOOK_TIMEOUT = 5
+_ANSWER_TIMEOUT = 30
 _IDLE = 2  # seconds; the server closes a connection that is idle for 5
 _READY = get("/health/ready").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
@@ -50,9 +51,11 @@ class Node:
         """Raises ConnectionRefusedError if nothing was sent, Lost if something was."""
         connection = self._take() or await connect(self.port)
         try:
-            answer = await connection.ask(request)
-        except ConnectionError as error:
-            raise Lost(f"{error} at port {self.port}") from error
+            async with asyncio.timeout(_ANSWER_TIMEOUT):
+                answer = await connection.ask(request)
+        except OSError as error:  # TimeoutError, too
+            connection.close()
+            raise Lost(f"{str(error) or 'no answer'} at port {self.port}") from error
         except BaseException:
             connection.close()
             raise

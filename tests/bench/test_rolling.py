@@ -19,5 +19,4 @@ def test_no_request_fails_while_all_are_replaced(server, way, monkeypatch, capsy
 
 
 def test_connections_that_are_closed_under_the_clients_are_seen(server):
-    tries = (rolling.measure(server, WAYS["process"], 3, 5 * RATE, UNDRAINED) for _ in range(6))
-    assert any(found.failures for found in tries)  # a client must send at the very moment; on a busy machine few do
+    assert rolling.measure(server, WAYS["process"], 10, 5 * RATE, UNDRAINED).failures  # after the first of ten turns

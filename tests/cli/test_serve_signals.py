@@ -3,8 +3,11 @@
 import http.client
 import signal
 import socket
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +90,15 @@ def test_sighup_with_settings_that_would_not_do_changes_nothing(here):
         wait_until(lambda: "SIGHUP changed nothing" in server.log.read_text())
         assert "max-age=300" in max_age(server)
         wait_until(lambda: ask(server, "/health/live").getheader("connection") is None)
+
+
+def test_sighup_is_never_lost_and_never_reads_in_the_middle_of_something():
+    program = [sys.executable, str(Path(__file__).with_name("hung_up.py"))]
+    ran = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert ran.stdout.splitlines() == [
+        *("SIGHUP while it starts", "read again"),
+        *("SIGHUP while it serves", "SIGHUP while it still serves", "read again"),
+        *("SIGHUP while it reads", "read again"),
+        *("SIGHUP while it stops", "read again"),
+    ], ran.stderr
+    assert ran.returncode == -signal.SIGTERM
