@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from starlette.testclient import TestClient
 
@@ -22,6 +23,7 @@ from authserver.store.database import Database
 from tests.hsm import softhsm  # noqa: F401
 from tests.support import PASSWORD, SECRET, Clock
 
+hypothesis.settings.load_profile("ci")  # no deadline, and the same examples in every run
 ISSUER = "https://as.example"
 AUDIENCE = "https://api.example"
 

@@ -8,13 +8,12 @@ from collections.abc import Callable, Coroutine, Iterator
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import VerifyMismatchError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from authserver.domain.errors import Unavailable
 from authserver.passwords import Match, Passwords, password_form, username_form
 
-PROPERTY = settings(deadline=None, database=None, derandomize=True)
 NO_MATCH = Match(False)
 
 
@@ -86,7 +85,6 @@ anything = st.lists(st.one_of(st.characters(), odd), max_size=30).map("".join)
 
 
 @given(anything)
-@PROPERTY
 def test_any_text_has_one_form_or_none_and_a_form_is_its_own_rfc8264_7(text: str) -> None:
     for form_of in (username_form, password_form):
         form = form_of(text)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from authserver.domain.claims import access_token, audience
@@ -13,7 +13,6 @@ from authserver.domain.models import Client
 from tests.domain.test_rotation import LOGIN
 from tests.support import SECOND
 
-PROPERTY = settings(deadline=None, database=None, derandomize=True)
 A, B, C, DEFAULT = "https://a.example", "https://b.example", "https://c.example", "https://as.example"
 CLIENT = Client("app", "App", "none", frozenset(), ("read",))
 REFUSED = None
@@ -69,7 +68,6 @@ resources = st.lists(st.sampled_from((A, B, C)), unique=True).map(tuple)
 
 
 @given(resources, resources, resources)
-@PROPERTY
 def test_nobody_gets_a_token_for_what_neither_client_nor_login_has_rfc8707_2_2(
     asked: tuple[str, ...], registered: tuple[str, ...], granted: tuple[str, ...]
 ) -> None:
@@ -119,7 +117,6 @@ def test_no_scope_is_no_claim_rfc9068_2_2_3() -> None:
 
 
 @given(st.integers(0, 4_000_000_000 * SECOND), st.integers(1, 86400))
-@PROPERTY
 def test_times_are_whole_seconds_never_later_than_true(now: int, ttl: int) -> None:
     claims = made(now=now, ttl=ttl)
     assert 0 <= now - claims["iat"] * SECOND < SECOND

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from authserver.domain import key_schedule
@@ -19,7 +19,6 @@ from authserver.domain.key_schedule import (
 from authserver.domain.models import SigningKey
 from tests.support import SECOND
 
-PROPERTY = settings(deadline=None, database=None, derandomize=True)
 DAY, STALE = 86400, 30
 NOW = 1_800_000_000 * SECOND + 7
 POLICY = KeyPolicy(lead_time=DAY, rotation_period=90 * DAY, jwks_max_age=300)
@@ -34,7 +33,6 @@ RETIRED = replace(ACTIVE, kid="retired", state="retired", retired_at=NOW)
     policy=st.builds(KeyPolicy, st.integers(0, 365 * DAY), st.integers(1, 3650 * DAY), st.integers(0, DAY)),
     ttl=st.integers(1, DAY),
 )
-@PROPERTY
 def test_the_times_in_whole_words(created: int, activated: int, policy: KeyPolicy, ttl: int) -> None:
     pending = replace(PENDING, created_at=created)
     seen_by_all = created + (policy.lead_time + 30) * 1_000_000

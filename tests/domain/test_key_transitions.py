@@ -203,7 +203,7 @@ def _assert_at_most_one(keys: Keys) -> None:
 
 
 TestLifecycle = Lifecycle.TestCase
-TestLifecycle.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestLifecycle.settings = settings(max_examples=150, stateful_step_count=40)
 
 
 def test_a_machine_that_was_off_for_a_year_is_right_after_one_run():

@@ -1,12 +1,11 @@
 """The time in which the database could not be reached, against an oracle that counts it tick by tick."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from authserver.domain.outages import Outages
 
-PROPERTY = settings(deadline=None, database=None, derandomize=True)
 KEPT = 16
 
 
@@ -26,7 +25,6 @@ steps = st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=2 * KEPT)
 
 
 @given(steps, st.integers(-3, 80), st.integers(-3, 80))
-@PROPERTY
 def test_it_is_what_counting_says(events: list[tuple[bool, int]], start: int, end: int) -> None:
     outages, down, since = lived(events)
     still = set(range(since, end)) if since is not None else set()
@@ -34,7 +32,6 @@ def test_it_is_what_counting_says(events: list[tuple[bool, int]], start: int, en
 
 
 @given(steps, st.integers(0, 80), st.integers(0, 80), st.integers(0, 80))
-@PROPERTY
 def test_it_adds_up_and_is_never_more_than_the_time_that_passed(events: list, one: int, two: int, three: int) -> None:
     outages, (start, middle, end) = lived(events)[0], sorted((one, two, three))
     assert 0 <= outages.between(start, end) <= end - start

@@ -266,14 +266,7 @@ class RefreshMachine(RuleBasedStateMachine):
         assert rows(self.world.backup()) == self.ledger.rows()
 
 
-SETTINGS = settings(
-    max_examples=80,
-    stateful_step_count=30,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+SETTINGS = settings(max_examples=80, stateful_step_count=30, suppress_health_check=list(HealthCheck))
 
 
 def test_refresh_tokens_are_what_the_ledger_says_rfc9700_4_14_2(whole_world: World) -> None:

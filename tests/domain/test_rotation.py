@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from authserver.domain.models import Authorization, Client, Policy, User
@@ -36,7 +36,6 @@ LOGIN = Authorization(
     ring_key_id="ring",
     salt=bytes(32),
 )
-PROPERTY = settings(deadline=None, database=None, derandomize=True)
 
 
 def verdict(generation: int, login: Authorization = LOGIN, **other: Any) -> Verdict:
@@ -107,7 +106,6 @@ def test_every_line_of_the_table_rfc9700_4_14_2(owner: str, user: str) -> None:
 @example(window=30, rotated_at=NOW - 1, waited=30 * SECOND + 1, unreachable=2)
 @example(window=0, rotated_at=NOW, waited=-1, unreachable=0)
 @example(window=0, rotated_at=NOW, waited=0, unreachable=5)
-@PROPERTY
 def test_the_retry_window_is_exact_to_the_microsecond(
     window: int, rotated_at: int, waited: int, unreachable: int
 ) -> None:
@@ -129,7 +127,6 @@ def test_the_retry_window_is_exact_to_the_microsecond(
     unreachable=st.integers(0, NOW),
     rotates=st.booleans(),
 )
-@PROPERTY
 def test_a_stranger_learns_and_changes_nothing_whatever_else_is_true(
     generation: int, stands: int, rotated_at: int, revoked_at: int | None, ends: tuple[int, int], **other: Any
 ) -> None:
@@ -140,7 +137,6 @@ def test_a_stranger_learns_and_changes_nothing_whatever_else_is_true(
 
 
 @given(behind=st.integers(2, 5), waited=st.integers(-SECOND, 300 * SECOND), window=st.integers(0, 300))
-@PROPERTY
 def test_only_the_generation_before_has_a_retry_window(behind: int, waited: int, window: int) -> None:
     login = replace(LOGIN, rotated_at=NOW - waited)
     assert verdict(5 - behind, login, policy=Policy(refresh_retry_window=window)) is Verdict.REUSE

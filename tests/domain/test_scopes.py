@@ -1,13 +1,12 @@
 """Scope: what is a list of scope-tokens, and what a request gets of what it may have."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from authserver.domain.errors import ScopeRefused
 from authserver.domain.scopes import MAX_LENGTH, member, narrow, parse
 
-PROPERTY = settings(deadline=None, database=None, derandomize=True)
 NQCHAR = [chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"\\']
 words = st.text(NQCHAR, min_size=1, max_size=5)
 lists = st.lists(words, max_size=6)
@@ -34,7 +33,6 @@ def test_no_other_space_separates_and_no_other_character_passes_rfc6749_3_3(text
 
 
 @given(lists, st.sampled_from([" ", "  ", "   "]))
-@PROPERTY
 def test_words_come_in_their_order_and_each_once(asked: list[str], space: str) -> None:
     parsed = parse(space.join(asked))
     assert [word for place, word in enumerate(asked) if word not in asked[:place]] == list(parsed)
@@ -48,7 +46,6 @@ def test_the_longest_scope() -> None:
 
 
 @given(lists, lists.map(tuple))
-@PROPERTY
 def test_nobody_gets_more_than_is_allowed_rfc6749_6(asked: list[str], allowed: tuple[str, ...]) -> None:
     text = " ".join(asked)
     if not all(word in allowed for word in asked):

@@ -6,7 +6,7 @@ import warnings
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
@@ -89,7 +89,6 @@ def test_a_key_of_another_kind_or_a_public_one_is_unreadable(alg):
             read_private_key(content, None, alg)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["ES256", "EdDSA"]),
     st.dictionaries(
@@ -177,7 +176,6 @@ def test_what_is_no_private_key_is_unreadable(content, password, why):
         read_private_key(content(), password)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(MEMBERS)), st.none() | st.text() | st.integers() | st.lists(st.text())))
 def test_no_jwk_gives_anything_but_a_key_or_a_reason(changed):
     with warnings.catch_warnings():
@@ -188,7 +186,6 @@ def test_no_jwk_gives_anything_but_a_key_or_a_reason(changed):
             assert changed
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_no_bytes_give_anything_but_a_reason(content):
     for body in (content, b"-----BEGIN RSA PRIVATE KEY-----\n" + content):

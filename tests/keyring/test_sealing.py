@@ -5,13 +5,12 @@ import string
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from authserver.domain.errors import Misconfigured
 from authserver.keyring import KeyEncryptionKeys
 
-PROPERTY = settings(deadline=None, database=None, derandomize=True)
 OLD, NEW, STRANGE = b"o" * 32, b"n" * 32, b"s" * 32
 SECRET = b"canary: the private key"
 KEYS = KeyEncryptionKeys({"keys/old": OLD, "keys/new": NEW})
@@ -35,7 +34,6 @@ def header_of(sealed: str) -> dict[str, str]:
 
 
 @given(st.text(min_size=1), st.binary(min_size=1))
-@PROPERTY
 def test_what_is_sealed_for_a_row_opens_in_it(row: str, secret: bytes) -> None:
     assert KEYS.open(row, KEYS.seal(row, secret)) == secret
 
@@ -79,7 +77,6 @@ def test_no_character_of_it_can_be_another(place: int) -> None:
 
 
 @given(st.text() | st.lists(st.text(string.ascii_letters, max_size=8), min_size=5, max_size=5).map(".".join))
-@PROPERTY
 def test_any_text_is_refused_like_a_wrong_key(text: str) -> None:
     refused(KEYS, "row-1", text)
 

@@ -11,7 +11,7 @@ from authserver.oauth.errors import InvalidClientError, InvalidRequestError
 from authserver.oauth.request import Credentials, parse
 
 text = st.text(min_size=1, max_size=30).filter(lambda text: "\0" not in text)
-fast = settings(max_examples=300, deadline=None, database=None)
+fast = settings(max_examples=300)
 
 
 def read(body, *authorization):

@@ -12,7 +12,7 @@ from authserver.resource import TokenRejected
 from authserver.resource.bearer import bearer_token
 from authserver.resource.strict_json import strict_json
 from scripts.bench.guard_fuzz import MUTATIONS, Forge, fuzz, judge
-from tests.resource.tools import unhurried
+from tests.resource.tools import few
 
 FORGE = Forge()
 
@@ -22,7 +22,7 @@ def test_the_good_tokens_are_good() -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
-@unhurried
+@few
 @given(rng=st.randoms(use_true_random=True))
 def test_a_mutated_token_is_rejected(mutation, rng: Random) -> None:  # type: ignore[no-untyped-def]
     token = mutation(FORGE, rng)
@@ -37,7 +37,7 @@ def test_4000_mutated_tokens_are_rejected(capsys: pytest.CaptureFixture[str]) ->
     assert len(seen) > 25  # every kind of check was reached
 
 
-@unhurried
+@few
 @given(st.text() | st.text("abc.=, B", max_size=20), st.sampled_from(["", "Bearer ", "bearer  ", "Basic "]))
 def test_any_header_is_a_token_or_refused(text: str, scheme: str) -> None:
     try:
@@ -47,7 +47,7 @@ def test_any_header_is_a_token_or_refused(text: str, scheme: str) -> None:
     assert token and not set(token) & set(' ,"')
 
 
-@unhurried
+@few
 @given(st.text())
 def test_any_text_is_rejected(text: str) -> None:
     assert judge(FORGE, text)[0]
@@ -60,14 +60,14 @@ JSON = st.recursive(
 )
 
 
-@unhurried
+@few
 @given(st.dictionaries(st.text(), JSON, max_size=5), st.booleans())
 def test_strict_json_reads_what_json_says(value: dict[str, object], escaped: bool) -> None:
     text = json.dumps(value, ensure_ascii=escaped)
     assert json.loads(json.dumps(strict_json(text.encode()))) == value
 
 
-@unhurried
+@few
 @given(st.binary(max_size=60) | st.text('[]{}",:0aeE+-.\\u \n', max_size=40).map(str.encode))
 def test_strict_json_raises_nothing_but_value_error(data: bytes) -> None:
     with suppress(ValueError):

@@ -15,7 +15,7 @@ from authserver.resource import Fetched, Guard
 from authserver.resource.keys import FetchedKeys, WouldWait
 from authserver.resource.source import Issuer
 from tests.resource.network import JWKS, Network, found, guard_with, make
-from tests.resource.tools import AUDIENCE, ISSUER, Clock, public, token_of, unhurried
+from tests.resource.tools import AUDIENCE, ISSUER, Clock, few, public, token_of
 
 
 def test_10000_random_kids_cause_one_fetch_in_30_s(key: RSAKey, clock: Clock) -> None:
@@ -28,7 +28,7 @@ def test_10000_random_kids_cause_one_fetch_in_30_s(key: RSAKey, clock: Clock) ->
     assert len(network.seen) == 1 + 10  # 300 s
 
 
-@unhurried
+@few
 @given(st.lists(st.tuples(st.floats(0, 40), st.integers(0, 9)), max_size=60))
 def test_unknown_kids_never_cause_two_fetches_in_30_s(steps: list[tuple[float, int]]) -> None:
     clock, network = Clock(), Network({"keys": []})

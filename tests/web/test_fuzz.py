@@ -153,7 +153,7 @@ def test_whatever_is_sent(shared, tokens, monkeypatch, path, examples):
     monkeypatch.setattr(Passwords, "_match", lambda self, hash, password: Match(password == PASSWORD))
     statuses = set()
 
-    @settings(max_examples=examples, deadline=None, database=None)
+    @settings(max_examples=examples)
     @given(st.sampled_from(GOOD[path]), st.sampled_from(tokens), st.lists(changes, max_size=4), st.integers(0, 60))
     def send(good, token, changes, cut):
         query, headers, body = request_of(good, token, changes)

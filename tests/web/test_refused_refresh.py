@@ -121,7 +121,7 @@ def tables(shared):
     return {name: rows for name, rows in everything(shared.database).items() if name != "pruning"}
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=300)
 @given(refusals())
 def test_a_refused_refresh_changes_nothing(shared, logins, refusal):
     answer, before, after = plant_and_present(shared, logins, *refusal)
@@ -137,7 +137,7 @@ def test_what_is_refused_above_is_refused_for_that_reason_alone(shared, logins, 
     assert after["authorizations"][0]["generation"] == then
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=100)
 @given(st.integers(1, 5), st.data())
 def test_reuse_is_the_only_refusal_that_writes_and_it_only_revokes(shared, logins, generation, data):
     presented = data.draw(st.integers(0, generation - 1))
