@@ -10,7 +10,7 @@ import structlog
 
 from . import system
 from .domain.errors import Misconfigured, Unavailable
-from .domain.key_schedule import KeyPolicy
+from .domain.key_schedule import KeyPolicy, Transition
 from .domain.models import Policy
 from .keyring import KeyEncryptionKeys, Keyring, PrivateKeys, files
 from .keyring.lifecycle import Lifecycle
@@ -110,8 +110,7 @@ class Upkeep:
         """What the schedule says is due. Every process does this; the database decides who was first."""
         state = await self.database.load(signing_keys.load_many, None)
         if state is not None and self._lifecycle.is_due(state):
-            for step in await self._aside.run(self._lifecycle.run_due):
-                log.info("key_changed", change=step.change, alg=step.alg, kid=step.kid)
+            await self._aside.run(partial(self._lifecycle.run_due, _log_step))
             await self.read_keys()
 
     async def tend_ring(self) -> None:
@@ -142,6 +141,10 @@ class Upkeep:
         batch = await self.database.load(pruning.next_batch_many, None)
         if batch is not None:
             await self.database.write(pruning.prune(batch))
+
+
+def _log_step(step: Transition) -> None:
+    log.info("key_changed", change=step.change, alg=step.alg, kid=step.kid)
 
 
 def _lifespan(upkeep: Upkeep) -> Any:

@@ -1,7 +1,7 @@
 """The authserver command: noun, then verb; one file per noun.
 
 Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy, 69 the database or a
-key service cannot be reached, 75 try later, 78 configuration.
+key service cannot be reached, 75 another process changed the same keys, 78 configuration.
 """
 
 from importlib import import_module
@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..domain.errors import Misconfigured, Refused, Unavailable
+from ..domain.errors import ChangedMeanwhile, Misconfigured, Refused, Unavailable
 
-_EXIT_CODES: dict[type[Exception], int] = {Refused: 3, Unavailable: 69, Misconfigured: 78}
+_EXIT_CODES: dict[type[Exception], int] = {Refused: 3, ChangedMeanwhile: 75, Unavailable: 69, Misconfigured: 78}
 _WHICH_DATABASE = ". See which database is meant, and where that is set:\n\n    authserver config show"
 _COMMANDS = {
     "init": "Create the database, the key-encryption key and the first keys, where they are missing.",

@@ -17,6 +17,10 @@ class KeyMissing(Unavailable):
     """A key that this process has not read yet, or not lately enough, or that is gone: read the keys, then go on."""
 
 
+class ChangedMeanwhile(Unavailable):
+    """Another process changed the keys at the same time, and nothing was written: try again (exit code 75)."""
+
+
 class Refused(Exception):
     """The operator asked for what policy forbids (exit code 3); the text says what is allowed and what to do next."""
 

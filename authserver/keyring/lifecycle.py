@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..domain import key_transitions, ring_schedule
 from ..domain.algorithms import DEFAULT
-from ..domain.errors import Misconfigured, Refused, Unavailable
+from ..domain.errors import ChangedMeanwhile, Misconfigured, Refused, Unavailable
 from ..domain.key_schedule import (
     KeyPolicy,
     Keys,
@@ -60,16 +60,20 @@ class Lifecycle:
         now = self.now()
         return bool(self._due(state, now)) or ring_schedule.has_late_logins(state.ring, now)
 
-    def run_due(self) -> list[Transition]:
-        """Make the state right for now. Returns what was done; what another process did first is not in it. Raises the
-        first of what could not be done, after all else was: one algorithm's keys hold up no other's."""
+    def run_due(self, tell: Callable[[Transition], object] = lambda step: None) -> list[Transition]:
+        """Make the state right for now. Tells and returns what was done; what another process did first is not in it.
+        Raises the first of what could not be done, after all else was: one algorithm's keys hold up no other's."""
         done: list[Transition] = []
         failed: dict[Transition, Exception] = {}
         while step := next((one for one in self._due(self.read_state(), self.now()) if one not in failed), None):
             try:
-                done += self._do(step)
+                was_done = self._do(step)
             except (Misconfigured, Refused, Unavailable) as error:
                 failed[step] = error
+                continue
+            if was_done:
+                tell(step)
+                done.append(step)
         if ring_schedule.has_late_logins(self.read_state().ring, self.now()):
             with self._alone() as (connection, _, now):
                 ring_keys.end_logins(connection, now)
@@ -80,10 +84,10 @@ class Lifecycle:
     def _due(self, state: KeyState, now: int) -> tuple[Transition, ...]:
         return transitions(state.signing_keys, self.policy, now, state.algorithms)
 
-    def _do(self, step: Transition) -> list[Transition]:
-        """What was done of it."""
+    def _do(self, step: Transition) -> bool:
+        """Whether it was still due."""
         makes = (step.alg,) if step.change in ("announce", "promote") else ()
-        return [step] if self._commit(self._still_due(step), makes) else []
+        return bool(self._commit(self._still_due(step), makes))
 
     def promote(self, alg: str, *, emergency: bool = False) -> Transition:
         """The pending key signs from now on. Raises TooEarly, unless `emergency`, before it has been published for the
@@ -217,11 +221,11 @@ class Lifecycle:
             self._check_seals(state, signing_keys.load(connection))
 
     def _check_seals(self, before: KeyState, after: KeyState) -> None:
-        """Raises Unavailable if a rewrap came between: the old key-encryption key may be gone already, and what is
+        """Raises ChangedMeanwhile if a rewrap came between: the old key-encryption key may be gone already, and what is
         sealed by it now would never open."""
         keks = self.private_keys().keks
         if rewrapping.sealed_by_older(after, keks) - rewrapping.sealed_by_older(before, keks):
-            raise Unavailable("The key-encryption key was changed meanwhile: nothing was written. Try again.")
+            raise ChangedMeanwhile("The key-encryption key was changed meanwhile: nothing was written. Try again.")
 
     @contextmanager
     def _maker(self, algs: Iterable[str]) -> Iterator[Make]:
@@ -268,4 +272,4 @@ def _write(connection: Connection, keys: Keys, changed: Keys) -> None:
         if key.kid not in known:
             signing_keys.add(connection, key)
         elif not signing_keys.change(connection, known[key.kid], key):
-            raise Unavailable(f"The key {key.kid} was changed by somebody else meanwhile: nothing was written.")
+            raise ChangedMeanwhile(f"The key {key.kid} was changed meanwhile: nothing was written. Try again.")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ..domain.errors import Unavailable
+from ..domain.errors import ChangedMeanwhile
 from ..store import ring_keys, signing_keys
 from ..store.database import Connection
 from ..store.signing_keys import KeyState
@@ -10,7 +10,8 @@ from .sealing import KeyEncryptionKeys, is_sealed
 
 
 def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> int:
-    """Returns how many keys were sealed anew. What was destroyed or resealed meanwhile stays as it is by then."""
+    """Returns how many keys were sealed anew. What was destroyed or resealed meanwhile stays as it is by then. Raises
+    ChangedMeanwhile if a key was changed beside the lock."""
     older = sealed_by_older(state, keks)
     written = [
         signing_keys.change(connection, key, replace(key, sealed=_resealed(keks, key.kid, key.sealed or "")))
@@ -23,7 +24,7 @@ def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> 
         if key.id in older
     ]
     if not all(written):
-        raise Unavailable("A key was changed by somebody else meanwhile: nothing was written.")
+        raise ChangedMeanwhile("A key was changed meanwhile: nothing was written. Try again.")
     return len(written)
 
 

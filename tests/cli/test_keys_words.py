@@ -1,4 +1,10 @@
-"""What `keys list` says of keys of several algorithms."""
+"""What `keys list` and `keys rotate` say of keys of several algorithms."""
+
+import sqlite3
+
+from authserver.domain.errors import KeyServiceDown
+from authserver.keyring import PrivateKeys
+from authserver.store import signing_keys
 
 MACHINE = ("client", "create", "Machine", "--grant", "client_credentials", "--access-token-alg", "ES256")
 
@@ -31,3 +37,29 @@ def test_of_an_algorithm_that_is_used_no_more_only_what_stays_is_told(data, cli)
     assert f"{kids(data, 'ES256')['retired']} leaves the key set: its last token has expired." in told(cli)
     rs256 = kids(data, "RS256")
     assert f"{rs256['active']} signs (RS256), {rs256['pending']} is announced." in told(cli)
+
+
+def test_what_is_done_is_told_though_another_algorithm_fails(data, cli, monkeypatch):
+    clients = [data("client", "create", name, "--grant", "client_credentials")["client_id"] for name in "AB"]
+    with sqlite3.connect("authserver.db") as connection:  # as a restore does: the keys follow
+        for each in zip(("ES256", "EdDSA"), clients, strict=True):
+            connection.execute("UPDATE clients SET access_token_alg = ? WHERE id = ?", each)
+    generate = PrivateKeys.generate
+
+    def refuse(self, alg, **times):
+        if alg == "EdDSA":
+            raise KeyServiceDown("This HSM knows no EdDSA.")
+        return generate(self, alg, **times)
+
+    monkeypatch.setattr(PrivateKeys, "generate", refuse)
+    said = cli("keys", "rotate", "--due", code=69).stderr
+    assert said.count("Done: ") == 1 and said.rstrip().endswith("This HSM knows no EdDSA.")
+    assert kids(data, "ES256").keys() == {"pending"}
+
+
+def test_what_another_process_changed_meanwhile_is_tried_later(data, cli, monkeypatch):
+    before = data("keys", "list")
+    monkeypatch.setattr(signing_keys, "change", lambda *_: False)
+    said = cli("keys", "rotate", "--emergency", code=75).stderr
+    assert said.startswith("authserver: The key ") and said.endswith(" nothing was written. Try again.\n")
+    assert data("keys", "list") == before

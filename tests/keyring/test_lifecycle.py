@@ -12,7 +12,7 @@ from authserver.app import lifecycle as lifecycle_of
 from authserver.app import open_database, open_private_keys
 from authserver.cli.init import initialise
 from authserver.cli.keys.shared import opened
-from authserver.domain.errors import Misconfigured, Refused, Unavailable
+from authserver.domain.errors import ChangedMeanwhile, Misconfigured, Refused, Unavailable
 from authserver.domain.key_schedule import in_state
 from authserver.domain.models import Client
 from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys
@@ -136,7 +136,7 @@ def test_keys_that_others_could_not_open_are_never_made(lifecycle, clock):
 def test_a_row_that_changes_beside_the_lock_stops_the_transition(lifecycle, clock, monkeypatch):
     clock.forward(91 * DAY)
     monkeypatch.setattr(signing_keys, "change", lambda *_: False)
-    with pytest.raises(Unavailable, match="nothing was written"):
+    with pytest.raises(ChangedMeanwhile, match="nothing was written"):
         lifecycle.run_due()
     assert states(lifecycle) == ["active", "pending"]
 

@@ -26,9 +26,11 @@ def test_an_algorithm_that_gets_no_key_holds_up_no_other(lifecycle, clock, monke
 
     monkeypatch.setattr(PrivateKeys, "generate", refuse)
     clock.forward(91 * DAY)
+    told = []
     with pytest.raises(Unavailable, match="no EdDSA"):
-        lifecycle.run_due()
+        lifecycle.run_due(told.append)
     assert in_state(lifecycle.read(), "RS256", "retired")  # RS256 went on
+    assert {(step.change, step.alg) for step in told} == {("promote", "RS256"), ("announce", "ES256")}
     monkeypatch.setattr(PrivateKeys, "generate", generate)
     assert algorithms_in_use(lifecycle.read()) == {"RS256", "ES256"}
     assert lifecycle.run_due() == [Transition("announce", "EdDSA")] and not lifecycle.is_due(lifecycle.read_state())

@@ -6,7 +6,7 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from authserver.app import open_private_keys
-from authserver.domain.errors import Unavailable
+from authserver.domain.errors import ChangedMeanwhile
 from authserver.keyring import Keyring, files
 from authserver.keyring.lifecycle import Lifecycle
 
@@ -48,7 +48,7 @@ def test_what_was_sealed_before_a_rewrap_is_not_written_after_it(
     lifecycle, rewrapped_meanwhile, settings, clock, command
 ):
     clock.forward(91 * DAY)
-    with pytest.raises(Unavailable, match="key-encryption key was changed meanwhile"):
+    with pytest.raises(ChangedMeanwhile, match="key-encryption key was changed meanwhile"):
         COMMANDS[command](lifecycle)
     Keyring(open_private_keys(settings), lifecycle.read_state(), clock())  # a server starts
     COMMANDS[command](lifecycle)

@@ -77,15 +77,18 @@ def rotate(due: bool, emergency: bool, alg: str, ring: bool, dry_run: bool, as_j
 
 def _promote(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
     try:
-        done = [lifecycle.promote(asked.alg, emergency=asked.emergency)]
+        step = lifecycle.promote(asked.alg, emergency=asked.emergency)
     except TooEarly as error:
         return _Outcome([], lifecycle.read(), error)
-    return _Outcome(done, lifecycle.read())
+    _tell_done(step)
+    return _Outcome([step], lifecycle.read())
 
 
 def _do_due(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
-    done = lifecycle.run_due()
-    done += [Transition("remove_ring_key", "ring", id) for id in lifecycle.tend_ring()]
+    done = lifecycle.run_due(_tell_done)  # as it is done: what comes after may fail
+    for id in lifecycle.tend_ring():
+        done.append(Transition("remove_ring_key", "ring", id))
+        _tell_done(done[-1])
     lifecycle.destroy_remains()
     return _Outcome(done, lifecycle.read())
 
@@ -104,11 +107,14 @@ def _would_do_due(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
     return _Outcome(*settled(state.signing_keys, lifecycle.policy, lifecycle.now(), state.algorithms))
 
 
+def _tell_done(step: Transition, said: str = "Done") -> None:
+    kid = step.kid if step.alg == "ring" else short(step.kid or "")
+    click.echo(f"{said}: {_DONE[step.change].format(kid=kid)}.", err=True)
+
+
 def _tell(outcome: _Outcome, lifecycle: Lifecycle, now: int, dry_run: bool) -> None:
-    would = "Would be done: " if dry_run else "Done: "
-    for step in outcome.done:
-        kid = step.kid if step.alg == "ring" else short(step.kid or "")
-        click.echo(f"{would}{_DONE[step.change].format(kid=kid)}.", err=True)
+    for step in outcome.done if dry_run else ():
+        _tell_done(step, "Would be done")
     for key in outcome.keys:
         if key.state == "active" and key.kid in {step.kid for step in outcome.done}:
             warn_of_young(key, lifecycle)
