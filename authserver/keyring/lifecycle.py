@@ -242,6 +242,8 @@ class Lifecycle:
         try:
             spare = [make(alg) for alg in algs]
             yield lambda alg: next((spare.pop(at) for at, key in enumerate(spare) if key.alg == alg), None) or make(alg)
+        except ChangedMeanwhile:  # so nothing was written
+            raise
         except Unavailable:
             made.clear()  # a COMMIT whose answer was lost may have been one all the same
             raise

@@ -13,8 +13,9 @@ from joserfc.jwk import KeySet
 from jwt import get_unverified_header
 from structlog.testing import capture_logs
 
-from authserver.domain.errors import Unavailable
+from authserver.domain.errors import ChangedMeanwhile, Unavailable
 from authserver.settings import load
+from authserver.store import signing_keys
 from tests.conftest import as_client
 from tests.hsm import PIN, Token, needs_softhsm, new_token
 from tests.support import PASSWORD, live, run
@@ -198,3 +199,11 @@ def test_a_key_that_was_made_for_nothing_does_not_stay_in_the_token(lifecycle, c
         lifecycle.revoke("none such")
     assert lifecycle.revoke(kid) == ()  # revoked before: the spare key is not needed
     assert here(lifecycle)[1] == before
+
+
+def test_a_key_that_another_process_forestalled_does_not_stay_in_the_token(lifecycle, monkeypatch):
+    before = here(lifecycle)
+    monkeypatch.setattr(signing_keys, "change", lambda *_: False)
+    with pytest.raises(ChangedMeanwhile):
+        lifecycle.promote("RS256", emergency=True)
+    assert here(lifecycle) == before
