@@ -1,7 +1,10 @@
-"""PRECIS forms of usernames and passwords (RFC 8265), and Argon2id in a bounded pool with a bounded queue."""
+"""The one form of a username and of a password, and Argon2id in a bounded pool with a bounded queue."""
 
 import os
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from unicodedata import category, normalize
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -12,24 +15,40 @@ from .pool import Pool
 MAX_USERNAME = 256  # code points
 MAX_PASSWORD = 1024  # bytes
 _USERNAME = get_profile("UsernameCaseMapped")
-_PASSWORD = get_profile("OpaqueString")
 
 
 def username_form(text: str) -> str | None:
     """The one form of a username (RFC 8265 s3.3), or None if no account can have it."""
-    return _enforce(_USERNAME.enforce, text) if len(text) <= MAX_USERNAME else None
+    if len(text) > MAX_USERNAME:
+        return None
+    try:
+        return str(_USERNAME.enforce(text))
+    except UnicodeError:
+        return None
 
 
 def password_form(text: str) -> str | None:
-    """The one form of a password (RFC 8265 s4.2: nothing trimmed, nothing folded), or None if nobody can have it."""
-    return _enforce(_PASSWORD.enforce, text) if len(text.encode(errors="replace")) <= MAX_PASSWORD else None
+    """The one form of a password, from whatever keyboard it comes, or None if nobody can have it.
 
-
-def _enforce(enforce: object, text: str) -> str | None:
-    try:
-        return str(enforce(text))  # type: ignore[operator]
-    except UnicodeError:
+    Every kind of space is U+0020, and the text is in NFC, as in RFC 8265 s4.2.2; nothing is trimmed, nothing folded.
+    That profile refuses emoji with joiners and variation selectors; here any character is accepted but controls.
+    """
+    # NIST SP 800-63B-4 s3.1.1.2: verifiers SHOULD accept all printing ASCII characters, the space and Unicode.
+    if not text or len(text.encode(errors="replace")) > MAX_PASSWORD:
         return None
+    if text.isascii():
+        return text if text.isprintable() else None
+    kinds = [category(character) for character in text]
+    if "Cc" in kinds or "Cs" in kinds:
+        return None
+    return normalize("NFC", "".join(" " if kind == "Zs" else own for own, kind in zip(text, kinds, strict=True)))
+
+
+@cache
+def common_passwords() -> frozenset[str]:
+    """Well-known passwords of eight characters and more, case-folded: some ten thousand, read when first needed."""
+    lines = files(__package__).joinpath("common_passwords.txt").read_text("utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,26 @@
 
 import asyncio
 import os
+import re
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from unicodedata import normalize
 
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import VerifyMismatchError
 from hypothesis import given
 from hypothesis import strategies as st
+from precis_i18n import get_profile
 
 from authserver.domain.errors import Unavailable
 from authserver.passwords import Match, Passwords, password_form, username_form
 
 NO_MATCH = Match(False)
+
+
+odd = st.sampled_from(["\ud800", "\udfff", "\u0130", "\u1e9e", "\ufb03", "\u05d0", "\u0301", "\uff21", " ", "\0"])
+anything = st.lists(st.one_of(st.characters(), odd), max_size=30).map("".join)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +81,34 @@ def test_the_form_of_a_username_rfc8265_3_3(text: str, form: str | None) -> None
         ("p" * 1025, None),
         ("\u00e9" * 512, "\u00e9" * 512),
         ("\u00e9" * 513, None),
+        # Characters that the profile refuses, and people type: a heart with its variation selector, a joined family,
+        # a keycap, a joiner as Persian needs it, a character that no version of Unicode that we know has assigned.
+        ("\u2764\ufe0f", "\u2764\ufe0f"),
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\u200d\U0001f469\u200d\U0001f467"),
+        ("1\ufe0f\u20e3", "1\ufe0f\u20e3"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("\U000e01ef\u0378", "\U000e01ef\u0378"),
+        # Controls, of either set.
+        ("\u2764\x7f", None),
+        ("\u2764\x85", None),
     ],
 )
 def test_the_form_of_a_password_rfc8265_4_2(text: str, form: str | None) -> None:
     assert password_form(text) == form
 
 
-odd = st.sampled_from(["\ud800", "\udfff", "\u0130", "\u1e9e", "\ufb03", "\u05d0", "\u0301", "\uff21", " ", "\0"])
-anything = st.lists(st.one_of(st.characters(), odd), max_size=30).map("".join)
+@given(st.one_of(anything, st.text(st.characters(max_codepoint=0x3000), max_size=30)))
+def test_a_password_that_the_profile_has_a_form_of_has_the_same_form_here_rfc8265_4_2(text: str) -> None:
+    try:
+        form = get_profile("OpaqueString").enforce(text)
+    except UnicodeError:
+        return
+    assert password_form(text) == form
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=200))
+def test_every_text_without_controls_can_be_a_password_sp800_63b_3_1_1_2(text: str) -> None:
+    assert password_form(text) == normalize("NFC", re.sub(r"[^\S\u2028\u2029]", " ", text))
 
 
 @given(anything)

@@ -5,7 +5,10 @@ from typing import Any
 import click
 
 from .. import system
+from ..domain.errors import Refused
 from ..domain.models import User
+from ..domain.new_password import why_refused
+from ..settings import load
 from .common import as_json, fail, moment, read_password, show, table, transaction
 
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
@@ -37,7 +40,7 @@ def create(name: str, password_stdin: bool, as_json: bool) -> None:
     from ..store import users
 
     username = _username(name)
-    password_hash = _hash(read_password(password_stdin))
+    password_hash = _hash(username, read_password(password_stdin))
     user = User(f"u_{system.new_id().hex()}", username, password_hash, created_at=system.now())
     with transaction() as connection:
         if not users.add(connection, user):
@@ -127,7 +130,8 @@ def set_password(name: str, password_stdin: bool) -> None:
     """
     from ..store import users
 
-    username, password_hash = _username(name), _hash(read_password(password_stdin))
+    username = _username(name)
+    password_hash = _hash(username, read_password(password_stdin))
     with transaction() as connection:
         if not users.set_password(connection, username, password_hash):
             raise _nobody(name)
@@ -154,14 +158,17 @@ def _username(name: str) -> str:
     return username
 
 
-def _hash(text: str) -> str:
-    from ..passwords import Passwords, password_form
+def _hash(username: str, text: str) -> str:
+    """Of a new password. Raises UsageError for one that nobody can have, and Refused for one that is easily guessed."""
+    from ..passwords import Passwords, common_passwords, password_form
 
     password = password_form(text)
     if password is None:
-        raise click.UsageError(
-            "This password cannot be used: 1 to 1024 bytes without control characters (RFC 8265 s4.2)."
-        )
+        raise click.UsageError("This password cannot be used: 1 to 1024 bytes without control characters are allowed.")
+    minimum = load().password_min_length
+    refused = why_refused(password, username=username, min_length=minimum, common=common_passwords())
+    if refused:
+        raise Refused(refused)
     return Passwords().hash(password)
 
 

@@ -57,6 +57,7 @@ _PIN_HELP = _about("PIN of the HSM's token", "4 to 255 characters, no control ch
 _API_HELP = _about("whether /api and its built-in client are there", "on or off")
 _LEVEL_HELP = _about("least severe message that is logged", "debug, info, warning or error")
 _QUEUE_HELP = _whole("password checks that may wait before more are answered 503", 1, 65536, "checks")
+_LENGTH_HELP = _whole("characters that a new password must have at least", 8, 64, "characters")
 _MAX_HELP = _whole(
     "living authorizations of one user and client; the one idle longest ends", 1, 10_000, "authorizations"
 )
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     pkcs11_pin: Annotated[SecretStr | None, _PIN_HELP, AfterValidator(values.check_pin)] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _LEVEL_HELP] = "info"
     password_queue: Annotated[int, _QUEUE_HELP] = 128
+    password_min_length: Annotated[int, _LENGTH_HELP] = 8
     access_token_ttl: Annotated[int, _whole("seconds for which an access token is valid", 1, _DAY)] = 900
     refresh_retry_window: Annotated[int, _whole("seconds in which a refresh may be retried; 0 is strict", 0, 300)] = 30
     refresh_idle_ttl: Annotated[int, _whole("seconds without a refresh that end a login", 1, 3650 * _DAY)] = 7 * _DAY

@@ -35,20 +35,20 @@ def test_create_prints_id_and_username_and_keeps_a_hash(ada):
 
 
 def test_create_in_words(cli, here):
-    result = cli("user", "create", "Ada", "--password-stdin", input="pw\n")
+    result = cli("user", "create", "Ada", "--password-stdin", input="open sesame\n")
     assert result.stdout == f"Created the user ada ({stored('ada').id}).\n"
 
 
-@pytest.mark.parametrize("input", ["p w \n", "p w \r\nsecond line\n", "p w "])
+@pytest.mark.parametrize("input", ["p a s s \n", "p a s s \r\nsecond line\n", "p a s s "])
 def test_the_password_is_the_first_line_of_stdin_with_its_spaces(data, input):
     from argon2 import PasswordHasher
 
     data("user", "create", "ada", "--password-stdin", input=input)
-    assert PasswordHasher().verify(stored("ada").password_hash, "p w ")
+    assert PasswordHasher().verify(stored("ada").password_hash, "p a s s ")
 
 
 def test_a_username_is_one_in_all_its_spellings_rfc8265_3_3(cli, data, ada):
-    result = cli("user", "create", "ＡＤＡ", "--password-stdin", input="other", code=1)
+    result = cli("user", "create", "ＡＤＡ", "--password-stdin", input="another one", code=1)
     assert "There is a user ada already" in result.stderr
     assert result.stderr.endswith("authserver user set-password ada\n")
     assert data("user", "show", "ADA")["id"] == ada["id"]
@@ -57,7 +57,7 @@ def test_a_username_is_one_in_all_its_spellings_rfc8265_3_3(cli, data, ada):
 @pytest.mark.parametrize("name", ["", "a b", "a\tb", "x" * 257, "\udcff", "a\x7f"])
 def test_a_name_that_no_user_can_have_is_a_usage_error(cli, here, name):
     for arguments in (["create", name, "--password-stdin"], ["show", name], ["disable", name]):
-        result = cli("user", *arguments, input="pw", code=2)
+        result = cli("user", *arguments, input="open sesame", code=2)
         assert "RFC 8265" in result.stderr
 
 
@@ -66,6 +66,31 @@ def test_a_password_that_nobody_can_have_is_a_usage_error(cli, here, password):
     result = cli("user", "create", "ada", "--password-stdin", input=password, code=2)
     assert "password" in result.stderr
     assert stored("ada") is None
+
+
+@pytest.mark.parametrize(
+    ("password", "why"),
+    [
+        ("7 chars", "it has 7 characters, and 8 are the minimum"),
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "it has 5 characters"),
+        ("baseball", "one of the most common"),
+        ("PassWord1", "one of the most common"),
+        ("Ada.Lovelace", "is the username"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["create", "set-password"])
+def test_a_new_password_that_is_easily_guessed_is_refused_for_operators_too(cli, here, verb, password, why):
+    if verb == "set-password":
+        cli("user", "create", "ada.lovelace", "--password-stdin", input=PASSWORD)
+    result = cli("user", verb, "ada.lovelace", "--password-stdin", input=password, code=3)
+    assert why in result.stderr
+    assert password not in result.stderr
+
+
+def test_the_minimum_length_of_a_new_password_is_a_setting_and_old_ones_stay_valid(cli, here):
+    cli("user", "create", "ada", "--password-stdin", input="eight ch")
+    result = cli("user", "set-password", "ada", "--password-stdin", input="eight ch", code=3, PASSWORD_MIN_LENGTH="9")
+    assert "9 are the minimum" in result.stderr
 
 
 def test_without_a_terminal_the_password_must_come_from_stdin_by_name(cli, here):
@@ -112,7 +137,7 @@ def read_until(terminal, word):
 
 
 def test_list_and_show(cli, data, ada):
-    data("user", "create", "bob", "--password-stdin", input="pw")
+    data("user", "create", "bob", "--password-stdin", input="open sesame")
     listed = data("user", "list")
     assert [user["username"] for user in listed] == ["ada", "bob"]
     assert set(listed[0]) == {"id", "username", "disabled", "created_at"}
@@ -129,7 +154,7 @@ def test_disable_and_enable(cli, data, ada):
 
 def test_set_password_raises_the_credential_version(cli, ada):
     before = stored("ada")
-    assert cli("user", "set-password", "ada", "--password-stdin", input="new one").stdout == ""
+    assert cli("user", "set-password", "ada", "--password-stdin", input="a new one").stdout == ""
     after = stored("ada")
     assert after.credential_version == before.credential_version + 1
     assert after.password_hash != before.password_hash
@@ -138,6 +163,6 @@ def test_set_password_raises_the_credential_version(cli, ada):
 @pytest.mark.parametrize("verb", ["show", "disable", "enable", "set-password"])
 def test_nobody_is_an_error_that_says_how_to_see_them_all(cli, here, verb):
     more = ["--password-stdin"] if verb == "set-password" else []
-    result = cli("user", verb, "nobody", *more, input="pw", code=1)
+    result = cli("user", verb, "nobody", *more, input="open sesame", code=1)
     assert result.stderr.endswith("authserver user list\n")
     assert result.stdout == ""

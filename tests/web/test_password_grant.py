@@ -155,11 +155,12 @@ def test_b040_rfc8265_3_3_one_account_however_its_name_is_written(ask, register,
     [
         ("  two spaces  ", ["\u00a0 two\u00a0spaces \u3000", "  two\u2003spaces  "], ["two spaces", " two spaces  "]),
         ("cafe\u0301", ["caf\u00e9"], ["cafe", "CAF\u00c9", "caf\u00e9 "]),
+        ("\u2764\ufe0f \U0001f468\u200d\U0001f469", [], ["\u2764 \U0001f468\u200d\U0001f469"]),
         ("\u00c5ngstr\u00f6m", ["A\u030angstro\u0308m", "\u212bngstr\u00f6m"], ["\u00e5ngstr\u00f6m"]),
         ("\uff41b", [], ["ab", "\uff41B"]),
         ("\U0001f511 \U0001f512", ["\U0001f511\u00a0\U0001f512"], ["\U0001f511\U0001f512"]),
     ],
-    ids=["spaces", "combining", "angstrom", "full-width", "emoji"],
+    ids=["spaces", "combining", "joiners", "angstrom", "full-width", "emoji"],
 )
 def test_b043_rfc8265_4_2_opaque_string(ask, register, request, password, same, others):
     name = "opaque-" + request.node.callspec.id
