@@ -3,20 +3,23 @@
 import jwt
 import pytest
 
+from authserver.resource import TokenRejected
 from authserver.testing import Issuer, Refusal, running_issuer
 from authserver.testing import issuer as issuer_fixture
 from tests.support import PASSWORD
 
 issuer = issuer_fixture
 WRONG = [
-    ({"grants": ("passwrod",)}, r"no grant 'passwrod'\. Allowed: .*password"),
-    ({"grants": ()}, r"at least one grant\. Allowed: .*password"),
-    ({"grants": ("client_credentials",)}, r'a client with a secret, like secret="machine"'),
+    ({"grants": ("passwrod",)}, r"no grant type 'passwrod'\. Allowed: .*password"),
+    ({"grants": ()}, r"can only introspect tokens, and needs a secret"),
+    ({"grants": ("client_credentials",)}, r"a client with a secret"),
+    ({"access_token_typ": "at-jwt"}, r"no access_token_typ 'at-jwt'\. Allowed: at\+jwt, JWT"),
+    ({"web_origins": ["https://app.example/"]}, "without a path or a slash at the end"),
     ({"access_token_ttl": 0}, r"access_token_ttl is 0\. Allowed: whole seconds from 1 to 86400"),
     ({"access_token_ttl": 60.0}, r"access_token_ttl is 60\.0\. Allowed: whole seconds"),
     ({"refresh_retry_window": 301}, r"refresh_retry_window is 301\. Allowed: whole seconds from 0 to 300"),
     ({"access_token_alg": "HS256"}, r"no access_token_alg 'HS256'\. Allowed: RS256, PS256, ES256, EdDSA"),
-    ({"secret": "x", "auth_method": "private_key_jwt"}, r"no auth_method 'private_key_jwt'\. Allowed: .*basic"),
+    ({"secret": "x", "auth_method": "private_key_jwt"}, r"no auth method 'private_key_jwt'\. Allowed: .*basic"),
     ({"secret": "x", "auth_method": "none"}, "another auth_method than none"),
     ({"secret": ""}, "at least one character"),
     ({"rotation": False}, "give it a secret"),
@@ -73,6 +76,24 @@ def test_tokens_of_each_algorithm(issuer, alg):
     assert jwt.get_unverified_header(issuer.token())["kid"] == issuer.kid == default
     issuer.rotate(alg=alg)
     assert issuer.kid_of(alg) != kids[0]
+
+
+def test_the_typ_of_a_client_and_of_a_token(shared):
+    client = shared.client(grants=["client_credentials"], secret="machine", access_token_typ="JWT")
+    asked = shared.post("/token", auth=(client, "machine"), grant_type="client_credentials")["access_token"]
+    for token in (asked, shared.token(typ="JWT")):
+        assert jwt.get_unverified_header(token)["typ"] == "JWT"
+        with pytest.raises(TokenRejected):
+            shared.guard().verify(token)
+
+
+def test_a_client_without_a_grant_introspects(shared):
+    api = shared.client(grants=[], secret="notes")
+    caller = shared.client(grants=["client_credentials"], secret="machine")
+    token = shared.post("/token", auth=(caller, "machine"), grant_type="client_credentials")["access_token"]
+    assert shared.post("/introspect", auth=(api, "notes"), token=token)["client_id"] == caller
+    with pytest.raises(Refusal, match="400 unauthorized_client"):
+        shared.post("/token", auth=(api, "notes"), grant_type="client_credentials")
 
 
 def test_an_algorithm_that_nobody_uses_has_no_key(shared):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from .algorithms import DEFAULT
+from .algorithms import DEFAULT, DEFAULT_TYP
 
 SECOND = 1_000_000
 
@@ -41,6 +41,9 @@ class Client:
     disabled: bool = False
     created_at: int = 0
     access_token_alg: str = DEFAULT
+    access_token_typ: str = DEFAULT_TYP
+    web_origins: tuple[str, ...] = ()
+    """Pages of these origins may call /token and /revoke from a browser (CORS)."""
     policy: dict[str, Any] = field(default_factory=dict)
     """What this client has of its own, by the names of Policy; the server's policy stands for the rest."""
 

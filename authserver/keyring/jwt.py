@@ -1,4 +1,4 @@
-"""The access tokens of one key: JWTs with a header that is made once (RFC 7515 s3.1)."""
+"""The access tokens of one key: JWTs with headers that are made once (RFC 7515 s3.1)."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -7,6 +7,7 @@ from typing import Any
 
 from joserfc.jws import JWSRegistry
 
+from ..domain.algorithms import DEFAULT_TYP, TYPS
 from ..domain.errors import KeyMissing
 from .jwk import public_key
 from .signer import Signer
@@ -23,41 +24,43 @@ def is_header(segment: bytes) -> bool:
         members = json.loads(_decode(segment)) if len(segment) <= _HEADER_SIZE else None
     except ValueError:
         return False
-    return isinstance(members, dict) and segment == _header(members.get("alg"), members.get("kid"))
+    if not isinstance(members, dict) or members.get("typ") not in TYPS:
+        return False
+    return segment == _header(members["typ"], members.get("alg"), members.get("kid"))
 
 
 class AccessTokens:
     """Made with one key, where `signer` is there; and recognised."""
 
     def __init__(self, public: Mapping[str, str], alg: str, signer: Signer | None) -> None:
-        self.header = _header(alg, public["kid"])
+        self.headers = {typ: _header(typ, alg, public["kid"]) for typ in TYPS}
         self._algorithm, self._public, self._signer = JWSRegistry.algorithms[alg], public_key(public), signer
 
     @property
     def remote(self) -> bool:
         return self._signer is not None and self._signer.remote
 
-    def sign(self, claims: dict[str, Any]) -> str:
+    def sign(self, claims: dict[str, Any], typ: str = DEFAULT_TYP) -> str:
         """Raises KeyMissing if the private part is gone, and Unavailable."""
         if self._signer is None:
             raise KeyMissing("The key that should sign has no private part any more.")
-        signing_input = self.header + b"." + _segment(claims)
+        signing_input = self.headers[typ] + b"." + _segment(claims)
         return (signing_input + b"." + _encode(self._signer.sign(signing_input))).decode()
 
-    def claims(self, payload: bytes, signature: bytes) -> dict[str, Any] | None:
-        """The claims if the signature over our header and `payload`, segments as sent, is ours, in its one spelling."""
+    def claims(self, header: bytes, payload: bytes, signature: bytes) -> dict[str, Any] | None:
+        """The claims if the signature over `header`, which is one of ours, and `payload`, segments as sent, is ours, in
+        its one spelling."""
         try:
             raw = _decode(signature)
         except ValueError:
             return None
-        genuine = _encode(raw) == signature and self._algorithm.verify(self.header + b"." + payload, raw, self._public)
+        genuine = _encode(raw) == signature and self._algorithm.verify(header + b"." + payload, raw, self._public)
         claims: dict[str, Any] | None = json.loads(_decode(payload)) if genuine else None
         return claims
 
 
-def _header(alg: object, kid: object) -> bytes:
-    # RFC 9068 s2.1: the "typ" value used SHOULD be "at+jwt".
-    return _segment({"alg": alg, "typ": "at+jwt", "kid": kid})
+def _header(typ: object, alg: object, kid: object) -> bytes:
+    return _segment({"alg": alg, "typ": typ, "kid": kid})
 
 
 def _segment(members: dict[str, Any]) -> bytes:

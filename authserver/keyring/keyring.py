@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from ..domain import ring_schedule
-from ..domain.algorithms import ALGORITHMS, DEFAULT
+from ..domain.algorithms import ALGORITHMS, DEFAULT, DEFAULT_TYP
 from ..domain.errors import KeyMissing, Misconfigured
 from ..domain.key_schedule import STALE_AFTER
 from ..domain.models import SECOND, SigningKey
@@ -58,17 +58,17 @@ class Keyring:
         self._ring_keys, self._ring = state.ring, ring
         self._tokens = {places[kid]: those for kid, those in tokens.items()}
         self._active = {key.alg: tokens[key.kid] for key in known if key.state == "active"}
-        self._by_header = {those.header: those for those in tokens.values()}
+        self._by_header = {header: those for those in tokens.values() for header in those.headers.values()}
         self._publish(published)
 
-    def sign(self, claims: dict[str, Any], now: int, alg: str = DEFAULT) -> str:
-        """A JWT of type at+jwt. Raises KeyMissing while the key state is too old to sign by, and Unavailable."""
+    def sign(self, claims: dict[str, Any], now: int, alg: str = DEFAULT, typ: str = DEFAULT_TYP) -> str:
+        """A JWT. Raises KeyMissing while the key state is too old to sign by, and Unavailable."""
         if self.is_stale(now):
             raise KeyMissing("The key state has not been read for 30 s: this process signs nothing before it is.")
         tokens = self._signs(alg)
         if tokens is None:
             raise KeyMissing(f"No key signs {alg} at present.")
-        return tokens.sign(claims)
+        return tokens.sign(claims, typ)
 
     def remote_algorithms(self) -> list[str]:
         """Those whose key signs outside of this process."""
@@ -92,7 +92,7 @@ class Keyring:
         header, _, rest = token.encode("ascii", "replace").partition(b".")
         payload, _, signature = rest.partition(b".")
         tokens = self._by_header.get(header)
-        return tokens.claims(payload, signature) if tokens else None
+        return tokens.claims(header, payload, signature) if tokens else None
 
     def may_be_newer(self, token: str) -> bool:
         """Whether a key that this process has not read yet may have signed `token`."""

@@ -93,8 +93,9 @@ class Road(AuthorizationServer):
         if decision.claims is None:
             return decision
         reply, keyring = decision.reply, self.tools.keyring
-        signing = (decision.claims, request.now, request.client.client.access_token_alg)
-        if keyring.is_remote(signing[2]):
+        client: Client = request.client.client
+        signing = (decision.claims, request.now, client.access_token_alg, client.access_token_typ)
+        if keyring.is_remote(client.access_token_alg):
             token = await self.sign_aside(keyring.sign, *signing)
         else:
             token = keyring.sign(*signing)

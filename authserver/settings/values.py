@@ -2,11 +2,13 @@
 
 import base64
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
+
+from ..domain.hosts import address_of, is_canonical, is_loopback
 
 DEFAULT_ISSUER = "http://127.0.0.1:8000"
 
@@ -17,32 +19,6 @@ class Refused(ValueError):
     def __init__(self, name: str, fault: str, mended: str | int, involved: tuple[str, ...] = ()) -> None:
         super().__init__(f"{name} {fault}")
         self.name, self.fault, self.mended, self.involved = name, fault, mended, involved
-
-
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(host.strip("[]"))
-    except ValueError:
-        return None
-
-
-def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    return (
-        host == "localhost"
-        or address == IPv6Address("::1")
-        or (isinstance(address, IPv4Address) and address.is_loopback)
-    )
-
-
-def _is_canonical_host(host: str) -> bool:
-    address = _address(host)
-    if address is not None:
-        written = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
-        return host == written and not address.is_unspecified
-    label = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
-    # A last label that is a number makes programs read the whole as an IPv4 address (127.1, 0x7f.1).
-    return len(host) <= 253 and re.fullmatch(rf"({label}\.)*(?!\d+$|0x[0-9a-f]*$){label}", host) is not None
 
 
 _ISSUER_FAULTS = (
@@ -67,12 +43,10 @@ def issuer_fault(issuer: str) -> str | None:
     form = _ISSUER_FORM.fullmatch(issuer)
     if form is None or int(form[3] or 1) > 65535:
         return "is not a scheme, a host and, if need be, a port and a plain path"
-    if not _is_canonical_host(form[2]):
+    if not is_canonical(form[2]):
         return "has a host that is neither a DNS name nor an IP address in canonical form"
     return (
-        "is http, not https, on a host that is not loopback"
-        if form[1] == "http" and not _is_loopback(form[2])
-        else None
+        "is http, not https, on a host that is not loopback" if form[1] == "http" and not is_loopback(form[2]) else None
     )
 
 
@@ -84,12 +58,12 @@ def mended_issuer(issuer: str) -> str:
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         return DEFAULT_ISSUER
-    address = _address(host)
+    address = address_of(host)
     if address is not None and address.is_unspecified:  # where a server listens, not where it is found
         host = "127.0.0.1"
     elif isinstance(address, IPv6Address):
         host = f"[{address}]"
-    plain = _is_loopback(host) and not bare.lower().startswith("https://")
+    plain = is_loopback(host) and not bare.lower().startswith("https://")
     usual = {80 if parts.scheme == "http" else 443, 80 if plain else 443}
     path = re.sub("/+", "/", parts.path).rstrip("/")
     mended = f"{'http' if plain else 'https'}://{host}{f':{port}' if port and port not in usual else ''}{path}"

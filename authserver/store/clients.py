@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from ..domain.algorithms import DEFAULT
+from ..domain.algorithms import DEFAULT, DEFAULT_TYP
 from ..domain.models import Client, Policy, Secret
 from .schema import clients as table
 
@@ -90,6 +90,8 @@ def _client(row: Row[Any]) -> Client:
         disabled=row.disabled,
         created_at=row.created_at,
         access_token_alg=row.access_token_alg or DEFAULT,
+        access_token_typ=row.access_token_typ or DEFAULT_TYP,
+        web_origins=tuple((row.web_origins or "").split()),
         policy=own,
     )
 
@@ -111,4 +113,6 @@ def _values(client: Client) -> dict[str, Any]:
         "disabled": client.disabled,
         "created_at": client.created_at,
         "access_token_alg": None if client.access_token_alg == DEFAULT else client.access_token_alg,
+        "access_token_typ": None if client.access_token_typ == DEFAULT_TYP else client.access_token_typ,
+        "web_origins": " ".join(client.web_origins) or None,
     } | {name: client.policy.get(name) for name in _OWN_POLICY}

@@ -49,12 +49,21 @@ clients = Table(
     Column("refresh_absolute_ttl", Integer),
     Column("rotation", Boolean),
     Column("access_token_alg", String(16)),  # NULL is the default
+    Column("access_token_typ", String(16)),  # NULL is the default
+    Column("web_origins", Text),  # NULL for none
     # Every process asks every few seconds which are used; hardly any client is in here.
     Index(
         "ix_clients_access_token_alg",
         "access_token_alg",
         sqlite_where=text("access_token_alg IS NOT NULL"),
         postgresql_where=text("access_token_alg IS NOT NULL"),
+    ),
+    # Nor are many of these; the id stands for the origins, which may be too long for an index of PostgreSQL.
+    Index(
+        "ix_clients_web_origins",
+        "id",
+        sqlite_where=text("web_origins IS NOT NULL"),
+        postgresql_where=text("web_origins IS NOT NULL"),
     ),
 )
 

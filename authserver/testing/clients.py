@@ -10,11 +10,8 @@ from .. import system
 from ..domain import scopes
 from ..domain.algorithms import ALGORITHMS
 from ..domain.models import Client, Secret
-from ..oauth.client_auth import METHODS
-from ..oauth.grants import GRANTS
+from ..oauth.registered import check_client
 from ..settings import Settings
-
-_GRANT_TYPES = [grant.GRANT_TYPE for grant in GRANTS]
 
 
 def new_client(
@@ -25,6 +22,8 @@ def new_client(
     secret: str | None,
     auth_method: str,
     access_token_alg: str,
+    access_token_typ: str,
+    web_origins: Iterable[str],
     lifetimes: dict[str, int | None],
     rotation: bool,
     now: int,
@@ -33,22 +32,29 @@ def new_client(
     client = Client(
         id=f"c_{system.new_id().hex()}",
         name="testing",
-        auth_method="none" if secret is None else _one_of("auth_method", auth_method, METHODS),
-        grant_types=frozenset(_one_of("grant", grant, _GRANT_TYPES) for grant in grants),
+        auth_method="none" if secret is None else auth_method,
+        grant_types=frozenset(grants),
         scope=scopes.parse(scope),
         audiences=(audience,),
         secrets=() if secret is None else (Secret(sha256(secret.encode()).digest()),),
         created_at=now,
-        access_token_alg=_one_of("access_token_alg", access_token_alg, ALGORITHMS),
+        access_token_alg=access_token_alg,
+        access_token_typ=access_token_typ,
+        web_origins=tuple(web_origins),
         policy=_own(lifetimes) | ({} if rotation else {"rotation": False}),
     )
-    _check(client, secret)
+    if secret == "" or (secret is not None and auth_method == "none"):
+        raise ValueError(
+            "A client with a secret presents it: at least one character, by another auth_method than none."
+        )
+    check_client(client)
     return client
 
 
 def check_alg(alg: str) -> None:
     """Raises ValueError."""
-    _one_of("alg", alg, ALGORITHMS)
+    if alg not in ALGORITHMS:
+        raise ValueError(f"There is no alg {alg!r}. Allowed: {', '.join(ALGORITHMS)}.")
 
 
 def basic(auth: tuple[str, str] | None) -> dict[str, str]:
@@ -57,12 +63,6 @@ def basic(auth: tuple[str, str] | None) -> dict[str, str]:
         return {}
     # RFC 6749 s2.3.1: encoded using the "application/x-www-form-urlencoded" encoding algorithm per Appendix B.
     return {"Authorization": "Basic " + b64encode(":".join(map(quote_plus, auth)).encode()).decode()}
-
-
-def _one_of(what: str, value: str, allowed: Iterable[str]) -> str:
-    if value not in allowed:
-        raise ValueError(f"There is no {what} {value!r}. Allowed: {', '.join(allowed)}.")
-    return value
 
 
 def _own(lifetimes: dict[str, int | None]) -> dict[str, Any]:
@@ -79,18 +79,3 @@ def _bounds(name: str) -> range:
     limits = Settings.model_fields[name].metadata
     least, most = (next(getattr(limit, side) for limit in limits if hasattr(limit, side)) for side in ("ge", "le"))
     return range(least, most + 1)
-
-
-def _check(client: Client, secret: str | None) -> None:
-    if not client.grant_types:
-        raise ValueError(f"A client may use at least one grant. Allowed: {', '.join(_GRANT_TYPES)}.")
-    if secret == "" or (secret is not None and client.auth_method == "none"):
-        raise ValueError(
-            "A client with a secret presents it: at least one character, by another auth_method than none."
-        )
-    # RFC 6749 s4.4: the client credentials grant type MUST only be used by confidential clients.
-    if client.auth_method == "none" and "client_credentials" in client.grant_types:
-        raise ValueError('client_credentials needs a client with a secret, like secret="machine".')
-    # RFC 9700 s2.2.2: refresh tokens for public clients MUST be sender-constrained or use refresh token rotation.
-    if client.auth_method == "none" and not client.policy.get("rotation", True):
-        raise ValueError("A public client cannot go without rotation: leave out rotation=False, or give it a secret.")

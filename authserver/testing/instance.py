@@ -15,7 +15,7 @@ from ..app import lifecycle, open_database
 from ..cli.init import initialise
 from ..domain import claims as claims_of
 from ..domain import scopes
-from ..domain.algorithms import DEFAULT
+from ..domain.algorithms import DEFAULT, DEFAULT_TYP
 from ..domain.key_schedule import Transition, in_state
 from ..domain.models import Client, SigningKey, User
 from ..passwords import Passwords, password_form, username_form
@@ -68,6 +68,7 @@ class Issuer:
         ttl: int | None = None,
         client_id: str = "testing",
         alg: str = DEFAULT,
+        typ: str = DEFAULT_TYP,
         **claims: object,
     ) -> str:
         """An access token as the server issues it, signed by the active key of `alg`, without a login behind it.
@@ -90,7 +91,7 @@ class Issuer:
             login=None,
         )
         members = payload | {"sub": sub} | claims
-        return self._server.sign({name: value for name, value in members.items() if value is not None}, alg)
+        return self._server.sign({name: value for name, value in members.items() if value is not None}, alg, typ)
 
     def guard(self, audience: str | None = None, **options: Any) -> Guard:
         """The guard of an API that trusts this issuer and goes by its clock; `options` are those of Guard."""
@@ -118,6 +119,8 @@ class Issuer:
         secret: str | None = None,
         auth_method: str = "client_secret_basic",
         access_token_alg: str = DEFAULT,
+        access_token_typ: str = DEFAULT_TYP,
+        web_origins: Iterable[str] = (),
         access_token_ttl: int | None = None,
         refresh_retry_window: int | None = None,
         refresh_idle_ttl: int | None = None,
@@ -136,6 +139,8 @@ class Issuer:
             secret=secret,
             auth_method=auth_method,
             access_token_alg=access_token_alg,
+            access_token_typ=access_token_typ,
+            web_origins=web_origins,
             lifetimes={
                 "access_token_ttl": access_token_ttl,
                 "refresh_retry_window": refresh_retry_window,

@@ -82,10 +82,10 @@ class Server:
         else:
             self._upkeep.keyring.update(self._read_state(), self._now())
 
-    def sign(self, claims: dict[str, Any], alg: str) -> str:
+    def sign(self, claims: dict[str, Any], alg: str, typ: str) -> str:
         if self._upkeep.keyring.is_stale(self._now()):  # nobody looks while the server is down
             self.read_keys()
-        return self._upkeep.keyring.sign(claims, self._now(), alg)
+        return self._upkeep.keyring.sign(claims, self._now(), alg, typ)
 
     @property
     def jwks(self) -> dict[str, Any]:

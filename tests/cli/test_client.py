@@ -46,6 +46,7 @@ def test_create_takes_everything_that_a_client_has(data):
     times = ["--access-token-ttl", "60", "--refresh-retry-window", "0"]
     times += ["--refresh-idle-ttl", "120", "--refresh-absolute-ttl", "180"]
     method = ["--auth-method", "client_secret_post", "--no-rotation", "--access-token-alg", "PS256"]
+    method += ["--access-token-typ", "JWT", "--web-origin", "https://app.example", "--web-origin", "http://[::1]:3000"]
     created = data(*APP[:-2], *method, "--scope", "read write", *audiences, *uris, *times)
     shown = data("client", "show", created["client_id"])
     ends = shown.pop("created_at"), shown.pop("secrets_end_at")
@@ -65,6 +66,8 @@ def test_create_takes_everything_that_a_client_has(data):
         "refresh_absolute_ttl": 180,
         "rotation": False,
         "access_token_alg": "PS256",
+        "access_token_typ": "JWT",
+        "web_origins": ["https://app.example", "http://[::1]:3000"],
     }
 
 
@@ -80,6 +83,9 @@ def test_create_takes_everything_that_a_client_has(data):
         ["--audience", "https://api.example#fragment"],
         ["--redirect-uri", "https://app.example/a b"],
         ["--redirect-uri", "no-uri"],
+        ["--web-origin", "https://app.example/"],
+        ["--web-origin", "*"],
+        ["--access-token-typ", "jwt"],
         ["--access-token-ttl", "0"],
         ["--access-token-ttl", "86401"],
         ["--refresh-retry-window", "301"],
@@ -92,6 +98,13 @@ def test_what_no_client_can_have_is_a_usage_error_and_creates_none(cli, data, wr
     assert result.stdout == ""
     assert result.stderr.count("\n") > 1
     assert len(data("client", "list")) == before
+
+
+def test_a_client_without_a_grant_has_a_secret_to_introspect_with(cli, data):
+    created = data("client", "create", "Notes API", "--audience", "https://notes.example")
+    assert stored(created["client_id"]).grant_types == frozenset() and created["client_secret"]
+    refused = cli("client", "create", "Notes API", "--auth-method", "none", code=2)
+    assert "can only introspect tokens, and needs a secret" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["", " ", "two\nlines", "\udcff", "\x1b[31mred", "x" * 257])

@@ -59,6 +59,19 @@ def test_a_changed_password_stays_changed(ada, cli, backup, restore):
     assert sql(DB, "SELECT password_hash, credential_version FROM users") == changed
 
 
+def test_a_client_comes_back_with_all_that_it_is_registered_for(data, cli, backup, restore):
+    options = ["--access-token-typ", "JWT", "--web-origin", "https://a.example", "--web-origin", "https://b.example"]
+    client = data("client", "create", "App", "--auth-method", "none", "--grant", "password", *options)["client_id"]
+    registered = data("client", "show", client)
+    assert registered["access_token_typ"] == "JWT" and len(registered["web_origins"]) == 2
+    backup()
+    cli("client", "delete", client)
+    restore()
+    assert data("client", "show", client) == registered | {
+        "disabled": True
+    }  # deleted since: somebody may have meant it
+
+
 def test_a_changed_client_secret_stays_changed(cli, data, backup, restore):
     client = data("client", "create", "Web", "--grant", "client_credentials", "--scope", "read")["client_id"]
     backup()

@@ -20,6 +20,9 @@ FULL = Client(
     secrets=(Secret(b"1" * 32, NOW), Secret(b"2" * 32)),
     disabled=True,
     created_at=NOW,
+    access_token_alg="ES256",
+    access_token_typ="JWT",
+    web_origins=("https://app.example", "http://localhost:3000"),
     policy={"access_token_ttl": 60, "refresh_retry_window": 0, "refresh_idle_ttl": 1, "refresh_absolute_ttl": 2}
     | {"rotation": False},
 )

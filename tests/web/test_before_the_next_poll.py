@@ -38,8 +38,10 @@ def test_a_token_of_a_key_that_this_node_has_not_read_is_revoked(nodes):
     assert introspected(after, token) == {"active": False}
 
 
-def test_a_token_of_a_key_that_this_node_has_not_read_is_active(nodes):
+@pytest.mark.parametrize("typ", ["at+jwt", "JWT"])
+def test_a_token_of_a_key_that_this_node_has_not_read_is_active(nodes, database, typ):
     before, after = nodes
+    change_client(database, "web", access_token_typ=typ)
     token = assert_granted(token_of(after))["access_token"]
     assert introspected(before, token) == introspected(after, token) != {"active": False}
 

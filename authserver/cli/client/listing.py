@@ -52,9 +52,11 @@ def described(client: Client) -> dict[str, Any]:
         "scope": " ".join(client.scope),
         "audiences": list(client.audiences),
         "redirect_uris": list(client.redirect_uris),
+        "web_origins": list(client.web_origins),
         "secrets_end_at": [moment(secret.expires_at) for secret in client.secrets],
         "disabled": client.disabled,
         "created_at": moment(client.created_at),
         "access_token_alg": client.access_token_alg,
+        "access_token_typ": client.access_token_typ,
         **client.policy,
     }

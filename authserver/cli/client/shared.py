@@ -1,9 +1,11 @@
 """What the commands on clients share."""
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 import click
 
+from ...domain.client_rules import ClientRefused
 from ...domain.models import Client, Secret
 from ...store.database import Connection
 from ..common import fail, show
@@ -16,6 +18,21 @@ def load(connection: Connection, client_id: str) -> Client:
     if client is None:
         raise fail(f"There is no client {client_id}. To see them all: authserver client list")
     return client
+
+
+def check(client: Client) -> None:
+    """Raises UsageError for what no client can be."""
+    from ...oauth.registered import check_client
+
+    try:
+        check_client(client)
+    except ClientRefused as error:
+        raise click.UsageError(str(error)) from None
+
+
+def unique(values: Iterable[str]) -> tuple[str, ...]:
+    """In their order, repeats dropped."""
+    return tuple(dict.fromkeys(values))
 
 
 def hashed(secret: str) -> Secret:

@@ -1,0 +1,96 @@
+"""What a client may be, in one place for every way to make one."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authserver.domain.client_rules import MOST_ORIGINS, ClientRefused, check, origin_fault
+from authserver.domain.models import Client
+
+GRANTS = ("client_credentials", "password", "refresh_token")
+METHODS = ("client_secret_basic", "client_secret_post", "none")
+WEB = Client("web", "Web", "client_secret_post", frozenset(GRANTS), ("read", "write"), ("https://api.example",))
+APP = Client("app", "App", "none", frozenset({"password", "refresh_token"}), ("read",))
+API = Client("api", "Notes API", "client_secret_basic", frozenset(), (), ("https://notes.example",))
+
+
+def checked(client: Client, **changes: object) -> None:
+    check(replace(client, **changes), grant_types=GRANTS, auth_methods=METHODS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("client", [WEB, APP, API], ids=lambda client: client.id)
+@pytest.mark.parametrize("typ", ["at+jwt", "JWT"])
+def test_what_is_allowed(client: Client, typ: str) -> None:
+    checked(client, access_token_typ=typ, web_origins=("https://app.example", "http://localhost:3000"))
+
+
+@pytest.mark.parametrize(
+    ("client", "changes", "told"),
+    [
+        (APP, {"grant_types": frozenset({"client_credentials"})}, "needs a client with a secret"),
+        (APP, {"grant_types": frozenset()}, "can only introspect"),
+        (APP, {"policy": {"rotation": False}}, "cannot go without rotation"),
+        (
+            APP,
+            {"grant_types": frozenset({"implicit"})},
+            r"no grant type 'implicit'\. Allowed: client_credentials, pass",
+        ),
+        (APP, {"auth_method": "private_key_jwt"}, r"no auth method 'private_key_jwt'\. Allowed: client_secret_basic"),
+        (WEB, {"access_token_typ": "jwt"}, r"Allowed: at\+jwt, JWT"),
+        (WEB, {"access_token_alg": "HS256"}, "Allowed: RS256"),
+        (WEB, {"scope": ("a b",)}, "Each scope is one word"),
+        (WEB, {"scope": ("a", "a")}, "Each scope is one word"),
+        (WEB, {"scope": ('"',)}, "RFC 6749 s3.3"),
+        (WEB, {"audiences": ("/api",)}, "no audience"),
+        (WEB, {"redirect_uris": ("https://a.example/#x",)}, "no redirect URI"),
+        (WEB, {"name": " "}, "name"),
+        (WEB, {"web_origins": tuple(f"https://{n}.example" for n in range(MOST_ORIGINS + 1))}, "at most 100"),
+    ],
+)
+def test_what_no_client_can_be_is_refused_with_what_is_allowed(
+    client: Client, changes: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ClientRefused, match=told):
+        checked(client, **changes)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://app.example", "https://app.example:8443", "https://xn--bcher-kva.example", "https://203.0.113.7"]
+    + [
+        "http://localhost",
+        "http://localhost:3000",
+        "http://127.0.0.1:5173",
+        "http://[::1]:3000",
+        "https://[2001:db8::1]",
+    ],
+)
+def test_rfc6454_6_2_an_origin_as_browsers_send_it(origin: str) -> None:
+    assert origin_fault(origin) is None
+    checked(APP, web_origins=(origin,))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "null", "", "app.example", "https://", "https://*.example", "https://app.example/", "https://app.example/a"]
+    + ["https://app.example?a", "https://app.example#a", "https://user@app.example", "HTTPS://app.example"]
+    + ["https://App.example", "https://bücher.example", "https://app.example:443", "http://localhost:80"]
+    + ["https://app.example:0", "https://app.example:65536", "https://app.example:", "https://app.example."]
+    + ["http://app.example", "http://localhost.example", "http://0.0.0.0:3000", "http://127.1", "https://[::1%1]"]
+    + ["ftp://app.example", "chrome-extension://abc", "file://", "https://a.example https://b.example"]
+    + [" https://app.example", "https://app.example\n", "https://app.example\x00"],
+)
+def test_what_no_browser_sends_or_nobody_should_trust_is_no_origin(origin: str) -> None:
+    with pytest.raises(
+        ClientRefused, match=r"as a browser sends them.*https://app\.example, or http for loopback only"
+    ):
+        checked(APP, web_origins=(origin,))
+
+
+@given(st.text())
+def test_any_text_is_judged_and_none_with_a_space_is_an_origin(text: str) -> None:
+    """The store keeps lists as words."""
+    if origin_fault(text) is None:
+        assert text.split() == [text]

@@ -1,0 +1,46 @@
+"""Access tokens of a client that is registered for `typ: JWT`, for verifiers that refuse at+jwt."""
+
+import jwt
+import pytest
+
+from tests.conftest import AUDIENCE, as_client
+from tests.web.answers import assert_done, assert_granted
+from tests.web.serving import change_client
+
+
+@pytest.fixture
+def typed(database):
+    change_client(database, "web", access_token_typ="JWT")
+
+
+def typ(token):
+    return jwt.get_unverified_header(token)["typ"]
+
+
+def test_rfc9068_2_1_at_jwt_unless_the_client_is_registered_for_jwt(typed, login, refresh, token):
+    assert typ(login("app")["access_token"]) == "at+jwt"
+    body = login("web")
+    again = assert_granted(refresh(body["refresh_token"], "web"))
+    own = assert_granted(token("client_credentials", "web"))
+    assert {typ(each["access_token"]) for each in (body, again, own)} == {"JWT"}
+
+
+def test_the_published_keys_verify_it(typed, login, http):
+    token = login("web")["access_token"]
+    keys = jwt.PyJWKSet.from_dict(http.get("/.well-known/jwks.json").json())
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+    later = {"verify_exp": False, "verify_iat": False}
+    assert jwt.decode(token, key, ["RS256"], audience=AUDIENCE, options=later)["client_id"] == "web"
+
+
+def test_it_is_introspected_and_revoked_as_any_other(typed, login, http):
+    token = as_client("web") | {"token": login("web")["access_token"]}
+    assert http.post("/introspect", data=token).json()["active"]
+    assert_done(http.post("/revoke", data=token))
+    assert http.post("/introspect", data=token).json() == {"active": False}
+
+
+def test_a_header_of_the_other_typ_over_the_same_claims_is_not_ours(typed, login, http):
+    own, other = login("web")["access_token"], login("app")["access_token"]
+    swapped = other.partition(".")[0] + "." + own.partition(".")[2]
+    assert http.post("/introspect", data=as_client("web") | {"token": swapped}).json() == {"active": False}
