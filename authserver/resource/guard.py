@@ -14,7 +14,7 @@ from authserver.resource.gate import Gate
 from authserver.resource.jwks import ASYMMETRIC
 from authserver.resource.keys import FetchedKeys, GivenKeys, Keys, WouldWait
 from authserver.resource.requirement import Requirement, requirement
-from authserver.resource.source import Fetch, Issuer, check_url, default_fetch
+from authserver.resource.source import Fetch, Issuer, check_url
 from authserver.resource.strict_json import strict_json
 from authserver.resource.token import AccessToken, read_claims
 from authserver.resource.verifier import Verifier
@@ -65,7 +65,7 @@ class Guard:
         resource_metadata: str | None = None,
         body: bearer.Body = bearer.json_body,
         now: Callable[[], float] = clock.time,
-        fetch: Fetch = default_fetch,
+        fetch: Fetch | None = None,
     ) -> None:
         self.issuer, self.audience = _issuer(issuer), audience
         self._realm = _quotable(audience if realm is None else realm)
@@ -218,10 +218,17 @@ def _given(keys: KeySource, algorithms: frozenset[str]) -> Keys:
 
 
 def _fetched(
-    issuer: str, jwks_uri: str | None, fetch: Fetch, now: Callable[[], float], algorithms: frozenset[str]
+    issuer: str, jwks_uri: str | None, fetch: Fetch | None, now: Callable[[], float], algorithms: frozenset[str]
 ) -> Keys:
-    source = Issuer(issuer, jwks_uri and check_url(jwks_uri, "jwks_uri"), fetch, now)
+    source = Issuer(issuer, jwks_uri and check_url(jwks_uri, "jwks_uri"), fetch or _default_fetch(), now)
     return FetchedKeys(source.load, algorithms, now)
+
+
+def _default_fetch() -> Fetch:
+    # Here and not at the first fetch: a fork during an import leaves the child a module that is locked for ever.
+    from authserver.resource.fetch import fetch
+
+    return fetch
 
 
 def _words(acr: str | Sequence[str]) -> tuple[str, ...]:

@@ -1,34 +1,39 @@
-"""The issuer's keys as the guard holds them: handed in, or fetched and kept fresh behind its back.
+"""The issuer's keys as the guard holds them: given, or fetched and kept fresh in the background.
 
 A verification never waits for the network while its key is known and was confirmed within the last minute.
 """
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from math import inf
 from threading import Event, Lock, Thread
 from typing import Protocol
+from weakref import WeakSet
 
 from authserver.resource.errors import KeysUnavailable
 from authserver.resource.jwks import Key, read_key_set
 from authserver.resource.source import Loaded, SourceError
 
-REVALIDATE = 50  # seconds at most between two looks while tokens arrive: with PATIENCE, a revoked key is gone within 60
+REVALIDATE = (
+    50  # seconds at most between two fetches while tokens arrive: with PATIENCE, a revoked key is gone within 60
+)
 SHORTEST = 5  # seconds at least, whatever the issuer's max-age
 RETRY = 5  # seconds after a failure
 KEEP = 86400  # seconds for which the last good keys serve while the issuer is down
 UNKNOWN = 30  # seconds between two fetches for unknown kids, however many arrive
-IDLE = 60  # seconds without a look after which one verification waits for it
+IDLE = 60  # seconds without a fetch after which one verification waits for it
 PATIENCE = 3.0  # seconds that a verification waits for the network when it has no key
 IDLE_PATIENCE = 1.0  # and when it has one that was not confirmed for IDLE seconds
-LOST = 30  # seconds after which a flight that never landed is given up (its thread died with a fork)
+GIVEN_UP = 30  # seconds after which a fetch that does not end (a slow DNS, a transport without a timeout) is forgotten
 
 log = logging.getLogger("authserver.resource")
 
 
 class WouldWait(Exception):
-    """An asynchronous caller must go on in a thread: the network is needed."""
+    """An asynchronous caller must continue in a thread: the network is needed."""
 
 
 class Keys(Protocol):
@@ -60,14 +65,42 @@ class GivenKeys:
         return keys
 
 
-class Flight:
-    """One fetch under way."""
+class Fetch:
+    """One fetch of the keys; `ended` is set when it succeeded or failed."""
 
     def __init__(self, started: float) -> None:
-        self.started, self.landed = started, Event()
+        self.started, self.ended = started, Event()
 
-    def is_flying(self, now: float) -> bool:
-        return not self.landed.is_set() and abs(now - self.started) < LOST
+    def is_running(self, now: float) -> bool:
+        return not self.ended.is_set() and abs(now - self.started) < GIVEN_UP
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the fetches so far have told. Replaced as a whole, so that neither another thread nor a forked child ever
+    sees half of a change."""
+
+    keys: dict[str, Key] = field(default_factory=dict)
+    validator: tuple[str, str] | None = None
+    confirmed: float = -inf  # when the issuer last said that these are its keys
+    tried: float = -inf  # when it was last asked
+    due: float = -inf  # when it is to be asked next
+    healthy: bool = True  # whether it answered
+
+    def is_fresh(self, now: float) -> bool:
+        # Threads read the clock in any order, so a little before is now; long before, and the clock was set back.
+        return self.tried - IDLE <= now < self.due
+
+    def is_usable(self, now: float) -> bool:
+        return bool(self.keys) and now - self.confirmed <= KEEP
+
+    def patience(self, now: float) -> float:
+        """Seconds that a verification waits for the fetch that is due."""
+        if not self.is_usable(now):
+            return PATIENCE
+        # Nothing came for a while. Without this the first token would be judged by keys of any age, and a key that was
+        # revoked in the meantime would be accepted once more.
+        return IDLE_PATIENCE if self.healthy and now - self.confirmed > IDLE else 0.0
 
 
 def in_background(work: Callable[[], None]) -> None:
@@ -75,7 +108,7 @@ def in_background(work: Callable[[], None]) -> None:
 
 
 class FetchedKeys:
-    """Keys from `load`, one fetch at a time, each in a thread of its own; thread-safe.
+    """Keys from `load`, one fetch at a time, each in a thread of its own; safe under threads and across forks.
 
     `now` is the clock in seconds; `spawn` runs a fetch elsewhere (or here, in tests).
     """
@@ -88,112 +121,112 @@ class FetchedKeys:
         spawn: Callable[[Callable[[], None]], None] = in_background,
     ) -> None:
         self._load, self._algorithms, self._now, self._spawn = load, algorithms, now, spawn
+        self._snapshot = Snapshot()
+        self.after_fork()
+        _OF_THIS_PROCESS.add(self)
+
+    def after_fork(self) -> None:
+        """Only the thread that forked lives on in the child: a lock held by another is never released there, and a
+        fetch never ends."""
         self._lock = Lock()
-        self._flight: Flight | None = None
-        self._keys: dict[str, Key] = {}
-        self._validator: tuple[str, str] | None = None
-        self._confirmed = -inf  # when the issuer last said that these are its keys
-        self._tried, self._due = -inf, -inf  # when it was last asked, and is to be asked next
-        self._well = True  # whether it answered then
-        self._asked = -inf  # when it was last asked because of an unknown kid
+        self._fetch: Fetch | None = None
+        self._asked = -inf  # when the issuer was last asked because of an unknown kid
 
     def find(self, kid: str, now: float, wait: bool) -> Key | None:
-        looks = not self._is_fresh(now) and self._revalidate(now, wait)
-        if not self._usable(now):
+        snapshot, revalidated = self._snapshot, False
+        if not snapshot.is_fresh(now):
+            revalidated = self._revalidate(now, wait)
+            snapshot = self._snapshot
+        if not snapshot.is_usable(now):
             raise KeysUnavailable("the issuer's keys were never loaded, or not for 24 hours")
-        key = self._keys.get(kid)
+        key = snapshot.keys.get(kid)
         if key is None:
-            if looks:
-                self._asked = now  # the look that this very token caused is the one for its kid
+            if revalidated:
+                self._asked = now  # the fetch that this very token caused is the one for its kid
             key = self._ask(kid, now, wait)
         return key
 
-    def _is_fresh(self, now: float) -> bool:
-        # Threads read the clock in any order, so a little before is now; long before, and the clock was set back.
-        return self._tried - IDLE <= now < self._due
-
-    def _usable(self, now: float) -> bool:
-        return bool(self._keys) and now - self._confirmed <= KEEP
-
     def _revalidate(self, now: float, wait: bool) -> bool:
         """Has the issuer asked; whether on account of this call, or because there was no key to judge it by."""
-        if not self._usable(now):
-            patience = PATIENCE
-        elif self._well and now - self._confirmed > IDLE:
-            # Nothing came for a while. Without this the first token would be judged by keys of any age, and a key that
-            # was revoked in the meantime would be accepted once more.
-            patience = IDLE_PATIENCE
-        else:
-            patience = 0.0
+        patience = self._snapshot.patience(now)
         if patience and not wait:
             raise WouldWait
         with self._lock:
-            flight, mine = self._flight, False
-            if flight is None or not (flight.is_flying(now) or self._is_fresh(now)):
-                flight, mine = self._take_off(now), True
-        flight.landed.wait(patience)
+            fetch, mine = self._fetch, False
+            if fetch is None or not (fetch.is_running(now) or self._snapshot.is_fresh(now)):
+                fetch, mine = self._start(now), True
+        fetch.ended.wait(patience)
         return mine or patience == PATIENCE
 
     def _ask(self, kid: str, now: float, wait: bool) -> Key | None:
-        """The key `kid` that we have not seen yet, if a fetch finds it."""
-        while flight := self._flight_for_unknown(now, wait):
-            if not flight.landed.wait(PATIENCE) or kid in self._keys:
+        """The key `kid` that is not known yet, if a fetch finds it."""
+        while fetch := self._fetch_for_unknown(now, wait):
+            if not fetch.ended.wait(PATIENCE) or kid in self._snapshot.keys:
                 break
-        return self._keys.get(kid)
+        return self._snapshot.keys.get(kid)
 
-    def _flight_for_unknown(self, now: float, wait: bool) -> Flight | None:
-        """A flight that may bring an unknown key: the one under way, else a new one if the last was long enough ago."""
+    def _fetch_for_unknown(self, now: float, wait: bool) -> Fetch | None:
+        """A fetch that may bring an unknown key: the one that runs, else a new one if the last was long enough ago."""
         with self._lock:
-            flight = self._flight
+            fetch = self._fetch
             # While the issuer is down, unknown kids must not pile up threads that wait for it.
-            under_way = flight is not None and flight.is_flying(now) and self._well
-            if not under_way and abs(now - self._asked) < UNKNOWN:
+            is_hopeful = fetch is not None and fetch.is_running(now) and self._snapshot.healthy
+            if not is_hopeful and abs(now - self._asked) < UNKNOWN:
                 return None
             if not wait:
                 raise WouldWait
-            if flight is None or not under_way:
+            if fetch is None or not is_hopeful:
                 self._asked = now
-                flight = self._take_off(now)
-            return flight
+                fetch = self._start(now)
+            return fetch
 
-    def _take_off(self, now: float) -> Flight:
-        """The flight under way, or a new one: never two at a time. Called with the lock held."""
-        if self._flight is None or not self._flight.is_flying(now):
-            self._flight = flight = Flight(now)
+    def _start(self, now: float) -> Fetch:
+        """The fetch that runs, or a new one: never two at a time. Called with the lock held."""
+        if self._fetch is None or not self._fetch.is_running(now):
+            self._fetch = fetch = Fetch(now)
             try:
-                self._spawn(lambda: self._fly(flight))
+                self._spawn(lambda: self._run(fetch))
             except RuntimeError as error:  # no more threads, or the interpreter is going down
-                self._crash(error)
-                flight.landed.set()
-        return self._flight
+                self._failed(error)
+                fetch.ended.set()
+        return self._fetch
 
-    def _fly(self, flight: Flight) -> None:
+    def _run(self, fetch: Fetch) -> None:
         try:
-            loaded = self._load(self._validator)
-            keys = self._keys
+            before = self._snapshot
+            loaded, keys = self._load(before.validator), before.keys
             if loaded.document is not None:
-                keys = read_key_set(loaded.document, self._algorithms, self._keys)
+                keys = read_key_set(loaded.document, self._algorithms, keys)
             if not keys:
                 raise SourceError("the JWKS has no usable key")
-            self._land(keys, loaded)
+            self._succeeded(keys, loaded)
         except Exception as error:  # whatever goes wrong out there, the last good keys serve
-            self._crash(error)
+            self._failed(error)
         finally:
-            flight.landed.set()
+            fetch.ended.set()
 
-    def _land(self, keys: dict[str, Key], loaded: Loaded) -> None:
+    def _succeeded(self, keys: dict[str, Key], loaded: Loaded) -> None:
         now = self._now()
-        if not self._well:
+        if not self._snapshot.healthy:
             log.info("the issuer's keys are being loaded again")
         age = REVALIDATE if loaded.max_age is None else loaded.max_age
-        self._keys, self._validator = keys, loaded.validator
-        self._confirmed = self._tried = now
-        self._due = now + min(max(age, SHORTEST), REVALIDATE)
-        self._well = True
+        due = now + min(max(age, SHORTEST), REVALIDATE)
+        self._snapshot = Snapshot(keys, loaded.validator, confirmed=now, tried=now, due=due)
 
-    def _crash(self, error: Exception) -> None:
+    def _failed(self, error: Exception) -> None:
         now = self._now()
-        level = logging.WARNING if self._well else logging.DEBUG  # once for each outage
+        level = logging.WARNING if self._snapshot.healthy else logging.DEBUG  # once for each outage
         log.log(level, "the issuer's keys could not be loaded (%s: %s)", type(error).__name__, error)
-        self._tried, self._due = now, now + RETRY
-        self._well = False
+        self._snapshot = replace(self._snapshot, tried=now, due=now + RETRY, healthy=False)
+
+
+_OF_THIS_PROCESS: WeakSet[FetchedKeys] = WeakSet()
+
+
+def _after_fork() -> None:
+    for keys in list(_OF_THIS_PROCESS):
+        keys.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork)

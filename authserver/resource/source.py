@@ -56,12 +56,6 @@ def check_url(url: str, what: str) -> str:
     return url
 
 
-def default_fetch(url: str, headers: Mapping[str, str]) -> Fetched:
-    from authserver.resource.fetch import fetch  # http.client takes 10 ms to import
-
-    return fetch(url, headers)
-
-
 class Issuer:
     """Loads the JWKS of `issuer`, from `jwks_uri` if that is given, else from where the issuer's metadata say."""
 

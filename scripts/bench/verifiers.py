@@ -22,7 +22,7 @@ from joserfc.errors import InvalidKeyIdError
 from joserfc.jwk import KeySet
 
 from authserver.resource import Fetched, Guard
-from authserver.resource.source import default_fetch
+from authserver.resource.fetch import fetch as default_fetch
 
 _LIFESPAN = 300  # seconds for which PyJWKClient keeps a key set
 _COOLDOWN = 30  # seconds between two fetches for unknown kids
