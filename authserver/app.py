@@ -25,6 +25,7 @@ from .store.cache import Cache
 from .store.clock import read_many as read_clock_many
 from .store.database import Database
 from .system import SharedClock
+from .web.malformed import MalformedRequests
 from .web.routes import ASGIApp, Parts, application
 
 _POLL = 2  # seconds: every process sees a change of the keys within 5
@@ -66,6 +67,8 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
     key_service = Pool("key service", _REMOTE_SIGNATURES, queue=128, patience=_SIGNATURE_TIMEOUT)
     road = Road(database, Cache(database, clients.load_many, clock), tools, upkeep.read_keys, key_service.run)
     upkeep.pools += [passwords, key_service]
+    malformed = MalformedRequests()
+    upkeep.report(malformed)
     parts = Parts(
         issuer=settings.issuer,
         jwks_max_age=settings.jwks_max_age,
@@ -75,6 +78,7 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
         keyring=upkeep.keyring,
         now=clock,
         new_id=system.new_id,
+        malformed=malformed,
     )
     return application(parts, _lifespan(upkeep)), upkeep
 
@@ -87,6 +91,7 @@ class Upkeep:
         self._asked = self._taken_over = 0
         self._aside = Pool("background", threads=1, queue=8)  # which may hang with an HSM, and hold up no end
         self.pools: list[Pool | Passwords] = [self._aside]
+        self.at_end: list[Callable[[], None]] = []
         self.tasks: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (_POLL, self.read_keys),
             (_SCHEDULE, self.rotate_keys),
@@ -119,7 +124,16 @@ class Upkeep:
         for kid in await self._aside.run(self._lifecycle.destroy_remains):
             log.info("key_destroyed", kid=kid)
 
+    def report(self, malformed: MalformedRequests) -> None:
+        async def report_malformed_requests() -> None:
+            malformed.flush()
+
+        self.tasks.append((malformed.EVERY, report_malformed_requests))
+        self.at_end.append(malformed.flush)
+
     def close(self) -> None:
+        for finish in self.at_end:
+            finish()
         for pool in self.pools:
             pool.close()
         self.database.close()
@@ -237,6 +251,6 @@ async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Unavailable as error:
-            log.warning("background_work_failed", work=work.__name__, because=str(error))
+            log.warning("background_work_failed", work=work.__name__, reason=str(error))
         except Exception:
             log.exception("background_work_failed", work=work.__name__)

@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import click
+import pytest
 import yaml
 from openapi_spec_validator import validate
 from starlette.routing import Mount
@@ -18,6 +19,7 @@ from authserver.cli import main
 from authserver.oauth.grants import GRANTS
 from authserver.settings import Settings, names_and_help
 from authserver.web.routes import routes
+from tests.events import documented, in_source, logged_by
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -115,3 +117,25 @@ def test_the_version_is_one():
     assert re.search(r'^__version__ = "(.+)"$', (ROOT / source).read_text(), re.MULTILINE)[1] == __version__
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest and newest[1] == __version__ == OPENAPI["info"]["version"] == version("authserver")
+
+
+def test_every_event_is_in_the_table_with_its_levels_and_the_reverse():
+    found, table = in_source(), documented()
+    assert len(found) > 10
+    assert {name: row.levels for name, row in found.items()} == {name: row.levels for name, row in table.items()}
+
+
+def test_every_field_of_an_event_is_in_the_table():
+    """As far as they stand in the call; tests/web/conftest.py looks at what is really logged."""
+    table = documented()
+    assert {name: row.fields - table[name].fields for name, row in in_source().items()} == {
+        name: frozenset() for name in table
+    }
+
+
+@pytest.mark.parametrize(
+    "source",
+    ['log.info("new")', 'log.info("new", **fields)', 'getattr(log, "x"); Event("new")', 'x = Event("new", "info")'],
+)
+def test_an_event_would_be_found(source):
+    assert [found[:2] for found in logged_by(source)] == [("new", "info")]

@@ -95,7 +95,7 @@ def test_what_is_named_like_a_secret_is_hidden(log: Log, name: str, value: Any) 
     assert line[name] == HIDDEN and "hunter2" not in str(line)
 
 
-@pytest.mark.parametrize("name", ["client_id", "because", "grant_id", "subject", "error"])
+@pytest.mark.parametrize("name", ["client_id", "reason", "grant_id", "subject", "error"])
 def test_what_is_not_stays(log: Log, name: str) -> None:
     log.info("called", **{name: "hunter2"}, many=2, none=None, list=["a", {"b": 1}])
     (line,) = log.lines()
@@ -143,7 +143,7 @@ NASTY = "\r\n\x1b[31m\x1b]0;title\x07\x00\x85\u2028\u2029\x9b2J\u202e\ud800"
 def test_no_text_can_begin_a_line_or_move_the_cursor(log: Log, logger: str) -> None:
     forged = f'x{NASTY}{{"event": "login"}}'
     if logger == "authserver":
-        log.info(forged, because=forged, **{f"name{NASTY}": 1})
+        log.info(forged, reason=forged, **{f"name{NASTY}": 1})
     else:
         log.of(logger).info(forged)
     error = log.text()

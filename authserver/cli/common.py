@@ -4,12 +4,11 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from ..domain.models import SECOND
+from ..domain.times import utc
 from ..settings import Settings, load
 from ..store.database import Connection
 
@@ -45,9 +44,7 @@ def table(rows: Sequence[Sequence[object]], titles: Sequence[str]) -> str:
 
 def moment(microseconds: int | None) -> str | None:
     """ISO 8601 in UTC, to the second."""
-    if microseconds is None:
-        return None
-    return datetime.fromtimestamp(microseconds // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if microseconds is None else utc(microseconds)
 
 
 def read_password(from_stdin: bool, name: str = "password", *, twice: bool = True) -> str:

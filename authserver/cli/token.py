@@ -114,7 +114,8 @@ def _login_reasons(
         return ["Its client is disabled or deleted."]
     login, policy = loaded.authorization, _policy_of(settings, client)
     verdict = judge(presented.generation, login, client=client, user=loaded.user, policy=policy, now=system.now())
-    return [] if verdict in (Verdict.ROTATE, Verdict.RETRY, Verdict.USE) else [_why(verdict, loaded)]
+    good = verdict in (Verdict.ROTATE, Verdict.RETRY, Verdict.USE)
+    return [] if good else [_why(verdict, loaded, client, policy)]
 
 
 def _policy_of(settings: Settings, client: Client) -> Any:
@@ -125,21 +126,16 @@ def _policy_of(settings: Settings, client: Client) -> Any:
     return replace(policy(settings), **client.policy)
 
 
-def _why(verdict: Any, loaded: Any) -> str:
+def _why(verdict: Any, loaded: Any, client: Client, policy: Any) -> str:
+    from ..domain.end_reason import end_reason
     from ..domain.rotation import Verdict
 
-    login, user = loaded.authorization, loaded.user
     if verdict is Verdict.REUSE:
         return "It was replaced and its retry window is over: presenting it ends the login as reuse."
     if verdict is Verdict.AHEAD:
         return "It is newer than its row: the database was restored from a backup. Presenting it mends the row."
-    if login.revoked_at is not None:
-        return f"Its login was ended at {moment(login.revoked_at)} ({login.revoked_because})."
-    if user is None or user.disabled:
-        return "Its user is disabled or deleted."
-    if user.credential_version != login.credential_version:
-        return "The password was changed after this login."
-    return "Its login is over: the idle or the absolute end is reached."
+    reason = end_reason(loaded.authorization, client=client, user=loaded.user, policy=policy, now=system.now())
+    return f"Its login is over: {reason or 'generations used up'}."
 
 
 def _access_token(token: str, settings: Settings, connection: Connection, keyring: Keyring) -> Findings:

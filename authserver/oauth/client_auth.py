@@ -7,6 +7,7 @@ from hashlib import sha256
 from authlib.oauth2.rfc6749 import ClientMixin
 
 from ..domain.models import Client, Secret
+from ..domain.times import utc
 from .errors import InvalidClientError, because
 from .request import Credentials
 
@@ -27,12 +28,14 @@ def authenticate(credentials: Credentials, client: Client | None, now: int) -> A
     """Raises InvalidClientError: the same to the caller for an unknown client, another method and a wrong secret."""
     proven = METHODS[credentials.method](credentials.secret, client, now)
     if client is None:
-        raise because(InvalidClientError(), "No such client.")
+        raise because(InvalidClientError(), "no such client")
     # RFC 6749 s2.3: only the method that the client registered, at every endpoint.
     if client.auth_method != credentials.method:
-        raise because(InvalidClientError(), f"The client is registered for {client.auth_method}.")
-    if client.disabled or not proven:
-        raise because(InvalidClientError(), "The client is disabled." if client.disabled else "Wrong client secret.")
+        raise because(InvalidClientError(), f"registered for {client.auth_method}, not {credentials.method}")
+    if client.disabled:
+        raise because(InvalidClientError(), "client disabled")
+    if not proven:
+        raise because(InvalidClientError(), _why_unproven(credentials.secret, client))
     return AuthlibClient(client)
 
 
@@ -41,6 +44,12 @@ def _with_secret(secret: str, client: Client | None, now: int) -> bool:
     secrets = client.secrets if client else _NOBODY
     matches = [hmac.compare_digest(presented, known.hash) and _is_live(known, now) for known in secrets]
     return any(matches)
+
+
+def _why_unproven(secret: str, client: Client) -> str:
+    presented = sha256(secret.encode()).digest()
+    ends = [known.expires_at for known in client.secrets if hmac.compare_digest(presented, known.hash)]
+    return f"client secret expired at {utc(ends[0])}" if ends and ends[0] is not None else "wrong client secret"
 
 
 def _without_secret(secret: str, client: Client | None, now: int) -> bool:

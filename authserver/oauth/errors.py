@@ -65,7 +65,9 @@ def because(error: OAuth2Error, detail: str) -> OAuth2Error:
 
 
 def detail_of(error: OAuth2Error) -> str:
-    return str(getattr(error, "detail", ""))
+    """Authlib's own errors describe a parameter that is missing, and repeat a grant type that is not supported."""
+    own = error.description if isinstance(error, InvalidRequestError) else error.error.replace("_", " ")
+    return str(getattr(error, "detail", None) or own or "malformed")
 
 
 def reply_to(error: OAuth2Error) -> Reply:

@@ -1,7 +1,7 @@
 """What the road asks of every grant. A grant is made anew for each walk; it may keep what it loads on itself."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ..domain import claims, refresh_token, scopes
@@ -43,6 +43,15 @@ class Decision:
     change: Change | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line of the log, written once the change that it tells of is durable; docs/events.md lists them all."""
+
+    name: str
+    level: str = "info"
+    fields: dict[str, str] = field(default_factory=dict)
+
+
 class WalkAgain(Exception):
     """What was loaded is not enough to decide by: load once more."""
 
@@ -58,8 +67,9 @@ class Traveller:
     loaded: Any = None
     on_refusal: Change | None = None
     """What is written if deciding refuses (reuse revokes). What a success writes is in its Decision, and only there."""
-    event: str | None = None
-    """What the log says once this walk's change is durable, if it is worth saying."""
+    event: Event | None = None
+    refusal_event: Event | None = None
+    """What the log says of a refusal beside its own line."""
 
     def key(self) -> Hashable:
         """What `loader` loads for this request; None for nothing."""
@@ -75,8 +85,12 @@ class Traveller:
         raise NotImplementedError
 
     def about(self) -> dict[str, str]:
-        """What the log says of `event` beside the client."""
+        """The subject and the authorization, as far as they are proven: fields of every line about this request."""
         return {}
+
+    def events(self) -> list[Event]:
+        """What the log says of a success."""
+        return [self.event] if self.event else []
 
     def genuine(self, presented: refresh_token.Presented | None, loaded: Loaded | None) -> Loaded | None:
         """What was loaded, if the presented refresh token, of whatever generation, was really made for it."""
@@ -133,7 +147,7 @@ class Grant(Traveller):
     def check_client(self) -> None:
         # RFC 6749 s5.2: unauthorized_client; here, so that no password is hashed for a client without the grant.
         if self.GRANT_TYPE not in self.client.grant_types:
-            raise because(UnauthorizedClientError(), f"The client is not registered for {self.GRANT_TYPE}.")
+            raise because(UnauthorizedClientError(), f"client not registered for {self.GRANT_TYPE}")
 
     def validate_requested_scope(self) -> None:
         """Not Authlib's: `narrow` decides, against what the client may have."""
@@ -188,5 +202,5 @@ class Grant(Traveller):
             return ttl
         left = (login.expires_at - self.request.now) // SECOND
         if left < 1:
-            raise because(InvalidGrantError(), "The login ends within a second.")
+            raise because(InvalidGrantError(), "authorization ends within a second")
         return min(ttl, left)

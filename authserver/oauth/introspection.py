@@ -34,7 +34,7 @@ class Introspection(Traveller):
     def check_client(self) -> None:
         # RFC 7662 s2.1: the endpoint MUST also require some form of authorization to access this endpoint.
         if self.client.auth_method == "none":
-            raise because(InvalidClientError(), "A public client cannot introspect.")
+            raise because(InvalidClientError(), "a public client cannot introspect")
 
     def key(self) -> TokenKey | None:
         token = self.request.form.get("token", "")
@@ -48,7 +48,7 @@ class Introspection(Traveller):
 
     def validate_token_request(self) -> None:
         if "token" not in self.request.form:
-            raise because(InvalidRequestError(), "No token.")
+            raise because(InvalidRequestError(), "no token")
 
     def create_token_response(self) -> Decision:
         if self.loaded is None:

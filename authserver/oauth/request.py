@@ -100,6 +100,8 @@ class Walk(OAuth2Request):
         self.credentials, self.resources = request.credentials, request.resources
         self.now, self.network = request.arrived_at, request.network
         self.number, self.outages = number, outages
+        self.known_client = ""
+        """The client id that was sent, if there is such a client: what else is sent as one may be a secret."""
 
     @property
     def form(self) -> Mapping[str, str]:

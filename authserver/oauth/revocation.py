@@ -9,7 +9,7 @@ from ..store import authorizations, signing_keys
 from ..store.authorizations import Loaded
 from ..store.database import Change
 from .errors import InvalidGrantError, InvalidRequestError, Reply, because
-from .grant import Decision, Traveller
+from .grant import Decision, Event, Traveller
 from .request import Walk
 
 # RFC 7009 s2.2: invalid tokens do not cause an error response ... since the client cannot handle such an error.
@@ -20,6 +20,7 @@ class Revocation(Traveller):
     loader = staticmethod(authorizations.load_many)
     loaded: Loaded | None
     presented: refresh_token.Presented | None = None
+    subject = grant_id = ""
 
     def __init__(self, request: Walk) -> None:
         self.request = request
@@ -30,32 +31,38 @@ class Revocation(Traveller):
 
     def validate_token_request(self) -> None:
         if "token" not in self.request.form:
-            raise because(InvalidRequestError(), "No token.")
+            raise because(InvalidRequestError(), "no token")
 
     def create_token_response(self) -> Decision:
         change = self._end_login() if self.presented else self._deny_access_token()
         return Decision(DONE.reply, change=change) if change else DONE
 
     def about(self) -> dict[str, str]:
-        return {"grant_id": self.loaded.authorization.id.hex()} if self.loaded else {}
+        known = {"subject": self.subject, "grant_id": self.grant_id}
+        return {name: value for name, value in known.items() if value}
 
     def _end_login(self) -> Change | None:
         login = self.genuine(self.presented, self.loaded)
         if login is None:
             return None
+        self._is_about(login.authorization.subject, login.authorization.id.hex())
         self._check_owner(login.authorization.client_id)
-        self.event = "revoked"
+        self.event = Event("revoked")
         return authorizations.revoke(login.authorization.id, because="revoked")
 
     def _deny_access_token(self) -> Change | None:
         claims = self.verified(self.request.form["token"])
         if claims is None or claims["exp"] * SECOND <= self.request.now:
             return None
+        self._is_about(claims["sub"], claims.get("grant_id", ""))
         self._check_owner(claims["client_id"])
-        self.event = "access_token_denied"
+        self.event = Event("access_token_denied", fields={"jti": claims["jti"]})
         return signing_keys.deny(claims["jti"], claims["exp"] * SECOND)
+
+    def _is_about(self, subject: str, grant_id: str) -> None:
+        self.subject, self.grant_id = subject, grant_id
 
     def _check_owner(self, client_id: str) -> None:
         # RFC 7009 s2.1: verifies ... whether the token was issued to the client making the revocation request.
         if client_id != self.client.id:
-            raise because(InvalidGrantError(), "The token is another client's.")
+            raise because(InvalidGrantError(), "token of another client")

@@ -13,12 +13,11 @@ from ..store.cache import Cache
 from ..store.database import Change, Database
 from .client_auth import authenticate
 from .errors import InvalidClientError, OAuth2Error, Reply, detail_of, reply_to
-from .grant import Decision, Tools, Traveller, WalkAgain
+from .grant import Decision, Event, Tools, Traveller, WalkAgain
 from .grants import GRANTS
 from .request import TokenRequest, Walk
 
 WALKS = 3
-_WARNINGS = ("refresh_token_ahead", "refresh_token_foreign", "refresh_token_retried_from_elsewhere")
 log: Any = structlog.get_logger("authserver")
 
 
@@ -62,7 +61,7 @@ class Road(AuthorizationServer):
             except OAuth2Error as error:
                 return await self._refuse(error, request, traveller)
             if await self._commit(decision.change):
-                _report(traveller)
+                _report(traveller, traveller.events())
                 return decision.reply
         raise Unavailable("Another request was first on every walk.")
 
@@ -76,6 +75,7 @@ class Road(AuthorizationServer):
     async def _authenticate_client(self, traveller: Traveller) -> None:
         request = traveller.request
         client = await self.clients.get(request.credentials.client_id, anew=request.number > 0)
+        request.known_client = client.id if client else ""
         try:
             request.client = authenticate(request.credentials, client, request.now)
         except InvalidClientError:
@@ -109,10 +109,17 @@ class Road(AuthorizationServer):
         """What a refusal writes is committed before it is told; a success's change is never in reach here."""
         if traveller is not None:
             await self._commit(traveller.on_refusal)
-            _report(traveller)
-        who = {"client_id": request.credentials.client_id[:64], "network": request.network}
-        log.info("refused", error=error.error, because=detail_of(error), **who)
+            _report(traveller, [traveller.refusal_event] if traveller.refusal_event else [])
+            fields = _fields_of(traveller)
+        else:
+            fields = await self._fields_without_traveller(request)
+        log.info("refused", error=error.error, reason=detail_of(error), **fields)
         return reply_to(error)
+
+    async def _fields_without_traveller(self, request: TokenRequest) -> dict[str, str]:
+        """For a grant type that is not supported: an operator wants to know whose program sends it."""
+        client = await self.clients.get(request.credentials.client_id)
+        return {"client_id": client.id if client else "", "network": request.network}
 
     def authenticate_client(self, request: Walk, methods: object, endpoint: str = "token") -> object:
         """Authlib's hook: the road has authenticated the client before it let the grant look."""
@@ -122,9 +129,12 @@ class Road(AuthorizationServer):
         """No signals: what a request changes is in its decision."""
 
 
-def _report(traveller: Traveller) -> None:
-    if traveller.event is None:
-        return
-    who = {"client_id": traveller.client.id, "network": traveller.request.network, **traveller.about()}
-    level = log.error if traveller.event == "refresh_token_reused" else log.info
-    (log.warning if traveller.event in _WARNINGS else level)(traveller.event, **who)
+def _report(traveller: Traveller, events: list[Event]) -> None:
+    for event in events:
+        getattr(log, event.level)(event.name, **_fields_of(traveller) | event.fields)
+
+
+def _fields_of(traveller: Traveller) -> dict[str, str]:
+    """Who it is about, as far as that is proven."""
+    request = traveller.request
+    return {"client_id": request.known_client, "network": request.network, **traveller.about()}

@@ -71,6 +71,7 @@ class _Begin:
     authorization: Authorization
     most: int
     rehashed: str | None
+    ended: list[bytes]
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # two requests may want the same: told apart by identity
@@ -87,10 +88,14 @@ def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, Lo
     return {row[0]: _loaded(row) for row in connection.execute(_WITH_USERS, {"ids": list(ids)})}
 
 
-def begin(authorization: Authorization, *, most: int, rehashed: str | None = None) -> Change:
-    """A login. The user and client keep at most `most` living ones, the idle longest end; `rehashed` is the user's
-    password under today's parameters, written if the password is still the one that was verified."""
-    return Change(_begin_many, ("authorizations", authorization.id), _Begin(authorization, most, rehashed))
+def begin(
+    authorization: Authorization, *, most: int, rehashed: str | None = None, ended: list[bytes] | None = None
+) -> Change:
+    """A login. The user and client keep at most `most` living ones, the idle longest end, and their ids are put into
+    `ended`; `rehashed` is the user's password under today's parameters, written if the password is still the one that
+    was verified."""
+    begin = _Begin(authorization, most, rehashed, [] if ended is None else ended)
+    return Change(_begin_many, ("authorizations", authorization.id), begin)
 
 
 def rotate(login: Authorization, *, next: int, network: str, idle_ttl: int) -> Change:
@@ -142,6 +147,7 @@ def _end_idlest(connection: Connection, begin: _Begin, now: int) -> None:
     owner = {"subject": begin.authorization.subject, "client": begin.authorization.client_id}
     bounds = {"at": now, "new": begin.authorization.id, "others": begin.most - 1}
     over = connection.execute(_LIVING, owner | bounds).scalars().all()
+    begin.ended[:] = over  # not added to: a group that was rolled back is run again
     if over:
         connection.execute(_REVOKE, [{"key": id, "at": now, "because": "too_many"} for id in over])
 

@@ -17,8 +17,9 @@ from ..oauth.revocation import Revocation
 from ..oauth.road import Road, log
 from . import body, strict_json
 from .cookies import RefreshTokenCookie
+from .malformed import MalformedRequests
+from .network import network_of
 from .replies import CLOSE, send_reply
-from .token import network_of
 
 MALFORMED = Reply(400, {"error": "The request is malformed"})
 _UNREADABLE = {
@@ -32,10 +33,10 @@ _DEAD_TOKEN = "Refresh token is invalid or has expired"  # noqa: S105
 
 
 class Refused(Exception):
-    """Carries the answer."""
+    """Carries the answer, and what the operator reads."""
 
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status)
+    def __init__(self, reply: Reply, reason: str) -> None:
+        super().__init__(reason)
         self.reply = reply
 
 
@@ -53,7 +54,7 @@ class Call:
         """A member that must be there, as text. Raises Refused."""
         value = self.members.get(name)
         if not isinstance(value, str) or not value or "\0" in value or _is_broken(value):
-            raise Refused(MALFORMED)
+            raise Refused(MALFORMED, "a member is missing or no text")
         return value
 
 
@@ -65,13 +66,15 @@ def _is_broken(value: str) -> bool:
 class Api:
     """Its three methods answer one call each; `endpoint` makes an ASGI application of one."""
 
-    def __init__(self, road: Road, now: Callable[[], int], cookie: RefreshTokenCookie) -> None:
-        self._road, self._now, self._cookie = road, now, cookie
+    def __init__(
+        self, road: Road, now: Callable[[], int], cookie: RefreshTokenCookie, malformed: MalformedRequests
+    ) -> None:
+        self._road, self._now, self._cookie, self._malformed = road, now, cookie, malformed
 
     async def login(self, call: Call) -> Reply:
         by_cookie = call.members.get("cookie", False)
         if not isinstance(by_cookie, bool):
-            raise Refused(MALFORMED)
+            raise Refused(MALFORMED, "`cookie` is neither true nor false")
         if by_cookie:
             self._demand_own_origin(call)
         form = {"grant_type": "password", "username": call.text("username"), "password": call.text("password")}
@@ -93,7 +96,7 @@ class Api:
         return done if call.cookie is None else self._cleared(done)
 
     def endpoint(self, answer: Callable[[Call], Awaitable[Reply]]) -> "Endpoint":
-        return Endpoint(answer, self._now, self._cookie)
+        return Endpoint(answer, self._now, self._cookie, self._malformed)
 
     async def _send(self, call: Call, form: Mapping[str, str], wrong: str, choose: Any = None) -> Reply:
         """Down the road, as the built-in client; `wrong` is what 401 says."""
@@ -105,14 +108,14 @@ class Api:
         if call.cookie is None:
             return call.text("refresh_token")
         if "refresh_token" in call.members:
-            raise Refused(MALFORMED)
+            raise Refused(MALFORMED, "a refresh token both in the body and in a cookie")
         self._demand_own_origin(call)
         return call.cookie
 
     def _demand_own_origin(self, call: Call) -> None:
         """A browser sends the cookie from whatever page; only our own pages may have it used."""
         if not self._is_from_own_page(call):
-            raise Refused(_NOT_HERE)
+            raise Refused(_NOT_HERE, "an origin that is not the issuer's")
 
     def _is_from_own_page(self, call: Call) -> bool:
         return call.origin == [self._cookie.origin]
@@ -139,9 +142,13 @@ class Endpoint:
     """Reads a call and answers it, as plain ASGI."""
 
     def __init__(
-        self, answer: Callable[[Call], Awaitable[Reply]], now: Callable[[], int], cookie: RefreshTokenCookie
+        self,
+        answer: Callable[[Call], Awaitable[Reply]],
+        now: Callable[[], int],
+        cookie: RefreshTokenCookie,
+        malformed: MalformedRequests,
     ) -> None:
-        self._answer, self._now, self._cookie = answer, now, cookie
+        self._answer, self._now, self._cookie, self._malformed = answer, now, cookie, malformed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -149,11 +156,13 @@ class Endpoint:
         except body.Disconnected:
             return
         except body.Unreadable as error:
+            self._malformed.count(error.reason, network_of(scope))
             reply = _UNREADABLE[error.reply.status]
         except Refused as error:
+            self._malformed.count(str(error), network_of(scope))
             reply = error.reply
         except Unavailable as error:
-            log.warning("unavailable", because=str(error), path=scope["path"])
+            log.warning("unavailable", reason=str(error), path=scope["path"])
             reply = Reply(503, {"error": "The server cannot answer now"}, {"Retry-After": str(error.retry_after)})
         await send_reply(send, reply)
 
@@ -164,9 +173,9 @@ class Endpoint:
             cookie = self._cookie.read(headers)
             members = strict_json.parse(content) if content else {}
         except ValueError:
-            raise Refused(MALFORMED) from None
+            raise Refused(MALFORMED, "a body that is not one JSON object, or two cookies") from None
         if (content and not body.is_json(headers)) or body.has_protocol_parameters(scope):
-            raise Refused(MALFORMED)
+            raise Refused(MALFORMED, "a body that is not of type JSON, or parameters in the query string")
         return Call(members, headers.get("origin", []), cookie, arrived_at, network_of(scope))
 
 

@@ -30,6 +30,7 @@ class Unreadable(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
         self.reply = reply
+        self.reason = str((reply.body or {})["error_description"])
 
 
 def headers_of(scope: Scope) -> Mapping[str, list[str]]:

@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..domain.errors import Unavailable
 from ..oauth.errors import Reply
+from .malformed import MalformedRequests
+from .network import network_of
 from .replies import CLOSE, refusal, send_reply, unavailable
 
 _HOST = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
@@ -21,8 +23,8 @@ log: Any = structlog.get_logger("authserver")
 class Boundary:
     """Pure ASGI. Nothing that a caller sends makes a 5xx; what does is a defect, logged with a request id."""
 
-    def __init__(self, app: ASGIApp, new_id: Callable[[], bytes]) -> None:
-        self._app, self._new_id = app, new_id
+    def __init__(self, app: ASGIApp, new_id: Callable[[], bytes], malformed: MalformedRequests) -> None:
+        self._app, self._new_id, self._malformed = app, new_id, malformed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -30,6 +32,8 @@ class Boundary:
             return
         refused = _refuse(scope)
         if refused is not None:
+            if refused is _MALFORMED:
+                self._malformed.count("a Host header that is missing or wrong, or a NUL", network_of(scope))
             await send_reply(send, refused)
             return
         started = False
@@ -42,7 +46,7 @@ class Boundary:
         try:
             await self._app(scope, receive, watch)
         except Unavailable as error:
-            log.warning("unavailable", because=str(error), path=scope["path"])
+            log.warning("unavailable", reason=str(error), path=scope["path"])
             await send_reply(send, unavailable(error))
         except Exception:
             request_id = self._new_id().hex()

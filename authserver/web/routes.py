@@ -29,6 +29,7 @@ from .cookies import RefreshTokenCookie
 from .documents import Document
 from .draining import Draining
 from .greeting import greeting
+from .malformed import MalformedRequests
 from .middleware import Boundary
 from .protected import protected
 from .replies import Fixed, refusal
@@ -53,6 +54,7 @@ class Parts:
     keyring: Keyring
     now: Callable[[], int]
     new_id: Callable[[], bytes]
+    malformed: MalformedRequests
 
 
 def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
@@ -60,7 +62,7 @@ def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
     app = Starlette(
         routes=routes(parts),
         lifespan=lifespan,
-        middleware=[Middleware(Boundary, new_id=parts.new_id)],
+        middleware=[Middleware(Boundary, new_id=parts.new_id, malformed=parts.malformed)],
         exception_handlers={HTTPException: _http_error},
     )
     # A redirect of /token/ would post a password again, to whatever the Host header says.
@@ -76,10 +78,11 @@ def routes(parts: Parts) -> list[Route | Mount]:
     jwks = Document(lambda: (keyring.jwks_document, keyring.jwks_etag), parts.jwks_max_age)
     described = Document(_constant(metadata.document(parts.issuer)), parts.jwks_max_age)
     origin = parts.issuer.removesuffix(base)
+    form = (parts.road, parts.now, parts.malformed)
     return [
-        Route(base + "/token", FormEndpoint(parts.road, parts.now), methods=["POST"]),
-        Route(base + "/revoke", FormEndpoint(parts.road, parts.now, Revocation), methods=["POST"]),
-        Route(base + "/introspect", FormEndpoint(parts.road, parts.now, Introspection), methods=["POST"]),
+        Route(base + "/token", FormEndpoint(*form), methods=["POST"]),
+        Route(base + "/revoke", FormEndpoint(*form, Revocation), methods=["POST"]),
+        Route(base + "/introspect", FormEndpoint(*form, Introspection), methods=["POST"]),
         Route(base + "/.well-known/jwks.json", jwks, methods=documents.METHODS),
         Route(metadata_path, described, methods=documents.METHODS),
         *(_api(parts, base) if parts.first_party_api else []),
@@ -91,7 +94,7 @@ def routes(parts: Parts) -> list[Route | Mount]:
 
 
 def _api(parts: Parts, base: str) -> list[Route | Mount]:
-    api = Api(parts.road, parts.now, RefreshTokenCookie(parts.issuer))
+    api = Api(parts.road, parts.now, RefreshTokenCookie(parts.issuer), parts.malformed)
     return [
         Route(base + "/api/login", api.endpoint(api.login), methods=["POST"]),
         Route(base + "/api/refresh-token", api.endpoint(api.refresh_token), methods=["POST"]),

@@ -1,7 +1,6 @@
 """POST /token (RFC 6749 s3.2) and the other endpoints where clients authenticate with a form: plain ASGI."""
 
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
 
 from starlette.types import Receive, Scope, Send
 
@@ -11,14 +10,22 @@ from ..oauth.grant import Traveller
 from ..oauth.request import Walk, parse
 from ..oauth.road import Road, log
 from . import body
+from .malformed import MalformedRequests
+from .network import network_of
 from .replies import send_reply, unavailable
 
 
 class FormEndpoint:
     """`choose` makes what travels the road; without it the request's grant_type says."""
 
-    def __init__(self, road: Road, now: Callable[[], int], choose: Callable[[Walk], Traveller] | None = None) -> None:
-        self._road, self._now, self._choose = road, now, choose
+    def __init__(
+        self,
+        road: Road,
+        now: Callable[[], int],
+        malformed: MalformedRequests,
+        choose: Callable[[Walk], Traveller] | None = None,
+    ) -> None:
+        self._road, self._now, self._malformed, self._choose = road, now, malformed, choose
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -26,12 +33,13 @@ class FormEndpoint:
         except body.Disconnected:
             return
         except body.Unreadable as error:
+            self._malformed.count(error.reason, network_of(scope))
             reply = error.reply
         except OAuth2Error as error:
-            log.info("refused", error=error.error, because=detail_of(error), network=network_of(scope))
+            self._malformed.count(detail_of(error), network_of(scope))
             reply = reply_to(error)
         except Unavailable as error:
-            log.warning("unavailable", because=str(error), path=scope["path"])
+            log.warning("unavailable", reason=str(error), path=scope["path"])
             reply = unavailable(error)
         await send_reply(send, reply)
 
@@ -46,14 +54,3 @@ class FormEndpoint:
         if self._choose is None and "grant_type" not in request.form:
             raise because(InvalidRequestError(), "No grant_type.")
         return await self._road.answer(request, self._choose)
-
-
-def network_of(scope: Scope) -> str:
-    """The peer's network (a /24 or a /64): enough to notice that a token is used from elsewhere."""
-    host = scope["client"][0] if scope.get("client") else ""
-    if host.count(".") == 3:
-        return str(host.rpartition(".")[0]) + ".0/24"
-    try:
-        return str(ip_network((ip_address(host), 64), strict=False))
-    except ValueError:
-        return ""

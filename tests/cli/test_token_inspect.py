@@ -143,15 +143,15 @@ def test_a_refresh_token_ahead_of_its_row(inspect, database, rotated):
     [
         (
             "UPDATE authorizations SET revoked_at = 1800000000000000, revoked_because = 'reuse'",
-            f"Its login was ended at {START} (reuse).",
+            f"Its login is over: revoked by reuse at {START}.",
         ),
         (
             "UPDATE authorizations SET idle_expires_at = 1",
-            "Its login is over: the idle or the absolute end is reached.",
+            "Its login is over: idle for 7 days, ended at 1970-01-01T00:00:00Z.",
         ),
-        ("UPDATE users SET disabled = 1", "Its user is disabled or deleted."),
+        ("UPDATE users SET disabled = 1", "Its login is over: user disabled."),
         ("DELETE FROM users", NO_LOGIN),
-        ("UPDATE users SET credential_version = 1", "The password was changed after this login."),
+        ("UPDATE users SET credential_version = 1", "Its login is over: password changed."),
         ("UPDATE clients SET disabled = 1 WHERE id = 'web'", "Its client is disabled or deleted."),
         ("DELETE FROM clients WHERE id = 'web'", NO_LOGIN),
         ("DELETE FROM authorizations", NO_LOGIN),

@@ -16,6 +16,7 @@ from authserver.keyring import jwk
 from authserver.settings import Settings
 from authserver.store.database import Database
 from tests.conftest import populated
+from tests.events import assert_documented
 from tests.support import Clock, Live, live
 from tests.web.answers import assert_granted
 from tests.web.serving import Server, serving, settings_in, wait_until_ready
@@ -109,9 +110,12 @@ def from_host(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
 
 @pytest.fixture
 def events() -> Iterator[list[Any]]:
-    """What is logged from now on."""
+    """What is logged from now on; nothing that docs/events.md does not describe."""
+    seen: list[Any] = []
     with capture_logs() as entries:
         yield entries
+        seen += entries
+    assert_documented(seen)
 
 
 @pytest.fixture(scope="session")

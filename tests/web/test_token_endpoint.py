@@ -178,29 +178,3 @@ def test_b220_content_encoding(post, path, coding):
 def test_b076_unknown_parameters_are_ignored(post):
     assert_granted(post("/token", good("/token", unknown="1", nonce="é", **{"": "no name"})))
     assert_granted(post("/token", good("/token"), query="?utm_source=1&utm_source=2&unknown"))
-
-
-@pytest.mark.parametrize(
-    ("body", "error", "because"),
-    [
-        ("username=canary&username=canary", "invalid_request", "A parameter is repeated."),
-        ("username=canary%FF", "invalid_request", "The body is not UTF-8, or has too many fields."),
-        ("client_secret=canary&scope=canary", "invalid_client", "No client id and no client authentication."),
-        (
-            "client_id=app&client_secret=canary&grant_type=password",
-            "invalid_client",
-            "The client is registered for none.",
-        ),
-        ("client_id=app&username=canary&password=canary", "invalid_request", "No grant_type."),
-        (
-            "client_id=app&grant_type=refresh_token&refresh_token=canary",
-            "invalid_grant",
-            "The refresh token is unknown.",
-        ),
-        ("client_id=app&grant_type=password&username=canary&password=canary", "invalid_grant", "No such user."),
-    ],
-)
-def test_the_operator_reads_why_and_nothing_that_was_sent(post, events, body, error, because):
-    post("/token", body)
-    assert [(entry["event"], entry["error"], entry["because"]) for entry in events] == [("refused", error, because)]
-    assert "canary" not in str(events)

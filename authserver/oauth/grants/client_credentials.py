@@ -11,7 +11,7 @@ class ClientCredentialsGrant(Grant, grants.ClientCredentialsGrant):
         super().check_client()
         # RFC 6749 s4.4: the client credentials grant type MUST only be used by confidential clients.
         if self.client.auth_method == "none":
-            raise because(UnauthorizedClientError(), "A public client cannot use client_credentials.")
+            raise because(UnauthorizedClientError(), "a public client cannot use client_credentials")
 
     def create_token_response(self) -> Decision:
         # RFC 6749 s4.4.3: a refresh token SHOULD NOT be included.

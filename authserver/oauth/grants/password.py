@@ -6,13 +6,16 @@ from ...domain.models import SECOND, Authorization, User
 from ...passwords import Match, password_form, username_form
 from ...store import authorizations, users
 from ..errors import InvalidGrantError, because
-from ..grant import Decision, Grant
+from ..grant import Decision, Event, Grant
 
 
 class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
     loader = staticmethod(users.load_many)
     loaded: User | None
     match = Match(False)
+    login: Authorization | None = None
+    ended: list[bytes]
+    """The authorizations that the new one's begin has ended."""
 
     def key(self) -> str | None:
         return username_form(self.request.form.get("username", ""))
@@ -34,21 +37,31 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         return user
 
     def create_token_response(self) -> Decision:
-        login = self._login(self.request.user)
-        most, rehashed = self.tools.policy.max_authorizations, self.match.rehashed
-        change = authorizations.begin(login, most=most, rehashed=rehashed)
-        self.event = "login"
+        login = self.login = self._login(self.request.user)
+        most, rehashed, self.ended = self.tools.policy.max_authorizations, self.match.rehashed, []
+        change = authorizations.begin(login, most=most, rehashed=rehashed, ended=self.ended)
+        self.event = Event("login")
         if "refresh_token" not in self.client.grant_types:
             return self.access_token(login.scope, login, change)
         return self.access_token(login.scope, login, change, refresh_token=self.refresh_token(login, 0))
 
     def about(self) -> dict[str, str]:
-        return {"subject": self.loaded.id} if self.loaded else {}
+        subject = {"subject": self.loaded.id} if self.loaded else {}
+        return subject | ({"grant_id": self.login.id.hex()} if self.login else {})
+
+    def events(self) -> list[Event]:
+        return [*super().events(), *(self._ended_by_limit(id) for id in (self.ended if self.login else ()))]
+
+    def _ended_by_limit(self, id: bytes) -> Event:
+        about = self.about()
+        reason = f"more than {self.tools.policy.max_authorizations} logins of one user and client"
+        ids = {"grant_id": id.hex(), "new_grant_id": about["grant_id"]}
+        return Event("login_ended_by_limit", fields={"reason": reason} | about | ids)
 
     def _why_refused(self, user: User | None) -> str:
         if user is None:
-            return "No such user."
-        return "The user is disabled." if self.match.matches else "Wrong password."
+            return "no such user"
+        return "user disabled" if self.match.matches else "wrong password"
 
     def _login(self, user: User) -> Authorization:
         now, policy = self.request.now, self.policy

@@ -3,20 +3,24 @@
 from authlib.oauth2.rfc6749 import grants
 
 from ...domain import refresh_token
+from ...domain.end_reason import end_reason
 from ...domain.models import Authorization
 from ...domain.rotation import Verdict
+from ...domain.times import utc
 from ...store import authorizations
 from ...store.authorizations import Loaded
 from ...store.database import Change
 from ..errors import InvalidGrantError, because
-from ..grant import Decision, Grant, WalkAgain
+from ..grant import Decision, Event, Grant, WalkAgain
 
 _ACCEPTED = (Verdict.ROTATE, Verdict.RETRY, Verdict.USE, Verdict.AHEAD)
 _EVENTS = {
-    Verdict.RETRY: "refresh_token_retried",
-    Verdict.AHEAD: "refresh_token_ahead",
-    Verdict.FOREIGN: "refresh_token_foreign",
-    Verdict.REUSE: "refresh_token_reused",
+    Verdict.RETRY: Event("refresh_token_retried"),
+    Verdict.AHEAD: Event("refresh_token_ahead", "warning"),
+}
+_REFUSAL_EVENTS = {
+    Verdict.FOREIGN: Event("refresh_token_foreign", "warning"),
+    Verdict.REUSE: Event("refresh_token_reused", "error"),
 }
 
 
@@ -24,6 +28,8 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
     loader = staticmethod(authorizations.load_many)
     loaded: Loaded | None
     presented: refresh_token.Presented | None = None
+    record: Loaded | None = None
+    """The authorization, once the presented token's MAC was right."""
     verdict = Verdict.UNKNOWN
 
     def key(self) -> bytes | None:
@@ -33,13 +39,13 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
     def authenticate_refresh_token(self, text: str) -> "Credential":
         """Authlib's hook."""
         self.verdict = self._judge()
-        self.event = _EVENTS.get(self.verdict)
-        login = self.loaded.authorization if self.loaded else None
+        self.event, self.refusal_event = _EVENTS.get(self.verdict), _REFUSAL_EVENTS.get(self.verdict)
+        login = self.record.authorization if self.record else None
         if login and self.verdict is Verdict.REUSE:
             # RFC 9700 s4.14.2: the authorization server ... revokes the active refresh token as well.
             self.on_refusal = authorizations.revoke(login.id, because="reuse")
         if login is None or self.verdict not in _ACCEPTED:
-            raise because(InvalidGrantError(), f"The refresh token is {self.verdict.value}.")
+            raise because(InvalidGrantError(), self._why_refused())
         return Credential(login)
 
     def create_token_response(self) -> Decision:
@@ -50,20 +56,34 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
         return self.access_token(scope, login, change, refresh_token=self.refresh_token(login, generation))
 
     def about(self) -> dict[str, str]:
-        login = self.loaded.authorization if self.loaded else None
+        login = self.record.authorization if self.record else None
         return {"grant_id": login.id.hex(), "subject": login.subject} if login else {}
 
     def _judge(self) -> Verdict:
-        login = self.genuine(self.presented, self.loaded)
-        if login is None or self.presented is None:
+        self.record = self.genuine(self.presented, self.loaded)
+        if self.record is None or self.presented is None:
             return Verdict.UNKNOWN
-        return self.judge(self.presented.generation, login)
+        return self.judge(self.presented.generation, self.record)
+
+    def _why_refused(self) -> str:
+        if self.presented is None:
+            return "not a refresh token"
+        if self.record is None:
+            return "forged refresh token" if self.loaded else "no such authorization"
+        login, presented = self.record.authorization, self.presented.generation
+        if self.verdict is Verdict.FOREIGN:
+            return "refresh token of another client"
+        if self.verdict is Verdict.REUSE:
+            return f"reuse of generation {presented}; {login.generation} is newest since {utc(login.rotated_at)}"
+        now, policy = self.request.now, self.policy
+        ended = end_reason(login, client=self.client, user=self.record.user, policy=policy, now=now)
+        return ended or "generations used up"
 
     def _left_of(self, granted: tuple[str, ...]) -> tuple[str, ...]:
         """A scope that was withdrawn from the client leaves the answer."""
         left = tuple(word for word in granted if word in self.client.scope)
         if granted and not left:
-            raise because(InvalidGrantError(), "Every granted scope was withdrawn from the client.")
+            raise because(InvalidGrantError(), "every granted scope was withdrawn from the client")
         return left
 
     def _advance(self, login: Authorization) -> tuple[int, Change]:
@@ -71,7 +91,7 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
         policy, network = self.policy, self.request.network
         if self.verdict is Verdict.RETRY:
             if network != login.rotated_from:
-                self.event = "refresh_token_retried_from_elsewhere"
+                self.event = Event("refresh_token_retried_from_elsewhere", "warning")
             return login.generation, authorizations.confirm(login)
         if self.verdict is Verdict.USE:
             return login.generation, authorizations.use(login, idle_ttl=policy.refresh_idle_ttl)

@@ -1,0 +1,39 @@
+"""Why an authorization has ended, in the words of the log and of the command line. The caller never reads them."""
+
+from .models import Authorization, Client, Policy, User
+from .times import duration, utc
+
+_REVOKED = {
+    "revoked": "revoked by its client, or signed out,",
+    "reuse": "revoked by reuse",
+    "too_many": "ended by the limit of logins",
+    "ring_revoked": "ended because the refresh-token keys were revoked",
+    "restored": "ended by a restore from a backup",
+}
+
+
+def end_reason(
+    authorization: Authorization, *, client: Client | None, user: User | None, policy: Policy, now: int
+) -> str | None:
+    """None while its newest refresh token is accepted."""
+    if authorization.revoked_at is not None:
+        return f"{_revoked_by(authorization.revoked_because)} at {utc(authorization.revoked_at)}"
+    if client is None or client.disabled:
+        return "client deleted" if client is None else "client disabled"
+    if user is None or user.disabled:
+        return "user deleted" if user is None else "user disabled"
+    if user.credential_version != authorization.credential_version:
+        return "password changed"
+    return _expired(authorization, policy, now)
+
+
+def _revoked_by(cause: str | None) -> str:
+    return _REVOKED.get(cause or "", f"revoked by {(cause or 'an unknown cause').replace('_', ' ')}")
+
+
+def _expired(authorization: Authorization, policy: Policy, now: int) -> str | None:
+    if now >= authorization.expires_at:
+        return f"reached its absolute end at {utc(authorization.expires_at)}"
+    if now >= authorization.idle_expires_at:
+        return f"idle for {duration(policy.refresh_idle_ttl)}, ended at {utc(authorization.idle_expires_at)}"
+    return None

@@ -1,0 +1,202 @@
+"""Every refusal's line in the log says which of the possible reasons it was, of whom, and nothing that was sent."""
+
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+
+from authserver.domain.models import Secret
+from authserver.web.malformed import MalformedRequests
+from tests.support import PASSWORD, SECOND, SECRET
+from tests.web.serving import Logins, add_client, execute, the_login
+
+DAY = 86400
+REVOKED = "2027-01-15T08:00:00Z"  # when the tests' clock begins
+
+
+@pytest.fixture
+def refused(http, events):
+    """`refused("/token", client_id=..., ...)` posts a form: the fields of the one line that says why it was refused."""
+
+    def refused(path="/token", headers=(), **form):
+        events.clear()
+        assert http.post(path, data=form, headers=dict(headers)).status_code in (400, 401)
+        (entry,) = [entry for entry in events if entry["event"] == "refused"]
+        return {name: entry[name] for name in ("reason", "client_id", "subject", "grant_id") if name in entry}
+
+    return refused
+
+
+@pytest.fixture
+def logins(database, settings, clock):
+    return Logins(database, settings, clock)
+
+
+ADA = {"client_id": "app", "subject": "u_ada"}
+
+
+def test_reasons_of_a_password(refused, database):
+    login = {"grant_type": "password", "client_id": "app", "username": "ada"}
+    assert refused(**login, password="wrong") == ADA | {"reason": "wrong password"}
+    nobody = refused(**login | {"username": "canary"}, password="canary")
+    assert nobody == {"reason": "no such user", "client_id": "app"}
+    assert refused(**login) == ADA | {"reason": "Missing 'password' in request."}
+    execute(database, "UPDATE users SET disabled = true")
+    assert refused(**login, password=PASSWORD) == ADA | {"reason": "user disabled"}
+    assert refused(**login, password="wrong") == ADA | {"reason": "wrong password"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"revoked_at": 1_800_000_000 * SECOND, "revoked_because": "reuse"}, f"revoked by reuse at {REVOKED}"),
+        (
+            {"revoked_at": 1_800_000_000 * SECOND, "revoked_because": "too_many"},
+            f"ended by the limit of logins at {REVOKED}",
+        ),
+        ({"idle_expires_at": 1_800_000_000 * SECOND}, f"idle for 7 days, ended at {REVOKED}"),
+        (
+            {"idle_expires_at": 1_800_000_000 * SECOND, "expires_at": 1_800_000_000 * SECOND},
+            f"reached its absolute end at {REVOKED}",
+        ),
+        ({"credential_version": 5}, "password changed"),
+        ({"subject": "u_disabled"}, "user disabled"),
+        ({"client_id": "other"}, "refresh token of another client"),
+        ({"generation": 9}, f"reuse of generation 3; 9 is newest since {REVOKED}"),
+    ],
+)
+def test_reasons_of_a_genuine_refresh_token_name_its_authorization(refused, database, logins, changes, reason):
+    execute(database, "INSERT INTO users SELECT 'u_disabled', 'eve', 'x', 0, true, 0")
+    login = logins.plant(1, **changes)
+    token = logins.token(login, 3)
+    assert refused(grant_type="refresh_token", client_id="app", refresh_token=token) == {
+        "reason": reason,
+        "client_id": "app",
+        "subject": login.subject,
+        "grant_id": login.id.hex(),
+    }
+
+
+def test_reasons_of_a_refresh_token_that_is_not_genuine_name_no_authorization(refused, logins):
+    login = logins.plant(1)
+    genuine, unknown = logins.token(login, 3), logins.token(replace(login, id=bytes(16)), 3)
+    forged = genuine[:-1] + ("A" if genuine[-1] != "A" else "B")
+    for token, reason in [
+        (forged, "forged refresh token"),
+        (unknown, "no such authorization"),
+        ("canary", "not a refresh token"),
+    ]:
+        found = refused(grant_type="refresh_token", client_id="app", refresh_token=token)
+        assert found == {"client_id": "app", "reason": reason}
+
+
+def basic(client_id, secret):
+    return {"Authorization": "Basic " + b64encode(f"{client_id}:{secret}".encode()).decode()}
+
+
+def test_reasons_of_client_authentication(refused, database, clock):
+    ask = {"grant_type": "client_credentials"}
+    assert refused(**ask, client_id="web", client_secret="wrong") == {
+        "client_id": "web",
+        "reason": "wrong client secret",
+    }
+    assert refused(**ask, client_id="web")["reason"] == "registered for client_secret_post, not none"
+    expired = Secret(sha256(SECRET.encode()).digest(), clock() - 1)
+    add_client(database, "web", id="expired", secrets=(expired,))
+    assert (
+        refused(**ask, client_id="expired", client_secret=SECRET)["reason"]
+        == "client secret expired at 2027-01-15T07:59:59Z"
+    )
+    add_client(database, "web", id="off", disabled=True)
+    assert refused(**ask, client_id="off", client_secret=SECRET)["reason"] == "client disabled"
+    unauthorized = refused(grant_type="client_credentials", client_id="app")
+    assert unauthorized["reason"] == "client not registered for client_credentials"
+    assert refused(grant_type="canary", client_id="app") == {
+        "client_id": "app",
+        "reason": "unsupported grant type",
+    }
+
+
+def test_a_client_secret_that_was_sent_as_a_client_id_is_in_no_line(http, events):
+    """The other way round, or instead of it; in whatever place a client id can be."""
+    form = {"grant_type": "client_credentials"}
+    for path in ("/token", "/revoke", "/introspect"):
+        http.post(path, data=form | {"client_id": SECRET, "client_secret": "web"})
+        http.post(path, data=form | {"client_id": SECRET})
+        http.post(path, data=form, headers=basic(SECRET, "machine"))
+    http.post("/token", data={"grant_type": "unknown", "client_id": SECRET})
+    assert {(entry["event"], entry["client_id"]) for entry in events} == {("refused", "")}
+    assert len(events) == 10 and SECRET not in str(events)
+
+
+def test_login_and_revoked_carry_both_ids(http, login, events, database):
+    tokens = login()
+    http.post("/revoke", data={"client_id": "app", "token": tokens["access_token"]})
+    http.post("/revoke", data={"client_id": "app", "token": tokens["refresh_token"]})
+    ids = ADA | {"grant_id": the_login(database)["id"].hex()}
+    told = [(entry["event"], {name: entry[name] for name in ids}) for entry in events]
+    assert told == [("login", ids), ("access_token_denied", ids), ("revoked", ids)]
+
+
+@pytest.mark.parametrize("settings", [{"max_authorizations": 2}], indirect=True)
+def test_a_login_that_the_limit_ended_is_an_event_that_names_the_new_one(login, events, clock):
+    for _ in range(4):
+        login()
+        clock.forward(1)
+    made = [entry["grant_id"] for entry in events if entry["event"] == "login"]
+    ended = [entry for entry in events if entry["event"] == "login_ended_by_limit"]
+    assert [(entry["grant_id"], entry["new_grant_id"]) for entry in ended] == [(made[0], made[2]), (made[1], made[3])]
+    assert all(ADA.items() <= entry.items() and "more than 2 logins" in entry["reason"] for entry in ended)
+
+
+def test_a_refusal_after_a_retry_or_a_login_was_found_good_reports_neither(http, login, refresh, events):
+    token = login()["refresh_token"]
+    refresh(token)
+    events.clear()
+    assert refresh(token, scope="admin").status_code == 400
+    assert [entry["event"] for entry in events] == ["refused"]
+
+
+MALFORMED = {
+    "username=canary&username=canary": "A parameter is repeated.",
+    "username=canary%FF": "The body is not UTF-8, or has too many fields.",
+    "client_secret=canary&scope=canary": "No client id and no client authentication.",
+    "client_id=app&username=canary&password=canary": "No grant_type.",
+    "canary=" + "x" * 65536: "The body exceeds 64 KiB.",
+}
+
+
+def test_malformed_requests_are_counted_with_their_network(http, events, from_host):
+    from_host("192.0.2.7")
+    form, json = {"Content-Type": "application/x-www-form-urlencoded"}, {"Content-Type": "application/json"}
+    for _ in range(3):
+        for body in MALFORMED:
+            http.post("/token", content=body, headers=form)
+        http.post("/api/login", content='{"username": "canary"}', headers=json)
+        http.post("/api/logout", content="canary", headers=json)
+        http.get("/health/live", headers={"Host": "canary/"})
+    kinds = [entry["reason"] for entry in events]
+    assert len(kinds) == len(set(kinds)) == len(MALFORMED) + 3 and set(MALFORMED.values()) < set(kinds)
+    http.__exit__(None, None, None)  # nothing is lost when the server ends
+    http.__enter__()
+    assert {entry["network"] for entry in events} == {"192.0.2.0/24"} and "canary" not in str(events)
+    counts = {kind: [entry["count"] for entry in events if entry["reason"] == kind] for kind in kinds}
+    assert counts == {kind: [1, 2] for kind in kinds}
+
+
+def test_a_kind_of_malformed_request_is_one_line_a_minute_and_every_one_is_counted(events):
+    malformed = MalformedRequests()
+    for number in range(5):
+        for network in ("192.0.2.0/24", f"198.51.100.{number}/24"):
+            malformed.count("no Host", network)
+        malformed.flush()
+    malformed.flush()
+    malformed.flush()
+    malformed.count("no Host", "")
+    assert [(entry["count"], entry["network"]) for entry in events] == [
+        (1, "192.0.2.0/24"),
+        (1, "198.51.100.0/24"),
+        *((2, f"198.51.100.{number}/24") for number in range(1, 5)),
+        (1, ""),
+    ]
