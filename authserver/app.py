@@ -20,6 +20,7 @@ from .oauth.road import Road
 from .passwords import Passwords
 from .pool import Pool
 from .settings import Settings
+from .shared_call import SharedCall
 from .store import clients, migrations, pruning, signing_keys
 from .store.cache import Cache
 from .store.clock import read_many as read_clock_many
@@ -29,6 +30,7 @@ from .web.malformed import MalformedRequests
 from .web.routes import ASGIApp, Parts, application
 
 _POLL = 2  # seconds: every process sees a change of the keys within 5
+_RELOAD = 1.0  # seconds, at least, between two readings that requests with unknown keys ask for
 _SCHEDULE = 5  # seconds
 _TEND_RING = 600  # seconds
 _PRUNE = pruning.EVERY  # seconds; of all processes that try, one prunes
@@ -65,7 +67,13 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
     make = (system.new_id, system.new_key, system.new_secret)
     tools = Tools(settings.issuer, policy(settings), upkeep.keyring, passwords, *make)
     key_service = Pool("key service", _REMOTE_SIGNATURES, queue=128, patience=_SIGNATURE_TIMEOUT)
-    road = Road(database, Cache(database, clients.load_many, clock), tools, upkeep.read_keys, key_service.run)
+    road = Road(
+        database,
+        Cache(database, clients.load_many, clock),
+        tools,
+        SharedCall(upkeep.read_keys, _RELOAD),
+        key_service.run,
+    )
     upkeep.pools += [passwords, key_service]
     malformed = MalformedRequests()
     upkeep.report(malformed)

@@ -1,6 +1,7 @@
 """The one form of a username and of a password, and Argon2id in a bounded pool with a bounded queue."""
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,6 +16,8 @@ from .pool import Pool
 MAX_USERNAME = 256  # code points
 MAX_PASSWORD = 1024  # bytes
 _USERNAME = get_profile("UsernameCaseMapped")
+_ASKS_THE_WHOLE_TEXT = tuple(map(re.compile, ("\u30fb", "[\u0660-\u0669]", "[\u06f0-\u06f9]")))
+"""The characters whose rules (RFC 5892 A.7 to A.9) look at the whole text, once for each such character."""
 
 
 def username_form(text: str) -> str | None:
@@ -22,9 +25,21 @@ def username_form(text: str) -> str | None:
     if len(text) > MAX_USERNAME:
         return None
     try:
-        return str(_USERNAME.enforce(text))
+        form = str(_USERNAME.idempotence_check(_USERNAME.apply_five_rules(text)))
+        _USERNAME.base.enforce(_with_one_of_each(form))
     except UnicodeError:
         return None
+    return form or None
+
+
+def _with_one_of_each(form: str) -> str:
+    """What the class of characters says the same of, in linear time: 256 of them took 44 ms of the event loop. Every
+    such character but the first of its kind becomes a letter that no other character's rule asks for."""
+    for kind in _ASKS_THE_WHOLE_TEXT:
+        first = kind.search(form)
+        if first:
+            form = form[: first.end()] + kind.sub("a", form[first.end() :])
+    return form
 
 
 def password_form(text: str) -> str | None:

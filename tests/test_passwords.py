@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from unicodedata import normalize
@@ -22,6 +23,55 @@ NO_MATCH = Match(False)
 
 odd = st.sampled_from(["\ud800", "\udfff", "\u0130", "\u1e9e", "\ufb03", "\u05d0", "\u0301", "\uff21", " ", "\0"])
 anything = st.lists(st.one_of(st.characters(), odd), max_size=30).map("".join)
+
+
+ASKING = "\u30fb\u0660\u0661\u06f0\u06f1l\u00b7\u200c\u200d\u0628\u064b\u30a2\u0915\u094d\u05d0\u05f3\u0375\u03b1aA "
+asking = st.text(ASKING, max_size=9)
+
+
+@given(asking | anything)
+def test_the_form_of_a_username_is_that_of_rfc_8265(text: str) -> None:
+    try:
+        expected = get_profile("UsernameCaseMapped").enforce(text)
+    except UnicodeError:
+        expected = None
+    assert username_form(text) == expected
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "\u30fb",
+        "\u0661",
+        "\u06f1",
+        "\u0628\u200c",
+        "\u0628\u064b\u200c\u064b",
+        "\u0915\u094d\u200d",
+        "\u05d0\u05f3",
+        "a",
+        "e\u0301",
+    ]
+    + ["\uff21", "\u0390", "\uac00", "\u0628\u0661", "l\u00b7"],
+)
+def test_the_work_on_a_username_grows_with_its_length_and_not_faster(pattern: str) -> None:
+    """256 middle dots before a letter of katakana took 44 ms of the event loop."""
+
+    def calls(length: int) -> int:
+        count = 0
+
+        def counted(*_: object) -> None:
+            nonlocal count
+            count += 1
+
+        text = ("\u0628" if pattern in "\u0661\u06f1" else "") + (pattern * length)[: length - 2] + "\u30a2"
+        sys.setprofile(counted)
+        try:
+            username_form(text)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert calls(256) < 2.5 * calls(128) + 100
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Road(AuthorizationServer):
 
         `choose` makes what travels it; without it Authlib's registry picks the grant. Raises Unavailable.
         """
-        choose = choose or self.get_token_grant
+        choose, has_reloaded = choose or self.get_token_grant, False
         for number in range(WALKS):
             traveller: Traveller | None = None
             try:
@@ -54,9 +54,10 @@ class Road(AuthorizationServer):
             except WalkAgain:
                 continue
             except KeyMissing:
-                if number == WALKS - 1:
+                if has_reloaded or number == WALKS - 1:
                     raise
                 await self.reload_keys()
+                has_reloaded = True
                 continue
             except OAuth2Error as error:
                 return await self._refuse(error, request, traveller)

@@ -4,8 +4,10 @@ import time
 
 from authserver.store import authorizations, signing_keys
 from authserver.store.clock import read_many
+from authserver.store.schema import denied_tokens
 from authserver.store.token_state import TokenKey, load_many
 from tests.store.rows import begun
+from tests.support import SECOND
 
 
 def test_each_key_gets_its_denial_its_login_and_its_client(store, write):
@@ -28,3 +30,24 @@ def test_postgresql_tells_its_time_in_microseconds_and_sqlite_none(store, url):
     with store.begin() as connection:
         found = read_many(connection, [None])
     assert found == {} if "sqlite" in url else before <= found[None] <= time.time_ns() // 1000
+
+
+def test_denials_are_forgotten_as_fast_as_they_are_made(store, write, clock):
+    """For the client that revokes each of its own access tokens: 20 in a second, each for 3 seconds."""
+    kept = []
+    for second in range(12):
+        write(*(signing_keys.deny(f"{second} {number}", clock() + 3 * SECOND) for number in range(20)))
+        clock.forward(1)
+        with store.begin() as connection:
+            kept.append(len(connection.execute(denied_tokens.select()).all()))
+    assert max(kept) <= 5 * 20 and min(kept[3:]) >= 3 * 20
+
+
+def test_a_backlog_of_expired_denials_goes_while_new_ones_come(store, write, clock):
+    write(*(signing_keys.deny(f"old {number}", clock() + 1) for number in range(100)))
+    clock.forward(1)
+    for number in range(50):
+        write(signing_keys.deny(f"new {number}", clock() + SECOND))
+    with store.begin() as connection:
+        kept = set(connection.execute(denied_tokens.select()).scalars())
+    assert kept == {f"new {number}" for number in range(50)}

@@ -66,8 +66,10 @@ class _ImportOnce:
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Key state is read every 10 ms, a locked database is given up after 100, and no key is checked a second time."""
+    """Key state is read every 10 ms, and whenever a request asks for it; a locked database is given up after 100 ms,
+    and no key is checked a second time."""
     monkeypatch.setattr("authserver.app._POLL", 0.01)
+    monkeypatch.setattr("authserver.app._RELOAD", 0)
     monkeypatch.setattr("authserver.store.engine._SQLITE_BUSY_TIMEOUT", 100)
     monkeypatch.setitem(jwk._KINDS, "RSA", _ImportOnce)
 

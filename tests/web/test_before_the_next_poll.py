@@ -1,14 +1,19 @@
 """What another process has just changed, and this one has not read yet: no request in between gets a wrong answer."""
 
+import time
 from base64 import urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import pytest
 
 from authserver.domain.models import Secret
+from authserver.store import signing_keys
 from tests.conftest import as_client
 from tests.web.answers import INVALID_CLIENT, assert_done, assert_granted, assert_refused
 from tests.web.serving import change_client
+
+INTERVAL = 0.2  # seconds
 
 
 @pytest.fixture
@@ -52,6 +57,21 @@ def test_a_token_of_nobodys_key_is_inactive(started, header):
     node = started()
     assert introspected(node, forged) == {"active": False}
     assert_done(post(node, "/revoke", token=forged))
+
+
+def test_b230_tokens_of_unknown_keys_reload_the_keys_at_most_every_so_often(started, monkeypatch):
+    monkeypatch.setattr("authserver.app._RELOAD", INTERVAL)
+    read, node = [], started()
+    load_many = signing_keys.load_many
+    monkeypatch.setattr(signing_keys, "load_many", lambda *arguments: read.append(None) or load_many(*arguments))
+    header = urlsafe_b64encode(b'{"alg":"RS256","typ":"at+jwt","kid":"nobody"}').rstrip(b"=").decode()
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as threads:
+        answers = [
+            threads.submit(post, node, path, token=f"{header}.e30.AAAA") for path in ("/introspect", "/revoke") * 12
+        ]
+    assert [answer.result().status_code for answer in answers] == [200] * 24
+    assert 1 <= len(read) <= (time.monotonic() - began) / INTERVAL + 2
 
 
 def test_a_new_secret_is_good_at_once(started, database):
