@@ -25,6 +25,7 @@ from .store import clients, migrations, pruning, signing_keys
 from .store.cache import Cache
 from .store.clock import read_many as read_clock_many
 from .store.database import Database
+from .store.engine import warnings as database_warnings
 from .system import SharedClock
 from .web.malformed import MalformedRequests
 from .web.routes import ASGIApp, Parts, application
@@ -191,14 +192,16 @@ def check(settings: Settings) -> list[str]:
         open_keyring(settings, database, system.now).check()
         with database.begin() as connection:
             everyone = clients.load_all(connection)
+            warnings = database_warnings(connection)
     finally:
         database.close()
     names = [client.name for client in everyone if "password" in client.grant_types and not client.disabled]
-    return [_FORBIDDEN_GRANT.format(", ".join(names))] if names else []
+    return warnings + ([_FORBIDDEN_GRANT.format(", ".join(names))] if names else [])
 
 
 def open_database(settings: Settings, now: Callable[[], int] = system.now) -> Database:
-    return Database(settings.database_url.get_secret_value(), now)
+    prepared_statements = settings.database_prepared_statements == "on"
+    return Database(settings.database_url.get_secret_value(), now, prepared_statements=prepared_statements)
 
 
 def open_key_encryption_keys(settings: Settings) -> KeyEncryptionKeys:
@@ -258,7 +261,7 @@ async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(seconds)
         try:
             await work()
-        except Unavailable as error:
+        except (Unavailable, Misconfigured) as error:
             log.warning("background_work_failed", work=work.__name__, reason=str(error))
         except Exception:
             log.exception("background_work_failed", work=work.__name__)

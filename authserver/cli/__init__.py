@@ -50,7 +50,7 @@ class _Commands(click.Group):
             return super().invoke(context)
         except tuple(_EXIT_CODES) as error:
             its_database = type(error) is Unavailable  # the others are of keys
-            click.echo(f"authserver: {error}{_WHICH_DATABASE if its_database else ''}", err=True)
+            click.echo(f"authserver: {str(error).removesuffix('.')}{_WHICH_DATABASE if its_database else ''}", err=True)
             raise SystemExit(_exit_code(error)) from None
 
 

@@ -1,5 +1,7 @@
 """authserver db upgrade|current."""
 
+from contextlib import closing
+
 import click
 
 from ..settings import load
@@ -29,10 +31,8 @@ def upgrade() -> None:
     from ..app import open_database
     from ..store import migrations
 
-    database = open_database(load())
-    with database.begin() as connection:
+    with closing(open_database(load())) as database, database.begin() as connection:
         migrations.upgrade(connection)
-    database.close()
     click.echo(f"The database is at revision {migrations.head()}.", err=True)
 
 
@@ -49,8 +49,6 @@ def current(as_json: bool) -> None:
     from ..app import open_database
     from ..store import migrations
 
-    database = open_database(load())
-    with database.begin() as connection:
+    with closing(open_database(load())) as database, database.begin() as connection:
         found = {"current": migrations.current(connection), "head": migrations.head()}
-    database.close()
     show(found, as_json, lambda: f"{found['current'] or 'empty'} (this version needs {found['head']})")

@@ -41,6 +41,9 @@ _URL_HELP = _about(
     "database: a SQLite file, or PostgreSQL for several nodes",
     "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE",
 )
+_PREPARED_HELP = _about(
+    "whether PostgreSQL prepares statements: off suits every pooler, on saves its parsing", "on or off"
+)
 _DIR_HELP = _about("folder of the key-encryption keys", "a path without control characters")
 _KEYS_HELP = _about(
     "key-encryption keys in place of the folder: base64url, comma separated, the newest (which seals) first",
@@ -70,6 +73,7 @@ class Settings(BaseSettings):
 
     issuer: Annotated[str, _ISSUER_HELP, AfterValidator(values.check_issuer)] = values.DEFAULT_ISSUER
     database_url: Annotated[SecretStr, _URL_HELP, AfterValidator(values.check_database_url)] = _DATABASE
+    database_prepared_statements: Annotated[Literal["on", "off"], _PREPARED_HELP] = "off"
     keys_dir: Annotated[Path, _DIR_HELP, AfterValidator(values.check_path)] = Path("keys")
     key_encryption_key: Annotated[SecretStr | None, _KEYS_HELP, AfterValidator(values.check_keys)] = None
     pkcs11_module: Annotated[Path | None, _MODULE_HELP, AfterValidator(values.check_module)] = None

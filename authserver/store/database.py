@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from ..domain.errors import Unavailable
 from ..domain.outages import Outages
 from .changes import Change
-from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, create, describe, has_ended
+from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, create, describe, failure, has_ended
 from .group_commit import NotWritten, Outcome, OutcomeUnknown, commit
 
 __all__ = ["Change", "Connection", "Database", "Loader", "OutcomeUnknown"]
@@ -46,9 +46,10 @@ class _Write:
 
 
 class Database:
-    def __init__(self, url: str, now: Callable[[], int]) -> None:
-        """`url` as SQLAlchemy's; `now` in microseconds. Nothing is connected before it is used."""
-        self._engine = create(url)
+    def __init__(self, url: str, now: Callable[[], int], *, prepared_statements: bool = False) -> None:
+        """`url` as SQLAlchemy's; `now` in microseconds. Nothing is connected before it is used. Raises Misconfigured
+        for a URL that will never do."""
+        self._engine = create(url, prepared_statements=prepared_statements)
         self._now = now
         self._idle = 1 if self._engine.dialect.name == "sqlite" else _POSTGRESQL_THREADS
         self._threads = ThreadPoolExecutor(self._idle, "database")
@@ -60,22 +61,23 @@ class Database:
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """One transaction for commands, scripts and tests. Raises Unavailable if the database fails."""
+        """One transaction for commands, scripts and tests. Raises Unavailable if the database fails, Misconfigured if
+        it does not allow this."""
         try:
             with self._engine.begin() as connection:
                 yield connection
         except DATABASE_ERRORS as error:
-            raise Unavailable(describe(error)) from error
+            raise failure(error) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """For commands, scripts and tests, each statement for itself: a long one holds up nobody who writes. Raises
-        Unavailable if the database fails."""
+        Unavailable if the database fails, Misconfigured if it does not allow this."""
         try:
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 yield connection
         except DATABASE_ERRORS as error:
-            raise Unavailable(describe(error)) from error
+            raise failure(error) from error
 
     async def load(self, loader: Loader[K, V], key: K) -> V | None:
         """What `loader` finds for `key`, in one statement with whoever else asks. Raises Unavailable."""

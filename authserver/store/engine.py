@@ -7,28 +7,25 @@ from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, even
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ..domain.errors import Misconfigured
+from ..domain.errors import Misconfigured, Unavailable
+from .advice import advice
 
 DATABASE_ERRORS = (DBAPIError, PoolTimeout)
 CONNECTION_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
 """Not one statement's fault: whatever comes next would fare no better."""
 _SQLITE_BUSY_TIMEOUT = 5000  # milliseconds
-_POSTGRESQL = {
-    "application_name": "authserver",
-    "connect_timeout": 5,  # seconds
-    "tcp_user_timeout": 10_000,  # milliseconds
-    "options": "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s",
-}
 _NO_DRIVER = (
     "PostgreSQL needs the driver psycopg, which is not installed. Install it:\n\n    pip install 'authserver[postgres]'"
 )
-_READ_ONLY = "25006"
+_NO_RIGHT = "42501"
 _RUNS_AGAIN = {"40001", "40P01"}  # PostgreSQL's serialization failure and deadlock
 
 
-def create(url: str) -> Engine:
+def create(url: str, *, prepared_statements: bool = False) -> Engine:
     """`url` as SQLAlchemy's. No connection is made yet."""
-    return _create_sqlite(url) if make_url(url).get_backend_name() == "sqlite" else _create_postgresql(url)
+    if make_url(url).get_backend_name() == "sqlite":
+        return _create_sqlite(url)
+    return _create_postgresql(url, prepared_statements)
 
 
 def _create_sqlite(url: str) -> Engine:
@@ -39,20 +36,12 @@ def _create_sqlite(url: str) -> Engine:
     return engine
 
 
-def _create_postgresql(url: str) -> Engine:
-    """Nothing waits for ever; what the URL says of the connection wins (`?sslmode=verify-full&connect_timeout=3`)."""
-    chosen = make_url(url).query
-    arguments = {name: value for name, value in _POSTGRESQL.items() if name not in chosen}
-    if "options" in chosen:  # of two values for one parameter the later wins
-        arguments["options"] = f"{_POSTGRESQL['options']} {chosen['options']}"
+def _create_postgresql(url: str, prepared_statements: bool) -> Engine:
     try:
-        engine = create_engine(
-            url, hide_parameters=True, pool_size=8, max_overflow=4, pool_timeout=5, connect_args=arguments
-        )
+        from . import postgresql
     except ModuleNotFoundError as error:
         raise Misconfigured(_NO_DRIVER) from error
-    event.listen(engine, "handle_error", _forget_read_only_session)
-    return engine
+    return postgresql.create(url, prepared_statements=prepared_statements)
 
 
 def is_in_transaction(connection: Connection) -> bool:
@@ -75,9 +64,25 @@ def has_ended(error: Exception) -> bool:
 
 
 def describe(error: Exception) -> str:
-    """For the log: the driver's words, without the statement and its parameters."""
+    """For the operator: the driver's words, without the statement and its parameters, and what to do where we know."""
     cause = getattr(error, "orig", None) or error
-    return f"{type(cause).__name__}: {cause}"
+    words = f"{type(cause).__name__}: {str(cause).strip()}"
+    return "\n\n".join([words, *advice(words)])
+
+
+def failure(error: Exception) -> Unavailable | Misconfigured:
+    """What the operator is told of one of DATABASE_ERRORS."""
+    not_allowed = getattr(getattr(error, "orig", None), "sqlstate", None) == _NO_RIGHT
+    return (Misconfigured if not_allowed else Unavailable)(describe(error))
+
+
+def warnings(connection: Connection) -> list[str]:
+    """What an operator should know of the database; `connection` is in a transaction."""
+    if connection.dialect.name == "sqlite":
+        return []
+    from . import postgresql
+
+    return postgresql.warnings(connection)
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
@@ -105,10 +110,4 @@ def _begin_immediate(connection: Connection) -> None:
 def _forget_read_only(context: ExceptionContext) -> None:
     """A connection that was made while the file could not be written would stay read-only for ever."""
     if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
-        context.is_disconnect = True
-
-
-def _forget_read_only_session(context: ExceptionContext) -> None:
-    """Made where a standby answered, in a failover: it would not become the primary's by itself."""
-    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True

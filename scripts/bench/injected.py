@@ -131,7 +131,7 @@ class ReadOnly(Fault):
 
     plant = Plant(
         "a connection that may only read is kept",
-        "store/engine.py",
+        "store/postgresql.py",
         'event.listen(engine, "handle_error", _forget_read_only_session)',
         "pass",
     )

@@ -38,7 +38,7 @@ class Postgres:
         """`settings` as in postgresql.conf; its folder is made in the folder `within`. It does not run yet."""
         self.programs, self._databases = programs, 0
         self.folder = Path(tempfile.mkdtemp(prefix="authserver-postgres-", dir=within))
-        self._as_whom = _unprivileged(self.folder)
+        self._as_whom = unprivileged(self.folder)
         self._data = self.folder / "data"
         self.log = self.folder / "log"
         command = ["sh", "-c", _WHEN_WE_ARE_GONE, "sh", programs, self.folder]
@@ -92,7 +92,7 @@ class Postgres:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _unprivileged(folder: Path) -> dict[str, Any]:
+def unprivileged(folder: Path) -> dict[str, Any]:
     """The server refuses to run as root; whom it runs as instead owns `folder`."""
     if os.geteuid() != 0:
         return {}

@@ -15,7 +15,7 @@ def statements(store):
     sent = []
 
     def note(connection, cursor, statement, parameters, context, executemany):
-        sent.append((statement.split()[0], len(parameters) if executemany else 1))
+        sent.append((statement.split()[0].rstrip(";"), len(parameters) if executemany else 1))
 
     event.listen(store._engine, "before_cursor_execute", note)
     return sent
