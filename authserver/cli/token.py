@@ -8,6 +8,7 @@ import click
 
 from .. import system
 from ..domain import refresh_token
+from ..domain.claims import is_ours
 from ..domain.models import SECOND, Client
 from ..keyring import Keyring
 from ..settings import Settings, load
@@ -142,6 +143,8 @@ def _access_token(token: str, settings: Settings, connection: Connection, keyrin
     claims = keyring.verify(token)
     if claims is None:
         return Findings("JWT", ["None of this server's published keys signed it as an access token."])
+    if not is_ours(claims, str(claims.get("iss"))):
+        return Findings("JWT", ["A published key signed it, and this server writes no such access tokens."])
     times = {name: moment(claims[name] * SECOND) for name in ("iat", "exp", "auth_time") if name in claims}
     reasons = [] if claims["iss"] == settings.issuer else [f"Its issuer is {claims['iss']}, not {settings.issuer}."]
     if claims["exp"] * SECOND <= system.now():

@@ -1,10 +1,15 @@
 """The claims of an access token (RFC 9068 s2.2), and the audience that a request may have (RFC 8707)."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from . import scopes
 from .errors import TargetRefused
 from .models import SECOND, Authorization, Client
+
+_MAX_TEXT = 64  # characters, as the database keeps them
+_MAX_TIME = 2**40  # seconds since the epoch
 
 
 def access_token(
@@ -32,6 +37,20 @@ def access_token(
     if login:
         claims |= {"auth_time": login.authenticated_at // SECOND, "grant_id": login.id.hex()}
     return claims
+
+
+def is_ours(claims: Mapping[str, Any], issuer: str) -> bool:
+    """Whether this server writes such access tokens: a key that was made elsewhere may have signed other ones."""
+    audience = claims.get("aud")
+    texts = [claims.get(name) for name in ("sub", "client_id", "jti")]
+    numbers = [claims.get(name) for name in ("iat", "exp")]
+    return (
+        claims.get("iss") == issuer
+        and all(isinstance(text, str) and 0 < len(text) <= _MAX_TEXT for text in texts)
+        and all(type(number) is int and 0 <= number < _MAX_TIME for number in numbers)
+        and all(isinstance(one, str) for one in (audience if isinstance(audience, list) else [audience]))
+        and re.fullmatch(r"[0-9a-f]{32}|", str(claims.get("grant_id", ""))) is not None
+    )
 
 
 def audience(asked: tuple[str, ...], client: Client, granted: tuple[str, ...] = (), *, default: str) -> tuple[str, ...]:

@@ -58,6 +58,11 @@ def promotion_due_at(pending: SigningKey, active: SigningKey | None, policy: Key
     return max(promotable_at(pending, policy), signed_since + policy.rotation_period * SECOND)
 
 
+def only_verifies(key: SigningKey) -> bool:
+    """Whether the key came here to verify another issuer's tokens, and never signed."""
+    return key.state == "retired" and key.activated_at is None
+
+
 def destroyable_at(retired: SigningKey) -> int:
     """When the private part of a key that stopped signing may go."""
     return (retired.retired_at or 0) + DESTROYED_AT_LEAST * SECOND
@@ -78,7 +83,7 @@ def due(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, int]:
     if key.state == "active" and pending:
         return {"retired_at": promotion_due_at(pending, key, policy)}
     if key.state == "retired":
-        destroyed = {} if key.destroyed_at else {"destroyed_at": destroyable_at(key)}
+        destroyed = {} if key.destroyed_at or only_verifies(key) else {"destroyed_at": destroyable_at(key)}
         return destroyed | {"removed_at": removable_at(key, policy)}
     return {}
 
@@ -124,7 +129,7 @@ def _signing_due(alg: str, keys: Keys, policy: KeyPolicy, now: int) -> Iterator[
 
 
 def _retired_due(key: SigningKey, policy: KeyPolicy, now: int) -> Iterator[Transition]:
-    if key.destroyed_at is None and destroyable_at(key) <= now:
+    if key.destroyed_at is None and not only_verifies(key) and destroyable_at(key) <= now:
         yield Transition("destroy", key.alg, key.kid)
     if removable_at(key, policy) <= now:
         yield Transition("remove", key.alg, key.kid)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from .algorithms import ALGORITHMS, DEFAULT
-from .key_schedule import Keys, Transition, algorithms_in_use, ended, in_state
+from .key_schedule import Keys, Transition, algorithms_in_use, ended, in_state, only_verifies
 from .models import SigningKey
 
 Make = Callable[[str], SigningKey]
@@ -38,7 +38,8 @@ def merged(keys: Keys, changed: Keys) -> Keys:
 def announced(keys: Keys, alg: str, now: int, make: Make) -> SigningKey:
     """A new pending key. It inherits the longest lifetime of a token that any other key may sign."""
     made = make(alg)
-    longest = max(key.max_token_ttl for key in (made, *keys) if key.state not in ("removed", "revoked"))
+    may_sign = (key for key in (made, *keys) if key.state not in ("removed", "revoked") and not only_verifies(key))
+    longest = max(key.max_token_ttl for key in may_sign)
     return replace(made, state="pending", max_token_ttl=longest, created_at=now, activated_at=None)
 
 
@@ -73,6 +74,12 @@ def imported(keys: Keys, key: SigningKey, now: int) -> Keys:
     pending = in_state(keys, key.alg, "pending")
     withdrawn = (_removed(pending, now),) if pending else ()
     return (*withdrawn, announced(keys, key.alg, now, lambda alg: key))
+
+
+def published_to_verify(kid: str, alg: str, public: dict[str, str], token_ttl: int, now: int) -> SigningKey:
+    """A key of another issuer, published from `now` for as long as its tokens, which live for `token_ttl` seconds at
+    most: the row of one that signs no more."""
+    return SigningKey(kid, alg, "retired", public, None, token_ttl, created_at=now, retired_at=now)
 
 
 def fitted(keys: Keys, algs: Collection[str], now: int, make: Make) -> Keys:

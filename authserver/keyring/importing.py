@@ -1,6 +1,5 @@
-"""Private keys that were made elsewhere: PEM (PKCS #8, PKCS #1) and JWK (RFC 7517), and what is refused."""
+"""Keys that were made elsewhere, to sign or only to verify: PEM and JWK (RFC 7517), and what is refused."""
 
-import json
 import warnings
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass
@@ -10,21 +9,17 @@ from typing import Any
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from ..domain.algorithms import DEFAULT
+from ..domain.algorithms import ALGORITHMS, DEFAULT
 from ..domain.errors import Refused
+from . import key_file
 from .jwk import Key
+from .key_file import Unreadable
+from .strength import check_rsa
 
-_LEAST_BITS, _MOST_BITS = 2048, 8192
-_EXPONENT = 65537
 _CRT = ("p", "q", "dp", "dq", "qi")
 _RSA_MEMBERS = ("n", "e", "d", *_CRT)
 _MEMBERS = ("kty", *_RSA_MEMBERS, "crv", "x", "y")
 _MISMATCH = "The private part does not match the public one: the key is damaged or was tampered with."
-_SMALL_PRIMES = [p for p in range(3, 168) if all(p % q for q in range(2, p))]
-
-
-class Unreadable(ValueError):
-    """The file holds no private key that can be read; the text says why and never what is in it."""
 
 
 class Encrypted(Unreadable):
@@ -48,17 +43,72 @@ _KINDS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that verifies only; `kid` as the file has it, None where it has none."""
+
+    key: Key
+    alg: str
+    kid: str | None
+
+
 def read_private_key(content: bytes, password: str | None = None, alg: str = DEFAULT) -> Key:
     """A key that signs by `alg`. Raises Unreadable, and Refused for one that is too weak, is on another curve or does
     not fit together."""
-    kind = _KINDS[alg]
-    if not content.lstrip().startswith(b"-----BEGIN"):
-        jwk = _jwk(content, kind, alg)
+    kind, content = _KINDS[alg], key_file.without_mark(content)
+    block = key_file.private_block(content)
+    if block is None:
+        jwk = _jwk(key_file.json_object(content), kind, alg)
         _check(jwk, kind)
         return _imported(jwk, None, kind)
-    key = _imported(content, password, kind)
+    key = _imported(block, password, kind)
     _check(key.as_dict(private=key.is_private), kind)
     return key
+
+
+def kid_of(content: bytes) -> str | None:
+    """The `kid` that a file with a JWK gives its key; None for PEM, which has none."""
+    try:
+        kid = key_file.json_object(key_file.without_mark(content)).get("kid")
+    except Unreadable:
+        return None
+    return kid if isinstance(kid, str) else None
+
+
+def read_public_keys(content: bytes, alg: str = DEFAULT) -> list[PublicKey]:
+    """The public key of a PEM file or a JWK, or the signature keys of a JWK Set; by `alg` unless the file says another.
+    Raises Unreadable, and Refused for a key that is too weak or of a kind that is not supported."""
+    content = key_file.without_mark(content)
+    block = key_file.public_block(content)
+    if block is not None:
+        return [_public(_imported(block, None, _KINDS[alg]), alg, None)]
+    members = key_file.json_object(content)
+    jwks = members["keys"] if isinstance(members.get("keys"), list) else [members]
+    signing = [jwk for jwk in jwks if isinstance(jwk, dict) and jwk.get("use", "sig") == "sig"]
+    if not signing:
+        raise Unreadable("The file holds no key for signatures.")
+    return [_public_of_jwk(jwk, alg) for jwk in signing]
+
+
+def _public_of_jwk(jwk: dict[str, Any], alg: str) -> PublicKey:
+    alg = jwk.get("alg", alg)
+    if alg not in ALGORITHMS:
+        raise Refused(f"The file holds a key for an algorithm that is not one of {', '.join(ALGORITHMS)}.")
+    members, kid = _jwk(jwk, _KINDS[alg], alg), jwk.get("kid")
+    if members.get("d") is not None:
+        raise Unreadable(
+            "The file holds a private key, and only the public part is needed: take the private members out."
+        )
+    return _public(_imported(members, None, _KINDS[alg]), alg, kid if isinstance(kid, str) else None)
+
+
+def _public(key: Key, alg: str, kid: str | None) -> PublicKey:
+    members, kind = key.as_dict(private=False), _KINDS[alg]
+    if kind.crv:
+        _check_is_on_curve(members, kind)
+    else:
+        check_rsa(_number(members["n"]), _number(members["e"]))
+    return PublicKey(key, alg, kid)
 
 
 def _imported(source: bytes | dict[str, Any], password: str | None, kind: _Kind) -> Key:
@@ -75,12 +125,8 @@ def _imported(source: bytes | dict[str, Any], password: str | None, kind: _Kind)
         raise Unreadable(f"This is no private key that can be read as {kind.words}: {_brief(error)}.") from error
 
 
-def _jwk(content: bytes, kind: _Kind, alg: str) -> dict[str, Any]:
-    try:
-        jwk = json.loads(content)
-    except (ValueError, RecursionError):
-        raise Unreadable("The file is neither PEM nor JSON.") from None
-    if not isinstance(jwk, dict) or jwk.get("kty") != kind.kty:
+def _jwk(jwk: dict[str, Any], kind: _Kind, alg: str) -> dict[str, Any]:
+    if jwk.get("kty") != kind.kty:
         raise Unreadable(f'The file holds no JWK of {kind.words}: an object with "kty": "{kind.kty}" is expected.')
     if "oth" in jwk:
         raise Refused("Keys of more than two primes are not supported. Make another one.")
@@ -100,8 +146,7 @@ def _check(members: dict[str, Any], kind: _Kind) -> None:
 
 
 def _check_curve(members: dict[str, Any], kind: _Kind) -> None:
-    if members.get("crv") != kind.crv:
-        raise Refused(f"The key is on another curve: {kind.words} is allowed. Make another one.")
+    _check_is_on_curve(members, kind)
     public = {name: members.get(name) for name in ("x", "y")}
     try:
         made = kind.key.import_key(kind.key.import_key(members).as_pem(private=True)).as_dict(private=False)
@@ -111,24 +156,18 @@ def _check_curve(members: dict[str, Any], kind: _Kind) -> None:
         raise Refused(_MISMATCH)
 
 
+def _check_is_on_curve(members: dict[str, Any], kind: _Kind) -> None:
+    if members.get("crv") != kind.crv:
+        raise Refused(f"The key is on another curve: {kind.words} is allowed. Make another one.")
+
+
 def _check_rsa(members: dict[str, Any]) -> None:
     numbers = {name: _number(value) for name, value in members.items() if name in _RSA_MEMBERS}
     if not {"n", "e"} <= numbers.keys():
         raise Unreadable("This is a public key. Signing takes the private one.")
-    _check_strength(numbers["n"], numbers["e"])
+    check_rsa(numbers["n"], numbers["e"])
     if not _fits_together(numbers):
         raise Refused("The private exponents do not match the modulus: the key is damaged or was tampered with.")
-
-
-def _check_strength(modulus: int, exponent: int) -> None:
-    bits = modulus.bit_length()
-    if not _LEAST_BITS <= bits <= _MOST_BITS:
-        # RFC 7518 s3.3: a key of size 2048 bits or larger MUST be used with these algorithms.
-        raise Refused(f"The key has {bits} bits; from {_LEAST_BITS} to {_MOST_BITS} are allowed. Make another one.")
-    if exponent != _EXPONENT:
-        raise Refused(f"The public exponent of the key is not {_EXPONENT}. Make another one.")
-    if is_roca(modulus):
-        raise Refused("The key was made by a chip whose keys can be computed (ROCA, CVE-2017-15361). Make another one.")
 
 
 def _fits_together(k: dict[str, int]) -> bool:
@@ -140,21 +179,6 @@ def _fits_together(k: dict[str, int]) -> bool:
     if min(p, q) < 2 or p * q != k["n"] or k["e"] * k["d"] % lcm(p - 1, q - 1) != 1:
         return False
     return (dp, dq) == (k["d"] % (p - 1), k["d"] % (q - 1)) and qi * q % p == 1
-
-
-def is_roca(modulus: int) -> bool:
-    """The fingerprint of Nemec et al., "The Return of Coppersmith's Attack" (2017), s2.3: modulo each small prime the
-    modulus is a power of 65537. A good key passes for one with a chance of about 2**-27."""
-    return all(modulus % prime in _powers(prime) for prime in _SMALL_PRIMES)
-
-
-def _powers(prime: int) -> set[int]:
-    powers: set[int] = set()
-    power = 1
-    while power not in powers:
-        powers.add(power)
-        power = power * _EXPONENT % prime
-    return powers
 
 
 def _number(text: object) -> int:

@@ -34,9 +34,14 @@ def imported(members: Mapping[str, Any]) -> Key:
     return _KINDS[members["kty"]].import_key(dict(members))
 
 
-def public_jwk(key: Key, alg: str) -> PublicJwk:
-    """An allow-list of members: whatever the library's key holds, nothing private is published."""
-    return _public(key.as_dict(private=False)) | {"kid": key.thumbprint(), "alg": alg, "use": "sig"}
+def public_jwk(key: Key, alg: str, kid: str | None = None) -> PublicJwk:
+    """An allow-list of members: whatever the library's key holds, nothing private is published. Without a `kid` of its
+    own the key's is its RFC 7638 thumbprint."""
+    return _public(key.as_dict(private=False)) | {
+        "kid": key.thumbprint() if kid is None else kid,
+        "alg": alg,
+        "use": "sig",
+    }
 
 
 def public_key(jwk: Mapping[str, str]) -> Key:

@@ -28,7 +28,7 @@ from ..store.signing_keys import KeyState
 from . import rewrapping, ring
 from .jwk import Key
 from .private_keys import PrivateKeys
-from .refusals import NOTHING_PENDING, TooEarly, check_importable, check_in_use
+from .refusals import NOTHING_PENDING, TooEarly, check_in_use, check_new
 from .sealing import KeyEncryptionKeys, is_sealed
 
 Decide = Callable[[KeyState, int, Make], Keys]
@@ -129,17 +129,32 @@ class Lifecycle:
         self._destroy(state.signing_keys, changed)
         return changed, ended
 
-    def import_key(self, private: Key, alg: str = DEFAULT) -> Keys:
-        """Announce that key, and withdraw the one that was pending. Returns the rows that changed. Raises Refused if
-        its `kid` was ever used here, and for an algorithm that no client uses."""
+    def import_key(self, private: Key, alg: str = DEFAULT, kid: str | None = None) -> Keys:
+        """Publish that key in place of the pending one, which is withdrawn. Its `kid` is its thumbprint unless another
+        is given. Returns the rows that changed. Raises Refused if the `kid` was ever used here, and for an algorithm
+        that no client uses."""
         self._keks_in_use()
-        key = self.private_keys().taken_in(private, alg, now=self.now(), max_token_ttl=self.max_token_ttl)
+        key = self.private_keys().taken_in(private, alg, kid, now=self.now(), max_token_ttl=self.max_token_ttl)
+        return self._commit(lambda state, now, make: self.imported(state.signing_keys, key, now))
 
-        def announce(state: KeyState, now: int, make: Make) -> Keys:
-            check_importable(state.signing_keys, key.kid, alg)
-            return key_transitions.imported(state.signing_keys, key, now)
+    def imported(self, keys: Keys, key: SigningKey, now: int) -> Keys:
+        """What `import_key` changes in these keys. Raises the same."""
+        check_in_use(keys, key.alg)
+        check_new(keys, key)
+        return key_transitions.imported(keys, key, now)
 
-        return self._commit(announce)
+    def publish(self, public: Iterable[SigningKey]) -> Keys:
+        """Publish keys that only verify (key_transitions.published_to_verify). Returns them. Raises Refused if a `kid`
+        was ever used here."""
+        return self._commit(lambda state, now, make: self.published(state.signing_keys, public))
+
+    def published(self, keys: Keys, public: Iterable[SigningKey]) -> Keys:
+        """What `publish` adds to these keys. Raises the same."""
+        added: Keys = ()
+        for key in public:
+            check_new((*keys, *added), key)
+            added += (key,)
+        return added
 
     def rotate_ring(self) -> RingKey:
         """Announce a new key for the refresh tokens of new logins. Raises RingKeyWaits."""

@@ -27,9 +27,9 @@ class PrivateKeys:
         """A new pending key."""
         return _row(*self._services[0].generate(alg), alg, now, max_token_ttl)
 
-    def taken_in(self, key: Key, alg: str, *, now: int, max_token_ttl: int) -> SigningKey:
+    def taken_in(self, key: Key, alg: str, kid: str | None, *, now: int, max_token_ttl: int) -> SigningKey:
         """A pending key that was made elsewhere; it is sealed in the database, wherever new ones are made."""
-        return _row(*self._sealed.seal(key, alg), alg, now, max_token_ttl)
+        return _row(*self._sealed.seal(key, alg, kid), alg, now, max_token_ttl)
 
     def open(self, key: SigningKey) -> Signer | None:
         """None if the private part is gone. Raises Misconfigured."""

@@ -1,5 +1,7 @@
 """What an operator is refused, and why."""
 
+import re
+
 from ..domain.algorithms import DEFAULT
 from ..domain.errors import Refused
 from ..domain.key_schedule import Keys, algorithms_in_use
@@ -10,6 +12,9 @@ _NOBODY_USES_IT = (
     "No key is announced for {alg}, since no client uses it. Give it to one:\n\n"
     "    authserver client set-alg CLIENT_ID {alg}"
 )
+
+
+_KID = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 class TooEarly(Refused):
@@ -26,9 +31,14 @@ def check_in_use(keys: Keys, alg: str) -> None:
         raise Refused(_NOBODY_USES_IT.format(alg=alg))
 
 
-def check_importable(keys: Keys, kid: str, alg: str) -> None:
-    """Raises Refused: a `kid` is never used again (a removed key's tokens would be good again)."""
-    check_in_use(keys, alg)
-    known = next((key for key in keys if key.kid == kid), None)
-    if known:
-        raise Refused(f"The key {kid} was used here before (it is {known.state}), and no key is used twice.")
+def check_new(keys: Keys, key: SigningKey) -> None:
+    """Raises Refused: neither a `kid` nor a key is ever used again (a removed key's tokens would be good again)."""
+    if not _KID.fullmatch(key.kid):
+        raise Refused("A kid has 1 to 64 visible ASCII characters. Choose another with --kid.")
+    for known in keys:
+        if known.kid == key.kid or _material(known) == _material(key):
+            raise Refused(f"The key {known.kid} was used here before (it is {known.state}), and no key is used twice.")
+
+
+def _material(key: SigningKey) -> dict[str, str]:
+    return {name: value for name, value in key.public.items() if name not in ("kid", "alg", "use")}

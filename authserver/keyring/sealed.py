@@ -18,9 +18,9 @@ class SealedKeys:
     def generate(self, alg: str) -> tuple[PublicJwk, str]:
         return self.seal(generate(alg), alg)
 
-    def seal(self, key: Key, alg: str) -> tuple[PublicJwk, str]:
+    def seal(self, key: Key, alg: str, kid: str | None = None) -> tuple[PublicJwk, str]:
         """What `generate` returns, of a key that is there already."""
-        public = public_jwk(key, alg)
+        public = public_jwk(key, alg, kid)
         return public, self._keks.seal(public["kid"], json.dumps(key.as_dict(private=True)).encode())
 
     def holds(self, kept: str) -> bool:

@@ -104,10 +104,10 @@ class Traveller:
         """The claims of an access token of ours, expired or not. Raises KeyMissing, once, for a key that this process
         may not have read yet: another one may sign with it already, after `keys revoke --all`."""
         keyring = self.tools.keyring
-        claims = keyring.verify(access_token)
-        if claims is None and self.request.number == 0 and keyring.may_be_newer(access_token):
+        own_claims = keyring.verify(access_token)
+        if own_claims is None and self.request.number == 0 and keyring.may_be_newer(access_token):
             raise KeyMissing("The key of the access token is not known here yet.")
-        return claims
+        return own_claims if own_claims and claims.is_ours(own_claims, self.tools.issuer) else None
 
     def judge(self, generation: int, login: Loaded) -> Verdict:
         """What a genuine token of `generation` means when this client presents it now."""

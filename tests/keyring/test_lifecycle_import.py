@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from authserver.domain.errors import Refused
-from authserver.keyring.importing import Unreadable, is_roca, read_private_key
+from authserver.keyring.importing import read_private_key
+from authserver.keyring.key_file import Unreadable
+from authserver.keyring.strength import is_roca
 
 PLAIN = serialization.NoEncryption()
 PKCS8, PKCS1 = serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL
@@ -165,8 +167,8 @@ def test_a_weak_or_damaged_key_is_refused(content, why):
         (lambda: b"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n", None, "as an RSA key"),
         (elliptic, None, "as an RSA key"),
         (lambda: b'{"kty": "EC"}', None, '"kty": "RSA"'),
-        (lambda: b"[]", None, '"kty": "RSA"'),
-        (lambda: b"\xff\xfe\x00", None, "neither PEM nor JSON"),
+        (lambda: b"[]", None, "neither a JWK nor a JWK Set"),
+        (lambda: b"\xff\xfe\x00", None, "UTF-16"),
         (lambda: b"", None, "neither PEM nor JSON"),
         (lambda: jwk(n="\u00fc"), None, "base64url"),
     ],

@@ -3,7 +3,7 @@
 import click
 
 from .export import export_public
-from .importing import import_
+from .importing import import_, publish
 from .listing import list_
 from .revoke import revoke
 from .rewrap import rewrap
@@ -21,5 +21,5 @@ def command() -> None:
     """
 
 
-for one in (list_, rotate, revoke, import_, export_public, rewrap):
+for one in (list_, rotate, revoke, import_, publish, export_public, rewrap):
     command.add_command(one)

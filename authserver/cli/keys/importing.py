@@ -1,51 +1,131 @@
-"""authserver keys import."""
+"""authserver keys import and keys publish: keys that were made elsewhere."""
 
 import sys
 
 import click
 
 from ...domain import key_transitions
+from ...domain.key_schedule import removable_at
 from ...domain.models import SigningKey
-from ...keyring.importing import Encrypted, Unreadable, read_private_key
-from ...keyring.jwk import Key
+from ...keyring.importing import Encrypted, PublicKey, kid_of, read_private_key, read_public_keys
+from ...keyring.jwk import Key, public_jwk
+from ...keyring.key_file import Unreadable
 from ...keyring.lifecycle import Lifecycle
-from ...keyring.refusals import check_importable
 from ..common import as_json, fail, show
-from .shared import alg_option, as_data, changes, dry_run, in_words, opened, tell_changes
+from .shared import alg_option, as_data, changes, dry_run, in_words, moment_at_latest, opened, short, tell_changes
 
 _MOST_BYTES = 65536
+_key_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@_key_file
 @click.option("--password-stdin", is_flag=True, help="Read the password of an encrypted PEM from stdin.")
+@click.option("--keep-kid", is_flag=True, help="Keep the `kid` that the JWK in FILE has.")
+@click.option("--kid", help="The `kid` of the key, for a file that has none (PEM).")
 @alg_option
 @dry_run
 @as_json
-def import_(file: str, alg: str, password_stdin: bool, dry_run: bool, as_json: bool) -> None:
-    """Announce the private key in FILE (PEM or JWK) in place of the key that is announced now.
+def import_(
+    file: str, alg: str, password_stdin: bool, keep_kid: bool, kid: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """Publish the private key in FILE (PEM or JWK), to sign in place of the key that is pending now.
 
-    It takes over when its lead time is over, like every other; `keys rotate --emergency` does it at once, which suits a
-    key that verifiers hold already. Its `kid` becomes its RFC 7638 thumbprint. Weak and damaged keys are refused (exit
-    code 3), and so are keys that were ever used here.
+    It signs when its lead time is over, like every other key; `keys rotate --emergency` promotes it at once, which is
+    safe for a key that verifiers already have. Its `kid` is its RFC 7638 thumbprint, unless --keep-kid or --kid says
+    otherwise: keep the `kid` of a key that has signed tokens elsewhere, so that they stay valid. Weak and damaged keys
+    are refused (exit code 3), and so are keys that were ever used here. Text around a PEM block is ignored.
 
     \b
     Examples:
       authserver keys import old-server.pem
-      authserver keys import old-server.jwk --alg ES256 --dry-run
+      authserver keys import old-server.jwk --keep-kid --dry-run
     """
     if password_stdin and file == "-":
         raise click.UsageError("FILE and the password cannot both come from stdin.")
-    with click.open_file(file, "rb") as stream:
-        content: bytes = stream.read(_MOST_BYTES)
+    content = _content(file)
     private = _read(content, alg, password_stdin)
+    kid = _kept_kid(content, keep_kid, kid)
     with opened() as lifecycle:
         before = lifecycle.read()
-        changed = _rehearsed(lifecycle, private, alg) if dry_run else lifecycle.import_key(private, alg)
+        changed = _rehearsed(lifecycle, private, alg, kid) if dry_run else lifecycle.import_key(private, alg, kid)
         keys, policy, now = key_transitions.merged(before, changed), lifecycle.policy, lifecycle.now()
     tell_changes(changed, dry_run)
     data = {"dry_run": dry_run, "changes": changes(changed), "timeline": as_data(keys, policy)}
     show(data, as_json, lambda: in_words(keys, policy, now))
+
+
+@click.command("publish")
+@_key_file
+@click.option(
+    "--token-ttl",
+    type=click.IntRange(1, 365 * 86400),
+    default=86400,
+    show_default=True,
+    help="Seconds from now until the last token of the key has expired.",
+)
+@click.option("--kid", help="The `kid` of the key, for a file that has none (PEM).")
+@alg_option
+@dry_run
+@as_json
+def publish(file: str, token_ttl: int, kid: str | None, alg: str, dry_run: bool, as_json: bool) -> None:
+    """Publish the public key in FILE (PEM, JWK or JWK Set), only to verify tokens of the server that this one replaces.
+
+    Nothing is ever signed with it. It keeps the `kid` of a JWK, and leaves the key set by itself when its last token
+    has expired. A key that was ever used here is refused (exit code 3).
+
+    \b
+    Examples:
+      curl -sS https://old.example/jwks.json | authserver keys publish - --token-ttl 3600
+      authserver keys publish old-server.pem --kid 2024-05 --dry-run
+    """
+    public = _read_public(_content(file), alg, kid)
+    with opened() as lifecycle:
+        rows = [_to_verify(key, token_ttl, lifecycle.now()) for key in public]
+        added = lifecycle.published(lifecycle.read(), rows) if dry_run else lifecycle.publish(rows)
+        policy = lifecycle.policy
+    for key in added:
+        until = moment_at_latest(removable_at(key, policy))
+        click.echo(
+            f"{'Would be done' if dry_run else 'Done'}: {short(key.kid)} ({key.alg}) is published until {until}.",
+            err=True,
+        )
+    data = [{"kid": key.kid, "alg": key.alg, "until": moment_at_latest(removable_at(key, policy))} for key in added]
+    show({"dry_run": dry_run, "published": data}, as_json, lambda: "\n".join(key.kid for key in added))
+
+
+def _content(file: str) -> bytes:
+    with click.open_file(file, "rb") as stream:
+        content: bytes = stream.read(_MOST_BYTES)
+    return content
+
+
+def _kept_kid(content: bytes, keep_kid: bool, kid: str | None) -> str | None:
+    if not keep_kid:
+        return kid
+    if kid is not None:
+        raise click.UsageError("Give --keep-kid or --kid, not both.")
+    kept = kid_of(content)
+    if kept is None:
+        raise fail("The file has no kid: only a JWK can have one. Give it with --kid KID.")
+    return kept
+
+
+def _read_public(content: bytes, alg: str, kid: str | None) -> list[PublicKey]:
+    try:
+        keys = read_public_keys(content, alg)
+    except Unreadable as error:
+        raise fail(str(error)) from None
+    if kid is None:
+        return keys
+    if len(keys) > 1:
+        raise click.UsageError("FILE has several keys, and --kid is for one.")
+    return [PublicKey(keys[0].key, keys[0].alg, kid)]
+
+
+def _to_verify(key: PublicKey, token_ttl: int, now: int) -> SigningKey:
+    public = public_jwk(key.key, key.alg, key.kid)
+    return key_transitions.published_to_verify(public["kid"], key.alg, public, token_ttl, now)
 
 
 def _read(content: bytes, alg: str, password_stdin: bool) -> Key:
@@ -70,8 +150,7 @@ def _line() -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def _rehearsed(lifecycle: Lifecycle, private: Key, alg: str) -> tuple[SigningKey, ...]:
-    keys, now = lifecycle.read(), lifecycle.now()
-    key = SigningKey(private.thumbprint(), alg, "pending", {}, None, lifecycle.max_token_ttl, now)
-    check_importable(keys, key.kid, alg)
-    return key_transitions.imported(keys, key, now)
+def _rehearsed(lifecycle: Lifecycle, private: Key, alg: str, kid: str | None) -> tuple[SigningKey, ...]:
+    public, now = public_jwk(private, alg, kid), lifecycle.now()
+    key = SigningKey(public["kid"], alg, "pending", public, None, lifecycle.max_token_ttl, now)
+    return lifecycle.imported(lifecycle.read(), key, now)
