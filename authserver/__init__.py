@@ -8,7 +8,8 @@ oauth/      the protocol, with Authlib: the road, the grants, client authenticat
 web/        HTTP, with Starlette: one file for each family of endpoints
 resource/   the resource server's side: Guard (stands alone)
 testing/    the whole server in memory, for the tests of APIs and clients
-app.py      puts the layers together; cli/ is the command; settings/ every setting; system.py clock and randomness
+app.py      puts the layers together; cli/ is the command; settings/ every setting
+clock.py    the time that the server goes by; system.py  the machine's clocks, and randomness
 """
 
 __version__ = "0.1.0"

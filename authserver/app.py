@@ -9,9 +9,10 @@ from typing import Any
 import structlog
 
 from . import system
+from .clock import Clock
 from .domain.errors import Misconfigured, Unavailable
 from .domain.key_schedule import KeyPolicy, Transition
-from .domain.models import Policy
+from .domain.models import SECOND, Policy
 from .keyring import KeyEncryptionKeys, Keyring, PrivateKeys, files
 from .keyring.lifecycle import Lifecycle
 from .keyring.signer import KeyService
@@ -22,14 +23,14 @@ from .pool import Pool
 from .settings import Settings
 from .shared_call import SharedCall
 from .store import clients, migrations, pruning, signing_keys
+from .store import clock as database_clock
 from .store.cache import Cache
-from .store.clock import read_many as read_clock_many
 from .store.database import Database
 from .store.engine import warnings as database_warnings
-from .system import SharedClock
 from .web.malformed import MalformedRequests
 from .web.routes import ASGIApp, Parts, application
 
+_LOOK = 0.25  # seconds: a step of the wall clock is noticed though no request comes
 _POLL = 2  # seconds: every process sees a change of the keys within 5
 _RELOAD = 1.0  # seconds, at least, between two readings that requests with unknown keys ask for
 _SCHEDULE = 5  # seconds
@@ -58,22 +59,22 @@ def create_app(settings: Settings, *, now: Callable[[], int] | None = None) -> A
 
 def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tuple[ASGIApp, "Upkeep"]:
     """As `create_app`, and what the application does by itself, for who wants to do that by hand."""
-    shared = SharedClock(system.now)
-    clock = now or shared
-    database = open_database(settings, clock)
+    clock = now if isinstance(now, Clock) else Clock(now, now) if now else Clock()
+    database = open_database(settings, clock, clock.steady)
     upkeep = Upkeep(database, open_keyring(settings, database, clock), lifecycle(settings, database, clock), clock)
     if now is None:
-        upkeep.keep_to_database(shared)
+        upkeep.keep_to_database(clock)
     passwords = Passwords(settings.password_queue)
     make = (system.new_id, system.new_key, system.new_secret)
     tools = Tools(settings.issuer, policy(settings), upkeep.keyring, passwords, *make)
     key_service = Pool("key service", _REMOTE_SIGNATURES, queue=128, patience=_SIGNATURE_TIMEOUT)
     road = Road(
         database,
-        Cache(database, clients.load_many, clock),
+        Cache(database, clients.load_many, clock.steady),
         tools,
         SharedCall(upkeep.read_keys, _RELOAD),
         key_service.run,
+        clock,
     )
     upkeep.pools += [passwords, key_service]
     malformed = MalformedRequests()
@@ -86,6 +87,7 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
         database=database,
         keyring=upkeep.keyring,
         now=clock,
+        steady=clock.steady,
         new_id=system.new_id,
         malformed=malformed,
     )
@@ -95,13 +97,14 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
 class Upkeep:
     """What the server does by itself, beside the requests: read and rotate the keys, keep the time, prune."""
 
-    def __init__(self, database: Database, keyring: Keyring, lifecycle: Lifecycle, now: Callable[[], int]) -> None:
-        self.database, self.keyring, self._lifecycle, self._now = database, keyring, lifecycle, now
+    def __init__(self, database: Database, keyring: Keyring, lifecycle: Lifecycle, clock: Clock) -> None:
+        self.database, self.keyring, self._lifecycle, self._clock = database, keyring, lifecycle, clock
         self._asked = self._taken_over = 0
         self._aside = Pool("background", threads=1, queue=8)  # which may hang with an HSM, and hold up no end
         self.pools: list[Pool | Passwords] = [self._aside]
         self.at_end: list[Callable[[], None]] = []
         self.tasks: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+            (_LOOK, self.look_at_clock),
             (_POLL, self.read_keys),
             (_SCHEDULE, self.rotate_keys),
             (_PRUNE, self.prune),
@@ -110,7 +113,7 @@ class Upkeep:
 
     async def read_keys(self) -> None:
         """An older state that arrives after a newer one is not taken over. Raises Unavailable."""
-        asked_at, self._asked = self._now(), self._asked + 1
+        asked_at, self._asked = self._clock.steady(), self._asked + 1
         number = self._asked
         state = await self.database.load(signing_keys.load_many, None)
         if state is not None and number > self._taken_over:
@@ -147,16 +150,23 @@ class Upkeep:
             pool.close()
         self.database.close()
 
-    def keep_to_database(self, clock: SharedClock) -> None:
+    async def look_at_clock(self) -> None:
+        self._clock()
+        for step in self._clock.steps():
+            direction = "forward" if step > 0 else "back"
+            log.warning("clock_stepped", direction=direction, seconds=round(abs(step) / SECOND, 3))
+
+    def keep_to_database(self, clock: Clock) -> None:
         """On PostgreSQL all nodes keep to the database's clock: now, and at every poll."""
 
         async def keep_time() -> None:
-            asked_at = clock()
-            clock.keep_to(await self.database.load(read_clock_many, None), asked_at, clock())
+            asked_at = clock.steady()
+            shown = await self.database.load(database_clock.read_many, None)
+            if shown is not None:
+                clock.follow(asked_at, shown, clock.steady())
 
         with self.database.begin() as connection:
-            asked_at = clock()
-            clock.keep_to(read_clock_many(connection, [None]).get(None), asked_at, clock())
+            database_clock.follow(connection, clock)
         self.tasks.append((_POLL, keep_time))
 
     async def prune(self) -> None:
@@ -189,7 +199,7 @@ def check(settings: Settings) -> list[str]:
     """What an operator should know before the server starts. Raises Misconfigured or Unavailable if it cannot start."""
     database = open_database(settings)
     try:
-        open_keyring(settings, database, system.now).check()
+        open_keyring(settings, database, Clock()).check()
         with database.begin() as connection:
             everyone = clients.load_all(connection)
             warnings = database_warnings(connection)
@@ -199,9 +209,11 @@ def check(settings: Settings) -> list[str]:
     return warnings + ([_FORBIDDEN_GRANT.format(", ".join(names))] if names else [])
 
 
-def open_database(settings: Settings, now: Callable[[], int] = system.now) -> Database:
+def open_database(
+    settings: Settings, now: Callable[[], int] = system.now, steady: Callable[[], int] | None = None
+) -> Database:
     prepared_statements = settings.database_prepared_statements == "on"
-    return Database(settings.database_url.get_secret_value(), now, prepared_statements=prepared_statements)
+    return Database(settings.database_url.get_secret_value(), now, steady, prepared_statements=prepared_statements)
 
 
 def open_key_encryption_keys(settings: Settings) -> KeyEncryptionKeys:
@@ -247,13 +259,13 @@ def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = s
     return Lifecycle(database, keys, policy, settings.access_token_ttl, now, system.new_key)
 
 
-def open_keyring(settings: Settings, database: Database, now: Callable[[], int]) -> Keyring:
+def open_keyring(settings: Settings, database: Database, clock: Clock) -> Keyring:
     private = open_private_keys(settings)
     with database.begin() as connection:
         migrations.check(connection)
-        signing_keys.raise_max_token_ttl(connection, settings.access_token_ttl, now())
+        signing_keys.raise_max_token_ttl(connection, settings.access_token_ttl, clock())
         state = signing_keys.load(connection)
-    return Keyring(private, state, now(), partial(open_private_keys, settings))
+    return Keyring(private, state, clock.steady(), partial(open_private_keys, settings))
 
 
 async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

@@ -113,8 +113,10 @@ def _login_reasons(
 
     if client is None or client.disabled:
         return ["Its client is disabled or deleted."]
-    login, policy = loaded.authorization, _policy_of(settings, client)
-    verdict = judge(presented.generation, login, client=client, user=loaded.user, policy=policy, now=system.now())
+    login, policy, now = loaded.authorization, _policy_of(settings, client), system.now()
+    elapsed = max(0, now - login.rotated_at)  # by the wall clock: only running servers know when it was set
+    others = {"client": client, "user": loaded.user, "policy": policy, "now": now, "elapsed": elapsed}
+    verdict = judge(presented.generation, login, **others)
     good = verdict in (Verdict.ROTATE, Verdict.RETRY, Verdict.USE)
     return [] if good else [_why(verdict, loaded, client, policy)]
 

@@ -1,4 +1,7 @@
-"""When this process could not reach its database: that time counts towards no retry window."""
+"""When this process could not reach its database: that time counts towards no retry window.
+
+Moments are those of the steady clock, in microseconds.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -7,7 +10,7 @@ _KEPT = 16
 
 @dataclass(frozen=True, slots=True)
 class Outages:
-    """Spans of microseconds since the epoch, oldest first; the last may still be open."""
+    """Spans of moments, oldest first; the last may still be open."""
 
     spans: tuple[tuple[int, int], ...] = ()
     since: int | None = None
@@ -21,6 +24,6 @@ class Outages:
         return Outages((*self.spans, (self.since, now))[-_KEPT:])
 
     def between(self, start: int, end: int) -> int:
-        """Microseconds of outage between two times."""
+        """Microseconds of outage between two moments."""
         spans = self.spans if self.since is None else (*self.spans, (self.since, end))
         return sum(max(0, min(end, until) - max(start, since)) for since, until in spans)

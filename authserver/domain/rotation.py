@@ -29,12 +29,11 @@ def judge(
     user: User | None,
     policy: Policy,
     now: int,
-    unreachable: int = 0,
+    elapsed: int,
 ) -> Verdict:
     """Judge a genuine token of `generation`, presented by `client` at `now`.
 
-    `unreachable` is for how long (microseconds) since the rotation this process could not reach its database: that
-    time does not count towards the retry window.
+    `elapsed` is how much of the time since the rotation counts towards the retry window, in microseconds.
     """
     if authorization.client_id != client.id:
         return Verdict.FOREIGN
@@ -44,7 +43,6 @@ def judge(
         return Verdict.ROTATE if policy.rotation else Verdict.USE
     if generation > authorization.generation:
         return Verdict.AHEAD
-    elapsed = max(0, now - authorization.rotated_at - unreachable)
     previous = generation == authorization.generation - 1
     return Verdict.RETRY if previous and elapsed < policy.refresh_retry_window * SECOND else Verdict.REUSE
 

@@ -27,18 +27,19 @@ class Keyring:
         self,
         private: PrivateKeys,
         state: KeyState,
-        now: int,
+        read_at: int,
         reread: Callable[[], PrivateKeys] | None = None,
     ) -> None:
-        """Opens every private key; `now` in microseconds. `reread` gives the key-encryption keys that are there by now,
-        when those of the start do not open a key. Raises Misconfigured if one does not open."""
+        """Opens every private key; `read_at` is a moment of the steady clock, in microseconds. `reread` gives the
+        key-encryption keys that are there by now, when those of the start do not open a key. Raises Misconfigured if
+        one does not open."""
         self._private, self._reread = private, reread
         self._tokens: dict[tuple[str, bool], AccessTokens] = {}
         self._ring: dict[str, bytes] = {}
-        self.update(state, now)
+        self.update(state, read_at)
 
-    def update(self, state: KeyState, now: int) -> None:
-        """Take over what the database says, read at `now`. Keys that are known already are not opened again."""
+    def update(self, state: KeyState, read_at: int) -> None:
+        """Take over what the database says, read at that moment. Keys that are known already are not opened again."""
         try:
             self._take_over(state)
         except Misconfigured:
@@ -46,7 +47,7 @@ class Keyring:
                 raise
             self._private = self._reread()
             self._take_over(state)
-        self._read_at = now
+        self._read_at = read_at
 
     def _take_over(self, state: KeyState) -> None:
         ring = {key.id: self._ring.get(key.id) or self._private.keks.open(key.id, key.sealed) for key in state.ring}
@@ -61,9 +62,9 @@ class Keyring:
         self._by_header = {header: those for those in tokens.values() for header in those.headers.values()}
         self._publish(published)
 
-    def sign(self, claims: dict[str, Any], now: int, alg: str = DEFAULT, typ: str = DEFAULT_TYP) -> str:
-        """A JWT. Raises KeyMissing while the key state is too old to sign by, and Unavailable."""
-        if self.is_stale(now):
+    def sign(self, claims: dict[str, Any], moment: int, alg: str = DEFAULT, typ: str = DEFAULT_TYP) -> str:
+        """A JWT, signed at `moment`. Raises KeyMissing while the key state is too old to sign by, and Unavailable."""
+        if self.is_stale(moment):
             raise KeyMissing("The key state has not been read for 30 s: this process signs nothing before it is.")
         tokens = self._signs(alg)
         if tokens is None:
@@ -84,8 +85,8 @@ class Keyring:
         for tokens in self._active.values():
             tokens.sign({})
 
-    def is_stale(self, now: int) -> bool:
-        return now - self._read_at > STALE_AFTER * SECOND
+    def is_stale(self, moment: int) -> bool:
+        return moment - self._read_at > STALE_AFTER * SECOND
 
     def verify(self, token: str) -> dict[str, Any] | None:
         """The claims of an access token that one of our published keys signed, whether or not it has expired."""

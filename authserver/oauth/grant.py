@@ -119,7 +119,7 @@ class Traveller:
             user=login.user,
             policy=self.policy,
             now=now,
-            unreachable=self.request.outages.between(row.rotated_at, now),
+            elapsed=self.request.elapsed.between(row.rotated_at, now),
         )
 
     @property

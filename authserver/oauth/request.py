@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from authlib.oauth2 import OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
-from ..domain.outages import Outages
+from ..domain.elapsed import Elapsed
 from .errors import InvalidClientError, InvalidRequestError, because
 
 MAX_FIELDS = 64
@@ -94,12 +94,12 @@ def _basic(authorization: Sequence[str]) -> Credentials:
 class Walk(OAuth2Request):
     """Authlib's mutable request, made anew from the frozen one for every walk of the road."""
 
-    def __init__(self, request: TokenRequest, number: int, outages: Outages) -> None:
+    def __init__(self, request: TokenRequest, number: int, elapsed: Elapsed) -> None:
         super().__init__("POST", _URI)
         self.payload = BasicOAuth2Payload(request.form)
         self.credentials, self.resources = request.credentials, request.resources
         self.now, self.network = request.arrived_at, request.network
-        self.number, self.outages = number, outages
+        self.number, self.elapsed = number, elapsed
         self.known_client = ""
         """The client id that was sent, if there is such a client: what else is sent as one may be a secret."""
 

@@ -7,6 +7,8 @@ from typing import Any
 import structlog
 from authlib.oauth2 import AuthorizationServer
 
+from ..clock import Clock
+from ..domain.elapsed import Elapsed
 from ..domain.errors import KeyMissing, Unavailable
 from ..domain.models import Client
 from ..store.cache import Cache
@@ -31,11 +33,12 @@ class Road(AuthorizationServer):
         tools: Tools,
         reload_keys: Callable[[], Awaitable[None]],
         sign_aside: Callable[..., Awaitable[str]],
+        clock: Clock,
     ) -> None:
         """`sign_aside` calls what signs with a key outside of this process, beside the event loop."""
         super().__init__()
         self.database, self.clients, self.tools = database, clients, tools
-        self.reload_keys, self.sign_aside = reload_keys, sign_aside
+        self.reload_keys, self.sign_aside, self._clock = reload_keys, sign_aside, clock
         for grant in GRANTS:
             self.register_grant(grant)
 
@@ -48,7 +51,7 @@ class Road(AuthorizationServer):
         for number in range(WALKS):
             traveller: Traveller | None = None
             try:
-                traveller = choose(Walk(request, number, self.database.outages))
+                traveller = choose(Walk(request, number, self._elapsed()))
                 traveller.server = self
                 decision = await self._walk(traveller)
             except WalkAgain:
@@ -65,6 +68,9 @@ class Road(AuthorizationServer):
                 _report(traveller, traveller.events())
                 return decision.reply
         raise Unavailable("Another request was first on every walk.")
+
+    def _elapsed(self) -> Elapsed:
+        return Elapsed(self._clock.timeline(), self.database.outages)
 
     async def _walk(self, traveller: Traveller) -> Decision:
         await self._authenticate_client(traveller)
@@ -95,7 +101,7 @@ class Road(AuthorizationServer):
             return decision
         reply, keyring = decision.reply, self.tools.keyring
         client: Client = request.client.client
-        signing = (decision.claims, request.now, client.access_token_alg, client.access_token_typ)
+        signing = (decision.claims, self._clock.steady(), client.access_token_alg, client.access_token_typ)
         if keyring.is_remote(client.access_token_alg):
             token = await self.sign_aside(keyring.sign, *signing)
         else:

@@ -15,15 +15,21 @@ class Cache(Generic[K, V]):
     """What was found is kept for `seconds`; what was not found is asked for anew, so that new rows count at once."""
 
     def __init__(
-        self, database: Database, loader: Loader[K, V], now: Callable[[], int], *, seconds: int = 5, size: int = 10_000
+        self,
+        database: Database,
+        loader: Loader[K, V],
+        steady: Callable[[], int],
+        *,
+        seconds: int = 5,
+        size: int = 10_000,
     ) -> None:
-        self._database, self._loader, self._now = database, loader, now
+        self._database, self._loader, self._steady = database, loader, steady
         self._kept_for, self._size = seconds * SECOND, size
         self._rows: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
     async def get(self, key: K, *, anew: bool = False) -> V | None:
         """`anew` for who found out that what is kept is too old. Raises Unavailable."""
-        row, now = self._rows.get(key), self._now()
+        row, now = self._rows.get(key), self._steady()
         if row is not None and not anew and now - row[1] < self._kept_for:
             return row[0]
         return self._keep(key, await self._database.load(self._loader, key), now)

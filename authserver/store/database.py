@@ -46,11 +46,18 @@ class _Write:
 
 
 class Database:
-    def __init__(self, url: str, now: Callable[[], int], *, prepared_statements: bool = False) -> None:
-        """`url` as SQLAlchemy's; `now` in microseconds. Nothing is connected before it is used. Raises Misconfigured
-        for a URL that will never do."""
+    def __init__(
+        self,
+        url: str,
+        now: Callable[[], int],
+        steady: Callable[[], int] | None = None,
+        *,
+        prepared_statements: bool = False,
+    ) -> None:
+        """`url` as SQLAlchemy's; `now` in microseconds; by `steady`, or else by `now`, outages are measured. Nothing is
+        connected before it is used. Raises Misconfigured for a URL that will never do."""
         self._engine = create(url, prepared_statements=prepared_statements)
-        self._now = now
+        self._now, self._steady = now, steady or now
         self._idle = 1 if self._engine.dialect.name == "sqlite" else _POSTGRESQL_THREADS
         self._threads = ThreadPoolExecutor(self._idle, "database")
         self._own = local()
@@ -139,7 +146,7 @@ class Database:
             loop.call_soon_threadsafe(_settle_loads, asks, found)
 
     def _load_many(self, loader: Loader[Any, Any], keys: list[Any]) -> Mapping[Any, Any] | Exception:
-        began = self._now()
+        began = self._steady()
         try:
             found = self._load_now(loader, keys)
         except CONNECTION_ERRORS as error:
@@ -149,7 +156,7 @@ class Database:
             # What the database cannot even compare is one caller's fault: the others' keys are loaded without it.
             return error if len(keys) == 1 else {key: self._load_alone(loader, key) for key in keys}
         if self._writable:
-            self.outages = self.outages.worked(self._now())
+            self.outages = self.outages.worked(self._steady())
         return found
 
     def _load_now(self, loader: Loader[K, V], keys: list[K]) -> Mapping[K, V]:
@@ -188,11 +195,11 @@ class Database:
     def _run_writes(self, writes: list[_Write], loop: asyncio.AbstractEventLoop) -> None:
         if not writes:
             return
-        began = self._now()
+        began = self._steady()
         outcomes = commit(self._engine, [write.change for write in writes], self._now)
         down = all(isinstance(outcome, NotWritten | OutcomeUnknown) for outcome in outcomes)
         self._writable = not down
-        self.outages = self.outages.failed(began) if down else self.outages.worked(self._now())
+        self.outages = self.outages.failed(began) if down else self.outages.worked(self._steady())
         loop.call_soon_threadsafe(_settle_writes, writes, outcomes)
 
 

@@ -26,15 +26,15 @@ async def live(request: Request) -> Response:
     return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
 
-def ready(database: Database, keyring: Keyring, now: Callable[[], int], road: Road) -> Any:
+def ready(database: Database, keyring: Keyring, steady: Callable[[], int], road: Road) -> Any:
     """The endpoint for these dependencies; a key service is one where the active key is in it."""
 
     key_service = _KeyService(keyring, road)
 
     async def ready(request: Request) -> Response:
-        checks = {"database": await _reaches(database), "keys": not keyring.is_stale(now())}
+        checks = {"database": await _reaches(database), "keys": not keyring.is_stale(steady())}
         if checks["keys"] and keyring.remote_algorithms():
-            checks["key_service"] = await key_service.works(now())
+            checks["key_service"] = await key_service.works(steady())
         checks["server"] = not request.scope.get(LEAVES, False)
         down = [name for name, works in checks.items() if not works]
         if down:
@@ -53,26 +53,26 @@ class _KeyService:
         self._asked: asyncio.Task[bool] | None = None
         self._asked_at = 0
 
-    async def works(self, now: int) -> bool:
-        if self._asked is None or (self._asked.done() and now - self._asked_at >= _KEPT_FOR * SECOND):
-            self._asked, self._asked_at = asyncio.create_task(self._signs(now)), now
+    async def works(self, moment: int) -> bool:
+        if self._asked is None or (self._asked.done() and moment - self._asked_at >= _KEPT_FOR * SECOND):
+            self._asked, self._asked_at = asyncio.create_task(self._signs(moment)), moment
         return await asyncio.shield(self._asked)
 
-    async def _signs(self, now: int) -> bool:
+    async def _signs(self, moment: int) -> bool:
         try:
             try:
-                await self._sign(now)
+                await self._sign(moment)
             except KeyMissing:  # another process may have revoked it
                 await self._road.reload_keys()
-                await self._sign(now)
+                await self._sign(moment)
         except Unavailable:
             return False
         return True
 
-    async def _sign(self, now: int) -> None:
+    async def _sign(self, moment: int) -> None:
         """What is signed claims nothing."""
         for alg in self._keyring.remote_algorithms():
-            await self._road.sign_aside(self._keyring.sign, {}, now, alg)
+            await self._road.sign_aside(self._keyring.sign, {}, moment, alg)
 
 
 async def _reaches(database: Database) -> bool:

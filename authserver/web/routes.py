@@ -53,6 +53,7 @@ class Parts:
     database: Database
     keyring: Keyring
     now: Callable[[], int]
+    steady: Callable[[], int]
     new_id: Callable[[], bytes]
     malformed: MalformedRequests
 
@@ -87,7 +88,7 @@ def routes(parts: Parts) -> list[Route | Mount]:
         Route(metadata_path, described, methods=documents.METHODS),
         *(_api(parts, base) if parts.first_party_api else []),
         Route(base + "/health/live", health.live),
-        Route(base + "/health/ready", health.ready(parts.database, keyring, parts.now, parts.road)),
+        Route(base + "/health/ready", health.ready(parts.database, keyring, parts.steady, parts.road)),
         Route(base + "/", greeting(parts.issuer, origin + metadata_path)),
         Mount(base + "/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]

@@ -232,7 +232,12 @@ class Clock(OnSqlite):
     """The wall clocks of running servers are set an hour forward, and back."""
 
     is_answered = False
-    plant = Plant("the clock follows every step", "system.py", "max(-limit, min(drift, limit))", "drift")
+    plant = Plant(
+        "a step forward counts towards the retry window",
+        "clock.py",
+        "if abs(offset - self._offset) > STEP:",
+        "if False:",
+    )
 
     def program(self, node: Node) -> Sequence[str]:
         step_clock.write(_clock_of(node), 0)

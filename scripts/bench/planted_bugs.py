@@ -80,8 +80,8 @@ BUGS = (
         "comparison in whole seconds",
         _ROTATION,
         JUDGED,
-        "elapsed = max(0, now - authorization.rotated_at - unreachable)",
-        "elapsed = max(0, now // SECOND - authorization.rotated_at // SECOND - unreachable // SECOND) * SECOND",
+        "elapsed < policy.refresh_retry_window * SECOND",
+        "elapsed // SECOND <= policy.refresh_retry_window",
     ),
     _bug(
         "ownership not checked first",

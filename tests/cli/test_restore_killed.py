@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from authserver.app import open_database, open_keyring
+from authserver.clock import Clock
 from authserver.settings import Settings
 from authserver.system import now
 from tests.cli.backups import LINE, add_login, sql
@@ -61,7 +62,7 @@ def users(folder: Path) -> list[str]:
     """Of a database that a server can start with."""
     settings = Settings(database_url=f"sqlite:///{folder}/authserver.db", keys_dir=folder / "keys")
     database = open_database(settings)
-    open_keyring(settings, database, now)
+    open_keyring(settings, database, Clock(now, now))
     database.close()
     assert sql(folder / "authserver.db", "PRAGMA integrity_check") == [("ok",)]
     return [row[0] for row in sql(folder / "authserver.db", "SELECT username FROM users ORDER BY username")]

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from sqlalchemy import delete, insert, update
 from sqlalchemy.exc import OperationalError
 
+from authserver import clock as system_clock
 from authserver import system
 from authserver.domain.errors import Unavailable
 from authserver.domain.models import Client, Policy, RingKey, User
@@ -53,7 +54,10 @@ class Node:
         self.database, self.keys, self.clock = database, keys, clock
         self.keyring = Keyring(PrivateKeys(keks), keys, clock())
         tools = Tools(ISSUER, Policy(), self.keyring, passwords, system.new_id, system.new_key, system.new_secret)
-        self.road = Road(database, Cache(database, clients.load_many, clock), tools, self.reload_keys, sign_aside=None)
+        cache = Cache(database, clients.load_many, clock)
+        self.road = Road(
+            database, cache, tools, self.reload_keys, sign_aside=None, clock=system_clock.Clock(clock, clock)
+        )
 
     def begin_anew(self, keys: KeyState) -> None:
         self.keys, self.database.outages = keys, Outages()

@@ -13,8 +13,10 @@ from authlib.oauth2.rfc6749.errors import (
 )
 from authlib.oauth2.rfc6749.grants.base import TokenEndpointMixin
 
+from authserver.domain.elapsed import Elapsed
 from authserver.domain.models import Client
 from authserver.domain.outages import Outages
+from authserver.domain.timeline import Stretch, Timeline
 from authserver.oauth.client_auth import METHODS, AuthlibClient
 from authserver.oauth.errors import SENTENCES
 from authserver.oauth.grant import Grant
@@ -25,7 +27,7 @@ from authserver.oauth.road import Road
 
 def walk(**form):
     request = TokenRequest(form, (), Credentials("none", "app"), arrived_at=0, network="")
-    return Walk(request, 0, Outages())
+    return Walk(request, 0, Elapsed(Timeline((Stretch(0),), 0), Outages()))
 
 
 class Server:
@@ -121,7 +123,7 @@ def test_validation_refuses_a_client_that_is_not_registered_for_the_grant(grant)
 
 @pytest.fixture
 def road():
-    return Road(database=None, clients=None, tools=None, reload_keys=None, sign_aside=None)
+    return Road(database=None, clients=None, tools=None, reload_keys=None, sign_aside=None, clock=None)
 
 
 def test_the_registry_picks_the_one_grant_of_the_grant_type_anew_for_each_request(road):

@@ -6,14 +6,13 @@ from typing import Any
 
 import click
 
-from ... import system
+from ...clock import Clock
 from ...domain.algorithms import ALGORITHMS, DEFAULT
 from ...domain.key_schedule import KeyPolicy, Keys, in_state, promotable_at
 from ...domain.key_timeline import NEW, Event, published, timeline
 from ...domain.models import SECOND, SigningKey
 from ...keyring.lifecycle import Lifecycle
 from ...settings import Settings, load
-from ...system import SharedClock
 from ..common import moment
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
@@ -49,13 +48,12 @@ def opened(settings: Settings | None = None) -> Iterator[Lifecycle]:
     from ...app import lifecycle, open_database
     from ...store import clock, migrations
 
-    settings, now = settings or load(), SharedClock(system.now)
+    settings, now = settings or load(), Clock()
     database = open_database(settings, now)
     try:
         with database.begin() as connection:
             migrations.check(connection)
-            asked_at = now()
-            now.keep_to(clock.read_many(connection, [None]).get(None), asked_at, now())
+            clock.follow(connection, now)
         yield lifecycle(settings, database, now)
     finally:
         database.close()

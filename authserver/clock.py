@@ -1,0 +1,73 @@
+"""The server's clock: wall time, followed at once wherever it goes, and what it said before it was set.
+
+Wall time is kept as the distance to a steady clock. Where nodes share a database that has a clock of its own, the
+distance to that one is measured at every poll; the wall clock of this machine is then asked no more.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from threading import Lock
+
+from . import system
+from .domain.timeline import STEP, Stretch, Timeline
+
+Reading = tuple[int, int, int]
+"""What a clock said, between two moments of the steady one."""
+_TRIES = 3
+
+
+def surest(readings: Iterable[Reading]) -> Reading:
+    """The one that took the least time."""
+    return min(readings, key=lambda reading: reading[2] - reading[0])
+
+
+class Clock:
+    """Thread-safe. `Clock(now, now)` is a clock that is taken as it is."""
+
+    def __init__(self, wall: Callable[[], int] = system.now, steady: Callable[[], int] = system.steady) -> None:
+        """Both in microseconds."""
+        self._wall: Callable[[], int] | None = wall
+        self.steady, self._lock = steady, Lock()
+        self._steps = deque[int](maxlen=64)
+        self._begin(*surest((steady(), wall(), steady()) for _ in range(_TRIES)))
+
+    def __call__(self) -> int:
+        """Microseconds since 1970."""
+        with self._lock:
+            if self._wall is None:
+                return self.steady() + self._offset
+            reading = self.steady(), self._wall(), self.steady()
+            self._look(*reading)
+            return reading[2] + self._offset
+
+    def follow(self, asked_at: int, shown: int, answered_at: int) -> None:
+        """Keep to another clock, which said `shown` between two moments of the steady one."""
+        with self._lock:
+            if self._wall is not None:
+                self._wall = None
+                self._begin(asked_at, shown, answered_at)
+            self._look(asked_at, shown, answered_at)
+
+    def timeline(self) -> Timeline:
+        with self._lock:
+            return self._timeline.at(self.steady(), self._offset)
+
+    def steps(self) -> list[int]:
+        """By how much the wall clock was set since this was last asked: microseconds, forward or (negative) back."""
+        with self._lock:
+            steps = list(self._steps)
+            self._steps.clear()
+            return steps
+
+    def _begin(self, asked_at: int, shown: int, answered_at: int) -> None:
+        self._offset, self._looked_at = shown - (asked_at + answered_at) // 2, answered_at
+        self._timeline = Timeline((Stretch(self._offset),), answered_at)
+
+    def _look(self, asked_at: int, shown: int, answered_at: int) -> None:
+        """What took long to read, or was interrupted, moves the clock only as far as it certainly is off."""
+        offset = max(shown - answered_at, min(self._offset, shown - asked_at))
+        if abs(offset - self._offset) > STEP:
+            last = self._timeline.at(self._looked_at, self._offset)
+            self._timeline = last.stepped(offset, self._looked_at, answered_at)
+            self._steps.append(offset - self._offset)
+        self._offset, self._looked_at = offset, answered_at
