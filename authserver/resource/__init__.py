@@ -24,6 +24,7 @@ from authserver.resource.errors import (
     TokenRejected,
 )
 from authserver.resource.guard import Guard
+from authserver.resource.issuers import TrustedIssuer
 from authserver.resource.source import Fetched
 from authserver.resource.token import AccessToken
 
@@ -38,4 +39,5 @@ __all__ = [
     "KeysUnavailable",
     "TokenMissing",
     "TokenRejected",
+    "TrustedIssuer",
 ]

@@ -4,15 +4,22 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from authserver.resource.errors import Answer, TokenRejected
+from authserver.resource.requirement import Requirement
 from authserver.resource.token import AccessToken
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """`admit` and `aadmit` take the values of all Authorization headers of a request and raise TokenRejected, for which
-    `answer` says what to send. `scope` is what the route asks for, for documents."""
+    `answer` says what to send. They return None for a request without a token, where the route does not need one.
 
-    admit: Callable[[Sequence[str]], AccessToken]
-    aadmit: Callable[[Sequence[str]], Awaitable[AccessToken]]
+    `check` asks the same of a token that was admitted before. For documents, `need` is what the route asks for, and
+    `name` tells this guard from others.
+    """
+
+    admit: Callable[[Sequence[str]], AccessToken | None]
+    aadmit: Callable[[Sequence[str]], Awaitable[AccessToken | None]]
+    check: Callable[[AccessToken | None], AccessToken | None]
     answer: Callable[[TokenRejected], Answer]
-    scope: tuple[str, ...]
+    need: Requirement
+    name: str

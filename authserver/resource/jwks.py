@@ -11,7 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry
 from joserfc.jws import JWSRegistry
 
-from authserver.resource.jws import KID, decode
+from authserver.resource.jws import decode, is_kid
 
 # RFC 8725 s3.2; symmetric algorithms and none are not for a party that only verifies (RFC 9068 s4).
 ASYMMETRIC = frozenset(
@@ -63,8 +63,7 @@ def _read_key(jwk: object, algorithms: frozenset[str], known: Mapping[str, Key])
 
 def _may_verify(jwk: dict[str, Any]) -> bool:
     return (
-        isinstance(jwk.get("kid"), str)
-        and KID.fullmatch(jwk["kid"]) is not None
+        is_kid(jwk.get("kid"))
         and jwk.get("use", "sig") == "sig"
         and "verify" in jwk.get("key_ops", ["verify"])
         and _PRIVATE.isdisjoint(jwk)

@@ -3,21 +3,24 @@
 Everything that can be refused without a signature is refused here, so that no library ever sees a strange token.
 """
 
-import re
 from binascii import Error, a2b_base64
 from collections.abc import Container
+from typing import NamedTuple
 
 from authserver.resource.errors import TokenRejected
 from authserver.resource.strict_json import ReadOnly, strict_json
 
 MAX_TOKEN = 8192  # bytes, compared before anything is decoded
 MAX_HEADER = 1024  # bytes, decoded
-KID = re.compile(r"[A-Za-z0-9._~+=:@-]{1,256}", re.ASCII)
+MAX_KID = 512  # characters of any kind: a kid is compared and never shown, and cloud key services put whole paths there
 
-# RFC 9068 s4: The resource server MUST verify that the "typ" header value is "at+jwt" or "application/at+jwt"
-_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+AT_JWT, JWT = "at+jwt", "JWT"
+# RFC 7515 s4.1.9: "application/" may be omitted; RFC 2045 s5.1: matching of media type is ALWAYS case-insensitive
+_TYPES = {"at+jwt": AT_JWT, "application/at+jwt": AT_JWT, "jwt": JWT, "application/jwt": JWT}
 # jku, x5u, x5c and jwk would let a token bring its own key, crit and b64 change how it is to be read: none is allowed.
-_MEMBERS = frozenset({"alg", "kid", "typ"})
+# A thumbprint only names a key, as kid does, and is ignored.
+_THUMBPRINTS = ("x5t", "x5t#S256")
+_MEMBERS = frozenset({"alg", "kid", "typ", *_THUMBPRINTS})
 # The URL alphabet to the plain one; "+", "/" and "=" become something that no base64 has.
 _ALPHABET = bytes.maketrans(b"-_+/=", b"+/!!!")
 _ENDINGS = {0: None, 2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
@@ -58,19 +61,31 @@ def read_object(data: bytes, name: str) -> ReadOnly:
     return value
 
 
-def read_header(segment: bytes, algorithms: Container[str]) -> tuple[str, str]:
-    """(alg, kid) of an encoded header that is fit for an access token; raises TokenRejected."""
+class Header(NamedTuple):
+    alg: str
+    kid: str
+    typ: str  # AT_JWT or JWT
+
+
+def is_kid(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_KID
+
+
+def read_header(segment: bytes, algorithms: Container[str], types: Container[str]) -> Header:
+    """The decoded header, if it is one that an access token may have; raises TokenRejected."""
     data = decode(segment)
     if len(data) > MAX_HEADER:
         raise TokenRejected("header larger than 1 KiB")
     header = read_object(data, "header")
-    if not _MEMBERS.issuperset(header):
+    if not _MEMBERS.issuperset(header) or not all(isinstance(header.get(name, ""), str) for name in _THUMBPRINTS):
         raise TokenRejected("header member that is not allowed")
     alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ")
-    if not isinstance(typ, str) or typ.lower() not in _TYPES:
+    # RFC 9068 s4: The resource server MUST verify that the "typ" header value is "at+jwt" or "application/at+jwt"
+    typ = _TYPES.get(typ.lower()) if isinstance(typ, str) else None
+    if typ is None or typ not in types:
         raise TokenRejected("not an access token by typ")
     if not isinstance(alg, str) or alg not in algorithms:
         raise TokenRejected("algorithm that is not allowed")
-    if not isinstance(kid, str) or not KID.fullmatch(kid):
+    if not isinstance(kid, str) or not is_kid(kid):
         raise TokenRejected("kid missing or malformed")
-    return alg, kid
+    return Header(alg, kid, typ)

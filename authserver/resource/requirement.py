@@ -1,24 +1,49 @@
-"""What a route asks of a token beyond its being good."""
+"""What a route asks of a token beyond its being valid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypedDict
 
-from authserver.resource.errors import InsufficientAuthentication, InsufficientScope
+from authserver.resource.errors import InsufficientAuthentication, InsufficientScope, TokenMissing
 from authserver.resource.token import SCOPE_TOKEN, AccessToken
+
+
+class Needs(TypedDict, total=False):
+    """The keyword arguments of `guard(...)`, `guard.verify(...)` and every adapter.
+
+    any_of    one of these scopes is enough, beside all those that are given one by one
+    max_age   seconds since the user logged in (RFC 9470)
+    acr       one of these authentication contexts (RFC 9470)
+    optional  a request without a token comes in too, as None; a token that is bad is still refused
+    """
+
+    any_of: str | Sequence[str]
+    max_age: int | None
+    acr: str | Sequence[str]
+    optional: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Every one of `scope`; a login at most `max_age` seconds ago; one of the authentication contexts `acr`."""
+    """Every one of `scope`, and one of `any_of` and of `acr` where these are given; a login at most `max_age` ago."""
 
     scope: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
     max_age: int | None = None
     acr: tuple[str, ...] = ()
+    optional: bool = False
 
-    def check(self, token: AccessToken, now: float) -> AccessToken:
-        """`token`, if it meets this at the time `now`; raises InsufficientScope and InsufficientAuthentication."""
-        if not token.scope.issuperset(self.scope):
-            raise InsufficientScope(self.scope)
+    def check(self, token: AccessToken | None, now: float) -> AccessToken | None:
+        """`token`, if it meets this at the time `now`; raises TokenMissing, InsufficientScope and
+        InsufficientAuthentication."""
+        if token is None:
+            if not self.optional:
+                raise TokenMissing("no token")
+            return None
+        if not token.scope.issuperset(self.scope) or (self.any_of and token.scope.isdisjoint(self.any_of)):
+            # RFC 6750 s3: "scope" is the required scope. Of alternatives the first: who has it in addition comes in.
+            raise InsufficientScope((*self.scope, *self.any_of[:1]))
         too_old = self.max_age is not None and (token.auth_time is None or now - token.auth_time > self.max_age)
         # RFC 9470 s3: the authentication event does not meet the requirements of the protected resource
         if too_old or (self.acr and token.acr not in self.acr):
@@ -26,13 +51,38 @@ class Requirement:
         return token
 
 
-@lru_cache(maxsize=256)  # `guard.verify(token, "read")` comes by with every request
-def requirement(scope: tuple[str, ...], max_age: int | None, acr: tuple[str, ...]) -> Requirement:
+_NOTHING = Requirement()
+
+
+def requirement(
+    scope: tuple[str, ...] = (),
+    any_of: str | Sequence[str] = (),
+    max_age: int | None = None,
+    acr: str | Sequence[str] = (),
+    optional: bool = False,
+) -> Requirement:
     """The requirement in a developer's words: scopes one by one or several in one string; raises ValueError."""
-    scopes = tuple(dict.fromkeys(word for item in scope for word in item.split(" ")))
-    for word in (*scopes, *acr):
+    if not scope and not any_of and max_age is None and not acr and not optional:
+        return _NOTHING
+    return _requirement(scope, _listed(any_of), max_age, _listed(acr), optional)
+
+
+def _listed(values: str | Sequence[str]) -> tuple[str, ...]:
+    return (values,) if isinstance(values, str) else tuple(values)
+
+
+@lru_cache(maxsize=256)  # `guard.verify(token, "read")` comes by with every request
+def _requirement(
+    scope: tuple[str, ...], any_of: tuple[str, ...], max_age: int | None, acr: tuple[str, ...], optional: bool
+) -> Requirement:
+    scopes, alternatives = _words(scope), _words(any_of)
+    for word in (*scopes, *alternatives, *acr):
         if not SCOPE_TOKEN.fullmatch(word):  # it goes into a challenge between quotes
             raise ValueError(f"not a scope or acr value: {word!r}")
     if max_age is not None and max_age < 0:
         raise ValueError("max_age must not be negative")
-    return Requirement(scopes, max_age, acr)
+    return Requirement(scopes, alternatives, max_age, acr, optional)
+
+
+def _words(scopes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for item in scopes for word in item.split(" ")))

@@ -21,7 +21,7 @@ class Fetched(NamedTuple):
     body: bytes
 
 
-Fetch = Callable[[str, Mapping[str, str]], Fetched]  # (URL, request header fields); may raise anything
+Transport = Callable[[str, Mapping[str, str]], Fetched]  # (URL, request header fields); may raise anything
 
 
 class SourceError(Exception):
@@ -36,31 +36,34 @@ class Loaded(NamedTuple):
     validator: tuple[str, str] | None  # (URL, ETag), to be given to the next load once the keys proved usable
 
 
-def is_loopback(url: str) -> bool:
-    """Whether `url` is http on this machine, the only place where TLS may be missing."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and _LOOPBACK.fullmatch(parts.hostname or "") is not None
+def check_url(url: str, what: str, allow_http: bool = False) -> str:
+    """`url` if keys that come from it may be trusted: https, http on loopback, any http if `allow_http`.
 
-
-def check_url(url: str, what: str) -> str:
-    """`url` if keys may be trusted that come from it (https, or http on loopback); raises ValueError naming `what`."""
+    Raises ValueError naming `what`.
+    """
     parts = urlsplit(url)
-    if (
-        not (parts.scheme == "https" and parts.hostname or is_loopback(url))
-        or not url.isascii()
-        or not url.isprintable()
-    ):
-        raise ValueError(f"{what} must be an https URL (http only on loopback): {url!r}")
+    is_http = parts.scheme == "http" and (allow_http or _LOOPBACK.fullmatch(parts.hostname or ""))
+    if not (parts.hostname and (parts.scheme == "https" or is_http)) or not url.isascii() or not url.isprintable():
+        only = "an http or https URL" if allow_http else "an https URL (http only on loopback, or with allow_http=True)"
+        raise ValueError(f"{what} must be {only}: {url!r}")
     if parts.username is not None or parts.fragment or " " in url or parts.port == 0:
         raise ValueError(f"{what} must not have a user, a fragment or spaces: {url!r}")
     return url
 
 
-class Issuer:
+class Source:
     """Loads the JWKS of `issuer`, from `jwks_uri` if that is given, else from where the issuer's metadata say."""
 
-    def __init__(self, issuer: str, jwks_uri: str | None, fetch: Fetch, now: Callable[[], float]) -> None:
-        self.issuer, self._given, self._fetch, self._now = issuer, jwks_uri, fetch, now
+    def __init__(
+        self,
+        issuer: str,
+        jwks_uri: str | None,
+        fetch: Transport,
+        now: Callable[[], float],
+        allow_http: bool = False,
+    ) -> None:
+        self._issuer, self._given, self._fetch, self._now = issuer, jwks_uri, fetch, now
+        self._allow_http = allow_http
         self._found: tuple[str, float] | None = None  # (jwks_uri, when)
 
     def load(self, validator: tuple[str, str] | None) -> Loaded:
@@ -87,20 +90,20 @@ class Issuer:
         return self._found[0]
 
     def _discover(self) -> str:
-        oauth, openid = metadata_urls(self.issuer)
+        oauth, openid = metadata_urls(self._issuer)
         answer = self._fetch(oauth, {})
-        if answer.status == 404:
+        if 400 <= answer.status < 500:  # 404, or what a proxy says that lets only known paths through
             answer = self._fetch(openid, {})
         metadata: Any = _json(answer, "the metadata")
         # RFC 8414 s3.3: If these values are not identical, the data contained in the response MUST NOT be used.
-        if not isinstance(metadata, dict) or metadata.get("issuer") != self.issuer:
+        if not isinstance(metadata, dict) or metadata.get("issuer") != self._issuer:
             raise SourceError("the metadata are of another issuer")
         uri = metadata.get("jwks_uri")
         if not isinstance(uri, str):
             raise SourceError("the metadata have no jwks_uri")
-        if is_loopback(uri) and not is_loopback(self.issuer):
+        if urlsplit(self._issuer).scheme == "https" and urlsplit(uri).scheme == "http":
             raise SourceError("the metadata lead from https to http")
-        return check_url(uri, "jwks_uri")
+        return check_url(uri, "jwks_uri", self._allow_http)
 
 
 def metadata_urls(issuer: str) -> tuple[str, str]:

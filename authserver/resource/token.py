@@ -6,12 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from authserver.resource.errors import EXPIRED, TokenRejected
+from authserver.resource.jws import JWT
 
 SKEW = 60  # seconds by which nbf and iat may lie in the future
 # RFC 6749 s3.3: scope = scope-token *( SP scope-token ), scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
 SCOPE_TOKEN = re.compile(r"[!#-\[\]-~]+", re.ASCII)
 _SCOPE = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*", re.ASCII)
 _LATEST = 2**53  # seconds; beyond it a JSON number is not exact
+_SCOPE_ONLY = ("scope",)
+_CLIENT = ("client_id", "azp", "appid")  # RFC 9068; Auth0, Keycloak and Entra; Entra's version 1.0
+# OpenID Connect Core s2, s3.1.3.6 and s3.3.2.11; FAPI's s_hash; Back-Channel Logout s2.4 and RFC 8417 s2.2
+_NEVER_IN_ACCESS_TOKENS = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
+
+ScopeClaim = str | tuple[str, ...]  # a claim, or the path to a member of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,35 +32,52 @@ class AccessToken:
     issuer: str
     expires_at: float
     issued_at: float
-    jti: str
+    jti: str  # empty only where an issuer of `typ` JWT gives none
     auth_time: float | None = None  # when the user last proved who they are (RFC 9068 s2.2.1)
     acr: str | None = None
     grant_id: str | None = None  # authserver's name for the login behind the token
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)  # all of them; read-only
 
 
-def read_claims(claims: Mapping[str, Any], issuer: str, audience: str, now: float, leeway: float) -> AccessToken:
-    """The token with these claims (ReadOnly, from strict_json), for `audience` at the time `now`; raises TokenRejected.
+@dataclass(frozen=True, slots=True)
+class ClaimRules:
+    """What the claims of one issuer's tokens must be; `leeway` in seconds.
+
+    `takes_jwt`: the issuer's access tokens may have `typ` JWT. Their client may then be in `azp` or `appid`, and `jti`
+    may be missing, since such issuers do not follow RFC 9068.
+    """
+
+    issuer: str
+    audience: str
+    leeway: float = 0
+    takes_jwt: bool = False
+    scope_claims: tuple[ScopeClaim, ...] = ("scope",)
+
+
+def read_claims(claims: Mapping[str, Any], typ: str, rules: ClaimRules, now: float) -> AccessToken:
+    """The token with these claims (ReadOnly, from strict_json) at the time `now`; raises TokenRejected.
 
     Expiry is judged last, so that `expired` means that all else held.
     """
-    if claims.get("iss") != issuer:
+    if claims.get("iss") != rules.issuer:
         raise TokenRejected("wrong issuer")
     aud = _audiences(claims.get("aud"))
-    if audience not in aud:
+    if rules.audience not in aud:
         raise TokenRejected("wrong audience")
     if "cnf" in claims:
         # RFC 9449 s7.2 and RFC 8705 s3: a token bound to a key is worth nothing to who merely holds it.
         raise TokenRejected("bound to a key, presented as a Bearer token")
+    if typ == JWT:
+        _check_is_access_token(claims)
     token = AccessToken(
         subject=_text(claims, "sub"),
-        client_id=_text(claims, "client_id"),
-        scope=_scope(claims.get("scope", "")),
+        client_id=_client(claims) if rules.takes_jwt else _text(claims, "client_id"),
+        scope=_scopes(claims, rules.scope_claims),
         audience=aud,
-        issuer=issuer,
+        issuer=rules.issuer,
         expires_at=_time(claims, "exp"),
         issued_at=_time(claims, "iat"),
-        jti=_text(claims, "jti"),
+        jti="" if rules.takes_jwt and "jti" not in claims else _text(claims, "jti"),
         auth_time=_time(claims, "auth_time") if "auth_time" in claims else None,
         acr=_text(claims, "acr") if "acr" in claims else None,
         grant_id=_text(claims, "grant_id") if "grant_id" in claims else None,
@@ -62,9 +86,27 @@ def read_claims(claims: Mapping[str, Any], issuer: str, audience: str, now: floa
     if token.issued_at > now + SKEW or ("nbf" in claims and _time(claims, "nbf") > now + SKEW):
         raise TokenRejected("not valid yet")
     # RFC 7519 s4.1.4: on or after which the JWT MUST NOT be accepted for processing
-    if now >= token.expires_at + leeway:
+    if now >= token.expires_at + rules.leeway:
         raise TokenRejected(EXPIRED)
     return token
+
+
+def _check_is_access_token(claims: Mapping[str, Any]) -> None:
+    """A `typ` of JWT says nothing, and ID tokens have it too: look at the claims that only other tokens have.
+
+    Keycloak names the kind in a claim `typ`, and put `nonce` into access tokens until its version 24.
+    """
+    if "typ" in claims:
+        if claims["typ"] != "Bearer":
+            raise TokenRejected("claim typ says that it is not an access token")
+    elif not _NEVER_IN_ACCESS_TOKENS.isdisjoint(claims):
+        raise TokenRejected("an ID token or a logout token by its claims")
+
+
+def _client(claims: Mapping[str, Any]) -> str:
+    """Who the token was issued to. It also tells from an ID token, which seldom names its client except in `aud`."""
+    name = next((name for name in _CLIENT if name in claims), "client_id")
+    return _text(claims, name)
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
@@ -93,3 +135,20 @@ def _scope(value: object) -> frozenset[str]:
     if type(value) is not str or (value and not _SCOPE.fullmatch(value)):
         raise TokenRejected("claim scope is not a list of scopes in one string")
     return frozenset(value.split(" ")) if value else frozenset()
+
+
+def _scopes(claims: Mapping[str, Any], sources: tuple[ScopeClaim, ...]) -> frozenset[str]:
+    if sources == _SCOPE_ONLY:
+        return _scope(claims.get("scope", ""))
+    return frozenset().union(*(_scope_claim(claims, source) for source in sources))
+
+
+def _scope_claim(claims: Mapping[str, Any], claim: ScopeClaim) -> frozenset[str]:
+    value: Any = claims
+    for name in (claim,) if isinstance(claim, str) else claim:
+        value = value.get(name, "") if isinstance(value, Mapping) else None
+        if value == "":
+            return frozenset()
+    if isinstance(value, tuple) and claim != "scope" and all(type(item) is str for item in value):
+        return frozenset(value)  # a name with a space in it is one name: nothing is split
+    return _scope(value)

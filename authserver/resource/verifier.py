@@ -1,40 +1,54 @@
 """From a string to an `AccessToken`: the order of the checks, and the memory of tokens that passed them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from authserver.resource.cache import Lru
 from authserver.resource.errors import TokenRejected
 from authserver.resource.jwks import Key
-from authserver.resource.jws import decode, read_header, read_object, split
+from authserver.resource.jws import Header, decode, read_header, read_object, split
 from authserver.resource.keys import Keys
-from authserver.resource.token import AccessToken, read_claims
+from authserver.resource.token import AccessToken, ClaimRules, read_claims
 
 REMEMBERED = 1024  # tokens
-HEADERS = 64  # headers; an issuer has one for each key
+HEADERS = 64  # headers of an issuer, which has one for each key
+
+
+class Issuer:
+    """What is needed to verify the tokens of one issuer."""
+
+    def __init__(self, keys: Keys, algorithms: frozenset[str], types: frozenset[str], rules: ClaimRules) -> None:
+        self.keys, self.rules = keys, rules
+        self._algorithms, self._types = algorithms, types
+        self._headers: Lru[bytes, Header] = Lru(HEADERS)
+
+    def read_header(self, segment: bytes) -> Header:
+        return self._headers.get(segment) or read_header(segment, self._algorithms, self._types)
+
+    def remember(self, segment: bytes, header: Header) -> None:
+        """Only what an issuer signed is worth remembering."""
+        self._headers.put(segment, header)
 
 
 class Verified(NamedTuple):
     token: AccessToken
     key: Key
+    issuer: Issuer
+
+    def holds(self, now: float, wait: bool) -> bool:
+        """Whether the token is still in time, and its key still one of the issuer's."""
+        in_time = now < self.token.expires_at + self.issuer.rules.leeway
+        return in_time and self.issuer.keys.find(self.key.kid, now, wait) is self.key
 
 
 class Verifier:
-    """Verifies the access tokens of one issuer for one audience; thread-safe. `leeway` in seconds, `now` the clock."""
+    """Verifies the access tokens of `issuers`; thread-safe. `now` is the clock."""
 
-    def __init__(
-        self,
-        issuer: str,
-        audience: str,
-        keys: Keys,
-        algorithms: frozenset[str],
-        leeway: float,
-        now: Callable[[], float],
-    ) -> None:
-        self._issuer, self._audience, self._keys = issuer, audience, keys
-        self._algorithms, self._leeway, self._now = algorithms, leeway, now
+    def __init__(self, issuers: Sequence[Issuer], now: Callable[[], float]) -> None:
+        self._issuers = {issuer.rules.issuer: issuer for issuer in issuers}
+        self._only = issuers[0] if len(issuers) == 1 else None
+        self._now = now
         self._verified: Lru[str, Verified] = Lru(REMEMBERED)
-        self._headers: Lru[bytes, tuple[str, str]] = Lru(HEADERS)
 
     def verify(self, token: str, wait: bool = True) -> AccessToken:
         """What `token` says, if all of it holds; raises TokenRejected. Without `wait`, WouldWait instead of waiting."""
@@ -43,27 +57,35 @@ class Verifier:
         now = self._now()
         known = self._verified.get(token)
         if known is not None:
-            if self._still_holds(known, now, wait):
+            if known.holds(now, wait):
                 return known.token
             self._verified.drop(token)
         verified = self._verify(token, now, wait)
         self._verified.put(token, verified)
         return verified.token
 
-    def _still_holds(self, known: Verified, now: float, wait: bool) -> bool:
-        in_time = now < known.token.expires_at + self._leeway
-        return in_time and self._keys.find(known.key.kid, now, wait) is known.key
-
     def _verify(self, token: str, now: float, wait: bool) -> Verified:
-        header, payload, signature = split(token)
-        alg, kid = self._headers.get(header) or read_header(header, self._algorithms)
+        encoded, payload, signature = split(token)
         signed, claims = decode(signature), decode(payload)
-        key = self._keys.find(kid, now, wait)
-        check = key.checks.get(alg) if key else None
+        issuer = self._only or self._issuer_of(claims)
+        header = issuer.read_header(encoded)
+        key = issuer.keys.find(header.kid, now, wait)
+        check = key.checks.get(header.alg) if key else None
         if key is None or check is None:
             raise TokenRejected("no such key, or not for this algorithm")
-        if not check(header + b"." + payload, signed):
+        if not check(encoded + b"." + payload, signed):
             raise TokenRejected("wrong signature")
-        self._headers.put(header, (alg, kid))  # only what an issuer signed is worth remembering
+        issuer.remember(encoded, header)
         members = read_object(claims, "payload")
-        return Verified(read_claims(members, self._issuer, self._audience, now, self._leeway), key)
+        return Verified(read_claims(members, header.typ, issuer.rules, now), key, issuer)
+
+    def _issuer_of(self, claims: bytes) -> Issuer:
+        """The issuer that a token which nobody has verified yet claims to be of: it chooses the keys, and no more.
+
+        Its keys and its rules judge the whole token then, `iss` included.
+        """
+        name = read_object(claims, "payload").get("iss")
+        issuer = self._issuers.get(name) if isinstance(name, str) else None
+        if issuer is None:
+            raise TokenRejected("wrong issuer")
+        return issuer

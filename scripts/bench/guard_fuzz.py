@@ -66,10 +66,11 @@ WRONG: dict[str, list[Any]] = {
 }
 WRONG_HEADER: dict[str, list[Any]] = {
     "alg": [*TEXTS, "none", "None", "HS256", "RS384", "PS256", "ES384", "ES256K", "es256", "RS256", "A128KW"],
-    "kid": [*TEXTS, "rsa", "../x", "a b", "a\0", "k" * 257, "unknown", "ec "],
+    "x5t": [None, 0, True, [], {}, ["x"]],
+    "kid": [*TEXTS, "rsa", "../x", "a b", "a\0", "k" * 513, "unknown", "ec "],
     "typ": [*TEXTS, "JWT", "jwt", "at+jwt ", "dpop+jwt", "at+JWE", "text/at+jwt"],
 }
-FOREIGN = ["jku", "x5u", "x5c", "x5t", "jwk", "crit", "b64", "zip", "enc", "cty", "epk", "p2c", "ALG", "", "\0"]
+FOREIGN = ["jku", "x5u", "x5c", "jwk", "crit", "b64", "zip", "enc", "cty", "epk", "p2c", "ALG", "", "\0"]
 
 
 class Forge:

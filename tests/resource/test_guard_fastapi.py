@@ -6,6 +6,7 @@ from fastapi import Depends
 from fastapi.exceptions import HTTPException
 from fastapi.testclient import TestClient as FastAPIClient
 from joserfc.jwk import RSAKey
+from openapi_spec_validator import validate
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -20,11 +21,34 @@ def bearer(token: str) -> list[tuple[str, str]]:
     return [("Authorization", f"Bearer {token}")]
 
 
-def test_fastapi_openapi_documents_the_token_and_its_scopes(guard: Guard) -> None:
+def test_fastapi_openapi_documents_the_token_its_scopes_and_the_refusals(guard: Guard) -> None:
     document = FastAPIClient(fastapi_app(guard)).get("/openapi.json").json()
-    assert document["paths"]["/sync"]["get"]["security"] == [{"accessToken": ["read"]}]
-    assert "parameters" not in document["paths"]["/sync"]["get"]
-    assert document["components"]["securitySchemes"]["accessToken"]["scheme"] == "bearer"
+    operation = document["paths"]["/sync"]["get"]
+    assert operation["security"] == [{"api.example-by-as.example": ["read"]}]
+    assert "parameters" not in operation
+    assert document["components"]["securitySchemes"]["api.example-by-as.example"]["scheme"] == "bearer"
+    for status in ("401", "403"):
+        refusal = operation["responses"][status]
+        assert "WWW-Authenticate" in refusal["headers"] and refusal["description"].startswith("The")
+        required = refusal["content"]["application/json"]["schema"]["required"]
+        assert required == ["error", "error_description"]
+    validate(document)
+
+
+def test_fastapi_openapi_tells_two_guards_apart(guard: Guard, key: RSAKey, clock: Clock) -> None:
+    other_audience = Guard(ISSUER, "https://other.example", keys=public(key), now=clock)
+    other_issuer = Guard("https://as.example/2", AUDIENCE, keys=public(key), now=clock)
+    app = fastapi_app(guard)
+    for number, other in enumerate((other_audience, other_issuer)):
+
+        @app.get(f"/{number}")
+        def notes(token: Annotated[AccessToken, Depends(other("read"))]) -> str:
+            return token.subject
+
+    document = FastAPIClient(app).get("/openapi.json").json()
+    named = [document["paths"][path]["get"]["security"][0].keys() for path in ("/sync", "/0", "/1")]
+    assert len(set(map(tuple, named))) == 3 and len(document["components"]["securitySchemes"]) == 3
+    validate(document)
 
 
 def test_fastapi_a_route_may_return_its_token(guard: Guard, key: RSAKey) -> None:

@@ -54,7 +54,9 @@ def test_metadata_urls_of_issuers() -> None:
     )
 
 
-def test_openid_discovery_when_there_is_no_rfc8414(issuer: LocalIssuer, clock: Clock, key: RSAKey) -> None:
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+def test_openid_discovery_when_there_is_no_rfc8414(issuer: LocalIssuer, clock: Clock, key: RSAKey, status: int) -> None:
+    issuer.answers[f"{METADATA}/realm"] = reply({}, status)
     name = f"{issuer.url}/realm"
     issuer.answers[f"/realm{OPENID}"] = reply({"issuer": name, "jwks_uri": f"{issuer.url}/jwks"})
     issuer.answers["/jwks"] = reply(public(key))
@@ -62,7 +64,7 @@ def test_openid_discovery_when_there_is_no_rfc8414(issuer: LocalIssuer, clock: C
     assert issuer.paths() == [f"{METADATA}/realm", f"/realm{OPENID}", "/jwks"]
 
 
-@pytest.mark.parametrize("status", [201, 301, 403, 500])
+@pytest.mark.parametrize("status", [201, 301, 500, 503])
 def test_openid_discovery_is_not_asked_otherwise(
     issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, status: int
 ) -> None:

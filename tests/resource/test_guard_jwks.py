@@ -86,7 +86,7 @@ def bad_keys(good: RSAKey) -> dict[str, Any]:
     }
     named = {name: {**jwk, "kid": name.replace(" ", "-")} for name, jwk in bad.items()}
     strange = {"null": None, "list": [], "text": "key", "number": 1, "empty": {}}
-    kids = {f"kid {kid!r:.9}": jwk_of(good, kid=kid) for kid in (None, 7, "", "a/b", "k" * 300, ["x"])}
+    kids = {f"kid {kid!r:.9}": jwk_of(good, kid=kid) for kid in (None, 7, "", "k" * 513, ["x"])}
     return {**named, **strange, **kids}
 
 
@@ -121,7 +121,7 @@ def test_b196_all_keys_of_a_duplicate_kid_are_dropped(key: RSAKey, other_key: RS
 
 def test_b196_a_token_signed_with_a_bad_key_is_refused(key: RSAKey, other_key: RSAKey, clock: Clock) -> None:
     for name, bad in bad_keys(other_key).items():
-        if isinstance(bad, dict) and isinstance(bad.get("kid"), str) and "/" not in bad["kid"]:
+        if isinstance(bad, dict) and isinstance(bad.get("kid"), str):
             guard = Guard(ISSUER, AUDIENCE, keys={"keys": [bad, *public(key)["keys"]]}, now=clock)
             forged = sign(other_key, header_of(other_key, kid=bad["kid"]), claims())
             assert rejected(lambda guard=guard, forged=forged: guard.verify(forged)), name  # type: ignore[misc]

@@ -13,7 +13,7 @@ from joserfc.jwk import RSAKey
 
 from authserver.resource import Fetched, Guard
 from authserver.resource.keys import FetchedKeys, WouldWait
-from authserver.resource.source import Issuer
+from authserver.resource.source import Source
 from tests.resource.network import JWKS, Network, found, guard_with, make
 from tests.resource.tools import AUDIENCE, ISSUER, Clock, few, public, token_of
 
@@ -113,7 +113,7 @@ def test_many_threads_with_known_and_unknown_kids_cause_two_fetches(key: RSAKey)
         pause.wait(0.02)
         return network(url, headers)
 
-    keys = FetchedKeys(Issuer(ISSUER, JWKS, slowly, time).load, frozenset({"RS256"}), time)
+    keys = FetchedKeys(Source(ISSUER, JWKS, slowly, time).load, frozenset({"RS256"}), time)
     results: list[bool] = []
 
     def work(name: int) -> None:

@@ -1,7 +1,8 @@
 """FastAPI: a dependency that gives the route its token, and the documents their padlock."""
 
+import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import HTTPException, Request, Response, Security
 from fastapi.openapi.models import HTTPBearer
@@ -12,23 +13,42 @@ from authserver.resource.errors import TokenRejected
 from authserver.resource.gate import Gate
 from authserver.resource.token import AccessToken
 
+_ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    "required": ["error", "error_description"],
+}
+
+
+def _response(description: str) -> dict[str, Any]:
+    header = {"description": "The challenge (RFC 6750 section 3)", "schema": {"type": "string"}}
+    content = {"application/json": {"schema": _ERROR}}
+    return {"description": description, "headers": {"WWW-Authenticate": header}, "content": content}
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    401: _response("There is no access token, or it is invalid or expired"),
+    403: _response("The access token does not have the required scope"),
+}
+
 
 class _Scheme(SecurityBase):
     """Only for the OpenAPI document; FastAPI's own HTTPBearer would parse the header in its own way."""
 
-    def __init__(self) -> None:
-        self.model = HTTPBearer(bearerFormat="JWT", description="An access token (RFC 9068)")
-        self.scheme_name = "accessToken"
+    def __init__(self, name: str) -> None:
+        self.model = HTTPBearer(bearerFormat="JWT", description=f"An access token for {name}")
+        # OpenAPI 3.1, Components Object: MUST use keys that match ^[a-zA-Z0-9._-]+$
+        self.scheme_name = re.sub(r"[^a-zA-Z0-9._-]+", "-", name.replace("https://", ""))
 
     async def __call__(self) -> None:
         return None
 
 
-def dependency(gate: Gate) -> Callable[..., Awaitable[AccessToken]]:
+def dependency(gate: Gate) -> Callable[..., Awaitable[AccessToken | None]]:
     """A dependency for `Depends`, on HTTP and WebSocket routes."""
-    scheme = Security(_Scheme(), scopes=list(gate.scope))
+    scheme = Security(_Scheme(gate.name), scopes=[*gate.need.scope, *gate.need.any_of])
 
-    async def access_token(connection: HTTPConnection, _: Annotated[None, scheme]) -> AccessToken:
+    async def access_token(connection: HTTPConnection, _: Annotated[None, scheme]) -> AccessToken | None:
         try:
             return await gate.aadmit(connection.headers.getlist("authorization"))
         except TokenRejected as rejected:

@@ -1,0 +1,69 @@
+"""Django REST framework: an authentication class and a permission class, whose errors keep status and challenge."""
+
+import json
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException
+from rest_framework.permissions import BasePermission
+
+from authserver.resource.errors import TokenMissing, TokenRejected
+from authserver.resource.gate import Gate
+from authserver.resource.token import AccessToken
+
+
+class Refused(APIException):  # type: ignore[misc]
+    """What the framework's own exception handler turns into the answer of the guard."""
+
+    def __init__(self, gate: Gate, rejected: TokenRejected) -> None:
+        answer = gate.answer(rejected)
+        self.status_code = answer.status
+        self.detail = json.loads(answer.body)
+        self.auth_header = answer.headers.get("WWW-Authenticate")
+        self.wait = answer.headers.get("Retry-After") and int(answer.headers["Retry-After"])
+
+
+class TokenUser:
+    """`request.user`: whom the token is about. It is no user of Django's database; `pk` is the token's subject."""
+
+    is_authenticated, is_anonymous, is_active, is_staff, is_superuser = True, False, True, False, False
+
+    def __init__(self, subject: str) -> None:
+        self.pk = self.id = self.username = subject
+
+    def __str__(self) -> str:
+        return self.username
+
+
+def authentication(gate: Gate) -> type[BaseAuthentication]:
+    """Reads the token; a request without one is left to other authentication classes and to the permissions."""
+
+    class GuardAuthentication(BaseAuthentication):  # type: ignore[misc]
+        def authenticate(self, request: Any) -> tuple[TokenUser, AccessToken] | None:
+            value = request.META.get("HTTP_AUTHORIZATION")
+            try:
+                token = gate.admit([] if value is None else [value])
+            except TokenRejected as rejected:
+                raise Refused(gate, rejected) from None
+            return None if token is None else (TokenUser(token.subject), token)
+
+        def authenticate_header(self, request: Any) -> str:
+            """For permissions of others: they too are answered with 401 and a challenge."""
+            return gate.answer(TokenMissing("refused by another permission")).headers["WWW-Authenticate"]
+
+    return GuardAuthentication
+
+
+def permission(gate: Gate) -> type[BasePermission]:
+    """Asks the token that the authentication class left in `request.auth` for what the view needs."""
+
+    class GuardPermission(BasePermission):  # type: ignore[misc]
+        def has_permission(self, request: Any, view: Any) -> bool:
+            token = request.auth if isinstance(request.auth, AccessToken) else None
+            try:
+                gate.check(token)
+            except TokenRejected as rejected:
+                raise Refused(gate, rejected) from None
+            return True
+
+    return GuardPermission

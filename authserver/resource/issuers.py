@@ -1,0 +1,95 @@
+"""Whom a guard trusts: `TrustedIssuer`, checked when the guard is made."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from authserver.resource.jwks import ASYMMETRIC
+from authserver.resource.jws import AT_JWT, JWT
+from authserver.resource.keys import FetchedKeys, GivenKeys, Keys
+from authserver.resource.source import Source, Transport, check_url
+from authserver.resource.token import ClaimRules, ScopeClaim
+
+KeySource = Mapping[str, object] | Callable[[], Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class TrustedIssuer:
+    """One issuer of a guard's tokens, where one differs from the others: `Guard([TrustedIssuer(...), ...], audience)`.
+
+    url           the issuer's URL, exactly as in its tokens; https, or http on loopback
+    audience      this API's name in this issuer's tokens; the guard's unless given
+    keys          the JWKS itself, or a callable that returns it at once; nothing is fetched then
+    jwks_uri      where the JWKS is, if the issuer's metadata are not to be asked
+    algorithms    JWS algorithms to accept; asymmetric ones only
+    typ           the types of its access tokens: at+jwt (RFC 9068), JWT, or both
+    scope_claims  the claims that hold scopes or roles; a tuple is the path to a member within a claim
+    allow_http    the issuer or its JWKS may be at an http URL that is not on loopback, as within a cluster
+
+    Wrong values are a ValueError.
+    """
+
+    url: str
+    _: KW_ONLY
+    audience: str | None = None
+    keys: KeySource | None = None
+    jwks_uri: str | None = None
+    algorithms: Sequence[str] = ("RS256",)
+    typ: str | Sequence[str] = AT_JWT
+    scope_claims: Sequence[ScopeClaim] = ("scope",)
+    allow_http: bool = False
+
+    def __post_init__(self) -> None:
+        # RFC 8414 s2: a URL that uses the "https" scheme and has no query or fragment components
+        if urlsplit(check_url(self.url, "issuer", self.allow_http)).query:
+            raise ValueError(f"issuer must not have a query: {self.url!r}")
+        if self.keys is not None and self.jwks_uri is not None:
+            raise ValueError("give keys or jwks_uri, not both")
+        if self.jwks_uri is not None:
+            check_url(self.jwks_uri, "jwks_uri", self.allow_http)
+        if isinstance(self.algorithms, str) or not frozenset(self.algorithms) or not self.accepted <= ASYMMETRIC:
+            raise ValueError(f"algorithms must be some of {', '.join(sorted(ASYMMETRIC))}")
+        if not self.types or not self.types <= {AT_JWT, JWT}:
+            raise ValueError(f"typ must be {AT_JWT}, {JWT} or both")
+        if isinstance(self.scope_claims, str) or not self.scope_claims:
+            raise ValueError('scope_claims must be a list of claims, like ["scope", "permissions"]')
+
+    @property
+    def accepted(self) -> frozenset[str]:
+        """The algorithms."""
+        return frozenset(self.algorithms)
+
+    @property
+    def types(self) -> frozenset[str]:
+        return frozenset([self.typ] if isinstance(self.typ, str) else self.typ)
+
+    def rules(self, audience: str, leeway: float) -> ClaimRules:
+        """What the claims of its tokens must be, with the guard's `audience` where it has none of its own."""
+        return ClaimRules(self.url, self.audience or audience, leeway, JWT in self.types, tuple(self.scope_claims))
+
+    def open_keys(self, fetch: Transport | None, now: Callable[[], float]) -> Keys:
+        """The issuer's keys, given or fetched by `fetch`."""
+        if self.keys is not None:
+            given = self.keys
+            return GivenKeys(given if callable(given) else lambda: given, self.accepted)
+        source = Source(self.url, self.jwks_uri, fetch or _default_transport(), now, self.allow_http)
+        return FetchedKeys(source.load, self.accepted, now)
+
+
+def trusted(issuer: str | TrustedIssuer | Sequence[str | TrustedIssuer], **named: Any) -> tuple[TrustedIssuer, ...]:
+    """One issuer or several, each a TrustedIssuer; those that are given by their URL have `named` besides."""
+    given = [issuer] if isinstance(issuer, str | TrustedIssuer) else list(issuer)
+    if len(given) > 1 and not (named["keys"] is named["jwks_uri"] is None):
+        raise ValueError("of several issuers each has its own keys or jwks_uri: give TrustedIssuer(url, keys=...)")
+    issuers = tuple(TrustedIssuer(each, **named) if isinstance(each, str) else each for each in given)
+    if not issuers or len({each.url for each in issuers}) < len(issuers):
+        raise ValueError("give one issuer or more, and each once")
+    return issuers
+
+
+def _default_transport() -> Transport:
+    # Here and not at the first fetch: a fork during an import leaves the child a module that is locked for ever.
+    from authserver.resource.fetch import fetch
+
+    return fetch
