@@ -8,9 +8,11 @@ from authlib.oauth2.rfc6749 import ClientMixin
 
 from ..domain.models import Client, Secret
 from ..domain.times import utc
-from .errors import InvalidClientError, because
+from .errors import InvalidClientError, OAuth2Error, because
 from .request import Credentials
 
+DISABLED = "This client is disabled."
+OTHER_METHOD = "This client is registered for another authentication method."
 _NOBODY = (Secret(bytes(32)),)
 
 
@@ -26,17 +28,25 @@ class AuthlibClient(ClientMixin):
 
 def authenticate(credentials: Credentials, client: Client | None, now: int) -> AuthlibClient:
     """Raises InvalidClientError: the same to the caller for an unknown client, another method and a wrong secret."""
-    proven = METHODS[credentials.method](credentials.secret, client, now)
+    method = METHODS[credentials.method]
+    proven = method(credentials.secret, client, now)
     if client is None:
         raise because(InvalidClientError(), "no such client")
-    # RFC 6749 s2.3: only the method that the client registered, at every endpoint.
-    if client.auth_method != credentials.method:
-        raise because(InvalidClientError(), f"registered for {client.auth_method}, not {credentials.method}")
+    # RFC 6749 s2.3.1: a secret by Basic, or in the body. Clients choose by themselves, so whoever registered one of the
+    # two may use both; for the rest, only the method that the client registered, at every endpoint.
+    if METHODS.get(client.auth_method) is not method:
+        detail = f"registered for {client.auth_method}, not {credentials.method}"
+        raise _refused(detail, proven, credentials, OTHER_METHOD)
     if client.disabled:
-        raise because(InvalidClientError(), "client disabled")
+        raise _refused("client disabled", proven, credentials, DISABLED)
     if not proven:
         raise because(InvalidClientError(), _why_unproven(credentials.secret, client))
     return AuthlibClient(client)
+
+
+def _refused(detail: str, proven: bool, credentials: Credentials, told: str) -> OAuth2Error:
+    """`told` is for a client that has proved its secret; to others it would say which clients there are."""
+    return because(InvalidClientError(), detail, told if proven and credentials.secret else "")
 
 
 def _with_secret(secret: str, client: Client | None, now: int) -> bool:

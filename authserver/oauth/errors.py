@@ -58,9 +58,10 @@ class Reply:
     """Seconds, for who hands the refresh token on in a cookie."""
 
 
-def because(error: OAuth2Error, detail: str) -> OAuth2Error:
-    """The error, with what the operator reads of it. Nothing secret belongs there, nor what a caller sent."""
-    error.detail = detail
+def because(error: OAuth2Error, detail: str, told: str = "") -> OAuth2Error:
+    """The error, with what the operator reads of it. Nothing secret belongs there, nor what a caller sent. `told` is a
+    constant sentence for this caller in place of that of the error's code."""
+    error.detail, error.told = detail, told
     return error
 
 
@@ -70,10 +71,13 @@ def detail_of(error: OAuth2Error) -> str:
     return str(getattr(error, "detail", None) or own or "malformed")
 
 
-def reply_to(error: OAuth2Error) -> Reply:
-    sentence = SENTENCES.get(error.error, SENTENCES["invalid_request"])
+def reply_to(error: OAuth2Error, *, by_header: bool) -> Reply:
+    """`by_header`: whether the client used the Authorization header."""
+    sentence = getattr(error, "told", "") or SENTENCES.get(error.error, SENTENCES["invalid_request"])
     body = {"error": error.error, "error_description": sentence}
-    if isinstance(error, InvalidClientError):
-        # RFC 6749 s5.2: MUST respond with 401 and include the "WWW-Authenticate" response header field.
-        return Reply(401, body, {"WWW-Authenticate": 'Basic realm="authserver"'})
-    return Reply(400, body)
+    if not isinstance(error, InvalidClientError):
+        return Reply(400, body)
+    # RFC 6749 s5.2: if the client attempted to authenticate via the "Authorization" request header field, [it] MUST ...
+    # include the "WWW-Authenticate" response header field matching the authentication scheme used by the client. To
+    # others it is not sent, whatever RFC 9110 s15.5.2 says of 401: in a browser it opens a dialog for a password.
+    return Reply(401, body, {"WWW-Authenticate": 'Basic realm="authserver"'} if by_header else {})

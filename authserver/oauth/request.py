@@ -24,6 +24,8 @@ class Credentials:
     method: str
     client_id: str
     secret: str = ""
+    by_header: bool = False
+    """Whether it used the Authorization header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,9 @@ def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
         pairs = parse_qsl(body.decode(), True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise because(InvalidRequestError(), "The body is not UTF-8, or has too many fields.") from error
-    # RFC 8707 s2: `resource` alone may be repeated.
-    resources = tuple(dict.fromkeys(value for name, value in pairs if name == "resource" and value))
+    # RFC 8707 s2: `resource` alone may be repeated. Auth0's clients say `audience` (as RFC 8693 s2.1 does, where both
+    # together name several targets).
+    resources = tuple(dict.fromkeys(value for name, value in pairs if name in ("resource", "audience") and value))
     form = {name: value for name, value in pairs if name != "resource"}
     # RFC 6749 s3.2: request and response parameters MUST NOT be included more than once.
     if len(form) != sum(1 for name, _ in pairs if name != "resource"):
@@ -64,8 +67,10 @@ def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
 
 def _credentials(form: Mapping[str, str], authorization: Sequence[str]) -> Credentials:
     client_id, secret = form.get("client_id"), form.get("client_secret")
-    if authorization:
-        basic = _basic(authorization)
+    if len(authorization) > 1:
+        raise because(InvalidRequestError(), "Two Authorization headers.")
+    if authorization and _is_meant(authorization[0], client_id):
+        basic = _basic(authorization[0])
         # RFC 6749 s2.3: the client MUST NOT use more than one authentication method in each request.
         if secret is not None or client_id not in (None, basic.client_id):
             raise because(InvalidRequestError(), "Two client authentications, or two client ids.")
@@ -75,20 +80,25 @@ def _credentials(form: Mapping[str, str], authorization: Sequence[str]) -> Crede
     return Credentials("none", client_id) if secret is None else Credentials("client_secret_post", client_id, secret)
 
 
-def _basic(authorization: Sequence[str]) -> Credentials:
-    if len(authorization) > 1:
-        raise because(InvalidRequestError(), "Two Authorization headers.")
-    scheme, _, credentials = authorization[0].partition(" ")
+def _is_meant(authorization: str, client_id: str | None) -> bool:
+    """Beside a client id, another scheme says nothing of the client: many leave their access token there."""
+    return client_id is None or authorization.partition(" ")[0].lower() == "basic"
+
+
+def _basic(authorization: str) -> Credentials:
+    scheme, _, credentials = authorization.partition(" ")
     try:
+        # RFC 9110 s11.4: auth-scheme [ 1*SP ( token68 ...
+        credentials = credentials.lstrip(" ")
         client_id, colon, secret = b64decode(credentials, validate=True).decode().partition(":")
         # RFC 6749 s2.3.1: encoded using the "application/x-www-form-urlencoded" encoding algorithm per Appendix B.
         client_id, secret = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except (binascii.Error, ValueError) as error:
         raise because(InvalidClientError(), "The Authorization header cannot be decoded.") from error
-    whole = scheme.lower() == "basic" and client_id and colon and secret
-    if not whole or "\0" in client_id + secret:
+    if scheme.lower() != "basic" or not client_id or not colon or "\0" in client_id + secret:
         raise because(InvalidClientError(), "The Authorization header is not Basic with an id and a secret.")
-    return Credentials("client_secret_basic", client_id, secret)
+    # RFC 6749 s2.3.1: the client MAY omit the parameter if the client secret is an empty string.
+    return Credentials("client_secret_basic" if secret else "none", client_id, secret, by_header=True)
 
 
 class Walk(OAuth2Request):

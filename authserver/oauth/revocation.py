@@ -12,8 +12,9 @@ from .errors import InvalidGrantError, InvalidRequestError, Reply, because
 from .grant import Decision, Event, Traveller
 from .request import Walk
 
-# RFC 7009 s2.2: invalid tokens do not cause an error response ... since the client cannot handle such an error.
-DONE = Decision(Reply(200, None))
+# RFC 7009 s2.2: invalid tokens do not cause an error response ... since the client cannot handle such an error. The
+# content of the response body is ignored by the client; some parse it as JSON all the same.
+DONE = Decision(Reply(200, {}))
 
 
 class Revocation(Traveller):

@@ -121,7 +121,7 @@ class Road(AuthorizationServer):
         else:
             fields = await self._fields_without_traveller(request)
         log.info("refused", error=error.error, reason=detail_of(error), **fields)
-        return reply_to(error)
+        return reply_to(error, by_header=request.credentials.by_header)
 
     async def _fields_without_traveller(self, request: TokenRequest) -> dict[str, str]:
         """For a grant type that is not supported: an operator wants to know whose program sends it."""

@@ -47,6 +47,8 @@ class Call:
     members: Mapping[str, Any]
     origin: list[str]
     cookie: str | None
+    is_empty: bool
+    """Whether it had no body at all."""
     arrived_at: int
     network: str
 
@@ -82,6 +84,8 @@ class Api:
         return self._in_cookie(reply) if by_cookie else reply
 
     async def refresh_token(self, call: Call) -> Reply:
+        if call.cookie is None and (call.is_empty or (not call.members and self._is_from_own_page(call))):
+            return _unauthorized(_DEAD_TOKEN)  # a browser app whose cookie has expired
         token = self._token(call)
         form = {"grant_type": "refresh_token", "refresh_token": token}
         reply = await self._send(call, form, _DEAD_TOKEN)
@@ -174,15 +178,20 @@ class Endpoint:
             members = strict_json.parse(content) if content else {}
         except ValueError:
             raise Refused(MALFORMED, "a body that is not one JSON object, or two cookies") from None
-        if (content and not body.is_json(headers)) or body.has_protocol_parameters(scope):
+        if (content and not body.is_json(headers, content)) or body.has_protocol_parameters(scope):
             raise Refused(MALFORMED, "a body that is not of type JSON, or parameters in the query string")
-        return Call(members, headers.get("origin", []), cookie, arrived_at, network_of(scope))
+        return Call(members, headers.get("origin", []), cookie, not content, arrived_at, network_of(scope))
+
+
+def _unauthorized(wrong: str) -> Reply:
+    """Browsers know no dialog for Bearer."""
+    return Reply(401, {"error": wrong}, {"WWW-Authenticate": 'Bearer realm="api"'})
 
 
 def _in_plain_words(reply: Reply, wrong: str) -> Reply:
     error = (reply.body or {}).get("error")
     if error == "invalid_grant":
-        return Reply(401, {"error": wrong}, {"WWW-Authenticate": 'Bearer realm="api"'})
+        return _unauthorized(wrong)
     if error in ("invalid_client", "unauthorized_client"):
         return Reply(403, {"error": "This interface is switched off"})
     return MALFORMED

@@ -12,9 +12,23 @@ from .replies import CLOSE, refusal
 MAX_BODY = 64 * 1024  # bytes
 _TIMEOUT = 10  # seconds
 _PROTOCOL_PARAMETERS = frozenset(
-    {"client_assertion", "client_assertion_type", "client_id", "client_secret", "code", "code_verifier", "grant_type"}
+    {
+        "audience",
+        "client_assertion",
+        "client_assertion_type",
+        "client_id",
+        "client_secret",
+        "code",
+        "code_verifier",
+        "grant_type",
+    }
     | {"password", "redirect_uri", "refresh_token", "resource", "scope", "token", "token_type_hint", "username"}
 )
+SPACE = " \t"
+"""RFC 9110 s5.6.3. What else `strip` would take away is latin-1 text: other bytes, which mean something else."""
+_UTF_8 = {"", "charset=utf-8", 'charset="utf-8"'}
+_OF_ASCII = {form for name in ("utf8", "us-ascii", "iso-8859-1") for form in (f"charset={name}", f'charset="{name}"')}
+"""What some clients name whose bodies are ASCII, and so the same in UTF-8."""
 TOO_LARGE = refusal(413, "invalid_request", "The body exceeds 64 KiB.", CLOSE)
 _ENCODED = refusal(415, "invalid_request", "A body with a Content-Encoding is not accepted.", CLOSE)
 _SLOW = refusal(408, "invalid_request", "The body did not arrive within 10 seconds.", CLOSE)
@@ -41,21 +55,22 @@ def headers_of(scope: Scope) -> Mapping[str, list[str]]:
     return found
 
 
-def is_form(headers: Mapping[str, list[str]]) -> bool:
-    """Exactly one Content-Type, application/x-www-form-urlencoded, in UTF-8 if it names a charset."""
-    return _is_of_type("application/x-www-form-urlencoded", headers)
+def is_form(headers: Mapping[str, list[str]], content: bytes) -> bool:
+    """Exactly one Content-Type, application/x-www-form-urlencoded; in a charset that it names, `content` is UTF-8."""
+    return _is_of_type("application/x-www-form-urlencoded", headers, content)
 
 
-def is_json(headers: Mapping[str, list[str]]) -> bool:
-    return _is_of_type("application/json", headers)
+def is_json(headers: Mapping[str, list[str]], content: bytes) -> bool:
+    return _is_of_type("application/json", headers, content)
 
 
-def _is_of_type(expected: str, headers: Mapping[str, list[str]]) -> bool:
+def _is_of_type(expected: str, headers: Mapping[str, list[str]], content: bytes) -> bool:
     types = headers.get("content-type", [])
     if types == [expected]:
         return True
-    media, *parameters = (part.strip().lower() for part in (types[0] if len(types) == 1 else "").split(";"))
-    return media == expected and all(parameter in ("charset=utf-8", 'charset="utf-8"', "") for parameter in parameters)
+    media, *parameters = (part.strip(SPACE).lower() for part in (types[0] if len(types) == 1 else "").split(";"))
+    allowed = _UTF_8 | _OF_ASCII if content.isascii() else _UTF_8
+    return media == expected and all(parameter in allowed for parameter in parameters)
 
 
 def has_protocol_parameters(scope: Scope) -> bool:

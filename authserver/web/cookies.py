@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from .body import SPACE
+
 
 class RefreshTokenCookie:
     """`__Host-` and Secure where the issuer is https; plain on a loopback http issuer, where browsers refuse both."""
@@ -22,8 +24,11 @@ class RefreshTokenCookie:
         return self.set("", 0)
 
     def read(self, headers: Mapping[str, list[str]]) -> str | None:
-        """The token, or None. Raises ValueError for two of that name: one may be planted."""
-        pairs = [pair.strip().partition("=") for header in headers.get("cookie", []) for pair in header.split(";")]
+        """The token, or None. Raises ValueError for two of that name: one may be planted.
+
+        A name is compared as bytes, as the browser did that kept others from setting ours.
+        """
+        pairs = [pair.strip(SPACE).partition("=") for header in headers.get("cookie", []) for pair in header.split(";")]
         found = [value for name, _, value in pairs if name == self.name]
         if len(found) > 1:
             raise ValueError("Two cookies of one name.")

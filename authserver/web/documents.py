@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
+from .body import SPACE
 from .replies import Header, send_body
 
 METHODS = ["GET", "HEAD", "OPTIONS"]
@@ -38,5 +39,5 @@ class Document:
 
 def matches(if_none_match: str, etag: str) -> bool:
     """RFC 9110 s13.1.2: a recipient MUST use the weak comparison function."""
-    tags = (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
+    tags = (tag.strip(SPACE).removeprefix("W/") for tag in if_none_match.split(","))
     return any(tag in ("*", etag) for tag in tags)

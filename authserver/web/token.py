@@ -1,13 +1,13 @@
 """POST /token (RFC 6749 s3.2) and the other endpoints where clients authenticate with a form: plain ASGI."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.types import Receive, Scope, Send
 
 from ..domain.errors import Unavailable
-from ..oauth.errors import InvalidRequestError, OAuth2Error, Reply, because, detail_of, reply_to
+from ..oauth.errors import InvalidRequestError, OAuth2Error, because, detail_of, reply_to
 from ..oauth.grant import Traveller
-from ..oauth.request import Walk, parse
+from ..oauth.request import TokenRequest, Walk, parse
 from ..oauth.road import Road, log
 from . import body
 from .malformed import MalformedRequests
@@ -28,8 +28,10 @@ class FormEndpoint:
         self._road, self._now, self._malformed, self._choose = road, now, malformed, choose
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = body.headers_of(scope)
         try:
-            reply = await self._answer(scope, receive)
+            request = await self._read(scope, headers, receive)
+            reply = await self._road.answer(request, self._choose)
         except body.Disconnected:
             return
         except body.Unreadable as error:
@@ -37,20 +39,19 @@ class FormEndpoint:
             reply = error.reply
         except OAuth2Error as error:
             self._malformed.count(detail_of(error), network_of(scope))
-            reply = reply_to(error)
+            reply = reply_to(error, by_header="authorization" in headers)
         except Unavailable as error:
             log.warning("unavailable", reason=str(error), path=scope["path"])
             reply = unavailable(error)
         await send_reply(send, reply)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+    async def _read(self, scope: Scope, headers: Mapping[str, list[str]], receive: Receive) -> TokenRequest:
         arrived_at = self._now()
-        headers = body.headers_of(scope)
         content = await body.read(headers, receive)
-        if not body.is_form(headers) or body.has_protocol_parameters(scope):
+        if not body.is_form(headers, content) or body.has_protocol_parameters(scope):
             raise because(InvalidRequestError(), "Not one form in UTF-8, or parameters in the query string.")
         authorization = headers.get("authorization", ())
         request = parse(content, authorization, arrived_at=arrived_at, network=network_of(scope))
         if self._choose is None and "grant_type" not in request.form:
             raise because(InvalidRequestError(), "No grant_type.")
-        return await self._road.answer(request, self._choose)
+        return request

@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from tests.api.calling import CLEARED, COOKIE, LOGIN, LOGOUT, MALFORMED, REFRESH, assert_done, assert_refused
+from tests.api.calling import CLEARED, COOKIE, DEAD_TOKEN, LOGIN, LOGOUT, REFRESH, assert_done, assert_refused
 from tests.conftest import ISSUER
 from tests.support import PASSWORD
 
@@ -27,7 +27,7 @@ def test_refreshes_until_the_logout(jar):
     assert len(set(seen)) == 4
     assert_done(jar.post(LOGOUT, headers=OWN), CLEARED)
     assert not jar.cookies
-    assert_refused(jar.post(REFRESH, headers=OWN), MALFORMED)
+    assert_refused(jar.post(REFRESH, headers=OWN), DEAD_TOKEN)
 
 
 def test_a_page_that_logs_out_twice(jar):

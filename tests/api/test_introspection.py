@@ -6,7 +6,15 @@ from authserver.store import users
 from tests.api.introspecting import INACTIVE, STRANGER, WARDEN, Introspector
 from tests.conftest import AUDIENCE, ISSUER
 from tests.support import SECRET
-from tests.web.answers import INVALID_CLIENT, INVALID_REQUEST, assert_done, assert_refused, claims_of
+from tests.web.answers import (
+    CHALLENGED,
+    DISABLED,
+    INVALID_CLIENT,
+    INVALID_REQUEST,
+    assert_done,
+    assert_refused,
+    claims_of,
+)
 from tests.web.serving import add_client, change_client, everything, execute
 
 OTHER = "https://other.example"
@@ -119,7 +127,7 @@ def test_b130_rfc7662_2_1_a_public_client_is_not_authenticated(http, access_toke
 
 def test_b130_an_access_token_is_no_authentication(http, access_token):
     headers = {"Authorization": f"Bearer {access_token}"}
-    assert_refused(http.post("/introspect", data={"token": access_token}, headers=headers), INVALID_CLIENT)
+    assert_refused(http.post("/introspect", data={"token": access_token}, headers=headers), CHALLENGED)
 
 
 @pytest.mark.parametrize("form", [{}, {"token": ""}, {"Token": "x"}, {"access_token": "x"}], ids=repr)
@@ -216,7 +224,7 @@ def test_a_disabled_caller(introspect, database, access_token, clock):
     assert introspect.shown(access_token, "warden")["active"] is True
     change_client(database, "warden", disabled=True)
     clock.forward(5)
-    assert_refused(introspect.ask(access_token, "warden"), INVALID_CLIENT)
+    assert_refused(introspect.ask(access_token, "warden"), DISABLED)
 
 
 def test_a_client_that_is_disabled_takes_its_own_tokens_along(introspect, database, token):

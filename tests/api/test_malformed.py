@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.api.calling import (
+    DEAD_TOKEN,
     ENCODED,
     IS_JSON,
     LOGIN,
@@ -15,6 +16,7 @@ from tests.api.calling import (
     assert_refused,
     assert_tokens,
 )
+from tests.conftest import ISSUER
 from tests.support import PASSWORD
 
 GOOD = {
@@ -154,8 +156,23 @@ def test_the_refresh_token_is_missing(still, path, members):
 
 @every_path
 def test_nothing_at_all(still, path):
-    assert_refused(still.post(path), MALFORMED)
-    assert_refused(still.post(path, b"", IS_JSON), MALFORMED)
+    """A browser app's cookie has expired: it has no refresh token any more, as if that were dead."""
+    expected = DEAD_TOKEN if path == REFRESH else MALFORMED
+    assert_refused(still.post(path), expected)
+    assert_refused(still.post(path, b"", IS_JSON), expected)
+
+
+def test_an_empty_object_from_our_own_page_is_as_nothing_at_all(still):
+    assert_refused(still.json(REFRESH, {}, ("Origin", ISSUER)), DEAD_TOKEN)
+    assert_refused(still.json(REFRESH, {}, ("Origin", "https://elsewhere.example")), MALFORMED)
+
+
+@every_path
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "us-ascii", "utf8"])
+def test_b231_another_charset_with_an_ascii_body(still, path, charset):
+    headers = ("Content-Type", f"application/json; charset={charset}")
+    assert is_good(still.post(path, GOOD[path], headers))
+    assert_refused(still.post(path, with_member(path, '"x": "\u00e9"').encode(), headers), MALFORMED)
 
 
 @every_path

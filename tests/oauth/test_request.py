@@ -21,7 +21,7 @@ def read(body, *authorization):
 @fast
 @given(st.dictionaries(text, text, max_size=8), st.lists(text, max_size=3))
 def test_rfc6749_appendix_b_what_was_encoded_is_what_is_read(form, resources):
-    form = {name: value for name, value in form.items() if name != "resource"} | {"client_id": "app"}
+    form = {name: value for name, value in form.items() if name not in ("resource", "audience")} | {"client_id": "app"}
     form.pop("client_secret", None)
     body = urlencode([*form.items(), *(("resource", value) for value in resources)])
     request = read(body.encode())
@@ -47,7 +47,15 @@ def test_no_bytes_raise_anything_but_the_two_errors(body, authorization):
 def test_rfc6749_2_3_1_basic_of_any_id_and_secret(client_id, secret):
     encoded = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()
     request = read(b"", "Basic " + b64encode(encoded).decode())
-    assert request.credentials == Credentials("client_secret_basic", client_id, secret)
+    assert request.credentials == Credentials("client_secret_basic", client_id, secret, by_header=True)
+    assert read(b"", "Basic   " + b64encode(encoded).decode()) == request
+
+
+@fast
+@given(text)
+def test_b018_basic_with_an_empty_secret_is_none(client_id):
+    request = read(b"", "Basic " + b64encode(f"{quote_plus(client_id)}:".encode()).decode())
+    assert request.credentials == Credentials("none", client_id, by_header=True)
 
 
 @fast
@@ -57,12 +65,23 @@ def test_rfc6749_2_3_1_a_secret_in_the_body(client_id, secret):
     assert request.credentials == Credentials("client_secret_post", client_id, secret)
 
 
-@pytest.mark.parametrize(
-    "value", ["", "Basic", "Basic ", "basic\tYTpi", "Negotiate YTpi", "Bearer x", "YTpi", "Basic  YTpi"]
-)
+OTHER_SCHEMES = ["", "basic\tYTpi", "Negotiate YTpi", "Bearer x", "YTpi"]
+
+
+@pytest.mark.parametrize("value", ["Basic", "Basic ", "Basic  ", *OTHER_SCHEMES])
 def test_what_is_not_basic(value):
     with pytest.raises(InvalidClientError):
-        read(b"client_id=a", value)
+        read(b"", value)
+
+
+@pytest.mark.parametrize("value", OTHER_SCHEMES)
+def test_another_scheme_beside_a_client_id_is_ignored(value):
+    assert read(b"client_id=a", value).credentials == Credentials("none", "a")
+
+
+def test_rfc6749_2_3_two_authorization_headers_are_malformed_whatever_they_say():
+    with pytest.raises(InvalidRequestError):
+        read(b"client_id=a", "Bearer x", "Bearer x")
 
 
 @pytest.mark.parametrize("text", ["%FF:x", "x:%FF", "x:%C0%80", "%ED%A0%80:x", "x:\udcff"])

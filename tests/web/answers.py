@@ -35,7 +35,11 @@ def _oauth(error: str, status: int = 400, *headers: str) -> Refusal:
 
 
 INVALID_REQUEST = _oauth("invalid_request")
-INVALID_CLIENT = _oauth("invalid_client", 401, "www-authenticate")
+INVALID_CLIENT = _oauth("invalid_client", 401)
+CHALLENGED = _oauth("invalid_client", 401, "www-authenticate")
+"""The same to a client that used the Authorization header (RFC 6749 s5.2)."""
+DISABLED = Refusal(401, "invalid_client", "This client is disabled.")
+"""To one that has proved its secret."""
 INVALID_GRANT = _oauth("invalid_grant")
 UNAUTHORIZED_CLIENT = _oauth("unauthorized_client")
 UNSUPPORTED_GRANT_TYPE = _oauth("unsupported_grant_type")
@@ -78,9 +82,11 @@ def assert_granted(answer: Any) -> dict[str, Any]:
 
 
 def assert_done(answer: Any) -> None:
-    """A success of /revoke (RFC 7009 s2.2): 200 and nothing else."""
-    assert (answer.status_code, answer.text) == (200, "")
-    assert answer.headers["cache-control"] == "no-store"
+    """A success of /revoke (RFC 7009 s2.2): 200 and nothing that says more."""
+    assert (answer.status_code, answer.text) == (200, "{}")
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    assert JSON_HEADERS.items() <= headers.items()
+    assert headers.keys() - JSON_HEADERS.keys() <= _OF_THE_CONNECTION
 
 
 def claims_of(body: dict[str, Any]) -> dict[str, Any]:

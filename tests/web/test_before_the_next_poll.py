@@ -10,7 +10,7 @@ import pytest
 from authserver.domain.models import Secret
 from authserver.store import signing_keys
 from tests.conftest import as_client
-from tests.web.answers import INVALID_CLIENT, assert_done, assert_granted, assert_refused
+from tests.web.answers import DISABLED, INVALID_CLIENT, assert_done, assert_granted, assert_refused
 from tests.web.serving import change_client
 
 INTERVAL = 0.2  # seconds
@@ -85,6 +85,6 @@ def test_a_new_secret_is_good_at_once(started, database):
 def test_a_client_that_was_enabled_is_welcome_at_once(started, database):
     node = started()
     change_client(database, "web", disabled=True)
-    assert_refused(token_of(node), INVALID_CLIENT)
+    assert_refused(token_of(node), DISABLED)
     change_client(database, "web", disabled=False)
     assert_granted(token_of(node))

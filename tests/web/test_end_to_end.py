@@ -95,7 +95,7 @@ def test_login_call_refresh_revoke(real, described, token, call):
     assert [again[name] for name in same] == [claims[name] for name in same]
 
     revoke = {"client_id": real.app["client_id"], "token": refreshed["refresh_token"]}
-    assert post(described["revocation_endpoint"], revoke) is None
+    assert post(described["revocation_endpoint"], revoke) == {}
     for text in (login["refresh_token"], refreshed["refresh_token"]):
         with pytest.raises(Refused) as refused:
             token("refresh_token", refresh_token=text)

@@ -53,7 +53,7 @@ UNHEARD = [
     Case(answers.INVALID_CLIENT, form={"client_secret": "wrong"}),
     Case(answers.INVALID_CLIENT, form={"client_id": "disabled"}),
     Case(answers.INVALID_CLIENT, form={"client_id": "nobody"}),
-    Case(answers.INVALID_CLIENT, authorization="Basic YXBwOmFwcA=="),
+    Case(answers.CHALLENGED, authorization="Basic YXBwOmFwcA=="),
     Case(answers.UNAUTHORIZED_CLIENT, form={"client_id": "no-refresh"}),
     Case(answers.INVALID_REQUEST, form={"client_id": ["app", "app"]}),
     Case(answers.INVALID_REQUEST, form={"scope": ["read", "read"]}),

@@ -164,3 +164,22 @@ def test_a_failing_signer_leaves_nothing_changed(login, refresh, database, event
     assert [entry["request_id"] for entry in events if entry["event"] == "failed"] == [answer.headers["x-request-id"]]
     assert everything(database) == before
     assert_granted(refresh(text))
+
+
+def test_audience_is_another_name_of_resource(login):
+    """Auth0's clients send it."""
+    assert claims_of(login("app", audience=OTHER))["aud"] == OTHER
+    assert claims_of(login("app", audience=OTHER, resource=OTHER))["aud"] == OTHER
+    assert claims_of(login("app", audience=OTHER, resource=AUDIENCE))["aud"] == [OTHER, AUDIENCE]
+
+
+def test_an_audience_that_the_client_does_not_have_is_an_invalid_target(token):
+    for audience in ("https://nobody.example", "api"):
+        asked = token("password", username="ada", password=PASSWORD, audience=audience)
+        assert_refused(asked, INVALID_TARGET)
+
+
+def test_an_audience_binds_the_login_as_a_resource_does(login, refresh):
+    text = login("app", audience=OTHER)["refresh_token"]
+    assert claims_of(refresh(text).json())["aud"] == OTHER
+    assert_refused(refresh(text, audience=AUDIENCE), INVALID_TARGET)

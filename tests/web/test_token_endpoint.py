@@ -84,10 +84,35 @@ def test_b004_utf_8_however_it_is_written(post, type):
 
 
 @both_endpoints
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "us-ascii", "utf8", '"iso-8859-1"', "US-ASCII"])
+def test_b231_another_charset_with_an_ascii_body(post, path, charset):
+    headers = [("Content-Type", f"{FORM}; charset={charset}")]
+    answer = post(path, good(path), headers)
+    assert_granted(answer) if path == "/token" else assert_done(answer)
+    assert_refused(post(path, good(path) + "&x=\u00e9", headers), INVALID_REQUEST)
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\x85", "\x0b", "\x1f"])
+def test_b228_what_latin_1_takes_for_a_space_is_no_space_around_a_content_type(post, space):
+    for type in (space + FORM, FORM + space, f"{FORM};{space}charset=utf-8"):
+        headers = [("Content-Type", type.encode("latin-1"))]
+        assert_refused(post("/token", good("/token"), headers), INVALID_REQUEST)
+
+
+@both_endpoints
 @pytest.mark.parametrize(
     "name",
     ["grant_type", "client_id", "client_secret", "username", "password", "refresh_token", "scope", "token"]
-    + ["token_type_hint", "resource", "code", "redirect_uri", "code_verifier", "client_assertion", "%63lient_id"],
+    + [
+        "token_type_hint",
+        "resource",
+        "audience",
+        "code",
+        "redirect_uri",
+        "code_verifier",
+        "client_assertion",
+        "%63lient_id",
+    ],
 )
 def test_b005_protocol_parameter_in_the_query_string(post, path, name):
     assert_refused(post(path, good(path), query=f"?x=1&{name}=web"), INVALID_REQUEST)

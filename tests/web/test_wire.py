@@ -10,8 +10,8 @@ import pytest
 
 from tests.support import PASSWORD
 from tests.web.answers import (
+    CHALLENGED,
     ENCODED,
-    INVALID_CLIENT,
     INVALID_REQUEST,
     MALFORMED_HTTP,
     NOT_ALLOWED,
@@ -69,7 +69,7 @@ def test_b207_not_utf_8_elsewhere(ask, app):
     assert_not_http(ask(get(b"/\xff")))
     assert_not_http(ask(get(b"/?a=\xff")))
     assert_refused(ask(get(b"/%FF")), NOT_FOUND)
-    assert_refused(ask(post(b"/token", b"grant_type=password", b"Authorization: Basic \xff\r\n")), INVALID_CLIENT)
+    assert_refused(ask(post(b"/token", b"grant_type=password", b"Authorization: Basic \xff\r\n")), CHALLENGED)
     assert_refused(ask(post(b"/token", app("x"), b"X: \xff\r\n")), UNSUPPORTED_GRANT_TYPE)
 
 
