@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,8 @@ from urllib.error import URLError
 PASSWORD = "correct horse battery staple"
 SECRET = "web-and-machine-have-this-secret-in-the-tests"
 SECOND = 1_000_000
+LONG = 120
+"""Seconds, after which what a test waits for will never come, however busy the machine is."""
 
 
 class Clock:
@@ -56,7 +58,7 @@ def run(*arguments: str, folder: Path, input: str | None = None, check: bool = T
         capture_output=True,
         text=True,
         check=check,
-        timeout=60,
+        timeout=LONG,
     )
 
 
@@ -69,7 +71,12 @@ AnyLive = TypeVar("AnyLive", bound="Live")
 
 
 class Live:
-    """A server that was set up by its own commands and runs as a process of its own."""
+    """A server that was set up by its own commands and runs as a process of its own, which is waited for."""
+
+    program: Sequence[str] = ("-m", "authserver")
+    """What Python runs, with the arguments of `authserver serve`."""
+    stdin: int = subprocess.DEVNULL
+    """Never the terminal that the tests may have: there SIGHUP ends a server."""
 
     def __init__(self, folder: Path, workers: int = 1, **settings: str) -> None:
         self.folder, self.workers, self.port = folder, workers, free_port()
@@ -99,38 +106,56 @@ class Live:
         self.app = self.command("client", "create", "App", *grants, "--scope", "read write", "--auth-method", "none")
         self.machine = self.command("client", "create", "Machine", "--grant", "client_credentials", "--scope", "read")
 
-    def start(self) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "authserver",
-            "serve",
-            "--port",
-            str(self.port),
-            "--workers",
-            str(self.workers),
-        ]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.folder, env=environment_with(self.settings), stdout=log, stderr=log
-            )
-        self.wait_until_ready()
+    def environment(self) -> dict[str, str]:
+        return environment_with(self.settings)
 
-    def wait_until_ready(self, seconds: float = 30) -> float:
-        """Seconds that it took."""
+    def launch(self, program: Sequence[str] | None = None) -> None:
+        """Not waiting until it is ready. `program` is another one for this time."""
+        self.kill()
+        command = [sys.executable, *(program or self.program), "serve"]
+        command += ["--port", str(self.port), "--workers", str(self.workers)]
+        with self.log.open("ab") as log:
+            streams = {"stdin": self.stdin, "stdout": log, "stderr": log}
+            self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment(), **streams)
+
+    def start(self, program: Sequence[str] | None = None) -> None:
+        self.launch(program)
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def wait_until_ready(self, seconds: float = LONG) -> float:
+        """Seconds that it took. Raises ChildProcessError as soon as the process has ended."""
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             try:
                 with urllib.request.urlopen(f"{self.url}/health/ready", timeout=5):
                     return time.monotonic() - began
             except (URLError, OSError):
+                if self.process is not None and not self.is_running:
+                    raise ChildProcessError(self.log.read_text()) from None
                 time.sleep(0.02)
         raise TimeoutError(self.log.read_text())
 
     def stop(self, number: int = signal.SIGTERM) -> None:
+        """Ends it by that signal. Whatever happens, the process is gone."""
         if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait(30)
+            try:
+                self.process.send_signal(number)
+                self.process.wait(LONG)
+            finally:
+                self.kill()
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(LONG)
             self.process = None
 
 
@@ -158,6 +183,13 @@ def live(folder: Path, workers: int = 1, **settings: str) -> Iterator[Live]:
 def up(server: AnyLive) -> Iterator[AnyLive]:
     """Set up and running."""
     server.set_up()
+    with started(server):
+        yield server
+
+
+@contextmanager
+def started(server: AnyLive) -> Iterator[AnyLive]:
+    """Running, as it is set up."""
     server.start()
     try:
         yield server

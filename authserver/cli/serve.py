@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..domain.errors import Misconfigured, Unavailable
 from ..settings import Settings, load
+from . import sighup
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -39,6 +39,7 @@ def command(host: str, port: int, workers: int) -> None:
       authserver serve --port 8000
       AUTHSERVER_ISSUER=https://login.example authserver serve --host 0.0.0.0 --workers 4
     """
+    sighup.hold()
     from .serving import Workers, serve_alone
 
     settings = load()
@@ -79,7 +80,7 @@ def _read_again(workers: int) -> "Config | None":
     try:
         settings = load()
         _check_and_warn(settings)
-    except (Misconfigured, Unavailable) as error:
+    except Exception as error:  # whatever it is, the server that serves goes on
         click.echo(f"SIGHUP changed nothing: {error}", err=True)
         return None
     click.echo(f"Serving {settings.issuer} by the settings as they are now", err=True)

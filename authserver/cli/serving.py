@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -11,18 +10,14 @@ from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
 from ..web.draining import LEAVE
+from . import sighup
 
 ReadAgain = Callable[[], Config | None]
 """By the settings as they are now; None, having said why, where they would not do."""
-_SIGHUP = {signal.SIGHUP}
 
 
 class Alone(Server):
-    """The only process. When it is to start again, whoever connects meanwhile waits in the listener.
-
-    SIGHUP waits, too, until an event loop can take care of it: reading the settings again may not interrupt whatever
-    holds a lock.
-    """
+    """The only process. When it is to start again, whoever connects meanwhile waits in the listener."""
 
     def __init__(self, config: Config, listener: socket.socket, read_again: ReadAgain) -> None:
         super().__init__(config)
@@ -30,18 +25,17 @@ class Alone(Server):
         self.next: Config | None = None
         """What to start again with; None is the end."""
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGHUP)
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn calls this every 0.1 s while it serves: what comes while it starts or stops waits until then."""
+        if not self.should_exit:  # else it may be about settings that changed since they were read: for the next server
+            sighup.handle_held()
+        return await super().on_tick(counter)
 
     def hang_up(self, number: int, frame: object) -> bool:
         """Handles SIGHUP, from the event loop. Whether it ends."""
         if not self.should_exit:
-            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGHUP)  # the next one may be about settings that changed since
             self.next = self._read_again()
             self.should_exit = self.next is not None
-        if not self.should_exit:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGHUP)
         return self.should_exit
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -54,8 +48,7 @@ def serve_alone(config: Config, listener: socket.socket, read_again: ReadAgain) 
     following: Config | None = config
     while following is not None:
         server = Alone(following, listener, read_again)
-        if not _is_in_terminal():
-            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGHUP)
+        if sighup.is_held():
             signal.signal(signal.SIGHUP, server.hang_up)
         server.run(sockets=[listener.dup()])
         following = server.next
@@ -66,9 +59,14 @@ class Workers(Multiprocess):
 
     def __init__(self, config: Config, listener: socket.socket, read_again: ReadAgain) -> None:
         super().__init__(config, sockets=[listener])
-        if _is_in_terminal():
+        if not sighup.is_held():
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._listener, self._read_again = listener, read_again
+
+    def handle_signals(self) -> None:
+        """uvicorn calls this every 0.5 s. Workers, which inherit it, never handle SIGHUP: this replaces them."""
+        sighup.handle_held()
+        super().handle_signals()
 
     def restart_all(self) -> None:
         following = self._read_again()
@@ -82,8 +80,3 @@ class Workers(Multiprocess):
             if process.pid is not None and process.exitcode is None:
                 os.kill(process.pid, LEAVE)
         super().terminate_all()
-
-
-def _is_in_terminal() -> bool:
-    """There SIGHUP says that the terminal was closed, and nobody would know of a server that went on."""
-    return sys.stdin is not None and sys.stdin.isatty()

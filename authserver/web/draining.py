@@ -29,10 +29,14 @@ class Draining:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app, self._is_draining, self._leaves = app, False, False
+        self._taken_over: dict[int, Stop] = {}
+        self._waiting: list[int] = []
+        """Signals whose moment is not over."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             self._take_over_signals(asyncio.get_running_loop())
+            receive = self._handing_back(receive)
         scope[LEAVES] = self._leaves
         await self._app(scope, receive, self._closing(send))
 
@@ -44,19 +48,39 @@ class Draining:
         for each in (signal.SIGTERM, signal.SIGHUP):
             stop: Any = signal.getsignal(each)
             if callable(stop):
-                signal.signal(each, partial(self._drain, loop, stop))
+                self._taken_over[each] = stop
+                signal.signal(each, partial(self._drain, loop))
 
     def _leave(self, number: int, frame: object) -> None:
         self._leaves = True
 
-    def _drain(self, loop: asyncio.AbstractEventLoop, stop: Stop, number: int, frame: object) -> None:
+    def _drain(self, loop: asyncio.AbstractEventLoop, number: int, frame: object) -> None:
         """Leaves it to the event loop to stop: this may interrupt what holds a lock that stopping takes."""
         self._is_draining = True
         self._leaves |= number == signal.SIGTERM and parent_process() is None
-        loop.call_soon_threadsafe(loop.call_later, _MOMENT, self._stop, stop, number)
+        self._waiting.append(number)
+        loop.call_soon_threadsafe(loop.call_later, _MOMENT, self._stop_first)
 
-    def _stop(self, stop: Stop, number: int) -> None:
-        self._is_draining = stop(number, None) is not False or self._leaves
+    def _stop_first(self) -> None:
+        if self._waiting:
+            self._is_draining = self._stop(self._waiting.pop(0)) or self._leaves
+
+    def _stop(self, number: int) -> bool:
+        return self._taken_over[number](number, None) is not False
+
+    def _handing_back(self, receive: Receive) -> Receive:
+        """SIGTERM counts, too, while the server stops to start again: soon the event loop runs nothing more for it."""
+
+        async def handing_back() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                for number, stop in self._taken_over.items():
+                    signal.signal(number, stop)
+                while self._waiting:
+                    self._stop(self._waiting.pop(0))
+            return message
+
+        return handing_back
 
     def _closing(self, send: Send) -> Send:
         async def closing(message: Message) -> None:

@@ -15,14 +15,15 @@ from typing import Any
 
 from scripts.bench.plants import Plant
 from scripts.bench.scaled_clock import VARIABLE, Clock
-from tests.support import Live, environment_with, free_port
+from tests.support import Live, free_port
 
-_COMMAND = [sys.executable, "-P", str(Path(__file__).with_name("scaled_command.py"))]
+_PROGRAM = ("-P", str(Path(__file__).with_name("scaled_command.py")))
 
 
 class ScaledServer(Live):
     """Set up by real time; everything else is by its clock. With a fault, if one was planted."""
 
+    program = _PROGRAM
     clock: Clock
     planted: Path | None = None
 
@@ -38,31 +39,20 @@ class ScaledServer(Live):
         other.url = f"http://127.0.0.1:{other.port}"
         return other
 
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*_COMMAND, "serve", "--port", str(self.port)],
-                cwd=self.folder,
-                env=self._environment(),
-                stdout=log,
-                stderr=log,
-            )
-        self.wait_until_ready()
-
     async def run(self, *arguments: str) -> str:
         """What the command prints, by the server's clock. Raises RuntimeError with what it complains of."""
         pipe = subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *_COMMAND, *arguments, cwd=self.folder, env=self._environment(), stdout=pipe, stderr=pipe
+            sys.executable, *_PROGRAM, *arguments, cwd=self.folder, env=self.environment(), stdout=pipe, stderr=pipe
         )
         printed, complaint = await process.communicate()
         if process.returncode:
             raise RuntimeError(complaint.decode())
         return printed.decode()
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         own = {"PYTHONPATH": str(self.planted)} if self.planted else {}
-        return environment_with(self.settings) | own | {VARIABLE: str(self.clock)}
+        return super().environment() | own | {VARIABLE: str(self.clock)}
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import signal
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -26,6 +25,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from scripts.bench import processes
 from scripts.bench.balancer import Balancer
 from scripts.bench.client import Refreshes, load, run
 from scripts.bench.databases import Database, PostgresDatabase, SqliteFile
@@ -122,8 +122,7 @@ class Soak:
 def memory(server: Server) -> float:
     """MB of all processes of all nodes."""
     pids = [pid for node in server.nodes for pid in (node.pid, *node.worker_pids())]
-    command = ["ps", "-o", "rss=", "-p", ",".join(map(str, pids))]
-    return sum(map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())) / 1024
+    return sum(map(processes.memory, pids)) / 2**20
 
 
 def size_of(database: Database) -> float:

@@ -12,12 +12,11 @@ import base64
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from scripts.bench.client import Load, Refreshes, Script, get, load, post, run
-from tests.support import PASSWORD, Live, environment_with, up
+from tests.support import PASSWORD, Live, up
 
 FLOORS = {"client_credentials": (0.50, 200), "refresh": (0.40, 320)}
 """Share of the raw rate, and microseconds of CPU beside the signature."""
@@ -47,14 +46,12 @@ class Round:
 class Measured(Live):
     """The self-timing server on a core of its own."""
 
-    def start(self) -> None:
-        command = [sys.executable, str(_MEASURED), "serve", "--port", str(self.port)]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.folder, env=environment_with(self.settings), stdout=log, stderr=log
-            )
+    program = (str(_MEASURED),)
+
+    def launch(self, program: Sequence[str] | None = None) -> None:
+        super().launch(program)
+        assert self.process is not None
         os.sched_setaffinity(self.process.pid, {min(os.sched_getaffinity(0))})
-        self.wait_until_ready()
 
     def ask(self, query: str = "") -> dict[str, float]:
         with urllib.request.urlopen(f"{self.url}/_bench{query}", timeout=60) as answer:

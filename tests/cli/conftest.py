@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from authserver.cli import main
+from authserver.cli import main, sighup
 from tests.cli.backups import LINE
 from tests.support import run
 
@@ -35,6 +35,7 @@ def cli(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """`cli("user", "list", code=0, input="")` runs the command; variables without their prefix: ISSUER=..."""
     for name in [name for name in os.environ if name.startswith("AUTHSERVER_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setattr(sighup, "hold", lambda: None)  # for good, and this process is not a server's
 
     def cli(*arguments: str, code: int = 0, input: str | bytes | None = None, **variables: str) -> Result:
         env = {f"AUTHSERVER_{name}": value for name, value in variables.items()}

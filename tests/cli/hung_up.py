@@ -1,52 +1,69 @@
 """A server that gets SIGHUP while it starts, serves, reads and stops, each time in the middle of what holds a lock.
 
-Prints what happens. The fifth server, which nothing hangs up, is the last.
+Each signal goes to the process, as `kill` sends it, and comes from a thread: so one of its threads has it, handled or
+not, when the lock is still held. Prints what happens. The fifth server, which was to start again, is ended.
+
+    python hung_up.py reads|stops        when that is
 """
 
 import asyncio
+import os
 import signal
 import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from threading import Lock
 
 from uvicorn import Config
 
+from authserver.cli import sighup
 from authserver.cli.serving import serve_alone
 from authserver.web.draining import Draining
 
 LOCK = Lock()
 NUMBERS, READ = count(1), count(1)
+THREADS = []
+ENDS = sys.argv[1]
 
 
 async def app(scope, receive, send):
     """Knows nothing but how to start and to stop."""
     number = next(NUMBERS)
     await receive()
-    hang_up(number == 1, "starts")
+    send_signal(number == 1, "SIGHUP", "starts")
     await send({"type": "lifespan.startup.complete"})
     asyncio.get_running_loop().call_later(0.2, serve, number)
     await receive()
-    hang_up(number == 3, "stops")
+    send_signal(number == 3, "SIGHUP", "stops")
+    send_signal(number == 5 and ENDS == "stops", "SIGTERM", "stops")
     await send({"type": "lifespan.shutdown.complete"})
 
 
 def serve(number):
-    hang_up(number == 2, "serves")
-    hang_up(number == 2, "still serves")
-    if number == 5:
-        signal.raise_signal(signal.SIGTERM)
+    start_thread()
+    send_signal(number in (2, 5), "SIGHUP", "serves")
+    send_signal(number == 2, "SIGHUP", "still serves")
 
 
-def hang_up(true, when):
+def start_thread():
+    """It stays, like those of a server, and blocks what is blocked now."""
+    THREADS.append(ThreadPoolExecutor(1))
+    THREADS[-1].submit(os.getpid).result()
+
+
+def send_signal(true, name, when):
     if true:
         with LOCK:
-            print("SIGHUP while it", when, flush=True)
-            signal.raise_signal(signal.SIGHUP)
+            print(name, "while it", when, flush=True)
+            THREADS[-1].submit(os.kill, os.getpid(), getattr(signal, name)).result()
 
 
 def read_again():
     print("in the middle of it" if LOCK.locked() else "read again", flush=True)
-    hang_up(next(READ) == 2, "reads")
+    number = next(READ)
+    send_signal(number == 2, "SIGHUP", "reads")
+    send_signal(number == 5 and ENDS == "reads", "SIGTERM", "reads")
     return configure()
 
 
@@ -55,5 +72,7 @@ def configure():
 
 
 if __name__ == "__main__":
+    sighup.hold()
+    start_thread()
     listener = socket.create_server(("127.0.0.1", 0))
     serve_alone(configure(), listener, read_again)

@@ -1,7 +1,6 @@
 """An HSM that hangs, is not there or is not named: what goes on, what is told, and how the server ends."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ import urllib.request
 import pytest
 
 from tests.hsm import needs_softhsm, new_token
-from tests.support import Live, environment_with, run
+from tests.support import LONG, Live, environment_with, run, started
 
 pytestmark = needs_softhsm
 pytest.importorskip("pkcs11")
@@ -30,18 +29,12 @@ def hang(self, work, **options):
     return use(self, work, **options)
 
 TokenSession.use = hang
-main(["serve", "--port", sys.argv[1]])
+main()
 """
 
 
 class Hanging(Live):
-    def start(self):
-        command = [sys.executable, "-c", HANGS, str(self.port)]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.folder, env=environment_with(self.settings), stdout=log, stderr=log
-            )
-        self.wait_until_ready()
+    program = ("-c", HANGS)
 
     def ask(self, path, form=None):
         """Status and members."""
@@ -56,11 +49,8 @@ class Hanging(Live):
 def hanging(softhsm, tmp_path):
     server = Hanging(tmp_path, **new_token("hangs").settings)
     server.set_up()
-    server.start()
-    yield server
-    if server.process and server.process.poll() is None:
-        server.process.kill()
-        server.process.wait(10)
+    with started(server):
+        yield server
 
 
 def test_while_an_hsm_hangs_everything_else_goes_on_and_the_server_can_end(hanging):
@@ -73,13 +63,12 @@ def test_while_an_hsm_hangs_everything_else_goes_on_and_the_server_can_end(hangi
     assert hanging.ask("/token", form.encode())[0] == 503
     assert hanging.ask("/health/live")[0] == 200
     assert len(hanging.ask("/.well-known/jwks.json")[1]["keys"]) == 2
-    until = time.monotonic() + 10
+    until = time.monotonic() + LONG
     while (answer := hanging.ask("/health/ready"))[0] == 200:  # for two seconds it goes by what it heard before
         assert time.monotonic() < until
         time.sleep(0.05)
     assert answer == (503, {"status": "unavailable", "down": ["key_service"]})
-    hanging.process.send_signal(signal.SIGTERM)
-    hanging.process.wait(20)
+    hanging.stop()
 
 
 def test_a_revocation_is_done_though_the_hsm_is_not_named(softhsm, tmp_path):

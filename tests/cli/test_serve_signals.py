@@ -1,33 +1,31 @@
 """SIGTERM and SIGHUP: what is under way is answered, who would send more is told, and the settings are read again."""
 
 import http.client
+import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support import Live
+from authserver.cli import serve
+from scripts.bench import processes
+from tests.support import LONG, Live, started
 
+READ_AGAIN = "by the settings as they are now"
 GET = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-@contextmanager
 def served(folder, workers=1):
-    server = Live(folder, workers)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+    return started(Live(folder, workers))
 
 
 def ask(server, path):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LONG)
     connection.request("GET", path)
     answer = connection.getresponse()
     answer.read()
@@ -36,7 +34,7 @@ def ask(server, path):
 
 
 def wait_until(true):
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + LONG
     while not true():
         assert time.monotonic() < ends
         time.sleep(0.02)
@@ -56,13 +54,12 @@ def max_age(server):
 
 def test_who_connected_before_it_stopped_is_answered_after(here):
     with served(here) as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=LONG) as connection:
             server.process.send_signal(signal.SIGTERM)
             wait_until(lambda: is_refused(server.port))
             connection.sendall(GET)
             answer = connection.recv(65536)
-        server.process.wait(20)
-        server.process = None
+        server.process.wait(LONG)
     assert answer.startswith(b"HTTP/1.1 200 ") and b"connection: close" in answer
 
 
@@ -92,13 +89,78 @@ def test_sighup_with_settings_that_would_not_do_changes_nothing(here):
         wait_until(lambda: ask(server, "/health/live").getheader("connection") is None)
 
 
-def test_sighup_is_never_lost_and_never_reads_in_the_middle_of_something():
-    program = [sys.executable, str(Path(__file__).with_name("hung_up.py"))]
-    ran = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize("ends", ["reads", "stops"])
+def test_sighup_is_never_lost_and_never_reads_in_the_middle_of_something(ends):
+    program = [sys.executable, str(Path(__file__).with_name("hung_up.py")), ends]
+    ran = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     assert ran.stdout.splitlines() == [
         *("SIGHUP while it starts", "read again"),
         *("SIGHUP while it serves", "SIGHUP while it still serves", "read again"),
         *("SIGHUP while it reads", "read again"),
         *("SIGHUP while it stops", "read again"),
+        *("SIGHUP while it serves", "read again", f"SIGTERM while it {ends}"),
     ], ran.stderr
     assert ran.returncode == -signal.SIGTERM
+
+
+HUNG_UP_AT_ITS_START = """
+import os, signal
+from authserver.cli import main, serve
+
+load, serve.load = serve.load, lambda: os.kill(os.getpid(), signal.SIGHUP) or again()
+
+def again():
+    serve.load = load
+    return load()
+
+main()
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sighup_while_the_command_starts_is_not_lost(here, workers):
+    server = Live(here, workers)
+    server.program = ("-c", HUNG_UP_AT_ITS_START)
+    with started(server):
+        wait_until(lambda: READ_AGAIN in server.log.read_text())
+        assert server.is_running
+
+
+def test_sighup_to_all_processes_ends_none_but_by_replacing_it(here):
+    """As `pkill -HUP` does, and a service manager that signals a whole group."""
+    with served(here, workers=2) as server:
+        first, workers = server.process.pid, processes.workers(server.process.pid)
+        for pid in workers:
+            os.kill(pid, signal.SIGHUP)
+        assert [is_sighup_held(pid) for pid in workers] == [True, True]
+        os.kill(first, signal.SIGHUP)
+        wait_until(lambda: not any(map(processes.lives, workers)))
+        wait_until(lambda: len(processes.workers(first)) == 2)
+        assert "died" not in server.log.read_text()
+
+
+def is_sighup_held(pid):
+    """Whether the process has it, and it waits. Neither, and it has ended."""
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(status.get("ShdPnd", "0"), 16) & 1 << signal.SIGHUP - 1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_ends_with_its_terminal(here, workers):
+    terminal, server = pty.openpty(), Live(here, workers)
+    server.stdin = terminal[1]
+    with started(server):
+        pids = [server.process.pid, *processes.workers(server.process.pid)]
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not any(map(processes.lives, pids)))
+    for each in terminal:
+        os.close(each)
+
+
+def test_whatever_goes_wrong_when_it_reads_again_it_goes_on(monkeypatch, capsys):
+    def fail():
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(serve, "load", fail)
+    assert serve._read_again(1) is None
+    assert capsys.readouterr().err == "SIGHUP changed nothing: too many open files\n"
