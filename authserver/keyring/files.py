@@ -13,14 +13,29 @@ from shlex import quote
 
 from ..domain.errors import Misconfigured
 from ..domain.models import SECOND
+from ..file_modes import writable_by_others
 
 _PATTERN = "kek-*.key"
+_MOUNTED = (
+    " Where a mount sets owner and mode, as Kubernetes does with secrets and fsGroup, give the path of the file as"
+    " AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/deployment-files.md). Elsewhere"
+)
 _FORM = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    """The keys by the path of their file, oldest first. Raises Misconfigured for a file that is not safely ours."""
-    return {str(path): _read_key(path) for path in sorted(folder.glob(_PATTERN))}
+    """The keys by the path of their file, oldest first. Raises Misconfigured for a file that is not safely ours, and
+    for a folder into which others can put one."""
+    fix = writable_by_others(folder)
+    if fix:
+        raise Misconfigured(f"{folder} can be written by others, who could put a key of theirs there:\n\n    {fix}")
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.match(_PATTERN))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise Misconfigured(_why_unreadable(folder, error)) from error
+    return {str(path): _read_key(path) for path in paths}
 
 
 def create(folder: Path, key: bytes, now: int) -> Path:
@@ -28,7 +43,7 @@ def create(folder: Path, key: bytes, now: int) -> Path:
     made = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%dT%H%M%S%fZ")
     path = folder / f"kek-{made}.key"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)
         _write_durably(path, urlsafe_b64encode(key).rstrip(b"=") + b"\n")
     except OSError as error:
         raise Misconfigured(
@@ -65,7 +80,7 @@ def _read_key(path: Path) -> bytes:
 def _why_unreadable(path: Path, error: OSError) -> str:
     if path.is_symlink():
         mended = f"install -m 600 {quote(os.path.realpath(path))} {quote(str(path))}"
-        return f"{path} is a symbolic link; a key-encryption key must be a plain file:\n\n    {mended}"
+        return f"{path} is a symbolic link; a key-encryption key must be a plain file.{_MOUNTED}:\n\n    {mended}"
     mended = f"chown {os.geteuid()} {quote(str(path))}"
     return f"{path} cannot be read: {error.strerror}. Give it to the user who runs the server:\n\n    {mended}"
 
@@ -76,11 +91,11 @@ def _check_owner_and_mode(path: Path, status: os.stat_result) -> None:
         raise Misconfigured(f"{path} is not a plain file. Put it aside:\n\n    mv {name} {name}.aside")
     if status.st_uid != os.geteuid():
         raise Misconfigured(
-            f"{path} belongs to another user. Give it to the one who runs the server:\n\n"
+            f"{path} belongs to another user. Give it to the one who runs the server.{_MOUNTED}:\n\n"
             f"    chown {os.geteuid()} {name}"
         )
     if status.st_mode & 0o077:
-        raise Misconfigured(f"{path} can be read by others. Close it:\n\n    chmod 600 {name}")
+        raise Misconfigured(f"{path} can be read by others.{_MOUNTED}:\n\n    chmod 600 {name}")
 
 
 def parse_key(text: str, where: str) -> bytes:

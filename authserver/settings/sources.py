@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, TomlConfigSettingsSource
 
+from ..file_modes import writable_by_others
+
 PREFIX = "AUTHSERVER_"
 FLAG, ENVIRONMENT, DOTENV, TOML, DEFAULT = "flag", "environment", ".env", "authserver.toml", "default"
 
@@ -74,6 +76,7 @@ def _sources(
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield FLAG, {name: value for name, value in flags.items() if value is not None}
     yield ENVIRONMENT, _prefixed(EnvSettingsSource(model, case_sensitive=True).env_vars)
+    problems += [_unsafe(file, fix) for file in (DOTENV, TOML) if (fix := writable_by_others(Path(file)))]
     yield DOTENV, _prefixed(_opened(DOTENV, lambda: _dotenv(model, problems), problems))
     yield TOML, _opened(TOML, lambda: TomlConfigSettingsSource(model, Path(TOML)).toml_data, problems)
 
@@ -89,6 +92,12 @@ def _opened(source: str, reader: Callable[[], Mapping[str, Any]], problems: list
             f"{source}: cannot be read: {_reason(error)}; allowed: a UTF-8 file of lines such as:\n{example}"
         )
     return {}
+
+
+def _unsafe(file: str, fix: str) -> str:
+    return (
+        f"{Path(file).resolve()}: can be written by others; allowed: a file that only its owner can write. Run:\n{fix}"
+    )
 
 
 def _reason(error: Exception) -> str:

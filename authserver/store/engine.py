@@ -1,6 +1,10 @@
 """The engine for each kind of database, and what its errors mean."""
 
+import os
 import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
@@ -30,6 +34,7 @@ def create(url: str, *, prepared_statements: bool = False) -> Engine:
 
 def _create_sqlite(url: str) -> Engine:
     engine = create_engine(url, hide_parameters=True)
+    event.listen(engine, "do_connect", _create_for_owner)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     event.listen(engine, "handle_error", _forget_read_only)
@@ -79,10 +84,28 @@ def failure(error: Exception) -> Unavailable | Misconfigured:
 def warnings(connection: Connection) -> list[str]:
     """What an operator should know of the database; `connection` is in a transaction."""
     if connection.dialect.name == "sqlite":
-        return []
+        return _sqlite_warnings(connection)
     from . import postgresql
 
     return postgresql.warnings(connection)
+
+
+def _sqlite_warnings(connection: Connection) -> list[str]:
+    path = Path(str(connection.engine.url.database))
+    if not path.is_file() or not path.stat().st_mode & 0o077:
+        return []
+    return [f"other users may read the database {path}: chmod 600 {quote(str(path))}*"]  # its journals too
+
+
+def _create_for_owner(_dialect: object, _record: object, arguments: list[Any], _options: object) -> None:
+    """A new database is 0600 whatever the umask; SQLite gives the journals beside it the same mode."""
+    path = str(arguments[0])
+    if path in ("", ":memory:") or path.startswith("file:"):
+        return
+    with suppress(OSError):  # it is there, or SQLite says what is wrong
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        os.fchmod(file, 0o600)
+        os.close(file)
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

@@ -1,0 +1,31 @@
+"""Who may write a file or a folder that the server trusts."""
+
+import grp
+import os
+import pwd
+import stat
+from pathlib import Path
+from shlex import quote
+
+
+def writable_by_others(path: Path) -> str | None:
+    """The command that fixes it, or None if only its owner can write what is there, or nothing is there.
+
+    A group of the owner alone, which many Linux distributions make for each user, is nobody else; it has its owner's
+    name.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    shared = stat.S_IWOTH | (0 if _is_of_owner_alone(status) else stat.S_IWGRP)
+    return f"chmod go-w {quote(str(path))}" if status.st_mode & shared else None
+
+
+def _is_of_owner_alone(status: os.stat_result) -> bool:
+    try:
+        group = grp.getgrgid(status.st_gid)
+        owner = pwd.getpwuid(status.st_uid)
+    except KeyError:
+        return False
+    return group.gr_name == owner.pw_name and not set(group.gr_mem) - {owner.pw_name}
