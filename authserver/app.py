@@ -22,7 +22,7 @@ from .passwords import Passwords
 from .pool import Pool
 from .settings import Settings
 from .shared_call import SharedCall
-from .store import clients, migrations, pruning, signing_keys
+from .store import clients, migrations, pruning, signing_keys, sqlite_file
 from .store import clock as database_clock
 from .store.cache import Cache
 from .store.database import Database
@@ -60,7 +60,7 @@ def create_app(settings: Settings, *, now: Callable[[], int] | None = None) -> A
 def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tuple[ASGIApp, "Upkeep"]:
     """As `create_app`, and what the application does by itself, for who wants to do that by hand."""
     clock = now if isinstance(now, Clock) else Clock(now, now) if now else Clock()
-    database = open_database(settings, clock, clock.steady)
+    database = open_existing_database(settings, clock, clock.steady)
     upkeep = Upkeep(database, open_keyring(settings, database, clock), lifecycle(settings, database, clock), clock)
     if now is None:
         upkeep.keep_to_database(clock)
@@ -197,7 +197,7 @@ def _lifespan(upkeep: Upkeep) -> Any:
 
 def check(settings: Settings) -> list[str]:
     """What an operator should know before the server starts. Raises Misconfigured or Unavailable if it cannot start."""
-    database = open_database(settings)
+    database = open_existing_database(settings)
     try:
         open_keyring(settings, database, Clock()).check()
         with database.begin() as connection:
@@ -214,6 +214,14 @@ def open_database(
 ) -> Database:
     prepared_statements = settings.database_prepared_statements == "on"
     return Database(settings.database_url.get_secret_value(), now, steady, prepared_statements=prepared_statements)
+
+
+def open_existing_database(
+    settings: Settings, now: Callable[[], int] = system.now, steady: Callable[[], int] | None = None
+) -> Database:
+    """Raises Misconfigured or Unavailable if there is no such file, where SQLite would create an empty one."""
+    sqlite_file.check_exists(settings.database_url.get_secret_value())
+    return open_database(settings, now, steady)
 
 
 def open_key_encryption_keys(settings: Settings) -> KeyEncryptionKeys:

@@ -1,7 +1,8 @@
 """The authserver command: noun, then verb; one file per noun.
 
-Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 refused by policy, 69 the database or a
-key service cannot be reached, 75 another process changed the same keys, 78 configuration.
+Data goes to stdout, messages to stderr, an error's begins with "Error: ". Exit codes: 0 done, 1 failed, 2 usage, 3
+refused by policy, 69 the database or a key service cannot be reached, 75 another process changed the same keys, 78
+configuration.
 """
 
 from importlib import import_module
@@ -11,6 +12,7 @@ import click
 
 from .. import __version__
 from ..domain.errors import ChangedMeanwhile, Misconfigured, Refused, Unavailable
+from .common import ARGUMENTS
 
 _EXIT_CODES: dict[type[Exception], int] = {Refused: 3, ChangedMeanwhile: 75, Unavailable: 69, Misconfigured: 78}
 _WHICH_DATABASE = ". See which database is meant, and where that is set:\n\n    authserver config show"
@@ -26,6 +28,7 @@ _COMMANDS = {
     "snippet": "Print an API that lets in this issuer's tokens, for a framework.",
     "backup": "Write a backup of the SQLite database, sealed under a passphrase.",
     "restore": "Put a backup in the place of the SQLite database.",
+    "version": "Print the version.",
 }
 
 
@@ -45,12 +48,19 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
+    def make_context(self, info_name: str | None, args: list[str], *others: Any, **options: Any) -> click.Context:
+        arguments = tuple(args)
+        context = super().make_context(info_name, args, *others, **options)
+        context.meta[ARGUMENTS] = arguments
+        return context
+
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except tuple(_EXIT_CODES) as error:
             its_database = type(error) is Unavailable  # the others are of keys
-            click.echo(f"authserver: {str(error).removesuffix('.')}{_WHICH_DATABASE if its_database else ''}", err=True)
+            text = f"{str(error).removesuffix('.')}{_WHICH_DATABASE}" if its_database else str(error)
+            click.echo(f"Error: {text}", err=True)
             raise SystemExit(_exit_code(error)) from None
 
 
@@ -58,8 +68,8 @@ def _exit_code(error: Exception) -> int:
     return next(code for kind, code in _EXIT_CODES.items() if isinstance(error, kind))
 
 
-@click.group(cls=_Commands)
-@click.version_option(__version__, prog_name="authserver")
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="authserver", message="%(prog)s %(version)s")
 def main() -> None:
     """An OAuth 2 authorization server.
 

@@ -1,27 +1,33 @@
 """What the commands share: the open database, passwords from where they may come, and how things are shown."""
 
 import json
+import shlex
+import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from .. import system
 from ..domain.times import utc
 from ..settings import Settings, load
 from ..store.database import Connection
 
+ARGUMENTS = f"{__name__}.arguments"
+"""Where a click.Context keeps the words of the command line."""
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+yes = click.option("--yes", is_flag=True, help="Do not ask. Required where there is no terminal.")
 
 
 @contextmanager
 def transaction(settings: Settings | None = None) -> Iterator[Connection]:
     """One transaction on the configured database, which must have this version's schema. Raises Misconfigured."""
-    from ..app import open_database
+    from ..app import open_existing_database
     from ..store import migrations
 
-    database = open_database(settings or load())
+    database = open_existing_database(settings or load())
     try:
         with database.begin() as connection:
             migrations.check(connection)
@@ -30,16 +36,43 @@ def transaction(settings: Settings | None = None) -> Iterator[Connection]:
         database.close()
 
 
+def now(connection: Connection) -> int:
+    """Microseconds since the epoch, by the clock that the servers on this database keep to."""
+    from ..store import clock
+
+    return clock.read_many(connection, [None]).get(None) or system.now()
+
+
 def show(value: Any, as_json: bool, text: Callable[[], str]) -> None:
     click.echo(json.dumps(value) if as_json else text())
 
 
 def table(rows: Sequence[Sequence[object]], titles: Sequence[str]) -> str:
-    """Columns as wide as their widest cell."""
-    cells = [list(titles), *[["-" if cell is None else str(cell) for cell in row] for row in rows]]
+    """Columns as wide as their widest cell; on a terminal that is narrower than that, each row as a list of fields."""
+    cells = [list(titles), *[[cell(value) for value in row] for row in rows]]
     widths = [max(len(row[place]) for row in cells) for place in range(len(titles))]
+    if sys.stdout.isatty() and sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns:
+        return "\n\n".join(fields(dict(zip(titles, row, strict=True))) for row in rows)
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def fields(row: Mapping[str, object]) -> str:
+    """One line for each."""
+    return "\n".join(f"{name}: {cell(value)}" for name, value in row.items())
+
+
+def cell(value: object) -> str:
+    """A cell for people: lists joined, yes or no, a hyphen for nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(cell, value)) or "-"
+    return "-" if value is None or value == "" else str(value)
+
+
+def logins(count: int) -> str:
+    return "1 login" if count == 1 else f"{count} logins"
 
 
 def moment(microseconds: int | None) -> str | None:
@@ -57,6 +90,23 @@ def read_password(from_stdin: bool, name: str = "password", *, twice: bool = Tru
     if not sys.stdin.isatty():
         raise click.UsageError(f"There is no terminal to ask for the {name}; give it with --{name}-stdin.")
     return str(click.prompt(name.capitalize(), hide_input=True, confirmation_prompt=twice, err=True))
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Before what destroys something: ask on a terminal; elsewhere --yes is required (exit code 2)."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        line = _again_with("--yes")
+        raise click.UsageError(f"{question} There is no terminal to ask. If you are sure, type:\n\n    {line}")
+    click.confirm(question, abort=True, err=True)
+
+
+def _again_with(option: str) -> str:
+    """The command line with one more option."""
+    words = list(click.get_current_context().meta[ARGUMENTS])
+    place = words.index("--") if "--" in words else len(words)
+    return shlex.join(["authserver", *words[:place], option, *words[place:]])
 
 
 def fail(message: str) -> click.ClickException:

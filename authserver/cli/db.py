@@ -28,10 +28,10 @@ def upgrade() -> None:
       authserver db upgrade
       AUTHSERVER_DATABASE_URL=sqlite:////var/lib/authserver/authserver.db authserver db upgrade
     """
-    from ..app import open_database
+    from ..app import open_existing_database
     from ..store import migrations
 
-    with closing(open_database(load())) as database, database.begin() as connection:
+    with closing(open_existing_database(load())) as database, database.begin() as connection:
         migrations.upgrade(connection)
     click.echo(f"The database is at revision {migrations.head()}.", err=True)
 
@@ -46,9 +46,9 @@ def current(as_json: bool) -> None:
       authserver db current
       authserver db current --json
     """
-    from ..app import open_database
+    from ..app import open_existing_database
     from ..store import migrations
 
-    with closing(open_database(load())) as database, database.begin() as connection:
+    with closing(open_existing_database(load())) as database, database.begin() as connection:
         found = {"current": migrations.current(connection), "head": migrations.head()}
     show(found, as_json, lambda: f"{found['current'] or 'empty'} (this version needs {found['head']})")

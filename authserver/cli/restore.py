@@ -12,7 +12,7 @@ from ..domain.errors import Refused
 from ..settings import Settings, load
 from ..store.restoring import Kept
 from .backup import database_file, passphrase_stdin, read_passphrase
-from .common import as_json, fail, moment, show
+from .common import as_json, confirm, fail, moment, show, yes
 from .keys.shared import dry_run, short
 from .restoring import Emergency, Judged, Prepared, Wish, restore
 
@@ -46,6 +46,7 @@ what it remembers of the old database into the new one"""
 @click.option("--emergency", is_flag=True, help="Sign with a key that verifiers may not have.")
 @passphrase_stdin
 @dry_run
+@yes
 @as_json
 def command(
     file: Path,
@@ -54,6 +55,7 @@ def command(
     emergency: bool,
     passphrase_stdin: bool,
     dry_run: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Put the backup FILE in the place of the SQLite database, which is put aside. Stop the servers first.
@@ -66,10 +68,12 @@ def command(
     \b
     Examples:
       authserver restore authserver.backup --dry-run
-      authserver restore authserver.backup --revoked T8cAYtQ... --end-logins
+      authserver restore authserver.backup --revoked T8cAYtQ... --end-logins --yes
     """
     settings = load()
     path = database_file(settings, _POSTGRESQL)
+    if path.exists() and not dry_run:
+        confirm(f"Replace the database {path} by the backup {file}?", yes)
     wish = Wish(file, read_passphrase(passphrase_stdin, new=False), revoked, end_logins, emergency, dry_run)
     with _told(file, path):
         try:

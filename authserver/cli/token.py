@@ -13,7 +13,7 @@ from ..domain.models import SECOND, Client
 from ..keyring import Keyring
 from ..settings import Settings, load
 from ..store.database import Connection
-from .common import as_json, moment, show, transaction
+from .common import as_json, fields, moment, show, transaction
 
 
 @dataclass
@@ -177,4 +177,4 @@ def _in_words(found: dict[str, Any]) -> str:
     lines = [f"{found['kind']}: {good}", *(f"  {reason}" for reason in found["reasons"])]
     details = {**found.get("claims", {}), **{name: value for name, value in found.items() if name != "claims"}}
     told = ("kind", "good", "reasons")
-    return "\n".join(lines + [f"{name}: {value}" for name, value in details.items() if name not in told])
+    return "\n".join([*lines, fields({name: value for name, value in details.items() if name not in told})])

@@ -1,5 +1,7 @@
-"""authserver user create|list|show|disable|enable|set-password."""
+"""authserver user create|list|show|disable|enable|end-logins|delete|set-password."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -9,7 +11,22 @@ from ..domain.errors import Refused
 from ..domain.models import User
 from ..domain.new_password import why_refused
 from ..settings import load
-from .common import as_json, fail, moment, read_password, show, table, transaction
+from ..store import authorizations, users
+from ..store.database import Connection
+from .common import (
+    as_json,
+    confirm,
+    fail,
+    fields,
+    logins,
+    moment,
+    now,
+    read_password,
+    show,
+    table,
+    transaction,
+    yes,
+)
 
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 
@@ -37,8 +54,6 @@ def create(name: str, password_stdin: bool, as_json: bool) -> None:
       authserver user create ada
       echo "$PASSWORD" | authserver user create ada --password-stdin --json
     """
-    from ..store import users
-
     username = _username(name)
     password_hash = _hash(username, read_password(password_stdin))
     user = User(f"u_{system.new_id().hex()}", username, password_hash, created_at=system.now())
@@ -60,8 +75,6 @@ def list_(as_json: bool) -> None:
       authserver user list
       authserver user list --json
     """
-    from ..store import users
-
     with transaction() as connection:
         rows = [_described(user) for user in users.load_all(connection)]
     titles = ["id", "username", "disabled", "created_at"]
@@ -79,71 +92,120 @@ def show_(name: str, as_json: bool) -> None:
       authserver user show ada
       authserver user show ada --json
     """
-    from ..store import users
-
     with transaction() as connection:
-        user = users.load(connection, _username(name))
-    if user is None:
-        raise _nobody(name)
-    row = _described(user)
-    show(row, as_json, lambda: "\n".join(f"{title}: {value}" for title, value in row.items()))
+        row = _described(_load(connection, name))
+    show(row, as_json, lambda: fields(row))
 
 
 @command.command("disable")
 @click.argument("name")
-def disable(name: str) -> None:
-    """Refuse the user NAME from now on: no login, no refresh. `enable` takes it back.
+@as_json
+def disable(name: str, as_json: bool) -> None:
+    """Refuse the user NAME from now on, and end every login. `enable` accepts the user again, but revives no login.
 
     \b
     Examples:
       authserver user disable ada
       authserver user disable "Ada Lovelace@example"
     """
-    _set_disabled(name, True)
-    click.echo(f"{name} is disabled: refused at the next login or refresh.", err=True)
+    ended = _end_logins(name, "user_disabled", partial(users.set_disabled, disabled=True))
+    _show_ended(name, ended, as_json, f"{name} is disabled.")
 
 
 @command.command("enable")
 @click.argument("name")
 def enable(name: str) -> None:
-    """Accept the user NAME again.
+    """Accept the user NAME again, who has to log in again.
 
     \b
     Examples:
       authserver user enable ada
       authserver user enable bob
     """
-    _set_disabled(name, False)
+    with transaction() as connection:
+        if not users.set_disabled(connection, _username(name), False):
+            raise _nobody(name)
     click.echo(f"{name} is enabled.", err=True)
+
+
+@command.command("end-logins")
+@click.argument("name")
+@as_json
+def end_logins(name: str, as_json: bool) -> None:
+    """End every login of the user NAME, who may log in again at once.
+
+    Access tokens that are verified offline stay valid until they expire.
+
+    \b
+    Examples:
+      authserver user end-logins ada
+      authserver user end-logins ada --json
+    """
+    _show_ended(name, _end_logins(name, "logins_ended", users.raise_credential_version), as_json)
+
+
+@command.command("delete")
+@click.argument("name")
+@yes
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@as_json
+def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Delete the user NAME, and end every login. This cannot be undone; `disable` can.
+
+    \b
+    Examples:
+      authserver user delete ada
+      authserver user delete ada --yes --json
+    """
+    username = _username(name)
+    with transaction() as connection:
+        active = authorizations.count_active(connection, _load(connection, name).id, now(connection))
+    if dry_run:
+        _show_ended(name, active, as_json, f"Would delete the user {username}.", "Would end")
+        return
+    confirm(f"Delete the user {username} and end {logins(active)}?", yes)
+    ended = _end_logins(name, "user_deleted", users.remove)
+    _show_ended(name, ended, as_json, f"Deleted the user {username}.")
 
 
 @command.command("set-password")
 @click.argument("name")
 @password_stdin
-def set_password(name: str, password_stdin: bool) -> None:
-    """Change the password of the user NAME; every login with the old one ends at its next refresh.
+@as_json
+def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
+    """Change the password of the user NAME, and end every login.
 
     \b
     Examples:
       authserver user set-password ada
       echo "$PASSWORD" | authserver user set-password ada --password-stdin
     """
-    from ..store import users
+    password_hash = _hash(_username(name), read_password(password_stdin))
+    ended = _end_logins(name, "password_changed", partial(users.set_password, password_hash=password_hash))
+    _show_ended(name, ended, as_json, f"The password of {name} is changed.")
 
+
+def _end_logins(name: str, because: str, change: Callable[[Connection, str], bool]) -> int:
+    """What `change` does to the user ends every login too. Returns how many that were."""
     username = _username(name)
-    password_hash = _hash(username, read_password(password_stdin))
     with transaction() as connection:
-        if not users.set_password(connection, username, password_hash):
-            raise _nobody(name)
-    click.echo(f"The password of {username} is changed; logins with the old one end at their next refresh.", err=True)
+        user = _load(connection, name)
+        ended = authorizations.end_logins(connection, user.id, because=because, now=now(connection))
+        change(connection, username)
+    return ended
 
 
-def _set_disabled(name: str, disabled: bool) -> None:
-    from ..store import users
+def _show_ended(name: str, ended: int, as_json: bool, done: str = "", would: str = "Ended") -> None:
+    click.echo(f"{done} {would} {logins(ended)}.".strip(), err=True)
+    if as_json:
+        show({"username": _username(name), "logins_ended": ended}, as_json, str)
 
-    with transaction() as connection:
-        if not users.set_disabled(connection, _username(name), disabled):
-            raise _nobody(name)
+
+def _load(connection: Connection, name: str) -> User:
+    user = users.load(connection, _username(name))
+    if user is None:
+        raise _nobody(name)
+    return user
 
 
 def _username(name: str) -> str:

@@ -9,6 +9,10 @@ _REVOKED = {
     "too_many": "ended by the limit of logins",
     "ring_revoked": "ended because the refresh-token keys were revoked",
     "restored": "ended by a restore from a backup",
+    "user_disabled": "ended because the user was disabled",
+    "password_changed": "ended by a change of the password",
+    "logins_ended": "ended by an operator with every login of the user",
+    "operator": "ended by an operator",
 }
 
 

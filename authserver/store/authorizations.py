@@ -58,6 +58,19 @@ _LIVING = (
     .order_by(table.c.idle_expires_at.desc(), table.c.id)
     .offset(bindparam("others"))
 )
+# In the order of their ids, as every group takes them.
+_ACTIVE = (
+    select(table.c.id)
+    .join(users, users.c.id == table.c.subject)
+    .where(
+        table.c.subject == bindparam("subject"),
+        table.c.credential_version == users.c.credential_version,
+        table.c.idle_expires_at > bindparam("at"),
+        _UNREVOKED,
+    )
+    .order_by(table.c.id)
+    .with_for_update(of=table)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +129,19 @@ def confirm(login: Authorization) -> Change:
 def revoke(authorization_id: bytes, *, because: str) -> Change:
     """End the authorization. Holds also if it was over: the wish is met either way."""
     return Change(_revoke_many, ("authorizations", authorization_id), (authorization_id, because))
+
+
+def end_logins(connection: Connection, subject: str, *, because: str, now: int) -> int:
+    """End every active authorization of the user. Returns how many there were."""
+    active = connection.execute(_ACTIVE, {"subject": subject, "at": now}).scalars().all()
+    if active:
+        connection.execute(_REVOKE, [{"key": id, "at": now, "because": because} for id in active])
+    return len(active)
+
+
+def count_active(connection: Connection, subject: str, now: int) -> int:
+    """How many `end_logins` would end."""
+    return len(connection.execute(_ACTIVE, {"subject": subject, "at": now}).all())
 
 
 def _guarded(apply: Any, login: Authorization, next: int, network: str, idle_ttl: int) -> Change:

@@ -15,13 +15,20 @@ from pathlib import Path
 
 from sqlalchemy import URL, make_url
 
-from ..domain.errors import Refused, Unavailable
+from ..domain.errors import Misconfigured, Refused, Unavailable
 from .database import Database
 
 _PATIENCE = 5  # seconds for a command that has the database for a moment
 _SIDES = ("", "-journal", "-wal", "-shm")
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # FAT, and some network drives
+_NO_DATABASE = """There is no database {path}. Run this in the server's folder, or name the database:
+
+    AUTHSERVER_DATABASE_URL=sqlite:////path/to/authserver.db
+
+A new server's database is created with:
+
+    authserver init"""
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -48,6 +55,16 @@ def path_of(url: str) -> Path | None:
 def is_sqlite(url: str) -> bool:
     """Whether it is a SQLite database, be it one in memory."""
     return make_url(url).get_backend_name() == "sqlite"
+
+
+def check_exists(url: str) -> None:
+    """Raises Misconfigured, or Unavailable if not even the folder is there, as on a volume that is not mounted."""
+    path = path_of(url)
+    if path is None or path.exists() or str(make_url(url).database).startswith("file:"):  # a URI may be in memory
+        return
+    if not path.parent.is_dir():
+        raise Unavailable(f"There is no database {path}, and no folder {path.parent}")
+    raise Misconfigured(_NO_DATABASE.format(path=path))
 
 
 def opened(path: Path, now: Callable[[], int]) -> Database:

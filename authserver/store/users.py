@@ -1,14 +1,20 @@
-"""Users. Never cached: a disabled user is refused at once."""
+"""Users. Never cached: a disabled user is refused at once.
+
+Whatever ends a user's logins ends their rows first (`authorizations.end_logins`) and then raises the credential version
+here: servers write in that order, too. The version ends a login that begins meanwhile, whose row is not there yet.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..domain.models import User
 from .schema import users as table
 
+_NEXT_VERSION: Mapping[str, Any] = {"credential_version": table.c.credential_version + 1}
 _BY_NAMES = select(table).where(table.c.username.in_(bindparam("names", expanding=True)))
 
 
@@ -36,9 +42,23 @@ def add(connection: Connection, user: User) -> bool:
 
 def set_password(connection: Connection, username: str, password_hash: str) -> bool:
     """Raises the credential version too: every login with the old password is dead at its next refresh."""
-    changed = {"password_hash": password_hash, "credential_version": table.c.credential_version + 1}
-    return connection.execute(update(table).where(table.c.username == username).values(changed)).rowcount == 1
+    return _set(connection, username, password_hash=password_hash, **_NEXT_VERSION)
 
 
 def set_disabled(connection: Connection, username: str, disabled: bool) -> bool:
-    return connection.execute(update(table).where(table.c.username == username).values(disabled=disabled)).rowcount == 1
+    """Disabling raises the credential version too, so that enabling revives no login."""
+    return _set(connection, username, disabled=disabled, **(_NEXT_VERSION if disabled else {}))
+
+
+def raise_credential_version(connection: Connection, username: str) -> bool:
+    """Every login until now is dead at its next refresh."""
+    return _set(connection, username, **_NEXT_VERSION)
+
+
+def remove(connection: Connection, username: str) -> bool:
+    """Delete the user, and with it its authorizations."""
+    return connection.execute(delete(table).where(table.c.username == username)).rowcount == 1
+
+
+def _set(connection: Connection, username: str, **values: Any) -> bool:
+    return connection.execute(update(table).where(table.c.username == username).values(values)).rowcount == 1

@@ -105,7 +105,7 @@ class Emergency:
 
     async def revoke(self) -> None:
         await asyncio.sleep(_WARM)
-        await self.server.run("keys", "revoke", self.kid, "--json")
+        await self.server.run("keys", "revoke", self.kid, "--yes", "--json")
         self.revoked_at = self.server.clock.seconds()
 
 

@@ -213,11 +213,19 @@ def test_what_ends_a_users_token(introspect, database, access_token, statement):
     assert introspect.shown(access_token) == INACTIVE
 
 
-def test_a_disabled_user_who_is_enabled_again(introspect, database, access_token):
-    for disabled, active in ((True, False), (False, True)):
+def test_enabling_a_disabled_user_revives_no_token(introspect, database, access_token):
+    for disabled in (True, False):
         with database.begin() as connection:
             users.set_disabled(connection, "ada", disabled)
-        assert introspect.shown(access_token)["active"] is active
+        assert introspect.shown(access_token) == INACTIVE
+
+
+def test_a_deleted_users_tokens(introspect, database, access_token, login):
+    refresh_token = login("web")["refresh_token"]
+    assert introspect.shown(access_token)["active"] and introspect.shown(refresh_token, "web")["active"]
+    with database.begin() as connection:
+        assert users.remove(connection, "ada")
+    assert introspect.shown(access_token) == introspect.shown(refresh_token, "web") == INACTIVE
 
 
 def test_a_disabled_caller(introspect, database, access_token, clock):

@@ -121,8 +121,8 @@ def test_what_ends_a_login(api, refresh_token, database, statement):
     assert everything(database) == before
 
 
-def test_a_user_who_is_enabled_again_goes_on(api, refresh_token, database):
+def test_a_user_who_is_enabled_again_has_to_log_in_again(api, refresh_token, database):
     for disabled in (True, False):
         with database.begin() as connection:
             users.set_disabled(connection, "ada", disabled)
-    assert_tokens(api.refresh(refresh_token))
+    assert_refused(api.refresh(refresh_token), DEAD_TOKEN)

@@ -72,7 +72,9 @@ def restore(cli: Callable[..., Result], here: Path) -> Callable[..., Any]:
     """`restore("--end-logins", code=0)`; the result, and what it prints as JSON when it did what it should."""
 
     def restore(*arguments: str, file: str = "b", code: int = 0, **options: Any) -> Any:
-        result: Any = cli("restore", file, "--passphrase-stdin", "--json", *arguments, code=code, input=LINE, **options)
+        result: Any = cli(
+            "restore", file, "--passphrase-stdin", "--yes", "--json", *arguments, code=code, input=LINE, **options
+        )
         result.data = None if code else json.loads(result.stdout)
         return result
 

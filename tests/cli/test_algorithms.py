@@ -32,7 +32,7 @@ def test_its_first_client_begins_an_algorithm_and_its_last_one_ends_it(data, cli
     cli("keys", "rotate", "--alg", alg, "--emergency")
     assert states(data) == {alg: ["active", "pending"], "RS256": ["active", "pending"]}
     cli("client", "delete", second, "--dry-run")
-    cli("client", "delete", second)
+    cli("client", "delete", second, "--yes")
     assert states(data)[alg] == ["active", "pending"]
     (first,) = [client["client_id"] for client in data("client", "list") if client["access_token_alg"] == alg]
     cli("client", "set-alg", first, "RS256")
@@ -45,8 +45,8 @@ def test_its_first_client_begins_an_algorithm_and_its_last_one_ends_it(data, cli
 def test_a_compromised_host_gets_keys_for_what_is_used_alone(data, cli):
     used, unused = (data(*MACHINE, "--access-token-alg", alg)["client_id"] for alg in ("ES256", "EdDSA"))
     cli("keys", "rotate", "--alg", "EdDSA", "--emergency")
-    cli("client", "delete", unused)
-    cli("keys", "revoke", "--all")
+    cli("client", "delete", unused, "--yes")
+    cli("keys", "revoke", "--all", "--yes")
     living = {(key["alg"], key["state"]) for key in data("keys", "list") if key["state"] in ("active", "pending")}
     assert living == {(alg, state) for alg in ("RS256", "ES256") for state in ("active", "pending")}
 

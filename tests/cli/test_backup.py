@@ -42,7 +42,7 @@ def test_nothing_in_it_opens_without_the_passphrase(backup, cli, here):
     sealed = [
         row[0] for row in sql("authserver.db", "SELECT sealed FROM signing_keys UNION SELECT sealed FROM ring_keys")
     ]
-    cli("keys", "revoke", "--all")
+    cli("keys", "revoke", "--all", "--yes")
     content = backup().read_bytes()
     now = sql(
         "authserver.db", "SELECT sealed FROM signing_keys WHERE sealed NOT NULL UNION SELECT sealed FROM ring_keys"

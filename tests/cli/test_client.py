@@ -174,7 +174,7 @@ def test_delete_after_a_dry_run(cli, data):
     id = data(*APP)["client_id"]
     assert "Would delete" in cli("client", "delete", id, "--dry-run").stderr
     assert stored(id)
-    assert "Deleted" in cli("client", "delete", id).stderr
+    assert "Deleted" in cli("client", "delete", id, "--yes").stderr
     assert stored(id) is None
 
 

@@ -1,6 +1,7 @@
 """authserver config show|check and db current|upgrade."""
 
 import json
+from pathlib import Path
 
 from authserver.settings import names_and_help
 
@@ -44,6 +45,7 @@ def test_config_check_says_what_is_good_and_what_to_know(cli, data):
 
 
 def test_db_current_of_an_empty_and_of_a_new_database(cli, data, here):
+    Path("other.db").touch()
     found = data("db", "current")
     assert found["current"] == found["head"]
     assert json.loads(cli("db", "current", "--json", DATABASE_URL="sqlite:///other.db").stdout)["current"] is None
@@ -51,6 +53,7 @@ def test_db_current_of_an_empty_and_of_a_new_database(cli, data, here):
 
 
 def test_db_upgrade_of_an_empty_and_of_a_new_database(cli, here):
+    Path("other.db").touch()
     for _ in range(2):
         assert cli("db", "upgrade", DATABASE_URL="sqlite:///other.db").stdout == ""
     found = json.loads(cli("db", "current", "--json", DATABASE_URL="sqlite:///other.db").stdout)

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from click.shell_completion import BashComplete
 
+from authserver import __version__
 from authserver.cli import main
+from authserver.cli.common import cell, table
+from tests.cli.terminal import converse
 
 
 def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -32,6 +36,7 @@ def test_the_commands_are_these():
     assert {" ".join(path) for path in LEAVES} >= {
         *("init", "serve", "config show", "config check", "db upgrade", "db current", "keys list"),
         *(f"user {verb}" for verb in ("create", "list", "show", "disable", "enable", "set-password")),
+        *("user end-logins", "user delete", "version"),
         *(f"client {verb}" for verb in ("create", "list", "show", "disable", "enable", "rotate-secret", "delete")),
     }
 
@@ -48,6 +53,34 @@ def test_help_has_two_examples_that_call_the_command(cli, path):
 @every
 def test_help_works_without_settings_and_database(cli, path):
     assert cli(*path, "--help", ISSUER="not an issuer").stderr == ""
+
+
+@every
+def test_h_is_help(cli, path):
+    assert cli(*path, "-h").stdout == cli(*path, "--help").stdout
+
+
+def test_the_version_is_a_command_and_an_option(cli):
+    assert cli("version").stdout == cli("--version").stdout == f"authserver {__version__}\n"
+    assert json.loads(cli("version", "--json").stdout)["version"] == __version__
+
+
+def test_shells_complete_commands_and_options():
+    """What click's scripts for the shells ask, as docs/command-line.md says how."""
+    completion = BashComplete(main, {}, "authserver", "_AUTHSERVER_COMPLETE")
+    for typed, incomplete, offered in (
+        ([], "us", "user"),
+        (["user"], "end", "end-logins"),
+        (["user", "list"], "-", "-h"),
+    ):
+        assert offered in {item.value for item in completion.get_completions(typed, incomplete)}
+
+
+def test_every_error_begins_with_the_same_word(cli, here):
+    """Its own, and click's after the usage."""
+    for arguments, code in ((["user", "show", "nobody"], 1), (["user"], 2), (["x"], 2), (["keys", "rotate"], 3)):
+        said = cli(*arguments, code=code).stderr
+        assert said.startswith("Error: ") or "\n\nError: " in said or arguments == ["user"], said
 
 
 def test_every_option_is_explained():
@@ -100,7 +133,7 @@ def test_exit_codes(cli, here, arguments, code):
 def test_exit_code_69_for_a_database_that_cannot_be_reached(cli, here, url, arguments):
     result = cli(*arguments, code=69, DATABASE_URL=url)
     assert result.stdout == ""
-    assert result.stderr.startswith("authserver: ") and "Traceback" not in result.stderr
+    assert result.stderr.startswith("Error: ") and "Traceback" not in result.stderr
     assert result.stderr.endswith("\n    authserver config show\n")
 
 
@@ -121,6 +154,40 @@ def test_reads_answer_on_stdout_alone_in_words_and_in_json(cli, here, arguments)
     assert words.stderr == document.stderr == ""
     assert "\x1b" not in words.stdout
     json.loads(document.stdout)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "-"),
+        ("", "-"),
+        ([], "-"),
+        (True, "yes"),
+        (False, "no"),
+        (["a", None], "a, -"),
+        (("a", "b"), "a, b"),
+        (0, "0"),
+    ],
+)
+def test_a_cell_is_words_and_no_python_value(value, words):
+    assert cell(value) == words
+    assert table([[value, "x"]], ["title", "more"]).splitlines()[1].split("  ")[0] == words
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["user", "list"], ["client", "list"], ["client", "show", "first-party"], ["keys", "list"], ["config", "show"]],
+    ids=" ".join,
+)
+def test_what_people_read_holds_no_python_value(cli, here, arguments):
+    cli("user", "create", "ada", "--password-stdin", input="a password")
+    assert not re.search(r"\bNone\b|\bTrue\b|\bFalse\b|\[\]|\['", cli(*arguments).stdout)
+
+
+def test_a_table_that_is_wider_than_the_terminal_is_a_list_of_fields(cli, here):
+    wide, narrow = cli("config", "show").stdout, converse("config", "show", columns=80)
+    assert wide.startswith("variable  ") and max(map(len, wide.splitlines())) > 80
+    assert narrow.startswith("variable: AUTHSERVER_ISSUER\nvalue: http://127.0.0.1:8000\nfrom: default\n")
 
 
 def test_a_token_that_is_not_even_text_is_no_token(cli, here):

@@ -69,7 +69,7 @@ def test_a_server_with_an_hsm_from_init_to_a_revoked_key(softhsm, tmp_path):
         assert jwt.decode(body["access_token"], KeySet.import_key_set(published), ["RS256"]).claims["sub"]
         active, pending = (key["kid"] for key in published["keys"])
         server.command("keys", "rotate", "--emergency")
-        server.command("keys", "revoke", active)
+        server.command("keys", "revoke", active, "--yes")
         assert in_token(token) == {kid for kid, text in kept(tmp_path).items() if text}
         assert active not in in_token(token) and pending in in_token(token)
         refreshed = {"grant_type": "refresh_token", "client_id": server.app["client_id"]}

@@ -79,7 +79,7 @@ def test_a_revocation_is_done_though_the_hsm_is_not_named(softhsm, tmp_path):
         for key in json.loads(run("keys", "list", "--json", folder=tmp_path).stdout)
         if key["state"] == "pending"
     ]
-    run("keys", "revoke", pending, folder=tmp_path)
+    run("keys", "revoke", pending, "--yes", folder=tmp_path)
     states = {key["kid"]: key["state"] for key in json.loads(run("keys", "list", "--json", folder=tmp_path).stdout)}
     assert states[pending] == "revoked"
 

@@ -24,7 +24,7 @@ def kid_of(data):
 
 def test_a_revoked_active_key_gives_way_to_the_announced_one(data, cli, kid_of):
     active, pending = kid_of("active"), kid_of("pending")
-    done = data("keys", "revoke", active)
+    done = data("keys", "revoke", active, "--yes")
     new = kid_of("pending")
     assert [(change["change"], change["kid"]) for change in done["changes"]] == [
         ("revoke", active),
@@ -32,13 +32,13 @@ def test_a_revoked_active_key_gives_way_to_the_announced_one(data, cli, kid_of):
         ("announce", new),
     ]
     assert all(active not in event["jwks"] for event in done["timeline"])
-    again = cli("keys", "revoke", active)
+    again = cli("keys", "revoke", active, "--yes")
     assert again.stderr == "It was revoked before: nothing changed.\n"
 
 
 def test_who_revokes_is_told_what_verifiers_meet(cli, here, kid_of):
     active, pending = kid_of("active"), kid_of("pending")
-    told = cli("keys", "revoke", active).stderr
+    told = cli("keys", "revoke", active, "--yes").stderr
     assert told.startswith(
         f"Done: {active[:8]} is revoked: it is out of the key set, and its private part is destroyed.\n"
     )
@@ -49,14 +49,17 @@ def test_who_revokes_is_told_what_verifiers_meet(cli, here, kid_of):
 
 def test_a_revoked_pending_key_is_replaced(data, kid_of):
     active, pending = kid_of("active"), kid_of("pending")
-    assert [change["change"] for change in data("keys", "revoke", pending)["changes"]] == ["revoke", "announce"]
+    assert [change["change"] for change in data("keys", "revoke", pending, "--yes")["changes"]] == [
+        "revoke",
+        "announce",
+    ]
     assert kid_of("active") == active
 
 
 def test_all_replaces_everything_and_says_what_comes_next(data, cli, here):
     before = data("keys", "list")
     rings = data("keys", "list", "--ring")
-    told = cli("keys", "revoke", "--all").stderr
+    told = cli("keys", "revoke", "--all", "--yes").stderr
     assert "until they do, which may take as long as they may cache it: 300 seconds" in told
     assert "Every login has ended (0)" in told
     assert told.endswith("    authserver keys rewrap --create\n    authserver keys rewrap\n")
@@ -94,8 +97,8 @@ def test_revoke_takes_exactly_one_wish(cli, here, arguments):
 
 @pytest.mark.parametrize("kid", ["nobody", "-nobody"])
 def test_an_unknown_key_is_said_to_be_unknown(cli, here, kid):
-    for command in ("revoke", "export-public"):
-        assert f"There is no key {kid}." in cli("keys", command, kid, code=1).stderr
+    for command in (["revoke", "--yes"], ["export-public"]):
+        assert f"There is no key {kid}." in cli("keys", *command, kid, code=1).stderr
 
 
 def test_a_ring_key_is_announced_once(data, cli, here):
@@ -105,7 +108,7 @@ def test_a_ring_key_is_announced_once(data, cli, here):
     assert [key["used"] for key in data("keys", "list", "--ring")] == [True, False]
     assert data("keys", "list", "--ring")[1]["id"] == new["id"]
     assert f"{new['id']} is announced already" in cli("keys", "rotate", "--ring", code=3).stderr
-    assert "Done: the ring is replaced" in cli("keys", "revoke", "--ring").stderr
+    assert "Done: the ring is replaced" in cli("keys", "revoke", "--ring", "--yes").stderr
 
 
 @pytest.mark.parametrize("form", ["pem", "jwk"])
@@ -148,7 +151,7 @@ def test_public_keys_are_exported_as_pem_and_as_jwks(data, cli, here, kid_of):
     assert "PRIVATE" not in cli("keys", "export-public").stdout
     key = RSAKey.import_key(shown.partition("\n")[2])
     assert (key.thumbprint(), key.is_private) == (pending, False)
-    cli("keys", "revoke", pending)
+    cli("keys", "revoke", pending, "--yes")
     assert pending not in json.dumps(data("keys", "export-public"))
     assert data("keys", "export-public", pending)["keys"][0]["kid"] == pending
     assert set(data("keys", "export-public")["keys"][0]) == {"kty", "n", "e", "kid", "alg", "use"}

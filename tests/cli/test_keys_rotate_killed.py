@@ -113,7 +113,7 @@ def test_killed_at_every_step_the_schedule_goes_on_where_it_was(template, tmp_pa
 
 def test_killed_at_every_step_a_compromised_host_has_lost_all_its_keys_or_none(template, tmp_path):
     before, outcomes = kids(template), set()
-    for left in killed_at_every_step(template, tmp_path, "authserver", "keys", "revoke", "--all"):
+    for left in killed_at_every_step(template, tmp_path, "authserver", "keys", "revoke", "--all", "--yes"):
         with keys_in(left) as keys:
             state = keys.read_state()
         lost = [key.state == "revoked" for key in state.signing_keys] + [bool(key.revoked_at) for key in state.ring]

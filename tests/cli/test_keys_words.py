@@ -61,5 +61,5 @@ def test_what_another_process_changed_meanwhile_is_tried_later(data, cli, monkey
     before = data("keys", "list")
     monkeypatch.setattr(signing_keys, "change", lambda *_: False)
     said = cli("keys", "rotate", "--emergency", code=75).stderr
-    assert said.startswith("authserver: The key ") and said.endswith(" nothing was written. Try again.\n")
+    assert said.startswith("Error: The key ") and said.endswith(" nothing was written. Try again.\n")
     assert data("keys", "list") == before

@@ -63,7 +63,7 @@ def test_the_key_that_signs_goes_on_and_what_is_published_stays_so(cli, backup, 
 def test_what_was_revoked_stays_revoked(cli, backup, restore, states, kid_of):
     backup()
     revoked = kid_of("active")
-    cli("keys", "revoke", revoked)
+    cli("keys", "revoke", revoked, "--yes")
     before = states()
     restore()
     assert states() == before and before[revoked] == "revoked"
@@ -72,7 +72,7 @@ def test_what_was_revoked_stays_revoked(cli, backup, restore, states, kid_of):
 
 def test_a_revoked_ring_key_stays_revoked_and_a_new_one_takes_its_place(cli, data, backup, restore):
     backup()
-    cli("keys", "revoke", "--all")
+    cli("keys", "revoke", "--all", "--yes")
     [(revoked,)] = sql("authserver.db", "SELECT id FROM ring_keys WHERE revoked_at NOT NULL")
     restore()
     rings = data("keys", "list", "--ring")
@@ -84,7 +84,7 @@ def test_a_ring_key_that_was_revoked_and_is_gone_does_not_live_again(data, cli, 
     """The server removes a ring key that no login names any more."""
     backup()
     [(revoked,)] = sql("authserver.db", "SELECT id FROM ring_keys")
-    cli("keys", "revoke", "--ring")
+    cli("keys", "revoke", "--ring", "--yes")
     sql("authserver.db", "DELETE FROM ring_keys WHERE id = ?", revoked)
     [(newer,)] = sql("authserver.db", "SELECT id FROM ring_keys")
     restore()
@@ -97,7 +97,7 @@ def test_a_ring_key_that_was_revoked_and_is_gone_does_not_live_again(data, cli, 
 
 def test_a_ring_key_that_nothing_opens_gives_way_to_a_new_one(data, cli, backup, restore):
     backup()
-    cli("keys", "revoke", "--ring")
+    cli("keys", "revoke", "--ring", "--yes")
     lost = sql("authserver.db", "SELECT id FROM ring_keys")
     lose_the_key_encryption_key(cli)
     restore()
@@ -113,7 +113,7 @@ def test_a_tombstone_that_the_backup_never_knew_is_kept(cli, backup, restore, st
     (tmp_path / "key").write_bytes(pem())
     cli("keys", "import", "key")
     imported = next(kid for kid, state in states().items() if state == "pending")
-    cli("keys", "revoke", imported)
+    cli("keys", "revoke", imported, "--yes")
     restore()
     assert states()[imported] == "revoked"
     assert "no key is used twice" in cli("keys", "import", "key", code=3).stderr
@@ -147,7 +147,7 @@ def test_if_the_backup_does_not_have_it_a_key_that_verifiers_still_hold_signs(cl
 
 def test_if_verifiers_hold_none_that_opens_it_is_an_emergency(cli, backup, restore, states, kid_of):
     backup()
-    cli("keys", "revoke", "--all")
+    cli("keys", "revoke", "--all", "--yes")
     revoked = [kid for kid, state in states().items() if state == "revoked"]
     lose_the_key_encryption_key(cli)
     before = states()
@@ -209,7 +209,7 @@ def test_a_rehearsal_changes_nothing(cli, backup, restore, here, states):
 def test_the_passphrase_is_the_same_on_every_keyboard(cli, here):
     """RFC 8265 s4.2.2: composed and decomposed letters are one."""
     cli("backup", "b", "--passphrase-stdin", input="caf\u00e9 caf\u00e9 caf\u00e9\n")
-    cli("restore", "b", "--passphrase-stdin", input="cafe\u0301 cafe\u0301 cafe\u0301\n")
+    cli("restore", "b", "--passphrase-stdin", "--yes", input="cafe\u0301 cafe\u0301 cafe\u0301\n")
 
 
 def take_back(file: str, revision: str) -> None:

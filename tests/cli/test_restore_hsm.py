@@ -34,7 +34,7 @@ def folder(template, tmp_path):
 
 
 def restore(folder, *arguments, **settings):
-    command = ("restore", "b", "--passphrase-stdin", *arguments)
+    command = ("restore", "b", "--passphrase-stdin", "--yes", *arguments)
     return run(*command, folder=folder, input=LINE, check=False, **settings)
 
 

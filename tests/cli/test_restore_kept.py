@@ -1,5 +1,7 @@
 """`authserver restore`: what was ended or changed for safety since the backup stays so, and logins go on."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.backups import add_login, lose_everything, sql
@@ -65,7 +67,7 @@ def test_a_client_comes_back_with_all_that_it_is_registered_for(data, cli, backu
     registered = data("client", "show", client)
     assert registered["access_token_typ"] == "JWT" and len(registered["web_origins"]) == 2
     backup()
-    cli("client", "delete", client)
+    cli("client", "delete", client, "--yes")
     restore()
     assert data("client", "show", client) == registered | {
         "disabled": True
@@ -89,7 +91,7 @@ def test_who_was_disabled_stays_disabled_and_who_was_deleted_comes_back_disabled
     cli("user", "disable", "ada")
     sql(DB, "DELETE FROM users WHERE id = ?", bob)
     cli("client", "disable", ids[0])
-    cli("client", "delete", ids[1], input="y\n")
+    cli("client", "delete", ids[1], "--yes")
     told = restore().stderr
     assert {row["username"]: row["disabled"] for row in data("user", "list")} == {"ada": True, "bob": True}
     disabled = dict(sql(DB, "SELECT id, disabled FROM clients"))
@@ -142,6 +144,7 @@ def test_a_database_that_has_tables_and_never_served_ends_nothing(ada, cli, back
     add_login(DB, 1, ada)
     backup()
     lose_everything()
+    Path(DB).touch()
     cli("db", "upgrade")
     told = restore()
     assert "logins that were ended live again" in told.stderr

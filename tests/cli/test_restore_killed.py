@@ -74,14 +74,14 @@ def restore(cli, monkeypatch):
 
     def restore(folder: Path) -> None:
         monkeypatch.chdir(folder)
-        cli("restore", "b", "--passphrase-stdin", input=LINE)
+        cli("restore", "b", "--passphrase-stdin", "--yes", input=LINE)
 
     return restore
 
 
 def test_killed_at_every_step_a_restore_leaves_the_old_or_the_new_database(template, tmp_path):
     found = set()
-    for left in killed_at_every_step(template, tmp_path, 1, "restore", "b", "--passphrase-stdin"):
+    for left in killed_at_every_step(template, tmp_path, 1, "restore", "b", "--passphrase-stdin", "--yes"):
         found.add(tuple(users(left)))
         if users(left) == ["bob"]:
             [aside] = left.glob("authserver.db.before-restore-*")
@@ -91,7 +91,7 @@ def test_killed_at_every_step_a_restore_leaves_the_old_or_the_new_database(templ
 
 def test_killed_between_its_pages_the_old_database_is_back(template, tmp_path):
     found = set()
-    for left in killed_at_every_step(template, tmp_path, -1, "restore", "b", "--passphrase-stdin"):
+    for left in killed_at_every_step(template, tmp_path, -1, "restore", "b", "--passphrase-stdin", "--yes"):
         journal = left / "authserver.db-journal"
         torn = journal.exists() and journal.read_bytes().startswith(HOT)
         found.add((torn, tuple(users(left))))
@@ -101,7 +101,7 @@ def test_killed_between_its_pages_the_old_database_is_back(template, tmp_path):
 
 def test_what_a_killed_restore_left_the_next_one_removes(template, tmp_path, restore):
     left = tmp_path / "left"
-    with killer("restore", "b", "--passphrase-stdin") as kill:
+    with killer("restore", "b", "--passphrase-stdin", "--yes") as kill:
         for step in count(1):
             shutil.copytree(template, left)
             kill(step, left)

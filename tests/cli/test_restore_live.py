@@ -105,7 +105,7 @@ def test_a_backup_under_load_restored_elsewhere_lets_every_login_go_on(server, t
     elsewhere.mkdir()
     shutil.move(server.folder / "b", elsewhere)
     server.folder = elsewhere
-    command(server, "restore", "b")
+    command(server, "restore", "b", "--yes")
     server.start()
     for answer in newest:  # ahead of what the backup knows
         status, next = refresh(server, answer["refresh_token"])
@@ -121,7 +121,7 @@ def test_restored_over_the_same_database_what_happened_since_counts(server):
     run("keys", "rotate", "--emergency", folder=server.folder, **server.settings)
     after = log_in(server)
     server.stop()
-    command(server, "restore", "b")
+    command(server, "restore", "b", "--yes")
     server.start()
     assert refresh(server, ended["refresh_token"])[0] == 400
     assert refresh(server, after["refresh_token"])[0] == 400  # it is not in the backup
@@ -133,7 +133,7 @@ def test_restored_over_the_same_database_what_happened_since_counts(server):
 def test_while_a_server_runs_nothing_is_replaced(server):
     command(server, "backup", "b")
     before = sorted(path.name for path in server.folder.iterdir())
-    refused = command(server, "restore", "b", check=False)
+    refused = command(server, "restore", "b", "--yes", check=False)
     assert refused.returncode == 3 and "is in use. Stop every server on it" in refused.stderr
     assert command(server, "restore", "b", "--dry-run").stderr.startswith("Would restore")
     assert sorted(path.name for path in server.folder.iterdir()) == before
@@ -144,7 +144,7 @@ def test_end_logins_ends_them_on_the_wire(server):
     token = log_in(server)["refresh_token"]
     command(server, "backup", "b")
     server.stop()
-    command(server, "restore", "b", "--end-logins")
+    command(server, "restore", "b", "--end-logins", "--yes")
     server.start()
     assert refresh(server, token)[0] == 400
     log_in(server)

@@ -20,7 +20,7 @@ DEEP_HEADER = b64encode(f'{{"alg":{DEEP}'.encode()).decode()
 def test_the_wrong_passphrase_opens_nothing(cli, backup, here):
     backup()
     before = Path("authserver.db").read_bytes()
-    told = cli("restore", "b", "--passphrase-stdin", code=1, input="another passphrase\n")
+    told = cli("restore", "b", "--passphrase-stdin", "--yes", code=1, input="another passphrase\n")
     assert "The passphrase does not open the backup." in told.stderr
     assert Path("authserver.db").read_bytes()[100:] == before[100:]
     assert not list(here.glob("authserver.db.*"))

@@ -56,7 +56,7 @@ def test_a_key_file_that_others_can_read(cli, refused, key):
     for mode in (0o640, 0o604, 0o644, 0o620):
         key.chmod(mode)
         message, line = refused(78)
-        assert message.startswith(f"authserver: {key} can be read by others.")
+        assert message.startswith(f"Error: {key} can be read by others.")
         carry_out(line)
         cli("config", "check")
 
@@ -65,7 +65,7 @@ def test_a_key_file_that_is_a_symbolic_link(cli, refused, key, here):
     key.rename(here / "elsewhere")
     key.symlink_to(here / "elsewhere")
     message, line = refused(78)
-    assert message.startswith(f"authserver: {key} is a symbolic link")
+    assert message.startswith(f"Error: {key} is a symbolic link")
     carry_out(line)
     assert not key.is_symlink()
     cli("config", "check")
@@ -75,7 +75,7 @@ def test_a_key_file_that_is_a_symbolic_link(cli, refused, key, here):
 def test_a_key_file_of_somebody_else(cli, refused, key):
     os.chown(key, pwd.getpwnam("nobody").pw_uid, -1)
     message, line = refused(78)
-    assert message.startswith(f"authserver: {key} belongs to another user.")
+    assert message.startswith(f"Error: {key} belongs to another user.")
     carry_out(line)
     cli("config", "check")
 
@@ -83,7 +83,7 @@ def test_a_key_file_of_somebody_else(cli, refused, key):
 def test_a_key_file_that_cannot_be_read(refused, key, monkeypatch):
     """Root can read everything, so that the system's refusal is played to it."""
     message, line = refused_by_the_system(refused, key, monkeypatch)
-    assert message.startswith(f"authserver: {key} cannot be read: Permission denied.")
+    assert message.startswith(f"Error: {key} cannot be read: Permission denied.")
     assert line == f"chown {os.geteuid()} {key}"
 
 
@@ -107,7 +107,7 @@ def test_a_key_file_that_holds_no_key(cli, refused, key, content, here):
     shutil.copytree("keys", "backup")
     key.write_text(content)
     message, line = refused(78)
-    assert message.startswith(f"authserver: {key} does not hold a key-encryption key")
+    assert message.startswith(f"Error: {key} does not hold a key-encryption key")
     assert not content.strip() or content.strip() not in message
     carry_out(line.replace("/path/to/backup", str(here / "backup")))
     cli("config", "check")
@@ -158,9 +158,19 @@ def test_an_issuer_that_is_http_and_not_loopback(cli, refused, issuer):
     cli("config", "check", ISSUER=value)
 
 
-def test_a_database_that_is_empty(cli, refused, here):
+def test_a_database_that_is_not_there(cli, refused, here):
     for file in here.glob("authserver.db*"):
         file.unlink()
+    message, line = refused(78)
+    assert f"There is no database {here}/authserver.db." in message
+    carry_out(line)
+    cli("config", "check")
+
+
+def test_a_database_without_tables(cli, refused, here):
+    for file in here.glob("authserver.db*"):
+        file.unlink()
+    (here / "authserver.db").touch()
     message, line = refused(78)
     assert "The database is empty." in message
     carry_out(line)
@@ -241,4 +251,4 @@ def test_everything_that_is_wrong_is_told_at_once(refused):
 def test_the_process_ends_with_that_code_too(here, code, settings):
     done = run("serve", "--port", "0", folder=here, check=False, **settings)
     assert (done.returncode, done.stdout) == (code, "")
-    assert done.stderr.startswith("authserver: ")
+    assert done.stderr.startswith("Error: ")

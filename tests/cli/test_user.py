@@ -1,16 +1,15 @@
 """authserver user ...: exact forms, and passwords from a terminal or from stdin, never from an argument."""
 
-import os
-import pty
-import subprocess
-import sys
-
 import pytest
 
 from authserver.app import open_database
 from authserver.settings import load
 from authserver.store import users
-from tests.support import PASSWORD, environment_with
+from tests.cli.backups import add_login, sql
+from tests.cli.terminal import converse
+from tests.support import PASSWORD
+
+DB = "authserver.db"
 
 
 def stored(name):
@@ -100,40 +99,10 @@ def test_without_a_terminal_the_password_must_come_from_stdin_by_name(cli, here)
 
 
 def test_a_terminal_is_asked_twice_and_shows_nothing_of_it(here):
-    shown = type_into_terminal(["user", "create", "ada"], ["Password: ", "Repeat for confirmation: "])
+    shown = converse("user", "create", "ada", answers={"Password: ": PASSWORD, "Repeat for confirmation: ": PASSWORD})
     assert PASSWORD not in shown
     assert "Created the user ada" in shown
     assert stored("ada") is not None
-
-
-def type_into_terminal(arguments, prompts):
-    """What a terminal shows of the command; the password is typed at each prompt."""
-    ours, theirs = pty.openpty()
-    command, ends = (
-        [sys.executable, "-m", "authserver", *arguments],
-        {"stdin": theirs, "stdout": theirs, "stderr": theirs},
-    )
-    process = subprocess.Popen(command, **ends, env=environment_with({}), start_new_session=True)
-    os.close(theirs)
-    shown = ""
-    for prompt in prompts:
-        shown += read_until(ours, prompt)
-        os.write(ours, f"{PASSWORD}\n".encode())
-    shown += read_until(ours, None)
-    os.close(ours)
-    assert process.wait(30) == 0, shown
-    return shown
-
-
-def read_until(terminal, word):
-    """To the word, or else to the end."""
-    shown = ""
-    while word is None or word not in shown:
-        try:
-            shown += os.read(terminal, 4096).decode()
-        except OSError:  # the other side has been closed
-            break
-    return shown
 
 
 def test_list_and_show(cli, data, ada):
@@ -145,14 +114,64 @@ def test_list_and_show(cli, data, ada):
     assert "$argon2" not in cli("user", "list").stdout + cli("user", "show", "ada").stdout
 
 
+ENDINGS = {
+    "user_disabled": ["disable", "ada"],
+    "logins_ended": ["end-logins", "ada"],
+    "password_changed": ["set-password", "ada", "--password-stdin"],
+}
+
+
+@pytest.fixture
+def active(ada):
+    """Of ada: two active logins, three that are over in different ways, and one of somebody else."""
+
+    def active() -> int:
+        return sum(reason is None for _, reason in logins())
+
+    for id, members in enumerate(({}, {}, {"revoked_at": 1}, {"idle_expires_at": 1}, {"credential_version": 7})):
+        add_login(DB, id, ada["id"], **members)
+    return active
+
+
+def logins():
+    return sql(DB, "SELECT id, revoked_because FROM authorizations ORDER BY id")
+
+
+@pytest.mark.parametrize("reason", ENDINGS)
+def test_what_ends_a_users_logins_says_how_many(data, ada, active, reason):
+    assert data("user", *ENDINGS[reason], input="another password") == {"username": "ada", "logins_ended": 2}
+    assert [because for _, because in logins()] == [reason, reason, None, None, None]
+    assert stored("ada").credential_version == 1
+    assert data("user", *ENDINGS[reason], input="another password")["logins_ended"] == 0
+
+
+def test_nobody_elses_logins_end(cli, data, ada):
+    bob = data("user", "create", "bob", "--password-stdin", input="another password")
+    add_login(DB, 1, bob["id"])
+    assert cli("user", "end-logins", "ada").stderr == "Ended 0 logins.\n"
+    assert logins() == [(bytes(15) + b"\1", None)]
+    assert stored("bob").credential_version == 0
+
+
 def test_disable_and_enable(cli, data, ada):
-    assert cli("user", "disable", "ada").stdout == ""
+    add_login(DB, 1, ada["id"])
+    assert cli("user", "disable", "ada").stderr == "ada is disabled. Ended 1 login.\n"
     assert data("user", "show", "ada")["disabled"] is True
     assert cli("user", "enable", "ada").stdout == ""
     assert data("user", "show", "ada")["disabled"] is False
+    [(row, because)] = logins()
+    assert because == "user_disabled" and stored("ada").credential_version == 1
 
 
-def test_set_password_raises_the_credential_version(cli, ada):
+def test_a_deleted_user_takes_the_logins_along_and_can_be_created_again(cli, data, ada, active):
+    assert data("user", "delete", "ada", "--dry-run") == {"username": "ada", "logins_ended": 2}
+    assert len(logins()) == 5
+    assert data("user", "delete", "ada", "--yes") == {"username": "ada", "logins_ended": 2}
+    assert logins() == [] and stored("ada") is None
+    assert data("user", "create", "ada", "--password-stdin", input=PASSWORD)["id"] != ada["id"]
+
+
+def test_set_password_changes_the_password_alone(cli, ada):
     before = stored("ada")
     assert cli("user", "set-password", "ada", "--password-stdin", input="a new one").stdout == ""
     after = stored("ada")
@@ -160,7 +179,7 @@ def test_set_password_raises_the_credential_version(cli, ada):
     assert after.password_hash != before.password_hash
 
 
-@pytest.mark.parametrize("verb", ["show", "disable", "enable", "set-password"])
+@pytest.mark.parametrize("verb", ["show", "disable", "enable", "set-password", "end-logins", "delete"])
 def test_nobody_is_an_error_that_says_how_to_see_them_all(cli, here, verb):
     more = ["--password-stdin"] if verb == "set-password" else []
     result = cli("user", verb, "nobody", *more, input="open sesame", code=1)

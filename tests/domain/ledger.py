@@ -27,7 +27,8 @@ class Shop:
 
 @dataclass
 class Person:
-    password_changes: int = 0
+    credentials_ended: int = 0
+    """How often the password was changed or the user disabled: either ends every login until then."""
     welcome: bool = True
 
 
@@ -35,7 +36,7 @@ class Person:
 class Login:
     shop: str
     person: str
-    password_changes: int
+    credentials_ended: int
     words: tuple[str, ...]
     given: list[str]
     """Every string that was ever handed out, the first one first; a restored backup takes none of them back."""
@@ -93,8 +94,8 @@ class Ledger:
             for name, login in self.logins.items()
         }
 
-    def begin(self, shop: str, person: str, arrived: int, answer: Answer, password_changes: int | None = None) -> None:
-        """A login with a right password; `password_changes` as of when it was verified."""
+    def begin(self, shop: str, person: str, arrived: int, answer: Answer, credentials_ended: int | None = None) -> None:
+        """A login with a right password; `credentials_ended` as of when it was verified."""
         terms, who = self.shops[shop], self.people[person]
         if not terms.open:
             assert answer.error == NOT_YOURS, answer
@@ -103,7 +104,7 @@ class Ledger:
             assert answer.error == GONE, answer
             return
         assert answer.claims and answer.token and answer.token not in self.given(), answer
-        seen = who.password_changes if password_changes is None else password_changes
+        seen = who.credentials_ended if credentials_ended is None else credentials_ended
         login = Login(shop, person, seen, terms.words, [answer.token], 0, arrived, 0, 0)
         login.ends_at = arrived + terms.ends_after * MICROSECONDS
         login.sleeps_at = min(arrived + terms.sleeps_after * MICROSECONDS, login.ends_at)
@@ -147,7 +148,7 @@ class Ledger:
     def is_living(self, login: Login, at: int) -> bool:
         who = self.people[login.person]
         outlived = at >= login.sleeps_at or at >= login.ends_at
-        return not (login.over or outlived or who.password_changes > login.password_changes) and who.welcome
+        return not (login.over or outlived or who.credentials_ended > login.credentials_ended) and who.welcome
 
     def _waited(self, login: Login, ask: Ask) -> int:
         """How long after the exchange `ask` came, in the time that its node could have answered."""

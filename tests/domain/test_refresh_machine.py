@@ -96,8 +96,8 @@ class RefreshMachine(RuleBasedStateMachine):
         self.ledger.begin(shop, person, self.clock(), self.world.login(shop, person, node))
 
     @rule(shop=shops, person=people)
-    def log_in_while_the_password_changes(self, shop: str, person: str) -> None:
-        known = self.ledger.people[person].password_changes
+    def log_in_while_the_credentials_ended(self, shop: str, person: str) -> None:
+        known = self.ledger.people[person].credentials_ended
         self.world.passwords.meanwhile = lambda: self.change_password(person)
         answer = self.world.login(shop, person)
         self.world.passwords.meanwhile = None
@@ -210,7 +210,7 @@ class RefreshMachine(RuleBasedStateMachine):
     @rule(person=people)
     def change_password(self, person: str) -> None:
         self.world.change_password(person)
-        self.ledger.people[person].password_changes += 1
+        self.ledger.people[person].credentials_ended += 1
 
     @rule(which=which, older=older, revokes=st.booleans())
     def present_while_the_user_is_disabled(self, which: int, older: int, revokes: bool) -> None:
@@ -219,6 +219,7 @@ class RefreshMachine(RuleBasedStateMachine):
         for welcome in (False, True):
             self.world.set_disabled(login.person, not welcome)
             person.welcome = welcome
+            person.credentials_ended += not welcome
             self.present(self.world.ask(login.text(older), login.shop, revokes=revokes))
 
     @rule(which=which, older=older, revokes=st.booleans())

@@ -50,7 +50,7 @@ def test_a_login_that_races_the_change_of_password_is_dead_at_its_first_refresh(
     refused(text)
 
 
-def test_a_disabled_user_is_refused_while_disabled(database, token, rotated, refresh, refused):
+def test_a_disabled_users_logins_end_and_are_not_revived(database, login, token, rotated, refresh, refused):
     first, second = rotated(1)
     with database.begin() as connection:
         assert users.set_disabled(connection, "ada", True)
@@ -59,7 +59,8 @@ def test_a_disabled_user_is_refused_while_disabled(database, token, rotated, ref
     assert_refused(token("password", username="ada", password=PASSWORD), INVALID_GRANT)
     with database.begin() as connection:
         assert users.set_disabled(connection, "ada", False)
-    assert_granted(refresh(second))
+    refused(second)
+    assert_granted(refresh(login()["refresh_token"]))
 
 
 def test_a_deleted_users_logins_are_dead(database, token, rotated, refused):

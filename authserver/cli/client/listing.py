@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from ...domain.models import Client
-from ..common import as_json, moment, show, table, transaction
+from ..common import as_json, fields, moment, show, table, transaction
 from .shared import load
 
 
@@ -23,7 +23,7 @@ def list_(as_json: bool) -> None:
 
     with transaction() as connection:
         rows = [described(client) for client in clients.load_all(connection)]
-    titles = ["client_id", "name", "auth_method", "grant_types", "disabled"]
+    titles = ["client_id", "name", "grant_types", "disabled"]
     show(rows, as_json, lambda: table([[row[title] for title in titles] for row in rows], titles))
 
 
@@ -40,7 +40,7 @@ def show_(client_id: str, as_json: bool) -> None:
     """
     with transaction() as connection:
         row = described(load(connection, client_id))
-    show(row, as_json, lambda: "\n".join(f"{title}: {value}" for title, value in row.items()))
+    show(row, as_json, lambda: fields(row | {"secrets_end_at": [at or "never" for at in row["secrets_end_at"]]}))
 
 
 def described(client: Client) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import click
 
 from ...store.database import Connection
-from ..common import transaction
+from ..common import confirm, transaction, yes
 from ..keys.shared import opened
 from .shared import load
 
@@ -41,17 +41,19 @@ def enable(client_id: str) -> None:
 @click.command("delete")
 @click.argument("client_id")
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
-def delete(client_id: str, dry_run: bool) -> None:
-    """Delete the client, and with it every login that it holds.
+@yes
+def delete(client_id: str, dry_run: bool, yes: bool) -> None:
+    """Delete the client, and with it every login that it holds. This cannot be undone; `disable` can.
 
     \b
     Examples:
       authserver client delete c_5f2b... --dry-run
-      authserver client delete c_5f2b...
+      authserver client delete c_5f2b... --yes
     """
     with transaction() as connection:
         client = load(connection, client_id)
     if not dry_run:
+        confirm(f"Delete {client_id} ({client.name}) and end every login that it holds?", yes)
         with opened() as lifecycle:  # the keys of an algorithm that nobody uses any more sign no more
             lifecycle.change_clients(client.access_token_alg, lambda connection: _remove(connection, client_id))
     click.echo(f"{'Would delete' if dry_run else 'Deleted'} {client_id} ({client.name}) and its logins.", err=True)

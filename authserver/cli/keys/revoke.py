@@ -8,7 +8,7 @@ from ...domain import key_transitions
 from ...domain.key_schedule import Keys
 from ...domain.key_timeline import imagined
 from ...keyring.lifecycle import Lifecycle
-from ..common import as_json, fail, show
+from ..common import as_json, confirm, fail, show, yes
 from .ring import revoke_ring
 from .shared import as_data, changes, dry_run, in_words, opened, tell_changes, warn_of_young
 
@@ -32,8 +32,9 @@ class _Outcome:
 )
 @click.option("--ring", is_flag=True, help="Not a signing key: the keys of refresh tokens, and with them every login.")
 @dry_run
+@yes
 @as_json
-def revoke(kid: str | None, everything: bool, ring: bool, dry_run: bool, as_json: bool) -> None:
+def revoke(kid: str | None, everything: bool, ring: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Revoke the compromised key KID: it is out of the key set at once, and the announced key takes over.
 
     Logins go on: refresh tokens do not depend on it. Access tokens that it signed are refused as soon as a verifier
@@ -42,11 +43,13 @@ def revoke(kid: str | None, everything: bool, ring: bool, dry_run: bool, as_json
 
     \b
     Examples:
-      authserver keys revoke T8cAYtQ...
+      authserver keys revoke T8cAYtQ... --yes
       authserver keys revoke --all --dry-run
     """
     if (kid is not None) + everything + ring != 1:
         raise click.UsageError("Give one of: KID, --all, --ring.")
+    if not dry_run:
+        confirm(_question(kid, ring), yes)
     if ring:
         revoke_ring(dry_run, as_json)
         return
@@ -75,6 +78,14 @@ def _revoke(lifecycle: Lifecycle, kid: str | None, dry_run: bool) -> _Outcome:
     if dry_run:
         return _Outcome(before, key_transitions.revoked(before, kid, now, imagined(before)))
     return _Outcome(before, lifecycle.revoke(kid))
+
+
+def _question(kid: str | None, ring: bool) -> str:
+    if ring:
+        return "Replace the keys of the refresh tokens and end every login?"
+    if kid is None:
+        return "Revoke every key and end every login?"
+    return f"Revoke the key {kid}? Its access tokens are refused from now on, and it never signs again. Are you sure?"
 
 
 def _tell(outcome: _Outcome, lifecycle: Lifecycle, everything: bool, dry_run: bool) -> None:
