@@ -171,8 +171,9 @@ class Endpoint:
         await send_reply(send, reply)
 
     async def _read(self, scope: Scope, receive: Receive) -> Call:
-        arrived_at, headers = self._now(), body.headers_of(scope)
+        headers = body.headers_of(scope)
         content = await body.read(headers, receive)
+        arrived_at = self._now()
         try:
             cookie = self._cookie.read(headers)
             members = strict_json.parse(content) if content else {}

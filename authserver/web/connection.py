@@ -1,4 +1,10 @@
-"""One TCP connection as uvicorn serves it, with bounds on what comes before a request, and a quiet end."""
+"""One TCP connection: uvicorn's, with a strict reader of requests in place of its parser, and bounds on everything.
+
+uvicorn's httptools protocol writes the responses and keeps the ASGI side; its parser is not used. llhttp skips the
+body of a request that offers to upgrade, reads on behind a request that is still being answered, and reports trailer
+fields as headers, so it would need a reader of the head, of lengths and of chunks in front of it, which is all that
+`framing` is.
+"""
 
 import asyncio
 import json
@@ -7,9 +13,12 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_MOST_BYTES = 65_536  # of a request's line and headers
-_MOST_HEADERS = 100
-_PATIENCE = 10.0  # seconds for a request's line and headers
+from . import framing
+from .body import MAX_BODY
+from .framing import Refused
+from .malformed import COUNTER
+from .network import network_of
+
 _MOMENT = 1.0  # seconds
 _SENTENCES = {
     400: "The request is malformed.",
@@ -20,55 +29,46 @@ _SENTENCES = {
 
 
 class Connection(HttpToolsProtocol):
+    """Holds at most one request, what one read brings beyond it, and one response."""
+
+    read_timeout = 10.0
+    """Seconds for a request's line and headers, and for what is left of a body when its request has been answered."""
+    write_timeout = 10.0
+    """Seconds in which a client must have read something of a response."""
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._received = bytearray()
+        self._searched = 0  # bytes of it, without an end of the head
+        self._body: framing.Body = framing.Sized(0)
+        self._discarded = 0  # bytes of a body whose request has been answered
         self._late: asyncio.TimerHandle | None = None
-        self._in_head, self._head_bytes, self._address_bytes = False, 0, 0
-        self._refused_with = 400
+        self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        self._expect_more()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._head_has_come()
+        self._expect_nothing()
+        if self._stalled is not None:
+            self._stalled.cancel()
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > _MOST_BYTES:
-                self._refuse(431 if self.headers else 414)
-                return
-        # Most requests come in one piece, and cost no timer.
-        if self._late is None and (self._in_head or self.cycle is None or self.cycle.response_complete):
-            self._expect_head()
+        self._received += data
+        self._read()
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head, self._head_bytes, self._address_bytes = True, 0, 0
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch_client()
+        if not self._body.is_complete:
+            self._discard_body()
+        self._read()
 
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self._address_bytes += len(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if len(self.headers) > _MOST_HEADERS:
-            self._stop_parsing(431)
-
-    def on_headers_complete(self) -> None:
-        self._head_has_come()
-        if self._address_bytes > _MOST_BYTES:
-            self._stop_parsing(414)
-        if sum(len(name) + len(value) for name, value in self.headers) > _MOST_BYTES:
-            self._stop_parsing(431)
-        super().on_headers_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Whatever the parser refuses, or a callback of ours within it."""
-        self._refuse(self._refused_with)
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_client()
 
     def shutdown(self) -> None:
         """A connection that is new when the server stops is not closed before its request can have come."""
@@ -77,46 +77,118 @@ class Connection(HttpToolsProtocol):
         else:
             super().shutdown()
 
-    def _expect_head(self) -> None:
-        self._late = self.loop.call_later(_PATIENCE, self._is_late)
+    def _read(self) -> None:
+        try:
+            while self._received and not self.transport.is_closing() and self._read_part():
+                pass
+        except Refused as refused:
+            self._refuse(refused)
 
-    def _head_has_come(self) -> None:
-        self._in_head = False
+    def _read_part(self) -> bool:
+        """A head, or what has come of a body. Whether there may be more to read."""
+        if not self._body.is_complete:
+            return self._read_body()
+        if self._is_answering():
+            self.flow.pause_reading()  # RFC 9112 s9.3.2: a client that pipelines gets its responses in order
+            return False
+        return self._read_head()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _read_head(self) -> bool:
+        self._unset_keepalive_if_required()
+        end = framing.end_of_head(self._received, self._searched)
+        if not end:
+            self._searched = len(self._received)
+            self._expect_more()
+            return False
+        head = bytes(self._received[:end])
+        del self._received[:end]
+        self._searched = 0
+        self._begin(framing.parse(head))
+        return True
+
+    def _begin(self, head: framing.Head) -> None:
+        """By the callbacks that uvicorn's parser would call."""
+        self._expect_nothing()
+        self.parser: Any = head
+        self._body = head.body
+        self.on_message_begin()
+        self.on_url(head.target)
+        self.headers.extend(head.headers)
+        self.expect_100_continue = head.expects_continue
+        self.on_headers_complete()
+        if self._body.is_complete:
+            self.on_message_complete()
+
+    def _read_body(self) -> bool:
+        before = len(self._received)
+        content = self._body.take(self._received)
+        if self._is_answering():
+            self.on_body(content)
+        else:
+            self._count_discarded(before - len(self._received))
+        if self._body.is_complete:
+            self._expect_nothing()
+            self.on_message_complete()
+        return self._body.is_complete
+
+    def _discard_body(self) -> None:
+        """The request has its response before it has come whole: the rest of it is read if it is short."""
+        self._discarded = 0
+        if self.expect_100_continue:
+            self.transport.close()  # RFC 9110 s10.1.1: whether the body comes is for the client to say
+        else:
+            self._expect_more()
+
+    def _count_discarded(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > MAX_BODY:
+            self.transport.close()
+
+    def _expect_more(self) -> None:
+        if self._late is None:  # most requests come in one piece, and cost no timer
+            self._late = self.loop.call_later(self.read_timeout, self._is_late)
+
+    def _expect_nothing(self) -> None:
         if self._late is not None:
             self._late.cancel()
             self._late = None
 
     def _is_late(self) -> None:
-        if self._in_head:
-            self._refuse(408)
+        if self._body.is_complete and self._received:
+            self._refuse(Refused(408, "slow headers"))
         else:
             self.transport.close()
 
-    def _stop_parsing(self, status: int) -> None:
-        self._refused_with = status
-        raise ValueError(_SENTENCES[status])  # to the parser, which gives up
+    def _watch_client(self) -> None:
+        """For as long as something is unsent."""
+        if self._stalled is None and (unsent := self.transport.get_write_buffer_size()):
+            self._stalled = self.loop.call_later(self.write_timeout, self._check_progress, self.cycle, unsent)
 
-    def _refuse(self, status: int) -> None:
-        if self.transport.is_closing():
+    def _check_progress(self, cycle: object, unsent: int) -> None:
+        self._stalled = None
+        if (self.cycle, self.transport.get_write_buffer_size()) == (cycle, unsent):
+            self.transport.abort()
+        else:
+            self._watch_client()
+
+    def _refuse(self, refused: Refused) -> None:
+        if counter := self.app_state.get(COUNTER):
+            counter.count(refused.reason, network_of({"client": self.client}))
+        if self._body.is_complete:
+            self._answer_and_close(refused.status)
             return
-        if self._is_answering():
-            self._close_after_the_answers()
-        elif self.pipeline:  # it broke off within its body, and cannot be refused in its turn
+        # It is the body that is malformed: nothing of the application may follow.
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        if self.cycle.response_started:
             self.transport.close()
         else:
-            self._answer_and_close(status)
-
-    def _is_answering(self) -> bool:
-        """Whether a request that came whole has no answer yet."""
-        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
-
-    def _close_after_the_answers(self) -> None:
-        """RFC 9112 s9.3.2: MUST send the corresponding responses in the same order that the requests were received."""
-        self.cycle.keep_alive = False
-        self.flow.pause_reading()
+            self._answer_and_close(refused.status)
 
     def _answer_and_close(self, status: int) -> None:
-        self._head_has_come()
         body = json.dumps({"error": "invalid_request", "error_description": _SENTENCES[status]})
         lines = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
@@ -128,3 +200,4 @@ class Connection(HttpToolsProtocol):
         )
         self.transport.write("\r\n".join((*lines, "", body)).encode())
         self.transport.close()
+        self._watch_client()

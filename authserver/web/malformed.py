@@ -4,6 +4,8 @@ from typing import Any
 
 import structlog
 
+COUNTER = "authserver.malformed"
+"""In the state of the application: its MalformedRequests."""
 log: Any = structlog.get_logger("authserver")
 
 

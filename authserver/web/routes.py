@@ -1,8 +1,8 @@
 """The table of routes. Paths stand under the issuer's path; the metadata has its well-known place before it."""
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -29,7 +29,7 @@ from .cookies import RefreshTokenCookie
 from .documents import Document
 from .draining import Draining
 from .greeting import greeting
-from .malformed import MalformedRequests
+from .malformed import COUNTER, MalformedRequests
 from .middleware import Boundary
 from .protected import protected
 from .replies import Fixed, refusal
@@ -62,13 +62,24 @@ def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
     """Everything, ready to be served."""
     app = Starlette(
         routes=routes(parts),
-        lifespan=lifespan,
+        lifespan=_with_state(lifespan, {COUNTER: parts.malformed}),
         middleware=[Middleware(Boundary, new_id=parts.new_id, malformed=parts.malformed)],
         exception_handlers={HTTPException: _http_error},
     )
     # A redirect of /token/ would post a password again, to whatever the Host header says.
     app.router.redirect_slashes = False
     return Draining(app)
+
+
+def _with_state(lifespan: Lifespan, state: dict[str, Any]) -> Any:
+    """As that lifespan, with what the connections, which the application does not know, share with it."""
+
+    @asynccontextmanager
+    async def with_state(app: Any) -> AsyncIterator[dict[str, Any]]:
+        async with lifespan(app):
+            yield state
+
+    return with_state
 
 
 def routes(parts: Parts) -> list[Route | Mount]:

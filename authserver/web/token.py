@@ -46,8 +46,8 @@ class FormEndpoint:
         await send_reply(send, reply)
 
     async def _read(self, scope: Scope, headers: Mapping[str, list[str]], receive: Receive) -> TokenRequest:
-        arrived_at = self._now()
         content = await body.read(headers, receive)
+        arrived_at = self._now()  # whole: a body that trickles in buys no time
         if not body.is_form(headers, content) or body.has_protocol_parameters(scope):
             raise because(InvalidRequestError(), "Not one form in UTF-8, or parameters in the query string.")
         authorization = headers.get("authorization", ())

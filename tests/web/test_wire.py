@@ -50,6 +50,12 @@ def test_b206_nul_in_a_header_or_a_url(ask, request_):
     assert_not_http(ask(request_))
 
 
+def test_what_the_parser_refuses_is_counted_in_the_log_with_its_reason(real, ask):
+    assert_not_http(ask(get(b"/", b"X : a\r\n")))
+    line = next(line for line in log_since(real, 0).splitlines() if "malformed header field" in line)
+    assert {"event": "malformed_requests", "network": "127.0.0.0/24"}.items() <= json.loads(line).items()
+
+
 @pytest.mark.parametrize("target", [b"/%00", b"/token%00", b"/?a=%00", b"/token?%00", JWKS + b"?a=b%00"])
 def test_b206_encoded_nul_in_a_url(ask, target):
     assert_refused(ask(get(target)), MALFORMED_HTTP)

@@ -1,0 +1,206 @@
+"""Where one HTTP/1.1 request ends and the next begins (RFC 9112). Pure.
+
+What is accepted here is framed exactly as h11 frames it; whatever h11 reads leniently is refused. The property test in
+tests/web/test_framing.py compares the two.
+"""
+
+import re
+from dataclasses import dataclass
+
+MAX_HEAD = 65_536  # bytes of a request's line and headers
+_MAX_FIELDS = 100
+_MAX_LINE = 4_096  # bytes of a chunk's size and extensions, or of a trailer field
+_MAX_TRAILER = 16_384  # bytes
+_TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") (?:(?i:https?)://[!-\"$-.0->@-~]+)?(/[!-\"$-~]*|\*) HTTP/(1\.[01])")
+_END = re.compile(rb"\n\r?\n")  # h11's: where it is not two line ends of CR LF, the head is refused
+_FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t -~\x80-\xff]*)")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t -~\x80-\xff]*)?\r\n")
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+Field = tuple[bytes, bytes]
+
+
+class Refused(Exception):
+    """The bytes are not a request that can be read in one way only. What follows them must never be parsed."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+def malformed(what: str) -> Refused:
+    return Refused(400, f"malformed {what}")
+
+
+class Sized:
+    """A body of so many bytes."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    @property
+    def is_complete(self) -> bool:
+        return not self._left
+
+    def take(self, received: bytearray) -> bytes:
+        """Removes what belongs to the body from `received`, and returns its content."""
+        content = bytes(received[: self._left])
+        del received[: len(content)]
+        self._left -= len(content)
+        return content
+
+
+class Chunked:
+    """A body in chunks (RFC 9112 s7.1). Extensions and trailer fields are checked and dropped."""
+
+    def __init__(self) -> None:
+        self.is_complete = False
+        self._chunk = Sized(0)
+        self._read_line = self._read_size
+        self._trailer = 0  # bytes
+
+    def take(self, received: bytearray) -> bytes:
+        """Removes what belongs to the body from `received`, and returns its content. Raises Refused."""
+        content = bytearray()
+        while received and not self.is_complete:
+            if not self._chunk.is_complete:
+                content += self._chunk.take(received)
+            elif line := _take_line(received):
+                self._read_line(line)
+            else:
+                break
+        return bytes(content)
+
+    def _read_size(self, line: bytes) -> None:
+        match = _CHUNK.fullmatch(line)
+        if match is None:
+            raise malformed("size of a chunk")
+        size = int(match[1], 16)
+        self._chunk = Sized(size)
+        self._read_line = self._read_end_of_chunk if size else self._read_trailer
+
+    def _read_end_of_chunk(self, line: bytes) -> None:
+        if line != b"\r\n":
+            raise malformed("end of a chunk")
+        self._read_line = self._read_size
+
+    def _read_trailer(self, line: bytes) -> None:
+        self._trailer += len(line)
+        if line == b"\r\n":
+            self.is_complete = True
+        elif self._trailer > _MAX_TRAILER:
+            raise Refused(431, "long trailer")
+        elif not line.endswith(b"\r\n") or _FIELD.fullmatch(line[:-2]) is None:
+            raise malformed("trailer field")
+
+
+def _take_line(received: bytearray) -> bytes:
+    """A whole line with its end, removed from `received`; nothing as long as it is not whole."""
+    end = received.find(b"\n", 0, _MAX_LINE) + 1
+    if not end and len(received) >= _MAX_LINE:
+        raise malformed("line of a chunk or a trailer")
+    line = bytes(received[:end])
+    del received[:end]
+    return line
+
+
+Body = Sized | Chunked
+
+
+@dataclass(slots=True)
+class Head:
+    """A request's line and headers. Its methods are those that uvicorn calls on its parser."""
+
+    method: bytes
+    target: bytes
+    """Path and query: RFC 9112 s3.2.2's absolute-form is accepted, and its host does not matter here."""
+    version: str
+    headers: list[Field]
+    body: Body
+    keep_alive: bool
+    expects_continue: bool
+
+    def get_method(self) -> bytes:
+        return self.method
+
+    def get_http_version(self) -> str:
+        return self.version
+
+    def should_keep_alive(self) -> bool:
+        return self.keep_alive
+
+    def should_upgrade(self) -> bool:
+        """RFC 9110 s7.8: a server MAY ignore a received Upgrade header field. So the body is the body."""
+        return False
+
+
+def end_of_head(received: bytearray, searched: int) -> int:
+    """Where the head ends that `received` begins with; 0 as long as it does not end. Raises Refused.
+
+    `searched`: bytes at its beginning that have been searched before.
+    """
+    if received[0] <= 0x20:
+        raise malformed("request line")
+    if match := _END.search(received, max(0, searched - 2)):
+        return match.end()
+    if len(received) > MAX_HEAD:
+        line = received.find(b"\n")
+        _check_size(len(received), line if line >= 0 else len(received))
+    return 0
+
+
+def parse(head: bytes) -> Head:
+    """`head` ends with its empty line. Raises Refused."""
+    line, *lines = head[:-4].split(b"\r\n")
+    _check_size(len(head), len(line))
+    if len(lines) > _MAX_FIELDS:
+        raise Refused(431, "many headers")
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None or match[1] == b"CONNECT" or not head.endswith(b"\r\n\r\n"):
+        raise malformed("request line")
+    headers = [_field(each) for each in lines]
+    version = match[3].decode()
+    return Head(
+        method=match[1],
+        target=match[2],
+        version=version,
+        headers=headers,
+        body=_body(headers, version),
+        # Like h11, no persistent connections with HTTP/1.0.
+        keep_alive=version == "1.1" and b"close" not in _list(headers, b"connection"),
+        # RFC 9110 s10.1.1: a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it.
+        expects_continue=version == "1.1" and b"100-continue" in _list(headers, b"expect"),
+    )
+
+
+def _check_size(head: int, line: int) -> None:
+    """Whether a head that long, or one that is not yet whole, is too long. Raises Refused."""
+    if line > MAX_HEAD:
+        raise Refused(414, "long request line")
+    if head > MAX_HEAD:
+        raise Refused(431, "long headers")
+
+
+def _field(line: bytes) -> Field:
+    match = _FIELD.fullmatch(line)
+    if match is None:
+        raise malformed("header field")
+    return match[1].lower(), match[2].strip(b" \t")
+
+
+def _body(headers: list[Field], version: str) -> Body:
+    """Exactly one statement of where the body ends, or none: RFC 9112 s6.1 and s6.3 leave only refusal to the rest."""
+    lengths = [value for name, value in headers if name == b"content-length"]
+    codings = [value for name, value in headers if name == b"transfer-encoding"]
+    if not codings and not lengths:
+        return Sized(0)
+    if not codings and len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]):
+        return Sized(int(lengths[0]))
+    if not lengths and len(codings) == 1 and codings[0].lower() == b"chunked" and version == "1.1":
+        return Chunked()
+    raise malformed("Content-Length or Transfer-Encoding")
+
+
+def _list(headers: list[Field], name: bytes) -> set[bytes]:
+    """The members of a comma-separated header in lower case."""
+    return {member.strip() for key, value in headers if key == name for member in value.lower().split(b",")}
