@@ -16,23 +16,24 @@ _WHERE_TO_GO_ON = "A token to try it with, for a client with that audience and s
 
 @click.command("snippet")
 @click.argument("name", type=click.Choice(NAMES))
-@click.option("--audience", help="What the tokens must be for; <issuer>/api unless given.")
+@click.option(
+    "--audience", default="https://api.example", show_default=True, help="This API's name, which its tokens are for."
+)
 @click.option("--scope", default="read", show_default=True, help='Scopes that a token must have, as "a b".')
-def command(name: str, audience: str | None, scope: str) -> None:
-    """Print a small API that lets in access tokens of this issuer, for the framework NAME.
+def command(name: str, audience: str, scope: str) -> None:
+    """Print a small API that accepts access tokens of this issuer, for the framework NAME.
 
-    It says itself how it is installed, run and called.
+    The comment at its top says how to install, run and call it.
 
     \b
     Examples:
       authserver snippet fastapi > notes.py
-      authserver snippet express --audience https://api.example --scope "read write" > notes.mjs
+      authserver snippet express --audience https://notes.example --scope "read write" > notes.mjs
     """
-    issuer = load().issuer
     words = _scopes(scope)
     filled = {
-        "@issuer@": issuer,
-        "@audience@": _audience(audience or f"{issuer}/api"),
+        "@issuer@": load().issuer,
+        "@audience@": _audience(audience),
         "@scopes@": _quoted(words),
         "@authorities@": _quoted([f"SCOPE_{word}" for word in words]),
     }

@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import RSAKey
 
+from authserver.resource.keys import REVALIDATE
+
 PRIVATE = RSAKey.generate_key(2048)
 
 
@@ -45,6 +47,22 @@ def test_who_revokes_is_told_what_verifiers_meet(cli, here, kid_of):
     assert f"refuse the tokens of {pending[:8]} until they do" in told
     assert "300 seconds" in told
     assert f"{pending[:8]} signs (RS256)" in cli("keys", "list").stdout
+
+
+def test_who_revokes_is_told_how_long_which_verifiers_go_on(data, cli, here, kid_of):
+    told = cli("keys", "revoke", kid_of("active"), "--yes", JWKS_MAX_AGE="200").stderr
+    assert "Every server stops publishing the key within 5 seconds." in told
+    assert "authserver.resource.Guard, for at most 60 seconds" in told
+    assert "APIs made by authserver snippet, for at most 60 seconds" in told
+    assert "other verifiers that respect Cache-Control, for at most 200 seconds" in told
+    assert "often 5 or 10 minutes" in told
+    for more in ([kid_of("pending"), "--dry-run"], ["--all", "--yes"]):
+        assert {each["by"]: each["seconds"] for each in data("keys", "revoke", *more)["still_accepted"]} == {
+            "authserver.resource.Guard": 60,
+            "APIs made by authserver snippet": 60,
+            "other verifiers that respect Cache-Control": 300,
+        }
+    assert REVALIDATE < 60  # what the guard does, test_guard_keys.py holds; what the snippets do, test_snippet.py
 
 
 def test_a_revoked_pending_key_is_replaced(data, kid_of):

@@ -35,6 +35,13 @@ HEAVY = pytest.mark.skipif(
     "HEAVY_SNIPPETS" not in os.environ, reason="compiles half a framework; to do so: HEAVY_SNIPPETS=1"
 )
 SCOPES = "read write"
+AUDIENCE = "https://api.example"
+CACHES = {
+    "express": (", 50_000)", ", 500)"),
+    "spring": (".cache(60_000, 15_000)", ".cache(2_000, 500).refreshAheadCache(false).rateLimited(false)"),
+    "go": ("time.Minute", "time.Second"),
+}
+"""For how long a key set is kept, and what the tests put there."""
 ANSWER_503 = ("express", "go")
 """When the key set cannot be fetched; Spring Security decides that for itself."""
 
@@ -48,8 +55,8 @@ def issuer() -> Iterator[Issuer]:
 def printed(name: str, folder: Path, url: str) -> tuple[str, int]:
     """The snippet with free ports in place of its own, and the port on which it is to be called."""
     text = run("snippet", name, "--scope", SCOPES, folder=folder, ISSUER=url).stdout
-    ports = {number: str(free_port()) for number in ("8001", "8002", "8080")}
-    return re.sub(r"\b(8001|8002|8080)\b", lambda found: ports[found[1]], text), int(ports["8001"])
+    ports = {number: str(free_port()) for number in ("9000", "9001", "8080")}
+    return re.sub(r"\b(9000|9001|8080)\b", lambda found: ports[found[1]], text), int(ports["9000"])
 
 
 def told(text: str) -> list[str]:
@@ -106,32 +113,36 @@ def get(port: int, authorization: str | None = None) -> tuple[int, str, bytes]:
         connection.close()
 
 
+def token(issuer: Issuer, scope: str = SCOPES, **members: Any) -> str:
+    return issuer.token("ada", scope, **{"audience": AUDIENCE, **members})
+
+
 def check(issuer: Issuer, port: int) -> None:
     """Every kind of token, what is answered, and a rotation in between."""
-    good = issuer.token("ada", SCOPES)
+    good = token(issuer)
     status, challenge, body = get(port, f"Bearer {good}")
     assert (status, challenge) == (200, "") and b"ada" in body, body
     status, challenge, _ = get(port)
     assert status == 401 and challenge.startswith("Bearer") and "error" not in challenge
-    status, challenge, _ = get(port, f"Bearer {issuer.token('ada', 'read')}")
+    status, challenge, _ = get(port, f"Bearer {token(issuer, 'read')}")
     assert status == 403 and 'error="insufficient_scope"' in challenge
     others = (
-        issuer.token("ada", SCOPES, audience="https://other.example"),
-        issuer.token("ada", SCOPES, ttl=-90),
-        issuer.token("ada", SCOPES, iss="https://other.example"),
-        issuer.token("ada", SCOPES, cnf={"jkt": "x"}),
+        token(issuer, audience="https://other.example"),
+        token(issuer, ttl=-2),  # no leeway, but for the fraction of a second that the clocks of languages cut off
+        token(issuer, iss="https://other.example"),
+        token(issuer, cnf={"jkt": "x"}),
         good[:-8] + "AAAAAAAA",
     )
-    for token in others:
-        status, challenge, _ = get(port, f"Bearer {token}")
-        assert status == 401 and 'error="invalid_token"' in challenge, token
+    for other in others:
+        status, challenge, _ = get(port, f"Bearer {other}")
+        assert status == 401 and 'error="invalid_token"' in challenge, other
     issuer.rotate()
-    assert [get(port, f"Bearer {token}")[0] for token in (good, issuer.token("ada", SCOPES))] == [200, 200]
+    assert [get(port, f"Bearer {other}")[0] for other in (good, token(issuer))] == [200, 200]
 
 
 def check_curl(line: str, folder: Path, issuer: Issuer) -> None:
     if shutil.which("curl"):
-        environment = environment_with({}) | {"TOKEN": issuer.token("ada", SCOPES)}
+        environment = environment_with({}) | {"TOKEN": token(issuer)}
         done = subprocess.run(["sh", "-c", line], cwd=folder, env=environment, capture_output=True, text=True)
         assert done.stdout.startswith("HTTP/1.1 200 "), done
 
@@ -189,8 +200,12 @@ def test_other_languages(name: str, tmp_path: Path, issuer: Issuer) -> None:
         other.answers["/.well-known/jwks.json"] = reply(public(key))
         text, port = printed(name, tmp_path, other.url)
         save(name, text, tmp_path)
+        before, after = CACHES[name]
+        assert before in text
+        save(name, text.replace(before, after), tmp_path)
         with running(serving, tmp_path, port):
             check_type(port, key, other.url)
+            check_revoked(port, key, other, tmp_path / "output.log")
         other.answers.clear()
         if name in ANSWER_503:
             with running(serving, tmp_path, port):
@@ -200,15 +215,29 @@ def test_other_languages(name: str, tmp_path: Path, issuer: Issuer) -> None:
 def check_type(port: int, key: Any, issuer: str) -> None:
     """An ID token is no access token, though the same key signed it for the same audience."""
     now = int(time.time())
-    claims = claims_like(iss=issuer, aud=f"{issuer}/api", iat=now, exp=now + 60)
+    claims = claims_like(iss=issuer, aud=AUDIENCE, iat=now, exp=now + 60)
     answers = [get(port, f"Bearer {sign(key, header_of(key, typ=typ), claims)}")[0] for typ in ("at+jwt", "JWT", DROP)]
     assert answers == [200, 401, 401]
+
+
+def check_revoked(port: int, key: Any, issuer: LocalIssuer, log: Path) -> None:
+    """A revoked key is refused when its key set is fetched again, also while no other key is asked for; until then an
+    issuer that is down changes nothing."""
+    now = int(time.time())
+    header = f"Bearer {sign(key, header_of(key), claims_like(iss=issuer.url, aud=AUDIENCE, iat=now, exp=now + 300))}"
+    document = issuer.answers.pop("/.well-known/jwks.json")
+    asked = len(issuer.requests)
+    wait(lambda: (get(port, header)[0] == 200) and len(issuer.requests) > asked, log, 60)
+    assert get(port, header)[0] == 200  # the last keys serve
+    issuer.answers["/.well-known/jwks.json"] = reply(public(make_key("another")))
+    wait(lambda: get(port, header)[0] == 401, log, 60)
+    issuer.answers["/.well-known/jwks.json"] = document
 
 
 def check_outage(port: int, key: Any, issuer: str) -> None:
     """The key set cannot be fetched: that says nothing of the token, also when the next attempt has to wait."""
     now = int(time.time())
-    claims = claims_like(iss=issuer, aud=f"{issuer}/api", iat=now, exp=now + 60)
+    claims = claims_like(iss=issuer, aud=AUDIENCE, iat=now, exp=now + 60)
     answers = [get(port, f"Bearer {token}") for token in [sign(key, header_of(key), claims)] * 2 + ["not.a.token"]]
     assert [(status, challenge == "") for status, challenge, _ in answers] == [(503, True), (503, True), (401, False)]
 
@@ -271,7 +300,7 @@ def test_spring_writes_three_files_for_this_issuer(tmp_path: Path) -> None:
     assert settings["server"]["port"] == port
     token = settings["spring"]["security"]["oauth2"]["resourceserver"]["jwt"]
     assert token["issuer-uri"] == url and token["jwk-set-uri"] == f"{url}/.well-known/jwks.json"
-    assert token["audiences"] == f"{url}/api"
+    assert token["audiences"] == AUDIENCE
     source = (tmp_path / "src/main/java/notes/Notes.java").read_text()
     assert 'hasAllAuthorities("SCOPE_read", "SCOPE_write")' in source
 
@@ -288,6 +317,13 @@ def test_nothing_is_left_to_be_filled_in(cli: Any, name: str) -> None:
 def test_what_would_not_stay_within_quotes_is_refused(cli: Any, options: list[str]) -> None:
     result = cli("snippet", "go", *options, code=2)
     assert result.stdout == "" and "quotes" in result.stderr
+
+
+def test_no_snippet_keeps_a_key_set_for_more_than_a_minute_or_takes_a_port_of_quickstart(cli: Any) -> None:
+    """Quickstart serves on 8000, or on one of the next if that is taken."""
+    texts = {name: cli("snippet", name, ISSUER="https://login.example").stdout for name in NAMES}
+    assert {name for name, (kept, _) in CACHES.items() if kept in texts[name]} == set(CACHES)
+    assert not [name for name, text in texts.items() if re.search(r"\b80[0-7]\d\b", text)]
 
 
 @pytest.mark.parametrize("options", [["--scope", ""], ["--scope", 'a"b']])

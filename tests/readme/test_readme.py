@@ -13,7 +13,7 @@ from tests.readme.journey import CHECKS, MAY_FAIL, QUICKSTART, SHORTER_BENCHMARK
 from tests.support import free_port
 
 BLOCKS = blocks(README.read_text())
-PORTS = ("8000", "8001", "8100")
+PORTS = ("8000", "9000", "8100")
 TOOLS = ("bash", "curl", "git")
 
 

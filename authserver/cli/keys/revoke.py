@@ -12,6 +12,12 @@ from ..common import as_json, confirm, fail, show, yes
 from .ring import revoke_ring
 from .shared import as_data, changes, dry_run, in_words, opened, tell_changes, warn_of_young
 
+# Seconds for which a verifier may go on with a key set that it has; the guard's own test and that of the snippets know.
+_GUARD = _SNIPPETS = 60
+_STILL_ACCEPTED = """\
+Every server stops publishing the key within 5 seconds. After that, its tokens are still accepted by
+{}    verifiers with a fixed cache, for as long as that lasts: often 5 or 10 minutes, or until a restart
+and by none of them once the tokens have expired."""
 _NEXT_KEK = (
     "Who had the host had the key-encryption key. Change it now:\n\n"
     "    authserver keys rewrap --create\n    authserver keys rewrap"
@@ -37,9 +43,9 @@ class _Outcome:
 def revoke(kid: str | None, everything: bool, ring: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Revoke the compromised key KID: it is out of the key set at once, and the announced key takes over.
 
-    Logins go on: refresh tokens do not depend on it. Access tokens that it signed are refused as soon as a verifier
-    fetches the key set anew. Running servers follow within 5 seconds. With --all, verifiers refuse new tokens too until
-    they fetch the new key set, for nobody has seen the new keys before.
+    Users stay logged in: refresh tokens do not depend on it. Running servers stop publishing it within 5 seconds.
+    A verifier refuses the access tokens that it signed once it fetches the key set again; the command prints how long
+    that takes. With --all, verifiers also refuse new tokens until then, since they have never seen the new keys.
 
     \b
     Examples:
@@ -61,6 +67,7 @@ def revoke(kid: str | None, everything: bool, ring: bool, dry_run: bool, yes: bo
             "dry_run": dry_run,
             "changes": changes(outcome.changed),
             "logins_ended": outcome.logins_ended,
+            "still_accepted": [{"by": by, "seconds": seconds} for by, seconds in _verifiers(lifecycle)],
             "timeline": as_data(keys, lifecycle.policy),
         }
         show(data, as_json, lambda: in_words(keys, lifecycle.policy, lifecycle.now()))
@@ -88,10 +95,26 @@ def _question(kid: str | None, ring: bool) -> str:
     return f"Revoke the key {kid}? Its access tokens are refused from now on, and it never signs again. Are you sure?"
 
 
+def _verifiers(lifecycle: Lifecycle) -> list[tuple[str, int]]:
+    """Who may go on accepting a revoked key, and for how many seconds after the servers stopped publishing it."""
+    return [
+        ("authserver.resource.Guard", _GUARD),
+        ("APIs made by authserver snippet", _SNIPPETS),
+        ("other verifiers that respect Cache-Control", lifecycle.policy.jwks_max_age),
+    ]
+
+
+def _tell_verifiers(lifecycle: Lifecycle) -> None:
+    known = [f"    {by}, for at most {seconds} seconds\n" for by, seconds in _verifiers(lifecycle)]
+    click.echo(_STILL_ACCEPTED.format("".join(known)), err=True)
+
+
 def _tell(outcome: _Outcome, lifecycle: Lifecycle, everything: bool, dry_run: bool) -> None:
     tell_changes(outcome.changed, dry_run)
     if not outcome.changed:
         click.echo("It was revoked before: nothing changed.", err=True)
+    if any(key.state == "revoked" for key in outcome.changed):
+        _tell_verifiers(lifecycle)
     for key in outcome.changed:
         if key.state == "active":
             warn_of_young(key, lifecycle)
