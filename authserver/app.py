@@ -11,6 +11,7 @@ import structlog
 from . import system
 from .clock import Clock
 from .domain.errors import Misconfigured, Unavailable
+from .domain.forwarded import trusted_proxies
 from .domain.key_schedule import KeyPolicy, Transition
 from .domain.models import SECOND, Policy
 from .keyring import KeyEncryptionKeys, Keyring, PrivateKeys, files
@@ -90,6 +91,7 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
         steady=clock.steady,
         new_id=system.new_id,
         malformed=malformed,
+        trusted_proxies=trusted_proxies(settings.trusted_proxies or ""),
     )
     return application(parts, _lifespan(upkeep)), upkeep
 

@@ -67,6 +67,7 @@ def _configure(workers: int, settings: Settings) -> "Config":
         workers=workers,
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # web/network.py, by AUTHSERVER_TRUSTED_PROXIES
         server_header=False,
         ws="none",
         timeout_keep_alive=_KEEP_ALIVE,

@@ -61,6 +61,11 @@ _API_HELP = _about("whether /api and its built-in client are there", "on or off"
 _LEVEL_HELP = _about("least severe message that is logged", "debug, info, warning or error")
 _QUEUE_HELP = _whole("password checks that may wait before more are answered 503", 1, 65536, "checks")
 _LENGTH_HELP = _whole("characters that a new password must have at least", 8, 64, "characters")
+_PROXIES_HELP = _about(
+    "proxies whose X-Forwarded-For or Forwarded is believed: addresses and networks, comma separated",
+    "addresses, networks and the word unix (whoever connects by a Unix-domain socket), separated by commas",
+    "127.0.0.1,10.0.0.0/8",
+)
 _MAX_HELP = _whole(
     "living authorizations of one user and client; the one idle longest ends", 1, 10_000, "authorizations"
 )
@@ -90,6 +95,7 @@ class Settings(BaseSettings):
     key_lead_time: Annotated[int, _whole("seconds that a key is published before it signs", 0, 365 * _DAY)] = _DAY
     key_rotation_period: Annotated[int, _whole("seconds for which a signing key signs", 1, 3650 * _DAY)] = 90 * _DAY
     max_authorizations: Annotated[int, _MAX_HELP] = 100
+    trusted_proxies: Annotated[str | None, _PROXIES_HELP, AfterValidator(values.check_proxies)] = None
     first_party_api: Annotated[Literal["on", "off"], _API_HELP] = "on"
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

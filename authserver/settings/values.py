@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from ..domain.forwarded import trusted_proxies
 from ..domain.hosts import address_of, is_canonical, is_loopback
 
 DEFAULT_ISSUER = "http://127.0.0.1:8000"
@@ -138,3 +139,11 @@ def check_pin(pin: SecretStr | None) -> SecretStr | None:
     if pin is not None and not re.fullmatch(r"[^\x00-\x1f\x7f]{4,255}", pin.get_secret_value()):
         raise Refused("pkcs11_pin", "is not a PIN", "THE_PIN")
     return pin
+
+
+def check_proxies(proxies: str | None) -> str | None:
+    try:
+        trusted_proxies(proxies or "")
+    except ValueError as error:
+        raise Refused("trusted_proxies", str(error), "127.0.0.1,10.0.0.0/8") from None
+    return proxies

@@ -107,6 +107,7 @@ class _Uvicorn(uvicorn.Server):
             interface="asgi3",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             ws="none",
             lifespan="on",

@@ -1,16 +1,54 @@
-"""The network that a request came from."""
+"""Where a request came from: the caller's address behind trusted proxies, and its network."""
 
 from ipaddress import ip_address, ip_network
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ..domain.forwarded import Address, TrustedProxies, caller, hops, plain
+
+
+class CallerAddress:
+    """Pure ASGI: `client` in the scope becomes the caller's address, as far as trusted proxies vouch for it."""
+
+    def __init__(self, app: ASGIApp, trusted: TrustedProxies) -> None:
+        self._app, self._trusted = app, trusted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._trusts_peer(scope):
+            address = caller(_peer(scope), self._hops(scope), self._trusted)
+            scope = {**scope, "client": (str(address), 0) if address else None}
+        await self._app(scope, receive, send)
+
+    def _trusts_peer(self, scope: Scope) -> bool:
+        if scope.get("client") is None:  # or the connection is gone already
+            return self._trusted.unix and _is_unix(scope)
+        peer = _peer(scope)
+        return peer is not None and self._trusted.trusts(peer)
+
+    def _hops(self, scope: Scope) -> list[str]:
+        return hops(_values(scope, b"x-forwarded-for"), _values(scope, b"forwarded"))
 
 
 def network_of(scope: Scope) -> str:
-    """The peer's network (a /24 or a /64): enough to notice that a token is used from elsewhere."""
+    """The caller's network (a /24 or a /64): enough to notice that a token is used from elsewhere."""
     host = scope["client"][0] if scope.get("client") else ""
-    if host.count(".") == 3:
+    if host.count(".") == 3 and ":" not in host:
         return str(host.rpartition(".")[0]) + ".0/24"
+    address = _peer(scope)
+    return str(ip_network((address, 24 if address.version == 4 else 64), strict=False)) if address else ""
+
+
+def _peer(scope: Scope) -> Address | None:
     try:
-        return str(ip_network((ip_address(host), 64), strict=False))
+        return plain(ip_address(scope["client"][0].partition("%")[0])) if scope.get("client") else None
     except ValueError:
-        return ""
+        return None
+
+
+def _is_unix(scope: Scope) -> bool:
+    """A Unix-domain socket has a path and no port."""
+    return bool(scope.get("server")) and scope["server"][1] is None
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for each, value in scope["headers"] if each == name]

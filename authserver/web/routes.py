@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from ..domain.forwarded import TrustedProxies
 from ..keyring import Keyring
 from ..oauth import metadata
 from ..oauth.introspection import Introspection
@@ -31,6 +32,7 @@ from .draining import Draining
 from .greeting import greeting
 from .malformed import COUNTER, MalformedRequests
 from .middleware import Boundary
+from .network import CallerAddress
 from .protected import protected
 from .replies import Fixed, refusal
 from .token import FormEndpoint
@@ -56,6 +58,7 @@ class Parts:
     steady: Callable[[], int]
     new_id: Callable[[], bytes]
     malformed: MalformedRequests
+    trusted_proxies: TrustedProxies
 
 
 def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
@@ -63,7 +66,7 @@ def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
     app = Starlette(
         routes=routes(parts),
         lifespan=_with_state(lifespan, {COUNTER: parts.malformed}),
-        middleware=[Middleware(Boundary, new_id=parts.new_id, malformed=parts.malformed)],
+        middleware=[*_caller_address(parts), Middleware(Boundary, new_id=parts.new_id, malformed=parts.malformed)],
         exception_handlers={HTTPException: _http_error},
     )
     # A redirect of /token/ would post a password again, to whatever the Host header says.
@@ -80,6 +83,11 @@ def _with_state(lifespan: Lifespan, state: dict[str, Any]) -> Any:
             yield state
 
     return with_state
+
+
+def _caller_address(parts: Parts) -> list[Middleware]:
+    trusted = parts.trusted_proxies
+    return [Middleware(CallerAddress, trusted=trusted)] if trusted != TrustedProxies() else []
 
 
 def routes(parts: Parts) -> list[Route | Mount]:
