@@ -3,15 +3,20 @@
     guard = Guard("https://login.example", audience="https://api.example")
 
     @app.get("/notes")                                               # FastAPI
-    def notes(token: AccessToken = Depends(guard("read"))): ...
+    def notes(token: Annotated[AccessToken, Depends(guard("read"))]): ...
 
     @guard.starlette("read")   @guard.flask("read")   @guard.django("read")
     guard.wsgi(app, "read")    guard.asgi(app, "read")
     token = guard.verify(text, "read")                               # anywhere; await guard.averify(...)
 
-Stands alone: joserfc and the standard library only, a framework when its adapter is used. A token's way: bearer.py
-(header) -> jws.py (strict front end) -> keys.py (which key) -> joserfc (signature) -> token.py (claims) ->
-requirement.py (scope); verifier.py holds the order. errors.py has what can be refused.
+docs/guard.md has all of it. Stands alone: joserfc and the standard library only, a framework when its adapter is used.
+A token's way: bearer.py (header) -> jws.py (strict front end) -> keys.py (which key) -> joserfc (signature) -> token.py
+(claims) -> requirement.py (scope); verifier.py holds the order. issuers.py says whom a guard trusts, source.py and
+fetch.py get their keys. errors.py has what can be refused.
+
+Safe across a fork at any moment: the caches have no locks, what fetches have told is replaced as a whole, and keys.py
+makes its lock again in the child. Nothing is imported after a guard was made, for a fork during an import would leave
+the child a module that is locked for ever.
 """
 
 from authserver.resource.errors import (
