@@ -24,10 +24,10 @@ from .pool import Pool
 from .settings import Settings
 from .shared_call import SharedCall
 from .store import clients, migrations, pruning, signing_keys, sqlite_file
-from .store import clock as database_clock
 from .store.cache import Cache
 from .store.database import Database
 from .store.engine import warnings as database_warnings
+from .timekeeper import Timekeeper
 from .web.malformed import MalformedRequests
 from .web.routes import ASGIApp, Parts, application
 
@@ -64,7 +64,7 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
     database = open_existing_database(settings, clock, clock.steady)
     upkeep = Upkeep(database, open_keyring(settings, database, clock), lifecycle(settings, database, clock), clock)
     if now is None:
-        upkeep.keep_to_database(clock)
+        upkeep.keep_time()
     passwords = Passwords(settings.password_queue)
     make = (system.new_id, system.new_key, system.new_secret)
     tools = Tools(settings.issuer, policy(settings), upkeep.keyring, passwords, *make)
@@ -101,12 +101,13 @@ class Upkeep:
 
     def __init__(self, database: Database, keyring: Keyring, lifecycle: Lifecycle, clock: Clock) -> None:
         self.database, self.keyring, self._lifecycle, self._clock = database, keyring, lifecycle, clock
+        self._timekeeper = Timekeeper(database, clock)
         self._asked = self._taken_over = 0
         self._aside = Pool("background", threads=1, queue=8)  # which may hang with an HSM, and hold up no end
         self.pools: list[Pool | Passwords] = [self._aside]
         self.at_end: list[Callable[[], None]] = []
         self.tasks: list[tuple[float, Callable[[], Awaitable[None]]]] = [
-            (_LOOK, self.look_at_clock),
+            (_LOOK, self._timekeeper.look),
             (_POLL, self.read_keys),
             (_SCHEDULE, self.rotate_keys),
             (_PRUNE, self.prune),
@@ -152,30 +153,17 @@ class Upkeep:
             pool.close()
         self.database.close()
 
-    async def look_at_clock(self) -> None:
-        self._clock()
-        for step in self._clock.steps():
-            direction = "forward" if step > 0 else "back"
-            log.warning("clock_stepped", direction=direction, seconds=round(abs(step) / SECOND, 3))
-
-    def keep_to_database(self, clock: Clock) -> None:
-        """On PostgreSQL all nodes keep to the database's clock: now, and at every poll."""
-
-        async def keep_time() -> None:
-            asked_at = clock.steady()
-            shown = await self.database.load(database_clock.read_many, None)
-            if shown is not None:
-                clock.follow(asked_at, shown, clock.steady())
-
-        with self.database.begin() as connection:
-            database_clock.follow(connection, clock)
-        self.tasks.append((_POLL, keep_time))
+    def keep_time(self) -> None:
+        """On PostgreSQL all nodes keep to the database's clock: now, and at every poll. Raises Unavailable."""
+        self._timekeeper.begin()
+        self.tasks.append((_POLL, self._timekeeper.follow))
 
     async def prune(self) -> None:
         """A batch a call, unless another process has it."""
         batch = await self.database.load(pruning.next_batch_many, None)
         if batch is not None:
-            await self.database.write(pruning.prune(batch))
+            behind = self._clock.timeline().gained(pruning.KEPT * SECOND)
+            await self.database.write(pruning.prune(batch, behind))
 
 
 def _log_step(step: Transition) -> None:
@@ -266,7 +254,8 @@ def policy(settings: Settings) -> Policy:
 def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = system.now) -> Lifecycle:
     policy = KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
     keys = partial(open_private_keys, settings)
-    return Lifecycle(database, keys, policy, settings.access_token_ttl, now, system.new_key)
+    timeline = now.timeline if isinstance(now, Clock) else None
+    return Lifecycle(database, keys, policy, settings.access_token_ttl, now, system.new_key, timeline)
 
 
 def open_keyring(settings: Settings, database: Database, clock: Clock) -> Keyring:

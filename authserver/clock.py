@@ -24,8 +24,9 @@ def surest(readings: Iterable[Reading]) -> Reading:
 class Clock:
     """Thread-safe. `Clock(now, now)` is a clock that is taken as it is."""
 
-    def __init__(self, wall: Callable[[], int] = system.now, steady: Callable[[], int] = system.steady) -> None:
-        """Both in microseconds."""
+    def __init__(self, wall: Callable[[], int] | None = None, steady: Callable[[], int] | None = None) -> None:
+        """Both in microseconds; this machine's, unless others are given."""
+        wall, steady = wall or system.now, steady or system.steady
         self._wall: Callable[[], int] | None = wall
         self.steady, self._lock = steady, Lock()
         self._steps = deque[int](maxlen=64)
@@ -48,6 +49,14 @@ class Clock:
                 self._begin(asked_at, shown, answered_at)
             self._look(asked_at, shown, answered_at)
 
+    def resume(self, known: tuple[Stretch, ...]) -> None:
+        """What an earlier process knew by the same steady clock, if there was one. A step that came after that, and
+        before this process, is a step here."""
+        with self._lock:
+            if known:
+                self._timeline = Timeline(known, self._looked_at)
+                self._turn(known[-1].offset, known[-1].begins, self._looked_at)
+
     def timeline(self) -> Timeline:
         with self._lock:
             return self._timeline.at(self.steady(), self._offset)
@@ -66,8 +75,12 @@ class Clock:
     def _look(self, asked_at: int, shown: int, answered_at: int) -> None:
         """What took long to read, or was interrupted, moves the clock only as far as it certainly is off."""
         offset = max(shown - answered_at, min(self._offset, shown - asked_at))
-        if abs(offset - self._offset) > STEP:
-            last = self._timeline.at(self._looked_at, self._offset)
-            self._timeline = last.stepped(offset, self._looked_at, answered_at)
-            self._steps.append(offset - self._offset)
-        self._offset, self._looked_at = offset, answered_at
+        before, self._offset = self._offset, offset
+        self._turn(before, self._looked_at, answered_at)
+        self._looked_at = answered_at
+
+    def _turn(self, before: int, seen_at: int | None, now: int) -> None:
+        """From `before`, which stood at the moment `seen_at` (None: as far back as anyone knows)."""
+        if abs(self._offset - before) > STEP:
+            self._timeline = self._timeline.at(now, before).stepped(self._offset, seen_at, now)
+            self._steps.append(self._offset - before)

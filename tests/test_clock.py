@@ -183,3 +183,40 @@ def test_how_long_ago_a_time_was_is_known_across_a_step(size: int, direction: in
     timeline = machine.clock.timeline()
     assert timeline.moment(before) == moment
     assert timeline.moment(after) == machine.steady
+
+
+@given(steps)
+def test_what_an_earlier_process_knew_is_known_to_the_next_one_and_a_step_between_them_too(step: int) -> None:
+    machine = Machine()
+    before, moment = machine.clock(), machine.steady
+    known = machine.clock.timeline().stretches
+    machine.run(10 * SECOND)
+    machine.wall += step
+    machine.clock = Clock(lambda: machine.wall, lambda: machine.steady)
+    machine.clock.resume(known)
+    assert machine.clock.steps() == ([step] if abs(step) > 2 * SECOND else [])
+    machine.run(10 * SECOND)
+    if abs(step) > 30 * SECOND:
+        assert machine.clock.timeline().moment(before) == moment
+    assert machine.clock() == machine.wall
+
+
+def test_the_first_process_after_a_start_of_the_machine_knows_nothing_and_says_nothing() -> None:
+    machine = Machine()
+    before = machine.clock.timeline()
+    machine.clock.resume(())
+    assert machine.clock.timeline() == before
+    assert machine.clock.steps() == []
+
+
+def test_after_a_step_forward_it_is_known_for_a_while_how_far_behind_the_clock_was() -> None:
+    machine = Machine()
+    day = 24 * HOUR
+    machine.wall += YEAR
+    machine.run(HOUR)
+    assert machine.clock.timeline().gained(day) == YEAR
+    machine.run(day + 10 * SECOND)
+    assert machine.clock.timeline().gained(day) == 0
+    machine.wall -= YEAR
+    machine.run(1)
+    assert machine.clock.timeline().gained(day) == 0

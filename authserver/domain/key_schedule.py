@@ -4,10 +4,11 @@ Times in microseconds, policy in seconds.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .algorithms import ALGORITHMS, DEFAULT
 from .models import SECOND, SigningKey
+from .timeline import Timeline
 
 STALE_AFTER = 30
 """Seconds for which a process may go on with a key state that it cannot read anew; every time below includes them."""
@@ -96,6 +97,23 @@ def transitions(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) 
     signing = (step for alg in used for step in _signing_due(alg, keys, policy, now))
     retired = (step for key in keys if key.state == "retired" for step in _retired_due(key, policy, now))
     return (*signing, *retired, *ended(keys, algs))
+
+
+def as_of_today(keys: Keys, timeline: Timeline) -> Keys:
+    """As if the clock had always been set as it is: what was done before a step is as long ago as it truly was. A key
+    was retired no earlier than its row says, for by that the database judges what may go."""
+    if len(timeline.stretches) == 1:
+        return keys
+    times = ((key, timeline.today(key.created_at), key.activated_at, key.retired_at) for key in keys)
+    return tuple(
+        replace(
+            key,
+            created_at=created,
+            activated_at=activated and timeline.today(activated),
+            retired_at=retired and max(retired, timeline.today(retired)),
+        )
+        for key, created, activated, retired in times
+    )
 
 
 def algorithms_in_use(keys: Keys) -> set[str]:

@@ -30,4 +30,4 @@ def replaced(ring: tuple[RingKey, ...], now: int) -> tuple[RingKey, ...]:
 
 def has_late_logins(ring: tuple[RingKey, ...], now: int) -> bool:
     """Whether a process that has not read the ring anew may begin logins under a key that was revoked just now."""
-    return any(key.revoked_at is not None and now - key.revoked_at < _LATE * SECOND for key in ring)
+    return any(key.revoked_at is not None and abs(now - key.revoked_at) < _LATE * SECOND for key in ring)

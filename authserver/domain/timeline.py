@@ -33,16 +33,32 @@ class Timeline:
     """Oldest first; neighbours overlap, because nobody knows when exactly the clock was set."""
     now: int
 
-    def stepped(self, offset: int, seen_at: int, now: int) -> "Timeline":
-        """The wall clock is now `offset` ahead; at the moment `seen_at` it still was as the last stretch says."""
+    def stepped(self, offset: int, seen_at: int | None, now: int) -> "Timeline":
+        """The wall clock is now `offset` ahead; at the moment `seen_at` it still was as the last stretch says. None is
+        as far back as anyone knows."""
         *older, last = self.stretches
         closed = replace(last, ends=now + SPREAD)
-        kept = (*older, closed, Stretch(offset, seen_at - SPREAD))[-_KEPT:]
+        kept = (*older, closed, Stretch(offset, None if seen_at is None else seen_at - SPREAD))[-_KEPT:]
         return Timeline((replace(kept[0], begins=None), *kept[1:]), now)
 
     def at(self, now: int, offset: int) -> "Timeline":
         """A moment later: the last stretch has drifted."""
         return Timeline((*self.stretches[:-1], replace(self.stretches[-1], offset=offset)), now)
+
+    def today(self, wall: int) -> int:
+        """What the wall clock would have said, set as it is now, at the moment when it said `wall`."""
+        return self.moment(wall) + self.stretches[-1].offset
+
+    def gained(self, within: int) -> int:
+        """By how much the wall clock is ahead of what it was at some time in the last `within` microseconds."""
+        lately = [s.offset for s in self.stretches if s.ends is None or s.ends > self.now - within]
+        return self.stretches[-1].offset - min(lately)
+
+    def is_ahead(self, wall: int) -> bool:
+        """Whether `wall` was said by a clock that was ahead, and that nobody here knows: still to come by this one."""
+        return wall > self.now + self.stretches[-1].offset and all(
+            self._moment_in(stretch, wall) is None for stretch in self.stretches
+        )
 
     def moment(self, wall: int) -> int:
         """When the wall clock said `wall`: the latest such moment, for it may have said so twice; never after now."""

@@ -16,12 +16,14 @@ from ..domain.key_schedule import (
     Keys,
     Transition,
     algorithms_in_use,
+    as_of_today,
     in_state,
     promotable_at,
     transitions,
 )
 from ..domain.key_transitions import Make
 from ..domain.models import RingKey, SigningKey
+from ..domain.timeline import Timeline
 from ..store import ring_keys, signing_keys
 from ..store.database import Connection, Database
 from ..store.signing_keys import KeyState
@@ -47,6 +49,8 @@ class Lifecycle:
     """Microseconds since the epoch."""
     new_key: Callable[[], bytes]
     """32 random bytes, for the ring."""
+    timeline: Callable[[], Timeline] | None = None
+    """How the clock was set, so that no step of it makes a key old or young."""
 
     def read(self) -> Keys:
         return self.read_state().signing_keys
@@ -82,7 +86,10 @@ class Lifecycle:
         return done
 
     def _due(self, state: KeyState, now: int) -> tuple[Transition, ...]:
-        return transitions(state.signing_keys, self.policy, now, state.algorithms)
+        return transitions(self._as_of_today(state.signing_keys), self.policy, now, state.algorithms)
+
+    def _as_of_today(self, keys: Keys) -> Keys:
+        return as_of_today(keys, self.timeline()) if self.timeline else keys
 
     def _do(self, step: Transition) -> bool:
         """Whether it was still due."""
@@ -105,7 +112,7 @@ class Lifecycle:
 
     def promotion(self, keys: Keys, alg: str, *, emergency: bool = False) -> Transition:
         """What `promote` would do with these keys. Raises the same."""
-        pending, now = in_state(keys, alg, "pending"), self.now()
+        pending, now = in_state(self._as_of_today(keys), alg, "pending"), self.now()
         if pending is None:
             check_in_use(keys, alg)
             raise Refused(NOTHING_PENDING)

@@ -1,13 +1,24 @@
-"""The database's clock, to which every node keeps where there are several (on PostgreSQL)."""
+"""The database's clock, to which every node keeps where there are several (on PostgreSQL), and what each machine knows
+of how its clock was set."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, delete, insert, select, text
 
 from ..clock import Clock, Reading, surest
+from ..domain.models import SECOND
+from ..domain.timeline import Stretch
+from .changes import Change
+from .schema import clocks as table
 
 _READ = text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
 _TRIES = 3
+_KNOWN = select(table.c.stretches).where(table.c.boot == bindparam("key"))
+_REPLACED = delete(table).where((table.c.boot == bindparam("key")) | (table.c.written_at < bindparam("before")))
+_KEPT = 400 * 86400 * SECOND
+Stretches = tuple[Stretch, ...]
 
 
 def read_many(connection: Connection, wishes: Sequence[None]) -> Mapping[None, int]:
@@ -21,6 +32,30 @@ def follow(connection: Connection, clock: Clock) -> None:
     """Let `clock` keep to the database's, if it has one."""
     if connection.dialect.name != "sqlite":
         clock.follow(*surest(_read(connection, clock) for _ in range(_TRIES)))
+
+
+def load(connection: Connection, boot: str) -> Stretches:
+    """What was written down in this boot of this machine."""
+    written = connection.execute(_KNOWN, {"key": boot}).scalar()
+    return tuple(Stretch(*members) for members in json.loads(written or "[]"))
+
+
+def write(connection: Connection, boot: str, stretches: Stretches, now: int) -> None:
+    """In place of what was written before; machines that have not written for a year are forgotten."""
+    connection.execute(_REPLACED, {"key": boot, "before": now - _KEPT})
+    members = json.dumps([astuple(stretch) for stretch in stretches])
+    connection.execute(insert(table), {"boot": boot, "stretches": members, "written_at": now})
+
+
+def remember(boot: str, stretches: Stretches) -> Change:
+    """`write`, as a change."""
+    return Change(_write_many, ("~clocks", boot.encode()), (boot, stretches))
+
+
+def _write_many(connection: Connection, changes: Sequence[tuple[str, Stretches]], now: int) -> list[bool]:
+    for boot, stretches in changes:
+        write(connection, boot, stretches, now)
+    return [True] * len(changes)
 
 
 def _read(connection: Connection, clock: Clock) -> Reading:

@@ -6,7 +6,7 @@ and when it goes on; whoever moves it on has the batch, so that one process at a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
@@ -23,7 +23,11 @@ _FIRST, _LAST = b"", b"\xff" * 17
 """Below and above every id."""
 _BATCH = 1000
 _WALKED_TO = select(walk.c.walked_to)
-_MOVE_ON = update(walk).where(walk.c.walked_to == bindparam("after"), walk.c.next_at <= bindparam("now"))
+_MOVE_ON = update(walk).where(
+    walk.c.walked_to == bindparam("after"),
+    # Later than ever is planned: the clock was set back since.
+    or_(walk.c.next_at <= bindparam("now"), walk.c.next_at > bindparam("latest")),
+)
 _END_OF_BATCH = (
     select(authorizations.c.id)
     .where(authorizations.c.id > bindparam("after"))
@@ -52,6 +56,8 @@ class Batch:
 
     after: bytes
     to: bytes | None
+    behind: int = 0
+    """Microseconds: how far behind the clock was lately. What is not over by that one stays: this one may be wrong."""
 
 
 def next_batch_many(connection: Connection, keys: Sequence[None]) -> Mapping[None, Batch]:
@@ -60,10 +66,10 @@ def next_batch_many(connection: Connection, keys: Sequence[None]) -> Mapping[Non
     return {None: Batch(after, connection.execute(_END_OF_BATCH, {"after": after}).scalar())}
 
 
-def prune(batch: Batch) -> Change:
+def prune(batch: Batch, behind: int = 0) -> Change:
     """Delete what is over in that batch, and the oldest denials; nothing if another process has it, or it is not time
     yet."""
-    return Change(_prune_many, ("~pruning", batch.after), batch)
+    return Change(_prune_many, ("~pruning", batch.after), replace(batch, behind=behind))
 
 
 def _prune_many(connection: Connection, batches: Sequence[Batch], now: int) -> list[bool]:
@@ -72,8 +78,10 @@ def _prune_many(connection: Connection, batches: Sequence[Batch], now: int) -> l
 
 def _prune(connection: Connection, batch: Batch, now: int) -> bool:
     move = _MOVE_ON.values(walked_to=batch.to or _FIRST, next_at=now + EVERY * SECOND)
-    if not connection.execute(move, {"after": batch.after, "now": now}).rowcount:
+    moment = {"after": batch.after, "now": now, "latest": now + EVERY * SECOND}
+    if not connection.execute(move, moment).rowcount:
         return False
+    now -= batch.behind
     ended = {"after": batch.after, "to": batch.to or _LAST, "before": now - KEPT * SECOND}
     connection.execute(_LOGINS, ended)
     connection.execute(_DENIALS, {"before": now})

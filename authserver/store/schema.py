@@ -180,3 +180,12 @@ pruning = Table(
     Column("walked_to", LargeBinary(17), nullable=False),
     Column("next_at", BigInteger, nullable=False),
 )
+
+# How the clock was set in each boot of each machine: domain/timeline.py. Moments are those of its steady clock.
+clocks = Table(
+    "clocks",
+    metadata,
+    Column("boot", String(64), primary_key=True),
+    Column("stretches", Text, nullable=False),  # JSON
+    Column("written_at", BigInteger, nullable=False),
+)

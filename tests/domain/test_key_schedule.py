@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from authserver.domain import key_schedule
 from authserver.domain.key_schedule import (
     KeyPolicy,
+    as_of_today,
     destroyable_at,
     due,
     promotable_at,
@@ -17,6 +18,7 @@ from authserver.domain.key_schedule import (
     transitions,
 )
 from authserver.domain.models import SigningKey
+from authserver.domain.timeline import Stretch, Timeline
 from tests.support import SECOND
 
 DAY, STALE = 86400, 30
@@ -94,3 +96,23 @@ def test_the_schedule_acts_on_that_very_microsecond_and_not_before(nudge: int) -
             if name in changes:
                 done = {(step.change, step.kid) for step in transitions(keys, POLICY, at + nudge, ["RS256"])}
                 assert ((changes[name], key.kid) in done) is (nudge == 0), (key.kid, name)
+
+
+@given(size=st.integers(3 * SECOND, 1000 * DAY * SECOND), back=st.booleans(), passed=st.integers(0, 200 * DAY * SECOND))
+def test_no_step_of_the_clock_makes_a_key_old_or_young(size: int, back: bool, passed: int) -> None:
+    """A pending key is promoted when it truly was published for the lead time; a retired one stays for at least as long
+    as it truly has to, and no less than its row says."""
+    step = -size if back else size
+    at = NOW + 10 * SECOND
+    timeline = Timeline((Stretch(0),), at).stepped(step, at, at).at(at + passed, step)
+    now = at + passed + step
+    pending, retired = as_of_today((PENDING, RETIRED), timeline)
+    assert now - pending.created_at == 10 * SECOND + passed or (back and size <= 20 * SECOND + passed)
+    assert pending.created_at >= now - (10 * SECOND + passed)
+    assert retired.retired_at == max(NOW, retired.retired_at or 0)
+    assert now - (retired.retired_at or 0) <= 10 * SECOND + passed
+
+
+def test_without_a_step_keys_are_what_their_rows_say() -> None:
+    keys = (ACTIVE, PENDING, RETIRED, replace(PENDING, created_at=NOW + DAY * SECOND))
+    assert as_of_today(keys, Timeline((Stretch(5),), NOW - DAY)) == keys

@@ -62,6 +62,29 @@ def test_denials_go_when_their_token_has_expired(database, clock):
         assert set(signing_keys.load_denied_many(connection, ["early", "late"])) == {"late"}
 
 
+def test_a_clock_that_was_set_back_since_the_last_batch_does_not_stop_the_walk(database, clock):
+    clock.forward(365 * 86400)
+    assert _prune(database, clock)
+    clock.forward(-365 * 86400)
+    assert _prune(database, clock)
+    assert not _prune(database, clock)  # it was done just now
+
+
+def test_after_a_step_forward_only_what_was_over_by_the_clock_before_it_goes(database, login, clock):
+    """The clock may be wrong: what it takes for over would be lost when it is set right again."""
+    login()
+    commit(database._engine, [signing_keys.deny("denied", clock() + 900 * 1_000_000)], clock)
+    clock.forward(365 * 86400)
+    behind = 365 * 86400 * 1_000_000
+    assert commit(database._engine, [pruning.prune(_batch(database), behind)], clock) == [True]
+    assert _count(database) == 1
+    with database.begin() as connection:
+        assert set(signing_keys.load_denied_many(connection, ["denied"])) == {"denied"}
+    clock.forward(10)
+    assert _prune(database, clock)
+    assert _count(database) == 0
+
+
 def _batch(database):
     with database.begin() as connection:
         return pruning.next_batch_many(connection, [None])[None]

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ... import system
 from ...clock import Clock
 from ...domain.algorithms import ALGORITHMS, DEFAULT
 from ...domain.key_schedule import KeyPolicy, Keys, in_state, promotable_at
@@ -54,6 +55,7 @@ def opened(settings: Settings | None = None) -> Iterator[Lifecycle]:
         with database.begin() as connection:
             migrations.check(connection)
             clock.follow(connection, now)
+            now.resume(clock.load(connection, system.boot()))
         yield lifecycle(settings, database, now)
     finally:
         database.close()

@@ -92,11 +92,19 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
         if self.verdict is Verdict.RETRY:
             if network != login.rotated_from:
                 self.event = Event("refresh_token_retried_from_elsewhere", "warning")
-            return login.generation, authorizations.confirm(login)
+            return login.generation, self._retried(login)
         if self.verdict is Verdict.USE:
             return login.generation, authorizations.use(login, idle_ttl=policy.refresh_idle_ttl)
         next = self._next_after(login)
         return next, authorizations.rotate(login, next=next, network=network, idle_ttl=policy.refresh_idle_ttl)
+
+    def _retried(self, login: Authorization) -> Change:
+        """Nothing is written; but from a row whose time is still to come, since the clock was ahead before this machine
+        was started, the window counts from now on: else it would stay open until that time."""
+        if not self.request.elapsed.timeline.is_ahead(login.rotated_at):
+            return authorizations.confirm(login)
+        next, network, idle_ttl = login.generation, login.rotated_from, self.policy.refresh_idle_ttl
+        return authorizations.rotate(login, next=next, network=network, idle_ttl=idle_ttl)
 
     def _next_after(self, login: Authorization) -> int:
         if self.verdict is Verdict.ROTATE or self.presented is None:

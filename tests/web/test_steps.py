@@ -1,0 +1,127 @@
+"""The wall clock is set while the server runs: tokens follow at once, no retry in time is reuse, nothing is revived."""
+
+import pytest
+from starlette.testclient import TestClient
+
+from authserver.app import create_app
+from authserver.clock import Clock as SystemClock
+from authserver.resource import Guard
+from tests.conftest import ISSUER, as_client
+from tests.support import PASSWORD, SECOND
+from tests.web.answers import INVALID_CLIENT, INVALID_GRANT, assert_done, assert_granted, assert_refused, claims_of
+from tests.web.serving import Logins, change_client, execute, the_login, wait_until_ready
+
+HOUR, DAY, YEAR = 3600, 86400, 365 * 86400
+STEPS = [3, HOUR, DAY, YEAR, -3, -HOUR, -DAY, -YEAR]
+
+
+class Machine:
+    def __init__(self, clock, database):
+        self.wall, self.steady, self.database = clock, 0, database
+        self.clock = SystemClock(clock, lambda: self.steady)
+
+    def passes(self, seconds, step=0):
+        self.steady += round(seconds * SECOND)
+        self.wall.forward(seconds + step)
+
+    def serve(self, settings):
+        return TestClient(create_app(settings, now=self.clock), ISSUER, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def machine(database, clock):
+    return Machine(clock, database)
+
+
+@pytest.fixture
+def http(machine, settings):
+    with machine.serve(settings) as http:
+        yield http
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_token_follows_the_wall_clock_at_once_and_the_server_stays_ready(http, machine, token, step):
+    assert_granted(token("client_credentials", "web"))
+    machine.passes(1, step)
+    assert http.get("/health/ready").status_code == 200
+    answer = assert_granted(token("client_credentials", "web"))
+    claims = claims_of(answer)
+    assert (claims["iat"], claims["exp"]) == (machine.wall() // SECOND, machine.wall() // SECOND + 900)
+    jwks = http.get("/.well-known/jwks.json").json()
+    guard = Guard(ISSUER, claims["aud"], keys=lambda: jwks, now=lambda: machine.wall() / SECOND)
+    assert guard.verify(answer["access_token"]).client_id == claims["client_id"]
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step < 7 * DAY])
+def test_a_retry_in_time_gets_its_successor_and_a_late_one_is_reuse_whatever_the_step(machine, rotated, refresh, step):
+    retried, newest = rotated(1)
+    machine.passes(10, step)
+    assert assert_granted(refresh(retried))["refresh_token"] == newest
+    machine.passes(19)
+    assert assert_granted(refresh(retried))["refresh_token"] == newest
+    machine.passes(16)
+    assert_refused(refresh(retried), INVALID_GRANT)
+
+
+def test_steps_there_and_back_do_not_end_a_window_nor_keep_it_open(machine, rotated, refresh):
+    retried, newest = rotated(1)
+    for step in (HOUR, -2 * HOUR, HOUR, DAY, -DAY):
+        machine.passes(5, step)
+        assert assert_granted(refresh(retried))["refresh_token"] == newest
+    machine.passes(10)
+    assert_refused(refresh(retried), INVALID_GRANT)
+
+
+def test_what_was_revoked_stays_so_when_the_clock_goes_back(http, machine, rotated, refresh):
+    _, newest = rotated(1)
+    assert_done(http.post("/revoke", data={"client_id": "app", "token": newest}))
+    machine.passes(1, -DAY)
+    assert_refused(refresh(newest), INVALID_GRANT)
+
+
+def test_a_change_of_a_client_counts_within_5_s_though_the_clock_went_back(http, machine, database):
+    form = {"grant_type": "client_credentials"} | as_client("web")
+    assert_granted(http.post("/token", data=form))
+    change_client(database, "web", disabled=True)
+    machine.passes(5, -YEAR)
+    assert_refused(http.post("/token", data=form), INVALID_CLIENT)
+
+
+def test_keys_that_cannot_be_read_for_30_s_sign_nothing_though_the_clock_went_back(http, machine, database, token):
+    execute(database, "ALTER TABLE signing_keys RENAME TO away")
+    machine.passes(29, HOUR)
+    assert_granted(token("client_credentials", "web"))
+    machine.passes(2, -HOUR)
+    assert token("client_credentials", "web").status_code == 503
+    assert http.get("/health/ready").json()["down"] == ["database", "keys"]
+    execute(database, "ALTER TABLE away RENAME TO signing_keys")
+    wait_until_ready(http)
+    assert_granted(token("client_credentials", "web"))
+
+
+def test_a_row_from_a_clock_that_was_ahead_before_the_start_counts_from_its_first_retry(
+    http, machine, database, settings, token
+):
+    """Nobody here knows when it was rotated: a client that retries is let in, and from then on the window is as long as
+    ever, instead of open until the clock has caught up."""
+    logins = Logins(database, settings, machine.wall)
+    login = logins.plant(1, rotated_at=machine.wall() + HOUR * SECOND)
+    retried = logins.token(login, 2)
+
+    def retry():
+        return token("refresh_token", refresh_token=retried)
+
+    assert assert_granted(retry())["refresh_token"] == logins.token(login, 3)
+    assert the_login(database)["rotated_at"] == machine.wall()
+    assert the_login(database)["generation"] == 3
+    machine.passes(29)
+    assert_granted(retry())
+    machine.passes(1)
+    assert_refused(retry(), INVALID_GRANT)
+
+
+def test_a_password_is_taken_and_lives_as_long_as_ever_after_a_step(machine, token):
+    machine.passes(1, YEAR)
+    text = assert_granted(token("password", username="ada", password=PASSWORD))["refresh_token"]
+    machine.passes(1, -YEAR)
+    assert_granted(token("refresh_token", refresh_token=text))
