@@ -22,6 +22,7 @@ except ImportError:
 T = TypeVar("T")
 HOST = "127.0.0.1"  # and never another: these scripts load only this machine
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_ACCESS_TOKEN = re.compile(rb'"access_token": ?"([^"]+)"')
 _REFRESH_TOKEN = re.compile(rb'"refresh_token": ?"([^"]+)"')
 _DRAIN = 30  # seconds for the last answers
 
@@ -35,6 +36,11 @@ class Response(NamedTuple):
     @property
     def refresh_token(self) -> str | None:
         found = _REFRESH_TOKEN.search(self.body)
+        return found[1].decode() if found else None
+
+    @property
+    def access_token(self) -> str | None:
+        found = _ACCESS_TOKEN.search(self.body)
         return found[1].decode() if found else None
 
     def has(self, header: str) -> bool:

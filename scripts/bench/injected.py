@@ -17,8 +17,9 @@ from scripts.bench.plants import Plant
 from scripts.bench.postgres import binaries
 from scripts.bench.server import Server
 from scripts.bench.standby import Pair, new_pair, set_system
+from scripts.bench.true_clock import SETTLED, TrueClock
 
-_HOUR = 3600
+_HOUR, _DAY = 3600, 86400
 _LASTS = 1.0  # seconds that most faults last
 _DISK = "12m"
 _STEP_CLOCK = str(Path(step_clock.__file__))
@@ -28,10 +29,12 @@ _SERVERS = "application_name = 'authserver' AND datname = current_database()"
 class Fault:
     """`prepare` and `strike` are called in a thread, under load, in each round."""
 
-    database, nodes = "postgresql", 2
+    database, nodes, workers = "postgresql", 2, 1
     is_answered = True
     """Whether it must be answered 503 now and then: else it struck nothing."""
     loses_commits = False
+    closes_connections = False
+    """SIGHUP closes idle ones: who sends on one of them just then gets no answer, and asks again."""
     plant: Plant | None = None
     """What `--blind` breaks: with that this fault must do harm."""
 
@@ -45,6 +48,15 @@ class Fault:
 
     def new_database(self, folder: Path) -> AbstractContextManager[Database]:
         return new_database(self.database, folder)
+
+    true_clock: TrueClock
+    """Which is told when the server's is wrong."""
+
+    def install(self, server: Server) -> None:
+        """Before the servers start."""
+
+    def remove(self, server: Server) -> None:
+        """When they have ended."""
 
     def program(self, node: Node) -> Sequence[str]:
         """What Python runs as the server."""
@@ -229,33 +241,145 @@ def fill(file: Path) -> None:
 
 
 class Clock(OnSqlite):
-    """The wall clocks of running servers are set an hour forward, and back."""
+    """The wall clocks of running servers are set forward and back: by an hour, a day, some seconds."""
 
     is_answered = False
+    steps: tuple[float, ...] = (_HOUR, 0, -_HOUR, 0, _DAY, 3, -3, 0)
     plant = Plant(
         "a step forward counts towards the retry window",
         "clock.py",
-        "if abs(offset - self._offset) > STEP:",
+        "if abs(self._offset - before) > STEP:",
         "if False:",
     )
 
     def program(self, node: Node) -> Sequence[str]:
-        step_clock.write(_clock_of(node), 0)
+        if not _clock_of(node).exists():
+            step_clock.write(_clock_of(node), 0)
         return ("-P", _STEP_CLOCK, str(_clock_of(node)))
 
+    def remove(self, server: Server) -> None:
+        for node in server.nodes:
+            _clock_of(node).unlink(missing_ok=True)
+
     def strike(self, server: Server) -> None:
-        for step in (_HOUR, 0, -_HOUR, 0):
-            for node in server.nodes[::2]:
-                step_clock.write(_clock_of(node), step)
+        for step in self.steps:
+            self.set(server, step)
             sleep(_LASTS)
+        sleep(SETTLED)
+
+    def set(self, server: Server, seconds: float) -> None:
+        if seconds:
+            self.true_clock.is_wrong()
+        for node in server.nodes[::2]:
+            step_clock.write(_clock_of(node), seconds)
+        if not seconds:
+            self.true_clock.is_right()
 
 
 class ClockOfOneNode(Clock):
-    """One node's alone, of those that share a PostgreSQL."""
+    """One node's alone, of those that share a PostgreSQL, whose clock is right: nothing of it is to be seen."""
 
     database, nodes = "postgresql", 2
+    plant = Plant(
+        "a node keeps to its own clock",
+        "app.py",
+        "        self.tasks.append((_POLL, self._timekeeper.follow))\n",
+        "        self._timekeeper._clock.__init__()\n",
+    )
+
+    def set(self, server: Server, seconds: float) -> None:
+        step_clock.write(_clock_of(server.nodes[0]), seconds)
 
 
+class ClockOfWorkers(Clock):
+    """The clock is set while two workers serve, and while SIGHUP replaces them."""
+
+    workers, closes_connections = 2, True
+
+    def strike(self, server: Server) -> None:
+        for step in self.steps:
+            if step:
+                server.nodes[0].hang_up()
+            self.set(server, step)
+            sleep(_LASTS)
+        server.nodes[0].hang_up()
+        sleep(SETTLED)
+
+
+class ClockAtStart(Clock):
+    """The server starts with a clock that is wrong, and it is set right under load; so is SIGHUP's new one."""
+
+    closes_connections = True
+    plant = Plant(
+        "the clock slews by 1 %, whatever the step",
+        "clock.py",
+        "        before, self._offset = self._offset, offset\n",
+        "        limit = (answered_at - self._looked_at) // 100\n"
+        "        before = self._offset\n"
+        "        offset = self._offset = before + max(-limit, min(limit, offset - before))\n",
+    )
+
+    def install(self, server: Server) -> None:
+        self.set(server, -_HOUR)
+
+    def strike(self, server: Server) -> None:
+        self.set(server, 0)
+        sleep(SETTLED)
+        for step in (_HOUR, -_DAY):
+            self.set(server, step)
+            server.nodes[0].hang_up()
+            sleep(_LASTS)
+            self.set(server, 0)
+            sleep(SETTLED)
+
+
+class ClockOfDatabase(Clock):
+    """The clock of the PostgreSQL that two nodes share is set, as by a failover to a machine with another clock."""
+
+    database, nodes = "postgresql", 2
+    steps = (_HOUR, 0, -_DAY, 0)
+    plant = Plant(
+        "the database's clock is followed by 1 %, whatever the step",
+        "clock.py",
+        ClockAtStart.plant.old,
+        ClockAtStart.plant.new,
+    )
+
+    def install(self, server: Server) -> None:
+        """A function before PostgreSQL's own on the way on which names are looked up."""
+        server.database.execute(_OWN_CLOCK.format(name=name_of(server)))
+        self.set(server, -_HOUR)
+
+    def remove(self, server: Server) -> None:
+        server.database.execute(_ITS_CLOCK.format(name=name_of(server)))
+
+    def strike(self, server: Server) -> None:
+        self.set(server, 0)
+        sleep(SETTLED)
+        for step in self.steps:
+            self.set(server, step)
+            sleep(SETTLED)
+
+    def set(self, server: Server, seconds: float) -> None:
+        if seconds:
+            self.true_clock.is_wrong()
+        server.database.execute(f"UPDATE bench_clock SET seconds = {seconds}")
+        if not seconds:
+            self.true_clock.is_right()
+
+
+_OWN_CLOCK = """
+CREATE TABLE bench_clock (seconds DOUBLE PRECISION);
+INSERT INTO bench_clock VALUES (0);
+CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+    'SELECT pg_catalog.clock_timestamp() + make_interval(secs => (SELECT seconds FROM public.bench_clock))';
+ALTER DATABASE {name} SET search_path = public, pg_catalog;
+"""
+_ITS_CLOCK = """
+ALTER DATABASE {name} RESET search_path;
+DROP FUNCTION public.clock_timestamp();
+DROP TABLE public.bench_clock;
+"""
 FAULTS: dict[str, type[Fault]] = {
     "restart": Restart,
     "crash": Crash,
@@ -268,7 +392,10 @@ FAULTS: dict[str, type[Fault]] = {
     "busy": Busy,
     "full-disk": FullDisk,
     "clock": Clock,
+    "clock-of-workers": ClockOfWorkers,
+    "clock-at-start": ClockAtStart,
     "clock-of-one-node": ClockOfOneNode,
+    "clock-of-database": ClockOfDatabase,
 }
 
 

@@ -14,6 +14,7 @@ from time import monotonic
 from scripts.bench.client import Connection, Response, connect, refresh
 from scripts.bench.databases import Rows, authorization_id, generation
 from scripts.bench.ledger import Ledger
+from scripts.bench.true_clock import TrueClock
 
 PAUSE = 0.4  # seconds, at most: enough of a hurry for any client, and the server needs this machine's cores too
 _RETRY_WINDOW = 30  # seconds, the server's default
@@ -31,6 +32,8 @@ class Tally:
     unavailable: int = 0
     """Answered 503."""
     faults: list[str] = field(default_factory=list)
+    true_clock: TrueClock | None = None
+    """By which each fresh access token is verified, if there is one."""
 
 
 class Client:
@@ -64,9 +67,11 @@ class Client:
 
     async def step(self, connection: Connection, token: str, *, lose: float = _LOSE) -> str:
         """The token to present next."""
-        tried = self._first_tried.setdefault(token, monotonic())
+        asked_at = monotonic()
+        tried = self._first_tried.setdefault(token, asked_at)
         answer = await connection.ask(refresh(self.client_id, token))
         if answer.status == 200:
+            await self._verify(str(answer.access_token), asked_at)
             return await self._receive(token, str(answer.refresh_token), lose)
         if answer.status == 503:
             self.tally.unavailable += 1
@@ -76,6 +81,10 @@ class Client:
         else:
             self._refused(token, answer, monotonic() - tried)
         return token
+
+    async def _verify(self, access_token: str, asked_at: float) -> None:
+        if self.tally.true_clock and (why := await self.tally.true_clock.complaint(access_token, asked_at)):
+            self.tally.faults.append(why)
 
     async def _rest(self, most: float) -> None:
         await asyncio.sleep(random.uniform(0, most))

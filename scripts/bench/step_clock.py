@@ -1,6 +1,7 @@
 """The server as `authserver serve` runs it, whose wall clock somebody sets: python -P step_clock.py FILE serve --port N
 
-FILE holds how far the wall clock is off, in nanoseconds, as `write` puts it there. The steady clock goes on.
+FILE holds how far the wall clock is off, in nanoseconds, as `write` puts it there. The steady clock goes on. Workers,
+too, begin with this file.
 """
 
 import mmap
@@ -37,9 +38,10 @@ def _in_seconds(clock: Callable[[], int]) -> Callable[[], float]:
     return lambda: clock() / 1_000_000_000
 
 
-if __name__ == "__main__":
+if __name__ in ("__main__", "__mp_main__"):
     install(Path(sys.argv[1]))  # before anything takes the clock for a default
 
+if __name__ == "__main__":
     from authserver.cli import main
 
     main(sys.argv[2:])

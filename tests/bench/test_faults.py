@@ -12,8 +12,8 @@ pytestmark = pytest.mark.slow
 ROUNDS, CLIENTS = 1, 8
 BUSY = 6.0
 """Seconds: longer than the server waits for SQLite."""
-HARM = ("terminated-in-commit", "clock")
-"""One of each database; the rest is for `faults.py --blind`."""
+HARM = ("terminated-in-commit", "clock", "clock-at-start")
+"""One of each database and of each kind of harm; the rest is for `faults.py --blind`."""
 
 
 @pytest.fixture(scope="module")

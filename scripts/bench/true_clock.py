@@ -1,0 +1,54 @@
+"""Resource servers whose clock is right: what they say of each fresh access token, by our guard and by PyJWT."""
+
+import asyncio
+import base64
+import json
+from time import monotonic
+from typing import Any
+
+import jwt
+
+from authserver.resource import Guard
+
+SETTLED = 5  # seconds after which the tokens of a server whose clock was set right must be good
+_WRONG = float("inf")
+
+
+class TrueClock:
+    """While the server's clock is known to be wrong, and until SETTLED after that, nothing is said of its tokens."""
+
+    def __init__(self, issuer: str) -> None:
+        self._issuer, self._right_since = issuer, 0.0
+        self._verifiers: dict[str, tuple[Guard, jwt.PyJWKClient]] = {}
+        self.verified = 0
+
+    def is_wrong(self) -> None:
+        self._right_since = _WRONG
+
+    def is_right(self) -> None:
+        self._right_since = monotonic() + SETTLED
+
+    async def complaint(self, token: str, asked_at: float) -> str | None:
+        """What is wrong with the token that was asked for at that moment (monotonic)."""
+        if asked_at < self._right_since:
+            return None
+        try:
+            await asyncio.to_thread(self._verify, token)
+        except Exception as error:
+            return f"a fresh access token was refused: {type(error).__name__}: {getattr(error, 'reason', error)}"
+        self.verified += 1
+        return None
+
+    def _verify(self, token: str) -> None:
+        audience = str(_claims(token)["aud"])
+        if audience not in self._verifiers:
+            keys = jwt.PyJWKClient(f"{self._issuer}/.well-known/jwks.json")
+            self._verifiers[audience] = Guard(self._issuer, audience), keys
+        guard, keys = self._verifiers[audience]
+        guard.verify(token)
+        key = keys.get_signing_key_from_jwt(token)
+        jwt.decode(token, key, ["RS256"], issuer=self._issuer, audience=audience)
+
+
+def _claims(token: str) -> Any:
+    return json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
