@@ -23,6 +23,7 @@ _COMMANDS = {
     "db": "Look after the database's schema.",
     "user": "Create and look after users.",
     "client": "Create and look after clients.",
+    "authorization": "See and end what users allowed clients: their logins.",
     "keys": "Look after the signing keys.",
     "token": "Explain a token.",
     "snippet": "Print an API that lets in this issuer's tokens, for a framework.",

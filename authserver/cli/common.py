@@ -6,12 +6,14 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from .. import system
-from ..domain.times import utc
+from ..domain.models import SECOND, Client, Policy
+from ..domain.times import duration, utc
 from ..settings import Settings, load
 from ..store.database import Connection
 
@@ -34,6 +36,28 @@ def transaction(settings: Settings | None = None) -> Iterator[Connection]:
             yield connection
     finally:
         database.close()
+
+
+@contextmanager
+def reading(settings: Settings) -> Iterator[Connection]:
+    """As `transaction`, each statement for itself: what takes long holds up nobody who writes."""
+    from ..app import open_existing_database
+    from ..store import migrations
+
+    database = open_existing_database(settings)
+    try:
+        with database.read() as connection:
+            migrations.check(connection)
+            yield connection
+    finally:
+        database.close()
+
+
+def policy_of(settings: Settings, client: Client | None) -> Policy:
+    """The server's policy, and what the client has of its own."""
+    from ..app import policy
+
+    return replace(policy(settings), **(client.policy if client else {}))
 
 
 def now(connection: Connection) -> int:
@@ -78,6 +102,13 @@ def logins(count: int) -> str:
 def moment(microseconds: int | None) -> str | None:
     """ISO 8601 in UTC, to the second."""
     return None if microseconds is None else utc(microseconds)
+
+
+def ago(microseconds: int) -> str:
+    """A time that is past, in its largest unit: 3 hours ago."""
+    seconds = max(0, microseconds // SECOND)
+    size = next((size for size in (86400, 3600, 60) if seconds >= size), 1)
+    return f"{duration(seconds // size * size)} ago" if seconds else "now"
 
 
 def read_password(from_stdin: bool, name: str = "password", *, twice: bool = True) -> str:

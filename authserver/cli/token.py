@@ -13,7 +13,7 @@ from ..domain.models import SECOND, Client
 from ..keyring import Keyring
 from ..settings import Settings, load
 from ..store.database import Connection
-from .common import as_json, fields, moment, show, transaction
+from .common import as_json, fields, moment, policy_of, show, transaction
 
 
 @dataclass
@@ -113,20 +113,12 @@ def _login_reasons(
 
     if client is None or client.disabled:
         return ["Its client is disabled or deleted."]
-    login, policy, now = loaded.authorization, _policy_of(settings, client), system.now()
+    login, policy, now = loaded.authorization, policy_of(settings, client), system.now()
     elapsed = max(0, now - login.rotated_at)  # by the wall clock: only running servers know when it was set
     others = {"client": client, "user": loaded.user, "policy": policy, "now": now, "elapsed": elapsed}
     verdict = judge(presented.generation, login, **others)
     good = verdict in (Verdict.ROTATE, Verdict.RETRY, Verdict.USE)
     return [] if good else [_why(verdict, loaded, client, policy)]
-
-
-def _policy_of(settings: Settings, client: Client) -> Any:
-    from dataclasses import replace
-
-    from ..app import policy
-
-    return replace(policy(settings), **client.policy)
 
 
 def _why(verdict: Any, loaded: Any, client: Client, policy: Any) -> str:

@@ -93,7 +93,7 @@ def show_(name: str, as_json: bool) -> None:
       authserver user show ada --json
     """
     with transaction() as connection:
-        row = _described(_load(connection, name))
+        row = _described(load_user(connection, name))
     show(row, as_json, lambda: fields(row))
 
 
@@ -159,7 +159,7 @@ def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """
     username = _username(name)
     with transaction() as connection:
-        active = authorizations.count_active(connection, _load(connection, name).id, now(connection))
+        active = authorizations.count_active(connection, load_user(connection, name).id, now(connection))
     if dry_run:
         _show_ended(name, active, as_json, f"Would delete the user {username}.", "Would end")
         return
@@ -189,7 +189,7 @@ def _end_logins(name: str, because: str, change: Callable[[Connection, str], boo
     """What `change` does to the user ends every login too. Returns how many that were."""
     username = _username(name)
     with transaction() as connection:
-        user = _load(connection, name)
+        user = load_user(connection, name)
         ended = authorizations.end_logins(connection, user.id, because=because, now=now(connection))
         change(connection, username)
     return ended
@@ -201,7 +201,7 @@ def _show_ended(name: str, ended: int, as_json: bool, done: str = "", would: str
         show({"username": _username(name), "logins_ended": ended}, as_json, str)
 
 
-def _load(connection: Connection, name: str) -> User:
+def load_user(connection: Connection, name: str) -> User:
     user = users.load(connection, _username(name))
     if user is None:
         raise _nobody(name)

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Update, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Update, bindparam, exists, insert, select, update
 
 from ..domain.models import SECOND, Authorization, User
 from .changes import Change, Short
 from .schema import authorizations as table
-from .schema import users
+from .schema import clients, users
 
 _WIDTH = len(table.c)
 _WITH_USERS = (
@@ -129,6 +129,27 @@ def confirm(login: Authorization) -> Change:
 def revoke(authorization_id: bytes, *, because: str) -> Change:
     """End the authorization. Holds also if it was over: the wish is met either way."""
     return Change(_revoke_many, ("authorizations", authorization_id), (authorization_id, because))
+
+
+def newest(
+    connection: Connection, *, subject: str | None, client_id: str | None, active_at: int | None, limit: int
+) -> list[Loaded]:
+    """At most `limit`, the newest first; of that user, of that client, active at that time, if these are given."""
+    statement = select(table, users).join(users, users.c.id == table.c.subject, isouter=True)
+    for column, value in ((table.c.subject, subject), (table.c.client_id, client_id)):
+        if value is not None:
+            statement = statement.where(column == value)
+    if active_at is not None:
+        statement = statement.where(*_active(active_at))
+    newest_first = statement.order_by(table.c.created_at.desc(), table.c.id).limit(limit)
+    return [_loaded(row) for row in connection.execute(newest_first)]
+
+
+def _active(at: int) -> tuple[ColumnElement[bool], ...]:
+    """As domain/authorization_state.py says, so that the database can leave out what is not."""
+    enabled = exists().where(clients.c.id == table.c.client_id, ~clients.c.disabled)
+    version = table.c.credential_version == users.c.credential_version
+    return _UNREVOKED, table.c.idle_expires_at > at, table.c.expires_at > at, version, ~users.c.disabled, enabled
 
 
 def end_logins(connection: Connection, subject: str, *, because: str, now: int) -> int:

@@ -37,6 +37,7 @@ def test_the_commands_are_these():
         *("init", "serve", "config show", "config check", "db upgrade", "db current", "keys list"),
         *(f"user {verb}" for verb in ("create", "list", "show", "disable", "enable", "set-password")),
         *("user end-logins", "user delete", "version"),
+        *(f"authorization {verb}" for verb in ("list", "show", "end")),
         *(f"client {verb}" for verb in ("create", "list", "show", "disable", "enable", "rotate-secret", "delete")),
     }
 

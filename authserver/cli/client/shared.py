@@ -16,8 +16,12 @@ def load(connection: Connection, client_id: str) -> Client:
 
     client = clients.load_to_change(connection, client_id)
     if client is None:
-        raise fail(f"There is no client {client_id}. To see them all: authserver client list")
+        raise no_client(client_id)
     return client
+
+
+def no_client(client_id: str) -> click.ClickException:
+    return fail(f"There is no client {client_id}. To see them all: authserver client list")
 
 
 def check(client: Client) -> None:

@@ -1,0 +1,172 @@
+"""authserver authorization list|show|end."""
+
+from typing import Any
+
+import click
+
+from ..domain.authorization_state import State, state_of
+from ..domain.models import Client
+from ..settings import Settings, load
+from ..store import authorizations, clients
+from ..store.authorizations import Loaded
+from ..store.database import Connection
+from .client.shared import no_client
+from .common import ago, as_json, fail, fields, moment, now, policy_of, reading, show, table, transaction
+from .user import load_user
+
+_LIMIT = 100
+_MOST = 10_000
+
+
+@click.group("authorization")
+def command() -> None:
+    """See and end authorizations: each is what one user allowed one client at one login.
+
+    \b
+    Examples:
+      authserver authorization list --user ada
+      authserver authorization end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60
+    """
+
+
+@command.command("list")
+@click.option("--user", help="Only those of the user of this name.")
+@click.option("--client", help="Only those of the client of this id.")
+@click.option("--active", is_flag=True, help="Leave out those that have ended or are suspended.")
+@click.option("--limit", default=_LIMIT, show_default=True, type=click.IntRange(1, _MOST), help="How many at most.")
+@as_json
+def list_(user: str | None, client: str | None, active: bool, limit: int, as_json: bool) -> None:
+    """The newest authorizations: who, which client, last use, and whether they are active.
+
+    Those that have ended are kept for a day.
+
+    \b
+    Examples:
+      authserver authorization list --user ada --active
+      authserver authorization list --client c_5f2b... --limit 1000 --json
+    """
+    settings = load()
+    with reading(settings) as connection:
+        at = now(connection)
+        subject = load_user(connection, user).id if user else None
+        if client and clients.load(connection, client) is None:
+            raise no_client(client)
+        active_at = at if active else None
+        found = authorizations.newest(
+            connection, subject=subject, client_id=client, active_at=active_at, limit=limit + 1
+        )
+        owners = clients.load_many(connection, list({loaded.authorization.client_id for loaded in found}))
+    rows = [(loaded, owners.get(loaded.authorization.client_id)) for loaded in found[:limit]]
+    show([_listed(*row, settings, at) for row in rows], as_json, lambda: _table(rows, settings, at))
+    if len(found) > limit:
+        click.echo(f"These are the newest {limit}; there are more. See them with --limit, up to {_MOST}.", err=True)
+
+
+@command.command("show")
+@click.argument("id")
+@as_json
+def show_(id: str, as_json: bool) -> None:
+    """Everything about the authorization ID, which tokens and log lines call `grant_id`.
+
+    \b
+    Examples:
+      authserver authorization show 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60
+      authserver authorization show 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60 --json
+    """
+    settings = load()
+    with reading(settings) as connection:
+        loaded, at = _load(connection, id), now(connection)
+        client = clients.load(connection, loaded.authorization.client_id)
+    row = _described(loaded, client, settings, at)
+    show(row, as_json, lambda: fields(row))
+
+
+@command.command("end")
+@click.argument("id")
+@as_json
+def end(id: str, as_json: bool) -> None:
+    """End the authorization ID; its user may log in again at once.
+
+    Its refresh tokens are refused from now on. Access tokens that are verified offline stay valid until they expire.
+
+    \b
+    Examples:
+      authserver authorization end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60
+      authserver authorization end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60 --json
+    """
+    settings = load()
+    with transaction(settings) as connection:
+        loaded, at = _load(connection, id), now(connection)
+        client = clients.load(connection, loaded.authorization.client_id)
+        before = _state(loaded, client, settings, at)
+        if before.word != "ended":
+            change = authorizations.revoke(loaded.authorization.id, because="operator")
+            change.apply(connection, [change.params], at)
+        after = _state(_load(connection, id), client, settings, at)
+    done = "It had ended before" if before.word == "ended" else "Ended"
+    click.echo(f"{done}: {after.reason}.", err=True)
+    if as_json:
+        show({"id": id, "state": after.word, "reason": after.reason}, as_json, str)
+
+
+def _load(connection: Connection, id: str) -> Loaded:
+    try:
+        key = bytes.fromhex(id)
+    except ValueError:
+        key = b""
+    if len(key) != 16:
+        raise click.UsageError("An ID has 32 hexadecimal digits, as `authserver authorization list` prints it.")
+    loaded = authorizations.load_many(connection, [key]).get(key)
+    if loaded is None:
+        raise fail(f"There is no authorization {id}. Those that have ended are deleted a day later.")
+    return loaded
+
+
+def _state(loaded: Loaded, client: Client | None, settings: Settings, at: int) -> State:
+    policy = policy_of(settings, client)
+    return state_of(loaded.authorization, client=client, user=loaded.user, policy=policy, now=at)
+
+
+def _listed(loaded: Loaded, client: Client | None, settings: Settings, at: int) -> dict[str, Any]:
+    row, state = loaded.authorization, _state(loaded, client, settings, at)
+    return {
+        "id": row.id.hex(),
+        "client_id": row.client_id,
+        "subject": row.subject,
+        "username": loaded.user.username if loaded.user else None,
+        "created_at": moment(row.created_at),
+        "last_refresh_at": moment(row.rotated_at) if row.generation else None,
+        "network": row.rotated_from,
+        "ends_at": moment(state.ends_at),
+        "state": state.word,
+        "reason": state.reason,
+    }
+
+
+def _described(loaded: Loaded, client: Client | None, settings: Settings, at: int) -> dict[str, Any]:
+    row = loaded.authorization
+    return _listed(loaded, client, settings, at) | {
+        "client_name": client.name if client else None,
+        "scope": " ".join(row.scope),
+        "resources": list(row.resources),
+        "authenticated_at": moment(row.authenticated_at),
+        "idle_ends_at": moment(row.idle_expires_at),
+        "absolute_end_at": moment(row.expires_at),
+        "revoked_at": moment(row.revoked_at),
+        "generation": row.generation,
+        "refresh_token_key": row.ring_key_id,
+    }
+
+
+def _table(rows: list[tuple[Loaded, Client | None]], settings: Settings, at: int) -> str:
+    cells = [
+        [
+            loaded.authorization.id.hex(),
+            loaded.user and loaded.user.username,
+            client.name if client else loaded.authorization.client_id,
+            ago(at - loaded.authorization.rotated_at),
+            _state(loaded, client, settings, at).word,
+        ]
+        for loaded, client in rows
+    ]
+    return table(cells, ["id", "user", "client", "last used", "state"])

@@ -1,0 +1,30 @@
+"""Whether an authorization is active, for operators: what /token would say of its newest refresh token."""
+
+from dataclasses import dataclass, replace
+
+from .end_reason import end_reason
+from .models import Authorization, Client, Policy, User
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    word: str
+    """`active`; `suspended` while only its disabled client or user is in the way; `ended` for good."""
+    reason: str | None
+    """Why it is not active."""
+    ends_at: int
+    """When it ended, or will end unless it is refreshed (microseconds)."""
+
+
+def state_of(
+    authorization: Authorization, *, client: Client | None, user: User | None, policy: Policy, now: int
+) -> State:
+    ends_at = min(authorization.idle_expires_at, authorization.expires_at)
+    if authorization.revoked_at is not None:
+        ends_at = min(ends_at, authorization.revoked_at)
+    enabled_client = client and replace(client, disabled=False)
+    enabled_user = user and replace(user, disabled=False)
+    if ended := end_reason(authorization, client=enabled_client, user=enabled_user, policy=policy, now=now):
+        return State("ended", ended, ends_at)
+    suspended = end_reason(authorization, client=client, user=user, policy=policy, now=now)
+    return State("suspended" if suspended else "active", suspended, ends_at)
