@@ -9,6 +9,7 @@ from time import perf_counter
 
 from scripts.bench.client import Connection, Response, post, refresh
 from scripts.bench.databases import Rows, authorization_id, generation
+from scripts.bench.gated import Gate
 from scripts.bench.linearizable import FOREVER, Login, Operation, is_linearizable
 from scripts.bench.server import Server, connections, log_in
 from tests.support import PASSWORD
@@ -80,6 +81,8 @@ class Bench:
     rows: Rows
     users: Users
     parallel: int
+    gate: Gate | None = None
+    """What holds up the servers' changes; then one round is enough, and it opens it."""
 
 
 Round = Callable[[Bench, str, Tally], Awaitable[None]]
@@ -135,7 +138,11 @@ async def race(bench: Bench, token: str, tally: Tally) -> None:
     """Connections of the round's own, so that they spread over the workers anew each time."""
     witness = Witness(bench, tally)
     open = await connections(bench.server.ports, bench.parallel)
-    answers = await asyncio.gather(*(witness.refresh(each, token) for each in open))
+    asked = asyncio.gather(*(witness.refresh(each, token) for each in open))
+    if bench.gate:
+        await bench.gate.is_reached_by(2)
+        bench.gate.open()
+    answers = await asked
     _check_successors(bench, token, answers, tally)
     successor = answers[0].refresh_token
     if successor:
@@ -175,10 +182,46 @@ async def race_against_end(bench: Bench, username: str, tally: Tally) -> None:
     await asyncio.gather(*endings)
     for last in (newest, token):
         await _step(witness, open, last)
-    witness.judge()
-    late = bench.rows.written_after_revocation(token)
-    tally.check(not late, f"{late} {WRITTEN_OVER}")
+    _judge(witness, token)
     _close([*open, *others])
+
+
+def _judge(witness: Witness, token: str) -> None:
+    witness.judge()
+    late = witness.bench.rows.written_after_revocation(token)
+    witness.tally.check(not late, f"{late} {WRITTEN_OVER}")
+
+
+async def refresh_around_revocation(bench: Bench, username: str, tally: Tally) -> None:
+    """`race_against_end` in one certain order: what the gate holds was judged before the revocation, or is it, and is
+    written after all else."""
+    assert bench.gate
+    witness = Witness(bench, tally)
+    open, others = await connections(bench.server.ports, _REFRESHERS), await connections(bench.server.ports, 1)
+    token = str((await ask(others[0], log_in(bench.server.client_id, username))).refresh_token)
+    step = asyncio.ensure_future(_step(witness, open, token))
+    reached = asyncio.ensure_future(bench.gate.is_reached_by(1))
+    await asyncio.wait([step, reached], return_when=asyncio.FIRST_COMPLETED)
+    await _revoke(witness, others[0], token)
+    if not step.done():
+        bench.gate.open()
+    for last in (await step or token, token):
+        await _step(witness, open, last)
+    bench.gate.open()
+    await reached
+    _judge(witness, token)
+    _close([*open, *others])
+
+
+async def refresh_after_change(bench: Bench, username: str, tally: Tally) -> None:
+    """As `race_against_end`: the login is by the old password for sure, and refreshes before the change and after."""
+    witness, open = Witness(bench, tally), await connections(bench.server.ports, 1)
+    token = str((await ask(open[0], log_in(bench.server.client_id, username))).refresh_token)
+    newest = (await witness.refresh(open[0], token)).refresh_token or token
+    await _change_password(witness, username)
+    await _refresh_by_old_password(witness, open[0], newest)
+    _judge(witness, token)
+    _close(open)
 
 
 def _endings(witness: Witness, others: Sequence[Connection], username: str, token: str) -> list[Awaitable[None]]:
@@ -217,6 +260,11 @@ async def _log_in_late(
     witness.tally.check(began < witness.ended_at(), "the old password was good after its change")
     token = (await witness.refresh(connection, token)).refresh_token or token
     await changed
+    await _refresh_by_old_password(witness, connection, token)
+
+
+async def _refresh_by_old_password(witness: Witness, connection: Connection, token: str) -> None:
+    """After the change."""
     last = await witness.refresh(connection, token)
     witness.tally.check(last.status == 400, f"{OLD_PASSWORD}: {last.status}")
 

@@ -72,9 +72,10 @@ class Server:
         for node in self.nodes:
             node.workers = many
 
-    def start(self) -> None:
+    def start(self, program: Sequence[str] | None = None) -> None:
+        """`program` is what Python runs this time."""
         for node in self.nodes:
-            node.launch()
+            node.launch(program)
         for node in self.nodes:
             node.wait_until_ready()
 

@@ -7,7 +7,6 @@ from scripts.bench.race import BLINDFOLDS, PLACES
 
 pytestmark = pytest.mark.slow
 SMALL = race.parse(["--logins", "3", "--ends", "12"])
-PATIENT = race.parse(["--logins", "5", "--ends", "100"])
 
 
 @pytest.mark.parametrize(
@@ -19,10 +18,10 @@ def test_nothing_forks_and_nothing_outlives_its_end(server, place, capsys):
 
 @pytest.mark.parametrize("blindfold", BLINDFOLDS, ids=lambda each: f"{each.round.__name__}: {each.plant.what}")
 def test_race_sees_each_planted_fault(server, blindfold, capsys):
-    assert race.is_seen(server, PLACES[0], blindfold, PATIENT), capsys.readouterr().out
+    assert race.is_seen(server, PLACES[0], blindfold, SMALL), capsys.readouterr().out
 
 
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("blindfold", BLINDFOLDS[1:2], ids=lambda each: each.round.__name__)
 def test_race_sees_the_naive_variant_on_two_nodes(server, blindfold, capsys):
-    assert race.is_seen(server, PLACES[2], blindfold, PATIENT), capsys.readouterr().out
+    assert race.is_seen(server, PLACES[2], blindfold, SMALL), capsys.readouterr().out

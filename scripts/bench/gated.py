@@ -1,0 +1,56 @@
+"""The server as `authserver serve` runs it, but one kind of change waits with its commit until a bench opens a gate.
+
+    python -P gated.py FOLDER CHANGE serve --port N
+
+CHANGE names the store's function that applies it, such as _rotate_many. Each one that waits makes a file in FOLDER;
+they go on when there is a file `open`. So a fault that takes a moment's coincidence is met for sure, on any machine.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+_OPEN = "open"
+_LOOK = 0.01  # seconds
+
+
+class Gate:
+    """What the bench holds of it."""
+
+    def __init__(self, folder: Path, change: str) -> None:
+        folder.mkdir()
+        self.program = ("-P", __file__, str(folder), change)
+        self._folder = folder
+
+    async def is_reached_by(self, many: int) -> None:
+        """Returns when so many changes have come, in all servers together."""
+        while len(list(self._folder.iterdir())) < many:  # noqa: ASYNC110  # no event crosses processes
+            await asyncio.sleep(_LOOK)
+
+    def open(self) -> None:
+        (self._folder / _OPEN).touch()
+
+
+def install(folder: Path, held: str) -> None:
+    from authserver.oauth.road import Road
+
+    commit = Road._commit
+
+    async def gated(self: Road, change: Any) -> bool:
+        if change is not None and change.apply.__name__ == held:
+            (folder / uuid4().hex).touch()
+            while not (folder / _OPEN).exists():  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK)
+        return await commit(self, change)
+
+    Road._commit = gated  # type: ignore[method-assign]
+
+
+if __name__ in ("__main__", "__mp_main__"):  # the first process, and its workers
+    install(Path(sys.argv[1]), sys.argv[2])
+    if __name__ != "__mp_main__":
+        from authserver.cli import main
+
+        main(sys.argv[3:])
