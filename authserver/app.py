@@ -92,6 +92,7 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
         new_id=system.new_id,
         malformed=malformed,
         trusted_proxies=trusted_proxies(settings.trusted_proxies or ""),
+        web_origins=Cache(database, clients.web_origins_many, clock.steady),
     )
     return application(parts, _lifespan(upkeep)), upkeep
 

@@ -34,6 +34,11 @@ class Cache(Generic[K, V]):
             return row[0]
         return self._keep(key, await self._database.load(self._loader, key), now)
 
+    def peek(self, key: K) -> V | None:
+        """What is kept, however old."""
+        row = self._rows.get(key)
+        return row[0] if row is not None else None
+
     def _keep(self, key: K, value: V | None, asked_at: int) -> V | None:
         self._rows.pop(key, None)
         if value is not None:

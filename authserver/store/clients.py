@@ -12,6 +12,7 @@ from .schema import clients as table
 
 _OWN_POLICY = tuple(field.name for field in fields(Policy) if field.name in table.c)
 _ALGORITHMS = select(table.c.access_token_alg).where(table.c.access_token_alg.is_not(None)).distinct()
+_ORIGINS = select(table.c.web_origins).where(table.c.web_origins.is_not(None), table.c.disabled.is_(False))
 _BY_IDS = select(table).where(table.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -36,6 +37,12 @@ def load_all(connection: Connection) -> list[Client]:
 def algorithms(connection: Connection) -> set[str]:
     """Those that some client uses, and the default."""
     return {DEFAULT, *connection.execute(_ALGORITHMS).scalars()}
+
+
+def web_origins_many(connection: Connection, keys: Sequence[None]) -> Mapping[None, frozenset[str]]:
+    """Those of all enabled clients, for a loader: there is one key, None."""
+    found = connection.execute(_ORIGINS).scalars()
+    return {None: frozenset(origin for origins in found for origin in origins.split())}
 
 
 def longest_token_ttl(connection: Connection) -> int:

@@ -5,9 +5,15 @@ from collections.abc import Callable
 from starlette.types import Receive, Scope, Send
 
 from .body import SPACE
+from .cors import ANY_HEADER, MAX_AGE
 from .replies import Header, send_body
 
 METHODS = ["GET", "HEAD", "OPTIONS"]
+_PREFLIGHT: list[Header] = [
+    (b"access-control-allow-methods", b"GET, HEAD"),
+    (b"access-control-allow-headers", ANY_HEADER.encode()),
+    (b"access-control-max-age", MAX_AGE.encode()),
+]
 
 
 class Document:
@@ -25,7 +31,7 @@ class Document:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "OPTIONS":
-            await send_body(send, 204, b"", [*self._headers[2:], (b"access-control-allow-methods", b"GET, HEAD")])
+            await send_body(send, 204, b"", [*self._headers[2:], *_PREFLIGHT])
             return
         document, etag = self._current()
         headers = [*self._headers, (b"etag", etag.encode())]

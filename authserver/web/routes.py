@@ -23,10 +23,12 @@ from ..oauth import metadata
 from ..oauth.introspection import Introspection
 from ..oauth.revocation import Revocation
 from ..oauth.road import Road
+from ..store.cache import Cache
 from ..store.database import Database
 from . import documents, health
 from .api import Api
 from .cookies import RefreshTokenCookie
+from .cors import CrossOrigin
 from .documents import Document
 from .draining import Draining
 from .greeting import greeting
@@ -59,6 +61,7 @@ class Parts:
     new_id: Callable[[], bytes]
     malformed: MalformedRequests
     trusted_proxies: TrustedProxies
+    web_origins: Cache[None, frozenset[str]]
 
 
 def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
@@ -98,10 +101,12 @@ def routes(parts: Parts) -> list[Route | Mount]:
     jwks = Document(lambda: (keyring.jwks_document, keyring.jwks_etag), parts.jwks_max_age)
     described = Document(_constant(metadata.document(parts.issuer)), parts.jwks_max_age)
     origin = parts.issuer.removesuffix(base)
+    cross_origin = CrossOrigin(parts.road.clients, parts.web_origins)
     form = (parts.road, parts.now, parts.malformed)
     return [
-        Route(base + "/token", FormEndpoint(*form), methods=["POST"]),
-        Route(base + "/revoke", FormEndpoint(*form, Revocation), methods=["POST"]),
+        Route(base + "/token", FormEndpoint(*form, cross_origin=cross_origin), methods=["POST"]),
+        Route(base + "/revoke", FormEndpoint(*form, Revocation, cross_origin), methods=["POST"]),
+        *(Route(base + path, cross_origin, methods=["OPTIONS"]) for path in ("/token", "/revoke")),
         Route(base + "/introspect", FormEndpoint(*form, Introspection), methods=["POST"]),
         Route(base + "/.well-known/jwks.json", jwks, methods=documents.METHODS),
         Route(metadata_path, described, methods=documents.METHODS),

@@ -1,6 +1,7 @@
 """POST /token (RFC 6749 s3.2) and the other endpoints where clients authenticate with a form: plain ASGI."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from starlette.types import Receive, Scope, Send
 
@@ -10,6 +11,7 @@ from ..oauth.grant import Traveller
 from ..oauth.request import TokenRequest, Walk, parse
 from ..oauth.road import Road, log
 from . import body
+from .cors import CrossOrigin
 from .malformed import MalformedRequests
 from .network import network_of
 from .replies import send_reply, unavailable
@@ -24,11 +26,13 @@ class FormEndpoint:
         now: Callable[[], int],
         malformed: MalformedRequests,
         choose: Callable[[Walk], Traveller] | None = None,
+        cross_origin: CrossOrigin | None = None,
     ) -> None:
         self._road, self._now, self._malformed, self._choose = road, now, malformed, choose
+        self._cross_origin = cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = body.headers_of(scope)
+        headers, request = body.headers_of(scope), None
         try:
             request = await self._read(scope, headers, receive)
             reply = await self._road.answer(request, self._choose)
@@ -43,6 +47,10 @@ class FormEndpoint:
         except Unavailable as error:
             log.warning("unavailable", reason=str(error), path=scope["path"])
             reply = unavailable(error)
+        if self._cross_origin is not None:
+            client_id = request.credentials.client_id if request else None
+            more = await self._cross_origin.headers(headers, client_id)
+            reply = replace(reply, headers={**reply.headers, **more}) if more else reply
         await send_reply(send, reply)
 
     async def _read(self, scope: Scope, headers: Mapping[str, list[str]], receive: Receive) -> TokenRequest:

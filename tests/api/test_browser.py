@@ -1,4 +1,5 @@
-"""The cookie in Chromium: no script reads it, our own page uses it, a page of another origin cannot."""
+"""In Chromium: no script reads the cookie, our own page uses it, a page of another origin cannot; and by CORS a page of
+an origin that a client registered signs in, refreshes and revokes."""
 
 import shutil
 import threading
@@ -8,8 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import sync_playwright
 
+from authserver.app import open_database
+from authserver.settings import load
 from tests.api.running import running
 from tests.support import PASSWORD
+from tests.web.serving import change_client
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -30,6 +34,21 @@ FROM_ELSEWHERE = """async ([address, options]) => {
     try {
         const answer = await fetch(address, {method: "POST", credentials: "include", ...options});
         return answer.type + " " + await answer.text();
+    } catch (error) {
+        return error.name;
+    }
+}"""
+ASK = """async ([address, form, headers]) => {
+    try {
+        const answer = await fetch(address, {method: "POST", body: new URLSearchParams(form), headers: headers});
+        return [answer.status, await answer.json()];
+    } catch (error) {
+        return [error.name, null];
+    }
+}"""
+GET = """async ([address, headers]) => {
+    try {
+        return (await fetch(address, {headers: headers})).status;
     } catch (error) {
         return error.name;
     }
@@ -178,3 +197,63 @@ def test_a_form_elsewhere_cannot_log_somebody_in(page, server, elsewhere):
         evil.evaluate(FORM, [f"{server.url}/api/login", "text/plain", json])
     assert response.value.status == 400
     assert cookies(page) == []
+
+
+@pytest.fixture
+def app_page(browser, server, elsewhere):
+    """A page of the origin that the client `app` registered."""
+    origin = f"http://127.0.0.1:{elsewhere}"
+    database = open_database(load(database_url=f"sqlite:///{server.folder}/as.db"))
+    change_client(database, "app", web_origins=(origin,))
+    database.close()
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{origin}/")
+        yield page
+
+
+def asking(page, server):
+    def ask(path, headers={}, **form):  # noqa: B006
+        return page.evaluate(ASK, [server.url + path, {"client_id": "app"} | form, headers])
+
+    return ask
+
+
+LOGIN = {"grant_type": "password", "username": "ada", "password": PASSWORD}
+
+
+def test_b221_a_page_of_a_registered_origin_signs_in_refreshes_and_revokes(app_page, server):
+    ask = asking(app_page, server)
+    status, login = ask("/token", **LOGIN)
+    assert status == 200, login
+    # With these headers the browser asks by a preflight; axios leaves an Authorization on a refresh.
+    headers = {"Authorization": f"Bearer {login['access_token']}", "X-Requested-With": "fetch"}
+    status, refreshed = ask("/token", headers, grant_type="refresh_token", refresh_token=login["refresh_token"])
+    assert status == 200, refreshed
+    assert ask("/revoke", headers, token=refreshed["refresh_token"]) == [200, {}]
+    status, refused = ask("/token", grant_type="refresh_token", refresh_token=refreshed["refresh_token"])
+    assert (status, refused["error"]) == (400, "invalid_grant")
+    for document in ("/.well-known/jwks.json", "/.well-known/oauth-authorization-server"):
+        assert app_page.evaluate(GET, [server.url + document, headers]) == 200
+
+
+def test_b232_a_client_that_is_refused_is_told_so_and_the_browser_asks_nobody_for_a_password(app_page, server):
+    """A challenge would open a dialog, and fetch would wait for it."""
+    for page in (app_page, own_page(app_page, server)):
+        status, refused = asking(page, server)("/token", client_id="nobody", **LOGIN)
+        assert (status, refused["error"]) == (401, "invalid_client")
+
+
+def own_page(page, server):
+    """Of the issuer's own origin, where fetch may open a dialog; its policy would keep it from asking anything."""
+    page.context.route(f"{server.url}/blank", lambda route: route.fulfill(body="<body>", content_type="text/html"))
+    page.goto(f"{server.url}/blank")
+    return page
+
+
+def test_b221_a_page_of_another_origin_reads_nothing(app_page, server, elsewhere):
+    app_page.goto(f"http://localhost:{elsewhere}/")
+    ask = asking(app_page, server)
+    for headers in ({}, {"X-Requested-With": "fetch"}):
+        assert ask("/token", headers, **LOGIN) == ["TypeError", None]
+        assert ask("/revoke", headers, token="x") == ["TypeError", None]

@@ -86,3 +86,17 @@ def test_rotate_secret_keeps_the_newest_before_until_its_end(before, ends):
     assert client.secrets[0] == Secret(b"2")
     assert [secret.expires_at for secret in client.secrets[1:]] == ends
     assert [secret.hash for secret in client.secrets[1:]] == [secret.hash for secret in before[:1]]
+
+
+def test_the_web_origins_are_those_of_all_enabled_clients(store):
+    assert store_origins(store) == frozenset()
+    with store.begin() as connection:
+        clients.add(connection, replace(BARE, id="one", web_origins=("https://a.example", "https://b.example")))
+        clients.add(connection, replace(BARE, id="two", web_origins=("https://b.example", "http://localhost:3000")))
+        clients.add(connection, replace(BARE, id="off", web_origins=("https://off.example",), disabled=True))
+    assert store_origins(store) == {"https://a.example", "https://b.example", "http://localhost:3000"}
+
+
+def store_origins(store):
+    with store.begin() as connection:
+        return clients.web_origins_many(connection, [None])[None]
