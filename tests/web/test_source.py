@@ -18,7 +18,7 @@ SOURCES = {
     "forbidden",
     [
         r"\.(base_)?url\b|url_for|url_path_for",  # B214: what Starlette makes of Host and the target
-        r"(?i)x-forwarded|\bforwarded\b",  # B154: the issuer is configured
+        r"(?i)x-forwarded-(?!for\b)|x-real-ip",  # B154: the issuer is configured
         r"request\.(args|data|datalist|body|uri|grant_type)\b",  # Authlib's: deprecated, or from the query string
         r"authlib\.(integrations|jose)",
         r"BaseHTTPMiddleware|RedirectResponse\([^)]*307",
@@ -28,3 +28,8 @@ def test_b214_b154_nowhere_in_web_and_oauth(forbidden):
     assert len(SOURCES) > 15
     lines = [(str(path), line) for path, text in SOURCES.items() for line in text.splitlines()]
     assert [found for found in lines if re.search(forbidden, found[1])] == []
+
+
+def test_b154_b229_only_the_callers_address_is_taken_from_a_forwarded_header():
+    named = {str(path) for path, text in SOURCES.items() if re.search(r'(?i)"(x-forwarded-for|forwarded)"', text)}
+    assert named == {"web/network.py"}
