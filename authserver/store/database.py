@@ -7,10 +7,9 @@ statement for all loads of a kind, one transaction and one fsync for all changes
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import local
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -18,8 +17,10 @@ from sqlalchemy import Connection
 from ..domain.errors import Unavailable
 from ..domain.outages import Outages
 from .changes import Change
-from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, create, describe, failure, has_ended
+from .deadline import ANSWER, within
+from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, create, describe, failure, has_ended, reading
 from .group_commit import NotWritten, Outcome, OutcomeUnknown, commit
+from .threads import Threads
 
 __all__ = ["Change", "Connection", "Database", "Loader", "OutcomeUnknown"]
 
@@ -53,15 +54,19 @@ class Database:
         steady: Callable[[], int] | None = None,
         *,
         prepared_statements: bool = False,
+        deadline: float = ANSWER,
     ) -> None:
-        """`url` as SQLAlchemy's; `now` in microseconds; by `steady`, or else by `now`, outages are measured. Nothing is
-        connected before it is used. Raises Misconfigured for a URL that will never do."""
-        self._engine = create(url, prepared_statements=prepared_statements)
-        self._now, self._steady = now, steady or now
-        self._idle = 1 if self._engine.dialect.name == "sqlite" else _POSTGRESQL_THREADS
-        self._threads = ThreadPoolExecutor(self._idle, "database")
-        self._own = local()
-        self._readers: list[Connection] = []
+        """`url` as SQLAlchemy's; `now` in microseconds; by `steady`, or else by `now`, outages are measured; `deadline`
+        in seconds, for what PostgreSQL is asked at once. Nothing is connected before it is used. Raises Misconfigured
+        for a URL that will never do."""
+        self._engine = create(url, prepared_statements=prepared_statements, answer=deadline)
+        self._reading = reading(self._engine)
+        self._now, self._steady, self._deadline = now, steady or now, deadline
+        # SQLite's one thread keeps its reader, which halves what a load costs. PostgreSQL's give theirs back.
+        self._keeps_reader = self._engine.dialect.name == "sqlite"
+        self._reader: Connection | None = None
+        self._idle = 1 if self._keeps_reader else _POSTGRESQL_THREADS
+        self._threads = Threads("database", self._idle)
         self._inbox: list[_Load | _Write] = []
         self.outages = Outages()
         self._writable = True  # a busy file and a full disk can be read: that is not the end of an outage
@@ -81,7 +86,7 @@ class Database:
         """For commands, scripts and tests, each statement for itself: a long one holds up nobody who writes. Raises
         Unavailable if the database fails, Misconfigured if it does not allow this."""
         try:
-            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            with self._reading.connect() as connection:
                 yield connection
         except DATABASE_ERRORS as error:
             raise failure(error) from error
@@ -102,9 +107,10 @@ class Database:
         return held
 
     def close(self) -> None:
-        self._threads.shutdown()
-        for reader in self._readers:
-            reader.close()
+        """What hangs is left behind."""
+        self._threads.close()
+        if self._reader is not None:
+            self._reader.close()
         self._engine.dispose()
 
     def _new_future(self) -> "asyncio.Future[Any]":
@@ -123,15 +129,17 @@ class Database:
         self._inbox.clear()
         if asks:
             self._idle -= 1
-            self._threads.submit(self._run, asks, loop)
+            self._threads.submit(partial(self._run, asks, loop))
 
     def _run(self, asks: list[_Load | _Write], loop: asyncio.AbstractEventLoop) -> None:
         """In a database thread. Loads go first: the loop decides and signs while the changes are being committed."""
-        try:
-            self._run_loads([ask for ask in asks if isinstance(ask, _Load)], loop)
-            self._run_writes([ask for ask in asks if isinstance(ask, _Write)], loop)
-        finally:
-            loop.call_soon_threadsafe(self._finish, loop)
+        with suppress(RuntimeError):  # the loop has gone, and nobody waits
+            try:
+                with within(self._deadline):
+                    self._run_loads([ask for ask in asks if isinstance(ask, _Load)], loop)
+                    self._run_writes([ask for ask in asks if isinstance(ask, _Write)], loop)
+            finally:
+                loop.call_soon_threadsafe(self._finish, loop)
 
     def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
         self._idle += 1
@@ -162,35 +170,28 @@ class Database:
     def _load_now(self, loader: Loader[K, V], keys: list[K]) -> Mapping[K, V]:
         """Once more on a new connection if the old one has ended: the database may only have been started again."""
         try:
-            return loader(self._reader(), keys)
+            return self._load_once(loader, keys)
         except CONNECTION_ERRORS as error:
-            self._forget_reader()
             if not has_ended(error):
                 raise
+        return self._load_once(loader, keys)
+
+    def _load_once(self, loader: Loader[K, V], keys: list[K]) -> Mapping[K, V]:
+        if not self._keeps_reader:
+            with self._reading.connect() as connection:
+                return loader(connection, keys)
+        self._reader = self._reader or self._reading.connect()
         try:
-            return loader(self._reader(), keys)
+            return loader(self._reader, keys)
         except CONNECTION_ERRORS:
-            self._forget_reader()
+            self._reader.invalidate()
+            self._reader.close()
+            self._reader = None
             raise
 
     def _load_alone(self, loader: Loader[Any, Any], key: Any) -> Any:
         found = self._load_many(loader, [key])
         return found if isinstance(found, Exception) else found.get(key)
-
-    def _reader(self) -> Connection:
-        reader: Connection | None = getattr(self._own, "reader", None)
-        if reader is None:
-            reader = self._own.reader = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            self._readers.append(reader)
-        return reader
-
-    def _forget_reader(self) -> None:
-        reader: Connection | None = getattr(self._own, "reader", None)
-        self._own.reader = None
-        if reader is not None:
-            self._readers.remove(reader)
-            reader.invalidate()
-            reader.close()
 
     def _run_writes(self, writes: list[_Write], loop: asyncio.AbstractEventLoop) -> None:
         if not writes:

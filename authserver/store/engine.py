@@ -13,10 +13,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..domain.errors import Misconfigured, Unavailable
 from .advice import advice
+from .deadline import ANSWER
 
 DATABASE_ERRORS = (DBAPIError, PoolTimeout)
 CONNECTION_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
 """Not one statement's fault: whatever comes next would fare no better."""
+READS = "reads"
+"""The execution option of a connection on which no transaction begins."""
 _SQLITE_BUSY_TIMEOUT = 5000  # milliseconds
 _NO_DRIVER = (
     "PostgreSQL needs the driver psycopg, which is not installed. Install it:\n\n    pip install 'authserver[postgres]'"
@@ -25,11 +28,20 @@ _NO_RIGHT = "42501"
 _RUNS_AGAIN = {"40001", "40P01"}  # PostgreSQL's serialization failure and deadlock
 
 
-def create(url: str, *, prepared_statements: bool = False) -> Engine:
-    """`url` as SQLAlchemy's. No connection is made yet."""
+def create(url: str, *, prepared_statements: bool = False, answer: float = ANSWER) -> Engine:
+    """`url` as SQLAlchemy's. No connection is made yet. `answer` is how many seconds PostgreSQL may take for one."""
     if make_url(url).get_backend_name() == "sqlite":
         return _create_sqlite(url)
-    return _create_postgresql(url, prepared_statements)
+    try:
+        from . import postgresql
+    except ModuleNotFoundError as error:
+        raise Misconfigured(_NO_DRIVER) from error
+    return postgresql.create(url, prepared_statements=prepared_statements, answer=answer)
+
+
+def reading(engine: Engine) -> Engine:
+    """The same, for connections whose statements each stand for themselves: no transaction begins."""
+    return engine.execution_options(**{READS: True})
 
 
 def _create_sqlite(url: str) -> Engine:
@@ -39,14 +51,6 @@ def _create_sqlite(url: str) -> Engine:
     event.listen(engine, "begin", _begin_immediate)
     event.listen(engine, "handle_error", _forget_read_only)
     return engine
-
-
-def _create_postgresql(url: str, prepared_statements: bool) -> Engine:
-    try:
-        from . import postgresql
-    except ModuleNotFoundError as error:
-        raise Misconfigured(_NO_DRIVER) from error
-    return postgresql.create(url, prepared_statements=prepared_statements)
 
 
 def is_in_transaction(connection: Connection) -> bool:
@@ -126,7 +130,7 @@ def _use_wal(connection: Any) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+    if READS not in connection.get_execution_options():
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 

@@ -6,14 +6,20 @@ Imported only where a URL names PostgreSQL: its driver is an optional dependency
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from math import inf
 from typing import Any
 
 import psycopg
+from psycopg.abc import RV, PQGen
 from psycopg.pq import Conninfo
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from ..domain.errors import Misconfigured
+from .deadline import ANSWER, left
+from .engine import READS
 
 _DEFAULTS = {
     "application_name": "authserver",
@@ -24,6 +30,9 @@ _DEFAULTS = {
     "keepalives_count": 3,
 }
 _TIMEOUTS = {"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "10s"}
+_LATE = "PostgreSQL had not answered in time, and nothing more was asked."
+_CANCEL = 1.0  # seconds for asking PostgreSQL to end a statement
+_INTERVAL = 0.1  # seconds between two looks for Ctrl-C
 _PREPARE_AFTER = 5  # executions, where statements are prepared at all
 _READ_ONLY = "25006"
 _POOLED = {"26000", "42P05", "08P01"}
@@ -54,7 +63,7 @@ _TIMEOUT_LOST = (
 )
 
 
-def create(url: str, *, prepared_statements: bool = False) -> Engine:
+def create(url: str, *, prepared_statements: bool, answer: float) -> Engine:
     """Nothing waits for ever; what the URL says of the connection wins (`?sslmode=verify-full&connect_timeout=3`).
     Raises Misconfigured for options that there are not."""
     query = make_url(url).query
@@ -66,10 +75,10 @@ def create(url: str, *, prepared_statements: bool = False) -> Engine:
 
     def _begin(connection: Connection) -> None:
         """`SET LOCAL`, because a pooler that hands connections on forgets or refuses what was set at their start."""
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        if READS not in connection.get_execution_options():
             connection.exec_driver_sql(begin)
 
-    event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "do_connect", partial(_connect, answer))
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _forget_read_only_session)
     event.listen(engine, "handle_error", _forget_mixed_up_session)
@@ -146,9 +155,14 @@ def _check_names(query: Mapping[str, Any]) -> None:
             raise Misconfigured(f"AUTHSERVER_DATABASE_URL: {name} is not a connection option; {meant}\n\n{_LIBPQ}")
 
 
-def _connect(_dialect: object, _record: object, arguments: list[Any], parameters: dict[str, Any]) -> Any:
+def _connect(answer: float, _dialect: object, _record: object, arguments: list[Any], parameters: dict[str, Any]) -> Any:
+    seconds = left()
+    if not seconds:
+        raise psycopg.OperationalError(_LATE)
+    if seconds < inf:  # a request waits; libpq takes less than 2 s for 2
+        parameters["connect_timeout"] = min(int(parameters["connect_timeout"]) or 2, max(2, int(seconds)))
     try:
-        return psycopg.connect(*arguments, **parameters)
+        connection = _Connection.connect(*arguments, **parameters)
     except psycopg.Error as error:
         said = str(error)
         if isinstance(error, psycopg.ProgrammingError) or _BAD_VALUE.search(said):
@@ -156,6 +170,38 @@ def _connect(_dialect: object, _record: object, arguments: list[Any], parameters
         if "unsupported startup parameter" in said:
             raise Misconfigured(f"{said.strip()}\n\n{_NO_OPTIONS}") from None
         raise
+    connection.answer = answer
+    return connection
+
+
+class _Connection(psycopg.Connection[Any]):
+    """Ends itself where no answer comes: its server may be frozen, or the network may swallow every packet."""
+
+    answer = ANSWER
+    _is_committing = False
+
+    def commit(self) -> None:
+        self._is_committing = True
+        try:
+            super().commit()
+        finally:
+            self._is_committing = False
+
+    def wait(self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = None) -> RV:
+        limit = min(self.answer, left(), inf if timeout is None else timeout)
+        try:
+            return super().wait(gen, interval, timeout=limit)
+        except psycopg.errors._WaitTimeout:
+            self._give_up()
+            raise psycopg.OperationalError(f"PostgreSQL did not answer within {limit:.0f} s.") from None
+
+    def _give_up(self) -> None:
+        """A statement that only takes long is cancelled, else it would go on there. Not a COMMIT: a cancelled one is
+        told as done although no standby has it."""
+        if not self._is_committing and psycopg.capabilities.has_cancel_safe():
+            with suppress(psycopg.Error):
+                self.cancel_safe(timeout=_CANCEL)
+        self.pgconn.finish()
 
 
 def _forget_read_only_session(context: ExceptionContext) -> None:

@@ -4,7 +4,7 @@ A server that was told to leave says so there, too: what spreads requests sends 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from ..store.database import Database
 from .draining import LEAVES
 
 _KEPT_FOR = 2  # seconds: what a key service said of itself
+_PATIENCE = 1.5  # seconds
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -32,11 +33,18 @@ def ready(database: Database, keyring: Keyring, steady: Callable[[], int], road:
     key_service = _KeyService(keyring, road)
 
     async def ready(request: Request) -> Response:
-        checks = {"database": await _reaches(database), "keys": not keyring.is_stale(steady())}
-        if checks["keys"] and keyring.remote_algorithms():
-            checks["key_service"] = await key_service.works(steady())
-        checks["server"] = not request.scope.get(LEAVES, False)
-        down = [name for name, works in checks.items() if not works]
+        has_keys = not keyring.is_stale(steady())
+        asked = [_reaches(database)]
+        if has_keys and keyring.remote_algorithms():
+            asked.append(key_service.works(steady()))
+        reaches, *signs = await asyncio.gather(*map(_in_time, asked))
+        works = {
+            "database": reaches,
+            "keys": has_keys,
+            "key_service": all(signs),
+            "server": not request.scope.get(LEAVES, False),
+        }
+        down = [name for name, it_works in works.items() if not it_works]
         if down:
             headers = _NO_STORE | {"Retry-After": "1"}
             return JSONResponse({"status": "unavailable", "down": down}, 503, headers)
@@ -73,6 +81,14 @@ class _KeyService:
         """What is signed claims nothing."""
         for alg in self._keyring.remote_algorithms():
             await self._road.sign_aside(self._keyring.sign, {}, moment, alg)
+
+
+async def _in_time(check: Awaitable[bool]) -> bool:
+    """Whoever asks for our health gives up soon, and learns more from which dependency hangs than from silence."""
+    try:
+        return await asyncio.wait_for(check, _PATIENCE)
+    except TimeoutError:
+        return False
 
 
 async def _reaches(database: Database) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scripts.bench.postgres import NOT_INSTALLED, Postgres, binaries
+from scripts.bench.swallowing import Network
 
 _SQLITE_HISTORY = """
 CREATE TABLE bench_history (number INTEGER PRIMARY KEY, id BLOB, old INTEGER, new INTEGER, revoked_at INTEGER);
@@ -140,6 +141,8 @@ class PostgresDatabase:
         self.postgres = postgres
         self.name = postgres.create_database()
         self.url = postgres.url(self.name)
+        self.network: Network | None = None
+        """What `url` goes through, where a fault breaks that."""
 
     def execute(self, statements: str) -> None:
         with self.postgres.connect(self.name) as connection:

@@ -17,9 +17,11 @@ from scripts.bench.plants import Plant
 from scripts.bench.postgres import binaries
 from scripts.bench.server import Server
 from scripts.bench.standby import Pair, new_pair, set_system
+from scripts.bench.swallowing import Network
 from scripts.bench.true_clock import SETTLED, TrueClock
 
 _HOUR, _DAY = 3600, 86400
+_FROZEN = 16.0  # seconds: longer than a request waits for PostgreSQL
 _LASTS = 1.0  # seconds that most faults last
 _DISK = "12m"
 _STEP_CLOCK = str(Path(step_clock.__file__))
@@ -184,6 +186,40 @@ class LossyPromotion(Promotion):
         pair_of(server).cut_off()
         sleep(_LASTS / 2)
         super().strike(server)
+
+
+class Frozen(Fault):
+    """PostgreSQL's processes stop where they are, for longer than the servers wait, and go on."""
+
+    def strike(self, server: Server) -> None:
+        postgres_of(server).freeze()
+        sleep(_FROZEN)
+        postgres_of(server).thaw()
+
+
+class FrozenLeader(Promotion):
+    """The primary's processes stop where they are, and a standby takes over, which has every commit."""
+
+    def strike(self, server: Server) -> None:
+        pair_of(server).fail_over_frozen()
+
+
+class Swallowed(Fault):
+    """The network swallows every packet, for longer than the servers wait, and then passes them on."""
+
+    @contextmanager
+    def new_database(self, folder: Path) -> Iterator[Database]:
+        with super().new_database(folder) as database:
+            assert isinstance(database, PostgresDatabase)
+            with closing(Network(database.postgres)) as network:
+                database.network, database.url = network, network.url(database.name)
+                yield database
+
+    def strike(self, server: Server) -> None:
+        assert isinstance(server.database, PostgresDatabase) and server.database.network
+        server.database.network.swallow()
+        sleep(_FROZEN)
+        server.database.network.pass_on()
 
 
 class OnSqlite(Fault):
@@ -389,6 +425,9 @@ FAULTS: dict[str, type[Fault]] = {
     "read-only": ReadOnly,
     "promotion": Promotion,
     "lossy-promotion": LossyPromotion,
+    "frozen": Frozen,
+    "frozen-leader": FrozenLeader,
+    "swallowed": Swallowed,
     "busy": Busy,
     "full-disk": FullDisk,
     "clock": Clock,

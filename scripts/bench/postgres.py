@@ -3,9 +3,11 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -36,7 +38,7 @@ def binaries() -> Path | None:
 class Postgres:
     def __init__(self, programs: Path, settings: Mapping[str, str] = DURABLE, within: Path | None = None) -> None:
         """`settings` as in postgresql.conf; its folder is made in the folder `within`. It does not run yet."""
-        self.programs, self._databases = programs, 0
+        self.programs, self._databases, self._frozen = programs, 0, list[int]()
         self.folder = Path(tempfile.mkdtemp(prefix="authserver-postgres-", dir=within))
         self._as_whom = unprivileged(self.folder)
         self._data = self.folder / "data"
@@ -60,8 +62,28 @@ class Postgres:
         self.stop(mode)
         self.start()
 
+    def freeze(self) -> None:
+        """Its processes stop where they are, as on a machine that was paused or whose storage hangs."""
+        main = int((self._data / "postmaster.pid").read_text().split()[0])
+        os.kill(main, signal.SIGSTOP)  # first, so that it starts no more of them
+        self._frozen = [main, *_children(main)]
+        for pid in self._frozen[1:]:
+            _signal(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in reversed(self._frozen):
+            _signal(pid, signal.SIGCONT)
+        self._frozen = []
+
+    def kill(self) -> None:
+        """kill -9 of every process, frozen ones too: as when their machine is switched off."""
+        for pid in self._frozen:
+            _signal(pid, signal.SIGKILL)
+        self._frozen = []
+
     def remove(self) -> None:
         """Ends the server if it runs, and leaves nothing behind."""
+        self.thaw()
         self._undertaker.communicate(timeout=30)
 
     def create_database(self, template: str = "template1") -> str:
@@ -90,6 +112,17 @@ class Postgres:
         command = [self.programs / program, f"--pgdata={self._data}", *arguments]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=60, **self._as_whom)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _children(parent: int) -> list[int]:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = (map(int, line.split()) for line in listed.splitlines())
+    return [pid for pid, its_parent in pairs if its_parent == parent]
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def unprivileged(folder: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Pair(PostgresDatabase):
     def follow(self, synchronous: bool) -> None:
         """The standby begins anew, as a copy of the primary; with `synchronous` every COMMIT waits for it."""
         data = self.standby.folder / "data"
+        self.standby.kill()
         shutil.rmtree(data)
         copied = (f"--host={self.postgres.folder}", "--username=postgres", "--checkpoint=fast", "--write-recovery-conf")
         self.standby.run("pg_basebackup", *copied, "--no-sync")
@@ -57,6 +58,14 @@ class Pair(PostgresDatabase):
     def fail_over(self) -> None:
         """The primary crashes, and the standby takes its place."""
         self.postgres.stop("immediate")
+        self._promote()
+
+    def fail_over_frozen(self) -> None:
+        """The primary freezes, and the standby takes its place; until that is followed the primary stays frozen."""
+        self.postgres.freeze()
+        self._promote()
+
+    def _promote(self) -> None:
         self.standby.run("pg_ctl", "promote", "--silent", "--wait")
         self.postgres, self.standby, self.follows = self.standby, self.postgres, False
 

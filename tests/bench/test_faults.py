@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from scripts.bench import faults
-from scripts.bench.injected import FAULTS, Busy, FullDisk, Promotion
+from scripts.bench.injected import FAULTS, Busy, FullDisk, Promotion, Swallowed
 from scripts.bench.server import Server, set_up_on
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ def server(name: str, request: pytest.FixtureRequest) -> Iterator[Server]:
     fault = FAULTS[name]()
     if why := fault.missing():
         pytest.skip(why)
-    if isinstance(fault, FullDisk):
+    if isinstance(fault, FullDisk | Swallowed):
         with set_up_on(fault.new_database, fault.nodes) as server:
             yield server
     else:

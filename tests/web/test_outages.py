@@ -22,11 +22,11 @@ from tests.web.serving import Logins, change_client, everything, execute, rows, 
 def unreachable_database(monkeypatch):
     """Nothing can be read; what the driver would say."""
 
-    def fails(self):
+    def fails(*_):
         raise OperationalError("SELECT", {}, sqlite3.OperationalError("disk I/O error"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "_reader", fails)
+        patch.setattr(Database, "_load_once", fails)
         yield
 
 

@@ -1,0 +1,38 @@
+"""Threads for what the database takes its time for.
+
+Not concurrent.futures: its threads are waited for when the process ends, however long their work hangs.
+"""
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+
+from ..domain.models import SECOND
+from ..system import steady
+
+_PARTING = 5 * SECOND  # for what has begun, when the threads are closed
+
+
+class Threads:
+    def __init__(self, name: str, most: int) -> None:
+        """At most `most`, each started when it is needed first."""
+        self._name, self._most, self._threads = name, most, list[Thread]()
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+
+    def submit(self, work: Callable[[], None]) -> None:
+        self._work.put(work)
+        if len(self._threads) < self._most:
+            self._threads.append(Thread(target=self._serve, name=self._name, daemon=True))
+            self._threads[-1].start()
+
+    def close(self) -> None:
+        """What has begun ends, or is left behind where it hangs."""
+        for _ in self._threads:
+            self._work.put(None)
+        ends_at = steady() + _PARTING
+        for thread in self._threads:
+            thread.join(max(0, ends_at - steady()) / SECOND)
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()

@@ -1,0 +1,180 @@
+"""A database that takes connections and gives no answer: its processes are stopped, or the network swallows packets.
+
+Requests are answered 503 in time, an unanswered COMMIT is an unknown outcome, and when the database answers again all
+goes on by itself.
+"""
+
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from time import monotonic, sleep
+
+import pytest
+from sqlalchemy import text
+
+from authserver import app
+from authserver.domain.errors import Unavailable
+from authserver.settings import load
+from authserver.store import users
+from authserver.store.database import Database, OutcomeUnknown
+from authserver.store.group_commit import NotWritten
+from scripts.bench.swallowing import Network
+from tests.store.conftest import together
+from tests.store.rows import begun, generations, on_postgres, rotation, row_of
+from tests.support import Live
+
+pytestmark = on_postgres
+SOON = 0.5  # seconds
+NEVER = 600.0  # seconds
+
+
+class Frozen:
+    """`with frozen:` nothing behind `frozen.url` answers."""
+
+    def __init__(self, url, freeze, thaw):
+        self.url, self.freeze, self.thaw = url, freeze, thaw
+
+    def __enter__(self):
+        self.freeze()
+
+    def __exit__(self, *error):
+        self.thaw()
+
+
+@pytest.fixture(params=["stopped", "swallowed"])
+def frozen(request, postgres, url):
+    with closing(Network(postgres)) as network:
+        freeze, thaw = postgres.freeze, postgres.thaw
+        if request.param == "swallowed":
+            freeze, thaw = network.swallow, network.pass_on
+        yield Frozen(network.url(url.split("/")[3].split("?")[0]), freeze, thaw)
+
+
+@pytest.fixture
+def impatient(frozen, store, clock):
+    """A node that waits for half a second, on the database of `store`."""
+    with closing(Database(frozen.url, clock, deadline=SOON)) as node:
+        yield node
+
+
+def until(happens):
+    ends = monotonic() + 60
+    while not happens():
+        assert monotonic() < ends
+        sleep(0.05)
+
+
+def test_loads_are_unavailable_while_it_lasts_and_right_afterwards(impatient, frozen, run):
+    ask = [users.load_many] * 6
+    assert run(impatient.load(users.load_many, "ada")).id == "u_ada"
+    with frozen:
+        for _ in range(3):
+            outcomes = run(together(impatient.load(loader, "ada") for loader in ask))
+            assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    assert impatient.outages.since is not None
+    until(lambda: not isinstance(run(together([impatient.load(users.load_many, "ada")]))[0], Unavailable))
+    assert impatient.outages.since is None
+
+
+def test_what_was_not_begun_is_known_not_to_be_written(impatient, frozen, store, run):
+    (login,) = begun(store, 1)
+    run(impatient.load(users.load_many, "ada"))
+    with frozen:
+        (outcome,) = run(together([impatient.write(rotation(login))]))
+    assert isinstance(outcome, NotWritten)
+    assert generations(store) == {1: 0}
+    until(lambda: run(together([impatient.write(rotation(login))])) == [True])
+
+
+def test_a_commit_without_answer_is_an_unknown_outcome_for_the_whole_group(impatient, frozen, store, run, monkeypatch):
+    logins = begun(store, 1, 2)
+    commit = impatient._engine.dialect.do_commit
+
+    def freeze_first(connection):
+        frozen.freeze()
+        commit(connection)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(impatient._engine.dialect, "do_commit", freeze_first)
+        outcomes = run(together(impatient.write(rotation(login)) for login in logins))
+    frozen.thaw()
+    assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown] * 2
+    assert impatient.outages.since is not None
+    until(lambda: row_of(store).generation == row_of(store, 2).generation)
+    until(lambda: isinstance(run(together([impatient.write(rotation(row_of(store)))]))[0], bool))
+    assert impatient.outages.since is None
+
+
+def test_a_statement_that_only_takes_long_is_ended_there_too(impatient, store, run):
+    def sleepy(connection, keys):
+        connection.execute(text("SELECT pg_sleep(600)"))
+
+    (outcome,) = run(together([impatient.load(sleepy, 1)]))
+    assert isinstance(outcome, Unavailable)
+    running = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+    with store.read() as connection:
+        until(lambda: not connection.execute(running).scalar())
+
+
+def test_a_command_ends_too(impatient, frozen):
+    with impatient.begin() as connection:
+        connection.execute(text("SELECT 1"))
+    with frozen, pytest.raises(Unavailable), impatient.begin() as connection:
+        connection.execute(text("SELECT 1"))
+    with impatient.begin() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+
+
+@pytest.fixture
+def settings(settings, frozen):
+    return load(issuer=settings.issuer, database_url=frozen.url, keys_dir=str(settings.keys_dir))
+
+
+@pytest.fixture
+def served(monkeypatch, request):
+    """`served("http", deadline=60)`: that fixture, of a server which waits that long for PostgreSQL."""
+
+    def served(*names, deadline):
+        monkeypatch.setattr(app, "Database", partial(Database, deadline=deadline))
+        return [request.getfixturevalue(name) for name in names]
+
+    return served
+
+
+def test_readiness_is_told_whatever_hangs(served, frozen):
+    (http,) = served("http", deadline=NEVER)
+    with frozen, ThreadPoolExecutor() as threads:
+        asked = [threads.submit(http.get, f"/health/{name}") for name in ("ready", "live")]
+        try:
+            ready, live = (answer.result(60) for answer in asked)
+        finally:
+            frozen.thaw()
+    assert (ready.status_code, ready.json()["down"]) == (503, ["database"])
+    assert live.status_code == 200
+
+
+def test_a_refresh_is_503_and_its_retry_goes_on(served, frozen):
+    login, token = served("login", "token", deadline=SOON)
+    first = login()["refresh_token"]
+    with frozen:
+        for _ in range(2):
+            lost = token("refresh_token", refresh_token=first)
+            assert (lost.status_code, lost.json()["error"]) == (503, "temporarily_unavailable"), lost.text
+    until(lambda: token("refresh_token", refresh_token=first).status_code == 200)
+
+
+@pytest.mark.parametrize("frozen", ["stopped"], indirect=True)
+def test_sigterm_ends_a_server_whose_requests_hang(settings, frozen, tmp_path, database):
+    url, keys = settings.database_url.get_secret_value(), str(settings.keys_dir)
+    server = Live(tmp_path, ISSUER=settings.issuer, DATABASE_URL=url, KEYS_DIR=keys)
+    server.start()
+    try:
+        with frozen, socket.create_connection(("127.0.0.1", server.port)) as caller:
+            caller.sendall(b"GET /health/ready HTTP/1.1\r\nHost: as.example\r\n\r\n")
+            assert caller.recv(1)  # so that it hangs by now
+            server.process.terminate()
+            assert server.process.wait(120) in (0, -signal.SIGTERM)
+    finally:
+        server.process.kill()
