@@ -45,6 +45,8 @@ RANGES = {
     "key_lead_time": (0, 365 * 86400),
     "key_rotation_period": (1, 3650 * 86400),
     "max_authorizations": (1, 10_000),
+    "keep_alive": (1, 3600),
+    "max_connections": (10, 65_536),
 }
 UNLESS_TOO_LONG = {"key_lead_time": {"key_rotation_period": 3650 * 86400}, "key_rotation_period": {"key_lead_time": 0}}
 

@@ -5,6 +5,7 @@ import signal
 import socket
 from contextlib import suppress
 from functools import partial
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,10 @@ from . import sighup
 if TYPE_CHECKING:
     from uvicorn import Config
 
-_KEEP_ALIVE = 5  # seconds
 _DRAIN = 20  # seconds
 _START = 30  # seconds in which a worker must serve, and answer its parent: the machine may be busy
 _BACKLOG = 2048  # connections
+_OTHER_FILES = 256  # that a process may have open beside its connections
 
 
 @click.command("serve")
@@ -59,18 +60,19 @@ def _configure(workers: int, settings: Settings) -> "Config":
     from uvicorn import Config
 
     from ..web.connection import Connection
+    from ..web.limit import ConnectionLimit
 
     return Config(
         partial(_create_app, settings),
         factory=True,
-        http=Connection,
+        http=partial(Connection, limit=ConnectionLimit(settings.max_connections)),  # type: ignore[arg-type]
         workers=workers,
         log_config=None,
         access_log=False,
         proxy_headers=False,  # web/network.py, by AUTHSERVER_TRUSTED_PROXIES
         server_header=False,
         ws="none",
-        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=_DRAIN,
         timeout_worker_healthcheck=_START,
     )
@@ -127,5 +129,20 @@ def _check_and_warn(settings: Settings) -> None:
     """Refuse here what every worker would refuse, and say once what an operator should know."""
     from ..app import check
 
-    for warning in (*settings.warnings(), *check(settings)):
+    for warning in (*settings.warnings(), *check(settings), *_allow_open_files(settings.max_connections)):
         click.echo(f"Warning: {warning}", err=True)
+
+
+def _allow_open_files(connections: int) -> list[str]:
+    """Raises the limit of open files, which workers inherit, to what that many need. A warning where it is too low."""
+    wanted, (soft, hard) = connections + _OTHER_FILES, getrlimit(RLIMIT_NOFILE)
+    soft, most = (wanted if limit == RLIM_INFINITY else limit for limit in (soft, hard))
+    if soft < wanted:
+        with suppress(ValueError, OSError):
+            setrlimit(RLIMIT_NOFILE, (min(wanted, most), hard))
+    if most >= wanted:
+        return []
+    return [
+        f"AUTHSERVER_MAX_CONNECTIONS={connections} needs {wanted} open files, and the system allows {most}. Allow more "
+        f"(LimitNOFILE= in systemd, ulimit -Hn) or set AUTHSERVER_MAX_CONNECTIONS={max(10, most - _OTHER_FILES)}"
+    ]

@@ -66,6 +66,10 @@ _PROXIES_HELP = _about(
     "addresses, networks and the word unix (whoever connects by a Unix-domain socket), separated by commas",
     "127.0.0.1,10.0.0.0/8",
 )
+_KEEP_HELP = _whole("seconds for which an idle connection is kept open; more than a load balancer keeps it", 1, 3600)
+_OPEN_HELP = _whole(
+    "open connections of each worker; beyond that the one idle longest is closed", 10, 65_536, "connections"
+)
 _MAX_HELP = _whole(
     "living authorizations of one user and client; the one idle longest ends", 1, 10_000, "authorizations"
 )
@@ -96,6 +100,8 @@ class Settings(BaseSettings):
     key_rotation_period: Annotated[int, _whole("seconds for which a signing key signs", 1, 3650 * _DAY)] = 90 * _DAY
     max_authorizations: Annotated[int, _MAX_HELP] = 100
     trusted_proxies: Annotated[str | None, _PROXIES_HELP, AfterValidator(values.check_proxies)] = None
+    keep_alive: Annotated[int, _KEEP_HELP] = 75
+    max_connections: Annotated[int, _OPEN_HELP] = 1000
     first_party_api: Annotated[Literal["on", "off"], _API_HELP] = "on"
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from . import framing
 from .body import MAX_BODY
 from .framing import Refused
+from .limit import ConnectionLimit
 from .malformed import COUNTER
 from .network import network_of
 
@@ -36,8 +37,10 @@ class Connection(HttpToolsProtocol):
     write_timeout = 10.0
     """Seconds in which a client must have read something of a response."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, limit: ConnectionLimit | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._limit = limit
+        self.last_active = 0.0
         self._received = bytearray()
         self._searched = 0  # bytes of it, without an end of the head
         self._body: framing.Body = framing.Sized(0)
@@ -47,7 +50,10 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.last_active = self.loop.time()
         self._expect_more()
+        if self._limit is not None:
+            self._limit.keep(self.connections, self.last_active)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._expect_nothing()
@@ -56,11 +62,13 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
+        self.last_active = self.loop.time()
         self._received += data
         self._read()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self.last_active = self.loop.time()
         self._watch_client()
         if not self._body.is_complete:
             self._discard_body()
@@ -76,6 +84,13 @@ class Connection(HttpToolsProtocol):
             self.loop.call_later(_MOMENT, super().shutdown)
         else:
             super().shutdown()
+
+    def is_idle(self) -> bool:
+        """Whether it waits for its client: before a request, or within one."""
+        return not self.transport.is_closing() and not (self._is_answering() and self._body.is_complete)
+
+    def close(self) -> None:
+        self.transport.close()
 
     def _read(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """authserver serve as a process: what it says at its start, one worker and two, and how it ends."""
 
 import os
+import pickle
 import re
 import signal
 import socket
@@ -12,6 +13,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from authserver.cli import serve
+from authserver.settings import Settings
+from authserver.web.connection import Connection
 from tests.support import PASSWORD, Live, environment_with
 
 FORM = "application/x-www-form-urlencoded"
@@ -100,3 +104,39 @@ def test_it_says_what_rfc9700_2_4_forbids_takes_a_free_port_and_leaves_quietly(h
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert "Traceback" not in errors
+
+
+def test_an_idle_connection_is_closed_when_the_setting_says(here, data):
+    with (
+        served(here, KEEP_ALIVE="1") as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection,
+    ):
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert read_all(connection).startswith("HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_settings_of_connections_reach_uvicorn(workers):
+    config = serve._configure(workers, Settings(keep_alive=61, max_connections=5_000))
+    made = pickle.loads(pickle.dumps(config.http))  # as each worker has it
+    assert (config.timeout_keep_alive, made.func, made.keywords["limit"].most) == (61, Connection, 5_000)
+    assert config.limit_concurrency is None  # which answers 503
+
+
+@pytest.mark.parametrize(
+    ("limits", "set_to", "warnings"),
+    [
+        ((1024, 4096), [(1256, 4096)], 0),
+        ((2000, 4096), [], 0),
+        ((1024, 1100), [(1100, 1100)], 1),
+        ((-1, -1), [], 0),
+        ((1024, -1), [(1256, -1)], 0),
+    ],
+)
+def test_as_many_files_may_be_open_as_the_connections_need(monkeypatch, limits, set_to, warnings):
+    called = []
+    monkeypatch.setattr(serve, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(serve, "setrlimit", lambda _, pair: called.append(pair))
+    found = serve._allow_open_files(1000)
+    assert (called, len(found)) == (set_to, warnings)
+    assert not found or "AUTHSERVER_MAX_CONNECTIONS=844" in found[0]

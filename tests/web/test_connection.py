@@ -7,20 +7,28 @@ import re
 import socket
 import threading
 import time
+from functools import partial
+from unittest.mock import Mock
 
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 
 from authserver.web import connection
 from authserver.web.connection import Connection
+from authserver.web.limit import ConnectionLimit
+from tests.web.serving import wait_until
 
 PATIENCE = 0.4  # seconds
 START = b"GET /here HTTP/1.1\r\nHost: as.example\r\n"
 WHOLE = START + b"\r\n"
+RELEASED = threading.Event()
+LARGE = b"x" * 10_000_000  # more than the kernel keeps for a client
 
 
 class Impatient(Connection):
     read_timeout = PATIENCE
+    write_timeout = PATIENCE
 
 
 async def app(scope, receive, send):
@@ -30,24 +38,35 @@ async def app(scope, receive, send):
         pass
     if scope["path"] == "/slow":
         await asyncio.sleep(2 * PATIENCE)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
+    if scope["path"] == "/held":
+        await asyncio.to_thread(RELEASED.wait, 60)
+    body = LARGE if scope["path"] == "/large" else b"ok"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture(scope="module")
 def address():
-    server = uvicorn.Server(
-        uvicorn.Config(app, http=Impatient, lifespan="off", log_config=None, ws="none", timeout_keep_alive=5)
-    )
+    with serving(Impatient) as (_, address):
+        yield address
+
+
+@contextlib.contextmanager
+def serving(connection):
+    """The server and its address."""
+    config = uvicorn.Config(app, http=connection, lifespan="off", log_config=None, ws="none", timeout_keep_alive=5)
+    server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield listener.getsockname()
-    server.should_exit = True
-    thread.join(10)
-    listener.close()
+    try:
+        yield server, listener.getsockname()
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        listener.close()
 
 
 @pytest.fixture
@@ -165,3 +184,84 @@ def test_as_much_as_is_allowed_is_served(client):
     while piece := client.recv(65536):
         received += piece
     assert received.startswith(b"HTTP/1.1 200 ")
+
+
+def test_b226_who_reads_nothing_of_a_response_is_cut():
+    with serving(Impatient) as (server, address), socket.create_connection(address, timeout=60) as client:
+        write(client, START.replace(b"/here", b"/large") + b"\r\n")
+        wait_until(lambda: server.server_state.connections, 60)
+        wait_until(lambda: not server.server_state.connections, 60)
+        assert len(read_all(client)) < len(LARGE)
+
+
+def test_b226_who_reads_slowly_gets_all_of_it():
+    loop, transport = Mock(time=lambda: 0.0), Mock()
+    transport.get_extra_info.return_value = None
+    config = uvicorn.Config(app, lifespan="off", log_config=None)
+    made = Connection(config=config, server_state=ServerState(), app_state={}, _loop=loop)
+    made.connection_made(transport)
+    transport.get_write_buffer_size.return_value = 100_000
+    made.pause_writing()
+    for unsent in (99_999, 50_000, 50_001, 1):
+        transport.get_write_buffer_size.return_value = unsent
+        pass_the_time(loop)
+        transport.abort.assert_not_called()
+    pass_the_time(loop)  # and nothing was read
+    transport.abort.assert_called_once()
+
+
+def pass_the_time(loop):
+    """The newest timer goes off."""
+    seconds, callback, *arguments = loop.call_later.call_args.args
+    assert seconds == 10
+    callback(*arguments)
+
+
+def request(client, path=b"/here"):
+    write(client, START.replace(b"/here", path) + b"\r\n")
+
+
+def assert_answered(client):
+    received = b""
+    while not received.endswith(b"ok"):
+        received += client.recv(65536)
+    assert received.startswith(b"HTTP/1.1 200 ")
+
+
+def test_b212_beyond_the_limit_the_connection_that_has_been_idle_longest_is_closed():
+    connection = partial(Connection, limit=ConnectionLimit(3))
+    with serving(connection) as (server, address), contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(3):
+            clients.append(stack.enter_context(socket.create_connection(address, timeout=60)))
+            request(clients[-1])
+            assert_answered(clients[-1])
+        request(clients[0])  # so that the second is idle longest
+        assert_answered(clients[0])
+        clients.append(stack.enter_context(socket.create_connection(address, timeout=60)))
+        assert clients.pop(1).recv(65536) == b""
+        for client in clients:
+            request(client)
+            assert_answered(client)
+        assert len(server.server_state.connections) == 3
+
+
+def test_b212_one_whose_request_is_being_answered_is_not_closed():
+    with (
+        serving(partial(Connection, limit=ConnectionLimit(1))) as (server, address),
+        socket.create_connection(address, timeout=60) as busy,
+    ):
+        request(busy, b"/held")
+        wait_until(lambda: server.server_state.tasks, 60)
+        with socket.create_connection(address, timeout=60) as new:
+            assert new.recv(65536) == b""
+        RELEASED.set()
+        assert_answered(busy)
+
+
+def test_connections_at_the_limit_are_logged_once_a_minute(events):
+    limit = ConnectionLimit(1)
+    for now in (5.0, 6.0, 64.0, 66.0):
+        limit.keep([Mock(last_active=now)] * 2, now)
+    limit.keep([Mock()], 200.0)
+    assert [(entry["closed"], entry["limit"]) for entry in events] == [(1, 1), (3, 1)]

@@ -30,7 +30,18 @@ CALLED = {
     "on_message_complete",
     "_unset_keepalive_if_required",
 }
-READ = {"transport", "loop", "flow", "cycle", "headers", "server_state", "app_state", "client", "expect_100_continue"}
+READ = {
+    "connections",
+    "transport",
+    "loop",
+    "flow",
+    "cycle",
+    "headers",
+    "server_state",
+    "app_state",
+    "client",
+    "expect_100_continue",
+}
 WRITTEN = {"parser", "expect_100_continue"}
 OF_THE_CYCLE = {"response_complete", "response_started", "disconnected", "message_event"}
 OF_THE_PARSER = {"get_method", "get_http_version", "should_keep_alive", "should_upgrade"}
