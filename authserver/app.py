@@ -255,7 +255,7 @@ def policy(settings: Settings) -> Policy:
 def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = system.now) -> Lifecycle:
     policy = KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
     keys = partial(open_private_keys, settings)
-    timeline = now.timeline if isinstance(now, Clock) else None
+    timeline = now.timeline if isinstance(now, Clock) else Clock(now, now).timeline
     return Lifecycle(database, keys, policy, settings.access_token_ttl, now, system.new_key, timeline)
 
 

@@ -100,10 +100,9 @@ def transitions(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) 
 
 
 def as_of_today(keys: Keys, timeline: Timeline) -> Keys:
-    """As if the clock had always been set as it is: what was done before a step is as long ago as it truly was. A key
-    was retired no earlier than its row says, for by that the database judges what may go."""
-    if len(timeline.stretches) == 1:
-        return keys
+    """As if the clock had always been set as it is: what was done before a step is as long ago as it truly was, and
+    nothing is done later than now. A key was retired no earlier than its row says, for by that the database judges what
+    may go."""
     times = ((key, timeline.today(key.created_at), key.activated_at, key.retired_at) for key in keys)
     return tuple(
         replace(
@@ -113,6 +112,17 @@ def as_of_today(keys: Keys, timeline: Timeline) -> Keys:
             retired_at=retired and max(retired, timeline.today(retired)),
         )
         for key, created, activated, retired in times
+    )
+
+
+def misdated(keys: Keys, timeline: Timeline, now: int) -> Keys:
+    """Pending and active keys with a time that is still to come, which a clock that was ahead has written, as they
+    should be: else no key would be rotated before that time."""
+    dated = zip(keys, as_of_today(keys, timeline), strict=True)
+    return tuple(
+        today
+        for key, today in dated
+        if key.state in ("pending", "active") and max(key.created_at, key.activated_at or 0) > now
     )
 
 

@@ -16,8 +16,10 @@ def newest(ring: tuple[RingKey, ...], now: int) -> RingKey:
 
 
 def waiting(ring: tuple[RingKey, ...], now: int) -> RingKey | None:
-    """The key that is announced and not yet used."""
-    return next((key for key in ring if key.active_at > now and key.revoked_at is None), None)
+    """The key that is announced and not yet used. One whose time is further away than any lead time was announced by a
+    clock that was ahead: nobody has to wait for it."""
+    soon = now + LEAD_TIME * SECOND
+    return next((key for key in ring if now < key.active_at <= soon and key.revoked_at is None), None)
 
 
 def replaced(ring: tuple[RingKey, ...], now: int) -> tuple[RingKey, ...]:

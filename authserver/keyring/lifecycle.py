@@ -18,6 +18,7 @@ from ..domain.key_schedule import (
     algorithms_in_use,
     as_of_today,
     in_state,
+    misdated,
     promotable_at,
     transitions,
 )
@@ -49,7 +50,7 @@ class Lifecycle:
     """Microseconds since the epoch."""
     new_key: Callable[[], bytes]
     """32 random bytes, for the ring."""
-    timeline: Callable[[], Timeline] | None = None
+    timeline: Callable[[], Timeline]
     """How the clock was set, so that no step of it makes a key old or young."""
 
     def read(self) -> Keys:
@@ -62,13 +63,16 @@ class Lifecycle:
     def is_due(self, state: KeyState) -> bool:
         """Whether `run_due` would do something."""
         now = self.now()
-        return bool(self._due(state, now)) or ring_schedule.has_late_logins(state.ring, now)
+        due = self._due(state, now) or misdated(state.signing_keys, self.timeline(), now)
+        return bool(due) or ring_schedule.has_late_logins(state.ring, now)
 
     def run_due(self, tell: Callable[[Transition], object] = lambda step: None) -> list[Transition]:
         """Make the state right for now. Tells and returns what was done; what another process did first is not in it.
         Raises the first of what could not be done, after all else was: one algorithm's keys hold up no other's."""
         done: list[Transition] = []
         failed: dict[Transition, Exception] = {}
+        if misdated(self.read(), self.timeline(), self.now()):
+            self._commit(lambda state, now, make: misdated(state.signing_keys, self.timeline(), now))
         while step := next((one for one in self._due(self.read_state(), self.now()) if one not in failed), None):
             try:
                 was_done = self._do(step)
@@ -86,10 +90,7 @@ class Lifecycle:
         return done
 
     def _due(self, state: KeyState, now: int) -> tuple[Transition, ...]:
-        return transitions(self._as_of_today(state.signing_keys), self.policy, now, state.algorithms)
-
-    def _as_of_today(self, keys: Keys) -> Keys:
-        return as_of_today(keys, self.timeline()) if self.timeline else keys
+        return transitions(as_of_today(state.signing_keys, self.timeline()), self.policy, now, state.algorithms)
 
     def _do(self, step: Transition) -> bool:
         """Whether it was still due."""
@@ -112,7 +113,7 @@ class Lifecycle:
 
     def promotion(self, keys: Keys, alg: str, *, emergency: bool = False) -> Transition:
         """What `promote` would do with these keys. Raises the same."""
-        pending, now = in_state(self._as_of_today(keys), alg, "pending"), self.now()
+        pending, now = in_state(as_of_today(keys, self.timeline()), alg, "pending"), self.now()
         if pending is None:
             check_in_use(keys, alg)
             raise Refused(NOTHING_PENDING)

@@ -12,6 +12,7 @@ from authserver.domain.key_schedule import (
     as_of_today,
     destroyable_at,
     due,
+    misdated,
     promotable_at,
     promotion_due_at,
     removable_at,
@@ -114,5 +115,15 @@ def test_no_step_of_the_clock_makes_a_key_old_or_young(size: int, back: bool, pa
 
 
 def test_without_a_step_keys_are_what_their_rows_say() -> None:
-    keys = (ACTIVE, PENDING, RETIRED, replace(PENDING, created_at=NOW + DAY * SECOND))
-    assert as_of_today(keys, Timeline((Stretch(5),), NOW - DAY)) == keys
+    keys = (ACTIVE, PENDING, RETIRED)
+    timeline = Timeline((Stretch(5),), NOW)
+    assert as_of_today(keys, timeline) == keys
+    assert misdated(keys, timeline, NOW + 5) == ()
+
+
+def test_a_key_from_a_clock_that_was_ahead_is_as_old_as_the_moment_when_that_is_seen() -> None:
+    """Else its algorithm's keys would not rotate before that time comes."""
+    later = NOW + 365 * DAY * SECOND
+    keys = (replace(ACTIVE, activated_at=later), replace(PENDING, created_at=later), replace(RETIRED, retired_at=later))
+    active, pending = misdated(keys, Timeline((Stretch(0),), NOW), NOW)
+    assert (active.activated_at, pending.created_at) == (NOW, NOW)
