@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..domain.algorithms import ALGORITHMS
+from ..domain.algorithms import ALGORITHMS, TYPS
 from ..keyring import Keyring
 from ..resource import Guard, TokenRejected
 
@@ -15,7 +15,13 @@ def protected(issuer: str, keyring: Keyring, now: Callable[[], int]) -> Any:
     """The endpoint; it verifies offline, with the key set of its own process. `now` in microseconds."""
     audience = f"{issuer}/api"
     guard = Guard(
-        issuer, audience, keys=lambda: keyring.jwks, algorithms=ALGORITHMS, now=lambda: now() / 1_000_000, body=_plain
+        issuer,
+        audience,
+        typ=TYPS,
+        keys=lambda: keyring.jwks,
+        algorithms=ALGORITHMS,
+        now=lambda: now() / 1_000_000,
+        body=_plain,
     )
 
     @guard.starlette()

@@ -4,6 +4,7 @@ import jwt
 import pytest
 
 from tests.conftest import AUDIENCE, as_client
+from tests.support import PASSWORD
 from tests.web.answers import assert_done, assert_granted
 from tests.web.serving import change_client
 
@@ -44,3 +45,10 @@ def test_a_header_of_the_other_typ_over_the_same_claims_is_not_ours(typed, login
     own, other = login("web")["access_token"], login("app")["access_token"]
     swapped = other.partition(".")[0] + "." + own.partition(".")[2]
     assert http.post("/introspect", data=as_client("web") | {"token": swapped}).json() == {"active": False}
+
+
+def test_our_own_api_accepts_it(database, http):
+    change_client(database, "first-party", access_token_typ="JWT")
+    token = http.post("/api/login", json={"username": "ada", "password": PASSWORD}).json()["access_token"]
+    assert typ(token) == "JWT"
+    assert http.get("/api/protected", headers={"Authorization": f"Bearer {token}"}).status_code == 200
