@@ -19,8 +19,15 @@ _WHERE_TO_GO_ON = "A token to try it with, for a client with that audience and s
 @click.option(
     "--audience", default="https://api.example", show_default=True, help="This API's name, which its tokens are for."
 )
-@click.option("--scope", default="read", show_default=True, help='Scopes that a token must have, as "a b".')
-def command(name: str, audience: str, scope: str) -> None:
+@click.option(
+    "--scope",
+    "scope",
+    multiple=True,
+    default=["read"],
+    show_default=True,
+    help='Scope that a token must have, or several as "a b". Repeatable.',
+)
+def command(name: str, audience: str, scope: tuple[str, ...]) -> None:
     """Print a small API that accepts access tokens of this issuer, for the framework NAME.
 
     The comment at its top says how to install, run and call it.
@@ -55,9 +62,9 @@ def _audience(text: str) -> str:
     return text
 
 
-def _scopes(text: str) -> list[str]:
+def _scopes(texts: tuple[str, ...]) -> list[str]:
     try:
-        words = list(scopes.parse(text))
+        words = list(scopes.listed(texts))
     except ScopeRefused as error:
         raise click.UsageError(str(error)) from None
     if not words or not all(map(_PLAIN.fullmatch, words)):

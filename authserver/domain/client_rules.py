@@ -12,6 +12,7 @@ from .models import Client
 
 MOST_ORIGINS = 100
 _LONGEST_NAME = 256
+_ID = re.compile(r"[A-Za-z0-9][\x21\x23-\x26\x28-\x2b\x2d-\x5b\x5d-\x7e]{0,63}")
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?")
 _USUAL_PORTS = {"https": 443, "http": 80}
@@ -27,6 +28,7 @@ class ClientRefused(ValueError):
 
 def check(client: Client, *, grant_types: Collection[str], auth_methods: Collection[str]) -> None:
     """Raises ClientRefused. `grant_types` and `auth_methods` are those that the server knows."""
+    _check_id(client.id)
     _check_name(client.name)
     for grant in sorted(client.grant_types):
         _check_one_of("grant type", grant, grant_types)
@@ -54,6 +56,15 @@ def origin_fault(origin: str) -> str | None:
     return "is http on a host that is not loopback" if form[1] == "http" and not is_loopback(form[2]) else None
 
 
+def _check_id(id: str) -> None:
+    # RFC 6749 appendix A.1: client-id = *VSCHAR. Without spaces, quotes and the like it can be typed everywhere.
+    if not _ID.fullmatch(id):
+        raise ClientRefused(
+            f"The client id {id[:64]!r} cannot be used: 1 to 64 visible ASCII characters, none of them a space, quote, "
+            "comma or backslash, and a letter or digit first."
+        )
+
+
 def _check_name(name: str) -> None:
     if not name.strip() or len(name) > _LONGEST_NAME or _UNREADABLE.search(name):
         raise ClientRefused("This name cannot be used: 1 to 256 characters, no control characters among them.")
@@ -66,7 +77,7 @@ def _check_one_of(what: str, value: str, allowed: Collection[str]) -> None:
 
 def _check_scope(scope: tuple[str, ...]) -> None:
     try:
-        parsed = scopes.parse(" ".join(scope))
+        parsed = scopes.listed(scope)
     except ScopeRefused as error:
         raise ClientRefused(f"{error} Give words of visible ASCII letters without quotes and backslashes.") from None
     if parsed != scope:

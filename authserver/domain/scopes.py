@@ -1,6 +1,7 @@
 """Scope, an ordered set of words (RFC 6749 s3.3)."""
 
 import re
+from collections.abc import Iterable
 
 from .errors import ScopeRefused
 
@@ -15,6 +16,15 @@ def parse(text: str) -> tuple[str, ...]:
     words = tuple(dict.fromkeys(word for word in text.split(" ") if word))
     if not all(_NQCHAR.fullmatch(word) for word in words):
         raise ScopeRefused("A scope has a character that RFC 6749 s3.3 does not allow.")
+    return words
+
+
+def listed(texts: Iterable[str]) -> tuple[str, ...]:
+    """As `parse`, for lists that people type. RFC 6749 allows a comma in a scope; whoever types `a,b` means two."""
+    words = parse(" ".join(texts))
+    for word in words:
+        if "," in word:
+            raise ScopeRefused(f'{word!r} would be one scope with a comma in it. Separate scopes by spaces: "a b".')
     return words
 
 

@@ -186,7 +186,7 @@ class Lifecycle:
         """How many keys `rewrap` would seal anew."""
         return len(rewrapping.sealed_by_older(self.read_state(), self._keks_in_use()))
 
-    def change_clients(self, alg: str, change: Callable[[Connection], None]) -> Keys:
+    def change_clients(self, alg: str, change: Callable[[Connection], object]) -> Keys:
         """Run `change`, which may make clients use `alg` or stop doing so; then each algorithm that a client uses has a
         sequence of keys, and no other one. One transaction. Returns the rows of keys that changed."""
         makes = {alg} - {DEFAULT} - algorithms_in_use(self.read())
@@ -223,7 +223,7 @@ class Lifecycle:
         return decide
 
     def _commit(
-        self, decide: Decide, makes: Iterable[str] = (), before: Callable[[Connection], None] | None = None
+        self, decide: Decide, makes: Iterable[str] = (), before: Callable[[Connection], object] | None = None
     ) -> Keys:
         """One transaction; returns the rows that were written. `makes` has the algorithm of each key that it will need;
         `before` is done first, and seen by `decide`. Raises what these raise, and Unavailable."""
@@ -234,7 +234,9 @@ class Lifecycle:
         return changed
 
     @contextmanager
-    def _alone(self, before: Callable[[Connection], None] | None = None) -> Iterator[tuple[Connection, KeyState, int]]:
+    def _alone(
+        self, before: Callable[[Connection], object] | None = None
+    ) -> Iterator[tuple[Connection, KeyState, int]]:
         with self.database.begin() as connection:
             signing_keys.lock(connection)
             if before:

@@ -1,10 +1,11 @@
 """Clients. Their rows are read through a cache (store/cache.py); commands write them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from ..domain.algorithms import DEFAULT, DEFAULT_TYP
 from ..domain.models import Client, Policy, Secret
@@ -50,8 +51,14 @@ def longest_token_ttl(connection: Connection) -> int:
     return connection.execute(select(func.max(table.c.access_token_ttl))).scalar() or 0
 
 
-def add(connection: Connection, client: Client) -> None:
-    connection.execute(insert(table), _values(client))
+def add(connection: Connection, client: Client) -> bool:
+    """False if its id is in use."""
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(table), _values(client))
+    except IntegrityError:
+        return False
+    return True
 
 
 def put(connection: Connection, client: Client) -> bool:
@@ -63,16 +70,6 @@ def put(connection: Connection, client: Client) -> bool:
 def remove(connection: Connection, client_id: str) -> bool:
     """Delete the client, and with it its authorizations."""
     return connection.execute(delete(table).where(table.c.id == client_id)).rowcount == 1
-
-
-def rotate_secret(client: Client, fresh: Secret, *, previous_until: int) -> Client:
-    """The client with `fresh` as its secret; the newest before goes on until `previous_until`, the others end."""
-    kept = [replace(secret, expires_at=_sooner(secret.expires_at, previous_until)) for secret in client.secrets[:1]]
-    return replace(client, secrets=(fresh, *kept))
-
-
-def _sooner(one: int | None, other: int) -> int:
-    return other if one is None else min(one, other)
 
 
 def _client(row: Row[Any]) -> Client:

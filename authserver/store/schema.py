@@ -51,6 +51,7 @@ clients = Table(
     Column("access_token_alg", String(16)),  # NULL is the default
     Column("access_token_typ", String(16)),  # NULL is the default
     Column("web_origins", Text),  # NULL for none
+    Column("max_authorizations", Integer),  # of the client's own, as above
     # Every process asks every few seconds which are used; hardly any client is in here.
     Index(
         "ix_clients_access_token_alg",

@@ -46,6 +46,7 @@ def test_create_takes_everything_that_a_client_has(data):
     times = ["--access-token-ttl", "60", "--refresh-retry-window", "0"]
     times += ["--refresh-idle-ttl", "120", "--refresh-absolute-ttl", "180"]
     method = ["--auth-method", "client_secret_post", "--no-rotation", "--access-token-alg", "PS256"]
+    times += ["--max-authorizations", "3"]
     method += ["--access-token-typ", "JWT", "--web-origin", "https://app.example", "--web-origin", "http://[::1]:3000"]
     created = data(*APP[:-2], *method, "--scope", "read write", *audiences, *uris, *times)
     shown = data("client", "show", created["client_id"])
@@ -65,6 +66,7 @@ def test_create_takes_everything_that_a_client_has(data):
         "refresh_idle_ttl": 120,
         "refresh_absolute_ttl": 180,
         "rotation": False,
+        "max_authorizations": 3,
         "access_token_alg": "PS256",
         "access_token_typ": "JWT",
         "web_origins": ["https://app.example", "http://[::1]:3000"],

@@ -24,7 +24,7 @@ FULL = Client(
     access_token_typ="JWT",
     web_origins=("https://app.example", "http://localhost:3000"),
     policy={"access_token_ttl": 60, "refresh_retry_window": 0, "refresh_idle_ttl": 1, "refresh_absolute_ttl": 2}
-    | {"rotation": False},
+    | {"rotation": False, "max_authorizations": 3},
 )
 BARE = Client("c_bare", "Bare", "none", frozenset(), ())
 
@@ -71,23 +71,6 @@ def test_remove_takes_its_logins_along_and_nobody_elses(store):
         assert connection.execute(text("SELECT client_id FROM authorizations")).scalars().all() == ["other"]
 
 
-@pytest.mark.parametrize(
-    ("before", "ends"),
-    [
-        ((), []),
-        ((Secret(b"1"),), [NOW]),
-        ((Secret(b"1", NOW - 1),), [NOW - 1]),
-        ((Secret(b"1", NOW + 1), Secret(b"0")), [NOW]),
-    ],
-    ids=["none", "lasting", "ending sooner", "two"],
-)
-def test_rotate_secret_keeps_the_newest_before_until_its_end(before, ends):
-    client = clients.rotate_secret(replace(BARE, secrets=before), Secret(b"2"), previous_until=NOW)
-    assert client.secrets[0] == Secret(b"2")
-    assert [secret.expires_at for secret in client.secrets[1:]] == ends
-    assert [secret.hash for secret in client.secrets[1:]] == [secret.hash for secret in before[:1]]
-
-
 def test_the_web_origins_are_those_of_all_enabled_clients(store):
     assert store_origins(store) == frozenset()
     with store.begin() as connection:
@@ -100,3 +83,12 @@ def test_the_web_origins_are_those_of_all_enabled_clients(store):
 def store_origins(store):
     with store.begin() as connection:
         return clients.web_origins_many(connection, [None])[None]
+
+
+def test_an_id_that_is_in_use_adds_nothing_and_leaves_the_transaction_whole(store):
+    with store.begin() as connection:
+        assert not clients.add(connection, replace(FULL, id="app"))
+        assert clients.add(connection, FULL)
+    with store.begin() as connection:
+        assert [client.id for client in clients.load_all(connection)] == ["app", "other", FULL.id]
+        assert clients.load(connection, "app").name == "App"

@@ -7,6 +7,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from authserver.domain import client_secrets
 from authserver.domain.models import SECOND, Secret
 from authserver.store import clients
 from tests.support import SECRET
@@ -264,7 +265,7 @@ def test_two_live_secrets_change_one_without_an_outage(http, database, clock):
 
     with database.begin() as connection:
         client, fresh = clients.load(connection, "web"), Secret(sha256(b"fresh").digest())
-        clients.put(connection, clients.rotate_secret(client, fresh, previous_until=clock() + 10 * SECOND))
+        clients.put(connection, client_secrets.rotated(client, fresh, now=clock(), grace=10))
     assert_granted(ask(SECRET))
     assert_granted(ask("fresh"))
     clock.forward(10)

@@ -232,6 +232,17 @@ def test_at_most_so_many_living_authorizations_the_one_idle_longest_ends(databas
     assert [(row["revoked_because"], row["revoked_at"]) for row in over] == [("too_many", clock())]
 
 
+def test_a_client_has_a_limit_of_logins_of_its_own(database, login, refresh, clock):
+    change_client(database, "app", policy={"max_authorizations": 1})
+    clock.forward(5)
+    first, others = login()["refresh_token"], [login("other")["refresh_token"] for _ in range(2)]
+    clock.forward(1)
+    second = login()["refresh_token"]
+    assert_refused(refresh(first), INVALID_GRANT)
+    for text, client_id in ((second, "app"), *((other, "other") for other in others)):
+        assert_granted(refresh(text, client_id))
+
+
 @contextmanager
 def no_hash_ends(monkeypatch):
     """Whoever hashes waits until the context ends."""

@@ -7,6 +7,7 @@ from .create import create
 from .listing import list_, show_
 from .secret import rotate_secret
 from .states import delete, disable, enable
+from .update import update
 
 
 @click.group("client")
@@ -20,5 +21,5 @@ def command() -> None:
     """
 
 
-for one in (create, list_, show_, rotate_secret, set_alg, disable, enable, delete):
+for one in (create, list_, show_, update, rotate_secret, set_alg, disable, enable, delete):
     command.add_command(one)

@@ -37,7 +37,7 @@ def set_alg(client_id: str, alg: str) -> None:
     click.echo(f"{client_id} gets {alg}: running servers follow within 5 seconds.", err=True)
 
 
-def change_clients(alg: str, change: Callable[[Connection], None]) -> None:
+def change_clients(alg: str, change: Callable[[Connection], object]) -> None:
     """Run `change`, which makes a client use `alg`, and begin or end the keys of each algorithm that this concerns."""
     with opened() as lifecycle:
         tell_changes(lifecycle.change_clients(alg, change), dry_run=False)

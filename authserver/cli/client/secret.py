@@ -1,10 +1,13 @@
 """authserver client rotate-secret."""
 
+from shlex import quote
+
 import click
 
 from ... import system
-from ...domain.models import SECOND
-from ..common import as_json, fail, transaction
+from ...domain.client_secrets import TwoValid, rotated
+from ...domain.errors import Refused
+from ..common import as_json, fail, moment, now, transaction
 from .shared import hashed, load, show_secret
 
 _DAY = 86400
@@ -12,22 +15,51 @@ _DAY = 86400
 
 @click.command("rotate-secret")
 @click.argument("client_id")
-@click.option("--grace", default=_DAY, show_default=True, type=click.IntRange(0), help="Seconds the old one goes on.")
+@click.option(
+    "--grace",
+    default=_DAY,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Seconds until the old one ends.",
+)
+@click.option("--replace", "ends", type=click.Choice(["old", "new"]), help="Where two are valid: which one ends now.")
 @as_json
-def rotate_secret(client_id: str, grace: int, as_json: bool) -> None:
-    """Give the client a new secret; the old one goes on for a while, so that nothing fails meanwhile.
+def rotate_secret(client_id: str, grace: int, ends: str | None, as_json: bool) -> None:
+    """Give the client a new secret; the old one stays valid for a while, so that nothing fails meanwhile.
+
+    While two secrets are valid this exits with code 3 and changes nothing, because a third one would end one that may
+    be in use. --replace says which one ends.
 
     \b
     Examples:
       authserver client rotate-secret c_5f2b...
-      authserver client rotate-secret c_5f2b... --grace 0 --json
+      authserver client rotate-secret c_5f2b... --replace old --json
     """
     from ...store import clients
 
-    secret, now = system.new_secret(), system.now()
+    secret = system.new_secret()
     with transaction() as connection:
-        client = load(connection, client_id)
+        client, at = load(connection, client_id), now(connection)
         if client.auth_method == "none":
             raise fail("This client is public: it has no secret.")
-        clients.put(connection, clients.rotate_secret(client, hashed(secret), previous_until=now + grace * SECOND))
+        try:
+            after = rotated(client, hashed(secret), now=at, grace=grace, ends=ends)
+        except TwoValid as error:
+            raise Refused(_why_refused(client_id, error)) from None
+        clients.put(connection, after)
+    for old in after.secrets[1:]:
+        click.echo(f"The secret before it is valid until {moment(old.expires_at)}.", err=True)
     show_secret(client_id, secret, as_json)
+
+
+def _why_refused(client_id: str, error: TwoValid) -> str:
+    line = f"    authserver client rotate-secret {quote(client_id)} --replace"
+    return (
+        f"{client_id} has two valid secrets: the old one until {moment(error.old.expires_at)}, the new one "
+        f"{_until(error.new.expires_at)}. Another one would end one of them now. If the old one is no longer in use:"
+        f"\n\n{line} old\n\nIf the new one is not in use, because it was lost or is known to others:\n\n{line} new"
+    )
+
+
+def _until(at: int | None) -> str:
+    return f"until {moment(at)}" if at else "without an end"

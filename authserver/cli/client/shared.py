@@ -1,10 +1,11 @@
 """What the commands on clients share."""
 
-from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import sha256
 
 import click
 
+from ... import system
 from ...domain.client_rules import ClientRefused
 from ...domain.models import Client, Secret
 from ...store.database import Connection
@@ -34,9 +35,15 @@ def check(client: Client) -> None:
         raise click.UsageError(str(error)) from None
 
 
-def unique(values: Iterable[str]) -> tuple[str, ...]:
-    """In their order, repeats dropped."""
-    return tuple(dict.fromkeys(values))
+def put_secret(client: Client) -> tuple[Client, str | None]:
+    """With a secret if its method needs one and it has none, and without one if it is public; the secret if it is
+    new."""
+    if client.auth_method == "none":
+        return replace(client, secrets=()), None
+    if client.secrets:
+        return client, None
+    secret = system.new_secret()
+    return replace(client, secrets=(hashed(secret),)), secret
 
 
 def hashed(secret: str) -> Secret:

@@ -38,7 +38,7 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
 
     def create_token_response(self) -> Decision:
         login = self.login = self._login(self.request.user)
-        most, rehashed, self.ended = self.tools.policy.max_authorizations, self.match.rehashed, []
+        most, rehashed, self.ended = self.policy.max_authorizations, self.match.rehashed, []
         change = authorizations.begin(login, most=most, rehashed=rehashed, ended=self.ended)
         self.event = Event("login")
         if "refresh_token" not in self.client.grant_types:
@@ -54,7 +54,7 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
 
     def _ended_by_limit(self, id: bytes) -> Event:
         about = self.about()
-        reason = f"more than {self.tools.policy.max_authorizations} logins of one user and client"
+        reason = f"more than {self.policy.max_authorizations} logins of one user and client"
         ids = {"grant_id": id.hex(), "new_grant_id": about["grant_id"]}
         return Event("login_ended_by_limit", fields={"reason": reason} | about | ids)
 

@@ -1,0 +1,87 @@
+"""The options of `client create` and `client update`: what a client may have, under the names that people type."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import click
+
+from ...domain.algorithms import ALGORITHMS, TYPS
+from ...domain.models import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DAY = 86400
+LISTS = {
+    "grant": "grant_types",
+    "scope": "scope",
+    "audience": "audiences",
+    "redirect-uri": "redirect_uris",
+    "web-origin": "web_origins",
+}
+SECONDS = {
+    "access-token-ttl": (1, _DAY),
+    "refresh-retry-window": (0, 300),
+    "refresh-idle-ttl": (1, 3650 * _DAY),
+    "refresh-absolute-ttl": (1, 3650 * _DAY),
+}
+POLICY = {name: name.replace("-", "_") for name in (*SECONDS, "max-authorizations", "rotation")}
+_LIST_HELP = {
+    "grant": "Grant type that it may use; without one it only introspects.",
+    "scope": 'Scope that it may have, or several as "a b".',
+    "audience": "Audience of its tokens; the first is the default.",
+    "redirect-uri": "Where a browser may be sent back.",
+    "web-origin": "Origin of its pages, which may call from a browser.",
+}
+
+
+def of_client(function: F) -> F:
+    """Every option that both commands have; one that is not given is None, or empty if it repeats."""
+    options = [
+        *(click.option(f"--{name}", multiple=True, help=f"{help} Repeatable.") for name, help in _LIST_HELP.items()),
+        click.option("--auth-method", help="How it authenticates; client_secret_basic for a new client."),
+        *(
+            click.option(f"--{name}", type=click.IntRange(*bounds), help="Seconds; the server's setting otherwise.")
+            for name, bounds in SECONDS.items()
+        ),
+        click.option(
+            "--max-authorizations", type=click.IntRange(1, 10_000), help="Logins of one user; the idle longest ends."
+        ),
+        click.option("--access-token-alg", type=click.Choice(ALGORITHMS), help="Signs its tokens; RS256 if new."),
+        click.option("--access-token-typ", type=click.Choice(TYPS), help="`typ` of its tokens; at+jwt if new."),
+        click.option(
+            "--rotation/--no-rotation", default=None, help="Whether refresh tokens rotate; only confidential may not."
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def changed(client: Client, options: dict[str, Any]) -> Client:
+    """The client with what was given; a list that was given replaces the one before."""
+    lists = {member: options[name.replace("-", "_")] for name, member in LISTS.items()}
+    single = {name: options[name] for name in ("auth_method", "access_token_alg", "access_token_typ")}
+    own = {member: options[member] for member in POLICY.values() if options[member] is not None}
+    members: dict[str, Any] = {name: unique(values) for name, values in lists.items() if values}
+    if "scope" in members:
+        members["scope"] = unique(word for text in members["scope"] for word in text.split(" ") if word)
+    if "grant_types" in members:
+        members["grant_types"] = frozenset(members["grant_types"])
+    members |= {name: value for name, value in single.items() if value is not None}
+    return replace(client, **members, policy=client.policy | own)
+
+
+def cleared(client: Client, names: Iterable[str]) -> Client:
+    """Without those lists, and with the server's setting in place of its own."""
+    gone = {POLICY[name] for name in names if name in POLICY}
+    empty: dict[str, Any] = {LISTS[name]: () for name in names if name in LISTS}
+    if "grant_types" in empty:
+        empty["grant_types"] = frozenset()
+    own = {name: value for name, value in client.policy.items() if name not in gone}
+    return replace(client, **empty, policy=own)
+
+
+def unique(values: Iterable[str]) -> tuple[str, ...]:
+    """In their order, repeats dropped."""
+    return tuple(dict.fromkeys(values))

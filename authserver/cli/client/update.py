@@ -1,0 +1,91 @@
+"""authserver client update."""
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from ...domain.models import Client
+from ...store.database import Connection
+from ..common import as_json, cell, now, show, transaction
+from .algorithm import change_clients
+from .listing import described
+from .options import LISTS, POLICY, changed, cleared, of_client
+from .shared import check, load, put_secret
+
+Update = tuple[Client, Client, str | None]
+"""Before, after, and a secret that is new."""
+
+
+@click.command("update")
+@click.argument("client_id")
+@click.option("--name", help="What people read.")
+@of_client
+@click.option(
+    "--clear",
+    "clear",
+    multiple=True,
+    type=click.Choice([*LISTS, *POLICY]),
+    help="Empty this list, or go back to the server's setting. Repeatable.",
+)
+@as_json
+def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Change what is given of the client CLIENT_ID, and show it, old and new. A list is replaced as a whole.
+
+    Running servers follow within 5 seconds. Logins go on; a scope that is withdrawn leaves their next access token, and
+    new lifetimes of refresh tokens count from the next refresh or login on.
+
+    \b
+    Examples:
+      authserver client update c_5f2b... --access-token-ttl 300 --scope "read write"
+      authserver client update c_5f2b... --web-origin https://app.example --clear audience --json
+    """
+    given = {option for option, value in options.items() if value not in (None, ())}
+    if not (given or clear or name is not None):
+        raise click.UsageError('Say what to change, for instance: --name "My app". Every option: --help')
+    if both := sorted(option for option in clear if option.replace("-", "_") in given):
+        raise click.UsageError(f"--{both[0]} is both given and cleared.")
+
+    def change(connection: Connection) -> Update:
+        before = load(connection, client_id)
+        named = before if name is None else replace(before, name=name)
+        after, secret = put_secret(changed(cleared(named, clear), options))
+        check(after)
+        _put(connection, after)
+        return before, after, secret
+
+    _show(*_run(change, options["access_token_alg"]), as_json)
+
+
+def _run(change: Any, alg: str | None) -> Update:
+    """With the keys of another algorithm, where that changes."""
+    if alg is None:
+        with transaction() as connection:
+            update: Update = change(connection)
+        return update
+    done: list[Update] = []
+    change_clients(alg, lambda connection: done.append(change(connection)))
+    return done[-1]
+
+
+def _put(connection: Connection, client: Client) -> None:
+    from ...store import clients, signing_keys
+
+    # Before the first such token can be signed: its key stays published for as long as it lives.
+    signing_keys.raise_max_token_ttl(connection, client.policy.get("access_token_ttl", 0), now(connection))
+    clients.put(connection, client)
+
+
+def _show(before: Client, after: Client, secret: str | None, as_json: bool) -> None:
+    old, new = described(before), described(after)
+    names = [name for name in new | old if old.get(name) != new.get(name)]
+    changes = {name: {"old": old.get(name), "new": new.get(name)} for name in names}
+    data = {"client_id": after.id, "changes": changes} | ({"client_secret": secret} if secret else {})
+    if not changes:
+        click.echo("Nothing changed.", err=True)
+    if secret and not as_json:
+        click.echo("The secret is shown this once and cannot be shown again.", err=True)
+    lines = [f"{name}: {cell(old.get(name))} -> {cell(new.get(name))}" for name in names]
+    lines += [f"client_secret: {secret}"] if secret else []
+    if as_json or lines:
+        show(data, as_json, lambda: "\n".join(lines))

@@ -1,0 +1,33 @@
+"""The secrets of a client: two are valid at once for a while, so that one can be changed without an outage."""
+
+from dataclasses import replace
+
+from .models import SECOND, Client, Secret
+
+
+class TwoValid(ValueError):
+    """A third secret would end one of two that are in use."""
+
+    def __init__(self, new: Secret, old: Secret) -> None:
+        super().__init__("Two secrets of the client are valid.")
+        self.new, self.old = new, old
+
+
+def valid(client: Client, now: int) -> tuple[Secret, ...]:
+    """The newest first."""
+    return tuple(secret for secret in client.secrets if secret.expires_at is None or now < secret.expires_at)
+
+
+def rotated(client: Client, fresh: Secret, *, now: int, grace: int, ends: str | None = None) -> Client:
+    """The client with `fresh` as its newest secret; the one before stays valid for `grace` seconds.
+
+    Where two are valid, `ends` says which of them ends now, "new" or "old". Raises TwoValid if it does not.
+    """
+    secrets, until = valid(client, now), now + grace * SECOND
+    if len(secrets) < 2:
+        kept = [replace(secret, expires_at=min(secret.expires_at or until, until)) for secret in secrets]
+    elif ends is None:
+        raise TwoValid(*secrets)
+    else:  # the old one has a full grace again: whoever waits for the new secret still uses it
+        kept = [replace(secrets[0 if ends == "old" else 1], expires_at=until)]
+    return replace(client, secrets=(fresh, *kept))

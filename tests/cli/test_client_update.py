@@ -1,0 +1,157 @@
+"""authserver client update: the same options as create, and what changed is shown."""
+
+import pytest
+
+from authserver.app import open_database
+from authserver.settings import load
+from authserver.store import signing_keys
+
+APP = ["--grant", "password", "--grant", "refresh_token", "--scope", "read", "--audience", "https://api.example"]
+
+
+@pytest.fixture
+def app(data):
+    return data("client", "create", "App", *APP)["client_id"]
+
+
+EVERYTHING = {
+    "--name": ("Other", "name", "Other"),
+    "--grant": ("client_credentials", "grant_types", ["client_credentials"]),
+    "--scope": ("a b", "scope", "a b"),
+    "--audience": ("urn:x", "audiences", ["urn:x"]),
+    "--redirect-uri": ("https://app.example/", "redirect_uris", ["https://app.example/"]),
+    "--web-origin": ("https://app.example", "web_origins", ["https://app.example"]),
+    "--auth-method": ("client_secret_post", "auth_method", "client_secret_post"),
+    "--access-token-ttl": ("60", "access_token_ttl", 60),
+    "--refresh-retry-window": ("0", "refresh_retry_window", 0),
+    "--refresh-idle-ttl": ("120", "refresh_idle_ttl", 120),
+    "--refresh-absolute-ttl": ("180", "refresh_absolute_ttl", 180),
+    "--max-authorizations": ("3", "max_authorizations", 3),
+    "--access-token-alg": ("ES256", "access_token_alg", "ES256"),
+    "--access-token-typ": ("JWT", "access_token_typ", "JWT"),
+}
+
+
+def test_everything_can_be_changed_at_once_and_old_and_new_are_shown(data, app):
+    before = data("client", "show", app)
+    words = [word for option, (given, *_) in EVERYTHING.items() for word in (option, given)]
+    done = data("client", "update", app, *words, "--no-rotation")
+    after = data("client", "show", app)
+    expected = {name: value for _, name, value in EVERYTHING.values()} | {"rotation": False}
+    assert {name: after[name] for name in expected} == expected
+    assert {name for name in before if before[name] != after[name]} <= expected.keys()
+    assert done == {
+        "client_id": app,
+        "changes": {name: {"old": before.get(name), "new": value} for name, value in expected.items()},
+    }
+
+
+@pytest.mark.parametrize("option", EVERYTHING)
+def test_nothing_else_changes(data, app, option):
+    given, name, value = EVERYTHING[option]
+    before = data("client", "show", app)
+    assert data("client", "update", app, option, given)["changes"].keys() == {name}
+    assert data("client", "show", app) == before | {name: value}
+
+
+def test_in_words(cli, app):
+    done = cli("client", "update", app, "--scope", "read write", "--access-token-ttl", "60", "--scope", "admin")
+    assert done.stdout == "scope: read -> read write admin\naccess_token_ttl: - -> 60\n"
+    again = cli("client", "update", app, "--access-token-ttl", "60")
+    assert (again.stdout, again.stderr) == ("", "Nothing changed.\n")
+
+
+def test_clear_empties_lists_and_goes_back_to_the_servers_settings(data, app):
+    before = data("client", "show", app)
+    data("client", "update", app, "--access-token-ttl", "60", "--no-rotation", "--web-origin", "https://app.example")
+    names = ["access-token-ttl", "rotation", "web-origin", "audience", "scope", "grant"]
+    cleared = data("client", "update", app, *(word for name in names for word in ("--clear", name)))
+    assert data("client", "show", app) == before | {"audiences": [], "scope": "", "grant_types": []}
+    assert cleared["changes"]["rotation"] == {"old": False, "new": None}
+
+
+def test_a_longer_lived_token_keeps_its_keys_published_for_longer_the_next_ones_too(data, app, cli):
+    data("client", "update", app, "--access-token-ttl", "7200")
+    cli("keys", "rotate", "--emergency")
+    database = open_database(load())
+    with database.begin() as connection:
+        keys = signing_keys.load(connection).signing_keys
+    database.close()
+    assert len(keys) == 3 and {key.max_token_ttl for key in keys} == {7200}
+
+
+def test_a_client_that_becomes_confidential_gets_a_secret_and_a_public_one_loses_it(cli, data, app):
+    assert data("client", "update", app, "--auth-method", "none")["changes"]["secrets_end_at"] == {
+        "old": [None],
+        "new": [],
+    }
+    done = data("client", "update", app, "--auth-method", "client_secret_basic")
+    assert len(done["client_secret"]) == 43
+    assert "client_secret" not in data("client", "update", app, "--auth-method", "client_secret_post")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        ["--scope", "read,write"],
+        ["--scope", "read", "--clear", "scope"],
+        ["--clear", "name"],
+        ["--name", ""],
+        ["--grant", "implicit"],
+        ["--grant", "password,refresh_token"],
+        ["--audience", "/relative"],
+        ["--web-origin", "https://app.example/"],
+        ["--access-token-ttl", "86401"],
+        ["--max-authorizations", "0"],
+        ["--auth-method", "none", "--no-rotation"],
+    ],
+    ids=" ".join,
+)
+def test_what_no_client_can_be_is_a_usage_error_and_changes_nothing(cli, data, app, wrong):
+    before = data("client", "show", app)
+    assert cli("client", "update", app, *wrong, code=2).stdout == ""
+    assert data("client", "show", app) == before
+
+
+def test_no_such_client(cli, here):
+    assert "authserver client list" in cli("client", "update", "nobody", "--name", "x", code=1).stderr
+
+
+def test_a_client_keeps_the_id_that_it_had_elsewhere(cli, data):
+    assert (
+        data("client", "create", "App", *APP, "--client-id", "https://app.example/x")["client_id"]
+        == "https://app.example/x"
+    )
+    taken = cli("client", "create", "Other", "--client-id", "https://app.example/x", code=1)
+    assert taken.stderr.endswith("authserver client update https://app.example/x\n") and taken.stdout == ""
+    assert data("client", "show", "https://app.example/x")["name"] == "App"
+
+
+@pytest.mark.parametrize("id", ["", "a b", "-a", "x" * 65, "caf\u00e9", "a,b", "a'b", 'a"b', "a\\b"])
+def test_an_id_that_no_client_can_have(cli, here, id):
+    assert "cannot be used" in cli("client", "create", "App", "--client-id", id, code=2).stderr
+
+
+@pytest.mark.parametrize("command", ["create", "update"])
+def test_every_list_repeats_and_drops_what_is_there_twice(data, app, command):
+    lists = {"--scope": ["a", "b c", "a"], "--audience": ["urn:a", "urn:b", "urn:a"]}
+    lists |= {"--redirect-uri": ["app:/a", "app:/b"], "--web-origin": ["https://a.example", "https://b.example"]}
+    words = [word for option, values in lists.items() for value in values for word in (option, value)]
+    id = data("client", command, *(["App"] if command == "create" else [app]), *words)["client_id"]
+    shown = data("client", "show", id)
+    assert shown["scope"] == "a b c" and shown["audiences"] == ["urn:a", "urn:b"]
+    assert shown["redirect_uris"] == ["app:/a", "app:/b"] and len(shown["web_origins"]) == 2
+
+
+@pytest.mark.parametrize("arguments", [["client", "create", "App"], ["snippet", "fastapi"]], ids=" ".join)
+def test_two_scopes_with_a_comma_between_them_get_a_hint(cli, here, arguments):
+    said = cli(*arguments, "--scope", "read,write", code=2).stderr
+    assert "'read,write' would be one scope with a comma in it. Separate scopes by spaces" in said
+
+
+def test_a_snippet_takes_several_scopes(cli, here):
+    both, repeated = (
+        cli("snippet", "fastapi", *given).stdout for given in (["--scope", "a b"], ["--scope", "a", "--scope", "b"])
+    )
+    assert both == repeated and '"a", "b"' in both
