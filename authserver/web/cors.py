@@ -34,14 +34,13 @@ class CrossOrigin:
         self._clients, self._origins = clients, origins
 
     async def headers(self, headers: Mapping[str, list[str]], client_id: str | None) -> dict[str, str]:
-        """For the answer to a request with these headers and of that client; None if it did not say which.
+        """For the answer to a request with these headers and of that client; None if it could not be read so far.
 
         No cache keeps these answers, so that Vary is needed only where an Origin was sent.
         """
         if "origin" not in headers:
             return {}
-        client = self._clients.peek(client_id) if client_id is not None else None
-        allowed = client.web_origins if client else await self._every_origin()
+        allowed = await self._every_origin() if client_id is None else self._origins_of(client_id)
         return _to(headers["origin"], allowed, _READABLE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,6 +48,11 @@ class CrossOrigin:
         origin = body.headers_of(scope).get("origin", [])
         headers = _to(origin, await self._every_origin(), _PREFLIGHT)
         await send_reply(send, Reply(204, None, headers))
+
+    def _origins_of(self, client_id: str) -> Collection[str]:
+        """As few for an unknown client as for one that registered none: nothing says which clients there are."""
+        client = self._clients.peek(client_id)
+        return client.web_origins if client else ()
 
     async def _every_origin(self) -> frozenset[str]:
         """While the database is down, those of before: a page should be able to read that it is to try again."""

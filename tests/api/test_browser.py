@@ -240,7 +240,7 @@ def test_b221_a_page_of_a_registered_origin_signs_in_refreshes_and_revokes(app_p
 def test_b232_a_client_that_is_refused_is_told_so_and_the_browser_asks_nobody_for_a_password(app_page, server):
     """A challenge would open a dialog, and fetch would wait for it."""
     for page in (app_page, own_page(app_page, server)):
-        status, refused = asking(page, server)("/token", client_id="nobody", **LOGIN)
+        status, refused = asking(page, server)("/token", client_secret="of whom?", **LOGIN)
         assert (status, refused["error"]) == (401, "invalid_client")
 
 

@@ -83,10 +83,17 @@ def test_two_origins_are_none(registered, http):
     assert (answer.status_code, cors(answer)) == (200, {"vary": "Origin"})
 
 
+def test_b027_an_unknown_client_is_answered_as_one_that_registered_no_origin(registered, http):
+    """An Origin that anybody can send says nothing of which clients there are."""
+    for client_id in ("nobody", "web"):
+        answer = http.post("/token", data=LOGIN | {"client_id": client_id}, headers={"Origin": APP})
+        assert (answer.status_code, cors(answer)) == (401, {"vary": "Origin"})
+
+
 def test_what_names_no_client_is_readable_for_every_registered_origin(registered, http):
     """Its developer sees what is wrong; the answer is the same to everybody."""
     too_large = {"client_id": "app", "x": "x" * 70_000}
-    for form in ({}, {"grant_type": "password"}, LOGIN | {"client_id": "nobody"}, too_large):
+    for form in ({}, {"grant_type": "password"}, {"client_id": "app", "grant_type": ""}, too_large):
         for origin, expected in ((APP, READABLE), (NOBODYS, {"vary": "Origin"})):
             answer = http.post("/token", data=form, headers={"Origin": origin})
             assert answer.status_code in (400, 401, 413) and cors(answer) == expected
