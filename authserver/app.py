@@ -186,14 +186,14 @@ def _lifespan(upkeep: Upkeep) -> Any:
     return lifespan
 
 
-def check(settings: Settings) -> list[str]:
-    """What an operator should know before the server starts. Raises Misconfigured or Unavailable if it cannot start."""
+def check(settings: Settings, workers: int = 1) -> list[str]:
+    """What an operator should know before so many workers start. Raises Misconfigured or Unavailable if they cannot."""
     database = open_existing_database(settings)
     try:
         open_keyring(settings, database, Clock()).check()
         with database.begin() as connection:
             everyone = clients.load_all(connection)
-            warnings = database_warnings(connection)
+            warnings = database_warnings(connection, workers)
     finally:
         database.close()
     names = [client.name for client in everyone if "password" in client.grant_types and not client.disabled]
@@ -203,8 +203,13 @@ def check(settings: Settings) -> list[str]:
 def open_database(
     settings: Settings, now: Callable[[], int] = system.now, steady: Callable[[], int] | None = None
 ) -> Database:
-    prepared_statements = settings.database_prepared_statements == "on"
-    return Database(settings.database_url.get_secret_value(), now, steady, prepared_statements=prepared_statements)
+    return Database(
+        settings.database_url.get_secret_value(),
+        now,
+        steady,
+        prepared_statements=settings.database_prepared_statements == "on",
+        connections=settings.database_connections,
+    )
 
 
 def open_existing_database(

@@ -44,7 +44,7 @@ def command(host: str, port: int, workers: int) -> None:
     from .serving import Workers, serve_alone
 
     settings = load()
-    _check_and_warn(settings)
+    _check_and_warn(settings, workers)
     listener = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"Serving {settings.issuer} on http://{shown}:{listener.getsockname()[1]}", err=True)
@@ -82,7 +82,7 @@ def _read_again(workers: int) -> "Config | None":
     """For SIGHUP. None where the server would not start with the settings as they are now: it goes on with the old."""
     try:
         settings = load()
-        _check_and_warn(settings)
+        _check_and_warn(settings, workers)
     except Exception as error:  # whatever it is, the server that serves goes on
         click.echo(f"SIGHUP changed nothing: {error}", err=True)
         return None
@@ -125,11 +125,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _check_and_warn(settings: Settings) -> None:
+def _check_and_warn(settings: Settings, workers: int) -> None:
     """Refuse here what every worker would refuse, and say once what an operator should know."""
     from ..app import check
 
-    for warning in (*settings.warnings(), *check(settings), *_allow_open_files(settings.max_connections)):
+    for warning in (*settings.warnings(), *check(settings, workers), *_allow_open_files(settings.max_connections)):
         click.echo(f"Warning: {warning}", err=True)
 
 

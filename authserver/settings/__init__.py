@@ -44,6 +44,7 @@ _URL_HELP = _about(
 _PREPARED_HELP = _about(
     "whether PostgreSQL prepares statements: off suits every pooler, on saves its parsing", "on or off"
 )
+_CONNECTIONS_HELP = _whole("PostgreSQL connections that one worker may hold", 2, 100, "connections")
 _DIR_HELP = _about("folder of the key-encryption keys", "a path without control characters")
 _KEYS_HELP = _about(
     "key-encryption keys in place of the folder: base64url, comma separated, the newest (which seals) first",
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
 
     issuer: Annotated[str, _ISSUER_HELP, AfterValidator(values.check_issuer)] = values.DEFAULT_ISSUER
     database_url: Annotated[SecretStr, _URL_HELP, AfterValidator(values.check_database_url)] = _DATABASE
+    database_connections: Annotated[int, _CONNECTIONS_HELP] = 5
     database_prepared_statements: Annotated[Literal["on", "off"], _PREPARED_HELP] = "off"
     keys_dir: Annotated[Path, _DIR_HELP, AfterValidator(values.check_path)] = Path("keys")
     key_encryption_key: Annotated[SecretStr | None, _KEYS_HELP, AfterValidator(values.check_keys)] = None

@@ -30,7 +30,6 @@ Loader = Callable[[Connection, Sequence[K]], Mapping[K, V]]
 """Loads many keys' values in one statement; a key that is not there is left out."""
 
 _INBOX = 10_000
-_POSTGRESQL_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +53,19 @@ class Database:
         steady: Callable[[], int] | None = None,
         *,
         prepared_statements: bool = False,
+        connections: int = 5,
         deadline: float = ANSWER,
     ) -> None:
-        """`url` as SQLAlchemy's; `now` in microseconds; by `steady`, or else by `now`, outages are measured; `deadline`
-        in seconds, for what PostgreSQL is asked at once. Nothing is connected before it is used. Raises Misconfigured
-        for a URL that will never do."""
-        self._engine = create(url, prepared_statements=prepared_statements, answer=deadline)
+        """`url` as SQLAlchemy's; `now` in microseconds; by `steady`, or else by `now`, outages are measured;
+        `connections` to PostgreSQL at most, two or more; `deadline` in seconds, for what it is asked at once. Nothing
+        is connected before it is used. Raises Misconfigured for a URL that will never do."""
+        self._engine = create(url, prepared_statements=prepared_statements, connections=connections, answer=deadline)
         self._reading = reading(self._engine)
         self._now, self._steady, self._deadline = now, steady or now, deadline
         # SQLite's one thread keeps its reader, which halves what a load costs. PostgreSQL's give theirs back.
         self._keeps_reader = self._engine.dialect.name == "sqlite"
         self._reader: Connection | None = None
-        self._idle = 1 if self._keeps_reader else _POSTGRESQL_THREADS
+        self._idle = 1 if self._keeps_reader else connections - 1  # one is left for what is not in these threads
         self._threads = Threads("database", self._idle)
         self._inbox: list[_Load | _Write] = []
         self.outages = Outages()

@@ -28,15 +28,16 @@ _NO_RIGHT = "42501"
 _RUNS_AGAIN = {"40001", "40P01"}  # PostgreSQL's serialization failure and deadlock
 
 
-def create(url: str, *, prepared_statements: bool = False, answer: float = ANSWER) -> Engine:
-    """`url` as SQLAlchemy's. No connection is made yet. `answer` is how many seconds PostgreSQL may take for one."""
+def create(url: str, *, prepared_statements: bool = False, connections: int = 5, answer: float = ANSWER) -> Engine:
+    """`url` as SQLAlchemy's. No connection is made yet. To PostgreSQL there will be `connections` at most, and `answer`
+    is how many seconds it may take to answer."""
     if make_url(url).get_backend_name() == "sqlite":
         return _create_sqlite(url)
     try:
         from . import postgresql
     except ModuleNotFoundError as error:
         raise Misconfigured(_NO_DRIVER) from error
-    return postgresql.create(url, prepared_statements=prepared_statements, answer=answer)
+    return postgresql.create(url, prepared_statements=prepared_statements, connections=connections, answer=answer)
 
 
 def reading(engine: Engine) -> Engine:
@@ -85,13 +86,13 @@ def failure(error: Exception) -> Unavailable | Misconfigured:
     return (Misconfigured if not_allowed else Unavailable)(describe(error))
 
 
-def warnings(connection: Connection) -> list[str]:
+def warnings(connection: Connection, workers: int = 1) -> list[str]:
     """What an operator should know of the database; `connection` is in a transaction."""
     if connection.dialect.name == "sqlite":
         return _sqlite_warnings(connection)
-    from . import postgresql
+    from . import postgresql_check
 
-    return postgresql.warnings(connection)
+    return postgresql_check.warnings(connection, workers)
 
 
 def _sqlite_warnings(connection: Connection) -> list[str]:

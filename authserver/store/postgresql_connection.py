@@ -1,0 +1,94 @@
+"""A connection to PostgreSQL that waits for no answer for ever, and the pool of them."""
+
+import re
+from contextlib import suppress
+from math import inf
+from typing import Any
+
+import psycopg
+from psycopg.abc import RV, PQGen
+from sqlalchemy import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util.queue import Empty
+
+from ..domain.errors import Misconfigured
+from .deadline import ANSWER, left
+
+LIBPQ = """The options and their values are listed at
+
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS"""
+_LATE = "PostgreSQL had not answered in time, and nothing more was asked."
+_CANCEL = 1.0  # seconds for asking PostgreSQL to end a statement
+_INTERVAL = 0.1  # seconds between two looks for Ctrl-C
+_BAD_VALUE = re.compile(r"invalid [\w ]*(value|number)|unrecognized configuration parameter|definition of service")
+_NO_OPTIONS = """A pooler refuses what the URL asks of the connection. Remove it from AUTHSERVER_DATABASE_URL (what
+`options` set can be set for the role instead), or have PgBouncer ignore it:
+
+    ignore_startup_parameters = options"""
+_FULL = re.compile(r"too many clients|remaining connection slots|too many connections|no more connections allowed")
+_PAUSE = 0.5  # seconds before PostgreSQL is asked again for a connection that it had no room for
+
+
+def connect(answer: float, _dialect: object, _record: object, arguments: list[Any], parameters: dict[str, Any]) -> Any:
+    seconds = left()
+    if not seconds:
+        raise psycopg.OperationalError(_LATE)
+    if seconds < inf:  # a request waits; libpq takes less than 2 s for 2
+        chosen = int(parameters["connect_timeout"])
+        parameters = parameters | {"connect_timeout": min(chosen if chosen > 0 else inf, max(2, int(seconds)))}
+    try:
+        connection = Connection.connect(*arguments, **parameters)
+    except psycopg.Error as error:
+        said = str(error)
+        if isinstance(error, psycopg.ProgrammingError) or _BAD_VALUE.search(said):
+            raise Misconfigured(f"AUTHSERVER_DATABASE_URL: {said.strip()}\n\n{LIBPQ}") from None
+        if "unsupported startup parameter" in said:
+            raise Misconfigured(f"{said.strip()}\n\n{_NO_OPTIONS}") from None
+        raise
+    connection.answer = answer
+    return connection
+
+
+class Connection(psycopg.Connection[Any]):
+    """Ends itself where no answer comes: its server may be frozen, or the network may swallow every packet."""
+
+    answer = ANSWER
+    _is_committing = False
+
+    def commit(self) -> None:
+        self._is_committing = True
+        try:
+            super().commit()
+        finally:
+            self._is_committing = False
+
+    def wait(self, gen: PQGen[RV], interval: float = _INTERVAL, timeout: float | None = None) -> RV:
+        limit = min(self.answer, left(), inf if timeout is None else timeout)
+        try:
+            return super().wait(gen, interval, timeout=limit)
+        except psycopg.errors._WaitTimeout:
+            self._give_up()
+            raise psycopg.OperationalError(f"PostgreSQL did not answer within {limit:.0f} s.") from None
+
+    def _give_up(self) -> None:
+        """A statement that only takes long is cancelled, else it would go on there. Not a COMMIT: a cancelled one is
+        told as done although no standby has it."""
+        if not self._is_committing and psycopg.capabilities.has_cancel_safe():
+            with suppress(psycopg.Error):
+                self.cancel_safe(timeout=_CANCEL)
+        self.pgconn.finish()
+
+
+class Pool(QueuePool):
+    def _do_get(self) -> ConnectionPoolEntry:
+        """Where PostgreSQL has no room for one more, a connection that there is will soon be free."""
+        waited = 0.0
+        while True:
+            try:
+                return super()._do_get()
+            except psycopg.OperationalError as error:
+                if not _FULL.search(str(error)) or waited >= min(left(), self._timeout):
+                    raise
+            with suppress(Empty):
+                return self._pool.get(True, _PAUSE)
+            waited += _PAUSE
