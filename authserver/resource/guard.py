@@ -109,7 +109,7 @@ class Guard:
         No token at all is None, which is accepted where it is `optional`. Raises TokenRejected; waits for the network
         at most 3 s, and only when a key is not known.
         """
-        return self._verify(requirement(scope, **needs), token)
+        return self._verify(requirement(scope, needs), token)
 
     @overload
     async def averify(self, token: str, *scope: str, **needs: Unpack[Needs]) -> AccessToken: ...
@@ -118,7 +118,7 @@ class Guard:
 
     async def averify(self, token: str | None, *scope: str, **needs: Unpack[Needs]) -> AccessToken | None:
         """As `verify`, under asyncio; what waits for the network waits in a thread."""
-        return await self._averify(requirement(scope, **needs), token)
+        return await self._averify(requirement(scope, needs), token)
 
     def _verify(self, need: Requirement, token: str | None) -> AccessToken | None:
         verified = fake_of(self) or (None if token is None else self._verifier.verify(token))
@@ -199,7 +199,7 @@ class Guard:
         return protect(self._gate(scope, needs), app)
 
     def _gate(self, scope: tuple[str, ...], needs: Needs) -> Gate:
-        need = requirement(scope, **needs)
+        need = requirement(scope, needs)
         self._asked.update(need.scope, need.any_of)
         name = f"{self.audience} by {', '.join(self.issuers)}"
         return Gate(

@@ -51,19 +51,18 @@ class Requirement:
         return token
 
 
-_NOTHING = Requirement()
+def requirement(scope: tuple[str, ...], needs: Needs) -> Requirement:
+    """The requirement in a developer's words: scopes one by one or several in one string; raises ValueError."""
+    return _of(scope, **needs) if needs else _requirement(scope)
 
 
-def requirement(
-    scope: tuple[str, ...] = (),
+def _of(
+    scope: tuple[str, ...],
     any_of: str | Sequence[str] = (),
     max_age: int | None = None,
     acr: str | Sequence[str] = (),
     optional: bool = False,
 ) -> Requirement:
-    """The requirement in a developer's words: scopes one by one or several in one string; raises ValueError."""
-    if not scope and not any_of and max_age is None and not acr and not optional:
-        return _NOTHING
     return _requirement(scope, _listed(any_of), max_age, _listed(acr), optional)
 
 
@@ -73,7 +72,11 @@ def _listed(values: str | Sequence[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)  # `guard.verify(token, "read")` comes by with every request
 def _requirement(
-    scope: tuple[str, ...], any_of: tuple[str, ...], max_age: int | None, acr: tuple[str, ...], optional: bool
+    scope: tuple[str, ...],
+    any_of: tuple[str, ...] = (),
+    max_age: int | None = None,
+    acr: tuple[str, ...] = (),
+    optional: bool = False,
 ) -> Requirement:
     scopes, alternatives = _words(scope), _words(any_of)
     for word in (*scopes, *alternatives, *acr):

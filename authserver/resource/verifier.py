@@ -20,14 +20,10 @@ class Issuer:
     def __init__(self, keys: Keys, algorithms: frozenset[str], types: frozenset[str], rules: ClaimRules) -> None:
         self.keys, self.rules = keys, rules
         self._algorithms, self._types = algorithms, types
-        self._headers: Lru[bytes, Header] = Lru(HEADERS)
+        self.headers: Lru[bytes, Header] = Lru(HEADERS)
 
     def read_header(self, segment: bytes) -> Header:
-        return self._headers.get(segment) or read_header(segment, self._algorithms, self._types)
-
-    def remember(self, segment: bytes, header: Header) -> None:
-        """Only what an issuer signed is worth remembering."""
-        self._headers.put(segment, header)
+        return self.headers.get(segment) or read_header(segment, self._algorithms, self._types)
 
 
 class Verified(NamedTuple):
@@ -75,7 +71,7 @@ class Verifier:
             raise TokenRejected("no such key, or not for this algorithm")
         if not check(encoded + b"." + payload, signed):
             raise TokenRejected("wrong signature")
-        issuer.remember(encoded, header)
+        issuer.headers.put(encoded, header)  # only what an issuer signed is worth remembering
         members = read_object(claims, "payload")
         return Verified(read_claims(members, header.typ, issuer.rules, now), key, issuer)
 

@@ -61,7 +61,7 @@ def test_the_memory_of_tokens_is_bounded(guard: Guard, key: RSAKey, monkeypatch:
 def test_refused_tokens_and_their_headers_are_not_remembered(guard: Guard, key: RSAKey) -> None:
     for number in range(50):
         rejected(lambda number=number: guard.verify(token_of(key, aud=str(number))[:-9] + "AAAAAAAAA"))  # type: ignore[misc]
-    assert len(guard._verifier._verified) == len(guard._verifier._only._headers) == 0
+    assert len(guard._verifier._verified) == len(guard._verifier._only.headers) == 0
 
 
 def test_nobody_can_change_what_a_remembered_token_says(guard: Guard, key: RSAKey) -> None:

@@ -89,6 +89,12 @@ def test_needs_that_cannot_stand_in_a_challenge_are_said_at_once(guard: Guard, w
         guard.flask(**wrong)
 
 
+def test_a_need_that_there_is_not_is_a_mistake_said_so(guard: Guard, key: RSAKey) -> None:
+    for call in (guard, guard.flask, guard.django, lambda **needs: guard.verify(token_of(key), **needs)):
+        with pytest.raises(TypeError, match="anyof"):
+            call(anyof="admin")
+
+
 def test_metadata_names_alternatives_too(guard: Guard) -> None:
     guard.flask("read", any_of=("a", "b"))
     assert guard.metadata()["scopes_supported"] == ["a", "b", "read"]
