@@ -163,8 +163,8 @@ class Upkeep:
         """A batch a call, unless another process has it."""
         batch = await self.database.load(pruning.next_batch_many, None)
         if batch is not None:
-            behind = self._clock.timeline().gained(pruning.KEPT * SECOND)
-            await self.database.write(pruning.prune(batch, behind))
+            latest = self._clock.timeline().earliest(pruning.KEPT * SECOND)
+            await self.database.write(pruning.prune(batch, latest))
 
 
 def _log_step(step: Transition) -> None:

@@ -58,6 +58,7 @@ class Clock:
                 self._turn(known[-1].offset, known[-1].begins, self._looked_at)
 
     def timeline(self) -> Timeline:
+        self()  # or a step of this very moment were not in it
         with self._lock:
             return self._timeline.at(self.steady(), self._offset)
 
@@ -69,7 +70,7 @@ class Clock:
             return steps
 
     def _begin(self, asked_at: int, shown: int, answered_at: int) -> None:
-        self._offset, self._looked_at = shown - (asked_at + answered_at) // 2, answered_at
+        self._offset, self._looked_at = shown - (asked_at + answered_at) // 2, asked_at
         self._timeline = Timeline((Stretch(self._offset),), answered_at)
 
     def _look(self, asked_at: int, shown: int, answered_at: int) -> None:
@@ -77,7 +78,7 @@ class Clock:
         offset = max(shown - answered_at, min(self._offset, shown - asked_at))
         before, self._offset = self._offset, offset
         self._turn(before, self._looked_at, answered_at)
-        self._looked_at = answered_at
+        self._looked_at = asked_at
 
     def _turn(self, before: int, seen_at: int | None, now: int) -> None:
         """From `before`, which stood at the moment `seen_at` (None: as far back as anyone knows)."""

@@ -12,7 +12,7 @@ from .models import SECOND
 STEP = 2 * SECOND
 """A change of the wall clock that is larger is a step; a smaller one is drift."""
 SPREAD = 5 * SECOND
-"""Other processes and nodes may notice a step this much earlier or later."""
+"""Other nodes may notice a step this much later."""
 _KEPT = 64
 
 
@@ -38,7 +38,7 @@ class Timeline:
         as far back as anyone knows."""
         *older, last = self.stretches
         closed = replace(last, ends=now + SPREAD)
-        kept = (*older, closed, Stretch(offset, None if seen_at is None else seen_at - SPREAD))[-_KEPT:]
+        kept = (*older, closed, Stretch(offset, seen_at))[-_KEPT:]
         return Timeline((replace(kept[0], begins=None), *kept[1:]), now)
 
     def at(self, now: int, offset: int) -> "Timeline":
@@ -49,10 +49,10 @@ class Timeline:
         """What the wall clock would have said, set as it is now, at the moment when it said `wall`."""
         return self.moment(wall) + self.stretches[-1].offset
 
-    def gained(self, within: int) -> int:
-        """By how much the wall clock is ahead of what it was at some time in the last `within` microseconds."""
-        lately = [s.offset for s in self.stretches if s.ends is None or s.ends > self.now - within]
-        return self.stretches[-1].offset - min(lately)
+    def earliest(self, within: int) -> int:
+        """What the wall clock says, or would say if it were set as it once was in the last `within` microseconds,
+        whichever is earlier."""
+        return self.now + min(s.offset for s in self.stretches if s.ends is None or s.ends > self.now - within)
 
     def is_ahead(self, wall: int) -> bool:
         """Whether `wall` was said by a clock that was ahead, and that nobody here knows: still to come by this one."""

@@ -56,8 +56,8 @@ class Batch:
 
     after: bytes
     to: bytes | None
-    behind: int = 0
-    """Microseconds: how far behind the clock was lately. What is not over by that one stays: this one may be wrong."""
+    latest: int | None = None
+    """What is not over by then stays, whatever the clock says: it may be wrong."""
 
 
 def next_batch_many(connection: Connection, keys: Sequence[None]) -> Mapping[None, Batch]:
@@ -66,10 +66,10 @@ def next_batch_many(connection: Connection, keys: Sequence[None]) -> Mapping[Non
     return {None: Batch(after, connection.execute(_END_OF_BATCH, {"after": after}).scalar())}
 
 
-def prune(batch: Batch, behind: int = 0) -> Change:
+def prune(batch: Batch, latest: int | None = None) -> Change:
     """Delete what is over in that batch, and the oldest denials; nothing if another process has it, or it is not time
     yet."""
-    return Change(_prune_many, ("~pruning", batch.after), replace(batch, behind=behind))
+    return Change(_prune_many, ("~pruning", batch.after), replace(batch, latest=latest))
 
 
 def _prune_many(connection: Connection, batches: Sequence[Batch], now: int) -> list[bool]:
@@ -81,7 +81,7 @@ def _prune(connection: Connection, batch: Batch, now: int) -> bool:
     moment = {"after": batch.after, "now": now, "latest": now + EVERY * SECOND}
     if not connection.execute(move, moment).rowcount:
         return False
-    now -= batch.behind
+    now = now if batch.latest is None else min(now, batch.latest)
     ended = {"after": batch.after, "to": batch.to or _LAST, "before": now - KEPT * SECOND}
     connection.execute(_LOGINS, ended)
     connection.execute(_DENIALS, {"before": now})

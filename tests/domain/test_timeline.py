@@ -23,7 +23,7 @@ HOUR, DAY, YEAR = 3600 * SECOND, 86400 * SECOND, 365 * 86400 * SECOND
 WINDOW = 30
 LOOK = 2 * SECOND
 """Longer than any process goes without a look at the clock."""
-SLACK = 2 * SPREAD + LOOK
+SLACK = SPREAD + 2 * LOOK
 
 
 @dataclass
@@ -178,6 +178,11 @@ def test_a_time_that_no_clock_here_has_told_yet_counts_as_now() -> None:
     timeline = Timeline((Stretch(0),), 100 * SECOND)
     assert timeline.moment(YEAR) == 100 * SECOND
     assert Elapsed(timeline, Outages()).between(YEAR, 100 * SECOND) == 0
+
+
+def test_a_request_that_had_arrived_before_the_rotation_comes_no_time_after_it() -> None:
+    timeline = Timeline((Stretch(0),), 100 * SECOND)
+    assert Elapsed(timeline, Outages()).between(50 * SECOND, 49 * SECOND) == 0
 
 
 def test_neither_steps_nor_outages_count_and_what_is_both_counts_once() -> None:

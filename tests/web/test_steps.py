@@ -1,15 +1,18 @@
 """The wall clock is set while the server runs: tokens follow at once, no retry in time is reuse, nothing is revived."""
 
+import json
+
 import pytest
 from starlette.testclient import TestClient
 
+from authserver import system
 from authserver.app import create_app
 from authserver.clock import Clock as SystemClock
 from authserver.resource import Guard
 from tests.conftest import ISSUER, as_client
 from tests.support import PASSWORD, SECOND
 from tests.web.answers import INVALID_GRANT, assert_done, assert_granted, assert_refused, claims_of
-from tests.web.serving import Logins, change_client, execute, the_login, wait_until_ready
+from tests.web.serving import Logins, change_client, execute, rows, the_login, wait_until, wait_until_ready
 
 HOUR, DAY, YEAR = 3600, 86400, 365 * 86400
 STEPS = [3, HOUR, DAY, YEAR, -3, -HOUR, -DAY, -YEAR]
@@ -125,3 +128,63 @@ def test_a_password_is_taken_and_lives_as_long_as_ever_after_a_step(machine, tok
     text = assert_granted(token("password", username="ada", password=PASSWORD))["refresh_token"]
     machine.passes(1, -YEAR)
     assert_granted(token("refresh_token", refresh_token=text))
+
+
+@pytest.fixture
+def own(machine, monkeypatch):
+    """Servers that go by this machine's clocks, which are the test's."""
+    monkeypatch.setattr(system, "now", machine.wall)
+    monkeypatch.setattr(system, "steady", lambda: machine.steady)
+    monkeypatch.setattr(system, "boot", lambda: "this boot")
+    return machine
+
+
+@pytest.fixture
+def serve(settings):
+    return lambda: TestClient(create_app(settings), ISSUER, raise_server_exceptions=False)
+
+
+def refreshed(http, text):
+    form = {"grant_type": "refresh_token", "client_id": "app", "refresh_token": text}
+    return http.post("/token", data=form)
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+@pytest.mark.parametrize("while_it_runs", [True, False])
+def test_a_retry_in_time_is_one_in_a_process_that_starts_after_the_step(
+    own, serve, database, settings, events, step, while_it_runs
+):
+    logins = Logins(database, settings, own.wall)
+    login = logins.plant(1, generation=0)
+    with serve() as first:
+        newest = assert_granted(refreshed(first, logins.token(login, 0)))["refresh_token"]
+        if while_it_runs:
+            own.passes(10, step)
+            wait_until(lambda: "clock_stepped" in [event["event"] for event in events])  # though no request comes
+            wait_until(lambda: len(known(database)) == 2)
+    if not while_it_runs:
+        own.passes(10, step)
+    with serve() as second:
+        assert assert_granted(refreshed(second, logins.token(login, 0)))["refresh_token"] == newest
+        own.passes(27)
+        assert_refused(refreshed(second, logins.token(login, 0)), INVALID_GRANT)
+        wait_until(lambda: "clock_stepped" in [event["event"] for event in events])
+    assert [event["event"] for event in events].count("clock_stepped") == 1
+
+
+def known(database):
+    (row,) = rows(database, "clocks")
+    return json.loads(row["stretches"])
+
+
+def test_a_login_that_only_a_clock_set_forward_takes_for_over_is_not_pruned(
+    own, serve, database, settings, monkeypatch
+):
+    monkeypatch.setattr("authserver.app._PRUNE", 0.01)
+    Logins(database, settings, own.wall).plant(1)
+    with serve():
+        own.passes(1, YEAR)
+        wait_until(lambda: rows(database, "pruning")[0]["next_at"] > own.wall())
+        assert rows(database, "authorizations")
+        own.passes(DAY + 10)
+        wait_until(lambda: not rows(database, "authorizations"))
