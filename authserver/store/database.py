@@ -138,6 +138,8 @@ class Database:
                 with within(self._deadline):
                     self._run_loads([ask for ask in asks if isinstance(ask, _Load)], loop)
                     self._run_writes([ask for ask in asks if isinstance(ask, _Write)], loop)
+            except Exception as error:  # a fault of ours: whoever still waits for an answer gets this one
+                loop.call_soon_threadsafe(_settle_rest, asks, error)
             finally:
                 loop.call_soon_threadsafe(self._finish, loop)
 
@@ -217,8 +219,13 @@ def _settle_writes(writes: list[_Write], outcomes: list[Outcome]) -> None:
         _settle(write.done, outcome)
 
 
+def _settle_rest(asks: list[_Load | _Write], error: Exception) -> None:
+    for ask in asks:
+        _settle(ask.done, error)
+
+
 def _settle(done: "asyncio.Future[Any]", outcome: Any) -> None:
-    if done.cancelled():
+    if done.done():
         return
     if isinstance(outcome, Exception):
         done.set_exception(outcome)

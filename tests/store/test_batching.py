@@ -153,3 +153,15 @@ def test_a_caller_of_a_full_inbox_gets_503_and_no_harm_done(token, login, monkey
         refused = token("refresh_token", refresh_token=first)
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert token("refresh_token", refresh_token=first).status_code == 200
+
+
+def test_a_key_that_cannot_be_compared_is_an_error_for_its_batch_and_leaves_nobody_waiting(store, run):
+    async def scenario():
+        unhashable = store.load(users.load_many, ["ada"])
+        unsortable = [store.write(change_of(lambda *_: True, (table, 1))) for table in ("a", 2)]
+        asked = [store.load(users.load_many, "ada"), unhashable, *unsortable]
+        answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 60)
+        assert all(isinstance(answer, TypeError) for answer in answers)
+        assert (await store.load(users.load_many, "ada")).id == "u_ada"
+
+    run(scenario())
