@@ -14,6 +14,7 @@ from .domain.errors import Misconfigured, Unavailable
 from .domain.forwarded import trusted_proxies
 from .domain.key_schedule import KeyPolicy, Transition
 from .domain.models import SECOND, Policy
+from .domain.pruning import EVERY, rest
 from .keyring import KeyEncryptionKeys, Keyring, PrivateKeys, files
 from .keyring.lifecycle import Lifecycle
 from .keyring.signer import KeyService
@@ -36,7 +37,7 @@ _POLL = 2  # seconds: every process sees a change of the keys within 5
 _RELOAD = 1.0  # seconds, at least, between two readings that requests with unknown keys ask for
 _SCHEDULE = 5  # seconds
 _TEND_RING = 600  # seconds
-_PRUNE = pruning.EVERY  # seconds; of all processes that try, one prunes
+_PRUNE = EVERY  # seconds; of all processes that try, one prunes
 _REMOTE_SIGNATURES = 1  # at once: keyring/pkcs11_session.py
 _SIGNATURE_TIMEOUT = 5.0  # seconds
 _FORBIDDEN_GRANT = (
@@ -104,6 +105,7 @@ class Upkeep:
         self.database, self.keyring, self._lifecycle, self._clock = database, keyring, lifecycle, clock
         self._timekeeper = Timekeeper(database, clock)
         self._asked = self._taken_over = 0
+        self._rest: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._aside = Pool("background", threads=1, queue=8)  # which may hang with an HSM, and hold up no end
         self.pools: list[Pool | Passwords] = [self._aside]
         self.at_end: list[Callable[[], None]] = []
@@ -160,11 +162,12 @@ class Upkeep:
         self.tasks.append((_POLL, self._timekeeper.follow))
 
     async def prune(self) -> None:
-        """A batch a call, unless another process has it."""
-        batch = await self.database.load(pruning.next_batch_many, None)
-        if batch is not None:
-            latest = self._clock.timeline().earliest(pruning.KEPT * SECOND)
-            await self.database.write(pruning.prune(batch, latest))
+        """Batch after batch while one is due, unless another process has it; in between, requests come first."""
+        while (batch := await self.database.load(pruning.next_batch_many, None)) is not None:
+            latest, began = self._clock.timeline().earliest(pruning.KEPT * SECOND), self._clock.steady()
+            if not await self.database.write(pruning.prune(batch, latest)):
+                return
+            await self._rest(rest(self._clock.steady() - began))
 
 
 def _log_step(step: Transition) -> None:

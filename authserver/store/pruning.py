@@ -2,7 +2,7 @@
 
 The authorizations are walked along their primary key, a batch at a time, because no index holds the end of a login: it
 changes with every refresh, and would double what each refresh writes. The row `pruning` says how far the walk has come
-and when it goes on; whoever moves it on has the batch, so that one process at a time prunes.
+and when it goes on (`domain/pruning.py`); whoever moves it on has the batch, so that one process at a time prunes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,28 +11,28 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
 
 from ..domain.models import SECOND
+from ..domain.pruning import BATCH, EVERY, Progress, next_at
 from .changes import Change
 from .schema import authorizations, denied_tokens
 from .schema import pruning as walk
 
 KEPT = 86400
 """Seconds for which a login that is over can still be explained (`token inspect`)."""
-EVERY = 10
-"""Seconds between two batches."""
 _FIRST, _LAST = b"", b"\xff" * 17
 """Below and above every id."""
-_BATCH = 1000
 _WALKED_TO = select(walk.c.walked_to)
 _MOVE_ON = update(walk).where(
     walk.c.walked_to == bindparam("after"),
     # Later than ever is planned: the clock was set back since.
     or_(walk.c.next_at <= bindparam("now"), walk.c.next_at > bindparam("latest")),
 )
+_BEGAN_AT = select(walk.c.began_at)
+_GO_ON_AT = update(walk)
 _END_OF_BATCH = (
     select(authorizations.c.id)
     .where(authorizations.c.id > bindparam("after"))
     .order_by(authorizations.c.id)
-    .offset(_BATCH - 1)
+    .offset(BATCH - 1)
     .limit(1)
 )
 # The idle end is never past the absolute one.
@@ -45,7 +45,7 @@ _OLDEST_DENIALS = (
     select(denied_tokens.c.jti)
     .where(denied_tokens.c.expires_at < bindparam("before"))
     .order_by(denied_tokens.c.expires_at)
-    .limit(_BATCH)
+    .limit(BATCH)
 )
 _DENIALS = delete(denied_tokens).where(denied_tokens.c.jti.in_(_OLDEST_DENIALS))
 
@@ -77,12 +77,17 @@ def _prune_many(connection: Connection, batches: Sequence[Batch], now: int) -> l
 
 
 def _prune(connection: Connection, batch: Batch, now: int) -> bool:
-    move = _MOVE_ON.values(walked_to=batch.to or _FIRST, next_at=now + EVERY * SECOND)
-    moment = {"after": batch.after, "now": now, "latest": now + EVERY * SECOND}
-    if not connection.execute(move, moment).rowcount:
+    """Until the transaction ends, other processes wait at the row that is moved on first, and find it moved then."""
+    move = _MOVE_ON.values(walked_to=batch.to or _FIRST)
+    if not connection.execute(move, {"after": batch.after, "now": now, "latest": now + EVERY * SECOND}).rowcount:
         return False
-    now = now if batch.latest is None else min(now, batch.latest)
-    ended = {"after": batch.after, "to": batch.to or _LAST, "before": now - KEPT * SECOND}
-    connection.execute(_LOGINS, ended)
-    connection.execute(_DENIALS, {"before": now})
+    began_at = connection.execute(_BEGAN_AT).scalar()
+    if began_at is None or not batch.after:
+        began_at = now
+    over = now if batch.latest is None else min(now, batch.latest)
+    ended = {"after": batch.after, "to": batch.to or _LAST, "before": over - KEPT * SECOND}
+    logins = connection.execute(_LOGINS, ended).rowcount
+    denials = connection.execute(_DENIALS, {"before": over}).rowcount
+    progress = Progress(logins, denials, batch.to or _LAST, began_at)
+    connection.execute(_GO_ON_AT.values(next_at=next_at(progress, now), began_at=began_at))
     return True

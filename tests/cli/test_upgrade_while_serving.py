@@ -19,7 +19,7 @@ from scripts.bench.postgres import NOT_INSTALLED, Postgres, binaries
 from tests.support import PASSWORD, environment_with, live, run
 
 PACKAGE = Path(migrations.__file__).parents[2]
-EXPANDS = {"add_column", "create_table", "create_index", "bulk_insert", "execute", "f"}
+EXPANDS = {"add_column", "create_table", "create_index", "bulk_insert", "execute", "f", "get_bind"}
 NEXT = """
 import sqlalchemy as sa
 from alembic import op

@@ -3,6 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
+from sqlalchemy import text
+
+from authserver.app import assemble
 from authserver.store import authorizations, pruning, signing_keys
 from authserver.store.group_commit import commit
 
@@ -82,6 +86,83 @@ def test_after_a_step_forward_only_what_was_over_by_the_clock_before_it_goes(dat
         assert set(signing_keys.load_denied_many(connection, ["denied"])) == {"denied"}
     clock.forward(10)
     assert _prune(database, clock)
+    assert _count(database) == 0
+
+
+COPIES = """
+INSERT INTO authorizations ({columns})
+WITH RECURSIVE copies (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM copies WHERE number < {many})
+SELECT {values} FROM authorizations CROSS JOIN copies
+"""
+RANDOM = {"sqlite": "randomblob(16)", "postgresql": "decode(md5(random()::text || number), 'hex')"}
+
+
+def _multiply(database, many):
+    """The one login that there is."""
+    columns = [column.name for column in authorizations.table.columns]
+    with database.begin() as connection:
+        values = [RANDOM[connection.dialect.name] if name == "id" else name for name in columns]
+        written = COPIES.format(columns=", ".join(columns), values=", ".join(values), many=many)
+        connection.execute(text(written))
+
+
+@pytest.fixture
+def upkeep(settings, database, clock):
+    """The server's own work; `upkeep.rests` are the seconds that it gave to requests."""
+    _, upkeep = assemble(settings, now=clock)
+    upkeep.rests = []
+
+    async def rest(seconds):
+        upkeep.rests.append(seconds)
+        clock.forward(0.1)
+
+    upkeep._rest = rest
+    yield upkeep
+    upkeep.close()
+
+
+def test_much_that_is_over_goes_at_once_with_a_rest_between_batches(database, login, clock, upkeep, run):
+    login()
+    _multiply(database, 20_500)
+    clock.forward(9 * 86400)
+    login()
+    run(upkeep.prune())
+    assert _count(database) == 1
+    assert 21 <= len(upkeep.rests) <= 23
+    assert min(upkeep.rests) > 0
+
+
+def test_little_that_is_over_takes_its_time(database, login, clock, upkeep, run):
+    login()
+    _multiply(database, 2500)
+    run(upkeep.prune())
+    assert len(upkeep.rests) == 1
+    assert _batch(database).after != b""
+
+
+def test_a_walk_that_lags_goes_on_at_once(database, login, clock, upkeep, run):
+    login()
+    _multiply(database, 4500)
+    run(upkeep.prune())
+    clock.forward(86400 * 0.9)
+    run(upkeep.prune())
+    assert len(upkeep.rests) >= 4
+    assert _count(database) == 4501
+
+
+def test_another_process_that_has_the_batch_ends_the_own_walk(database, login, clock, upkeep, run):
+    login()
+    _multiply(database, 1500)
+    clock.forward(9 * 86400)
+
+    async def rest(seconds):
+        upkeep.rests.append(seconds)
+        if len(upkeep.rests) == 1:  # the other one deletes what is left
+            assert _prune(database, clock)
+
+    upkeep._rest = rest
+    run(upkeep.prune())
+    assert len(upkeep.rests) <= 2
     assert _count(database) == 0
 
 
