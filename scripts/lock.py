@@ -26,7 +26,7 @@ def compile_lock(uv: str, name: str, *options: str) -> None:
 def main(options: list[str]) -> None:
     uv = shutil.which("uv")
     if uv is None:
-        sys.exit("scripts/lock.py needs uv on the PATH: pip install uv")
+        sys.exit("Error: scripts/lock.py needs uv on the PATH: pip install uv")
     compile_lock(uv, "requirements-test.lock", "--extra", "test", *options)
     # After the larger one and bound by it: a package that stands in both has one version.
     compile_lock(uv, "requirements.lock", "--constraints", "requirements-test.lock", *options)

@@ -13,7 +13,7 @@ if Path(sys.prefix) != VENV and PYTHON.exists():
 try:
     from authserver.cli import main
 except ModuleNotFoundError as error:
-    sys.exit(f"{error}. Set this folder up first:\n\n    python3 scripts/quickstart.py")
+    sys.exit(f"Error: {error}. Set this folder up first:\n\n    python3 scripts/quickstart.py")
 
 if __name__ == "__main__":
     main(["keys", "rotate", *sys.argv[1:]], prog_name="authserver")

@@ -66,10 +66,7 @@ def change(connection: Connection, seen: SigningKey, new: SigningKey) -> bool:
 
 
 def add(connection: Connection, key: SigningKey) -> None:
-    values = asdict(key) | {"public": json.dumps(key.public)}
-    if key.state in ("pending", "active"):  # it will sign for clients whose tokens live longer than the settings say
-        values["max_token_ttl"] = max(key.max_token_ttl, clients.longest_token_ttl(connection))
-    connection.execute(insert(table), values)
+    connection.execute(insert(table), asdict(key) | {"public": json.dumps(key.public)})
 
 
 def add_ring_key(connection: Connection, key: RingKey) -> None:
