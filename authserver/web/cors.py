@@ -5,6 +5,7 @@ Never with credentials: no cookie counts at these endpoints, and a page says who
 
 from collections.abc import Collection, Mapping
 
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from ..domain.errors import Unavailable
@@ -18,6 +19,7 @@ from .replies import send_reply
 ANY_HEADER = "*, Authorization"
 MAX_AGE = "600"
 """Seconds for which a browser may keep a preflight's answer; every other answer is judged by itself."""
+_ALLOW_ORIGIN = "Access-Control-Allow-Origin"
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "POST",
     "Access-Control-Allow-Headers": ANY_HEADER,
@@ -44,9 +46,11 @@ class CrossOrigin:
         return _to(headers["origin"], allowed, _READABLE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers OPTIONS. A preflight does not say which client is going to ask."""
-        origin = body.headers_of(scope).get("origin", [])
-        headers = _to(origin, await self._every_origin(), _PREFLIGHT)
+        """Answers OPTIONS, which is there for preflights alone. They do not say which client is going to ask."""
+        origin = body.headers_of(scope).get("origin")
+        headers = _to(origin, await self._every_origin(), _PREFLIGHT) if origin else {}
+        if _ALLOW_ORIGIN not in headers:
+            raise HTTPException(405, headers={"Allow": "POST", **headers})
         await send_reply(send, Reply(204, None, headers))
 
     def _origins_of(self, client_id: str) -> Collection[str]:
@@ -66,4 +70,4 @@ class CrossOrigin:
 def _to(origin: list[str], allowed: Collection[str], headers: Mapping[str, str]) -> dict[str, str]:
     if len(origin) != 1 or origin[0] not in allowed:
         return {"Vary": "Origin"}
-    return {"Access-Control-Allow-Origin": origin[0], **headers, "Vary": "Origin"}
+    return {_ALLOW_ORIGIN: origin[0], **headers, "Vary": "Origin"}

@@ -40,7 +40,8 @@ FROM_ELSEWHERE = """async ([address, options]) => {
 }"""
 ASK = """async ([address, form, headers]) => {
     try {
-        const answer = await fetch(address, {method: "POST", body: new URLSearchParams(form), headers: headers});
+        const answer = await fetch(address, {method: "POST", body: new URLSearchParams(form), headers: headers,
+            signal: AbortSignal.timeout(60000)});
         return [answer.status, await answer.json()];
     } catch (error) {
         return [error.name, null];

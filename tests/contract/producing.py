@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 from tests.support import PASSWORD, SECRET
-from tests.web.serving import Server, execute
+from tests.web.serving import Server, change_client, execute
 
 WEB = {"client_id": "web", "client_secret": SECRET}
 ADA = {"username": "ada", "password": PASSWORD}
@@ -35,6 +35,8 @@ def producers() -> dict[tuple[str, str], Produce]:
         found |= {(f"post {path}", status): produce for status, produce in _of_a_post(path).items()}
     for path in DOCUMENTS:
         found |= {(name, status): produce for (name, status), produce in _of_a_document(path).items()}
+    for path in ("/token", "/revoke"):
+        found |= {(f"options {path}", status): produce for status, produce in _of_a_preflight(path).items()}
     return found | _OF_OTHERS
 
 
@@ -153,6 +155,16 @@ def _of_a_document(path: str) -> dict[tuple[str, str], Produce]:
         (f"head {path}", "304"): unchanged("HEAD"),
         (f"options {path}", "204"): lambda server: server.http.options(path),
     }
+
+
+def _of_a_preflight(path: str) -> dict[str, Produce]:
+    def of_a_page(server: Server) -> Any:
+        origin = "https://app.example"
+        change_client(server.database, "other", web_origins=(origin,))
+        server.clock.forward(5)
+        return server.http.options(path, headers={"Origin": origin})
+
+    return {"204": of_a_page, "405": lambda server: server.http.options(path)}
 
 
 def _protected(server: Server, *more: tuple[str, str]) -> Any:
