@@ -96,9 +96,9 @@ class Streams:
     def cut(self, stream: bytes) -> list[bytes]:
         """The segments in which it arrives."""
         style = self._random.random()
-        if style < 0.15:
+        if style < 0.2:
             return [stream]
-        if style < 0.25:
+        if style < 0.24:
             return [stream[place : place + 1] for place in range(len(stream))]
         places = sorted(self._random.randrange(len(stream) + 1) for _ in range(self._random.randint(1, 8)))
         pairs = zip([0, *places], [*places, len(stream)], strict=True)

@@ -54,7 +54,7 @@ def address():
 @contextlib.contextmanager
 def serving(connection):
     """The server and its address."""
-    config = uvicorn.Config(app, http=connection, lifespan="off", log_config=None, ws="none", timeout_keep_alive=5)
+    config = uvicorn.Config(app, http=connection, lifespan="off", log_config=None, ws="none", timeout_keep_alive=600)
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, args=([listener],))
