@@ -3,7 +3,7 @@
 Clients refresh all the time (see refreshers.py) while, round after round, one fault strikes (see injected.py) and is
 over; then every client goes on with what it holds. Every request is answered, with 200, or 503 and Retry-After; no
 login is lost, no token led to two successors, what a client received is in the database, the log has no reuse. Every
-fresh access token is good at our guard and at PyJWT, whose clock is right, as soon as the server's is right for 5 s.
+fresh access token is good at our guard and at PyJWT, whose clock is right, as soon as the server follows a right one.
 Only a failover that loses commits may say so (`refresh_token_ahead`).
 
     .venv/bin/python scripts/bench/faults.py                               100 rounds of each fault; about 80 minutes

@@ -10,12 +10,11 @@ import jwt
 
 from authserver.resource import Guard
 
-SETTLED = 5  # seconds after which the tokens of a server whose clock was set right must be good
 _WRONG = float("inf")
 
 
 class TrueClock:
-    """While the server's clock is known to be wrong, and until SETTLED after that, nothing is said of its tokens."""
+    """While the server's clock is known to be wrong, nothing is said of its tokens."""
 
     def __init__(self, issuer: str) -> None:
         self._issuer, self._right_since = issuer, 0.0
@@ -26,7 +25,7 @@ class TrueClock:
         self._right_since = _WRONG
 
     def is_right(self) -> None:
-        self._right_since = monotonic() + SETTLED
+        self._right_since = monotonic()
 
     async def complaint(self, token: str, asked_at: float) -> str | None:
         """What is wrong with the token that was asked for at that moment (monotonic)."""
