@@ -25,7 +25,10 @@ DURABLE = {
 
 
 # Its stdin is a pipe from us, which ends with us, killed or not.
-_WHEN_WE_ARE_GONE = 'cat; "$1/pg_ctl" stop --silent --mode=immediate --pgdata="$2/data"; rm -rf "$2"'
+_WHEN_WE_ARE_GONE = """cat
+kill -CONT "$(head -n 1 "$2/data/postmaster.pid")"  # where it was left frozen
+"$1/pg_ctl" stop --silent --mode=immediate --pgdata="$2/data"
+rm -rf "$2\""""
 
 
 def binaries() -> Path | None:
