@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import LONG
+
 PIN = "the PIN of the tests"
 IN_PROCESS = ("keys", "locked", "lifecycle")
 """Tokens that the test process uses itself: they are there from the first, for a module that it has loaded does not see
@@ -46,5 +48,5 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def new_token(label: str, pin: str = PIN) -> Token:
     """In the folder of `softhsm`, for other processes."""
     command = ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "of the tests"]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, check=True, capture_output=True, timeout=LONG)
     return Token(label, pin)

@@ -24,6 +24,8 @@ SECRET = "web-and-machine-have-this-secret-in-the-tests"
 SECOND = 1_000_000
 LONG = 120
 """Seconds, after which what a test waits for will never come, however busy the machine is."""
+PATIENT = {"REFRESH_RETRY_WINDOW": "300"}
+"""Settings under which no login ends because the machine was too busy for a retry."""
 
 
 class Clock:
@@ -157,6 +159,16 @@ class Live:
             self.process.kill()
             self.process.wait(LONG)
             self.process = None
+
+
+@contextmanager
+def owned(process: "subprocess.Popen[Any]") -> Iterator["subprocess.Popen[Any]"]:
+    """Whatever happens it ends, and is waited for: one that is left to the garbage collector fails another test."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 KEPT_ELSEWHERE = {"DATABASE_URL", "KEYS_DIR", "PKCS11_MODULE"}

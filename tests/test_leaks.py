@@ -22,7 +22,7 @@ from joserfc.jwk import RSAKey
 from authserver.domain import refresh_token
 from authserver.domain.errors import Misconfigured
 from authserver.keyring import KeyEncryptionKeys, files
-from tests.support import PASSWORD, Live, live, run
+from tests.support import LONG, PASSWORD, Live, live, run
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
@@ -35,7 +35,7 @@ class Caller:
 
     def __init__(self, server: Live) -> None:
         self.server = server
-        self._connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+        self._connection = HTTPConnection("127.0.0.1", server.port, timeout=LONG)
         self.close = self._connection.close
 
     def call(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:

@@ -17,6 +17,7 @@ from precis_i18n import get_profile
 
 from authserver.domain.errors import Unavailable
 from authserver.passwords import Match, Passwords, password_form, username_form
+from tests.support import LONG
 
 NO_MATCH = Match(False)
 
@@ -177,7 +178,7 @@ class Hasher:
     def verify(self, password_hash: str, password: str) -> None:
         self.verified.append((password_hash, password))
         self.begun.release()
-        assert self.gate.wait(10)
+        assert self.gate.wait(LONG)
         raise VerifyMismatchError
 
 
@@ -259,7 +260,7 @@ def test_room_comes_back_when_the_work_is_over_not_when_the_caller_has_gone(
     async def leave() -> None:
         waiting = await begun(passwords, 2)
         for _ in waiting:
-            assert await asyncio.to_thread(hasher.begun.acquire, timeout=10)
+            assert await asyncio.to_thread(hasher.begun.acquire, timeout=LONG)
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)

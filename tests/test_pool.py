@@ -9,6 +9,7 @@ import pytest
 
 from authserver.domain.errors import Unavailable
 from authserver.pool import Pool
+from tests.support import LONG
 
 THREADS, QUEUE = 2, 3
 
@@ -44,7 +45,7 @@ async def fails(pool: Pool) -> None:
 async def is_left_under_way(pool: Pool) -> None:
     """The caller goes; the work goes on, and takes its room until it is over."""
     begun, held = Event(), Event()
-    task = asyncio.ensure_future(pool.run(lambda: (begun.set(), held.wait(30))))
+    task = asyncio.ensure_future(pool.run(lambda: (begun.set(), held.wait(LONG))))
     await asyncio.to_thread(begun.wait, 30)
     await cancel(task)
     assert await taken(pool, THREADS - 1 + QUEUE)

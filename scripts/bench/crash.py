@@ -20,6 +20,7 @@ import asyncio
 import random
 import statistics
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -31,14 +32,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from scripts.bench.client import run
 from scripts.bench.databases import Rows
+from scripts.bench.gated import Gate
 from scripts.bench.kill_at import MARK, POINTS
 from scripts.bench.node import Node
 from scripts.bench.plants import EARLY
 from scripts.bench.refreshers import PAUSE, Client, Tally, check_log, check_rows, new_clients
 from scripts.bench.server import Server, add_arguments, logins, nodes_of, set_up, use_venv
 
-_LIFE = 120  # seconds, after which one has hung
-_REACHED = 60  # seconds in which a point must be reached
+_LIFE = 300  # seconds, after which one has hung
+_LOOK = 0.01  # seconds
+_REACHED = 120  # seconds in which a point must be reached
 _MOST_TIMES = {"in-pruning": 3, "in-key-rotation": 1, "after-key-rotation": 1}
 _TIMES = 100  # at most, that another point is reached before the server dies there
 _ROTATES = {"KEY_LEAD_TIME": "1", "KEY_ROTATION_PERIOD": "2"}  # seconds: due at every start
@@ -61,14 +64,15 @@ class Bench:
     tally: Tally
     within: float
     """Seconds of load, at most, between readiness and a kill."""
+    at_least: int = 0
+    """Refreshes in that time, however long they take."""
     deaths: Deaths = field(default_factory=Deaths)
 
-    async def run(self, kills: int, until: float, *, until_fault: bool = False) -> None:
+    async def run(self, kills: int, until: float) -> None:
         """`until` is a time of monotonic(), after which no server is killed any more."""
-        while self.deaths.kills.total() < kills and monotonic() < until and not (until_fault and self.tally.faults):
+        while self.deaths.kills.total() < kills and monotonic() < until:
             await self.live(random.choice(list(POINTS)) if self.deaths.kills.total() % 2 else None)
-        if not until_fault:
-            await self._say_goodbye()
+        await self._say_goodbye()
 
     async def live(self, point: str | None) -> None:
         """Ends with the death of one node, and nothing under way at the others."""
@@ -123,7 +127,10 @@ class Bench:
             self.deaths.ready.append(monotonic() - began)
 
     async def _under_load(self) -> None:
+        enough = self.tally.refreshes + self.at_least
         await asyncio.sleep(random.uniform(0, self.within))
+        while self.tally.refreshes < enough and not self.tally.faults:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK)
 
     def _check_rows(self) -> None:
         database, lives = self.server.database, any(node.is_running for node in self.server.nodes)
@@ -209,7 +216,7 @@ def check_size(bench: Bench, asked: argparse.Namespace) -> None:
 
 def measure(server: Server, asked: argparse.Namespace) -> bool:
     tally, server.workers = Tally(), asked.workers
-    bench = Bench(server, clients_of(server, asked, tally), tally, asked.within)
+    bench = Bench(server, clients_of(server, asked, tally), tally, asked.within, asked.refreshes // asked.kills)
     before, began = server.log_sizes(), monotonic()
     print(f"{asked.kills} kills, in {asked.minutes} minutes at most", flush=True)
     run(bench.run(asked.kills, began + asked.minutes * 60))
@@ -219,13 +226,18 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
 
 
 def look_for_plant(server: Server, asked: argparse.Namespace) -> bool:
+    """One kill shows it: no change of a refresh passes the gate, so that what was answered is not durable."""
     tally, server.workers = Tally(), asked.workers
-    bench = Bench(server, clients_of(server, asked, tally), tally, asked.within)
+    bench = Bench(server, clients_of(server, asked, tally), tally, asked.within, at_least=1)
+    gate = Gate(Path(tempfile.mkdtemp(dir=server.folder)) / "gate", "_rotate_many")
     server.plant(EARLY)
-    run(bench.run(asked.kills, monotonic() + asked.minutes * 60, until_fault=True))
-    server.kill()
-    kills = bench.deaths.kills.total()
-    seen = f"seen after {kills} kills: {tally.faults[0]}" if tally.faults else "NOT SEEN: the harness is blind"
+    server.run_by(gate.program)
+    try:
+        run(bench.live(None))
+    finally:
+        server.kill()
+        server.run_by()
+    seen = f"seen: {tally.faults[0]}" if tally.faults else "NOT SEEN: the harness is blind"
     print(f"{EARLY.what}\n    {seen}")
     return bool(tally.faults)
 

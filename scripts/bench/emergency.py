@@ -24,6 +24,7 @@ REFUSED_WITHIN = 60  # seconds
 SETTLED_AFTER = 5  # seconds
 _WARM = 2  # real seconds of load before the command
 _SAMPLE = 200  # tokens of the compromised key
+_ENOUGH = _SAMPLE // 10
 _PAUSE = 0.02  # real seconds between two looks at them
 
 
@@ -92,7 +93,7 @@ class Emergency:
         """Until 60 s after the command, and once more then."""
         last = False
         while not last:
-            last = self.since > REFUSED_WITHIN
+            last = self.since > REFUSED_WITHIN and self.settled > 0
             for token in list(self.compromised):
                 since, refused = self.since, await self._refusal(token)
                 if refused is None and since >= 0:
@@ -105,6 +106,8 @@ class Emergency:
 
     async def revoke(self) -> None:
         await asyncio.sleep(_WARM)
+        while len(self.compromised) < _ENOUGH:  # noqa: ASYNC110
+            await asyncio.sleep(_PAUSE)
         await self.server.run("keys", "revoke", self.kid, "--yes", "--json")
         self.revoked_at = self.server.clock.seconds()
 
@@ -146,7 +149,7 @@ async def survive(server: ScaledServer, twin: ScaledServer, logins: int, rate: f
 
 def tell(found: Emergency) -> bool:
     """Whether all of it held."""
-    if not found.settled or len(found.compromised) < _SAMPLE // 10:
+    if not found.settled or len(found.compromised) < _ENOUGH:
         found.faults.append("too little load to say anything")
     early = f", the last asked for {max(found.early):.1f} s after it" if found.early else ""
     print(f"{found.refreshes} refreshes, {found.settled} of them more than {SETTLED_AFTER} s after the command")

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -29,7 +30,7 @@ from scripts.bench.refreshers import Client, Tally, check_rows, new_clients
 from scripts.bench.server import Server, logins, set_up_on, use_venv
 from scripts.bench.true_clock import TrueClock
 
-_LIFE = 180  # seconds, after which a round has hung
+_LIFE = 300  # seconds, after which a round has hung
 _READY = 30  # seconds, the retry window, in which every client must have gone on
 _LOOK = 0.05  # seconds
 _PAUSE = 0.3  # seconds at most between a client's refreshes
@@ -64,6 +65,8 @@ class Bench:
             async with asyncio.timeout(_LIFE):
                 await asyncio.to_thread(self.fault.prepare, self.server)
                 await self._all_go_on()
+                if self.fault.is_answered:
+                    self.fault.is_met = partial(self._is_answered, self.tally.unavailable)
                 await asyncio.to_thread(self.fault.strike, self.server)
                 self.recovered.append(await self._all_go_on())
                 enough.set()
@@ -77,6 +80,9 @@ class Bench:
         self.rounds += 1
         with closing(self.server.database.rows()) as rows:
             check_rows(self.clients, rows)
+
+    def _is_answered(self, before: int) -> bool:
+        return self.tally.unavailable > before
 
     async def _all_go_on(self) -> float:
         """Until every client has got a new token from now on; the seconds that it took."""

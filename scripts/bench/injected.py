@@ -4,8 +4,9 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -24,6 +25,7 @@ _HOUR, _DAY = 3600, 86400
 _FROZEN = 16.0  # seconds: longer than a request waits for PostgreSQL
 _NOTICED = 60  # seconds, on the busiest of machines, until a node must have polled its database's clock
 _LASTS = 1.0  # seconds that most faults last
+_MET = 60  # seconds more, at most, until somebody has met it
 _DISK = "12m"
 _STEP_CLOCK = str(Path(step_clock.__file__))
 _SERVERS = "application_name = 'authserver' AND datname = current_database()"
@@ -42,6 +44,8 @@ class Fault:
     """What `--blind` breaks: with that this fault must do harm."""
 
     def __init__(self) -> None:
+        self.is_met: Callable[[], bool] = lambda: True
+        """Whether somebody has got a 503 since it struck, where somebody must."""
         self.hits = 0
         """Connections that it ended, commits that it took away: what it counts."""
 
@@ -72,6 +76,13 @@ class Fault:
         """When it returns, all is as it was."""
         raise NotImplementedError
 
+    def last(self, seconds: float = _LASTS) -> None:
+        """So long, and until somebody has met it: on a busy machine nobody may have asked for anything yet."""
+        sleep(seconds)
+        until = monotonic() + _MET
+        while not self.is_met() and monotonic() < until:
+            sleep(0.01)
+
 
 class Restart(Fault):
     """PostgreSQL is started again, as an operator does."""
@@ -80,6 +91,7 @@ class Restart(Fault):
 
     def strike(self, server: Server) -> None:
         server.database.stop(self.mode)
+        self.last(0)
         server.database.start()
 
 
@@ -97,7 +109,7 @@ class Terminated(Fault):
     def strike(self, server: Server) -> None:
         until = monotonic() + _LASTS
         with postgres_of(server).connect(name_of(server)) as connection:
-            while monotonic() < until:
+            while monotonic() < until or (not self.is_met() and monotonic() < until + _MET):
                 self.hits += self.terminate(connection)
                 sleep(0.01)
 
@@ -157,7 +169,7 @@ class ReadOnly(Fault):
             connection.execute(f"{alter} SET default_transaction_read_only = on")
             end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'authserver'"
             connection.execute(end)
-            sleep(_LASTS)
+            self.last()
             connection.execute(f"{alter} RESET default_transaction_read_only")
 
 
@@ -175,7 +187,7 @@ class Promotion(Fault):
         pair_of(server).follow(self.synchronous)
 
     def strike(self, server: Server) -> None:
-        pair_of(server).fail_over()
+        pair_of(server).fail_over(partial(self.last, 0))
 
 
 class LossyPromotion(Promotion):
@@ -235,7 +247,7 @@ class Busy(OnSqlite):
     def strike(self, server: Server) -> None:
         with closing(sqlite3.connect(file_of(server), isolation_level=None, timeout=30)) as other:
             other.execute("BEGIN IMMEDIATE")
-            sleep(self.lasts)
+            self.last(self.lasts)
             other.execute("ROLLBACK")
 
 
@@ -263,7 +275,7 @@ class FullDisk(OnSqlite):
             with closing(sqlite3.connect(file_of(server), timeout=30)) as other:
                 other.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else the log has room for a while
             fill(filler)
-            sleep(_LASTS)
+            self.last()
         finally:
             filler.unlink(missing_ok=True)
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from scripts.bench import processes
+from tests.support import LONG
+
 NOT_INSTALLED = "PostgreSQL is not installed: no initdb in /usr/lib/postgresql/*/bin nor on the PATH"
 DURABLE = {
     "listen_addresses": "",
@@ -69,7 +72,7 @@ class Postgres:
         """Its processes stop where they are, as on a machine that was paused or whose storage hangs."""
         main = int((self._data / "postmaster.pid").read_text().split()[0])
         os.kill(main, signal.SIGSTOP)  # first, so that it starts no more of them
-        self._frozen = [main, *_children(main)]
+        self._frozen = [main, *processes.children(main)]
         for pid in self._frozen[1:]:
             _signal(pid, signal.SIGSTOP)
 
@@ -87,7 +90,7 @@ class Postgres:
     def remove(self) -> None:
         """Ends the server if it runs, and leaves nothing behind."""
         self.thaw()
-        self._undertaker.communicate(timeout=30)
+        self._undertaker.communicate(timeout=LONG)
 
     def create_database(self, template: str = "template1") -> str:
         """A fresh database's name."""
@@ -113,14 +116,8 @@ class Postgres:
     def run(self, program: str, *arguments: str) -> None:
         """One of PostgreSQL's programs on this server's data, as the user whom it runs as."""
         command = [self.programs / program, f"--pgdata={self._data}", *arguments]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=60, **self._as_whom)
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=LONG, **self._as_whom)
         assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _children(parent: int) -> list[int]:
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    pairs = (map(int, line.split()) for line in listed.splitlines())
-    return [pid for pid, its_parent in pairs if its_parent == parent]
 
 
 def _signal(pid: int, number: int) -> None:

@@ -10,10 +10,23 @@ _GONE = (FileNotFoundError, ProcessLookupError)
 
 def workers(pid: int) -> list[int]:
     """The processes that multiprocessing has spawned from that one. Raises ProcessLookupError if it is not there."""
+    return [child for child in children(pid) if runs(child, b"spawn_main")]
+
+
+def children(pid: int) -> list[int]:
+    """Raises ProcessLookupError if it is not there."""
     if not lives(pid):
         raise ProcessLookupError(f"process {pid} has ended")
     others = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()]
-    return [other for other in others if _parent(other) == pid and b"spawn_main" in _command(other)]
+    return [other for other in others if _parent(other) == pid]
+
+
+def runs(pid: int, words: bytes) -> bool:
+    """Whether these are in its command."""
+    try:
+        return words in _read(pid, "cmdline")
+    except _GONE:
+        return False
 
 
 def lives(pid: int) -> bool:
@@ -41,13 +54,6 @@ def _state(pid: int) -> list[str]:
         return _read(pid, "stat").decode(errors="replace").rpartition(")")[2].split()
     except _GONE:
         return []
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return _read(pid, "cmdline")
-    except _GONE:
-        return b""
 
 
 def _read(pid: int, name: str) -> bytes:

@@ -135,7 +135,8 @@ def started(
 ) -> Iterator[Bench]:
     server.workers = workers
     server.plant(plant)
-    server.start(gate.program if gate else None)
+    server.run_by(*[gate.program] if gate else [])
+    server.start()
     rows, users = server.database.rows(), Users(server.database.url)
     try:
         yield Bench(server, rows, users, parallel, gate)
@@ -143,6 +144,7 @@ def started(
         users.close()
         rows.close()
         server.stop()
+        server.run_by()
 
 
 def report(place: Place, what: str, tally: Tally, seconds: float) -> bool:

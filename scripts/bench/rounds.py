@@ -119,10 +119,11 @@ class Witness:
         return min((end.returned for of, end in self._ends if of in (None, id)), default=FOREVER)
 
     def judge(self) -> None:
+        window = float(self.bench.server.settings.get("REFRESH_RETRY_WINDOW", 30))
         for id, history in self._histories.items():
             ends = [end for of, end in self._ends if of in (None, id)]
             operations = sorted(history + ends, key=lambda operation: operation.invoked)
-            if not is_linearizable(operations, Login()):
+            if not is_linearizable(operations, Login(), window):
                 self.tally.check(False, f"{NO_ORDER}: {'; '.join(map(str, operations))}")
 
 

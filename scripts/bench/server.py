@@ -23,7 +23,7 @@ from scripts.bench.databases import Database, missing, new_database
 from scripts.bench.node import Node
 from scripts.bench.plants import Plant
 from scripts.dotvenv import PYTHON
-from tests.support import PASSWORD
+from tests.support import PASSWORD, Live
 
 KINDS = ("sqlite", "postgresql")
 _LOGINS_AT_ONCE = 8  # hashing a password is the server's dearest work; more at once only queue up
@@ -62,6 +62,11 @@ class Server:
     def ports(self) -> list[int]:
         return [node.port for node in self.nodes]
 
+    def run_by(self, program: Sequence[str] = Live.program) -> None:
+        """What Python runs as each node, from its next start on."""
+        for node in self.nodes:
+            node.program = program
+
     @property
     def workers(self) -> int:
         """Processes of each node, from its next start on."""
@@ -72,10 +77,9 @@ class Server:
         for node in self.nodes:
             node.workers = many
 
-    def start(self, program: Sequence[str] | None = None) -> None:
-        """`program` is what Python runs this time."""
+    def start(self) -> None:
         for node in self.nodes:
-            node.launch(program)
+            node.launch()
         for node in self.nodes:
             node.wait_until_ready()
 

@@ -1,7 +1,7 @@
 """Two PostgreSQL servers, one of which follows the other: the database of a bench that lets it take over."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -10,7 +10,7 @@ from urllib.parse import quote
 from scripts.bench.databases import PostgresDatabase, Rows
 from scripts.bench.postgres import Postgres
 
-_FOLLOWS = 30  # seconds
+_FOLLOWS = 120  # seconds
 _SLOWEST = 0.02  # seconds between two looks
 
 
@@ -55,9 +55,10 @@ class Pair(PostgresDatabase):
                 assert monotonic() < until, self.standby.log.read_text()
                 sleep(_SLOWEST)
 
-    def fail_over(self) -> None:
+    def fail_over(self, meanwhile: Callable[[], None]) -> None:
         """The primary crashes, and the standby takes its place."""
         self.postgres.stop("immediate")
+        meanwhile()
         self._promote()
 
     def fail_over_frozen(self) -> None:

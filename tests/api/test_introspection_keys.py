@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from authserver.app import create_app
 from tests.api.introspecting import INACTIVE, Introspector
+from tests.support import LONG
 from tests.web.serving import execute, settings_in
 
 RETIRED = "UPDATE signing_keys SET state = 'retired', retired_at = activated_at WHERE state = 'active'"
@@ -23,7 +24,7 @@ def change_keys(http, database, *statements):
     before = http.get("/.well-known/jwks.json").json()
     for statement in statements:
         execute(database, statement)
-    until = time.monotonic() + 10
+    until = time.monotonic() + LONG
     while http.get("/.well-known/jwks.json").json() == before:
         assert time.monotonic() < until
         time.sleep(0.005)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.journeys import Authlib, JsonBody, JsonCookie, RequestsOauthlib
 from tests.api.running import running
-from tests.support import PASSWORD
+from tests.support import LONG, PASSWORD
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def call(server, access_token):
     """(status, body) of the protected API, asked without any client's cleverness about expiry."""
     request = Request(f"{server.url}/api/protected", headers={"Authorization": f"Bearer {access_token}"})
     try:
-        with urlopen(request, timeout=10) as answer:
+        with urlopen(request, timeout=LONG) as answer:
             return answer.status, json.load(answer)
     except HTTPError as error:
         with error:

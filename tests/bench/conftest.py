@@ -6,11 +6,12 @@ import pytest
 
 from scripts.bench.databases import missing
 from scripts.bench.server import Server, set_up
+from tests.support import PATIENT
 
 
 @pytest.fixture(scope="session")
 def on_sqlite() -> Iterator[Server]:
-    with set_up("sqlite") as server:
+    with set_up("sqlite", **PATIENT) as server:
         server.database.record_history()
         yield server
 
@@ -20,7 +21,7 @@ def on_postgresql() -> Iterator[Server]:
     """Two nodes."""
     if why := missing("postgresql"):
         pytest.skip(why)
-    with set_up("postgresql", nodes=2) as server:
+    with set_up("postgresql", nodes=2, **PATIENT) as server:
         server.database.record_history()
         yield server
 

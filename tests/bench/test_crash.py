@@ -4,13 +4,13 @@ import pytest
 
 from scripts.bench import crash, kill_at
 from scripts.bench.client import run
+from tests.support import LONG
 
 pytestmark = pytest.mark.slow
 
 SMALL = crash.parse(
-    ["--kills", "2", "--clients", "8", "--within", "0.3", "--ready", "30", "--refreshes", "50", "--pause", "0"]
+    ["--kills", "2", "--clients", "8", "--within", "0.3", "--ready", str(LONG), "--refreshes", "50", "--pause", "0"]
 )
-PATIENT = crash.parse(["--kills", "6", "--clients", "8", "--within", "0.3", "--pause", "0"])
 """How fast it is ready again is for a quiet machine to say."""
 DATABASES = pytest.mark.parametrize("server", ["sqlite", "postgresql"], indirect=True)
 
@@ -21,7 +21,7 @@ def test_kill_9_loses_no_login(server, capsys):
 
 
 def test_crash_sees_an_answer_before_its_commit(server, capsys):
-    assert crash.look_for_plant(server, PATIENT), capsys.readouterr().out
+    assert crash.look_for_plant(server, SMALL), capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("workers", "points"), [(1, list(kill_at.POINTS)), (2, ["after-commit"])])

@@ -7,6 +7,7 @@ import pytest
 from scripts.bench import faults
 from scripts.bench.injected import FAULTS, Busy, FullDisk, Promotion, Swallowed
 from scripts.bench.server import Server, set_up_on
+from tests.support import LONG, PATIENT
 
 pytestmark = pytest.mark.slow
 ROUNDS, CLIENTS = 1, 8
@@ -19,7 +20,7 @@ HARM = ("terminated-in-commit", "clock", "clock-at-start")
 @pytest.fixture(scope="module")
 def on_pair() -> Iterator[Server]:
     promotion = Promotion()
-    with set_up_on(promotion.new_database, promotion.nodes) as server:
+    with set_up_on(promotion.new_database, promotion.nodes, **PATIENT) as server:
         yield server
 
 
@@ -30,7 +31,7 @@ def server(name: str, request: pytest.FixtureRequest) -> Iterator[Server]:
     if why := fault.missing():
         pytest.skip(why)
     if isinstance(fault, FullDisk | Swallowed):
-        with set_up_on(fault.new_database, fault.nodes) as server:
+        with set_up_on(fault.new_database, fault.nodes, **PATIENT) as server:
             yield server
     else:
         shared = "on_pair" if isinstance(fault, Promotion) else f"on_{fault.database}"
@@ -42,6 +43,7 @@ def server(name: str, request: pytest.FixtureRequest) -> Iterator[Server]:
 @pytest.mark.parametrize("name", FAULTS)
 def test_nobody_is_logged_out(server, name, monkeypatch, capsys):
     monkeypatch.setattr(Busy, "lasts", BUSY)
+    monkeypatch.setattr(faults, "_READY", LONG)  # how soon is for a quiet machine to say
     assert faults.measure(server, name, ROUNDS, CLIENTS), capsys.readouterr().out
 
 

@@ -18,7 +18,7 @@ from authserver.settings import load
 from authserver.store import signing_keys
 from tests.conftest import as_client
 from tests.hsm import PIN, Token, needs_softhsm, new_token
-from tests.support import PASSWORD, live, run
+from tests.support import LONG, PASSWORD, live, run
 from tests.web.answers import UNAVAILABLE, assert_granted, assert_refused
 
 pytestmark = needs_softhsm
@@ -48,12 +48,12 @@ def in_token(token):
 def for_each_key(token, work):
     """By another process, as this one's module does not look for new tokens."""
     command = [sys.executable, "-c", _FOR_EACH_KEY, token.settings["PKCS11_MODULE"], token.label, token.pin, work]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=LONG).stdout
 
 
 def fetched(server, path="/.well-known/jwks.json", **form):
     data = urllib.parse.urlencode(form).encode() if form else None
-    with urllib.request.urlopen(server.url + path, data, timeout=10) as answer:
+    with urllib.request.urlopen(server.url + path, data, timeout=LONG) as answer:
         return json.load(answer)
 
 

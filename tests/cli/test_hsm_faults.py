@@ -39,7 +39,7 @@ class Hanging(Live):
     def ask(self, path, form=None):
         """Status and members."""
         try:
-            with urllib.request.urlopen(self.url + path, form, timeout=20) as answer:
+            with urllib.request.urlopen(self.url + path, form, timeout=LONG) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -105,7 +105,7 @@ def test_what_an_hsm_cannot_do_is_not_blamed_on_the_database(softhsm, tmp_path):
         env=environment_with(token.settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONG,
     )
     assert failed.returncode == 69
     assert "token 'words' failed: DeviceError" in failed.stderr and "config show" not in failed.stderr

@@ -18,7 +18,7 @@ from authserver.app import open_database
 from authserver.cli import main
 from authserver.cli.init import initialise
 from authserver.settings import Settings
-from tests.support import PASSWORD, SECOND, Clock, environment_with, live
+from tests.support import LONG, PASSWORD, SECOND, Clock, environment_with, live
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "rotate_keys.py"
 DAY = 86400
@@ -154,32 +154,31 @@ def test_the_script_is_the_command_whichever_python_runs_it(fresh, tmp_path):
     assert "authserver keys rotate --dry-run" in helped.stdout
 
 
-def test_running_servers_follow_within_5_seconds_and_verifiers_never_fail(tmp_path):
+def test_running_servers_follow_by_themselves_and_verifiers_never_fail(tmp_path):
     with live(tmp_path, workers=2) as server:
         old, new = kid_of("active"), kid_of("pending")
         before = access_token(server)
         assert header_of(before)["kid"] == old
         subprocess.run([SCRIPT, "--emergency"], cwd=tmp_path, env=environment_with({}), check=True, capture_output=True)
-        changed = time.monotonic()
-        while time.monotonic() - changed < 5:
+        followed, until = 0, time.monotonic() + LONG
+        while followed < 16:  # whichever worker answers
             token, published = access_token(server), kids_of(server)
             assert {header_of(token)["kid"], old, new} <= set(published)
-        for _ in range(8):  # whichever worker answers
-            assert header_of(access_token(server))["kid"] == new
-            assert kids_of(server)[0] == new
-            assert len(kids_of(server)) == 3
+            has_followed = header_of(token)["kid"] == published[0] == new and len(published) == 3
+            followed = followed + 1 if has_followed else 0
+            assert time.monotonic() < until
 
 
 def access_token(server) -> str:
     client = (
         f"client_id={server.app['client_id']}&grant_type=password&username=ada&password={PASSWORD.replace(' ', '+')}"
     )
-    with urllib.request.urlopen(f"{server.url}/token", client.encode(), timeout=10) as answer:
+    with urllib.request.urlopen(f"{server.url}/token", client.encode(), timeout=LONG) as answer:
         return json.load(answer)["access_token"]
 
 
 def kids_of(server) -> list[str]:
-    with urllib.request.urlopen(f"{server.url}/.well-known/jwks.json", timeout=10) as answer:
+    with urllib.request.urlopen(f"{server.url}/.well-known/jwks.json", timeout=LONG) as answer:
         return [key["kid"] for key in json.load(answer)["keys"]]
 
 

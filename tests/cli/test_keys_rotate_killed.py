@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -16,7 +16,7 @@ from authserver.cli.init import initialise
 from authserver.keyring.lifecycle import TooEarly
 from authserver.settings import Settings
 from tests.cli.killer import killer as killer_of
-from tests.support import SECOND, Clock, environment_with
+from tests.support import LONG, SECOND, Clock, environment_with, owned
 
 DAY = 86400
 SCRIPT = Path(__file__).parents[2] / "scripts" / "rotate_keys.py"
@@ -128,7 +128,10 @@ def test_two_at_once_are_one(template, tmp_path, arguments, codes):
     shutil.copytree(template, folder)
     command = [sys.executable, SCRIPT, *arguments]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    both = [subprocess.Popen(command, cwd=folder, env=environment_with({}), **quiet) for _ in range(2)]
-    assert sorted(process.wait(60) for process in both) == codes
+    with ExitStack() as owner:
+        both = [subprocess.Popen(command, cwd=folder, env=environment_with({}), **quiet) for _ in range(2)]
+        for process in both:
+            owner.enter_context(owned(process))
+        assert sorted(process.wait(LONG) for process in both) == codes
     assert_right(folder, kids(template))
     assert kids(folder)["active"] == kids(template)["pending"]

@@ -17,7 +17,7 @@ import pytest
 
 from authserver.resource import Guard
 from tests.cli import test_keys_rotate_killed as killed
-from tests.support import Live, environment_with, run
+from tests.support import LONG, Live, environment_with, run
 
 pytestmark = pytest.mark.slow
 
@@ -52,14 +52,14 @@ class Node(Live):
         self.forks.ask(f"kill {self.pid}")
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        with urllib.request.urlopen(f"{self.url}/.well-known/jwks.json", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/.well-known/jwks.json", timeout=LONG) as answer:
             return json.load(answer)
 
     def token(self, authorization: str) -> str:
         asked = urllib.request.Request(
             f"{self.url}/token", b"grant_type=client_credentials", {"Authorization": authorization}
         )
-        with urllib.request.urlopen(asked, timeout=5) as answer:
+        with urllib.request.urlopen(asked, timeout=LONG) as answer:
             return json.load(answer)["access_token"]
 
 

@@ -14,12 +14,12 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from tests.cli.backups import LINE, sql
-from tests.support import PASSWORD, Live, environment_with, run
+from tests.support import LONG, PASSWORD, Live, environment_with, run
 
 
 def post(server: Live, path: str, **form: str) -> tuple[int, dict]:
     try:
-        with urllib.request.urlopen(f"{server.url}{path}", urlencode(form).encode(), timeout=30) as answer:
+        with urllib.request.urlopen(f"{server.url}{path}", urlencode(form).encode(), timeout=LONG) as answer:
             return answer.status, json.loads(answer.read() or b"{}")
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -38,7 +38,7 @@ def refresh(server: Live, token: str) -> tuple[int, dict]:
 
 
 def verifies(server: Live, token: str) -> bool:
-    with urllib.request.urlopen(f"{server.url}/.well-known/jwks.json", timeout=30) as answer:
+    with urllib.request.urlopen(f"{server.url}/.well-known/jwks.json", timeout=LONG) as answer:
         keys = KeySet.import_key_set(json.load(answer))
     return jwt.decode(token, keys, algorithms=["RS256"]).claims["iss"] == server.url
 
@@ -163,6 +163,6 @@ def test_a_server_that_starts_meanwhile_does_not_get_the_old_database(server):
         refused = run("config", "check", folder=server.folder, check=False, **server.settings)
         assert refused.returncode == 69 and "locked" in refused.stderr
         holder.stdin.close()
-        holder.wait(30)
+        holder.wait(LONG)
     server.start()
     log_in(server)

@@ -16,7 +16,7 @@ import pytest
 from authserver.cli import serve
 from authserver.settings import Settings
 from authserver.web.connection import Connection
-from tests.support import PASSWORD, Live, environment_with
+from tests.support import LONG, PASSWORD, Live, environment_with, owned
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -34,7 +34,7 @@ def served(folder, workers=1, **settings):
 
 def begin_request(server, body):
     """A connection whose request has reached the application and waits there for its body."""
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=LONG)
     head = f"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\nContent-Length: {len(body)}\r\n"
     connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
     assert connection.recv(1024).startswith(b"HTTP/1.1 100 ")  # sent when the application asks for the body
@@ -43,7 +43,7 @@ def begin_request(server, body):
 
 def wait_until_refused(port):
     """A connection that is neither taken nor refused fails the test: whoever makes it waits for nobody."""
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + LONG
     with suppress(ConnectionRefusedError, ConnectionResetError):
         while time.monotonic() < ends:
             socket.create_connection(("127.0.0.1", port), timeout=2).close()
@@ -68,7 +68,7 @@ def test_sigterm_answers_what_has_begun_and_takes_no_more(here, data, workers):
             wait_until_refused(server.port)
             connection.sendall(body)
             answer = read_all(connection)
-        code = server.process.wait(20)
+        code = server.process.wait(LONG)
     assert answer.startswith("HTTP/1.1 200 "), answer
     assert '"refresh_token":"rt_' in answer
     assert code in (0, -signal.SIGTERM)
@@ -79,7 +79,7 @@ def test_two_workers_serve_and_leave_with_their_parent(here):
         while len(started := re.findall(r"Started server process \[(\d+)\]", server.log.read_text())) < 2:
             server.wait_until_ready()
         server.process.kill()
-        server.process.wait(10)
+        server.process.wait(LONG)
         server.process = None
         try:
             wait_until_refused(server.port)
@@ -93,16 +93,17 @@ def test_two_workers_serve_and_leave_with_their_parent(here):
 def test_it_says_what_rfc9700_2_4_forbids_takes_a_free_port_and_leaves_quietly(here, data):
     data("client", "create", "Shop", "--grant", "password", "--auth-method", "none")
     command = [sys.executable, "-m", "authserver", "serve", "--port", "0"]
-    process = subprocess.Popen(command, cwd=here, env=environment_with({}), stderr=subprocess.PIPE, text=True)
-    warning, serving = process.stderr.readline(), process.stderr.readline()
-    assert "RFC 9700" in warning and "MUST NOT be used" in warning and "Shop" in warning
-    url, port = re.fullmatch(r"Serving (\S+) on http://127.0.0.1:(\d+)\n", serving).groups()
-    assert url == "http://127.0.0.1:8000", "the issuer, whatever the port"
-    with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as connection:
-        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        assert read_all(connection).startswith("HTTP/1.1 200 ")
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    streams = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with owned(subprocess.Popen(command, cwd=here, env=environment_with({}), **streams)) as process:
+        warning, serving = process.stderr.readline(), process.stderr.readline()
+        assert "RFC 9700" in warning and "MUST NOT be used" in warning and "Shop" in warning
+        url, port = re.fullmatch(r"Serving (\S+) on http://127.0.0.1:(\d+)\n", serving).groups()
+        assert url == "http://127.0.0.1:8000", "the issuer, whatever the port"
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=LONG) as connection:
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert read_all(connection).startswith("HTTP/1.1 200 ")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=LONG)
     assert "Traceback" not in errors
 
 

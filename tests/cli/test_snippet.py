@@ -25,7 +25,7 @@ from authserver.cli.snippet import NAMES
 from authserver.testing import Issuer, running_issuer
 from tests.resource.tools import DROP, LocalIssuer, header_of, make_key, public, reply, serve, sign
 from tests.resource.tools import claims as claims_like
-from tests.support import environment_with, free_port, run
+from tests.support import LONG, environment_with, free_port, run
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ("fastapi", "starlette", "flask", "django")
@@ -78,7 +78,7 @@ def running(command: str, folder: Path, port: int) -> Iterator[None]:
     finally:
         with suppress(ProcessLookupError):  # it ended by itself
             os.killpg(process.pid, signal.SIGTERM)  # `go run` starts what it has built as a process of its own
-        process.wait(30)
+        process.wait(LONG)
         wait(lambda: not listens(port), folder / "output.log", 30)  # the shell may end before what it started
 
 
@@ -104,7 +104,7 @@ def listens(port: int) -> bool:
 
 def get(port: int, authorization: str | None = None) -> tuple[int, str, bytes]:
     """Status, challenge and body."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = HTTPConnection("127.0.0.1", port, timeout=LONG)
     try:
         connection.request("GET", "/notes", headers={"Authorization": authorization} if authorization else {})
         answer = connection.getresponse()

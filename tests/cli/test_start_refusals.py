@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from authserver.store import migrations
-from tests.support import run
+from tests.support import LONG, run
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def key(here) -> Path:
 
 def carry_out(line):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    subprocess.run(line, shell=True, check=True, capture_output=True, env=os.environ | {"PATH": path}, timeout=30)
+    subprocess.run(line, shell=True, check=True, capture_output=True, env=os.environ | {"PATH": path}, timeout=LONG)
 
 
 def test_a_key_file_that_others_can_read(cli, refused, key):

@@ -12,7 +12,7 @@ import pytest
 
 from authserver.app import open_database
 from tests.conftest import AUDIENCE, ISSUER, populated
-from tests.support import SECRET, Clock, environment_with
+from tests.support import LONG, SECRET, Clock, environment_with
 from tests.web.answers import claims_of
 from tests.web.serving import change_client, everything, execute, settings_in
 
@@ -275,7 +275,7 @@ def test_at_a_terminal_it_is_asked_for_and_not_echoed(database, variables):
         assert process.stderr is not None
         assert process.stderr.read(7) == b"Token: "  # by now the terminal echoes nothing
         os.write(terminal, f"{text}\n".encode())
-        shown, talk = process.communicate(timeout=30)
+        shown, talk = process.communicate(timeout=LONG)
     echoed = os.read(terminal, 1000) if select.select([terminal], [], [], 0)[0] else b""
     os.close(keyboard)
     os.close(terminal)

@@ -16,7 +16,7 @@ import pytest
 
 from authserver.store import migrations
 from scripts.bench.postgres import NOT_INSTALLED, Postgres, binaries
-from tests.support import PASSWORD, environment_with, live, run
+from tests.support import LONG, PASSWORD, environment_with, live, run
 
 PACKAGE = Path(migrations.__file__).parents[2]
 EXPANDS = {"add_column", "create_table", "create_index", "bulk_insert", "execute", "f", "get_bind"}
@@ -80,7 +80,7 @@ class Refreshing(threading.Thread):
     def post(self, **form):
         data = urllib.parse.urlencode(self.form | form).encode()
         try:
-            with urllib.request.urlopen(f"{self.server.url}/token", data, timeout=30) as answer:
+            with urllib.request.urlopen(f"{self.server.url}/token", data, timeout=LONG) as answer:
                 self.answers.append(answer.status)
                 return json.load(answer)["refresh_token"]
         except urllib.error.HTTPError as error:
@@ -109,7 +109,7 @@ def test_no_request_fails_while_the_next_version_upgrades_and_both_serve(databas
                 each.join(0.05)
         for each in refreshing:
             each.enough.set()
-            each.join(30)
+            each.join(LONG)
         answers = [status for each in refreshing for status in each.answers]
         assert set(answers) == {200} and len(answers) > sum(before)
         refused = run("serve", "--port", "1", folder=tmp_path, check=False, **server.settings)

@@ -21,7 +21,7 @@ from authserver.settings import load
 from authserver.store import clients, signing_keys
 from authserver.store.database import Database
 from tests.store.conftest import migrated_database, migrated_file, postgres, postgres_url, sqlite_url, url
-from tests.support import SECOND
+from tests.support import LONG, SECOND
 
 __all__ = ["migrated_database", "migrated_file", "postgres", "postgres_url", "sqlite_url", "url"]
 DAY = 86400
@@ -104,7 +104,7 @@ def test_many_at_once_do_each_thing_once(on_any_database, clock):
 
 def test_two_emergencies_at_once_are_one(on_any_database, monkeypatch):
     """The second must not promote the key that the first one announced a moment ago."""
-    together, make = Barrier(2, timeout=30), PrivateKeys.generate
+    together, make = Barrier(2, timeout=LONG), PrivateKeys.generate
 
     def make_together(*arguments, **options):
         together.wait()  # both have seen the pending key, neither has begun its transaction
@@ -238,7 +238,7 @@ def test_a_command_keeps_to_the_clock_of_the_database_where_there_is_one(on_any_
 
 def test_two_commands_on_one_client_at_once_are_both_done(on_any_database):
     """One reads the row and waits; the other changes it meanwhile, or waits for the first."""
-    database, disabled, loaded = on_any_database.database, Barrier(2, timeout=30), Event()
+    database, disabled, loaded = on_any_database.database, Barrier(2, timeout=LONG), Event()
     with database.begin() as connection:
         clients.add(connection, Client("both", "Both", "none", frozenset(), ()))
 

@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 
 import jwt
 
+from tests.support import LONG
+
 _PAUSE = 0.05  # seconds, in which the commands that it accompanies get a core
 
 
@@ -22,7 +24,7 @@ def call(url: str, access_token: str) -> int:
     """The HTTP status."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {access_token}"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=LONG) as answer:
             return int(answer.status)
     except HTTPError as error:
         with error:
@@ -46,7 +48,7 @@ class Caller:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join(30)
+        self._thread.join(LONG)
 
     def wait_for_another_key(self, seconds: float) -> float:
         """Seconds until tokens are signed by another key than the first; then a few calls more with both."""
@@ -80,6 +82,6 @@ class Caller:
             "client_id": self.client_id,
             "refresh_token": self.newest["refresh_token"],
         }
-        with urllib.request.urlopen(f"{self.server}/token", urlencode(form).encode(), timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.server}/token", urlencode(form).encode(), timeout=LONG) as answer:
             refreshed: dict[str, str] = json.load(answer)
             return refreshed

@@ -12,7 +12,7 @@ import jwt
 from tests.readme.blocks import Block
 from tests.readme.callers import Caller, kid_of
 from tests.readme.terminal import Foreground, Pasted, Shell
-from tests.support import free_port
+from tests.support import LONG, free_port
 
 QUICKSTART = "python3 scripts/quickstart.py\n"
 SHORTER_BENCHMARK = ("--rounds 3 --seconds 2", "--rounds 1 --seconds 0.2 --connections 8")
@@ -215,7 +215,7 @@ def start_callers(journey: Journey) -> None:
 
 def stop_callers(journey: Journey) -> None:
     caller: Caller = journey.seen["caller"]
-    caller.wait_for_another_key(20)  # README.md: within 5 seconds; more, for a machine that is running tests
+    caller.wait_for_another_key(LONG)  # README.md: within 5 seconds; more, for a machine that is running tests
     caller.stop()
     assert caller.failure is None, caller.failure
     assert {status for _, _, status in caller.answers} == {200}, caller.answers

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.error import URLError
 
+from tests.support import LONG
+
 # Every command that fails is noted, in functions and in $(...) too, and the shell goes on, as a newcomer's would.
 _PRELUDE = """set -E -o pipefail; exec 8>>{failed}; trap 'echo "$?: $BASH_COMMAND" >&8' ERR\n"""
 
@@ -114,4 +116,4 @@ def end_group(process: "subprocess.Popen[Any]", number: int) -> None:
     """The process and all that it started and that is still in its group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-    process.wait(30)
+    process.wait(LONG)

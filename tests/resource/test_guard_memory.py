@@ -14,6 +14,7 @@ from authserver.resource import (
     InsufficientScope,
 )
 from tests.resource.tools import AUDIENCE, ISSUER, Clock, public, rejected, token_of
+from tests.support import LONG
 
 
 def test_a_repeated_token_is_remembered_and_is_the_same_value(guard: Guard, key: RSAKey) -> None:
@@ -99,5 +100,5 @@ def test_many_threads_verify_at_once(guard: Guard, key: RSAKey) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(LONG)
     assert len(seen) == 8 * 20 * 20

@@ -16,6 +16,7 @@ from authserver.resource.keys import FetchedKeys, WouldWait
 from authserver.resource.source import Source
 from tests.resource.network import JWKS, Network, found, guard_with, make
 from tests.resource.tools import AUDIENCE, ISSUER, Clock, few, public, token_of
+from tests.support import LONG
 
 
 def test_10000_random_kids_cause_one_fetch_in_30_s(key: RSAKey, clock: Clock) -> None:
@@ -93,16 +94,16 @@ def test_single_flight_at_a_cold_start(key: RSAKey, clock: Clock) -> None:
     barrier, subjects = Barrier(17), []
 
     def work() -> None:
-        barrier.wait(5)
+        barrier.wait(LONG)
         subjects.append(guard.verify(token_of(key)).subject)
 
     threads = [Thread(target=work) for _ in range(16)]
     for thread in threads:
         thread.start()
-    barrier.wait(5)
+    barrier.wait(LONG)
     hold.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(LONG)
     assert subjects == ["user-1"] * 16 and len(network.seen) == 1
 
 
@@ -125,7 +126,7 @@ def test_many_threads_with_known_and_unknown_kids_cause_two_fetches(key: RSAKey)
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(LONG)
     assert all(results) and len(results) == 1600
     assert len(network.seen) <= 2  # the first load, and one for all unknown kids
 

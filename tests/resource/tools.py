@@ -13,6 +13,8 @@ from hypothesis import settings
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from tests.support import LONG
+
 ISSUER = "https://as.example"
 AUDIENCE = "https://api.example"
 NOW = 1_800_000_000
@@ -137,7 +139,7 @@ def settle() -> None:
     """Waits until the guards of this process have nothing under way in the background."""
     for thread in threads():
         if thread.name == "authserver-jwks":
-            thread.join(5)
+            thread.join(LONG)
 
 
 def rejected(call: Callable[[], object]) -> str:

@@ -13,6 +13,7 @@ from authserver.domain.errors import Unavailable
 from authserver.store import authorizations, clients, database, users
 from tests.store.conftest import together
 from tests.store.rows import begun, change_of, generations, on_sqlite, rotation
+from tests.support import LONG
 
 
 class Gate:
@@ -24,7 +25,7 @@ class Gate:
 
     def _pass(self, connection, params, now):
         self.entered.set()
-        assert self.opened.wait(10)
+        assert self.opened.wait(LONG)
         connection.execute(text("SELECT 1"))
         return True
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from threading import Barrier
 
 import pytest
@@ -12,7 +12,7 @@ from authserver.app import check, open_database
 from authserver.settings import load
 from authserver.store import signing_keys
 from authserver.store.database import Database
-from tests.support import environment_with
+from tests.support import LONG, environment_with, owned
 
 PROCESS = """
 import os, sys
@@ -35,11 +35,12 @@ def processes():
     """They have imported all that they need, and wait for a line with a folder and a URL."""
     ends = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     command = [sys.executable, "-c", PROCESS]
-    started = [subprocess.Popen(command, env=environment_with({}), bufsize=1, **ends) for _ in range(PROCESSES)]
-    assert [process.stdout.readline() for process in started] == ["ready\n"] * PROCESSES
-    yield started
-    for process in started:
-        process.communicate(timeout=30)
+    with ExitStack() as owner:
+        started = [subprocess.Popen(command, env=environment_with({}), bufsize=1, **ends) for _ in range(PROCESSES)]
+        for process in started:
+            owner.enter_context(owned(process))
+        assert [process.stdout.readline() for process in started] == ["ready\n"] * PROCESSES
+        yield started
 
 
 def sqlite_urls(folder):
@@ -71,7 +72,7 @@ def made_once(settings):
 
 def test_a_new_file_can_be_opened_by_many_at_once(tmp_path, clock):
     """Each turns it into WAL, for which SQLite does not wait by itself."""
-    start = Barrier(4, timeout=20)
+    start = Barrier(4, timeout=LONG)
 
     def open_each(_):
         for number in range(60):

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from authserver.app import assemble
 from authserver.store import authorizations, pruning, signing_keys
 from authserver.store.group_commit import commit
+from tests.support import LONG
 
 
 def test_finished_logins_go_a_day_after_their_end_and_living_ones_stay(database, login, clock, token):
@@ -45,7 +46,7 @@ def test_of_many_processes_that_try_one_prunes(store, clock):
     """On PostgreSQL with connections of their own: the row decides."""
     with store.begin() as connection:
         batch = pruning.next_batch_many(connection, [None])[None]
-    together = Barrier(8, timeout=30)
+    together = Barrier(8, timeout=LONG)
 
     def prune(_):
         together.wait()

@@ -20,7 +20,7 @@ from authserver.store import authorizations, clients, signing_keys
 from authserver.store.database import Connection, Database
 from authserver.store.schema import metadata
 from tests.conftest import ISSUER
-from tests.support import Clock
+from tests.support import LONG, Clock
 
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
@@ -49,12 +49,12 @@ def serving(template: Path, folder: Path, clock: Clock) -> Iterator[Server]:
     database.close()
 
 
-def wait_until_ready(http: TestClient, path: str = "/health/ready", seconds: float = 10) -> None:
+def wait_until_ready(http: TestClient, path: str = "/health/ready", seconds: float = LONG) -> None:
     """Until the server has read its keys anew, which it may not sign without once 30 s have passed on its clock."""
     wait_until(lambda: http.get(path).status_code == 200, seconds)
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = LONG) -> None:
     """For what the server does by itself, a moment later."""
     deadline = time.monotonic() + seconds
     while not true():

@@ -12,7 +12,7 @@ import pytest
 from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
 
-from tests.support import PASSWORD
+from tests.support import LONG, PASSWORD
 from tests.web.answers import INVALID_GRANT, SENTENCES
 
 
@@ -23,7 +23,7 @@ class Refused(Exception):
 def post(url, form, **headers):
     request = urllib.request.Request(url, urlencode(form).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=LONG) as answer:
             body = answer.read()
     except HTTPError as error:
         raise Refused(error.code, json.loads(error.read())) from None
@@ -31,7 +31,7 @@ def post(url, form, **headers):
 
 
 def fetch(url):
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=LONG) as answer:
         return json.load(answer)
 
 

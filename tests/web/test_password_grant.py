@@ -10,7 +10,7 @@ from argon2 import PasswordHasher, extract_parameters
 from authserver.domain.models import User
 from authserver.passwords import Passwords, password_form, username_form
 from authserver.store import users
-from tests.support import PASSWORD
+from tests.support import LONG, PASSWORD
 from tests.web.answers import (
     INVALID_CLIENT,
     INVALID_GRANT,
@@ -248,7 +248,7 @@ def no_hash_ends(monkeypatch):
     """Whoever hashes waits until the context ends."""
     may_end, match = Event(), Passwords._match
     with monkeypatch.context() as patch:
-        patch.setattr(Passwords, "_match", lambda *arguments: may_end.wait(20) and match(*arguments))
+        patch.setattr(Passwords, "_match", lambda *arguments: may_end.wait(LONG) and match(*arguments))
         try:
             yield
         finally:

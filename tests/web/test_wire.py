@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.support import PASSWORD
+from tests.support import LONG, PASSWORD
 from tests.web.answers import (
     CHALLENGED,
     ENCODED,
@@ -201,7 +201,7 @@ def test_b001_over_the_wire_head_has_no_body(ask):
 
 def test_the_connection_goes_on_after_a_refusal(real, app):
     """What has been read to its end desynchronises nothing."""
-    connection = HTTPConnection("127.0.0.1", real.port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", real.port, timeout=LONG)
     sockets = set()
     for _ in range(3):
         connection.request("POST", "/token", urlencode(app("x")), {"Content-Type": "application/x-www-form-urlencoded"})

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.support import LONG
+
 HOST = b"Host: 127.0.0.1\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 CLOSE = b"Connection: close\r\n"
@@ -32,7 +34,7 @@ def post(target: bytes, form: dict[str, str] | bytes, more: bytes = b"") -> byte
     return b"POST " + target + b" HTTP/1.1\r\n" + HOST + FORM + more + length + CLOSE + b"\r\n" + body
 
 
-def exchange(port: int, request: bytes, seconds: float = 10) -> Answer:
+def exchange(port: int, request: bytes, seconds: float = LONG) -> Answer:
     """All that the server answers before it closes the connection, which it must do in that time."""
     with socket.create_connection(("127.0.0.1", port), seconds) as connection:
         connection.sendall(request)

@@ -1,0 +1,44 @@
+"""Runs a command on a busy machine: beside processes of which each burns a core. They end with it, killed or not.
+
+    python3 scripts/bench/busy.py -- .ci/run
+    python3 scripts/bench/busy.py --burners 4 -- .venv/bin/pytest tests/bench
+
+Exits with the command's exit code.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+_BURN = """
+import os, sys
+while os.getppid() == int(sys.argv[1]):
+    for _ in range(100_000):
+        pass
+"""
+
+
+def run(command: Sequence[str], burners: int) -> int:
+    burn = [sys.executable, "-c", _BURN, str(os.getpid())]
+    burning = [subprocess.Popen(burn, stdin=subprocess.DEVNULL) for _ in range(burners)]
+    try:
+        code = subprocess.run(command).returncode
+    finally:
+        for each in burning:
+            each.kill()
+            each.wait()
+    return code if code >= 0 else 128 - code  # as a shell says that a signal ended it
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--burners", type=int, default=os.cpu_count(), help="default: one for each core")
+    parser.add_argument("command", nargs="+", help="after --")
+    asked = parser.parse_args()
+    return run(asked.command, asked.burners)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
