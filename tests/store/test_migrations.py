@@ -1,6 +1,7 @@
 """The schema's history: from an empty database to exactly the tables of schema.py, and what is said of other states."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,6 +12,7 @@ from authserver.domain.errors import Misconfigured, Unavailable
 from authserver.store import migrations
 from authserver.store.database import Database
 from authserver.store.schema import metadata
+from tests.support import LONG
 
 
 @pytest.fixture
@@ -112,3 +114,30 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(empty):
         connection.execute(text("DROP TABLE users"))
         migrations.upgrade(connection)
         migrations.check(connection)
+
+
+def test_an_upgrade_waits_for_another_one_however_long_that_takes(postgres, clock):
+    """Longer than any timeout: the one for locks is over at once here."""
+    name = postgres.create_database()
+    database = Database(f"{postgres.url(name)}&options=-c%20lock_timeout%3D20ms", clock)
+    with postgres.connect(name, autocommit=False) as other, ThreadPoolExecutor(1) as thread:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(b"authserv")])
+        upgraded = thread.submit(upgrade, database)
+        with postgres.connect(name) as witness:
+            while not upgraded.done() and not witness.execute(HAS_WAITED).fetchone()[0]:
+                pass
+        other.rollback()
+        upgraded.result(LONG)
+    database.close()
+    postgres.drop_database(name)
+
+
+HAS_WAITED = """
+SELECT count(*) FROM pg_stat_activity
+WHERE application_name = 'authserver' AND datname = current_database() AND now() - xact_start > '100 ms'
+"""
+
+
+def upgrade(database):
+    with database.begin() as connection:
+        migrations.upgrade(connection)

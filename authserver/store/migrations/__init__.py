@@ -7,7 +7,8 @@ from sqlalchemy import Connection, func, inspect, select, text
 from ...domain.errors import Misconfigured
 
 _FOLDER = Path(__file__).parent
-_ONE_AT_A_TIME = select(func.pg_advisory_xact_lock(int.from_bytes(b"authserv")))
+_IS_ALONE = select(func.pg_try_advisory_xact_lock(int.from_bytes(b"authserv")))
+_A_MOMENT = select(func.pg_sleep(0.1))
 _EMPTY = "The database is empty. Create it, its keys and its key-encryption key with:\n\n    authserver init"
 _OLDER = "The database is at revision {revision}, this version needs {head}. Run:\n\n    authserver db upgrade"
 _NEWER = """The database is at revision {revision}, which this version (at {head}) does not know: a newer authserver has
@@ -19,7 +20,8 @@ upgraded it. Install that version, or restore a backup made before the upgrade:
 def upgrade(connection: Connection) -> None:
     """Bring the schema to this version's, in the caller's transaction. Raises Misconfigured if it is newer."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
-        connection.execute(_ONE_AT_A_TIME)
+        while not connection.execute(_IS_ALONE).scalar():
+            connection.execute(_A_MOMENT)  # however long another one takes: no timeout is about that
     check_not_newer(connection)
     from alembic import command  # only here: every worker that starts would pay for it
     from alembic.config import Config
