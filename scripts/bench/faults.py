@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from pathlib import Path
 from time import monotonic
 
@@ -52,13 +53,13 @@ class Bench:
 
     async def run(self, rounds: int, *, until_harm: bool = False) -> None:
         for _ in range(rounds):
-            await self._round()
+            await self._round(until_harm)
             if self.tally.faults and until_harm:
                 return
         for client in self.clients:
             await client.say_goodbye(self.server.ports[-1])
 
-    async def _round(self) -> None:
+    async def _round(self, until_harm: bool) -> None:
         enough = asyncio.Event()
         load = [asyncio.create_task(each.refresh_until(enough, self.server.ports)) for each in self.clients]
         try:
@@ -66,7 +67,8 @@ class Bench:
                 await asyncio.to_thread(self.fault.prepare, self.server)
                 await self._all_go_on()
                 if self.fault.is_answered:
-                    self.fault.is_met = partial(self._is_answered, self.tally.unavailable)
+                    hits = self.fault.hits if until_harm else inf  # a broken server may answer none by 503
+                    self.fault.is_met = partial(self._is_met, self.tally.unavailable, hits)
                 await asyncio.to_thread(self.fault.strike, self.server)
                 self.recovered.append(await self._all_go_on())
                 enough.set()
@@ -81,8 +83,8 @@ class Bench:
         with closing(self.server.database.rows()) as rows:
             check_rows(self.clients, rows)
 
-    def _is_answered(self, before: int) -> bool:
-        return self.tally.unavailable > before
+    def _is_met(self, unavailable: int, hits: float) -> bool:
+        return self.tally.unavailable > unavailable or self.fault.hits > hits
 
     async def _all_go_on(self) -> float:
         """Until every client has got a new token from now on; the seconds that it took."""
