@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def demand_venv_support() -> None:
 def make_venv() -> None:
     demand_venv_support()
     remove_venv()
+    say(f"Creating {VENV}.")
     mark()
     import venv  # not at the top: it costs a tenth of the second in which an unchanged set-up starts
 
@@ -98,20 +100,56 @@ def make_venv() -> None:
         sys.exit(f"Making {VENV} failed:\n{(error.output or b'').decode(errors='replace')}")
 
 
+def uv(*arguments: str) -> bool:
+    """Whether uv is there and has installed this; whatever it lacks, a company's pip.conf for one, pip may have."""
+    program = shutil.which("uv")
+    if program is None:
+        return False
+    command = [program, "pip", "install", "--quiet", "--python", PYTHON, *arguments]
+    if run_with_progress(command, dict(os.environ)):
+        say("uv could not install this; pip tries now.")
+        return False
+    return True
+
+
 def pip(*arguments: str) -> None:
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
     environment = {**os.environ, "PIP_USER": "0"}  # a user's pip.conf may say otherwise, which fails in a .venv
-    if subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL).returncode:
+    if run_with_progress(command, environment):
         sys.exit("The installation failed, see above. Nothing is lost: run this again once the cause is gone.")
+
+
+def install_with_any(*arguments: str) -> None:
+    if not uv(*arguments):
+        pip(*arguments)
+
+
+def run_with_progress(command: "list[str | Path]", environment: dict[str, str]) -> int:
+    """The exit code. On a terminal a line counts the seconds meanwhile."""
+    began = time.monotonic()
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
+    try:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(1)
+            if sys.stderr.isatty():
+                print(f"\r  {time.monotonic() - began:.0f} s ", end="", file=sys.stderr, flush=True)
+    finally:
+        process.kill()  # nothing if it has ended
+        if sys.stderr.isatty():
+            print("\r         \r", end="", file=sys.stderr, flush=True)
 
 
 def install(kind: str) -> None:
     if not usable():
         make_venv()
+    began = time.monotonic()
     say(f"Installing {LOCKS[kind]} into {VENV}; the first time takes about a minute.")
     mark()
-    pip("--require-hashes", "-r", LOCKS[kind])
-    pip("--no-deps", "--no-build-isolation", "-e", ".")
+    install_with_any("--require-hashes", "-r", LOCKS[kind])
+    say("Installing authserver itself.")
+    install_with_any("--no-deps", "--no-build-isolation", "-e", ".")
+    say(f"Installed in {time.monotonic() - began:.0f} s.")
     mark(*(LOCKS if kind == "test" else ["run"]))  # the test lock holds all that the run-time lock holds
 
 

@@ -26,6 +26,14 @@ from dotvenv import PYTHON, ROOT, VENV, alone, install, installed, read_json, sa
 
 DEMO = ROOT / "keys" / "demo"
 PORTS_TO_TRY = 100
+CURL = "curl -sS --fail-with-body"  # an error, or a server that is stopped, shows itself
+TEST_HELP = """usage: quickstart.py test [--fast | ARG ...]
+
+Check the code, in .venv, which is made the first time.
+
+  test          every check: ruff, mypy, lint-imports, and pytest with all tests
+  test --fast   only the tests that start no process: under a minute
+  test ARG ...  only pytest, with these arguments: test tests/domain -k rotation"""
 
 
 # Address and settings
@@ -47,22 +55,24 @@ def base_url(host: str, port: int) -> str:
     return f"http://{reachable}" if port == 80 else f"http://{reachable}:{port}"
 
 
-def is_free(host: str, port: int) -> bool:
+def bind(host: str, port: int) -> "socket.socket | None":
+    """None if the port is already in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.create_server((host, port), family=family).close()
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return False
+            return None
         sys.exit(f"Cannot listen on {host} port {port}: {error.strerror or error}.")
-    return True
 
 
-def free_port(host: str, first: int) -> int:
+def bind_next(host: str, first: int) -> socket.socket:
+    """The first port that is free is ours from now on: what is printed of it stays true."""
     last = min(first + PORTS_TO_TRY - 1, 65535)
     for port in range(first, last + 1):
-        if is_free(host, port):
-            return port
+        listener = bind(host, port)
+        if listener:
+            return listener
     sys.exit(f"No port of {host} from {first} to {last} is free. Name another with --port.")
 
 
@@ -123,7 +133,7 @@ def create_user(password: str) -> dict[str, str]:
 
 def create_client() -> dict[str, str]:
     grants = ("--grant", "password", "--grant", "refresh_token")
-    target = ("--scope", "read write", "--audience", "https://api.example.com")
+    target = ("--scope", "read write", "--audience", "https://api.example")
     options = ("--auth-method", "none", "--json")
     return json.loads(demand("client", "create", "Quickstart demo", *grants, *target, *options))
 
@@ -167,12 +177,12 @@ def curl_lines(url: str, demo: dict[str, str]) -> dict[str, str]:
     user = f"-d username={demo['username']} -d password={demo['password']}"
     kept = '"$REFRESH_TOKEN"'
     token, revoke, jwks = (shlex.quote(url + path) for path in ("/token", "/revoke", "/.well-known/jwks.json"))
-    request = f"REFRESH_TOKEN=$(curl -sS {token} {client}"
+    request = f"REFRESH_TOKEN=$({CURL} {token} {client}"
     return {
         "Log in": f"{request} -d grant_type=password {user}{keep}",
         "Refresh": f"{request} -d grant_type=refresh_token -d refresh_token={kept}{keep}",
-        "Log out": f"curl -sS -i {revoke} {client} -d token={kept}; echo",
-        "See the public keys": f"curl -sS {jwks}; echo",
+        "Log out": f"{CURL} -i {revoke} {client} -d token={kept}; echo",
+        "See the public keys": f"{CURL} {jwks}; echo",
     }
 
 
@@ -190,14 +200,16 @@ def serve(host: str, first_port: int) -> NoReturn:
     with alone():
         if not installed("run"):
             install("run")
-        port = free_port(host, first_port)
+        listener = bind_next(host, first_port)
+        port = listener.getsockname()[1]
         if not configured("ISSUER"):
             os.environ["AUTHSERVER_ISSUER"] = base_url(host, port)
         demo = prepare_demo()
     if port != first_port:
-        say(f"Port {first_port} is taken: this is {port}.")
+        say(f"Port {first_port} is already in use; this server uses {port}.")
     say_hello(base_url(host, port), demo)
-    os.execv(PYTHON, [PYTHON, "-m", "authserver", "serve", "--host", host, "--port", str(port)])
+    listener.set_inheritable(True)
+    os.execv(PYTHON, [PYTHON, "-m", "authserver", "serve", "--fd", str(listener.fileno())])
 
 
 def cores() -> int:
@@ -212,6 +224,9 @@ def run_check(*command: str) -> None:
 
 
 def test(arguments: list[str]) -> NoReturn:
+    if arguments in (["-h"], ["--help"]):
+        print(TEST_HELP)
+        sys.exit(0)
     with alone():
         if not installed("test"):
             install("test")
@@ -219,7 +234,8 @@ def test(arguments: list[str]) -> NoReturn:
         for check in ("ruff check .", "ruff format --check .", "mypy", "lint-imports"):
             run_check(*check.split())
     # Many tests wait for processes that they started: with one more at work than there are cores, no core is idle.
-    pytest = ["pytest", *(arguments or ["-n", str(cores() + 1)])]
+    everything = arguments in ([], ["--fast"])
+    pytest = ["pytest", *arguments, *(["-n", str(cores() + 1)] if everything else [])]
     say(f"$ {shlex.join(pytest)}")
     os.execv(VENV / "bin" / "pytest", pytest)
 
@@ -234,9 +250,7 @@ def main(arguments: list[str]) -> NoReturn:
     os.chdir(ROOT)
     if arguments[:1] == ["test"]:
         test(arguments[1:])
-    epilog = (
-        "`quickstart.py test` runs every check of the code, `quickstart.py test ARG ...` only pytest with its ARGs."
-    )
+    epilog = "`quickstart.py test` runs the checks of the code instead; see `quickstart.py test --help`."
     parser = argparse.ArgumentParser(description=__doc__, epilog=epilog)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=port_number, default=8000, help="first port to try (default: %(default)s)")

@@ -1,5 +1,7 @@
 """What every test may use: a clock to move by hand, a database, the server in this process, the server as a process."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -26,6 +28,56 @@ from tests.support import PASSWORD, SECRET, Clock
 hypothesis.settings.load_profile("ci")  # no deadline, and the same examples in every run
 ISSUER = "https://as.example"
 AUDIENCE = "https://api.example"
+
+
+FAST = ("domain", "oauth", "keyring", "store", "resource", "web")
+"""Where the tests of `--fast` are, beside those directly in tests/; what they leave out has a fixture or file below."""
+SLOW_FIXTURES = {"postgres", "softhsm", "real"}
+SLOW_FILES = {
+    "domain/test_refresh_machine.py",
+    "keyring/test_files.py",
+    "resource/test_guard_forks.py",
+    "store/test_init_at_once.py",
+    "store/test_pooler.py",
+    "store/test_sqlite_failures.py",
+    "test_file_modes.py",
+    "test_leaks.py",
+    "test_testing.py",
+    "test_testing_elsewhere.py",
+    "web/test_draining.py",
+    "web/test_end_to_end.py",
+    "web/test_fuzz.py",
+    "web/test_wire.py",
+}
+PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="only what starts no process: under a minute")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("fast"):
+        sys.addaudithook(_start_nothing)
+
+
+def _start_nothing(event: str, _: object) -> None:
+    test = os.environ.get("PYTEST_CURRENT_TEST")
+    if test and event in PROCESS_EVENTS:
+        raise RuntimeError(f"{test} starts a process: leave it out of --fast, in tests/conftest.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("fast"):
+        slow = [item for item in items if not _is_fast(item)]
+        items[:] = [item for item in items if _is_fast(item)]
+        config.hook.pytest_deselected(items=slow)
+
+
+def _is_fast(item: pytest.Item) -> bool:
+    place = item.path.relative_to(Path(__file__).parent)
+    located = len(place.parts) == 1 or place.parts[0] in FAST
+    return located and str(place) not in SLOW_FILES and not SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(autouse=True)

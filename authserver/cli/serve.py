@@ -1,26 +1,36 @@
 """authserver serve."""
 
 import multiprocessing
+import re
 import signal
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from threading import Thread
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from ..settings import Settings, load
-from . import sighup
+from . import listening, sighup
 
 if TYPE_CHECKING:
     from uvicorn import Config
 
 _DRAIN = 20  # seconds
 _START = 30  # seconds in which a worker must serve, and answer its parent: the machine may be busy
-_BACKLOG = 2048  # connections
 _OTHER_FILES = 256  # that a process may have open beside its connections
+
+
+def _octal(context: click.Context, parameter: click.Parameter, text: str) -> int:
+    """A file's mode, as chmod takes it."""
+    if not re.fullmatch("[0-7]{3}", text):
+        raise click.BadParameter(f"{text!r} is not a mode such as 660.")
+    return int(text, 8)
 
 
 @click.command("serve")
@@ -28,8 +38,13 @@ _OTHER_FILES = 256  # that a process may have open beside its connections
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
 )
+@click.option("--uds", type=click.Path(path_type=Path), help="Listen on a Unix socket at this path instead.")
+@click.option(
+    "--uds-mode", callback=_octal, default="660", show_default=True, help="Who may connect to the Unix socket."
+)
+@click.option("--fd", type=click.IntRange(0), help="Listen on this open socket instead, as systemd passes it.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
-def command(host: str, port: int, workers: int) -> None:
+def command(host: str, port: int, uds: Path | None, uds_mode: int, fd: int | None, workers: int) -> None:
     """Serve HTTP until SIGTERM or Ctrl-C; requests that have begun are answered.
 
     SIGHUP reads the settings again and loses no request: several workers are replaced one by one; one process alone
@@ -39,21 +54,41 @@ def command(host: str, port: int, workers: int) -> None:
     Examples:
       authserver serve --port 8000
       AUTHSERVER_ISSUER=https://login.example authserver serve --host 0.0.0.0 --workers 4
+      AUTHSERVER_ISSUER=https://login.example authserver serve --uds /run/authserver/http.sock
     """
+    _check_one_place(click.get_current_context())
     sighup.hold()
     from .serving import Workers, serve_alone
 
     settings = load()
     _check_and_warn(settings, workers)
-    listener = _listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    click.echo(f"Serving {settings.issuer} on http://{shown}:{listener.getsockname()[1]}", err=True)
     config, read_again = _configure(workers, settings), partial(_read_again, workers)
-    with suppress(KeyboardInterrupt):  # uvicorn raises Ctrl-C again once it has shut down
+    with suppress(KeyboardInterrupt), _listener(host, port, uds, uds_mode, fd) as listener:  # uvicorn raises it again
+        click.echo(f"Serving {settings.issuer} on {listening.shown(listener)}", err=True)
         if workers == 1:
             serve_alone(config, listener, read_again)
         else:
             Workers(config, listener, read_again).run()
+
+
+def _check_one_place(context: click.Context) -> None:
+    places = (("host", "port"), ("uds",), ("fd",))
+    given = [
+        names[0]
+        for names in places
+        if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in names)
+    ]
+    if len(given) > 1:
+        raise click.UsageError("Name one place to listen on: --host and --port, or --uds, or --fd.")
+
+
+@contextmanager
+def _listener(host: str, port: int, uds: Path | None, mode: int, fd: int | None) -> Iterator[socket.socket]:
+    if uds is not None:
+        with listening.unix_socket(uds, mode) as listener:
+            yield listener
+    else:
+        yield listening.listen(host, port) if fd is None else listening.adopt(fd)
 
 
 def _configure(workers: int, settings: Settings) -> "Config":
@@ -106,23 +141,6 @@ def _leave_with_parent() -> None:
     if parent is not None:
         parent.join()
         signal.raise_signal(signal.SIGTERM)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)  # whoever connects before the first worker is ready waits, and is not refused
-    except OSError as error:
-        listener.close()
-        raise click.ClickException(
-            f"Port {port} on {host} cannot be had: {error.strerror}. Take another one:\n\n"
-            f"    authserver serve --host {host} --port {port + 1 if port < 65535 else 0}"
-        ) from None
-    listener.set_inheritable(True)
-    return listener
 
 
 def _check_and_warn(settings: Settings, workers: int) -> None:

@@ -1,8 +1,11 @@
 """scripts/dotvenv.py: when .venv is left alone, when it is installed into, and when it is made anew."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -63,7 +66,8 @@ def test_a_venv_that_somebody_made_by_hand_is_installed_into(dotvenv: ModuleType
 def test_what_pip_is_asked_and_when_the_digest_is_written(
     dotvenv: ModuleType, venv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    asked: list[object] = []
+    monkeypatch.setattr(dotvenv, "uv", lambda *arguments: False)
     monkeypatch.setattr(dotvenv, "pip", lambda *arguments: asked.append((arguments, dotvenv.installed("run"))))
     dotvenv.install("test")
     assert asked == [
@@ -85,3 +89,59 @@ def test_a_python_without_ensurepip_names_the_package_to_install(
     assert "apt-get install python3-venv" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (project / ".venv").exists()
+
+
+@pytest.fixture
+def fake_uv(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
+    """`fake_uv(code)` is the only uv on the PATH: it writes down what it is asked, and ends with this code."""
+
+    def fake_uv(code: int) -> Path:
+        folder = project / "bin"
+        folder.mkdir()
+        (folder / "uv").write_text(f'#!/bin/sh\necho "$@" >> {folder}/asked\nexit {code}\n')
+        (folder / "uv").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+        return folder / "asked"
+
+    return fake_uv
+
+
+def test_uv_installs_where_it_is_with_the_same_hashes(
+    dotvenv: ModuleType, venv: Path, fake_uv: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = fake_uv(0)
+    monkeypatch.setattr(dotvenv, "pip", lambda *arguments: pytest.fail("pip was asked"))
+    dotvenv.install("run")
+    to = f"pip install --quiet --python {venv}/bin/python"
+    assert asked.read_text().splitlines() == [
+        f"{to} --require-hashes -r requirements.lock",
+        f"{to} --no-deps --no-build-isolation -e .",
+    ]
+
+
+def test_where_uv_fails_pip_installs(
+    dotvenv: ModuleType, venv: Path, fake_uv: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_uv(2)
+    asked: list[str] = []
+    monkeypatch.setattr(dotvenv, "pip", lambda *arguments: asked.append(arguments[0]))
+    dotvenv.install("run")
+    assert asked == ["--require-hashes", "--no-deps"]
+
+
+def test_progress_is_shown_on_a_terminal_only(dotvenv: ModuleType) -> None:
+    code = "import dotvenv, os; assert dotvenv.run_with_progress(['sleep', '1.2'], dict(os.environ)) == 0"
+    command = [sys.executable, "-c", code]
+    scripts = dotvenv.ROOT / "scripts"
+    terminal, inside = pty.openpty()
+    try:
+        subprocess.run(command, cwd=scripts, stderr=inside, check=True)
+        assert b" s " in os.read(terminal, 1000)
+    finally:
+        os.close(terminal)
+        os.close(inside)
+    assert subprocess.run(command, cwd=scripts, capture_output=True, check=True).stderr == b""
+
+
+def test_a_command_that_fails_says_so(dotvenv: ModuleType) -> None:
+    assert dotvenv.run_with_progress(["false"], {"PATH": "/usr/bin:/bin"}) == 1

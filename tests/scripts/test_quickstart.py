@@ -35,8 +35,9 @@ def test_older_pythons_can_parse_the_script_as_far_as_its_version_check() -> Non
 def test_a_taken_port_is_passed_over(quickstart: ModuleType) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert not quickstart.is_free("127.0.0.1", port)
-        assert quickstart.free_port("127.0.0.1", port) > port
+        assert quickstart.bind("127.0.0.1", port) is None
+        with quickstart.bind_next("127.0.0.1", port) as mine, quickstart.bind_next("127.0.0.1", port) as another:
+            assert port < mine.getsockname()[1] < another.getsockname()[1]
 
 
 def test_a_port_whose_server_has_just_ended_is_free(quickstart: ModuleType) -> None:
@@ -46,12 +47,13 @@ def test_a_port_whose_server_has_just_ended_is_free(quickstart: ModuleType) -> N
         accepted, _ = server.accept()
         accepted.close()  # this end closes first: the port is left in TIME_WAIT
         client.close()
-    assert quickstart.free_port("127.0.0.1", port) == port
+    with quickstart.bind_next("127.0.0.1", port) as listener:
+        assert listener.getsockname()[1] == port
 
 
 def test_an_address_of_another_machine_is_refused_in_words(quickstart: ModuleType) -> None:
     with pytest.raises(SystemExit, match=r"Cannot listen on 192\.0\.2\.1 port 8000"):
-        quickstart.free_port("192.0.2.1", 8000)
+        quickstart.bind_next("192.0.2.1", 8000)
 
 
 @pytest.mark.parametrize(
@@ -161,3 +163,41 @@ def test_a_new_migration_means_another_init(project: Path, quickstart: ModuleTyp
     versions.mkdir(parents=True)
     (versions / "0099_new.py").touch()
     assert not quickstart.ready(quickstart.read_json(quickstart.DEMO))
+
+
+# The tests
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_test_help_prints_help_and_starts_nothing(
+    quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    monkeypatch.setattr(quickstart, "install", lambda kind: pytest.fail("something was installed"))
+    with pytest.raises(SystemExit) as ended:
+        quickstart.main(["test", option])
+    assert ended.value.code == 0
+    assert "test --fast" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "checks", "all_cores"), [([], 4, True), (["--fast"], 0, True), (["tests/domain"], 0, False)]
+)
+def test_what_test_runs(
+    quickstart: ModuleType,
+    venv: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    checks: int,
+    all_cores: bool,
+) -> None:
+    checked: list[str] = []
+    monkeypatch.setattr(quickstart, "run_check", lambda *command: checked.append(command[0]))
+
+    def execute(program: Path, command: list[str]) -> None:
+        assert command[:1] + arguments == command[: 1 + len(arguments)] and ("-n" in command) is all_cores
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execv", execute)
+    with pytest.raises(SystemExit):
+        quickstart.main(["test", *arguments])
+    assert len(checked) == checks

@@ -60,6 +60,22 @@ class Running:
         return self.process.wait(LONG)
 
 
+@pytest.mark.slow
+def test_two_that_start_at_once_serve_each_where_its_greeting_says(clone: Path, tmp_path_factory) -> None:
+    """In two folders, so that nothing but the port decides who is first."""
+    other = tmp_path_factory.mktemp("other") / "clone"
+    shutil.copytree(clone, other, symlinks=True)
+    mark = other / ".venv" / "quickstart.json"
+    mark.write_text(mark.read_text().replace(str(clone), str(other)))
+    port = free_port()
+    with started(clone, port) as first, started(other, port) as second:
+        first.lines(), second.lines()
+        assert first.url != second.url
+        for running in (first, second):
+            answer = paste([f"curl -sS {running.url}/.well-known/oauth-authorization-server"])[0]
+            assert json.loads(answer)["issuer"] == running.url
+
+
 def is_listening(host: str, port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex((host, port)) == 0
