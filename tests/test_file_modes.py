@@ -62,7 +62,7 @@ def test_init_backup_and_restore_make_files_for_their_owner(tmp_path: Path) -> N
     run("init", folder=old)
     run("backup", "copy", "--passphrase-stdin", folder=old, input=PASSPHRASE)
     run("restore", "../old/copy", "--passphrase-stdin", folder=new, input=PASSPHRASE)
-    run("restore", "copy", "--passphrase-stdin", folder=old, input=PASSPHRASE)
+    run("restore", "copy", "--yes", "--passphrase-stdin", folder=old, input=PASSPHRASE)
     made = {
         path.name: mode for folder in (old, new) for path in (folder, folder / "keys") for mode in modes(path).values()
     }

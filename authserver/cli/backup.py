@@ -9,6 +9,7 @@ from .. import system
 from ..domain.errors import Refused
 from ..settings import Settings, load
 from .common import as_json, fail, moment, read_password, show
+from .progress import progress
 
 passphrase_stdin = click.option(
     "--passphrase-stdin", is_flag=True, help="Read the passphrase from the first line of stdin."
@@ -51,7 +52,7 @@ def command(file: Path, passphrase_stdin: bool, as_json: bool) -> None:
     passphrase = read_passphrase(passphrase_stdin, new=True)
     made_at = system.now()
     try:
-        with sqlite_file.new_file(file.absolute(), system.new_id().hex()) as partial:
+        with sqlite_file.new_file(file.absolute(), system.new_id().hex()) as partial, progress("Writing the backup"):
             _write(settings, source, partial, passphrase, made_at)
     except FileExistsError:
         raise fail(_EXISTS.format(file)) from None

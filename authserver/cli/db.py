@@ -1,4 +1,4 @@
-"""authserver db upgrade|current."""
+"""authserver db upgrade|current|copy."""
 
 from contextlib import closing
 
@@ -6,6 +6,7 @@ import click
 
 from ..settings import load
 from .common import as_json, show
+from .db_copy import copy
 
 
 @click.group("db")
@@ -16,7 +17,11 @@ def command() -> None:
     Examples:
       authserver db current
       authserver db upgrade
+      authserver db copy --to postgresql+psycopg://authserver@db.example/authserver
     """
+
+
+command.add_command(copy)
 
 
 @command.command("upgrade")

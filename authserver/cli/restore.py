@@ -14,6 +14,7 @@ from ..store.restoring import Kept
 from .backup import database_file, passphrase_stdin, read_passphrase
 from .common import as_json, confirm, fail, moment, show, yes
 from .keys.shared import dry_run, short
+from .progress import progress
 from .restoring import Emergency, Judged, Prepared, Wish, restore
 
 _POSTGRESQL = """This is for SQLite; this database is PostgreSQL, which has tools of its own. Stop the servers, then:
@@ -77,7 +78,8 @@ def command(
     wish = Wish(file, read_passphrase(passphrase_stdin, new=False), revoked, end_logins, emergency, dry_run)
     with _told(file, path):
         try:
-            prepared, aside = restore(settings, path, wish)
+            with progress("Reading the backup" if dry_run else "Restoring the backup"):
+                prepared, aside = restore(settings, path, wish)
         except Emergency as error:
             raise Refused(_why_emergency(error.judged, settings, file)) from None
     _tell(prepared, settings, wish, aside)

@@ -18,7 +18,7 @@ from ..domain.errors import Unavailable
 from ..domain.outages import Outages
 from .changes import Change
 from .deadline import ANSWER, within
-from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, create, describe, failure, has_ended, reading
+from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, create, describe, failure, has_ended, one_moment, reading
 from .group_commit import NotWritten, Outcome, OutcomeUnknown, commit
 from .threads import Threads
 
@@ -87,6 +87,16 @@ class Database:
         Unavailable if the database fails, Misconfigured if it does not allow this."""
         try:
             with self._reading.connect() as connection:
+                yield connection
+        except DATABASE_ERRORS as error:
+            raise failure(error) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """For commands: everything as it is at one moment, while others go on writing. Raises Unavailable if the
+        database fails, Misconfigured if it does not allow this."""
+        try:
+            with self._engine.connect() as plain, one_moment(plain) as connection:
                 yield connection
         except DATABASE_ERRORS as error:
             raise failure(error) from error

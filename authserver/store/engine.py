@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -52,6 +53,18 @@ def _create_sqlite(url: str) -> Engine:
     event.listen(engine, "begin", _begin_immediate)
     event.listen(engine, "handle_error", _forget_read_only)
     return engine
+
+
+@contextmanager
+def one_moment(connection: Connection) -> Iterator[Connection]:
+    """A transaction that only reads, and sees nothing of what others commit meanwhile."""
+    if connection.dialect.name == "sqlite":
+        connection = connection.execution_options(**{READS: True})
+        connection.exec_driver_sql("BEGIN")  # not IMMEDIATE, which would keep others from writing
+    else:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    yield connection
+    connection.rollback()
 
 
 def is_in_transaction(connection: Connection) -> bool:

@@ -30,7 +30,7 @@ def test_there_is_a_reason_exactly_where_the_newest_token_is_dead(end, idle_end,
         revoked_because=revoked,
     )
     who = {"client": OWNER, "user": user, "policy": Policy(), "now": NOW}
-    verdict = judge(authorization.generation, authorization, **who)
+    verdict = judge(authorization.generation, authorization, **who, elapsed=0)
     assert (end_reason(authorization, **who) is not None) == (verdict is Verdict.DEAD)
 
 

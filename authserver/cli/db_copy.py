@@ -1,0 +1,128 @@
+"""authserver db copy."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from pydantic import SecretStr
+
+from .. import system
+from ..domain.errors import Misconfigured, Refused, Unavailable
+from ..settings import Settings, load
+from ..settings.values import Refused as BadValue
+from ..settings.values import check_database_url, masked_url
+from .common import as_json, show, table
+from .progress import progress
+
+if TYPE_CHECKING:
+    from ..store.database import Connection, Database
+
+_SAME = "The target is the database that is configured. Name another one."
+_NEXT = """Copied {rows} rows. What servers write to the old database from now on is not in the new one. Stop them, and
+start them with the same key-encryption keys, the same issuer, and
+
+    AUTHSERVER_DATABASE_URL={url}"""
+
+
+@click.command("copy")
+@click.option("--to", "url", required=True, metavar="URL", help="The database to copy into, which must be empty.")
+@click.option("--dry-run", is_flag=True, help="Only look whether it can be done, and how much there is.")
+@as_json
+def copy(url: str, dry_run: bool, as_json: bool) -> None:
+    """Copy the configured database into another one, SQLite or PostgreSQL: to move a server to PostgreSQL, or back.
+
+    Stop the servers first. All rows are copied and compared in one transaction, or none. The target must be empty, or
+    as `db upgrade` leaves it. Users stay logged in: the keys and the logins are the same ones. Leave the password out
+    of the URL where others could see it; PGPASSWORD and ~/.pgpass work.
+
+    \b
+    Examples:
+      authserver db copy --to postgresql+psycopg://authserver@db.example/authserver --dry-run
+      AUTHSERVER_DATABASE_URL=postgresql+psycopg://... authserver db copy --to sqlite:////srv/authserver.db
+    """
+    settings = load()
+    other = _with_url(settings, url)
+    with _opened(settings) as source, source.snapshot() as rows, _opened_target(settings, other, dry_run) as target:
+        counts = _rehearse(rows, target) if dry_run or target is None else _copy(settings, rows, target)
+    shown = masked_url(url)
+    said = "Nothing was copied: this was a dry run." if dry_run else _NEXT.format(rows=sum(counts.values()), url=shown)
+    click.echo(said, err=True)
+    show({"dry_run": dry_run, "rows": counts}, as_json, lambda: table(list(counts.items()), ("table", "rows")))
+
+
+def _copy(settings: Settings, rows: "Connection", target: "Database") -> dict[str, int]:
+    from ..store import copying, migrations
+
+    migrations.check(rows)
+    with progress("Looking at both databases") as shown, target.begin() as connection:
+        copying.check_target(connection)
+        counts = copying.copy_all(rows, connection, shown.count)
+        shown.step("Comparing both databases")
+        copying.compare_all(rows, connection)
+        _check_keys(settings, connection)
+    return counts
+
+
+def _with_url(settings: Settings, url: str) -> Settings:
+    """The settings of a server on the target. Raises Misconfigured for a URL that no server could have."""
+    try:
+        checked = check_database_url(SecretStr(url))
+    except BadValue as error:
+        raise click.UsageError(f"--to: the URL {error.fault}; allowed: such as {error.mended}.") from None
+    return settings.model_copy(update={"database_url": checked})
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator["Database"]:
+    from ..app import open_database
+    from ..store import sqlite_file
+
+    path = sqlite_file.path_of(settings.database_url.get_secret_value())
+    if path is not None and not path.exists():
+        raise Misconfigured(f"There is no database {path}. Which one is meant:\n\n    authserver config show")
+    with closing(open_database(settings)) as database:
+        yield database
+
+
+@contextmanager
+def _opened_target(settings: Settings, target: Settings, dry_run: bool) -> Iterator["Database | None"]:
+    """None in a rehearsal for a file that is not there: it is not made."""
+    from ..app import open_database
+    from ..store import sqlite_file
+
+    url, path = target.database_url.get_secret_value(), None
+    if sqlite_file.is_sqlite(url):
+        path = sqlite_file.path_of(url)
+        if path is None:
+            raise click.UsageError("--to: a database in memory is gone when this command ends. Name a file.")
+        if path == sqlite_file.path_of(settings.database_url.get_secret_value()):
+            raise Refused(_SAME)
+        if not path.parent.is_dir():
+            raise Unavailable(f"There is no folder {path.parent} for the target")
+    elif url == settings.database_url.get_secret_value():
+        raise Refused(_SAME)
+    if dry_run and path is not None and not path.exists():
+        yield None
+        return
+    with closing(open_database(target)) as database:
+        yield database
+
+
+def _rehearse(source: "Connection", target: "Database | None") -> dict[str, int]:
+    from ..store import copying, migrations
+
+    migrations.check(source)
+    if target is not None:
+        with target.begin() as connection:
+            copying.check_target(connection)
+    return copying.count_all(source)
+
+
+def _check_keys(settings: Settings, connection: "Connection") -> None:
+    """A server could start with what was copied. Raises Misconfigured, and then nothing is kept."""
+    from ..app import open_private_keys
+    from ..keyring import Keyring
+    from ..store import signing_keys
+
+    Keyring(open_private_keys(settings), signing_keys.load(connection), system.now())

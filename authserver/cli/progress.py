@@ -1,0 +1,63 @@
+"""How far long work is, on a terminal: one line on stderr that is written over. Nothing where stderr is no terminal."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
+import click
+
+from .. import system
+from ..domain.models import SECOND
+
+_PAUSE = SECOND // 5
+"""Between two writings of the line, in microseconds."""
+
+
+class Progress:
+    def __init__(self) -> None:
+        self._width, self._shown_at, self._step, self._began = 0, 0, "", system.now()
+        self.visible = sys.stderr.isatty()
+
+    def step(self, words: str) -> None:
+        """What is being done now."""
+        self._step = words
+        self.tick()
+
+    def count(self, what: str, done: int, whole: int) -> None:
+        self._step = f"{what}: {done:,} of {whole:,}"
+        if done == whole or system.now() - self._shown_at > _PAUSE:
+            self.tick()
+
+    def tick(self) -> None:
+        if self.visible:
+            line = f"{self._step} ({(system.now() - self._began) // SECOND} s)"
+            click.echo(f"\r{line.ljust(self._width)}", nl=False, err=True)
+            self._width, self._shown_at = len(line), system.now()
+
+    def clear(self) -> None:
+        if self._width:
+            click.echo(f"\r{' ' * self._width}\r", nl=False, err=True)
+            self._width = 0
+
+
+@contextmanager
+def progress(words: str) -> Iterator[Progress]:
+    """A line that counts the seconds by itself, while work goes on that cannot say how far it is."""
+    shown, ended = Progress(), Event()
+    shown.step(words)
+
+    def count_seconds() -> None:
+        while not ended.wait(1):
+            shown.tick()
+
+    thread = Thread(target=count_seconds, daemon=True)
+    if shown.visible:
+        thread.start()
+    try:
+        yield shown
+    finally:
+        ended.set()
+        if thread.is_alive():
+            thread.join()
+        shown.clear()

@@ -1,0 +1,86 @@
+"""Copying everything from one database to another, of whatever kind: all rows of all tables, or nothing."""
+
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, insert, inspect, select
+
+from ..domain.errors import Refused
+from . import migrations
+from .schema import metadata, pruning
+
+_BATCH = 1000
+_MADE_BY_MIGRATIONS = {pruning.name}
+Progress = Callable[[str, int, int], None]
+"""Called with a table's name, how many of its rows are done, and how many there are."""
+
+
+def count_all(source: Connection) -> dict[str, int]:
+    return {table.name: _count(source, table) for table in metadata.sorted_tables}
+
+
+def check_target(target: Connection) -> None:
+    """Raises Refused unless the database is empty, or as `authserver db upgrade` leaves it; Misconfigured if another
+    version has upgraded it."""
+    revision = migrations.current(target)
+    if revision is None:
+        tables = inspect(target).get_table_names()
+        if tables:
+            raise Refused(
+                f"The target holds tables that are not ours ({', '.join(tables[:3])}). Name an empty database."
+            )
+        return
+    migrations.check(target)
+    filled = [table.name for table in metadata.sorted_tables if table.name not in _MADE_BY_MIGRATIONS]
+    filled = [name for name in filled if _count(target, metadata.tables[name])]
+    if filled:
+        raise Refused(f"The target is not empty: it has rows in {', '.join(filled)}. Name an empty database.")
+
+
+def copy_all(source: Connection, target: Connection, progress: Progress) -> dict[str, int]:
+    """How many rows each table has. Creates the tables."""
+    migrations.upgrade(target)
+    for name in _MADE_BY_MIGRATIONS:
+        target.execute(delete(metadata.tables[name]))
+    return {table.name: _copy(source, target, table, progress) for table in metadata.sorted_tables}
+
+
+def compare_all(source: Connection, target: Connection) -> None:
+    """Raises Refused unless both hold the same rows."""
+    different = [table.name for table in metadata.sorted_tables if _digest(source, table) != _digest(target, table)]
+    if different:
+        raise Refused(f"The target does not hold what was copied to {', '.join(different)}; nothing was kept.")
+
+
+def _copy(source: Connection, target: Connection, table: Table, progress: Progress) -> int:
+    whole, done = _count(source, table), 0
+    for rows in _batches(source, table):
+        target.execute(insert(table), [dict(row._mapping) for row in rows])
+        done += len(rows)
+        progress(table.name, done, whole)
+    return done
+
+
+def _digest(connection: Connection, table: Table) -> tuple[int, int]:
+    """How many rows there are, and what they hold, whatever their order: databases sort text in different ways."""
+    count, digest = 0, 0
+    for rows in _batches(connection, table):
+        count += len(rows)
+        digest += sum(int.from_bytes(sha256(repr(tuple(row)).encode()).digest()) for row in rows)
+    return count, digest
+
+
+def _batches(connection: Connection, table: Table) -> Iterator[list[Any]]:
+    """In the order of the primary key, a batch at a time."""
+    (key,) = table.primary_key
+    place = list(table.c).index(key)
+    query = select(table).order_by(key).limit(_BATCH)
+    rows = connection.execute(query).all()
+    while rows:
+        yield list(rows)
+        rows = connection.execute(query.where(key > rows[-1][place])).all()
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()
