@@ -82,12 +82,12 @@ class Connection(psycopg.Connection[Any]):
 class Pool(QueuePool):
     def _do_get(self) -> ConnectionPoolEntry:
         """Where PostgreSQL has no room for one more, a connection that there is will soon be free."""
-        waited = 0.0
+        waited, longest = 0.0, self._timeout if left() == inf else left()
         while True:
             try:
                 return super()._do_get()
             except psycopg.OperationalError as error:
-                if not _FULL.search(str(error)) or waited >= min(left(), self._timeout):
+                if not _FULL.search(str(error)) or waited + _PAUSE >= longest:
                     raise
             with suppress(Empty):
                 return self._pool.get(True, _PAUSE)

@@ -40,7 +40,7 @@ def server(name: str, request: pytest.FixtureRequest) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", [name for name in FAULTS if name != "frozen"])  # tests/store/test_frozen.py has it
 def test_nobody_is_logged_out(server, name, monkeypatch, capsys):
     monkeypatch.setattr(Busy, "lasts", BUSY)
     monkeypatch.setattr(faults, "_READY", LONG)  # how soon is for a quiet machine to say

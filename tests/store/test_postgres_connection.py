@@ -3,6 +3,7 @@
 import datetime
 import os
 import shutil
+from contextlib import closing
 
 import pytest
 from cryptography import x509
@@ -15,6 +16,7 @@ from authserver.store.database import Database
 from scripts.bench.postgres import NOT_INSTALLED, Postgres, binaries
 from tests.support import free_port
 
+ALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "10000"}
 FAST = {"fsync": "off", "synchronous_commit": "off", "shared_buffers": "16MB"}
 
 
@@ -35,6 +37,9 @@ def test_nothing_waits_for_ever_unless_the_url_says_so(postgres_url, clock):
     assert shown(other, clock, "statement_timeout") == "3s"
     assert shown(other, clock, "work_mem") == "8MB"
     assert shown(other, clock, "lock_timeout") == "5s"  # what it does not say stays
+    with closing(Database(other, clock)) as database, database.begin() as connection:
+        asked = connection.connection.driver_connection.info.get_parameters()
+        assert {name: asked[name] for name in ALIVE} == ALIVE
 
 
 def certificate(name):
