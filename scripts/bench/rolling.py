@@ -40,7 +40,7 @@ UNDRAINED = Plant(
     "SIGTERM and SIGHUP close connections under their clients",
     "web/draining.py",
     "self._is_draining = True",
-    "return loop.call_soon_threadsafe(stop, number, None)",
+    "return loop.call_soon_threadsafe(self._stop, number)",
     """
 # The process pauses just before it closes them, as on a busy machine: so what is sent in that moment is lost for sure.
 from time import sleep
