@@ -120,3 +120,16 @@ def test_who_has_configured_structlog_keeps_that():
     with running_issuer():
         assert structlog.get_config()["processors"] is mine
     assert structlog.get_config()["processors"] is mine
+
+
+def test_the_body_of_a_request_that_offers_to_upgrade_is_read_as_by_serve(issuer):
+    port = int(issuer.url.rpartition(":")[2])
+    body = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body))
+        received = connection.recv(65536)
+        connection.sendall(body + b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        while piece := connection.recv(65536):
+            received += piece
+    assert (received.count(b"HTTP/1.1 200 "), received.count(b"HTTP/1.1 ")) == (2, 2)

@@ -16,6 +16,7 @@ from ..domain.errors import Misconfigured
 from ..settings import Settings
 from ..store import signing_keys
 from ..store.database import Database
+from ..web.connection import Connection
 
 HOST = "127.0.0.1"
 _OLDEST_SQLITE = (3, 36)  # since when connections can share a memdb
@@ -105,6 +106,7 @@ class _Uvicorn(uvicorn.Server):
         config = uvicorn.Config(
             self._watched,
             interface="asgi3",
+            http=Connection,
             log_config=None,
             access_log=False,
             proxy_headers=False,
