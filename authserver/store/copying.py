@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, inspect, select
 
 from ..domain.errors import Refused
 from . import migrations
+from .deadline import lift
 from .schema import metadata, pruning
 
 _BATCH = 1000
@@ -40,6 +41,7 @@ def check_target(target: Connection) -> None:
 
 def copy_all(source: Connection, target: Connection, progress: Progress) -> dict[str, int]:
     """How many rows each table has. Creates the tables."""
+    lift(source)
     migrations.upgrade(target)
     for name in _MADE_BY_MIGRATIONS:
         target.execute(delete(metadata.tables[name]))

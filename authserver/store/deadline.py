@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
 from threading import local
+from typing import Any
+
+from sqlalchemy import Connection
 
 from ..domain.models import SECOND
 from ..system import steady
@@ -21,6 +24,14 @@ def within(seconds: float) -> Iterator[None]:
         yield
     finally:
         del _own.ends_at
+
+
+def lift(connection: Connection) -> None:
+    """For the rest of its transaction: an operator's command on a large table takes as long as it takes."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        driver: Any = connection.connection.driver_connection
+        driver.answer = inf
 
 
 def left() -> float:

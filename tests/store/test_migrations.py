@@ -132,6 +132,18 @@ def test_an_upgrade_waits_for_another_one_however_long_that_takes(postgres, cloc
     postgres.drop_database(name)
 
 
+def test_a_statement_of_an_upgrade_may_take_longer_than_a_request_ever_waits(postgres, clock):
+    name = postgres.create_database()
+    database = Database(f"{postgres.url(name)}&options=-c%20statement_timeout%3D300ms", clock, deadline=0.3)
+    with database.begin() as connection:
+        migrations.upgrade(connection)
+        connection.execute(text("SELECT pg_sleep(1)"))
+    with pytest.raises(Unavailable), database.begin() as connection:
+        connection.execute(text("SELECT pg_sleep(60)"))
+    database.close()
+    postgres.drop_database(name)
+
+
 HAS_WAITED = """
 SELECT count(*) FROM pg_stat_activity
 WHERE application_name = 'authserver' AND datname = current_database() AND now() - xact_start > '100 ms'

@@ -5,6 +5,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, inspect, select, text
 
 from ...domain.errors import Misconfigured
+from ..deadline import lift
 
 _FOLDER = Path(__file__).parent
 _IS_ALONE = select(func.pg_try_advisory_xact_lock(int.from_bytes(b"authserv")))
@@ -22,6 +23,7 @@ def upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
         while not connection.execute(_IS_ALONE).scalar():
             connection.execute(_A_MOMENT)  # however long another one takes: no timeout is about that
+        lift(connection)
     check_not_newer(connection)
     from alembic import command  # only here: every worker that starts would pay for it
     from alembic.config import Config
