@@ -58,15 +58,19 @@ def requirement(scope: tuple[str, ...], needs: Needs) -> Requirement:
 
 def _of(
     scope: tuple[str, ...],
-    any_of: str | Sequence[str] = (),
+    any_of: str | Sequence[str] | None = None,
     max_age: int | None = None,
-    acr: str | Sequence[str] = (),
+    acr: str | Sequence[str] | None = None,
     optional: bool = False,
 ) -> Requirement:
-    return _requirement(scope, _listed(any_of), max_age, _listed(acr), optional)
+    return _requirement(scope, _listed("any_of", any_of), max_age, _listed("acr", acr), optional)
 
 
-def _listed(values: str | Sequence[str]) -> tuple[str, ...]:
+def _listed(name: str, values: str | Sequence[str] | None) -> tuple[str, ...]:
+    if values is None:
+        return ()
+    if not values:  # a list that a program computed, and no wish that every token is enough
+        raise ValueError(f"{name} must name at least one value")
     return (values,) if isinstance(values, str) else tuple(values)
 
 

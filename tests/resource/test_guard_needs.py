@@ -89,6 +89,16 @@ def test_needs_that_cannot_stand_in_a_challenge_are_said_at_once(guard: Guard, w
         guard.flask(**wrong)
 
 
+@pytest.mark.parametrize("name", ["any_of", "acr"])
+@pytest.mark.parametrize("nothing", [(), [], ""], ids=repr)
+def test_alternatives_of_which_there_is_none_are_a_mistake_and_no_open_door(
+    guard: Guard, name: str, nothing: Any
+) -> None:
+    for call in (guard, guard.flask, guard.starlette):
+        with pytest.raises(ValueError, match=f"{name} must name at least one"):
+            call("read", **{name: nothing})
+
+
 def test_a_need_that_there_is_not_is_a_mistake_said_so(guard: Guard, key: RSAKey) -> None:
     for call in (guard, guard.flask, guard.django, lambda **needs: guard.verify(token_of(key), **needs)):
         with pytest.raises(TypeError, match="anyof"):
