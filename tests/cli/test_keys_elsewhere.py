@@ -112,6 +112,15 @@ def test_a_public_key_alone_is_published_to_verify_only(cli, data, here, states)
     }
 
 
+def test_kids_from_elsewhere_are_shown_whole_since_those_of_one_service_begin_alike(cli, here):
+    kids = ["https://kms.example/keys/1", "https://kms.example/keys/2"]
+    keys = [json.loads(jwk(RSAKey.generate_key(2048), private=False, kid=kid)) for kid in kids]
+    published = cli("keys", "publish", file(json.dumps({"keys": keys}))).stderr
+    seen = cli("keys", "list").stdout
+    assert all(f"{kid} (RS256) is published" in published and f"{kid} leaves the key set" in seen for kid in kids)
+    assert ", ".join(kids) in seen
+
+
 def test_a_dry_run_publishes_nothing_and_says_the_same(data, cli, here, states):
     content = file(PUBLIC)
     rehearsed = data("keys", "publish", content, "--kid", "old", "--dry-run")

@@ -1,5 +1,6 @@
 """What the commands on keys share: the keys' lifecycle on the configured database, and keys and timelines in words."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,12 +11,13 @@ from ... import system
 from ...clock import Clock
 from ...domain.algorithms import ALGORITHMS, DEFAULT
 from ...domain.key_schedule import KeyPolicy, Keys, in_state, promotable_at
-from ...domain.key_timeline import NEW, Event, published, timeline
+from ...domain.key_timeline import Event, published, timeline
 from ...domain.models import SECOND, SigningKey
 from ...keyring.lifecycle import Lifecycle
 from ...settings import Settings, load
 from ..common import moment
 
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _CHANGES = {
     "promotable": "{kid} may be promoted by hand: every verifier has had the time to fetch it.",
@@ -103,7 +105,8 @@ def warn_of_young(active: SigningKey, lifecycle: Lifecycle) -> None:
 
 
 def short(kid: str) -> str:
-    return kid if kid.startswith(NEW) else kid[:8]
+    """A thumbprint by its first characters. A `kid` from elsewhere is shown whole: those of one service begin alike."""
+    return kid[:8] if _THUMBPRINT.fullmatch(kid) else kid
 
 
 def moment_at_latest(microseconds: int) -> str:
