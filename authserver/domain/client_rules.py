@@ -39,7 +39,7 @@ def check(client: Client, *, grant_types: Collection[str], auth_methods: Collect
     for uri in client.audiences:
         _check_absolute(uri, "audience")
     for uri in client.redirect_uris:
-        _check_absolute(uri, "redirect URI")
+        _check_redirect_uri(uri)
     _check_origins(client.web_origins)
     if client.auth_method == "none":
         _check_public(client)
@@ -89,6 +89,23 @@ def _check_absolute(uri: str, what: str) -> None:
     # RFC 8707 s2: MUST be an absolute URI, and MUST NOT include a fragment component; RFC 6749 s3.1.2 says the same.
     if not parts.scheme or not (parts.netloc or parts.path) or parts.fragment or any(ord(sign) <= 32 for sign in uri):
         raise ClientRefused(f"{uri!r} is no {what}: give an absolute URI without a fragment, like https://api.example.")
+
+
+def _check_redirect_uri(uri: str) -> None:
+    _check_absolute(uri, "redirect URI")
+    parts = urlsplit(uri)
+    if not _may_be_sent_to(parts.scheme, parts.hostname or "") or "@" in parts.netloc or "*" in uri:
+        raise ClientRefused(
+            f"{uri!r} cannot be a redirect URI: give https, http on a loopback host only, or an app's own scheme, "
+            "which is a domain name in reverse (com.example.app:/back), without a user name or wildcard."
+        )
+
+
+def _may_be_sent_to(scheme: str, host: str) -> bool:
+    if scheme in ("http", "https"):
+        return is_loopback(host) or (scheme == "https" and bool(host))
+    # RFC 8252 s8.4: reject any private-use URI schemes that don't contain a period. (javascript: and data: have none.)
+    return "." in scheme
 
 
 def _check_origins(origins: tuple[str, ...]) -> None:

@@ -136,12 +136,13 @@ def test_an_id_that_no_client_can_have(cli, here, id):
 @pytest.mark.parametrize("command", ["create", "update"])
 def test_every_list_repeats_and_drops_what_is_there_twice(data, app, command):
     lists = {"--scope": ["a", "b c", "a"], "--audience": ["urn:a", "urn:b", "urn:a"]}
-    lists |= {"--redirect-uri": ["app:/a", "app:/b"], "--web-origin": ["https://a.example", "https://b.example"]}
+    lists |= {"--redirect-uri": ["com.example:/a", "com.example:/b"]}
+    lists |= {"--web-origin": ["https://a.example", "https://b.example"]}
     words = [word for option, values in lists.items() for value in values for word in (option, value)]
     id = data("client", command, *(["App"] if command == "create" else [app]), *words)["client_id"]
     shown = data("client", "show", id)
     assert shown["scope"] == "a b c" and shown["audiences"] == ["urn:a", "urn:b"]
-    assert shown["redirect_uris"] == ["app:/a", "app:/b"] and len(shown["web_origins"]) == 2
+    assert shown["redirect_uris"] == ["com.example:/a", "com.example:/b"] and len(shown["web_origins"]) == 2
 
 
 @pytest.mark.parametrize("arguments", [["client", "create", "App"], ["snippet", "fastapi"]], ids=" ".join)

@@ -57,6 +57,25 @@ def test_what_no_client_can_be_is_refused_with_what_is_allowed(
 
 
 @pytest.mark.parametrize(
+    "uri",
+    ["https://app.example/back?a=b", "https://localhost:8443/", "http://127.0.0.1:3000/back", "http://[::1]/back"]
+    + ["com.example.app:/back", "com.example.app://back"],
+)
+def test_rfc8252_7_redirect_uris_of_web_and_native_apps(uri: str) -> None:
+    checked(APP, redirect_uris=(uri,))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["javascript://h/%0aalert(1)", "javascript:alert(1)", "data:text/html,x", "ftp://app.example/", "app:/back"]
+    + ["http://app.example/back", "https:/back", "https:///back", "https://user@app.example/", "https://*.example/"],
+)
+def test_b161_rfc8252_8_4_redirect_uris_that_lead_where_no_client_should_be(uri: str) -> None:
+    with pytest.raises(ClientRefused, match="cannot be a redirect URI: give https"):
+        checked(APP, redirect_uris=(uri,))
+
+
+@pytest.mark.parametrize(
     "origin",
     ["https://app.example", "https://app.example:8443", "https://xn--bcher-kva.example", "https://203.0.113.7"]
     + [
