@@ -52,6 +52,23 @@ def in_source() -> dict[str, Row]:
     return found
 
 
+def reasons() -> Iterator[str]:
+    """How each reason of a refused request begins, as far as the source says it in words that are not a sentence."""
+    for path in sorted((ROOT / "authserver" / "oauth").glob("**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id="because"), args=[_, reason, *_]):
+                    yield from _beginnings(reason)
+                case ast.FunctionDef(name=name) if name.startswith("_why_"):
+                    returned = [each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value]
+                    yield from (each for value in returned for each in _beginnings(value))
+
+
+def _beginnings(expression: ast.expr) -> Iterator[str]:
+    texts = [node.value for node in ast.walk(expression) if isinstance(node, ast.Constant)]
+    yield from (text for text in texts if isinstance(text, str) and text[:1].islower() and " " in text.strip())
+
+
 def assert_documented(entries: list[Any]) -> None:
     """Of what structlog's capture_logs has captured."""
     rows = documented()

@@ -16,10 +16,11 @@ from starlette.routing import Mount
 
 from authserver import __version__
 from authserver.cli import main
+from authserver.domain.end_reason import REVOKED as END_REASONS
 from authserver.oauth.grants import GRANTS
 from authserver.settings import Settings, names_and_help
 from authserver.web.routes import routes
-from tests.events import documented, in_source, logged_by
+from tests.events import documented, in_source, logged_by, reasons
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -131,6 +132,13 @@ def test_every_field_of_an_event_is_in_the_table():
     assert {name: row.fields - table[name].fields for name, row in in_source().items()} == {
         name: frozenset() for name in table
     }
+
+
+def test_every_reason_of_a_refused_request_is_in_the_table():
+    found = [*reasons(), *END_REASONS.values()]
+    assert len(found) > 25 and {"forged refresh token", "client not registered for "} < set(found)
+    page = PAGES["events.md"]
+    assert [reason for reason in found if f"`{reason.rstrip()}" not in page] == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from .models import Authorization, Client, Policy, User
 from .times import duration, utc
 
-_REVOKED = {
+REVOKED = {
     "revoked": "revoked by its client, or signed out,",
     "reuse": "revoked by reuse",
     "too_many": "ended by the limit of logins",
@@ -32,7 +32,7 @@ def end_reason(
 
 
 def _revoked_by(cause: str | None) -> str:
-    return _REVOKED.get(cause or "", f"revoked by {(cause or 'an unknown cause').replace('_', ' ')}")
+    return REVOKED.get(cause or "", f"revoked by {(cause or 'an unknown cause').replace('_', ' ')}")
 
 
 def _expired(authorization: Authorization, policy: Policy, now: int) -> str | None:

@@ -87,6 +87,8 @@ def _is_meant(authorization: str, client_id: str | None) -> bool:
 
 def _basic(authorization: str) -> Credentials:
     scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise because(InvalidClientError(), "No client id, and an Authorization header that is not Basic.")
     try:
         # RFC 9110 s11.4: auth-scheme [ 1*SP ( token68 ...
         credentials = credentials.lstrip(" ")
@@ -95,8 +97,8 @@ def _basic(authorization: str) -> Credentials:
         client_id, secret = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except (binascii.Error, ValueError) as error:
         raise because(InvalidClientError(), "The Authorization header cannot be decoded.") from error
-    if scheme.lower() != "basic" or not client_id or not colon or "\0" in client_id + secret:
-        raise because(InvalidClientError(), "The Authorization header is not Basic with an id and a secret.")
+    if not client_id or not colon or "\0" in client_id + secret:
+        raise because(InvalidClientError(), "The Authorization header has no client id and secret.")
     # RFC 6749 s2.3.1: the client MAY omit the parameter if the client secret is an empty string.
     return Credentials("client_secret_basic" if secret else "none", client_id, secret, by_header=True)
 

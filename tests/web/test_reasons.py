@@ -167,6 +167,17 @@ MALFORMED = {
 }
 
 
+def test_reasons_of_an_authorization_header_say_whether_it_is_the_scheme_or_what_follows(http, events):
+    sent = ["Bearer canary", "Basic !", "Basic " + b64encode(b"canary").decode()]
+    for value in sent:
+        assert http.post("/token", data={"grant_type": "password"}, headers={"Authorization": value}).status_code == 401
+    assert [entry["reason"] for entry in events] == [
+        "No client id, and an Authorization header that is not Basic.",
+        "The Authorization header cannot be decoded.",
+        "The Authorization header has no client id and secret.",
+    ]
+
+
 def test_malformed_requests_are_counted_with_their_network(http, events, from_host):
     from_host("192.0.2.7")
     form, json = {"Content-Type": "application/x-www-form-urlencoded"}, {"Content-Type": "application/json"}
