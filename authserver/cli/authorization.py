@@ -20,7 +20,7 @@ _MOST = 10_000
 
 @click.group("authorization")
 def command() -> None:
-    """See and end authorizations: each is what one user allowed one client at one login.
+    """Show and end authorizations: each is what one user allowed one client at one login.
 
     \b
     Examples:
@@ -85,9 +85,9 @@ def show_(id: str, as_json: bool) -> None:
 @click.argument("id")
 @as_json
 def end(id: str, as_json: bool) -> None:
-    """End the authorization ID; its user may log in again at once.
+    """End the authorization ID. Its user can log in again at once.
 
-    Its refresh tokens are refused from now on. Access tokens that are verified offline stay valid until they expire.
+    Its refresh tokens stop working immediately. Access tokens that are verified offline stay valid until they expire.
 
     \b
     Examples:
@@ -103,7 +103,7 @@ def end(id: str, as_json: bool) -> None:
             change = authorizations.revoke(loaded.authorization.id, because="operator")
             change.apply(connection, [change.params], at)
         after = _state(_load(connection, id), client, settings, at)
-    done = "It had ended before" if before.word == "ended" else "Ended"
+    done = "It had already ended" if before.word == "ended" else "Ended"
     click.echo(f"{done}: {after.reason}.", err=True)
     if as_json:
         show({"id": id, "state": after.word, "reason": after.reason}, as_json, str)
@@ -115,7 +115,7 @@ def _load(connection: Connection, id: str) -> Loaded:
     except ValueError:
         key = b""
     if len(key) != 16:
-        raise click.UsageError("An ID has 32 hexadecimal digits, as `authserver authorization list` prints it.")
+        raise click.UsageError("An id has 32 hexadecimal digits. To see them all: authserver authorization list")
     loaded = authorizations.load_many(connection, [key]).get(key)
     if loaded is None:
         raise fail(f"There is no authorization {id}. Those that have ended are deleted a day later.")

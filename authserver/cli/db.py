@@ -11,7 +11,7 @@ from .db_copy import copy
 
 @click.group("db")
 def command() -> None:
-    """Look after the database's schema.
+    """Manage the database's schema.
 
     \b
     Examples:

@@ -33,7 +33,7 @@ password_stdin = click.option("--password-stdin", is_flag=True, help="Read the p
 
 @click.group("user")
 def command() -> None:
-    """Create and look after users.
+    """Manage users.
 
     \b
     Examples:

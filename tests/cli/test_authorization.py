@@ -93,7 +93,7 @@ def test_end_ends_that_one_for_good(cli, data, people):
     again = data("authorization", "end", SECOND)
     assert again["state"] == "ended" and again["reason"].startswith("ended by an operator")
     assert (
-        cli("authorization", "end", FIRST).stderr == "It had ended before: revoked by reuse at 1970-01-01T00:00:00Z.\n"
+        cli("authorization", "end", FIRST).stderr == "It had already ended: revoked by reuse at 1970-01-01T00:00:00Z.\n"
     )
 
 

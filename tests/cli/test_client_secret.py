@@ -29,7 +29,7 @@ def test_a_second_rotation_is_refused_and_says_what_to_type(cli, data):
     assert [line[-1] for line in typed] == ["old", "new"]
     told = cli(*typed[0])
     assert hashes(id)[1:] == both[:1]
-    assert f"The secret before it is valid until {data('client', 'show', id)['secrets_end_at'][1]}." in told.stderr
+    assert f"The old secret is valid until {data('client', 'show', id)['secrets_end_at'][1]}." in told.stderr
     kept = hashes(id)[1:]
     cli(*typed[1])
     assert hashes(id)[1:] == kept

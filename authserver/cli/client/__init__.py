@@ -12,7 +12,7 @@ from .update import update
 
 @click.group("client")
 def command() -> None:
-    """Create and look after clients.
+    """Manage clients.
 
     \b
     Examples:

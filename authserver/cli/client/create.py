@@ -15,11 +15,11 @@ from .shared import check, put_secret, show_secret
 
 @click.command("create")
 @click.argument("name")
-@click.option("--client-id", help="Its id, as another server knew it; generated otherwise.")
+@click.option("--client-id", help="Keep the id that it had at another server; generated unless given.")
 @of_client
 @as_json
 def create(name: str, client_id: str | None, as_json: bool, **options: Any) -> None:
-    """Create a client; NAME is what people read. The secret is shown once.
+    """Create a client called NAME. Its secret is shown once.
 
     \b
     Examples:

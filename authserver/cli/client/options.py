@@ -27,11 +27,11 @@ SECONDS = {
 }
 POLICY = {name: name.replace("-", "_") for name in (*SECONDS, "max-authorizations", "rotation")}
 _LIST_HELP = {
-    "grant": "Grant type that it may use; without one it only introspects.",
-    "scope": 'Scope that it may have, or several as "a b".',
-    "audience": "Audience of its tokens; the first is the default.",
-    "redirect-uri": "Where a browser may be sent back.",
-    "web-origin": "Origin of its pages, which may call from a browser.",
+    "grant": "Grant type that it may use; without one, it can only introspect.",
+    "scope": 'Scope that it may ask for, or several as "a b".',
+    "audience": "Audience of its access tokens; the first is the default.",
+    "redirect-uri": "URI that a browser may be sent back to.",
+    "web-origin": "Origin of a browser app that may call /token and /revoke (CORS).",
 }
 
 
@@ -39,18 +39,22 @@ def of_client(function: F) -> F:
     """Every option that both commands have; one that is not given is None, or empty if it repeats."""
     options = [
         *(click.option(f"--{name}", multiple=True, help=f"{help} Repeatable.") for name, help in _LIST_HELP.items()),
-        click.option("--auth-method", help="How it authenticates; client_secret_basic for a new client."),
+        click.option("--auth-method", help="client_secret_basic (for a new client), client_secret_post or none."),
         *(
-            click.option(f"--{name}", type=click.IntRange(*bounds), help="Seconds; the server's setting otherwise.")
+            click.option(f"--{name}", type=click.IntRange(*bounds), help="Seconds; the server's setting by default.")
             for name, bounds in SECONDS.items()
         ),
         click.option(
-            "--max-authorizations", type=click.IntRange(1, 10_000), help="Logins of one user; the idle longest ends."
+            "--max-authorizations", type=click.IntRange(1, 10_000), help="Logins that one user may have at once."
         ),
-        click.option("--access-token-alg", type=click.Choice(ALGORITHMS), help="Signs its tokens; RS256 if new."),
-        click.option("--access-token-typ", type=click.Choice(TYPS), help="`typ` of its tokens; at+jwt if new."),
         click.option(
-            "--rotation/--no-rotation", default=None, help="Whether refresh tokens rotate; only confidential may not."
+            "--access-token-alg", type=click.Choice(ALGORITHMS), help="Signs its access tokens; RS256 for a new client."
+        ),
+        click.option(
+            "--access-token-typ", type=click.Choice(TYPS), help="`typ` of its access tokens; at+jwt for a new client."
+        ),
+        click.option(
+            "--rotation/--no-rotation", default=None, help="Whether its refresh tokens rotate; a public client's must."
         ),
     ]
     for option in reversed(options):

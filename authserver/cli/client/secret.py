@@ -20,15 +20,15 @@ _DAY = 86400
     default=_DAY,
     show_default=True,
     type=click.IntRange(0),
-    help="Seconds until the old one ends.",
+    help="Seconds for which the old secret stays valid.",
 )
-@click.option("--replace", "ends", type=click.Choice(["old", "new"]), help="Where two are valid: which one ends now.")
+@click.option("--replace", "ends", type=click.Choice(["old", "new"]), help="Which secret ends now, if two are valid.")
 @as_json
 def rotate_secret(client_id: str, grace: int, ends: str | None, as_json: bool) -> None:
-    """Give the client a new secret; the old one stays valid for a while, so that nothing fails meanwhile.
+    """Give the client a new secret. The old one stays valid for a while, so that nothing fails during the change.
 
-    While two secrets are valid this exits with code 3 and changes nothing, because a third one would end one that may
-    be in use. --replace says which one ends.
+    While two secrets are valid this exits with code 3 and changes nothing, because a third would end one that may be
+    in use. --replace says which one ends.
 
     \b
     Examples:
@@ -48,7 +48,7 @@ def rotate_secret(client_id: str, grace: int, ends: str | None, as_json: bool) -
             raise Refused(_why_refused(client_id, error)) from None
         clients.put(connection, after)
     for old in after.secrets[1:]:
-        click.echo(f"The secret before it is valid until {moment(old.expires_at)}.", err=True)
+        click.echo(f"The old secret is valid until {moment(old.expires_at)}.", err=True)
     show_secret(client_id, secret, as_json)
 
 
@@ -56,7 +56,7 @@ def _why_refused(client_id: str, error: TwoValid) -> str:
     line = f"    authserver client rotate-secret {quote(client_id)} --replace"
     return (
         f"{client_id} has two valid secrets: the old one until {moment(error.old.expires_at)}, the new one "
-        f"{_until(error.new.expires_at)}. Another one would end one of them now. If the old one is no longer in use:"
+        f"{_until(error.new.expires_at)}. A third would end one of them now. If the old one is no longer in use:"
         f"\n\n{line} old\n\nIf the new one is not in use, because it was lost or is known to others:\n\n{line} new"
     )
 

@@ -19,7 +19,7 @@ Update = tuple[Client, Client, str | None]
 
 @click.command("update")
 @click.argument("client_id")
-@click.option("--name", help="What people read.")
+@click.option("--name", help="Its name, for people.")
 @of_client
 @click.option(
     "--clear",
@@ -30,10 +30,10 @@ Update = tuple[Client, Client, str | None]
 )
 @as_json
 def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Change what is given of the client CLIENT_ID, and show it, old and new. A list is replaced as a whole.
+    """Change the client CLIENT_ID: only the options that are given. Prints each old and new value.
 
-    Running servers follow within 5 seconds. Logins go on; a scope that is withdrawn leaves their next access token, and
-    new lifetimes of refresh tokens count from the next refresh or login on.
+    A list is replaced as a whole. Running servers follow within 5 seconds. Logins stay valid: a scope that is withdrawn
+    is missing from their next access token, and new lifetimes of refresh tokens apply from the next refresh or login.
 
     \b
     Examples:
@@ -42,7 +42,7 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
     """
     given = {option for option, value in options.items() if value not in (None, ())}
     if not (given or clear or name is not None):
-        raise click.UsageError('Say what to change, for instance: --name "My app". Every option: --help')
+        raise click.UsageError('Say what to change, for instance: --name "My app". To see every option: --help')
     if both := sorted(option for option in clear if option.replace("-", "_") in given):
         raise click.UsageError(f"--{both[0]} is both given and cleared.")
 

@@ -12,7 +12,7 @@ from .rotate import rotate
 
 @click.group("keys")
 def command() -> None:
-    """Look after the signing keys.
+    """Manage the signing keys.
 
     \b
     Examples:
