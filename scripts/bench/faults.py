@@ -26,7 +26,8 @@ from time import monotonic
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from scripts.bench.client import run
-from scripts.bench.injected import FAULTS, Busy, Fault
+from scripts.bench.fault import Fault
+from scripts.bench.injected import FAULTS, Busy
 from scripts.bench.refreshers import Client, Tally, check_rows, new_clients
 from scripts.bench.server import Server, logins, set_up_on, use_venv
 from scripts.bench.true_clock import TrueClock

@@ -4,84 +4,25 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from scripts.bench import step_clock
-from scripts.bench.databases import Database, PostgresDatabase, SqliteFile, missing, new_database
-from scripts.bench.node import Node
+from scripts.bench.clock_faults import Clock, ClockAtStart, ClockOfDatabase, ClockOfOneNode, ClockOfWorkers
+from scripts.bench.databases import Database, PostgresDatabase, SqliteFile
+from scripts.bench.fault import LASTS, MET, Fault, OnSqlite, file_of, name_of, pair_of, postgres_of
 from scripts.bench.plants import Plant
 from scripts.bench.postgres import binaries
 from scripts.bench.server import Server
-from scripts.bench.standby import Pair, new_pair, set_system
+from scripts.bench.standby import new_pair, set_system
 from scripts.bench.swallowing import Network
-from scripts.bench.true_clock import TrueClock
 
-_HOUR, _DAY = 3600, 86400
 _FROZEN = 16.0  # seconds: longer than a request waits for PostgreSQL
-_NOTICED = 60  # seconds, on the busiest of machines, until a node must have polled its database's clock
-_LASTS = 1.0  # seconds that most faults last
-_MET = 60  # seconds more, at most, until somebody has met it
 _DISK = "12m"
-_STEP_CLOCK = str(Path(step_clock.__file__))
 _SERVERS = "application_name = 'authserver' AND datname = current_database()"
-
-
-class Fault:
-    """`prepare` and `strike` are called in a thread, under load, in each round."""
-
-    database, nodes, workers = "postgresql", 2, 1
-    is_answered = True
-    """Whether it must be answered 503 now and then: else it struck nothing."""
-    loses_commits = False
-    closes_connections = False
-    """SIGHUP closes idle ones: who sends on one of them just then gets no answer, and asks again."""
-    plant: Plant | None = None
-    """What `--blind` breaks: with that this fault must do harm."""
-
-    def __init__(self) -> None:
-        self.is_met: Callable[[], bool] = lambda: True
-        """Whether somebody has got a 503 since it struck, where somebody must."""
-        self.hits = 0
-        """Connections that it ended, commits that it took away: what it counts."""
-
-    def missing(self) -> str | None:
-        """Why there cannot be such a fault here."""
-        return missing(self.database)
-
-    def new_database(self, folder: Path) -> AbstractContextManager[Database]:
-        return new_database(self.database, folder)
-
-    true_clock: TrueClock
-    """Which is told when the server's is wrong."""
-
-    def install(self, server: Server) -> None:
-        """Before the servers start."""
-
-    def remove(self, server: Server) -> None:
-        """When they have ended."""
-
-    def program(self, node: Node) -> Sequence[str]:
-        """What Python runs as the server."""
-        return ("-m", "authserver")
-
-    def prepare(self, server: Server) -> None:
-        pass
-
-    def strike(self, server: Server) -> None:
-        """When it returns, all is as it was."""
-        raise NotImplementedError
-
-    def last(self, seconds: float = _LASTS) -> None:
-        """So long, and until somebody has met it: on a busy machine nobody may have asked for anything yet."""
-        sleep(seconds)
-        until = monotonic() + _MET
-        while not self.is_met() and monotonic() < until:
-            sleep(0.01)
 
 
 class Restart(Fault):
@@ -107,9 +48,9 @@ class Terminated(Fault):
     which = _SERVERS
 
     def strike(self, server: Server) -> None:
-        until = monotonic() + _LASTS
+        until = monotonic() + LASTS
         with postgres_of(server).connect(name_of(server)) as connection:
-            while monotonic() < until or (not self.is_met() and monotonic() < until + _MET):
+            while monotonic() < until or (not self.is_met() and monotonic() < until + MET):
                 self.hits += self.terminate(connection)
                 sleep(0.01)
 
@@ -197,7 +138,7 @@ class LossyPromotion(Promotion):
 
     def strike(self, server: Server) -> None:
         pair_of(server).cut_off()
-        sleep(_LASTS / 2)
+        sleep(LASTS / 2)
         super().strike(server)
 
 
@@ -233,10 +174,6 @@ class Swallowed(Fault):
         server.database.network.swallow()
         sleep(_FROZEN)
         server.database.network.pass_on()
-
-
-class OnSqlite(Fault):
-    database, nodes = "sqlite", 1
 
 
 class Busy(OnSqlite):
@@ -289,154 +226,6 @@ def fill(file: Path) -> None:
                     opened.write(bytes(size))
 
 
-class Clock(OnSqlite):
-    """The wall clocks of running servers are set forward and back: by an hour, a day, some seconds."""
-
-    is_answered = False
-    steps: tuple[float, ...] = (_HOUR, 0, -_HOUR, 0, _DAY, 3, -3, 0)
-    plant = Plant(
-        "a step forward counts towards the retry window",
-        "clock.py",
-        "if abs(self._offset - before) > STEP:",
-        "if False:",
-    )
-
-    def program(self, node: Node) -> Sequence[str]:
-        if not _clock_of(node).exists():
-            step_clock.write(_clock_of(node), 0)
-        return ("-P", _STEP_CLOCK, str(_clock_of(node)))
-
-    def remove(self, server: Server) -> None:
-        for node in server.nodes:
-            _clock_of(node).unlink(missing_ok=True)
-
-    def strike(self, server: Server) -> None:
-        for step in self.steps:
-            self.set(server, step)
-            sleep(_LASTS)
-
-    def set(self, server: Server, seconds: float) -> None:
-        if seconds:
-            self.true_clock.is_wrong()
-        for node in server.nodes[::2]:
-            step_clock.write(_clock_of(node), seconds)
-        if not seconds:
-            self.true_clock.is_right()
-
-
-class ClockOfOneNode(Clock):
-    """One node's alone, of those that share a PostgreSQL, whose clock is right: nothing of it is to be seen."""
-
-    database, nodes = "postgresql", 2
-    plant = Plant(
-        "a node keeps to its own clock",
-        "app.py",
-        "        self.tasks.append((_POLL, self._timekeeper.follow))\n",
-        "        self._timekeeper._clock.__init__()\n",
-    )
-
-    def set(self, server: Server, seconds: float) -> None:
-        step_clock.write(_clock_of(server.nodes[0]), seconds)
-
-
-class ClockOfWorkers(Clock):
-    """The clock is set while two workers serve, and while SIGHUP replaces them."""
-
-    workers, closes_connections = 2, True
-
-    def strike(self, server: Server) -> None:
-        for step in self.steps:
-            if step:
-                server.nodes[0].hang_up()
-            self.set(server, step)
-            sleep(_LASTS)
-        server.nodes[0].hang_up()
-        sleep(_LASTS)
-
-
-class ClockAtStart(Clock):
-    """The server starts with a clock that is wrong, and it is set right under load; so is SIGHUP's new one."""
-
-    closes_connections = True
-    plant = Plant(
-        "the clock slews by 1 %, whatever the step",
-        "clock.py",
-        "        before, self._offset = self._offset, offset\n",
-        "        limit = (answered_at - self._looked_at) // 100\n"
-        "        before = self._offset\n"
-        "        offset = self._offset = before + max(-limit, min(limit, offset - before))\n",
-    )
-
-    def install(self, server: Server) -> None:
-        self.set(server, -_HOUR)
-
-    def strike(self, server: Server) -> None:
-        self.set(server, 0)
-        sleep(_LASTS)
-        for step in (_HOUR, -_DAY):
-            self.set(server, step)
-            server.nodes[0].hang_up()
-            sleep(_LASTS)
-            self.set(server, 0)
-            sleep(_LASTS)
-
-
-class ClockOfDatabase(Clock):
-    """The clock of the PostgreSQL that two nodes share is set, as by a failover to a machine with another clock."""
-
-    database, nodes = "postgresql", 2
-    steps = (_HOUR, 0, -_DAY, 0)
-    plant = Plant(
-        "the database's clock is followed by 1 %, whatever the step",
-        "clock.py",
-        ClockAtStart.plant.old,
-        ClockAtStart.plant.new,
-    )
-
-    def install(self, server: Server) -> None:
-        """A function before PostgreSQL's own on the way on which names are looked up."""
-        self.true_clock.is_wrong()
-        server.database.execute(_OWN_CLOCK.format(name=name_of(server), seconds=-_HOUR))
-
-    def remove(self, server: Server) -> None:
-        server.database.execute(_ITS_CLOCK.format(name=name_of(server)))
-
-    def strike(self, server: Server) -> None:
-        for step in ((0,) if self.hits == 0 else ()) + self.steps:
-            self.hits += 1
-            self.set(server, step)
-            sleep(_LASTS)
-
-    def set(self, server: Server, seconds: float) -> None:
-        if seconds:
-            self.true_clock.is_wrong()
-        told = [_steps_told(node) for node in server.nodes]
-        server.database.execute(f"UPDATE bench_clock SET seconds = {seconds}")
-        until = monotonic() + _NOTICED
-        while any(_steps_told(node) == before for node, before in zip(server.nodes, told, strict=True)):
-            if monotonic() > until:
-                raise TimeoutError("a node did not notice that the database's clock was set")
-            sleep(_LASTS / 10)
-        if not seconds:
-            self.true_clock.is_right()
-
-
-def _steps_told(node: Node) -> int:
-    return node.log.read_text().count('"clock_stepped"')
-
-
-_OWN_CLOCK = """
-CREATE TABLE bench_clock (seconds DOUBLE PRECISION);
-INSERT INTO bench_clock VALUES ({seconds});
-CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
-    'SELECT pg_catalog.clock_timestamp() + make_interval(secs => (SELECT seconds FROM public.bench_clock))';
-ALTER DATABASE {name} SET search_path = public, pg_catalog;
-"""
-_ITS_CLOCK = """
-ALTER DATABASE {name} RESET search_path;
-DROP FUNCTION public.clock_timestamp();
-DROP TABLE public.bench_clock;
-"""
 FAULTS: dict[str, type[Fault]] = {
     "restart": Restart,
     "crash": Crash,
@@ -457,27 +246,3 @@ FAULTS: dict[str, type[Fault]] = {
     "clock-of-one-node": ClockOfOneNode,
     "clock-of-database": ClockOfDatabase,
 }
-
-
-def postgres_of(server: Server) -> Any:
-    assert isinstance(server.database, PostgresDatabase)
-    return server.database.postgres
-
-
-def name_of(server: Server) -> str:
-    assert isinstance(server.database, PostgresDatabase)
-    return server.database.name
-
-
-def pair_of(server: Server) -> Pair:
-    assert isinstance(server.database, Pair)
-    return server.database
-
-
-def file_of(server: Server) -> Path:
-    assert isinstance(server.database, SqliteFile)
-    return server.database.file
-
-
-def _clock_of(node: Node) -> Path:
-    return node.log.with_suffix(".clock")
