@@ -15,7 +15,7 @@ from ..domain.errors import ChangedMeanwhile, Misconfigured, Refused, Unavailabl
 from .common import ARGUMENTS
 
 _EXIT_CODES: dict[type[Exception], int] = {Refused: 3, ChangedMeanwhile: 75, Unavailable: 69, Misconfigured: 78}
-_WHICH_DATABASE = ". See which database is meant, and where that is set:\n\n    authserver config show"
+_WHICH_DATABASE = "See which database is meant, and where that is set:\n\n    authserver config show"
 _COMMANDS = {
     "init": "Create the database, the key-encryption key and the first keys, where they are missing.",
     "serve": "Serve HTTP.",
@@ -60,9 +60,14 @@ class _Commands(click.Group):
             return super().invoke(context)
         except tuple(_EXIT_CODES) as error:
             its_database = type(error) is Unavailable  # the others are of keys
-            text = f"{str(error).removesuffix('.')}{_WHICH_DATABASE}" if its_database else str(error)
+            text = f"{_sentence(str(error))} {_WHICH_DATABASE}" if its_database else str(error)
             click.echo(f"Error: {text}", err=True)
             raise SystemExit(_exit_code(error)) from None
+
+
+def _sentence(text: str) -> str:
+    """Drivers and libraries end theirs as they like."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _exit_code(error: Exception) -> int:

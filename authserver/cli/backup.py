@@ -45,8 +45,7 @@ def command(file: Path, passphrase_stdin: bool, as_json: bool) -> None:
 
     settings = load()
     source = database_file(settings, _POSTGRESQL.format(file=quote(str(file)), keys=_where_keys_are(settings)))
-    if not source.exists():
-        raise fail(f"There is no database {source}. Which one is meant: authserver config show")
+    sqlite_file.check_exists(settings.database_url.get_secret_value())
     if file.exists() or file.is_symlink():
         raise fail(_EXISTS.format(file))
     passphrase = read_passphrase(passphrase_stdin, new=True)

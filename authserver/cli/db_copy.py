@@ -8,7 +8,7 @@ import click
 from pydantic import SecretStr
 
 from .. import system
-from ..domain.errors import Misconfigured, Refused, Unavailable
+from ..domain.errors import Refused, Unavailable
 from ..settings import Settings, load
 from ..settings.values import Refused as BadValue
 from ..settings.values import check_database_url, masked_url
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..store.database import Connection, Database
 
 _SAME = "The target is the database that is configured. Name another one."
-_NEXT = """Copied {rows} rows. What servers write to the old database from now on is not in the new one. Stop them, and
-start them with the same key-encryption keys, the same issuer, and
+_NEXT = """Copied {rows} rows. Servers that are still running write to the old database, which the new one misses. Start
+them again with the same key-encryption keys, the same issuer, and
 
     AUTHSERVER_DATABASE_URL={url}"""
 
@@ -75,13 +75,9 @@ def _with_url(settings: Settings, url: str) -> Settings:
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator["Database"]:
-    from ..app import open_database
-    from ..store import sqlite_file
+    from ..app import open_existing_database
 
-    path = sqlite_file.path_of(settings.database_url.get_secret_value())
-    if path is not None and not path.exists():
-        raise Misconfigured(f"There is no database {path}. Which one is meant:\n\n    authserver config show")
-    with closing(open_database(settings)) as database:
+    with closing(open_existing_database(settings)) as database:
         yield database
 
 

@@ -175,9 +175,8 @@ def test_postgresql_has_its_own_tools(cli, here):
 
 def test_where_there_is_no_database_none_is_made(cli, here):
     url = f"sqlite:///{here}/none.db"
-    assert (
-        "There is no database" in cli("backup", "b", "--passphrase-stdin", code=1, input=LINE, DATABASE_URL=url).stderr
-    )
+    refused = cli("backup", "b", "--passphrase-stdin", code=78, input=LINE, DATABASE_URL=url)
+    assert "There is no database" in refused.stderr
     assert not (here / "none.db").exists()
     (here / "none.db").touch()
     assert "is empty" in cli("backup", "b", "--passphrase-stdin", code=1, input=LINE, DATABASE_URL=url).stderr

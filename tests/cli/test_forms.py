@@ -84,6 +84,12 @@ def test_every_error_begins_with_the_same_word(cli, here):
         assert said.startswith("Error: ") or "\n\nError: " in said or arguments == ["user"], said
 
 
+def test_a_database_that_cannot_be_reached_is_told_in_whole_sentences(cli, here):
+    """The driver's ends with a question."""
+    said = cli("user", "list", code=69, DATABASE_URL="postgresql+psycopg://nobody@127.0.0.1:1/none").stderr
+    assert "accepting TCP/IP connections? See which database is meant" in said
+
+
 def test_every_option_is_explained():
     for path, parameter in parameters():
         assert isinstance(parameter, click.Argument) or getattr(parameter, "help", None), (path, parameter.name)
