@@ -1,6 +1,7 @@
 """What every test may use: a clock to move by hand, a database, the server in this process, the server as a process."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -32,21 +33,27 @@ AUDIENCE = "https://api.example"
 
 FAST = ("domain", "oauth", "keyring", "store", "resource", "web")
 """Where the tests of `--fast` are, beside those directly in tests/; what they leave out has a fixture or file below."""
-SLOW_FIXTURES = {"postgres", "softhsm", "real"}
+SLOW_FIXTURES = {"postgres", "serializable", "softhsm", "real"}
 SLOW_FILES = {
     "domain/test_refresh_machine.py",
     "keyring/test_files.py",
+    "resource/test_guard_api.py",
     "resource/test_guard_forks.py",
     "store/test_init_at_once.py",
     "store/test_pooler.py",
+    "store/test_postgres_connection.py",
+    "store/test_postgres_refusals.py",
     "store/test_sqlite_failures.py",
+    "store/test_threads.py",
     "test_file_modes.py",
     "test_leaks.py",
     "test_testing.py",
     "test_testing_elsewhere.py",
+    "web/test_connection.py",
     "web/test_draining.py",
     "web/test_end_to_end.py",
     "web/test_fuzz.py",
+    "web/test_refused_refresh.py",
     "web/test_wire.py",
 }
 PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"}
@@ -77,7 +84,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _is_fast(item: pytest.Item) -> bool:
     place = item.path.relative_to(Path(__file__).parent)
     located = len(place.parts) == 1 or place.parts[0] in FAST
-    return located and str(place) not in SLOW_FILES and not SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
+    fixtures = {*getattr(item, "fixturenames", ()), *re.findall(r"\w+", item.name)}  # "url" of a test_it[postgres]
+    return located and str(place) not in SLOW_FILES and not SLOW_FIXTURES & fixtures
 
 
 @pytest.fixture(autouse=True)
