@@ -18,6 +18,7 @@ from authserver.domain.errors import Misconfigured
 from authserver.keyring import KeyEncryptionKeys, files
 from authserver.store import migrations, sqlite_file
 from tests.cli.backups import LINE, PASSPHRASE, add_login, sql
+from tests.cli.terminal import converse
 from tests.support import PASSWORD, environment_with
 
 POSTGRESQL = {"DATABASE_URL": "postgresql+psycopg://clerk:hunter2@db.example/as"}
@@ -35,6 +36,15 @@ def test_it_says_what_it_wrote(data, here):
     told = data("backup", "b", "--passphrase-stdin", input=LINE)
     assert (told["file"], told["bytes"]) == ("b", (here / "b").stat().st_size)
     assert told["made_at"].endswith("Z")
+
+
+def test_backup_and_restore_show_progress_on_a_terminal_only(cli, here):
+    typed = {"Passphrase: ": PASSPHRASE, "Repeat for confirmation: ": PASSPHRASE}
+    assert "Writing the backup (0 s)\r" in converse("backup", "b", answers=typed)
+    typed = {"[y/N]: ": "y", "Passphrase: ": PASSPHRASE}
+    assert "Restoring the backup (0 s)\r" in converse("restore", "b", answers=typed)
+    for command in (["backup", "c"], ["restore", "c", "--yes"]):
+        assert "(0 s)" not in cli(*command, "--passphrase-stdin", input=LINE).stderr
 
 
 def test_nothing_in_it_opens_without_the_passphrase(backup, cli, here):

@@ -24,6 +24,16 @@ def test_a_common_password_in_whatever_case_is_refused_sp800_63b_3_1_1_2(passwor
     assert "most common" in (refused(password) or "")
 
 
+@pytest.mark.parametrize("password", ["00000000", "zzzzZZZZ", "abcdefgh", "ABCDefgh", "87654321", "\u2764" * 8])
+def test_one_character_repeated_and_characters_in_a_row_are_refused(password: str) -> None:
+    assert "in a row" in (refused(password) or "")
+
+
+@pytest.mark.parametrize("password", ["abcdefgi", "zzzzzzzy", "acegikmo", "\u2764\ufe0f" * 4])
+def test_what_only_begins_like_that_is_good(password: str) -> None:
+    assert refused(password) is None
+
+
 def test_the_username_in_whatever_case_is_refused() -> None:
     assert "username" in (refused("ADALOVELACE", "adalovelace") or "")
 
