@@ -42,7 +42,7 @@ _URL_HELP = _about(
     "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE",
 )
 _PREPARED_HELP = _about(
-    "whether PostgreSQL prepares statements: off suits every pooler, on saves its parsing", "on or off"
+    "whether statements are prepared: off works with every pooler, on saves PostgreSQL some parsing", "on or off"
 )
 _CONNECTIONS_HELP = _whole("PostgreSQL connections that one worker may hold", 2, 100, "connections")
 _DIR_HELP = _about("folder of the key-encryption keys", "a path without control characters")
@@ -61,15 +61,15 @@ _PIN_HELP = _about("PIN of the HSM's token", "4 to 255 characters, no control ch
 _API_HELP = _about("whether /api and its built-in client are there", "on or off")
 _LEVEL_HELP = _about("least severe message that is logged", "debug, info, warning or error")
 _QUEUE_HELP = _whole("password checks that may wait before more are answered 503", 1, 65536, "checks")
-_LENGTH_HELP = _whole("characters that a new password must have at least", 8, 64, "characters")
+_LENGTH_HELP = _whole("least number of characters in a new password", 8, 64, "characters")
 _PROXIES_HELP = _about(
-    "proxies whose X-Forwarded-For or Forwarded is believed: addresses and networks, comma separated",
+    "proxies whose X-Forwarded-For or Forwarded is trusted: addresses and networks, comma separated",
     "addresses, networks and the word unix (whoever connects by a Unix-domain socket), separated by commas",
     "127.0.0.1,10.0.0.0/8",
 )
-_KEEP_HELP = _whole("seconds for which an idle connection is kept open; more than a load balancer keeps it", 1, 3600)
+_KEEP_HELP = _whole("seconds that an idle connection stays open; longer than your load balancer keeps it", 1, 3600)
 _OPEN_HELP = _whole(
-    "open connections of each worker; beyond that the one idle longest is closed", 10, 65_536, "connections"
+    "open connections per worker; beyond that, the one idle longest is closed", 10, 65_536, "connections"
 )
 _MAX_HELP = _whole(
     "living authorizations of one user and client; the one idle longest ends", 1, 10_000, "authorizations"
