@@ -1,6 +1,7 @@
 """What is not documented fails here: settings, commands, scripts, routes, grants; and the version is one everywhere."""
 
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -64,6 +65,36 @@ def spelt_out(row: list[str]) -> Iterator[str]:
     for words in row[1:]:
         if not words.startswith("-"):
             yield f"{noun} {words.split()[-1]}"
+
+
+TYPED = re.compile(r"^(?:\$ | {4})?authserver ([a-z][^`\n]*(?:(?<=\\)\n[^`\n]*)*)$", re.MULTILINE)
+
+
+def typed() -> Iterator[tuple[str, list[str]]]:
+    """Page and arguments of every command that stands in a line of its own, in README.md and docs/."""
+    for name, page in PAGES.items():
+        for line in TYPED.findall(page):
+            yield name, shlex.split(re.split(r" [<&]", line.replace("\\\n", " "))[0])
+
+
+def test_every_command_on_a_page_can_be_typed():
+    found = list(typed())
+    assert len(found) > 25 and {"command-line.md", "clients.md", "guard.md"} <= {name for name, _ in found}
+    for name, words in found:
+        try:
+            parse(main, words)
+        except click.UsageError as error:
+            pytest.fail(f"{name}: authserver {shlex.join(words)}: {error.format_message()}")
+
+
+def parse(command: click.Command, words: list[str]) -> None:
+    """As click does before it calls the command, and the command of a group too."""
+    if isinstance(command, click.Group):
+        name, below, rest = command.resolve_command(click.Context(command), words)
+        assert below, name
+        parse(below, rest)
+    else:
+        command.make_context(command.name, list(words))
 
 
 def test_every_script_is_named():
