@@ -92,12 +92,12 @@ def test_nothing_reacts_to_a_replay(introspect, database, rotated, refresh, late
 def test_an_outage_does_not_count_here_either(introspect, http, rotated, refresh, clock, monkeypatch):
     """What /token would answer with a retry is active."""
 
-    def fails(self):
+    def fails(self, loader, keys):
         raise OperationalError("SELECT", {}, sqlite3.OperationalError("disk I/O error"))
 
     previous, newest = rotated(1, "web")
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "_reader", fails)
+        patch.setattr(Database, "_load_once", fails)
         assert introspect.ask(previous, "web").status_code == 503
         clock.forward(600)
     wait_until_ready(http)
