@@ -30,8 +30,8 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--user", help="Only those of the user of this name.")
-@click.option("--client", help="Only those of the client of this id.")
+@click.option("--user", help="Only this user's, by username.")
+@click.option("--client", help="Only this client's, by client id.")
 @click.option("--active", is_flag=True, help="Leave out those that have ended or are suspended.")
 @click.option("--limit", default=_LIMIT, show_default=True, type=click.IntRange(1, _MOST), help="How many at most.")
 @as_json

@@ -24,7 +24,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise click.ClickException(
-            f"Port {port} on {host} cannot be had: {error.strerror}. Take another one:\n\n"
+            f"Cannot listen on port {port} of {host}: {error.strerror}. Choose another:\n\n"
             f"    authserver serve --host {host} --port {port + 1 if port < 65535 else 0}"
         ) from None
 

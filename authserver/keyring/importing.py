@@ -96,9 +96,7 @@ def _public_of_jwk(jwk: dict[str, Any], alg: str) -> PublicKey:
         raise Refused(f"The file holds a key for an algorithm that is not one of {', '.join(ALGORITHMS)}.")
     members, kid = _jwk(jwk, _KINDS[alg], alg), jwk.get("kid")
     if members.get("d") is not None:
-        raise Unreadable(
-            "The file holds a private key, and only the public part is needed: take the private members out."
-        )
+        raise Unreadable("The file holds a private key. Remove the private members: only the public part is needed.")
     return _public(_imported(members, None, _KINDS[alg]), alg, kid if isinstance(kid, str) else None)
 
 

@@ -43,7 +43,7 @@ def public_block(content: bytes) -> bytes | None:
     public = [block for label, block in blocks if label.endswith(b"PUBLIC KEY")]
     if len(public) != 1:
         raise Unreadable(
-            f"The file holds {len(public)} public keys, and one is expected. Out of a certificate it comes by: "
+            f"The file holds {len(public)} public keys, and exactly one is expected. To extract it from a certificate: "
             "openssl x509 -in FILE -noout -pubkey"
         )
     return public[0]

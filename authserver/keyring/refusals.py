@@ -37,7 +37,9 @@ def check_new(keys: Keys, key: SigningKey) -> None:
         raise Refused("A kid has 1 to 64 visible ASCII characters. Choose another with --kid.")
     for known in keys:
         if known.kid == key.kid or _material(known) == _material(key):
-            raise Refused(f"The key {known.kid} was used here before (it is {known.state}), and no key is used twice.")
+            raise Refused(
+                f"The key {known.kid} was used here before (its state: {known.state}), and no key is used twice."
+            )
 
 
 def _material(key: SigningKey) -> dict[str, str]:
