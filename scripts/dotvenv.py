@@ -18,7 +18,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 MARK = VENV / "quickstart.json"  # what .venv was made by and from; the digest is written last, when all is done
 LOCKS = {"run": "requirements.lock", "test": "requirements-test.lock"}
-NO_VENV = """This Python cannot make a virtual environment: its module {module} is missing.
+NO_VENV = """Error: This Python cannot make a virtual environment: its module {module} is missing.
 On Debian and Ubuntu it is a package of its own. Run
 
     {sudo}apt-get install python3-venv
@@ -97,7 +97,7 @@ def make_venv() -> None:
     try:
         venv.EnvBuilder(symlinks=True, with_pip=True).create(VENV)
     except subprocess.CalledProcessError as error:
-        sys.exit(f"Making {VENV} failed:\n{(error.output or b'').decode(errors='replace')}")
+        sys.exit(f"Error: Making {VENV} failed:\n{(error.output or b'').decode(errors='replace')}")
 
 
 def uv(*arguments: str) -> bool:
@@ -116,7 +116,7 @@ def pip(*arguments: str) -> None:
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
     environment = {**os.environ, "PIP_USER": "0"}  # a user's pip.conf may say otherwise, which fails in a .venv
     if run_with_progress(command, environment):
-        sys.exit("The installation failed, see above. Nothing is lost: run this again once the cause is gone.")
+        sys.exit("Error: The installation failed, see above. Nothing is lost: fix the cause, then run this again.")
 
 
 def install_with_any(*arguments: str) -> None:

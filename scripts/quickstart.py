@@ -5,9 +5,13 @@ import os
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 - older Pythons must get this far, so this file keeps to their syntax
-    sys.exit("authserver needs Python 3.11 or newer; {} is Python {}.{}.".format(sys.executable, *sys.version_info[:2]))
+    sys.exit(
+        "Error: authserver needs Python 3.11 or newer; {} is Python {}.{}.".format(
+            sys.executable, *sys.version_info[:2]
+        )
+    )
 if os.name != "posix":
-    sys.exit("This script needs Linux or macOS. On Windows run it inside WSL.")
+    sys.exit("Error: this script needs Linux or macOS. On Windows, run it inside WSL.")
 
 import argparse
 import contextlib
@@ -63,7 +67,9 @@ def bind(host: str, port: int) -> "socket.socket | None":
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return None
-        sys.exit(f"Cannot listen on {host} port {port}: {error.strerror or error}.")
+        # create_server adds what it tried
+        why = (error.strerror or str(error)).partition(" (while attempting")[0]
+        sys.exit(f"Error: Cannot listen on port {port} of {host}: {why}.")
 
 
 def bind_next(host: str, first: int) -> socket.socket:
@@ -73,7 +79,7 @@ def bind_next(host: str, first: int) -> socket.socket:
         listener = bind(host, port)
         if listener:
             return listener
-    sys.exit(f"No port of {host} from {first} to {last} is free. Name another with --port.")
+    sys.exit(f"Error: No port of {host} from {first} to {last} is free. Choose another with --port.")
 
 
 # The demo's user and client

@@ -86,7 +86,7 @@ def test_a_python_without_ensurepip_names_the_package_to_install(
     code += "runpy.run_path('scripts/quickstart.py', run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "apt-get install python3-venv" in done.stderr
+    assert done.stderr.startswith("Error: This Python") and "apt-get install python3-venv" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (project / ".venv").exists()
 

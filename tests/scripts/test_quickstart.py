@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -21,7 +22,7 @@ def test_an_older_python_is_told_which_one_is_needed(version: tuple[int, ...]) -
     code = f"import runpy, sys; sys.version_info = {version}; runpy.run_path({script!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "needs Python 3.11 or newer" in done.stderr
+    assert done.stderr.startswith("Error: authserver needs Python 3.11 or newer")
     assert "Traceback" not in done.stderr
 
 
@@ -51,8 +52,17 @@ def test_a_port_whose_server_has_just_ended_is_free(quickstart: ModuleType) -> N
         assert listener.getsockname()[1] == port
 
 
+def test_every_error_of_a_script_begins_as_those_of_the_command_do() -> None:
+    texts = [
+        text
+        for path in (ROOT / "scripts").glob("*.py")
+        for text in re.findall(r"""sys\.exit\(\s*f?"([^"]*)""", path.read_text())
+    ]
+    assert len(texts) > 5 and [text for text in texts if not text.startswith("Error: ")] == []
+
+
 def test_an_address_of_another_machine_is_refused_in_words(quickstart: ModuleType) -> None:
-    with pytest.raises(SystemExit, match=r"Cannot listen on 192\.0\.2\.1 port 8000"):
+    with pytest.raises(SystemExit, match=r"^Error: Cannot listen on port 8000 of 192\.0\.2\.1: [A-Z][a-z ]+\.$"):
         quickstart.bind_next("192.0.2.1", 8000)
 
 
