@@ -13,12 +13,13 @@ from oauthlib.oauth2 import BackendApplicationClient, LegacyApplicationClient
 from requests_oauthlib import OAuth2Session
 
 from authserver.testing import Issuer, running_issuer
+from tests import npm
+from tests.npm import needs_npm
 from tests.support import PASSWORD
 
 HERE = Path(__file__).parent
 SECRET = "as_generated-43-characters-of-base64url-here"
 VERSIONS = ("openid-client@6.9.0", "oauth4webapi@3.8.8", "simple-oauth2@5.1.0", "axios@1.21.1")
-needs_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,7 @@ def app(issuer: Issuer) -> str:
 def node(issuer: Issuer, web: str, app: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What each client under Node got."""
     folder = tmp_path_factory.mktemp("node")
-    install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), *VERSIONS]
-    subprocess.run(install, check=True, capture_output=True, timeout=300)
+    npm.install(folder, *VERSIONS)
     shutil.copy(HERE / "stock.mjs", folder)
     told = {"url": issuer.url, "audience": issuer.audience, "username": "ada", "password": PASSWORD}
     told |= {"web": {"client_id": web, "client_secret": SECRET}, "app": {"client_id": app}}  # type: ignore[dict-item]
