@@ -88,6 +88,7 @@ def test_a_client_that_becomes_confidential_gets_a_secret_and_a_public_one_loses
     done = data("client", "update", app, "--auth-method", "client_secret_basic")
     assert len(done["client_secret"]) == 43
     assert "client_secret" not in data("client", "update", app, "--auth-method", "client_secret_post")
+    assert "secrets_end_at: never -> -\n" in cli("client", "update", app, "--auth-method", "none").stdout
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,12 @@ def show_(client_id: str, as_json: bool) -> None:
     """
     with transaction() as connection:
         row = described(load(connection, client_id))
-    show(row, as_json, lambda: fields(row | {"secrets_end_at": [at or "never" for at in row["secrets_end_at"]]}))
+    show(row, as_json, lambda: fields(in_words(row)))
+
+
+def in_words(row: dict[str, Any]) -> dict[str, Any]:
+    """`described`, for people: a secret without an end is there, and ends never."""
+    return row | {"secrets_end_at": [at or "never" for at in row["secrets_end_at"]]}
 
 
 def described(client: Client) -> dict[str, Any]:

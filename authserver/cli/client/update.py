@@ -9,7 +9,7 @@ from ...domain.models import Client
 from ...store.database import Connection
 from ..common import as_json, cell, now, show, transaction
 from .algorithm import change_clients
-from .listing import described
+from .listing import described, in_words
 from .options import LISTS, POLICY, changed, cleared, of_client
 from .shared import check, load, put_secret
 
@@ -85,7 +85,7 @@ def _show(before: Client, after: Client, secret: str | None, as_json: bool) -> N
         click.echo("Nothing changed.", err=True)
     if secret and not as_json:
         click.echo("The secret is shown this once and cannot be shown again.", err=True)
-    lines = [f"{name}: {cell(old.get(name))} -> {cell(new.get(name))}" for name in names]
+    lines = [f"{name}: {cell(in_words(old).get(name))} -> {cell(in_words(new).get(name))}" for name in names]
     lines += [f"client_secret: {secret}"] if secret else []
     if as_json or lines:
         show(data, as_json, lambda: "\n".join(lines))
