@@ -122,7 +122,7 @@ def use_wrongly(server: Live, caller: Caller, answers: list[Any]) -> None:
     assert caller.token("password", app, username="ada", password=TYPO)[0] == 400
     assert caller.token("password", app, username=PASSWORD, password="ada")[0] == 400
     assert caller.token("client_credentials", machine | {"client_secret": "wrong"})[0] == 401
-    assert caller.call("/token", {"grant_type": "client_credentials", **machine})[0] == 401  # posted, and not Basic
+    assert caller.token("client_credentials", app | {"client_secret": machine["client_secret"]})[0] == 401
     assert caller.token("refresh_token", app, refresh_token=first["access_token"])[0] == 400
     assert caller.call(f"/token?{urlencode({'password': PASSWORD})}", form)[0] == 400
     assert caller.call(f"/{api['refresh_token']}")[0] == 404

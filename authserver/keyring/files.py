@@ -20,6 +20,7 @@ _MOUNTED = (
     " Where a mount sets owner and mode, as Kubernetes does with secrets and fsGroup, give the path of the file as"
     " AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/deployment-files.md). Elsewhere"
 )
+_NAME_ANOTHER = "Name a folder that the server may write to:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
 _FORM = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -33,6 +34,8 @@ def read(folder: Path) -> dict[str, bytes]:
         paths = sorted(path for path in folder.iterdir() if path.match(_PATTERN))
     except FileNotFoundError:
         return {}
+    except NotADirectoryError as error:
+        raise Misconfigured(f"{folder} is not a folder. {_NAME_ANOTHER}") from error
     except OSError as error:
         raise Misconfigured(_why_unreadable(folder, error)) from error
     return {str(path): _read_key(path) for path in paths}
@@ -47,8 +50,7 @@ def create(folder: Path, key: bytes, now: int) -> Path:
         _write_durably(path, urlsafe_b64encode(key).rstrip(b"=") + b"\n")
     except OSError as error:
         raise Misconfigured(
-            f"No key-encryption key can be written to {folder}: {error.strerror}. Name a folder that the server may "
-            f"write to:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
+            f"No key-encryption key can be written to {folder}: {error.strerror}. {_NAME_ANOTHER}"
         ) from error
     return path
 

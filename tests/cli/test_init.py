@@ -59,5 +59,5 @@ def test_a_key_that_was_there_before_the_database_seals(cli, here, tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(cli, tmp_path):
     (tmp_path / "keys").write_text("a file")
     result = cli("init", code=78)
-    assert "No key-encryption key can be written to keys" in result.stderr
+    assert "keys is not a folder." in result.stderr
     assert result.stderr.endswith("\n    AUTHSERVER_KEYS_DIR=/path/to/keys\n")
