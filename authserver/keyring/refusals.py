@@ -14,7 +14,7 @@ _NOBODY_USES_IT = (
 )
 
 
-_KID = re.compile(r"[\x21-\x7e]{1,64}")
+_KID = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 class TooEarly(Refused):
@@ -34,7 +34,7 @@ def check_in_use(keys: Keys, alg: str) -> None:
 def check_new(keys: Keys, key: SigningKey) -> None:
     """Raises Refused: neither a `kid` nor a key is ever used again (a removed key's tokens would be good again)."""
     if not _KID.fullmatch(key.kid):
-        raise Refused("A kid has 1 to 64 visible ASCII characters. Choose another with --kid.")
+        raise Refused("A kid has 1 to 255 visible ASCII characters. Choose another with --kid.")
     for known in keys:
         if known.kid == key.kid or _material(known) == _material(key):
             raise Refused(

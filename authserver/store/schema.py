@@ -137,7 +137,8 @@ _DESTROYED_IN_TIME = (
 signing_keys = Table(
     "signing_keys",
     metadata,
-    Column("kid", String(64), primary_key=True),
+    # On SQLite any length, whatever the type says.
+    Column("kid", String(64).with_variant(String(255), "postgresql"), primary_key=True),
     Column("alg", String(16), nullable=False),
     Column("state", String(16), nullable=False),
     Column("public", Text, nullable=False),

@@ -15,6 +15,7 @@ from joserfc.jwk import KeySet
 from authserver.domain.errors import KeyMissing, Misconfigured
 from authserver.domain.models import RingKey, SigningKey
 from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys
+from authserver.keyring.jwt import is_header
 from authserver.store.signing_keys import KeyState
 from tests.support import SECOND
 
@@ -281,3 +282,10 @@ def test_a_key_that_does_not_open_leaves_everything_as_it_was(fresh: Keyring, st
 
 def test_nothing_shows_a_key(keyring: Keyring) -> None:
     assert "one  " not in repr(keyring) and "one  " not in repr(vars(keyring).get("_private"))
+
+
+@pytest.mark.parametrize("kid", ["k" * 255, '"' * 255], ids=["plain", "escaped"])
+def test_a_header_is_ours_however_long_its_kid_is(kid: str) -> None:
+    """So that the keys are read again; imported ones have kids of up to 255 characters."""
+    header = json.dumps({"alg": "RS256", "typ": "at+jwt", "kid": kid}, separators=(",", ":"))
+    assert is_header(urlsafe_b64encode(header.encode()).rstrip(b"="))

@@ -26,6 +26,14 @@ def test_what_is_added_is_loaded_member_for_member_oldest_first(store):
     assert state == signing_keys.KeyState(tuple(keys), tuple(ring))
 
 
+def test_a_kid_from_a_key_service_fits(store):
+    key = a_key("k" * 255, "retired", retired_at=NOW)
+    with store.begin() as connection:
+        signing_keys.add(connection, key)
+    with store.begin() as connection:
+        assert key in signing_keys.load(connection).signing_keys
+
+
 @pytest.mark.parametrize("state", ["active", "pending"])
 def test_the_database_refuses_a_second_active_or_pending_key_of_one_algorithm(store, state):
     with store.begin() as connection:
