@@ -77,6 +77,7 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
         SharedCall(upkeep.read_keys, _RELOAD),
         key_service.run,
         clock,
+        upkeep.follow_clock,
     )
     upkeep.pools += [passwords, key_service]
     malformed = MalformedRequests()
@@ -104,6 +105,7 @@ class Upkeep:
     def __init__(self, database: Database, keyring: Keyring, lifecycle: Lifecycle, clock: Clock) -> None:
         self.database, self.keyring, self._lifecycle, self._clock = database, keyring, lifecycle, clock
         self._timekeeper = Timekeeper(database, clock)
+        self.follow_clock = self._timekeeper.follow
         self._asked = self._taken_over = 0
         self._rest: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._aside = Pool("background", threads=1, queue=8)  # which may hang with an HSM, and hold up no end
@@ -159,7 +161,7 @@ class Upkeep:
     def keep_time(self) -> None:
         """On PostgreSQL all nodes keep to the database's clock: now, and at every poll. Raises Unavailable."""
         self._timekeeper.begin()
-        self.tasks.append((_POLL, self._timekeeper.follow))
+        self.tasks.append((_POLL, self.follow_clock))
 
     async def prune(self) -> None:
         """Batch after batch while one is due, unless another process has it; in between, requests come first."""

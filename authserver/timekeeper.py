@@ -21,6 +21,8 @@ log: Any = structlog.get_logger("authserver")
 class Timekeeper:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock, self._boot = database, clock, system.boot()
+        self._follows = False
+        """The database's clock, not this machine's."""
         self._written: int | None = None
         """The offset that the database knows; None while nothing is written down."""
 
@@ -28,14 +30,16 @@ class Timekeeper:
         """Take over the database's clock, if it has one, and what is known here of the time before. Raises
         Unavailable."""
         with self._database.begin() as connection:
-            database_clock.follow(connection, self._clock)
+            self._follows = database_clock.follow(connection, self._clock)
             if self._boot:
                 self._clock.resume(database_clock.load(connection, self._boot))
                 self._written = self._offset()
                 database_clock.write(connection, self._boot, self._clock.timeline().stretches, self._clock())
 
     async def follow(self) -> None:
-        """Raises Unavailable."""
+        """What the clock that is followed shows now. Raises Unavailable."""
+        if not self._follows:
+            return
         asked_at = self._clock.steady()
         shown = await self._database.load(database_clock.read_many, None)
         if shown is not None:

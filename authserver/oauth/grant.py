@@ -110,9 +110,10 @@ class Traveller:
         return own_claims if own_claims and claims.is_ours(own_claims, self.tools.issuer) else None
 
     def judge(self, generation: int, login: Loaded) -> Verdict:
-        """What a genuine token of `generation` means when this client presents it now."""
+        """What a genuine token of `generation` means when this client presents it now. Raises WalkAgain, once, for what
+        is reuse unless the database's clock was set back, and another process, which had read it since, rotated."""
         row, now = login.authorization, self.request.now
-        return judge(
+        verdict = judge(
             generation,
             row,
             client=self.client,
@@ -121,6 +122,9 @@ class Traveller:
             now=now,
             elapsed=self.request.elapsed.between(row.rotated_at, now),
         )
+        if verdict is Verdict.REUSE and self.request.number == 0:
+            raise WalkAgain
+        return verdict
 
     @property
     def tools(self) -> Tools:

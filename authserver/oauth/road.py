@@ -34,11 +34,14 @@ class Road(AuthorizationServer):
         reload_keys: Callable[[], Awaitable[None]],
         sign_aside: Callable[..., Awaitable[str]],
         clock: Clock,
+        follow_clock: Callable[[], Awaitable[None]],
     ) -> None:
-        """`sign_aside` calls what signs with a key outside of this process, beside the event loop."""
+        """`sign_aside` calls what signs with a key outside of this process, beside the event loop. `follow_clock` reads
+        the clock that `clock` follows, if there is one."""
         super().__init__()
         self.database, self.clients, self.tools = database, clients, tools
-        self.reload_keys, self.sign_aside, self._clock = reload_keys, sign_aside, clock
+        self.reload_keys, self.sign_aside = reload_keys, sign_aside
+        self._clock, self._follow_clock = clock, follow_clock
         for grant in GRANTS:
             self.register_grant(grant)
 
@@ -50,6 +53,8 @@ class Road(AuthorizationServer):
         choose, has_reloaded = choose or self.get_token_grant, False
         for number in range(WALKS):
             traveller: Traveller | None = None
+            if number > 0:
+                await self._follow_clock()
             try:
                 traveller = choose(Walk(request, number, self._elapsed()))
                 traveller.server = self

@@ -28,10 +28,12 @@ def read_many(connection: Connection, wishes: Sequence[None]) -> Mapping[None, i
     return {None: int(connection.execute(_READ).scalar_one())}
 
 
-def follow(connection: Connection, clock: Clock) -> None:
-    """Let `clock` keep to the database's, if it has one."""
-    if connection.dialect.name != "sqlite":
-        clock.follow(*surest(_read(connection, clock) for _ in range(_TRIES)))
+def follow(connection: Connection, clock: Clock) -> bool:
+    """Let `clock` keep to the database's, if it has one. Returns whether it does."""
+    if connection.dialect.name == "sqlite":
+        return False
+    clock.follow(*surest(_read(connection, clock) for _ in range(_TRIES)))
+    return True
 
 
 def load(connection: Connection, boot: str) -> Stretches:

@@ -1,13 +1,15 @@
 """For any history of steps, rotations and retries, on several processes that notice each step at their own time: a
 retry that comes in time is no reuse, and no step makes a window longer than processes differ.
 
-The oracle is the steady clock, which no step touches. Each process notices a step before the next one comes.
+The oracle is the steady clock, which no step touches. Each process notices a step before the next one comes. One that
+has not noticed a step yet may count too much time; before it calls a token reused, it looks at the clock once more, as
+the server does (tests/web/test_steps.py).
 """
 
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from authserver.clock import Clock
@@ -32,14 +34,15 @@ class Process:
     polls: bool
     """It looks at the clock now and then only, as nodes look at their database's."""
     looked_at: int = 0
-    wall: int = 0
 
     def __post_init__(self) -> None:
-        self.wall = self.world.wall
-        self.clock = Clock(lambda: self.wall if self.polls else self.world.wall, lambda: self.world.steady)
+        self.clock = Clock(lambda: self.world.wall, lambda: self.world.steady)
+        self.look()
 
     def look(self) -> None:
-        self.wall, self.looked_at = self.world.wall, self.world.steady
+        self.looked_at = steady = self.world.steady
+        if self.polls:
+            self.clock.follow(steady, self.world.wall, steady)
         self.clock()
 
     def now(self) -> int:
@@ -48,8 +51,16 @@ class Process:
         return self.clock()
 
     def elapsed_since(self, stamp: int) -> int:
-        now = self.now()
-        return Elapsed(self.clock.timeline(), Outages()).between(stamp, now)
+        """By which a retry that arrives now is judged: it is reuse only after another look at the clock."""
+        arrived = self.now()
+        elapsed = self._elapsed(stamp, arrived)
+        if elapsed < WINDOW * SECOND:
+            return elapsed
+        self.look()
+        return self._elapsed(stamp, arrived)
+
+    def _elapsed(self, stamp: int, arrived: int) -> int:
+        return Elapsed(self.clock.timeline(), Outages()).between(stamp, arrived)
 
 
 @dataclass
@@ -69,7 +80,6 @@ class World:
             some = min(microseconds, SECOND // 2)
             self.wall, self.steady, microseconds = self.wall + some, self.steady + some, microseconds - some
             for process in self.processes:
-                process.wall += some
                 if self.steady - process.looked_at >= LOOK - SECOND // 2:
                     process.look()
 
@@ -117,12 +127,25 @@ def retried(world: World, history: list[tuple[str, int]]) -> list[tuple[int, int
     return found
 
 
+def unnoticed(*steps: int) -> list[tuple[str, int]]:
+    """Process 2 has read the clock after each of the steps, and rotates; process 1, which gets the retry, has not."""
+    return [each for step in steps for each in (("step", step), ("look", 2))] + [("rotate", 2)]
+
+
 @pytest.mark.parametrize("polls", [False, True], ids=["own clock", "database's clock"])
 @given(history=histories(1, -1))
+@example(history=unnoticed(-STEP - 1))
+@example(history=unnoticed(-WINDOW * SECOND))
+@example(history=unnoticed(-HOUR))
+@example(history=unnoticed(-YEAR))
+@example(history=unnoticed(HOUR, -HOUR - STEP - 1))
+@example(history=unnoticed(-HOUR, -STEP - 1, -HOUR))
+@example(history=[("step", -HOUR), ("look", 2), ("run", SECOND), ("rotate", 2), ("run", SECOND // 2)])
 def test_a_retry_in_time_is_never_reuse(polls: bool, history: list[tuple[str, int]]) -> None:
     world = World(polls)
     for elapsed, truly in retried(world, history):
-        assert 0 <= elapsed <= truly
+        counts_too_much = polls and truly < elapsed < WINDOW * SECOND
+        assert 0 <= elapsed <= truly or counts_too_much
         if truly < WINDOW * SECOND:
             policy = Policy(refresh_retry_window=WINDOW)
             assert verdict(LOGIN.generation - 1, LOGIN, policy=policy, elapsed=elapsed) is Verdict.RETRY

@@ -56,7 +56,13 @@ class Node:
         tools = Tools(ISSUER, Policy(), self.keyring, passwords, system.new_id, system.new_key, system.new_secret)
         cache = Cache(database, clients.load_many, clock)
         self.road = Road(
-            database, cache, tools, self.reload_keys, sign_aside=None, clock=system_clock.Clock(clock, clock)
+            database,
+            cache,
+            tools,
+            self.reload_keys,
+            sign_aside=None,
+            clock=system_clock.Clock(clock, clock),
+            follow_clock=self.follow_clock,
         )
 
     def begin_anew(self, keys: KeyState) -> None:
@@ -71,6 +77,9 @@ class Node:
     def forget_clients(self) -> None:
         """As if the seconds had passed for which a client's row may be old."""
         self.road.clients = Cache(self.database, clients.load_many, self.clock)
+
+    async def follow_clock(self) -> None:
+        """There is no other than the test's."""
 
     async def reload_keys(self) -> None:
         keys = await self.database.load(signing_keys.load_many, None)

@@ -123,7 +123,9 @@ def test_validation_refuses_a_client_that_is_not_registered_for_the_grant(grant)
 
 @pytest.fixture
 def road():
-    return Road(database=None, clients=None, tools=None, reload_keys=None, sign_aside=None, clock=None)
+    return Road(
+        database=None, clients=None, tools=None, reload_keys=None, sign_aside=None, clock=None, follow_clock=None
+    )
 
 
 def test_the_registry_picks_the_one_grant_of_the_grant_type_anew_for_each_request(road):

@@ -1,0 +1,92 @@
+"""The database's clock is set back, and of two nodes only one has read it since.
+
+PostgreSQL's own clock stays as it is: the database has another function of that name, found first.
+"""
+
+from contextlib import ExitStack
+
+import pytest
+from starlette.testclient import TestClient
+
+from authserver import system
+from authserver.app import assemble
+from tests.conftest import ISSUER, as_client
+from tests.web.serving import Logins, the_login
+
+_CLOCK = """
+CREATE TABLE stepped AS SELECT interval '0' AS by;
+CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql
+    AS 'SELECT pg_catalog.clock_timestamp() + (SELECT by FROM stepped)'"""
+
+
+@pytest.fixture
+def url(postgres_url):
+    return f"{postgres_url}&options=-csearch_path%3Dpublic,pg_catalog"
+
+
+@pytest.fixture
+def set_back(database):
+    with database.begin() as connection:
+        connection.exec_driver_sql(_CLOCK)
+
+    def set_back(interval):
+        with database.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE stepped SET by = by - interval '{interval}'")
+
+    return set_back
+
+
+@pytest.fixture
+def nodes(settings, set_back):
+    """Two, each with the function that makes it read the clock; by itself it never does."""
+    with ExitStack() as servers:
+
+        def started():
+            app, upkeep = assemble(settings)
+            upkeep.tasks.clear()
+            http = servers.enter_context(TestClient(app, ISSUER, raise_server_exceptions=False))
+            return http, lambda: http.portal.call(upkeep.follow_clock)
+
+        yield started(), started()
+
+
+@pytest.fixture
+def rotated(nodes, database, settings, set_back):
+    """`rotated("1 hour")`: a token that the first node replaced after that step back, and the second node, which has
+    not noticed the step."""
+    logins = Logins(database, settings, system.now)
+    login = logins.plant(1, client_id="web", generation=0)
+    old = logins.token(login, 0)
+
+    def rotated(interval):
+        (first, look), (second, _) = nodes
+        set_back(interval)
+        look()
+        assert refreshed(first, old).status_code == 200
+        return old, second
+
+    return rotated
+
+
+def refreshed(http, text):
+    return http.post("/token", data=as_client("web") | {"grant_type": "refresh_token", "refresh_token": text})
+
+
+@pytest.mark.parametrize("interval", ["31 seconds", "1 hour", "6 days"])
+def test_a_retry_at_a_node_that_has_not_noticed_the_step_is_no_reuse_rfc9700_4_14_2(rotated, database, interval):
+    old, unaware = rotated(interval)
+    assert refreshed(unaware, old).status_code == 200
+    assert the_login(database)["revoked_at"] is None
+
+
+def test_a_token_that_may_be_retried_is_active_at_a_node_that_has_not_noticed_the_step(rotated):
+    old, unaware = rotated("1 hour")
+    assert unaware.post("/introspect", data=as_client("web") | {"token": old}).json()["active"]
+
+
+def test_what_is_reuse_with_the_clock_read_once_more_is_reuse(rotated, database, nodes):
+    old, unaware = rotated("1 hour")
+    newest = refreshed(unaware, old).json()["refresh_token"]
+    assert refreshed(unaware, newest).status_code == 200
+    assert refreshed(unaware, old).json()["error"] == "invalid_grant"
+    assert the_login(database)["revoked_because"] == "reuse"
