@@ -56,6 +56,7 @@ class Chunked:
     def __init__(self) -> None:
         self.is_complete = False
         self._chunk = Sized(0)
+        self._end_is_due = False  # of a chunk
         self._read_line = self._read_size
         self._trailer = 0  # bytes
 
@@ -65,6 +66,8 @@ class Chunked:
         while received and not self.is_complete:
             if not self._chunk.is_complete:
                 content += self._chunk.take(received)
+            elif self._end_is_due and not self._take_end(received):
+                break
             elif line := _take_line(received):
                 self._read_line(line)
             else:
@@ -75,14 +78,20 @@ class Chunked:
         match = _CHUNK.fullmatch(line)
         if match is None:
             raise malformed("size of a chunk")
-        size = int(match[1], 16)
-        self._chunk = Sized(size)
-        self._read_line = self._read_end_of_chunk if size else self._read_trailer
+        self._chunk = Sized(int(match[1], 16))
+        self._end_is_due = not self._chunk.is_complete
+        if self._chunk.is_complete:
+            self._read_line = self._read_trailer
 
-    def _read_end_of_chunk(self, line: bytes) -> None:
-        if line != b"\r\n":
+    def _take_end(self, received: bytearray) -> bool:
+        """Whether it has come whole."""
+        if not b"\r\n".startswith(received[:2]):
             raise malformed("end of a chunk")
-        self._read_line = self._read_size
+        if len(received) < 2:
+            return False
+        del received[:2]
+        self._end_is_due = False
+        return True
 
     def _read_trailer(self, line: bytes) -> None:
         self._trailer += len(line)
@@ -90,7 +99,8 @@ class Chunked:
             self.is_complete = True
         elif self._trailer > _MAX_TRAILER:
             raise Refused(431, "long trailer")
-        elif not line.endswith(b"\r\n") or _FIELD.fullmatch(line[:-2]) is None:
+        # RFC 9110 s6.5.1: a sender MUST NOT generate a trailer field that is necessary for message framing.
+        elif not line.endswith(b"\r\n") or _field(line[:-2])[0] in (b"content-length", b"transfer-encoding"):
             raise malformed("trailer field")
 
 

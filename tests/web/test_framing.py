@@ -98,6 +98,7 @@ def test_b217_b219_what_is_refused_closes_the_connection_and_nothing_behind_it_i
 @pytest.mark.parametrize(
     "chunks",
     [b"1\nx\n", b"0x1\r\nx\r\n", b"1;\n\r\nx\r\n", b"1\r\nxy\r\n", b"1 \r\nx\r\n", b"0\r\nX\r\n\r\n", b"-1\r\n\r\n"]
+    + [b"0\r\nContent-Length: 1\r\n\r\n", b"0\r\ntransfer-encoding: x\r\n\r\n"]
     + [b"1;" + b"a" * 5_000 + b"\r\nx\r\n", b"1" * 17 + b"\r\n", b"0\r\n folded\r\n\r\n", b"0\r\nX: a\n\n"],
 )
 @pytest.mark.parametrize(("style", "answered"), [(READS, [400]), (ANSWERS_FIRST, [200])])
@@ -105,6 +106,12 @@ def test_b219_a_malformed_chunk_closes_the_connection(driver, chunks, style, ans
     stream = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n" + SECOND
     requests, is_closed, statuses = read(driver, stream, 1, style)
     assert (requests[1:], is_closed, statuses) == ([], True, answered)
+
+
+@pytest.mark.parametrize("behind", [b"xx", b"\rx", b"\nx", b"x"])
+def test_b219_what_is_not_the_end_of_a_chunk_is_refused_at_once(driver, behind):
+    stream = HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na" + behind
+    assert read(driver, stream) == ([(b"/first", b"")], True, [400])
 
 
 def test_b225_trailer_fields_are_not_headers(driver):
