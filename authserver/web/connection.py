@@ -11,6 +11,7 @@ scripts/bench/framing.py shows.
 import asyncio
 import json
 from http import HTTPStatus
+from itertools import count
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -23,6 +24,7 @@ from .malformed import COUNTER
 from .network import network_of
 
 _MOMENT = 1.0  # seconds
+_activity = count()  # which connection was active last; the event loop's clock counts milliseconds
 _SENTENCES = {
     400: "The request is malformed.",
     408: "The request did not arrive in time.",
@@ -42,7 +44,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, limit: ConnectionLimit | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._limit = limit
-        self.last_active = 0.0
+        self.last_active = 0
         self._received = bytearray()
         self._searched = 0  # bytes of it, without an end of the head
         self._body: framing.Body = framing.Sized(0)
@@ -52,10 +54,10 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.last_active = self.loop.time()
+        self.last_active = next(_activity)
         self._expect_more()
         if self._limit is not None:
-            self._limit.keep(self.connections, self.last_active)
+            self._limit.keep(self.connections, self.loop.time())
 
     def connection_lost(self, error: Exception | None) -> None:
         self._expect_nothing()
@@ -64,13 +66,13 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
-        self.last_active = self.loop.time()
+        self.last_active = next(_activity)
         self._received += data
         self._read()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self.last_active = self.loop.time()
+        self.last_active = next(_activity)
         self._watch_client()
         if not self._body.is_complete:
             self._discard_body()
