@@ -194,19 +194,32 @@ def test_b226_who_reads_nothing_of_a_response_is_cut():
         assert len(read_all(client)) < len(LARGE)
 
 
-def test_b226_who_reads_slowly_gets_all_of_it():
-    loop, transport = Mock(time=lambda: 0.0), Mock()
+def unsent(size):
+    """A connection of which that much waits to be sent, its event loop and its transport."""
+    loop, transport = Mock(), Mock()
     transport.get_extra_info.return_value = None
+    transport.get_write_buffer_size.return_value = size
     config = uvicorn.Config(app, lifespan="off", log_config=None)
     made = Connection(config=config, server_state=ServerState(), app_state={}, _loop=loop)
     made.connection_made(transport)
-    transport.get_write_buffer_size.return_value = 100_000
+    return made, loop, transport
+
+
+def test_b226_who_reads_slowly_gets_all_of_it():
+    made, loop, transport = unsent(100_000)
     made.pause_writing()
-    for unsent in (99_999, 50_000, 50_001, 1):
-        transport.get_write_buffer_size.return_value = unsent
+    for size in (99_999, 50_000, 50_001, 1):
+        transport.get_write_buffer_size.return_value = size
         pass_the_time(loop)
         transport.abort.assert_not_called()
     pass_the_time(loop)  # and nothing was read
+    transport.abort.assert_called_once()
+
+
+def test_b226_what_is_left_of_a_short_response_is_watched_too():
+    made, loop, transport = unsent(1_000)
+    made.on_response_complete()
+    pass_the_time(loop)
     transport.abort.assert_called_once()
 
 

@@ -108,6 +108,13 @@ def test_b219_a_malformed_chunk_closes_the_connection(driver, chunks, style, ans
     assert (requests[1:], is_closed, statuses) == ([], True, answered)
 
 
+@pytest.mark.parametrize("style", [READS, ANSWERS_FIRST])
+def test_b219_no_response_of_the_application_follows_a_refusal(driver, style):
+    stream = HEAD + b"Transfer-Encoding: chunked\r\n\r\nx\r\n" + SECOND
+    requests, is_closed, answered = read(driver, stream, style=style)
+    assert (requests, is_closed, answered) == ([(b"/first", b"")], True, [400])
+
+
 @pytest.mark.parametrize("behind", [b"xx", b"\rx", b"\nx", b"x"])
 def test_b219_what_is_not_the_end_of_a_chunk_is_refused_at_once(driver, behind):
     stream = HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na" + behind
