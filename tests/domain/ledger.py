@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MICROSECONDS = 1_000_000
-KINDS = {"closed", "unknown", "foreign", "revoked", "dead", "again", "older", "newest", "lost"}
+KINDS = {"closed", "unknown", "foreign", "revoked", "dead", "again", "early", "older", "newest", "lost"}
+NODES_DIFFER = 5 * MICROSECONDS
+"""An exchange that is further than this in the future was stamped by a clock that was ahead."""
 GONE, NOT_YOURS, SCOPE = "invalid_grant", "invalid_client", "invalid_scope"
 
 
@@ -142,7 +144,7 @@ class Ledger:
             return "dead"
         behind = login.newest - login.given.index(ask.text)
         if behind == 1 and self._waited(login, ask) < self.shops[ask.shop].grace * MICROSECONDS:
-            return "again"
+            return "early" if login.exchanged_at > ask.stamped + NODES_DIFFER else "again"
         return "older" if behind > 0 else "newest" if behind == 0 else "lost"
 
     def is_living(self, login: Login, at: int) -> bool:
@@ -166,9 +168,9 @@ class Ledger:
             return _refused(answer, *reasons)
         if kind != "again":
             login.sleeps_at = min(ask.stamped + terms.sleeps_after * MICROSECONDS, login.ends_at)
-        if kind == "lost" or (kind == "newest" and terms.rotates):
+        if kind in ("lost", "early") or (kind == "newest" and terms.rotates):
             login.newest = login.given.index(ask.text) + 1
-            login.exchanged_at = ask.stamped
+            login.exchanged_at = ask.stamped  # "early": the window begins now, or it would stay open until that time
         return self._why_not(login, asked or left, ask.arrived, answer)
 
     def _why_not(self, login: Login, words: tuple[str, ...], arrived: int, answer: Answer) -> str | None:

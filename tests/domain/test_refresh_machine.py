@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from authserver.domain.models import Client
-from tests.domain.ledger import KINDS, MICROSECONDS, Answer, Ask, Ledger, Login, Person, Shop
+from tests.domain.ledger import KINDS, MICROSECONDS, NODES_DIFFER, Answer, Ask, Ledger, Login, Person, Shop
 from tests.domain.world import World, rows
 
 SHOPS = {
@@ -52,6 +52,7 @@ FORGERIES = (
     lambda text, at: text + "\n",
     lambda text, at: text[: 1 + at // 2],
 )
+set_back = st.sampled_from((1, NODES_DIFFER, NODES_DIFFER + 1, 100 * MICROSECONDS))
 nudges = st.sampled_from((-MICROSECONDS, -1, 0, 1, MICROSECONDS))
 
 
@@ -88,6 +89,9 @@ class RefreshMachine(RuleBasedStateMachine):
             self.log_in(sorted(SHOPS)[which], PEOPLE[which % 2], 0)
             living = list(self.ledger.logins.values())[-1:]
         return living[which % len(living)]
+
+    def name_of(self, login: Login) -> str:
+        return next(name for name, other in self.ledger.logins.items() if other is login)
 
     # What clients do.
 
@@ -127,6 +131,15 @@ class RefreshMachine(RuleBasedStateMachine):
         self.present(self.world.ask(login.text(0), shop, node=node))
         self.clock.now += self.ledger.shops[shop].grace * MICROSECONDS + nudge
         self.present(self.world.ask(login.text(1), shop, node=node))
+
+    @rule(which=which, back=set_back, node=nodes, others=st.lists(st.tuples(nodes, older), max_size=2))
+    def retry_after_the_clock_was_set_back(
+        self, which: int, back: int, node: int, others: list[tuple[int, int]]
+    ) -> None:
+        login = self.refreshed(which, 1, node)
+        self.clock.now -= back
+        presented = [(node, 1), *others]
+        self.at_once([self.world.ask(login.text(older), login.shop, node=node) for node, older in presented])
 
     def refreshed(self, which: int, times: int, node: int) -> Login:
         login = self.login_of(which)
@@ -242,8 +255,7 @@ class RefreshMachine(RuleBasedStateMachine):
     def end_a_login_sooner(self, which: int, older: int, left: int) -> None:
         login = self.refreshed(which, 2, 0)
         login.ends_at = min(login.ends_at, self.clock() + left)
-        name = next(name for name, other in self.ledger.logins.items() if other is login)
-        self.world.set_end(name, login.ends_at)
+        self.world.set_end(self.name_of(login), login.ends_at)
         self.present(self.world.ask(login.text(older), login.shop))
 
     @rule()
@@ -261,6 +273,13 @@ class RefreshMachine(RuleBasedStateMachine):
         for name, now in self.ledger.logins.items():
             then.logins[name].given = now.given
         self.ledger = then
+
+    @rule(which=which, times=st.integers(1, 2), older=st.integers(0, 1), node=nodes)
+    def present_after_commits_were_lost(self, which: int, times: int, older: int, node: int) -> None:
+        name = self.name_of(self.login_of(which))
+        self.lose_commits(which, times, node)
+        login = self.ledger.logins[name]
+        self.present(self.world.ask(login.text(older), login.shop, node=node))
 
     @invariant()
     def the_database_says_what_the_ledger_says(self) -> None:
