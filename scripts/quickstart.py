@@ -239,9 +239,10 @@ def test(arguments: list[str]) -> NoReturn:
     if not arguments:
         for check in ("ruff check .", "ruff format --check .", "mypy", "lint-imports"):
             run_check(*check.split())
-    # Many tests wait for processes that they started: with one more at work than there are cores, no core is idle.
+    # Many tests wait for processes that they started: with one more at work than there are cores, no core is idle; nor
+    # at the end, when whoever is done takes over tests of whoever is not.
     everything = arguments in ([], ["--fast"])
-    pytest = ["pytest", *arguments, *(["-n", str(cores() + 1)] if everything else [])]
+    pytest = ["pytest", *arguments, *(["-n", str(cores() + 1), "--dist", "worksteal"] if everything else [])]
     say(f"$ {shlex.join(pytest)}")
     os.execv(VENV / "bin" / "pytest", pytest)
 
