@@ -25,9 +25,11 @@ POSTGRESQL = {"DATABASE_URL": "postgresql+psycopg://clerk:hunter2@db.example/as"
 
 
 def test_it_is_one_new_file_for_its_owner_alone(backup, here):
-    before = set(os.listdir(here))
-    os.umask(0)
-    made = backup()
+    before, umask = set(os.listdir(here)), os.umask(0)
+    try:
+        made = backup()
+    finally:
+        os.umask(umask)
     assert set(os.listdir(here)) - before == {"b"}
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
 
