@@ -5,7 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text
+from sqlalchemy import Connection, bindparam, delete, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 
 from ..clock import Clock, Reading, surest
 from ..domain.models import SECOND
@@ -16,7 +17,7 @@ from .schema import clocks as table
 _READ = text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
 _TRIES = 3
 _KNOWN = select(table.c.stretches).where(table.c.boot == bindparam("key"))
-_REPLACED = delete(table).where((table.c.boot == bindparam("key")) | (table.c.written_at < bindparam("before")))
+_FORGOTTEN = delete(table).where(table.c.written_at < bindparam("before"))
 _KEPT = 400 * 86400 * SECOND
 Stretches = tuple[Stretch, ...]
 
@@ -44,9 +45,13 @@ def load(connection: Connection, boot: str) -> Stretches:
 
 def write(connection: Connection, boot: str, stretches: Stretches, now: int) -> None:
     """In place of what was written before; machines that have not written for a year are forgotten."""
-    connection.execute(_REPLACED, {"key": boot, "before": now - _KEPT})
+    connection.execute(_FORGOTTEN, {"before": now - _KEPT})
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     members = json.dumps([astuple(stretch) for stretch in stretches])
-    connection.execute(insert(table), {"boot": boot, "stretches": members, "written_at": now})
+    new = dialect.insert(table).values(boot=boot, stretches=members, written_at=now)
+    changed = {"stretches": new.excluded.stretches, "written_at": new.excluded.written_at}
+    # One statement: two processes that start at once both find no row.
+    connection.execute(new.on_conflict_do_update(index_elements=[table.c.boot], set_=changed))
 
 
 def remember(boot: str, stretches: Stretches) -> Change:

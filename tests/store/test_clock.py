@@ -1,5 +1,7 @@
 """What a machine knows of how its clock was set is written down for the processes that start later in the same boot."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -9,7 +11,7 @@ from authserver.domain.timeline import Stretch
 from authserver.store import clock as database_clock
 from authserver.timekeeper import Timekeeper
 from tests.store.conftest import together
-from tests.support import SECOND
+from tests.support import LONG, SECOND
 
 HOUR = 3600 * SECOND
 KNOWN = (Stretch(5, None, 100), Stretch(-HOUR, 90, None))
@@ -27,6 +29,21 @@ def test_what_was_written_is_read_by_the_same_boot_alone(store, write, clock):
     assert write(database_clock.remember("much later", KNOWN)) == [True]
     with store.begin() as connection:
         assert database_clock.load(connection, "this one") == ()
+
+
+def test_two_processes_that_start_at_once_both_write(store, clock):
+    def write_too():
+        with store.begin() as connection:
+            database_clock.write(connection, "this one", KNOWN[1:], clock())
+
+    with ThreadPoolExecutor(1) as thread:
+        with store.begin() as connection:
+            database_clock.write(connection, "this one", KNOWN, clock())
+            other = thread.submit(write_too)
+            wait([other], 1)  # it waits for this transaction, which is what fails where a row is replaced in two steps
+        other.result(LONG)
+    with store.begin() as connection:
+        assert database_clock.load(connection, "this one") == KNOWN[1:]
 
 
 @pytest.fixture
