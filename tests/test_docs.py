@@ -94,7 +94,8 @@ def parse(command: click.Command, words: list[str]) -> None:
         assert below, name
         parse(below, rest)
     else:
-        command.make_context(command.name, list(words))
+        # Below `main`, whose -h it inherits: click keeps the option of the first context that a command ever has.
+        command.make_context(command.name, list(words), parent=click.Context(main, **main.context_settings))
 
 
 def test_every_script_is_named():
