@@ -5,7 +5,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -29,13 +29,9 @@ def transaction(settings: Settings | None = None) -> Iterator[Connection]:
     from ..app import open_existing_database
     from ..store import migrations
 
-    database = open_existing_database(settings or load())
-    try:
-        with database.begin() as connection:
-            migrations.check(connection)
-            yield connection
-    finally:
-        database.close()
+    with closing(open_existing_database(settings or load())) as database, database.begin() as connection:
+        migrations.check(connection)
+        yield connection
 
 
 @contextmanager
@@ -44,13 +40,9 @@ def reading(settings: Settings) -> Iterator[Connection]:
     from ..app import open_existing_database
     from ..store import migrations
 
-    database = open_existing_database(settings)
-    try:
-        with database.read() as connection:
-            migrations.check(connection)
-            yield connection
-    finally:
-        database.close()
+    with closing(open_existing_database(settings)) as database, database.read() as connection:
+        migrations.check(connection)
+        yield connection
 
 
 def policy_of(settings: Settings, client: Client | None) -> Policy:

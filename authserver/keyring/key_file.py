@@ -23,10 +23,15 @@ def without_mark(content: bytes) -> bytes:
     return content
 
 
+def _blocks(content: bytes) -> list[tuple[bytes, bytes]]:
+    """Each PEM block with its label before it."""
+    return [(match[1], match[0]) for match in _BLOCK.finditer(content)]
+
+
 def private_block(content: bytes) -> bytes | None:
     """The one private key among the PEM blocks and the text between them, as `openssl pkcs12 -nodes` writes them; any
     block if none is private; None if the content is not PEM. Raises Unreadable for several private keys."""
-    blocks = [(match[1], match[0]) for match in _BLOCK.finditer(content)]
+    blocks = _blocks(content)
     private = [block for label, block in blocks if label.endswith(b"PRIVATE KEY")]
     if len(private) > 1:
         raise Unreadable(f"The file holds {len(private)} private keys. Keep the one that you mean.")
@@ -35,7 +40,7 @@ def private_block(content: bytes) -> bytes | None:
 
 def public_block(content: bytes) -> bytes | None:
     """The one public key of a PEM file; None if the content is not PEM. Raises Unreadable for anything else."""
-    blocks = [(match[1], match[0]) for match in _BLOCK.finditer(content)]
+    blocks = _blocks(content)
     if not blocks:
         return None
     if any(label.endswith(b"PRIVATE KEY") for label, _ in blocks):
