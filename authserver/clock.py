@@ -1,7 +1,7 @@
 """The server's clock: wall time, followed at once wherever it goes, and what it said before it was set.
 
 Wall time is kept as the distance to a steady clock. Where nodes share a database that has a clock of its own, the
-distance to that one is measured at every poll; the wall clock of this machine is then asked no more.
+distance to that one is measured at every poll; this machine's own wall clock is then no longer read.
 """
 
 from collections import deque

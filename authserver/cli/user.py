@@ -115,7 +115,7 @@ def disable(name: str, as_json: bool) -> None:
 @command.command("enable")
 @click.argument("name")
 def enable(name: str) -> None:
-    """Accept the user NAME again, who has to log in again.
+    """Accept the user NAME again; they must log in again.
 
     \b
     Examples:
