@@ -223,7 +223,7 @@ def asking(page, server):
 LOGIN = {"grant_type": "password", "username": "ada", "password": PASSWORD}
 
 
-def test_b221_a_page_of_a_registered_origin_signs_in_refreshes_and_revokes(app_page, server):
+def test_a_page_of_a_registered_origin_signs_in_refreshes_and_revokes(app_page, server):
     ask = asking(app_page, server)
     status, login = ask("/token", **LOGIN)
     assert status == 200, login
@@ -238,7 +238,7 @@ def test_b221_a_page_of_a_registered_origin_signs_in_refreshes_and_revokes(app_p
         assert app_page.evaluate(GET, [server.url + document, headers]) == 200
 
 
-def test_b232_a_client_that_is_refused_is_told_so_and_the_browser_asks_nobody_for_a_password(app_page, server):
+def test_a_client_that_is_refused_is_told_so_and_the_browser_asks_nobody_for_a_password(app_page, server):
     """A challenge would open a dialog, and fetch would wait for it."""
     for page in (app_page, own_page(app_page, server)):
         status, refused = asking(page, server)("/token", client_secret="of whom?", **LOGIN)
@@ -252,7 +252,7 @@ def own_page(page, server):
     return page
 
 
-def test_b221_a_page_of_another_origin_reads_nothing(app_page, server, elsewhere):
+def test_a_page_of_another_origin_reads_nothing(app_page, server, elsewhere):
     app_page.goto(f"http://localhost:{elsewhere}/")
     ask = asking(app_page, server)
     for headers in ({}, {"X-Requested-With": "fetch"}):

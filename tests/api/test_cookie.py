@@ -74,7 +74,7 @@ def test_max_age_ends_with_the_login(api, clock):
     ],
     indirect=["settings"],
 )
-def test_b119_the_flags_follow_the_issuer(api, settings, expected):
+def test_the_flags_follow_the_issuer(api, settings, expected):
     name, secure = expected
     scheme, _, rest = settings.issuer.partition("://")
     base, origin = rest.partition("/")[2], f"{scheme}://{rest.partition('/')[0]}"
@@ -146,7 +146,7 @@ def test_a_cookie_of_another_name_is_none(still, kept, shared, name):
 
 @pytest.mark.parametrize("byte", [0x0B, 0x0C, *range(0x1C, 0x20), 0x85, 0xA0], ids=hex)
 @pytest.mark.parametrize("place", ["before", "after", "before the next"])
-def test_b228_a_name_with_a_byte_around_it_that_some_decoder_trims_is_another_cookie(still, kept, shared, byte, place):
+def test_a_name_with_a_byte_around_it_that_some_decoder_trims_is_another_cookie(still, kept, shared, byte, place):
     """Any page of the domain may set it: __Host- keeps no browser from that."""
     odd = bytes([byte])
     name = {"before": odd + COOKIE.encode(), "after": COOKIE.encode() + odd}.get(place, b"a=b;" + odd + COOKIE.encode())

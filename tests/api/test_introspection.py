@@ -75,7 +75,7 @@ def test_several_audiences_are_an_array(introspect, login):
     assert introspect.shown(text)["aud"] == [AUDIENCE, OTHER]
 
 
-def test_b137_a_token_without_scope(introspect, database, token):
+def test_a_token_without_scope(introspect, database, token):
     change_client(database, "web", scope=())
     body = introspect.shown(token("client_credentials", "web").json()["access_token"])
     assert body["active"] is True and "scope" not in body
@@ -92,20 +92,20 @@ def test_times_are_whole_seconds(introspect, login, clock):
 @pytest.mark.parametrize(
     ("caller", "allowed"), [("machine", True), ("warden", True), ("web", True), ("stranger", False), ("deaf", False)]
 )
-def test_b131_who_may_see_it(introspect, database, access_token, caller, allowed):
+def test_who_may_see_it(introspect, database, access_token, caller, allowed):
     """web is not its client, but shares its audience; deaf has no audience at all."""
     add_client(database, "web", id="deaf", audiences=())
     assert introspect.shown(access_token, caller)["active"] is allowed
 
 
-def test_b131_its_own_client_whatever_the_audience(introspect, database, token, clock):
+def test_its_own_client_whatever_the_audience(introspect, database, token, clock):
     own = token("client_credentials", "web").json()["access_token"]
     change_client(database, "web", audiences=())
     clock.forward(5)  # a client's row may be as old as that
     assert introspect.shown(own, "web")["active"] is True
 
 
-def test_b131_one_of_several_audiences_is_enough(introspect, login):
+def test_one_of_several_audiences_is_enough(introspect, login):
     text = login("app", resource=[OTHER, AUDIENCE])["access_token"]
     assert introspect.shown(text)["active"] is True
     assert introspect.shown(login("app", resource=OTHER)["access_token"]) == INACTIVE
@@ -116,16 +116,16 @@ def test_b131_one_of_several_audiences_is_enough(introspect, login):
     [{}, {"client_id": "nobody"}, {"client_id": "web", "client_secret": "wrong"}, {"client_id": "web"}],
     ids=repr,
 )
-def test_b130_unauthenticated(http, access_token, form):
+def test_unauthenticated(http, access_token, form):
     assert_refused(http.post("/introspect", data=form | {"token": access_token}), INVALID_CLIENT)
 
 
 @pytest.mark.parametrize("client_id", ["app", "other", "first-party"])
-def test_b130_rfc7662_2_1_a_public_client_is_not_authenticated(http, access_token, client_id):
+def test_rfc7662_2_1_a_public_client_is_not_authenticated(http, access_token, client_id):
     assert_refused(http.post("/introspect", data={"client_id": client_id, "token": access_token}), INVALID_CLIENT)
 
 
-def test_b130_an_access_token_is_no_authentication(http, access_token):
+def test_an_access_token_is_no_authentication(http, access_token):
     headers = {"Authorization": f"Bearer {access_token}"}
     assert_refused(http.post("/introspect", data={"token": access_token}, headers=headers), CHALLENGED)
 
@@ -136,7 +136,7 @@ def test_without_a_token(http, form):
 
 
 @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "unknown", "é", ""])
-def test_b134_b135_the_hint_does_not_matter(introspect, access_token, hint):
+def test_the_hint_does_not_matter(introspect, access_token, hint):
     assert introspect.shown(access_token, token_type_hint=hint)["active"] is True
 
 

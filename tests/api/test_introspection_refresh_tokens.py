@@ -51,21 +51,21 @@ def test_its_end_is_the_absolute_end_where_that_comes_first(introspect, database
 
 
 @pytest.mark.parametrize("caller", ["machine", "warden", "stranger"])
-def test_b136_another_client_sees_nothing(introspect, login, caller):
+def test_another_client_sees_nothing(introspect, login, caller):
     """machine and warden may see the access token: they stand for its audience."""
     body = login("web")
     assert introspect.shown(body["access_token"], caller)["active"] is (caller != "stranger")
     assert introspect.shown(body["refresh_token"], caller) == INACTIVE
 
 
-def test_b136_a_public_clients_token_is_for_nobody(introspect, login):
+def test_a_public_clients_token_is_for_nobody(introspect, login):
     token = login("app")["refresh_token"]
     for caller in ("web", "machine", "warden"):
         assert introspect.shown(token, caller) == INACTIVE
 
 
 @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "unknown"])
-def test_b134_b135_the_hint_does_not_matter(introspect, login, hint):
+def test_the_hint_does_not_matter(introspect, login, hint):
     assert introspect.shown(login("web")["refresh_token"], "web", token_type_hint=hint)["active"] is True
 
 

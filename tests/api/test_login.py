@@ -40,12 +40,12 @@ def test_an_authorization_header_is_not_looked_at(api):
 
 
 @pytest.mark.parametrize("username", ["ADA", "Ada", "\uff41\uff44\uff41", "A\uff24A"])
-def test_b040_forms_of_one_username(api, username):
+def test_forms_of_one_username(api, username):
     assert claims_of(assert_tokens(api.login(username)))["sub"] == "u_ada"
 
 
 @pytest.mark.parametrize("ensure_ascii", [True, False], ids=["escaped", "in UTF-8"])
-def test_b043_a_password_of_every_kind_of_character(api, database, ensure_ascii):
+def test_a_password_of_every_kind_of_character(api, database, ensure_ascii):
     passwords = Passwords()
     with database.begin() as connection:
         users.add(connection, User("u_bob", "bob", passwords.hash(DIFFICULT)))
@@ -59,7 +59,7 @@ def test_b043_a_password_of_every_kind_of_character(api, database, ensure_ascii)
     "username",
     ["nobody", "a" * 257, "é" * 256, "a\u0007da", "\u202eada", "a\u200dda", "ada ", " ada", "ada\r\n", "\x1b[31mada"],
 )
-def test_b037_b039_usernames_that_nobody_has(still, username):
+def test_usernames_that_nobody_has(still, username):
     assert_refused(still.login(username), WRONG_PASSWORD)
 
 
@@ -69,7 +69,7 @@ def test_passwords_that_are_wrong(still, password):
 
 
 @pytest.mark.parametrize("password", ["p" * 1025, "é" * 513, "p" * 60_000, "a\u0007"])
-def test_b038_what_cannot_be_a_password_is_not_hashed(still, monkeypatch, password):
+def test_what_cannot_be_a_password_is_not_hashed(still, monkeypatch, password):
     hashed = []
     monkeypatch.setattr(Passwords, "_match", lambda *arguments: hashed.append(arguments))
     assert_refused(still.login("ada", password), WRONG_PASSWORD)

@@ -46,7 +46,7 @@ foreign = pytest.mark.parametrize("origin", [[("Origin", value) for value in cas
 
 
 @foreign
-def test_b117_no_login_by_cookie_from_elsewhere(still, shared, origin):
+def test_no_login_by_cookie_from_elsewhere(still, shared, origin):
     before = everything(shared.database)
     answer = still.json(LOGIN, CREDENTIALS | {"cookie": True}, *origin)
     assert_refused(answer, NOT_HERE)
@@ -83,7 +83,7 @@ def test_the_origin_of_an_issuer_with_a_path_has_none(api):
 
 @pytest.mark.parametrize("path", [LOGIN, REFRESH, LOGOUT, PROTECTED])
 @pytest.mark.parametrize("origin", [ISSUER, "https://evil.example", "null"])
-def test_b221_no_cors_headers_ever(shared, kept, path, origin):
+def test_no_cors_headers_ever(shared, kept, path, origin):
     asked = [
         ("OPTIONS", b"", [("Access-Control-Request-Method", "POST")]),
         (

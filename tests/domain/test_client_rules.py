@@ -70,7 +70,7 @@ def test_rfc8252_7_redirect_uris_of_web_and_native_apps(uri: str) -> None:
     ["javascript://h/%0aalert(1)", "javascript:alert(1)", "data:text/html,x", "ftp://app.example/", "app:/back"]
     + ["http://app.example/back", "https:/back", "https:///back", "https://user@app.example/", "https://*.example/"],
 )
-def test_b161_rfc8252_8_4_redirect_uris_that_lead_where_no_client_should_be(uri: str) -> None:
+def test_rfc8252_8_4_redirect_uris_that_lead_where_no_client_should_be(uri: str) -> None:
     with pytest.raises(ClientRefused, match="cannot be a redirect URI: give https"):
         checked(APP, redirect_uris=(uri,))
 

@@ -53,7 +53,7 @@ def test_rfc6749_2_3_1_basic_of_any_id_and_secret(client_id, secret):
 
 @fast
 @given(text)
-def test_b018_basic_with_an_empty_secret_is_none(client_id):
+def test_basic_with_an_empty_secret_is_none(client_id):
     request = read(b"", "Basic " + b64encode(f"{quote_plus(client_id)}:".encode()).decode())
     assert request.credentials == Credentials("none", client_id, by_header=True)
 
@@ -85,7 +85,7 @@ def test_rfc6749_2_3_two_authorization_headers_are_malformed_whatever_they_say()
 
 
 @pytest.mark.parametrize("text", ["%FF:x", "x:%FF", "x:%C0%80", "%ED%A0%80:x", "x:\udcff"])
-def test_b022_basic_of_what_is_not_utf_8_however_it_is_encoded(text):
+def test_basic_of_what_is_not_utf_8_however_it_is_encoded(text):
     with pytest.raises(InvalidClientError):
         read(b"", "Basic " + b64encode(text.encode(errors="surrogateescape")).decode())
 

@@ -34,7 +34,7 @@ def test_a_good_token_comes_in_with_its_claims(send: Send, key: RSAKey) -> None:
     assert send([("authorization", f"bearer {token_of(key)}")]).status == 200
 
 
-def test_b202_no_token_is_401_with_a_bare_challenge(send: Send) -> None:
+def test_no_token_is_401_with_a_bare_challenge(send: Send) -> None:
     reply = send([])
     assert reply.status == 401 and reply.headers["www-authenticate"] == f'Bearer realm="{AUDIENCE}"'
     assert reply.body == {"error": "unauthorized", "error_description": "An access token is required"}
@@ -61,7 +61,7 @@ def test_an_expired_token_is_told_so(send: Send, key: RSAKey) -> None:
     assert f'error="invalid_token", error_description="{text}"' in reply.headers["www-authenticate"]
 
 
-def test_b201_rfc6750_s3_1_lacking_scope_is_403(send: Send, key: RSAKey) -> None:
+def test_rfc6750_s3_1_lacking_scope_is_403(send: Send, key: RSAKey) -> None:
     reply = send(bearer(token_of(key, scope="write")))
     assert reply.status == 403 and reply.body["error"] == "insufficient_scope"
     assert 'error="insufficient_scope"' in reply.headers["www-authenticate"]
@@ -69,12 +69,12 @@ def test_b201_rfc6750_s3_1_lacking_scope_is_403(send: Send, key: RSAKey) -> None
 
 
 @pytest.mark.parametrize("more", ["Bearer a b", "Bearer a,Bearer b", "Bearer"])
-def test_b202_malformed_is_400(send: Send, more: str) -> None:
+def test_malformed_is_400(send: Send, more: str) -> None:
     reply = send([("Authorization", more)])
     assert reply.status == 400 and reply.body["error"] == "invalid_request"
 
 
-def test_b202_two_headers_are_400(send: Send, key: RSAKey) -> None:
+def test_two_headers_are_400(send: Send, key: RSAKey) -> None:
     reply = send(bearer(token_of(key)) * 2)
     assert reply.status == 400 and reply.body["error"] == "invalid_request"
 
@@ -97,7 +97,7 @@ def test_fake_needs_no_header_and_checks_scopes(send: Send, guard: Guard) -> Non
 
 
 @pytest.mark.parametrize("name", ["FastAPI", "Starlette", "ASGI", "Flask", "WSGI"])
-def test_b202_a_token_in_the_query_or_a_form_counts_for_nothing(name: str, guard: Guard, key: RSAKey) -> None:
+def test_a_token_in_the_query_or_a_form_counts_for_nothing(name: str, guard: Guard, key: RSAKey) -> None:
     apps: dict[str, Any] = {**SOCKETS, "Flask": flask_app, "WSGI": lambda guard: guard.wsgi(inner_wsgi, "read")}
     client: Any = WerkzeugClient if name in ("Flask", "WSGI") else TestClient
     response = client(apps[name](guard)).get(f"/sync?access_token={token_of(key)}")

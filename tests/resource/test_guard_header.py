@@ -10,14 +10,14 @@ from authserver.resource.bearer import bearer_token
     "value",
     ["Bearer abc.def", "bearer abc.def", "BEARER abc.def", "Bearer   abc.def", " Bearer abc.def ", "bEaReR abc.def"],
 )
-def test_b202_rfc9110_s11_1_scheme_in_any_case(value: str) -> None:
+def test_rfc9110_s11_1_scheme_in_any_case(value: str) -> None:
     assert bearer_token([value]) == "abc.def"
 
 
 @pytest.mark.parametrize(
     "values", [["Bearer a", "Bearer b"], ["Bearer a", "Bearer a"], ["Basic a", "Bearer b"], ["Bearer a", ""]]
 )
-def test_b202_two_headers(values: list[str]) -> None:
+def test_two_headers(values: list[str]) -> None:
     with pytest.raises(InvalidRequest) as refused:
         bearer_token(values)
     assert refused.value.status == 400 and refused.value.error == "invalid_request"
@@ -41,7 +41,7 @@ def test_b202_two_headers(values: list[str]) -> None:
         "Bearer a\n",
     ],
 )
-def test_b202_not_one_token(value: str) -> None:
+def test_not_one_token(value: str) -> None:
     with pytest.raises(InvalidRequest):
         bearer_token([value])
 
@@ -50,14 +50,14 @@ def test_b202_not_one_token(value: str) -> None:
     "values",
     [[], [""], ["Basic dTpw"], ["DPoP abc"], ["Basic a, Bearer b"], ["abc.def"], ["Bearerabc"], ["Bearer\tabc"]],
 )
-def test_b202_rfc6750_s3_1_no_token_is_401_without_an_error_code(values: list[str]) -> None:
+def test_rfc6750_s3_1_no_token_is_401_without_an_error_code(values: list[str]) -> None:
     with pytest.raises(TokenMissing) as refused:
         bearer_token(values)
     assert refused.value.status == 401 and refused.value.challenge() == {}
 
 
 @pytest.mark.parametrize("value", ["Bearer " + "a" * 100_000, "Bearer " + "a " * 50_000])
-def test_b202_100_kb(value: str) -> None:
+def test_100_kb(value: str) -> None:
     with pytest.raises(TokenRejected) as refused:
         bearer_token([value])
     assert refused.value.status == 401

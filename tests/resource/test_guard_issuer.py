@@ -77,14 +77,14 @@ def test_openid_discovery_is_not_asked_otherwise(
 
 
 @pytest.mark.parametrize("status", [201, 206, 301, 404, 500])
-def test_b195_a_jwks_counts_only_with_200(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, status: int) -> None:
+def test_a_jwks_counts_only_with_200(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, status: int) -> None:
     issuer.publish(public(key))
     issuer.answers["/jwks"] = reply(public(key), status)
     with pytest.raises(KeysUnavailable):
         at.verify(token)
 
 
-def test_b195_64_kib_and_one_byte_more(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, clock: Clock) -> None:
+def test_64_kib_and_one_byte_more(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, clock: Clock) -> None:
     issuer.publish(public(key))
     body = reply(public(key))[2]
     issuer.answers["/jwks"] = reply(body + b" " * (65_537 - len(body)))
@@ -96,7 +96,7 @@ def test_b195_64_kib_and_one_byte_more(issuer: LocalIssuer, at: Guard, token: st
 
 
 @pytest.mark.parametrize("name", ["https://evil.example", "", None, 1])
-def test_b197_rfc8414_s3_3_metadata_of_another_issuer(
+def test_rfc8414_s3_3_metadata_of_another_issuer(
     issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, name: object
 ) -> None:
     issuer.publish(public(key))
@@ -121,7 +121,7 @@ URIS = [
 
 
 @pytest.mark.parametrize("uri", URIS)
-def test_b195_jwks_uri_that_is_not_https(key: RSAKey, clock: Clock, uri: object) -> None:
+def test_jwks_uri_that_is_not_https(key: RSAKey, clock: Clock, uri: object) -> None:
     asked: list[str] = []
 
     def fetch(url: str, headers: object) -> Fetched:
@@ -154,7 +154,7 @@ FAULTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_b195_a_fault_of_the_jwks_leaves_the_last_good_keys(
+def test_a_fault_of_the_jwks_leaves_the_last_good_keys(
     issuer: LocalIssuer, at: Guard, key: RSAKey, token: str, clock: Clock, fault: str
 ) -> None:
     issuer.publish(public(key))
@@ -168,7 +168,7 @@ def test_b195_a_fault_of_the_jwks_leaves_the_last_good_keys(
     assert at.verify(token).subject == "user-1"
 
 
-def test_b195_a_gzipped_answer_is_refused_even_if_it_is_small(
+def test_a_gzipped_answer_is_refused_even_if_it_is_small(
     issuer: LocalIssuer, at: Guard, token: str, key: RSAKey
 ) -> None:
     issuer.publish(public(key))
@@ -177,7 +177,7 @@ def test_b195_a_gzipped_answer_is_refused_even_if_it_is_small(
         at.verify(token)
 
 
-def test_b195_no_redirect_is_followed(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey) -> None:
+def test_no_redirect_is_followed(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey) -> None:
     issuer.publish(public(key))
     issuer.answers["/elsewhere"] = issuer.answers["/jwks"]
     issuer.answers["/jwks"] = reply(b"", 302, Location=f"{issuer.url}/elsewhere")
@@ -190,9 +190,7 @@ def test_b195_no_redirect_is_followed(issuer: LocalIssuer, at: Guard, token: str
 @pytest.mark.parametrize(
     "start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["at once", "in headers", "in the body"]
 )
-def test_b195_a_server_that_drips_is_cut_off(
-    issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, start: bytes
-) -> None:
+def test_a_server_that_drips_is_cut_off(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, start: bytes) -> None:
     issuer.publish(public(key))
 
     def drip(handler: Any) -> None:
@@ -208,13 +206,13 @@ def test_b195_a_server_that_drips_is_cut_off(
 
 
 @pytest.mark.usefixtures("hurried")
-def test_b195_a_server_that_never_answers(issuer: LocalIssuer, at: Guard, token: str) -> None:
+def test_a_server_that_never_answers(issuer: LocalIssuer, at: Guard, token: str) -> None:
     issuer.answers[METADATA] = lambda handler: issuer.hold.wait(5) and None
     with pytest.raises(KeysUnavailable):
         at.verify(token)
 
 
-def test_b195_nobody_there(token: str, clock: Clock, key: RSAKey) -> None:
+def test_nobody_there(token: str, clock: Clock, key: RSAKey) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -95,7 +95,7 @@ BAD = list(bad_keys(make_key("x")))
 
 @pytest.mark.filterwarnings("ignore")  # or a warning of joserfc would drop what the guard must
 @pytest.mark.parametrize("name", BAD)
-def test_b196_a_bad_key_is_dropped_and_the_others_work(key: RSAKey, other_key: RSAKey, clock: Clock, name: str) -> None:
+def test_a_bad_key_is_dropped_and_the_others_work(key: RSAKey, other_key: RSAKey, clock: Clock, name: str) -> None:
     bad = bad_keys(other_key)[name]
     jwks = {"keys": [bad, *public(key)["keys"], bad]}
     assert list(read_key_set({"keys": [bad]}, ALL, {})) == []
@@ -103,7 +103,7 @@ def test_b196_a_bad_key_is_dropped_and_the_others_work(key: RSAKey, other_key: R
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_b196_a_bad_key_with_a_good_one_s_kid_does_not_break_it(
+def test_a_bad_key_with_a_good_one_s_kid_does_not_break_it(
     key: RSAKey, other_key: RSAKey, clock: Clock, name: str
 ) -> None:
     bad = bad_keys(other_key)[name]
@@ -112,14 +112,14 @@ def test_b196_a_bad_key_with_a_good_one_s_kid_does_not_break_it(
     assert Guard(ISSUER, AUDIENCE, keys=jwks, now=clock).verify(token_of(key)).subject == "user-1"
 
 
-def test_b196_all_keys_of_a_duplicate_kid_are_dropped(key: RSAKey, other_key: RSAKey, clock: Clock) -> None:
+def test_all_keys_of_a_duplicate_kid_are_dropped(key: RSAKey, other_key: RSAKey, clock: Clock) -> None:
     jwks = {"keys": [jwk_of(key), jwk_of(other_key, kid="key-1"), jwk_of(other_key)]}
     guard = Guard(ISSUER, AUDIENCE, keys=jwks, now=clock)
     assert "no such key" in rejected(lambda: guard.verify(token_of(key)))
     assert guard.verify(token_of(other_key)).subject == "user-1"
 
 
-def test_b196_a_token_signed_with_a_bad_key_is_refused(key: RSAKey, other_key: RSAKey, clock: Clock) -> None:
+def test_a_token_signed_with_a_bad_key_is_refused(key: RSAKey, other_key: RSAKey, clock: Clock) -> None:
     for name, bad in bad_keys(other_key).items():
         if isinstance(bad, dict) and isinstance(bad.get("kid"), str):
             guard = Guard(ISSUER, AUDIENCE, keys={"keys": [bad, *public(key)["keys"]]}, now=clock)
@@ -127,12 +127,12 @@ def test_b196_a_token_signed_with_a_bad_key_is_refused(key: RSAKey, other_key: R
             assert rejected(lambda guard=guard, forged=forged: guard.verify(forged)), name  # type: ignore[misc]
 
 
-def test_b196_roca_marks_no_ordinary_key(key: RSAKey, other_key: RSAKey) -> None:
+def test_roca_marks_no_ordinary_key(key: RSAKey, other_key: RSAKey) -> None:
     assert is_roca(roca_modulus()) and not is_roca(number(key)) and not is_roca(number(other_key))
 
 
 @pytest.mark.parametrize("curve", ["Ed448", "X25519", "X448"])
-def test_b196_curves_beside_ed25519_are_dropped(curve: Any) -> None:
+def test_curves_beside_ed25519_are_dropped(curve: Any) -> None:
     jwk: Any = OKPKey.generate_key(curve, {"kid": "curve"}).as_dict(private=False)
     assert read_key_set({"keys": [jwk, {**jwk, "kid": "named", "alg": "EdDSA"}]}, ASYMMETRIC, {}) == {}
 

@@ -149,13 +149,13 @@ def test_access_tokens_of_others_come_in_by_a_few_arguments(name: str, key: RSAK
 
 
 @pytest.mark.parametrize("name", ID_TOKENS)
-def test_b180_their_id_tokens_do_not_even_for_the_same_audience(name: str, key: RSAKey, clock: Clock) -> None:
+def test_their_id_tokens_do_not_even_for_the_same_audience(name: str, key: RSAKey, clock: Clock) -> None:
     issuer, members = ID_TOKENS[name]
     assert rejected(lambda: guard_of(issuer, key, clock).verify(theirs(key, issuer, members)))
 
 
 @pytest.mark.parametrize("name", ACCESS_TOKENS)
-def test_b179_without_typ_jwt_no_such_token_comes_in(name: str, key: RSAKey, clock: Clock) -> None:
+def test_without_typ_jwt_no_such_token_comes_in(name: str, key: RSAKey, clock: Clock) -> None:
     issuer, members, *_ = ACCESS_TOKENS[name]
     guard = guard_of(TrustedIssuer(**{**vars(issuer), "typ": "at+jwt"}), key, clock)
     assert rejected(lambda: guard.verify(theirs(key, issuer, members))) == "not an access token by typ"
@@ -198,7 +198,7 @@ def test_scopes_are_read_from_a_path_and_names_are_never_split(key: RSAKey, cloc
 # http within a cluster
 
 
-def test_b195_http_is_for_loopback_only_unless_it_is_asked_for(key: RSAKey, clock: Clock) -> None:
+def test_http_is_for_loopback_only_unless_it_is_asked_for(key: RSAKey, clock: Clock) -> None:
     for where in ({"issuer": "http://as.internal"}, {"issuer": ISSUER, "jwks_uri": "http://as.internal/jwks"}):
         with pytest.raises(ValueError, match="allow_http=True"):
             Guard(**where, audience=AUDIENCE)
@@ -208,7 +208,7 @@ def test_b195_http_is_for_loopback_only_unless_it_is_asked_for(key: RSAKey, cloc
         assert all(url.startswith("http://as.internal/") for url in network.urls)
 
 
-def test_b195_http_that_is_allowed_is_no_way_from_https(key: RSAKey, clock: Clock) -> None:
+def test_http_that_is_allowed_is_no_way_from_https(key: RSAKey, clock: Clock) -> None:
     """Who can change the metadata of an https issuer could as well change its keys; nobody else shall."""
     guard = Guard(ISSUER, AUDIENCE, allow_http=True, fetch=Cluster(public(key), ISSUER), now=clock)
     with pytest.raises(KeysUnavailable):
@@ -265,14 +265,14 @@ def test_each_token_is_verified_by_its_own_issuer(two: Guard, key: RSAKey, other
     assert two.metadata()["authorization_servers"] == [ISSUER, SECOND]
 
 
-def test_b199_a_key_of_one_issuer_never_verifies_a_token_of_another(two: Guard, key: RSAKey, other_key: RSAKey) -> None:
+def test_a_key_of_one_issuer_never_verifies_a_token_of_another(two: Guard, key: RSAKey, other_key: RSAKey) -> None:
     two.verify(token_of(key)), two.verify(token_of(other_key, iss=SECOND))
     assert "no such key" in rejected(lambda: two.verify(token_of(key, iss=SECOND)))
     named = sign(key, header_of(key, kid=other_key.kid), {**CLAIMS, "jti": "1", "iss": SECOND})
     assert rejected(lambda: two.verify(named)) == "wrong signature"
 
 
-def test_b199_nor_do_issuers_share_a_key_by_its_name(key: RSAKey, other_key: RSAKey, clock: Clock) -> None:
+def test_nor_do_issuers_share_a_key_by_its_name(key: RSAKey, other_key: RSAKey, clock: Clock) -> None:
     """The same kid at both, as attackers choose it who own one of the issuers."""
     twin: Any = {"keys": [{**other_key.as_dict(private=False), "kid": key.kid}]}
     issuers = [TrustedIssuer(ISSUER, keys=public(key)), TrustedIssuer(SECOND, keys=twin)]

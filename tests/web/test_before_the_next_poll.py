@@ -59,7 +59,7 @@ def test_a_token_of_nobodys_key_is_inactive(started, header):
     assert_done(post(node, "/revoke", token=forged))
 
 
-def test_b230_tokens_of_unknown_keys_reload_the_keys_at_most_every_so_often(started, monkeypatch):
+def test_tokens_of_unknown_keys_reload_the_keys_at_most_every_so_often(started, monkeypatch):
     monkeypatch.setattr("authserver.app._RELOAD", INTERVAL)
     read, node = [], started()
     load_many = signing_keys.load_many

@@ -107,7 +107,7 @@ def attack(smuggled):
 
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
-def test_b217_behind_nginx_everyone_gets_the_response_to_their_own_request(nginx):
+def test_behind_nginx_everyone_gets_the_response_to_their_own_request(nginx):
     padding = b"X: " + b"a" * 20_000  # so much that nginx writes it after the head
     smuggled = b"GET " + METADATA + b" HTTP/1.1\r\nHost: as.example\r\n" + padding + b"\r\n\r\n"
     for _ in range(12):
@@ -129,7 +129,7 @@ def assert_granted(lines, many):
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_b217_curl_http2_with_a_body(real):
+def test_curl_http2_with_a_body(real):
     url, line = f"{real.url}/token", "%{http_code} %{num_connects}\\n"
     command = ["curl", "-sS", "--http2", "-d", login(real), "-w", line, url, "-o", "/dev/null"]
     command += ["--next", "-sS", "--http2", "-d", login(real), "-w", line, url, "-o", "/dev/null"]
@@ -138,7 +138,7 @@ def test_b217_curl_http2_with_a_body(real):
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed")
-def test_b217_javas_http_client_which_offers_h2c(real, tmp_path):
+def test_javas_http_client_which_offers_h2c(real, tmp_path):
     (tmp_path / "Asks.java").write_text(JAVA)
     command = ["java", "-XX:TieredStopAtLevel=1", "Asks.java", f"{real.url}/token", login(real)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)

@@ -186,7 +186,7 @@ def test_as_much_as_is_allowed_is_served(client):
     assert received.startswith(b"HTTP/1.1 200 ")
 
 
-def test_b226_who_reads_nothing_of_a_response_is_cut():
+def test_who_reads_nothing_of_a_response_is_cut():
     with serving(Impatient) as (server, address), socket.create_connection(address, timeout=60) as client:
         write(client, START.replace(b"/here", b"/large") + b"\r\n")
         wait_until(lambda: server.server_state.connections, 60)
@@ -205,7 +205,7 @@ def unsent(size):
     return made, loop, transport
 
 
-def test_b226_who_reads_slowly_gets_all_of_it():
+def test_who_reads_slowly_gets_all_of_it():
     made, loop, transport = unsent(100_000)
     made.pause_writing()
     for size in (99_999, 50_000, 50_001, 1):
@@ -216,7 +216,7 @@ def test_b226_who_reads_slowly_gets_all_of_it():
     transport.abort.assert_called_once()
 
 
-def test_b226_what_is_left_of_a_short_response_is_watched_too():
+def test_what_is_left_of_a_short_response_is_watched_too():
     made, loop, transport = unsent(1_000)
     made.on_response_complete()
     pass_the_time(loop)
@@ -241,7 +241,7 @@ def assert_answered(client):
     assert received.startswith(b"HTTP/1.1 200 ")
 
 
-def test_b212_beyond_the_limit_the_connection_that_has_been_idle_longest_is_closed():
+def test_beyond_the_limit_the_connection_that_has_been_idle_longest_is_closed():
     connection = partial(Connection, limit=ConnectionLimit(3))
     with serving(connection) as (server, address), contextlib.ExitStack() as stack:
         clients = []
@@ -259,7 +259,7 @@ def test_b212_beyond_the_limit_the_connection_that_has_been_idle_longest_is_clos
         assert len(server.server_state.connections) == 3
 
 
-def test_b212_one_whose_request_is_being_answered_is_not_closed():
+def test_one_whose_request_is_being_answered_is_not_closed():
     with (
         serving(partial(Connection, limit=ConnectionLimit(1))) as (server, address),
         socket.create_connection(address, timeout=60) as busy,

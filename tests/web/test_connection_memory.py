@@ -54,7 +54,7 @@ def resident(server):
 
 
 @pytest.mark.parametrize("reads", [False, True])
-def test_b219_20_mb_of_pipelined_requests(server, reads):
+def test_20_mb_of_pipelined_requests(server, reads):
     before, content = resident(server), GET * (20 * MIB // len(GET))
     with connect(server) as client:
         written = write(client, content, reads)
@@ -63,7 +63,7 @@ def test_b219_20_mb_of_pipelined_requests(server, reads):
 
 
 @pytest.mark.parametrize("line", [b"X: " + b"a" * 1_000 + b"\r\n", b"a" * 1_000, b"X: a\r\n"])
-def test_b225_an_endless_trailer(server, line):
+def test_an_endless_trailer(server, line):
     before = resident(server)
     with connect(server) as client:
         written = write(client, CHUNKED + b"0\r\n" + line * (20 * MIB // len(line)))
@@ -71,7 +71,7 @@ def test_b225_an_endless_trailer(server, line):
     assert written < 8 * MIB  # the kernel takes what the server does not
 
 
-def test_b226_60_clients_that_never_read(server):
+def test_60_clients_that_never_read(server):
     before = resident(server)
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connect(server)) for _ in range(60)]

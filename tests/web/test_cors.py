@@ -83,7 +83,7 @@ def test_two_origins_are_none(registered, http):
     assert (answer.status_code, cors(answer)) == (200, {"vary": "Origin"})
 
 
-def test_b027_an_unknown_client_is_answered_as_one_that_registered_no_origin(registered, http):
+def test_an_unknown_client_is_answered_as_one_that_registered_no_origin(registered, http):
     """An Origin that anybody can send says nothing of which clients there are."""
     for client_id in ("nobody", "web"):
         answer = http.post("/token", data=LOGIN | {"client_id": client_id}, headers={"Origin": APP})

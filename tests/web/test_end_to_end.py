@@ -119,7 +119,7 @@ def test_a_token_that_was_changed_does_not_verify(token, call):
         call(f"{header}.{payload}.{signature[:-8]}AAAAAAA{'A' if signature[-1] != 'A' else 'Q'}")
 
 
-def test_b062_64_parallel_refreshes_have_one_successor(token):
+def test_64_parallel_refreshes_have_one_successor(token):
     first = token("password", username="ada", password=PASSWORD)["refresh_token"]
     with ThreadPoolExecutor(64) as callers:
         answers = list(callers.map(lambda _: token("refresh_token", refresh_token=first), range(64)))
@@ -132,7 +132,7 @@ def test_b062_64_parallel_refreshes_have_one_successor(token):
         token("refresh_token", refresh_token=third)
 
 
-def test_b063_no_refresh_succeeds_after_revocation_was_answered(real, described, token):
+def test_no_refresh_succeeds_after_revocation_was_answered(real, described, token):
     def refresh_until_refused(text):
         try:
             while True:

@@ -61,7 +61,7 @@ def test_the_comparison_sees_what_uvicorns_own_protocol_does():
 @pytest.mark.parametrize("size", [1, 7, len(HEAD), 100_000])
 @pytest.mark.parametrize("offer", OFFERS)
 @pytest.mark.parametrize("style", [READS, ANSWERS_FIRST])
-def test_b217_the_body_of_a_request_that_offers_to_upgrade_is_its_body(driver, offer, size, style):
+def test_the_body_of_a_request_that_offers_to_upgrade_is_its_body(driver, offer, size, style):
     """RFC 9110 s7.8: a server MAY ignore a received Upgrade header field."""
     length = b"Content-Length: %d\r\n\r\n" % len(SMUGGLED)
     requests, is_closed, answered = read(driver, HEAD + offer + length + SMUGGLED + SECOND, size, style)
@@ -71,7 +71,7 @@ def test_b217_the_body_of_a_request_that_offers_to_upgrade_is_its_body(driver, o
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 @pytest.mark.parametrize("offer", OFFERS)
-def test_b217_so_is_a_chunked_one(driver, offer, size):
+def test_so_is_a_chunked_one(driver, offer, size):
     chunks = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(SMUGGLED) + SMUGGLED + b"\r\n0\r\n\r\n"
     requests, is_closed, _ = read(driver, HEAD + offer + chunks + SECOND, size)
     assert (requests, is_closed) == ([(b"/first", SMUGGLED), (b"/second", b"")], False)
@@ -91,7 +91,7 @@ def test_b217_so_is_a_chunked_one(driver, offer, size):
         HEAD.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n",
     ],
 )
-def test_b217_b219_what_is_refused_closes_the_connection_and_nothing_behind_it_is_read(driver, start, size):
+def test_what_is_refused_closes_the_connection_and_nothing_behind_it_is_read(driver, start, size):
     assert read(driver, start + SECOND, size) == ([], True, [400])
 
 
@@ -102,26 +102,26 @@ def test_b217_b219_what_is_refused_closes_the_connection_and_nothing_behind_it_i
     + [b"1;" + b"a" * 5_000 + b"\r\nx\r\n", b"1" * 17 + b"\r\n", b"0\r\n folded\r\n\r\n", b"0\r\nX: a\n\n"],
 )
 @pytest.mark.parametrize(("style", "answered"), [(READS, [400]), (ANSWERS_FIRST, [200])])
-def test_b219_a_malformed_chunk_closes_the_connection(driver, chunks, style, answered):
+def test_a_malformed_chunk_closes_the_connection(driver, chunks, style, answered):
     stream = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n" + SECOND
     requests, is_closed, statuses = read(driver, stream, 1, style)
     assert (requests[1:], is_closed, statuses) == ([], True, answered)
 
 
 @pytest.mark.parametrize("style", [READS, ANSWERS_FIRST])
-def test_b219_no_response_of_the_application_follows_a_refusal(driver, style):
+def test_no_response_of_the_application_follows_a_refusal(driver, style):
     stream = HEAD + b"Transfer-Encoding: chunked\r\n\r\nx\r\n" + SECOND
     requests, is_closed, answered = read(driver, stream, style=style)
     assert (requests, is_closed, answered) == ([(b"/first", b"")], True, [400])
 
 
 @pytest.mark.parametrize("behind", [b"xx", b"\rx", b"\nx", b"x"])
-def test_b219_what_is_not_the_end_of_a_chunk_is_refused_at_once(driver, behind):
+def test_what_is_not_the_end_of_a_chunk_is_refused_at_once(driver, behind):
     stream = HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na" + behind
     assert read(driver, stream) == ([(b"/first", b"")], True, [400])
 
 
-def test_b225_trailer_fields_are_not_headers(driver):
+def test_trailer_fields_are_not_headers(driver):
     trailer = b"Authorization: Basic YTpi\r\nHost: evil\r\nOrigin: https://evil\r\nContent-Type: text/plain\r\n"
     stream = HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n" + trailer + b"\r\n" + SECOND
     reading, _ = driver.read([stream])
@@ -130,7 +130,7 @@ def test_b225_trailer_fields_are_not_headers(driver):
 
 
 @pytest.mark.parametrize("line", [b"X: " + b"a" * 1_000 + b"\r\n", b"a" * 1_000])
-def test_b225_an_endless_trailer_is_refused(driver, line):
+def test_an_endless_trailer_is_refused(driver, line):
     stream = HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + line * 64
     requests, is_closed, (status,) = read(driver, stream, 500)
     assert (requests, is_closed) == ([(b"/first", b"")], True)
@@ -148,13 +148,13 @@ def test_but_not_a_longer_one(driver):
     assert read(driver, stream, 50_000, ANSWERS_FIRST) == ([(b"/first", b"")], True, [200])
 
 
-def test_b216_what_expected_to_be_asked_for_its_body_and_was_not_is_the_last_request(driver):
+def test_what_expected_to_be_asked_for_its_body_and_was_not_is_the_last_request(driver):
     """RFC 9110 s10.1.1: whether the body comes then, only the client knows."""
     head = HEAD + b"Expect: 100-continue\r\nContent-Length: 10\r\n\r\n"
     assert read(driver, head + SECOND, len(head), ANSWERS_FIRST) == ([(b"/first", b"")], True, [200])
 
 
-def test_b216_what_is_asked_for_its_body_goes_on(driver):
+def test_what_is_asked_for_its_body_goes_on(driver):
     head = HEAD + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n"
     reading, written = driver.read([head, b"a=b" + SECOND])
     assert ([each.body for each in reading.requests], reading.is_closed) == ([b"a=b", b""], False)

@@ -14,9 +14,7 @@ DAY = 86400
 @pytest.mark.parametrize("end", ["refresh_idle_ttl", "refresh_absolute_ttl"])
 @pytest.mark.parametrize("seconds", [-1, 0, 1])
 @pytest.mark.parametrize("policy", [{}, {"refresh_idle_ttl": 3 * DAY, "refresh_absolute_ttl": 4 * DAY}])
-def test_b055_idle_and_absolute_end_to_the_second(
-    settings, database, login, refresh, clock, later, end, seconds, policy
-):
+def test_idle_and_absolute_end_to_the_second(settings, database, login, refresh, clock, later, end, seconds, policy):
     change_client(database, "app", policy=policy)
     lives = {"refresh_idle_ttl": settings.refresh_idle_ttl, "refresh_absolute_ttl": settings.refresh_absolute_ttl}
     lives |= policy

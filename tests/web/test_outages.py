@@ -50,7 +50,7 @@ def another_process(settings, now):
 
 
 @pytest.mark.parametrize("which", ["unreachable", "busy"])
-def test_b064_database_down_is_503_and_changes_nothing(settings, database, token, rotated, refresh, monkeypatch, which):
+def test_database_down_is_503_and_changes_nothing(settings, database, token, rotated, refresh, monkeypatch, which):
     retried, newest = rotated(1)
     before = everything(database)
     with unreachable_database(monkeypatch) if which == "unreachable" else busy_database(settings):
@@ -64,7 +64,7 @@ def test_b064_database_down_is_503_and_changes_nothing(settings, database, token
     assert_granted(refresh(newest))
 
 
-def test_b064_reuse_is_not_told_before_it_is_revoked(settings, database, rotated, refresh):
+def test_reuse_is_not_told_before_it_is_revoked(settings, database, rotated, refresh):
     oldest, _, newest = rotated(2)
     with busy_database(settings):
         assert_refused(refresh(oldest), UNAVAILABLE)
@@ -73,7 +73,7 @@ def test_b064_reuse_is_not_told_before_it_is_revoked(settings, database, rotated
     assert the_login(database)["revoked_because"] == "reuse"
 
 
-def test_b143_storage_error_while_revoking(settings, http, database, login, refresh, monkeypatch):
+def test_storage_error_while_revoking(settings, http, database, login, refresh, monkeypatch):
     answer = login()
     before = everything(database)
     for text in (answer["refresh_token"], answer["access_token"]):
@@ -87,7 +87,7 @@ def test_b143_storage_error_while_revoking(settings, http, database, login, refr
     assert_done(http.post("/revoke", data={"client_id": "app", "token": answer["refresh_token"]}))
 
 
-def test_b155_the_documents_go_on_while_the_database_is_down(http, clock, monkeypatch):
+def test_the_documents_go_on_while_the_database_is_down(http, clock, monkeypatch):
     paths = ("/.well-known/jwks.json", "/.well-known/oauth-authorization-server")
     before = [http.get(path) for path in paths]
     with unreachable_database(monkeypatch):
@@ -134,14 +134,14 @@ def test_without_an_outage_the_same_time_counts(rotated, refresh, later):
     assert_refused(refresh(retried), INVALID_GRANT)
 
 
-def test_b065_after_a_restart_a_retry_is_still_a_retry(settings, rotated, clock):
+def test_after_a_restart_a_retry_is_still_a_retry(settings, rotated, clock):
     retried, newest = rotated(1)
     clock.forward(29.999999)
     with another_process(settings, clock) as refresh:
         assert assert_granted(refresh(retried))["refresh_token"] == newest
 
 
-def test_b065_after_a_restart_reuse_is_still_reuse(settings, database, rotated, clock):
+def test_after_a_restart_reuse_is_still_reuse(settings, database, rotated, clock):
     retried, newest = rotated(1)
     clock.forward(30)
     with another_process(settings, clock) as refresh:
@@ -150,7 +150,7 @@ def test_b065_after_a_restart_reuse_is_still_reuse(settings, database, rotated, 
     assert the_login(database)["revoked_because"] == "reuse"
 
 
-def test_b066_a_clock_two_hours_back_revives_nothing(http, rotated, refresh, clock):
+def test_a_clock_two_hours_back_revives_nothing(http, rotated, refresh, clock):
     retried, newest = rotated(1)
     _, other = rotated(1)
     assert_done(http.post("/revoke", data={"client_id": "app", "token": other}))
@@ -160,7 +160,7 @@ def test_b066_a_clock_two_hours_back_revives_nothing(http, rotated, refresh, clo
     assert_granted(refresh(newest))
 
 
-def test_b066_a_clock_two_hours_back_opens_no_window_that_is_closed(database, rotated, refresh, clock):
+def test_a_clock_two_hours_back_opens_no_window_that_is_closed(database, rotated, refresh, clock):
     change_client(database, "app", policy={"refresh_retry_window": 0})
     used, _ = rotated(1)
     clock.forward(-7200)
@@ -173,7 +173,7 @@ def logins(database, settings, clock):
     return Logins(database, settings, clock)
 
 
-def test_b067_a_wall_clock_that_jumps_an_hour_while_the_process_runs(settings, logins, clock):
+def test_a_wall_clock_that_jumps_an_hour_while_the_process_runs(settings, logins, clock):
     """Behind the server's clock stand the wall clock, which jumps, and a steady one, which does not."""
     wall, steady = [clock()], [0]
     first = logins.token(logins.plant(1, generation=0), 0)

@@ -21,7 +21,7 @@ def reported(events):
 
 
 @pytest.mark.parametrize("client_id", ["app", "web"])
-def test_b141_rfc7009_public_and_confidential_clients_revoke_their_refresh_token(
+def test_rfc7009_public_and_confidential_clients_revoke_their_refresh_token(
     login, revoke, refresh, database, clock, events, client_id
 ):
     text = login(client_id)["refresh_token"]
@@ -58,13 +58,13 @@ def test_revoking_twice_changes_nothing_more(login, revoke, database, clock):
 
 @pytest.mark.parametrize("hint", ["refresh_token", "access_token", "unknown", "", "é"])
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
-def test_b134_b135_rfc7009_2_1_unknown_and_wrong_hints(login, revoke, database, kind, hint):
+def test_rfc7009_2_1_unknown_and_wrong_hints(login, revoke, database, kind, hint):
     assert_done(revoke(login()[kind], token_type_hint=hint))
     ended = the_login(database)["revoked_at"] is not None
     assert (ended, len(rows(database, "denied_tokens"))) == ((True, 0) if kind == "refresh_token" else (False, 1))
 
 
-def test_b140_another_clients_tokens(login, revoke, refresh, database):
+def test_another_clients_tokens(login, revoke, refresh, database):
     answer = login()
     before = everything(database)
     for kind in ("refresh_token", "access_token"):
@@ -74,7 +74,7 @@ def test_b140_another_clients_tokens(login, revoke, refresh, database):
     assert_granted(refresh(answer["refresh_token"]))
 
 
-def test_b142_a_weaker_method_than_the_registered_one(http, login, database):
+def test_a_weaker_method_than_the_registered_one(http, login, database):
     text = login("web")["refresh_token"]
     before = everything(database)
     assert_refused(http.post("/revoke", data={"client_id": "web", "token": text}), INVALID_CLIENT)

@@ -21,12 +21,12 @@ def asked_of(shared, scope):
     ["admin", "read admin", "READ", "read\twrite", "read\u00a0write", "read\u2003write", 'read"', "read\\", "é"]
     + ["read,write", "read\r\nwrite", "\x1b[31m"],
 )
-def test_b044_scope_that_the_client_may_not_have(shared, scope):
+def test_scope_that_the_client_may_not_have(shared, scope):
     assert_refused(asked_of(shared, scope), INVALID_SCOPE)
 
 
 @pytest.mark.parametrize("scope", ["read" + " " * 1021, "x" * 50_000, " ".join(f"s{number}" for number in range(1000))])
-def test_b046_50_kb_of_scope_and_1000_scopes(shared, scope):
+def test_50_kb_of_scope_and_1000_scopes(shared, scope):
     """In 5 ms, and what the test's own client adds: by the processor's time, of which others take none."""
 
     def seconds():
@@ -41,7 +41,7 @@ def test_b046_50_kb_of_scope_and_1000_scopes(shared, scope):
     ("scope", "granted"),
     [("read read", "read"), ("write read write", "write read"), (" read  write ", "read write"), (" ", "read write")],
 )
-def test_b047_duplicate_scopes_collapse_in_their_order(shared, scope, granted):
+def test_duplicate_scopes_collapse_in_their_order(shared, scope, granted):
     answer = assert_granted(asked_of(shared, scope))
     assert answer["scope"] == claims_of(answer)["scope"] == granted
 
@@ -50,7 +50,7 @@ def test_rfc6749_3_3_without_a_scope_the_client_gets_all_of_its_own(shared):
     assert assert_granted(asked_of(shared, ""))["scope"] == "read write"
 
 
-def test_b056_wider_scope_at_refresh(login, refresh, database):
+def test_wider_scope_at_refresh(login, refresh, database):
     first = login(scope="read")["refresh_token"]
     before = everything(database)
     assert_refused(refresh(first, scope="read write"), INVALID_SCOPE)
@@ -59,7 +59,7 @@ def test_b056_wider_scope_at_refresh(login, refresh, database):
     assert assert_granted(refresh(first))["scope"] == "read"
 
 
-def test_b056_rfc6749_6_narrower_scope_at_refresh_does_not_stick(login, refresh, database):
+def test_rfc6749_6_narrower_scope_at_refresh_does_not_stick(login, refresh, database):
     first = login()["refresh_token"]
     narrowed = assert_granted(refresh(first, scope="write"))
     assert narrowed["scope"] == claims_of(narrowed)["scope"] == "write"

@@ -41,7 +41,7 @@ def form(**members):
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(WINDOW - 1, 200), (WINDOW + 1, 400)])
-def test_b227_a_used_refresh_token_whose_body_takes_so_long(rotated, trickle, database, seconds, status):
+def test_a_used_refresh_token_whose_body_takes_so_long(rotated, trickle, database, seconds, status):
     used, _ = rotated(1)
     body = form(grant_type="refresh_token", refresh_token=used)
     assert trickle("/token", FORM, body, seconds)[0] == status
@@ -49,7 +49,7 @@ def test_b227_a_used_refresh_token_whose_body_takes_so_long(rotated, trickle, da
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(WINDOW - 1, 200), (WINDOW + 1, 401)])
-def test_b227_the_same_at_the_json_interface(http, trickle, database, seconds, status):
+def test_the_same_at_the_json_interface(http, trickle, database, seconds, status):
     password = json.dumps({"username": "ada", "password": PASSWORD})
     used = http.post("/api/login", content=password, headers={"Content-Type": "application/json"}).json()
     body = json.dumps({"refresh_token": used["refresh_token"]}).encode()
@@ -59,7 +59,7 @@ def test_b227_the_same_at_the_json_interface(http, trickle, database, seconds, s
 
 
 @pytest.mark.parametrize(("seconds", "is_active"), [(1, True), (7 * 86_400 + 1, False)])
-def test_b227_a_login_that_ends_while_it_is_asked_about(login, trickle, seconds, is_active):
+def test_a_login_that_ends_while_it_is_asked_about(login, trickle, seconds, is_active):
     text = login("web")["refresh_token"]
     status, body = trickle("/introspect", FORM, form(token=text, **as_client("web")), seconds)
     assert (status, body["active"]) == (200, is_active)
