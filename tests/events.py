@@ -1,4 +1,4 @@
-"""The table of docs/events.md, and every event that the source can log."""
+"""The table of docs/reference/events.md, and every event that the source can log."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ class Row(NamedTuple):
 
 
 def documented() -> dict[str, Row]:
-    page = (ROOT / "docs" / "events.md").read_text()
+    page = (ROOT / "docs" / "reference" / "events.md").read_text()
     table = re.findall(r"^\| `(\w+)` \| ([\w, ]+) \| (`.+?`) \| .+ \| .+ \|$", page, re.MULTILINE)
     return {
         name: Row(frozenset(levels.split(", ")), frozenset(re.findall(r"`(\w+)`", fields)))

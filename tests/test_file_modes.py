@@ -188,7 +188,7 @@ def test_a_mounted_secret_gets_in_as_the_file_that_a_setting_names(volume: Path,
 def test_mounted_over_the_keys_folder_it_is_refused_with_that_way_in(volume: Path, secret: Path, linked: bool) -> None:
     folder = secret.parent if linked else secret.resolve().parent
     done = as_nobody(volume, KEYS_DIR=str(folder))
-    assert done.returncode and "AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/deployment-files.md)" in done.stderr
+    assert done.returncode and "AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/reference/files.md)" in done.stderr
 
 
 @as_root

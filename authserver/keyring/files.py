@@ -18,7 +18,7 @@ from ..file_modes import writable_by_others
 _PATTERN = "kek-*.key"
 _MOUNTED = (
     " Where a mount sets owner and mode, as Kubernetes does with secrets and fsGroup, give the path of the file as"
-    " AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/deployment-files.md). Elsewhere"
+    " AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/reference/files.md). Elsewhere"
 )
 _NAME_ANOTHER = "Name a folder that the server may write to:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
 _FORM = re.compile(r"[A-Za-z0-9_-]{43}")

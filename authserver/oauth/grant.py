@@ -45,7 +45,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A line of the log, written once the change that it tells of is durable; docs/events.md lists them all."""
+    """A log event, written once its change is durable; docs/reference/events.md lists all of them."""
 
     name: str
     level: str = "info"

@@ -2,7 +2,7 @@
 
 import re
 
-_DOCUMENTATION = "docs/postgresql.md shows how to set up a role, a database and TLS"
+_DOCUMENTATION = "docs/how-to/postgresql.md shows how to set up a role, a database and TLS"
 _ADVICE = (
     (
         r"password authentication failed|no password supplied|SASL authentication failed",

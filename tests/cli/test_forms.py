@@ -67,7 +67,7 @@ def test_the_version_is_a_command_and_an_option(cli):
 
 
 def test_shells_complete_commands_and_options():
-    """What click's scripts for the shells ask, as docs/command-line.md says how."""
+    """What click's scripts for the shells ask, as docs/how-to/users-and-authorizations.md says how."""
     completion = BashComplete(main, {}, "authserver", "_AUTHSERVER_COMPLETE")
     for typed, incomplete, offered in (
         ([], "us", "user"),

@@ -135,7 +135,7 @@ def test_a_server_that_is_not_there(told):
 )
 def test_other_words_of_a_server_that_refuses(words, helps):
     (todo,) = advice(words)
-    assert helps in todo and "docs/postgresql.md" in todo
+    assert helps in todo and "docs/how-to/postgresql.md" in todo
 
 
 def test_words_that_nobody_knows_get_no_advice():

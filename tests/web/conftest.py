@@ -112,7 +112,7 @@ def from_host(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
 
 @pytest.fixture
 def events() -> Iterator[list[Any]]:
-    """What is logged from now on; nothing that docs/events.md does not describe."""
+    """What is logged from now on; nothing that docs/reference/events.md does not describe."""
     seen: list[Any] = []
     with capture_logs() as entries:
         yield entries
