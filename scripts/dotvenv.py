@@ -81,14 +81,14 @@ def remove_venv() -> None:
         shutil.rmtree(VENV)
 
 
-def demand_venv_support() -> None:
+def check_venv_support() -> None:
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
             sys.exit(NO_VENV.format(module=module, sudo="" if os.geteuid() == 0 else "sudo "))
 
 
 def make_venv() -> None:
-    demand_venv_support()
+    check_venv_support()
     remove_venv()
     say(f"Creating {VENV}.")
     mark()
@@ -154,7 +154,7 @@ def install(kind: str) -> None:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def exclusive_lock() -> Iterator[None]:
     """Two of these at once must not set up one folder at once. A lock on the folder itself leaves no file behind."""
     folder = os.open(ROOT, os.O_RDONLY)
     try:

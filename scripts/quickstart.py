@@ -26,7 +26,7 @@ import sqlite3
 import subprocess
 from typing import NoReturn
 
-from dotvenv import PYTHON, ROOT, VENV, alone, install, installed, read_json, say
+from dotvenv import PYTHON, ROOT, VENV, exclusive_lock, install, installed, read_json, say
 
 DEMO = ROOT / "keys" / "demo"
 PORTS_TO_TRY = 100
@@ -90,7 +90,7 @@ def authserver(*arguments: str, give: str = "") -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=ROOT, input=give, capture_output=True, text=True)
 
 
-def demand(*arguments: str, give: str = "") -> str:
+def run_or_exit(*arguments: str, give: str = "") -> str:
     done = authserver(*arguments, give=give)
     if done.returncode:
         sys.stderr.write(done.stderr)
@@ -134,14 +134,14 @@ def create_user(password: str) -> dict[str, str]:
     first = authserver("user", "create", "demo", *options, give=password)
     if first.returncode == 0:
         return json.loads(first.stdout)
-    return json.loads(demand("user", "create", f"demo-{secrets.token_hex(2)}", *options, give=password))
+    return json.loads(run_or_exit("user", "create", f"demo-{secrets.token_hex(2)}", *options, give=password))
 
 
 def create_client() -> dict[str, str]:
     grants = ("--grant", "password", "--grant", "refresh_token")
     target = ("--scope", "read write", "--audience", "https://api.example")
     options = ("--auth-method", "none", "--json")
-    return json.loads(demand("client", "create", "Quickstart demo", *grants, *target, *options))
+    return json.loads(run_or_exit("client", "create", "Quickstart demo", *grants, *target, *options))
 
 
 def create_demo(password: str) -> dict[str, str]:
@@ -169,7 +169,7 @@ def prepare_demo() -> dict[str, str]:
     if ready(demo):
         return demo
     say("Preparing the database, the keys and the demo user.")
-    demand("init")
+    run_or_exit("init")
     if not known(demo):
         demo = create_demo(demo.get("password") or secrets.token_urlsafe(18))
     write_demo(demo | {"schema": schema_digest()})
@@ -192,7 +192,7 @@ def curl_lines(url: str, demo: dict[str, str]) -> dict[str, str]:
     }
 
 
-def say_hello(url: str, demo: dict[str, str]) -> None:
+def print_welcome(url: str, demo: dict[str, str]) -> None:
     say(f"authserver serves {url}. Paste these lines into another terminal, one after the other:", "")
     for title, line in curl_lines(url, demo).items():
         say(f"{title}:", f"    {line}", "")
@@ -203,7 +203,7 @@ def say_hello(url: str, demo: dict[str, str]) -> None:
 
 
 def serve(host: str, first_port: int) -> NoReturn:
-    with alone():
+    with exclusive_lock():
         if not installed("run"):
             install("run")
         listener = bind_next(host, first_port)
@@ -213,7 +213,7 @@ def serve(host: str, first_port: int) -> NoReturn:
         demo = prepare_demo()
     if port != first_port:
         say(f"Port {first_port} is already in use; this server uses {port}.")
-    say_hello(base_url(host, port), demo)
+    print_welcome(base_url(host, port), demo)
     listener.set_inheritable(True)
     os.execv(PYTHON, [PYTHON, "-m", "authserver", "serve", "--fd", str(listener.fileno())])
 
@@ -233,7 +233,7 @@ def test(arguments: list[str]) -> NoReturn:
     if arguments in (["-h"], ["--help"]):
         print(TEST_HELP)
         sys.exit(0)
-    with alone():
+    with exclusive_lock():
         if not installed("test"):
             install("test")
     if not arguments:

@@ -19,7 +19,7 @@ makes its lock again in the child. Nothing is imported after a guard was made, f
 the child a module that is locked for ever.
 """
 
-from authserver.resource.errors import (
+from .errors import (
     Answer,
     InsufficientAuthentication,
     InsufficientScope,
@@ -28,10 +28,10 @@ from authserver.resource.errors import (
     TokenMissing,
     TokenRejected,
 )
-from authserver.resource.guard import Guard
-from authserver.resource.issuers import TrustedIssuer
-from authserver.resource.source import Fetched
-from authserver.resource.token import AccessToken
+from .guard import Guard
+from .issuers import TrustedIssuer
+from .source import Fetched
+from .token import AccessToken
 
 __all__ = [
     "AccessToken",

@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from authserver.resource.errors import Answer, InvalidRequest, KeysUnavailable, TokenMissing, TokenRejected
-from authserver.resource.jws import MAX_TOKEN
+from .errors import Answer, InvalidRequest, KeysUnavailable, TokenMissing, TokenRejected
+from .jws import MAX_TOKEN
 
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from authserver.resource.token import AccessToken
+from .token import AccessToken
 
 # By guard. One variable for all: a context never forgets one that it has seen.
 _FAKES: ContextVar[Mapping[object, AccessToken] | None] = ContextVar("authserver_fakes", default=None)

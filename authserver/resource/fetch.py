@@ -13,8 +13,8 @@ from ssl import create_default_context
 from threading import Timer
 from urllib.parse import SplitResult, urlsplit
 
-from authserver.resource.clock import monotonic
-from authserver.resource.source import MAX_BODY, Fetched
+from .clock import monotonic
+from .source import MAX_BODY, Fetched
 
 TIMEOUT = 3.0  # seconds, for the whole exchange
 

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from authserver.resource.errors import Answer, TokenRejected
-from authserver.resource.requirement import Requirement
-from authserver.resource.token import AccessToken
+from .errors import Answer, TokenRejected
+from .requirement import Requirement
+from .token import AccessToken
 
 
 @dataclass(frozen=True, slots=True)

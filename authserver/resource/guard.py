@@ -8,23 +8,23 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
-from authserver.resource import bearer, clock
-from authserver.resource.errors import Answer, TokenMissing, TokenRejected
-from authserver.resource.fakes import fake_of, faked
-from authserver.resource.gate import Gate
-from authserver.resource.issuers import KeySource, TrustedIssuer, trusted
-from authserver.resource.jws import AT_JWT
-from authserver.resource.keys import WouldWait
-from authserver.resource.requirement import Needs, Requirement, requirement
-from authserver.resource.source import Transport, check_url
-from authserver.resource.strict_json import strict_json
-from authserver.resource.token import AccessToken, ScopeClaim, read_claims
-from authserver.resource.verifier import Issuer, Verifier
+from . import bearer, clock
+from .errors import Answer, TokenMissing, TokenRejected
+from .fakes import fake_of, faked
+from .gate import Gate
+from .issuers import KeySource, TrustedIssuer, trusted
+from .jws import AT_JWT
+from .keys import WouldWait
+from .requirement import Needs, Requirement, requirement
+from .source import Transport, check_url
+from .strict_json import strict_json
+from .token import AccessToken, ScopeClaim, read_claims
+from .verifier import KnownIssuer, Verifier
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-    from authserver.resource.adapters.asgi import ASGIApp
+    from .adapters.asgi import ASGIApp
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -78,11 +78,10 @@ class Guard:
     ) -> None:
         if not audience or not 0 <= leeway <= 60:
             raise ValueError("audience must not be empty, and leeway is 0 to 60 seconds")
-        named = {"keys": keys, "jwks_uri": jwks_uri, "algorithms": algorithms}
-        ways = {"typ": typ, "scope_claims": scope_claims, "allow_http": allow_http}
+        options = {"keys": keys, "jwks_uri": jwks_uri, "algorithms": algorithms, "allow_http": allow_http}
         issuers = [
-            Issuer(each.open_keys(fetch, now), each.accepted, each.types, each.rules(audience, leeway))
-            for each in trusted(issuer, **named, **ways)
+            KnownIssuer(each.open_keys(fetch, now), each.accepted_algorithms, each.types, each.rules(audience, leeway))
+            for each in trusted(issuer, typ=typ, scope_claims=scope_claims, **options)
         ]
         self.audience, self._rules = audience, {each.rules.issuer: each.rules for each in issuers}
         self._verifier = Verifier(issuers, now)
@@ -145,56 +144,56 @@ class Guard:
 
     def __call__(self, *scope: str, **needs: Unpack[Needs]) -> Callable[..., Awaitable[AccessToken | None]]:
         """FastAPI: `token: Annotated[AccessToken, Depends(guard("read"))]`."""
-        from authserver.resource.adapters.fastapi import dependency
+        from .adapters.fastapi import dependency
 
         return dependency(self._gate(scope, needs))
 
     @property
     def responses(self) -> dict[int | str, dict[str, Any]]:
         """FastAPI: `responses=guard.responses` in a route, a router or the application documents 401 and 403."""
-        from authserver.resource.adapters.fastapi import RESPONSES
+        from .adapters.fastapi import RESPONSES
 
         return RESPONSES
 
     def starlette(self, *scope: str, **needs: Unpack[Needs]) -> Callable[[View], View]:
         """Starlette: `@guard.starlette("read")` on an endpoint, sync or async; then `request.state.token`."""
-        from authserver.resource.adapters.starlette import protect
+        from .adapters.starlette import protect
 
         return protect(self._gate(scope, needs))
 
     def flask(self, *scope: str, **needs: Unpack[Needs]) -> Callable[[View], View]:
         """Flask: `@guard.flask("read")` below `@app.get(...)`; then `g.token`."""
-        from authserver.resource.adapters.flask import protect
+        from .adapters.flask import protect
 
         return protect(self._gate(scope, needs))
 
     def django(self, *scope: str, **needs: Unpack[Needs]) -> Callable[[View], View]:
         """Django: `@guard.django("read")` on a view, sync or async; then `request.token`."""
-        from authserver.resource.adapters.django import protect
+        from .adapters.django import protect
 
         return protect(self._gate(scope, needs))
 
     def drf_authentication(self) -> Any:
         """Django REST framework: `authentication_classes = [guard.drf_authentication()]`; then `request.auth`."""
-        from authserver.resource.adapters.drf import authentication
+        from .adapters.drf import authentication
 
         return authentication(self._gate((), {"optional": True}))
 
     def drf_permission(self, *scope: str, **needs: Unpack[Needs]) -> Any:
         """Django REST framework: `permission_classes = [guard.drf_permission("read")]`, beside the authentication."""
-        from authserver.resource.adapters.drf import permission
+        from .adapters.drf import permission
 
         return permission(self._gate(scope, needs))
 
     def wsgi(self, app: "WSGIApplication", *scope: str, **needs: Unpack[Needs]) -> "WSGIApplication":
         """WSGI: `app = guard.wsgi(app, "read")` protects all of `app`; then `environ["authserver.token"]`."""
-        from authserver.resource.adapters.wsgi import protect
+        from .adapters.wsgi import protect
 
         return protect(self._gate(scope, needs), app)
 
     def asgi(self, app: "ASGIApp", *scope: str, **needs: Unpack[Needs]) -> "ASGIApp":
         """ASGI: `app = guard.asgi(app, "read")` protects all of `app`; then `scope["state"]["token"]`."""
-        from authserver.resource.adapters.asgi import protect
+        from .adapters.asgi import protect
 
         return protect(self._gate(scope, needs), app)
 

@@ -5,11 +5,11 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from authserver.resource.jwks import ASYMMETRIC
-from authserver.resource.jws import AT_JWT, JWT
-from authserver.resource.keys import FetchedKeys, GivenKeys, Keys
-from authserver.resource.source import Source, Transport, check_url
-from authserver.resource.token import ClaimRules, ScopeClaim
+from .jwks import ASYMMETRIC
+from .jws import AT_JWT, JWT
+from .keys import FetchedKeys, GivenKeys, Keys
+from .source import Source, Transport, check_url
+from .token import ClaimRules, ScopeClaim
 
 KeySource = Mapping[str, object] | Callable[[], Mapping[str, object]]
 
@@ -48,7 +48,8 @@ class TrustedIssuer:
             raise ValueError("give keys or jwks_uri, not both")
         if self.jwks_uri is not None:
             check_url(self.jwks_uri, "jwks_uri", self.allow_http)
-        if isinstance(self.algorithms, str) or not frozenset(self.algorithms) or not self.accepted <= ASYMMETRIC:
+        algorithms = self.accepted_algorithms
+        if isinstance(self.algorithms, str) or not algorithms or not algorithms <= ASYMMETRIC:
             raise ValueError(f"algorithms must be some of {', '.join(sorted(ASYMMETRIC))}")
         if not self.types or not self.types <= {AT_JWT, JWT}:
             raise ValueError(f"typ must be {AT_JWT}, {JWT} or both")
@@ -56,8 +57,7 @@ class TrustedIssuer:
             raise ValueError('scope_claims must be a list of claims, like ["scope", "permissions"]')
 
     @property
-    def accepted(self) -> frozenset[str]:
-        """The algorithms."""
+    def accepted_algorithms(self) -> frozenset[str]:
         return frozenset(self.algorithms)
 
     @property
@@ -72,17 +72,17 @@ class TrustedIssuer:
         """The issuer's keys, given or fetched by `fetch`."""
         if self.keys is not None:
             given = self.keys
-            return GivenKeys(given if callable(given) else lambda: given, self.accepted)
+            return GivenKeys(given if callable(given) else lambda: given, self.accepted_algorithms)
         source = Source(self.url, self.jwks_uri, fetch or _default_transport(), now, self.allow_http)
-        return FetchedKeys(source.load, self.accepted, now)
+        return FetchedKeys(source.load, self.accepted_algorithms, now)
 
 
-def trusted(issuer: str | TrustedIssuer | Sequence[str | TrustedIssuer], **named: Any) -> tuple[TrustedIssuer, ...]:
-    """One issuer or several, each a TrustedIssuer; those that are given by their URL have `named` besides."""
+def trusted(issuer: str | TrustedIssuer | Sequence[str | TrustedIssuer], **defaults: Any) -> tuple[TrustedIssuer, ...]:
+    """One issuer or several, each a TrustedIssuer; those that are given by their URL take the rest from `defaults`."""
     given = [issuer] if isinstance(issuer, str | TrustedIssuer) else list(issuer)
-    if len(given) > 1 and not (named["keys"] is named["jwks_uri"] is None):
+    if len(given) > 1 and not (defaults["keys"] is defaults["jwks_uri"] is None):
         raise ValueError("of several issuers each has its own keys or jwks_uri: give TrustedIssuer(url, keys=...)")
-    issuers = tuple(TrustedIssuer(each, **named) if isinstance(each, str) else each for each in given)
+    issuers = tuple(TrustedIssuer(each, **defaults) if isinstance(each, str) else each for each in given)
     if not issuers or len({each.url for each in issuers}) < len(issuers):
         raise ValueError("give one issuer or more, and each once")
     return issuers
@@ -90,6 +90,6 @@ def trusted(issuer: str | TrustedIssuer | Sequence[str | TrustedIssuer], **named
 
 def _default_transport() -> Transport:
     # Here and not at the first fetch: a fork during an import leaves the child a module that is locked for ever.
-    from authserver.resource.fetch import fetch
+    from .fetch import fetch
 
     return fetch

@@ -11,7 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry
 from joserfc.jws import JWSRegistry
 
-from authserver.resource.jws import decode, is_kid
+from .jws import decode, is_kid
 
 # RFC 8725 s3.2; symmetric algorithms and none are not for a party that only verifies (RFC 9068 s4).
 ASYMMETRIC = frozenset(

@@ -7,8 +7,8 @@ from binascii import Error, a2b_base64
 from collections.abc import Container
 from typing import NamedTuple
 
-from authserver.resource.errors import TokenRejected
-from authserver.resource.strict_json import ReadOnly, strict_json
+from .errors import TokenRejected
+from .strict_json import ReadOnly, strict_json
 
 MAX_TOKEN = 8192  # bytes, compared before anything is decoded
 MAX_HEADER = 1024  # bytes, decoded

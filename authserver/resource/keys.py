@@ -13,13 +13,12 @@ from threading import Event, Lock, Thread
 from typing import Protocol
 from weakref import WeakSet
 
-from authserver.resource.errors import KeysUnavailable
-from authserver.resource.jwks import Key, read_key_set
-from authserver.resource.source import Loaded, SourceError
+from .errors import KeysUnavailable
+from .jwks import Key, read_key_set
+from .source import LoadedKeySet, SourceError
 
-REVALIDATE = (
-    50  # seconds at most between two fetches while tokens arrive: with PATIENCE, a revoked key is gone within 60
-)
+# seconds at most between two fetches while tokens arrive: with PATIENCE, a revoked key is gone within 60
+REVALIDATE = 50
 SHORTEST = 5  # seconds at least, whatever the issuer's max-age
 RETRY = 5  # seconds after a failure
 KEEP = 86400  # seconds for which the last good keys serve while the issuer is down
@@ -115,7 +114,7 @@ class FetchedKeys:
 
     def __init__(
         self,
-        load: Callable[[tuple[str, str] | None], Loaded],
+        load: Callable[[tuple[str, str] | None], LoadedKeySet],
         algorithms: frozenset[str],
         now: Callable[[], float],
         spawn: Callable[[Callable[[], None]], None] = in_background,
@@ -205,7 +204,7 @@ class FetchedKeys:
         finally:
             fetch.ended.set()
 
-    def _succeeded(self, keys: dict[str, Key], loaded: Loaded) -> None:
+    def _succeeded(self, keys: dict[str, Key], loaded: LoadedKeySet) -> None:
         now = self._now()
         if not self._snapshot.healthy:
             log.info("the issuer's keys are being loaded again")

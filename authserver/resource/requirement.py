@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypedDict
 
-from authserver.resource.errors import InsufficientAuthentication, InsufficientScope, TokenMissing
-from authserver.resource.token import SCOPE_TOKEN, AccessToken
+from .errors import InsufficientAuthentication, InsufficientScope, TokenMissing
+from .token import SCOPE_TOKEN, AccessToken
 
 
 class Needs(TypedDict, total=False):

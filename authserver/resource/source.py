@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from authserver.resource.strict_json import strict_json
+from .strict_json import strict_json
 
 MAX_BODY = 65536  # bytes
 METADATA_SECONDS = 3600  # how long the place of the JWKS is believed
@@ -28,7 +28,7 @@ class SourceError(Exception):
     """The issuer did not give what it must; the text says what, for the log."""
 
 
-class Loaded(NamedTuple):
+class LoadedKeySet(NamedTuple):
     """A JWKS as it came: `document` is None if it is the one we have; `max_age` in seconds if the issuer named one."""
 
     document: object
@@ -64,30 +64,30 @@ class Source:
     ) -> None:
         self._issuer, self._given, self._fetch, self._now = issuer, jwks_uri, fetch, now
         self._allow_http = allow_http
-        self._found: tuple[str, float] | None = None  # (jwks_uri, when)
+        self._location: tuple[str, float] | None = None  # (jwks_uri, when)
 
-    def load(self, validator: tuple[str, str] | None) -> Loaded:
+    def load(self, validator: tuple[str, str] | None) -> LoadedKeySet:
         """The JWKS now; `validator` is that of the last usable one. Raises SourceError or the transport's errors."""
         try:
             return self._load(self._given or self._jwks_uri(), validator)
         except Exception:
-            self._found = None  # perhaps it moved: ask the metadata again
+            self._location = None  # perhaps it moved: ask the metadata again
             raise
 
-    def _load(self, uri: str, validator: tuple[str, str] | None) -> Loaded:
+    def _load(self, uri: str, validator: tuple[str, str] | None) -> LoadedKeySet:
         conditional = {"If-None-Match": validator[1]} if validator and validator[0] == uri else {}
         answer = self._fetch(uri, conditional)
         max_age = _max_age(answer.headers.get("cache-control", ""))
         if answer.status == 304 and conditional:
-            return Loaded(None, max_age, validator)
+            return LoadedKeySet(None, max_age, validator)
         etag = answer.headers.get("etag")
-        return Loaded(_json(answer, "the JWKS"), max_age, (uri, etag) if etag else None)
+        return LoadedKeySet(_json(answer, "the JWKS"), max_age, (uri, etag) if etag else None)
 
     def _jwks_uri(self) -> str:
         now = self._now()
-        if self._found is None or not 0 <= now - self._found[1] < METADATA_SECONDS:
-            self._found = self._discover(), now
-        return self._found[0]
+        if self._location is None or not 0 <= now - self._location[1] < METADATA_SECONDS:
+            self._location = self._discover(), now
+        return self._location[0]
 
     def _discover(self) -> str:
         oauth, openid = metadata_urls(self._issuer)
@@ -129,5 +129,5 @@ def _json(answer: Fetched, what: str) -> object:
 def _max_age(cache_control: str) -> int | None:
     if "no-store" in cache_control.lower() or "no-cache" in cache_control.lower():
         return 0
-    found = _MAX_AGE.search(cache_control)
-    return int(found[1]) if found else None
+    match = _MAX_AGE.search(cache_control)
+    return int(match[1]) if match else None

@@ -18,10 +18,10 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 class ReadOnly(dict[str, Any]):
     """A dict that cannot be changed; JSON and pickle take it for a dict."""
 
-    def _refuse(self, *args: object, **members: object) -> NoReturn:
+    def _fail(self, *args: object, **members: object) -> NoReturn:
         raise TypeError("what a token says cannot be changed")
 
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _fail
 
     def __reduce__(self) -> tuple[type["ReadOnly"], tuple[dict[str, Any]]]:
         return ReadOnly, (dict(self),)
@@ -68,7 +68,7 @@ def _array(values: list[Any]) -> tuple[Any, ...]:
     return tuple(_array(value) if type(value) is list else value for value in values)
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError("not a JSON number")
 
 
@@ -79,4 +79,4 @@ def _finite(number: str) -> float:
     return value
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse, parse_float=_finite)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_reject_constant, parse_float=_finite)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from authserver.resource.errors import EXPIRED, TokenRejected
-from authserver.resource.jws import JWT
+from .errors import EXPIRED, TokenRejected
+from .jws import JWT
 
 SKEW = 60  # seconds by which nbf and iat may lie in the future
 # RFC 6749 s3.3: scope = scope-token *( SP scope-token ), scope-token = 1*( %x21 / %x23-5B / %x5D-7E )

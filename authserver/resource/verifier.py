@@ -3,18 +3,18 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from authserver.resource.cache import Lru
-from authserver.resource.errors import TokenRejected
-from authserver.resource.jwks import Key
-from authserver.resource.jws import Header, decode, read_header, read_object, split
-from authserver.resource.keys import Keys
-from authserver.resource.token import AccessToken, ClaimRules, read_claims
+from .cache import Lru
+from .errors import TokenRejected
+from .jwks import Key
+from .jws import Header, decode, read_header, read_object, split
+from .keys import Keys
+from .token import AccessToken, ClaimRules, read_claims
 
 REMEMBERED = 1024  # tokens
 HEADERS = 64  # headers of an issuer, which has one for each key
 
 
-class Issuer:
+class KnownIssuer:
     """What is needed to verify the tokens of one issuer."""
 
     def __init__(self, keys: Keys, algorithms: frozenset[str], types: frozenset[str], rules: ClaimRules) -> None:
@@ -29,7 +29,7 @@ class Issuer:
 class Verified(NamedTuple):
     token: AccessToken
     key: Key
-    issuer: Issuer
+    issuer: KnownIssuer
 
     def holds(self, now: float, wait: bool) -> bool:
         """Whether the token is still in time, and its key still one of the issuer's."""
@@ -40,7 +40,7 @@ class Verified(NamedTuple):
 class Verifier:
     """Verifies the access tokens of `issuers`; thread-safe. `now` is the clock."""
 
-    def __init__(self, issuers: Sequence[Issuer], now: Callable[[], float]) -> None:
+    def __init__(self, issuers: Sequence[KnownIssuer], now: Callable[[], float]) -> None:
         self._issuers = {issuer.rules.issuer: issuer for issuer in issuers}
         self._only = issuers[0] if len(issuers) == 1 else None
         self._now = now
@@ -51,10 +51,10 @@ class Verifier:
         if not isinstance(token, str):
             raise TokenRejected("not a string")
         now = self._now()
-        known = self._verified.get(token)
-        if known is not None:
-            if known.holds(now, wait):
-                return known.token
+        remembered = self._verified.get(token)
+        if remembered is not None:
+            if remembered.holds(now, wait):
+                return remembered.token
             self._verified.drop(token)
         verified = self._verify(token, now, wait)
         self._verified.put(token, verified)
@@ -63,7 +63,7 @@ class Verifier:
     def _verify(self, token: str, now: float, wait: bool) -> Verified:
         encoded, payload, signature = split(token)
         signed, claims = decode(signature), decode(payload)
-        issuer = self._only or self._issuer_of(claims)
+        issuer = self._only or self._claimed_issuer(claims)
         header = issuer.read_header(encoded)
         key = issuer.keys.find(header.kid, now, wait)
         check = key.checks.get(header.alg) if key else None
@@ -75,7 +75,7 @@ class Verifier:
         members = read_object(claims, "payload")
         return Verified(read_claims(members, header.typ, issuer.rules, now), key, issuer)
 
-    def _issuer_of(self, claims: bytes) -> Issuer:
+    def _claimed_issuer(self, claims: bytes) -> KnownIssuer:
         """The issuer that a token which nobody has verified yet claims to be of: it chooses the keys, and no more.
 
         Its keys and its rules judge the whole token then, `iss` included.

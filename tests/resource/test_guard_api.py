@@ -3,9 +3,11 @@
 import asyncio
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from joserfc.jwk import RSAKey
 from starlette.testclient import TestClient
 
+from authserver import resource
 from authserver.resource import (
     AccessToken,
     Guard,
@@ -205,6 +208,17 @@ def test_importing_the_guard_adds_little_to_joserfc() -> None:
     )
     added = int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
     assert added < 15  # logging, threading and what they need
+
+
+def test_the_folder_of_the_guard_works_under_another_name(tmp_path: Path) -> None:
+    shutil.copytree(Path(resource.__file__).parent, tmp_path / "our_guard")
+    program = (
+        "import sys, our_guard; our_guard.Guard('https://as.example', 'https://api.example');"
+        "print([name for name in sys.modules if name.partition('.')[0] == 'authserver'])"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_an_access_token_is_made_by_hand_in_users_tests() -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from authserver.resource.errors import Answer, TokenRejected
-from authserver.resource.gate import Gate
+from ..errors import Answer, TokenRejected
+from ..gate import Gate
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -22,13 +22,13 @@ def protect(gate: Gate, app: ASGIApp) -> ASGIApp:
         try:
             scope.setdefault("state", {})["token"] = await gate.aadmit(values)
         except TokenRejected as rejected:
-            return await _refuse(scope, send, gate.answer(rejected))
+            return await _send_answer(scope, send, gate.answer(rejected))
         await app(scope, receive, send)
 
     return guarded
 
 
-async def _refuse(scope: Scope, send: Send, answer: Answer) -> None:
+async def _send_answer(scope: Scope, send: Send, answer: Answer) -> None:
     prefix = ""
     if scope["type"] == "websocket":
         if "websocket.http.response" not in scope.get("extensions", {}):

@@ -6,8 +6,8 @@ from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar, cast
 
-from authserver.resource.errors import TokenRejected
-from authserver.resource.gate import Gate
+from ..errors import TokenRejected
+from ..gate import Gate
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -7,12 +7,12 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 
-from authserver.resource.errors import TokenMissing, TokenRejected
-from authserver.resource.gate import Gate
-from authserver.resource.token import AccessToken
+from ..errors import TokenMissing, TokenRejected
+from ..gate import Gate
+from ..token import AccessToken
 
 
-class Refused(APIException):  # type: ignore[misc]
+class RejectedByGuard(APIException):  # type: ignore[misc]
     """What the framework's own exception handler turns into the answer of the guard."""
 
     def __init__(self, gate: Gate, rejected: TokenRejected) -> None:
@@ -44,7 +44,7 @@ def authentication(gate: Gate) -> type[BaseAuthentication]:
             try:
                 token = gate.admit([] if value is None else [value])
             except TokenRejected as rejected:
-                raise Refused(gate, rejected) from None
+                raise RejectedByGuard(gate, rejected) from None
             return None if token is None else (TokenUser(token.subject), token)
 
         def authenticate_header(self, request: Any) -> str:
@@ -63,7 +63,7 @@ def permission(gate: Gate) -> type[BasePermission]:
             try:
                 gate.check(token)
             except TokenRejected as rejected:
-                raise Refused(gate, rejected) from None
+                raise RejectedByGuard(gate, rejected) from None
             return True
 
     return GuardPermission

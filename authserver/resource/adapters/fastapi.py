@@ -9,9 +9,9 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.requests import HTTPConnection
 from fastapi.security.base import SecurityBase
 
-from authserver.resource.errors import TokenRejected
-from authserver.resource.gate import Gate
-from authserver.resource.token import AccessToken
+from ..errors import TokenRejected
+from ..gate import Gate
+from ..token import AccessToken
 
 _ERROR = {
     "type": "object",

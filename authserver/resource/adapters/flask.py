@@ -6,8 +6,8 @@ from typing import Any, TypeVar, cast
 
 from flask import Response, current_app, g, request
 
-from authserver.resource.errors import TokenRejected
-from authserver.resource.gate import Gate
+from ..errors import TokenRejected
+from ..gate import Gate
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -9,8 +9,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from authserver.resource.errors import TokenRejected
-from authserver.resource.gate import Gate
+from ..errors import TokenRejected
+from ..gate import Gate
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -31,7 +31,7 @@ def _async(gate: Gate, endpoint: Callable[..., Any]) -> Callable[..., Any]:
         try:
             connection.state.token = await gate.aadmit(connection.headers.getlist("authorization"))
         except TokenRejected as rejected:
-            return await _refuse(connection, _response(gate, rejected))
+            return await _reject(connection, _response(gate, rejected))
         return await endpoint(*args, **kwargs)
 
     return guarded
@@ -61,7 +61,7 @@ def _response(gate: Gate, rejected: TokenRejected) -> Response:
     return Response(answer.body, answer.status, answer.headers)
 
 
-async def _refuse(connection: HTTPConnection, response: Response) -> Response | None:
+async def _reject(connection: HTTPConnection, response: Response) -> Response | None:
     if not isinstance(connection, WebSocket):
         return response
     if "websocket.http.response" in connection.scope.get("extensions", {}):

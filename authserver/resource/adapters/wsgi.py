@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from authserver.resource.errors import TokenRejected
-from authserver.resource.gate import Gate
+from ..errors import TokenRejected
+from ..gate import Gate
 
 
 def protect(gate: Gate, app: WSGIApplication) -> WSGIApplication:
