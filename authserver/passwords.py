@@ -67,14 +67,14 @@ def common_passwords() -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class PasswordCheck:
     """Whether the password is right; `rehashed` is it under today's parameters if the stored hash has older ones."""
 
     matches: bool
     rehashed: str | None = None
 
 
-_NO_MATCH = Match(False)
+_NO_MATCH = PasswordCheck(False)
 
 
 class Passwords:
@@ -91,7 +91,7 @@ class Passwords:
         """Of a password in its PRECIS form."""
         return self._hasher.hash(password)
 
-    async def match(self, password_hash: str | None, password: str | None) -> Match:
+    async def match(self, password_hash: str | None, password: str | None) -> PasswordCheck:
         """The same work whether or not there is a user or a password. Raises Unavailable when the queue is full."""
         found = await self._pool.run(self._match, password_hash or self._nobody, password or "")
         return found if password_hash is not None and password is not None else _NO_MATCH
@@ -99,10 +99,10 @@ class Passwords:
     def close(self) -> None:
         self._pool.close()
 
-    def _match(self, password_hash: str, password: str) -> Match:
+    def _match(self, password_hash: str, password: str) -> PasswordCheck:
         try:
             self._hasher.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return _NO_MATCH
         stale = self._hasher.check_needs_rehash(password_hash)
-        return Match(True, self._hasher.hash(password) if stale else None)
+        return PasswordCheck(True, self._hasher.hash(password) if stale else None)

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from precis_i18n import get_profile
 
 from authserver.domain.errors import Unavailable
-from authserver.passwords import Match, Passwords, password_form, username_form
+from authserver.passwords import PasswordCheck, Passwords, password_form, username_form
 from tests.support import LONG
 
-NO_MATCH = Match(False)
+NO_MATCH = PasswordCheck(False)
 
 
 odd = st.sampled_from(["\ud800", "\udfff", "\u0130", "\u1e9e", "\ufb03", "\u05d0", "\u0301", "\uff21", " ", "\0"])
@@ -218,13 +218,13 @@ async def is_full(passwords: Passwords) -> bool:
     raise AssertionError("The gate is open.")
 
 
-async def begun(passwords: Passwords, many: int) -> list[asyncio.Task[Match]]:
+async def begun(passwords: Passwords, many: int) -> list[asyncio.Task[PasswordCheck]]:
     tasks = [asyncio.create_task(passwords.match("hash", "password")) for _ in range(many)]
     await asyncio.sleep(0)
     return tasks
 
 
-async def until_there_is_room(passwords: Passwords) -> Match:
+async def until_there_is_room(passwords: Passwords) -> PasswordCheck:
     for _ in range(1000):
         try:
             return await passwords.match("hash", "password")
@@ -305,13 +305,13 @@ def passwords() -> Iterator[Passwords]:
     passwords.close()
 
 
-def match(passwords: Passwords, password_hash: str | None, password: str | None) -> Match:
+def match(passwords: Passwords, password_hash: str | None, password: str | None) -> PasswordCheck:
     return asyncio.run(passwords.match(password_hash, password))
 
 
 def test_a_right_password_matches_and_a_wrong_one_does_not(passwords: Passwords) -> None:
     stored = passwords.hash("right")
-    assert match(passwords, stored, "right") == Match(True)
+    assert match(passwords, stored, "right") == PasswordCheck(True)
     assert [match(passwords, stored, wrong) for wrong in ("wrong", "Right", "right ", "", None)] == [NO_MATCH] * 5
 
 
@@ -353,5 +353,5 @@ def test_a_hash_with_older_parameters_is_renewed_by_a_right_password_only(passwo
     found = match(passwords, old, "right")
     assert found.matches and found.rehashed
     assert extract_parameters(found.rehashed) == extract_parameters(passwords.hash("right"))
-    assert match(passwords, found.rehashed, "right") == Match(True)
+    assert match(passwords, found.rehashed, "right") == PasswordCheck(True)
     assert match(passwords, old, "wrong") == NO_MATCH

@@ -8,7 +8,7 @@ from ..domain.authorization_state import State, state_of
 from ..domain.models import Client
 from ..settings import Settings, load
 from ..store import authorizations, clients
-from ..store.authorizations import Loaded
+from ..store.authorizations import AuthorizationRecord
 from ..store.database import Connection
 from .client.shared import no_client
 from .common import ago, as_json, fail, fields, moment, now, policy_of, reading, show, table, transaction
@@ -109,7 +109,7 @@ def end(id: str, as_json: bool) -> None:
         show({"id": id, "state": after.word, "reason": after.reason}, as_json, str)
 
 
-def _load(connection: Connection, id: str) -> Loaded:
+def _load(connection: Connection, id: str) -> AuthorizationRecord:
     try:
         key = bytes.fromhex(id)
     except ValueError:
@@ -122,12 +122,12 @@ def _load(connection: Connection, id: str) -> Loaded:
     return loaded
 
 
-def _state(loaded: Loaded, client: Client | None, settings: Settings, at: int) -> State:
+def _state(loaded: AuthorizationRecord, client: Client | None, settings: Settings, at: int) -> State:
     policy = policy_of(settings, client)
     return state_of(loaded.authorization, client=client, user=loaded.user, policy=policy, now=at)
 
 
-def _listed(loaded: Loaded, client: Client | None, settings: Settings, at: int) -> dict[str, Any]:
+def _listed(loaded: AuthorizationRecord, client: Client | None, settings: Settings, at: int) -> dict[str, Any]:
     row, state = loaded.authorization, _state(loaded, client, settings, at)
     return {
         "id": row.id.hex(),
@@ -143,7 +143,7 @@ def _listed(loaded: Loaded, client: Client | None, settings: Settings, at: int) 
     }
 
 
-def _described(loaded: Loaded, client: Client | None, settings: Settings, at: int) -> dict[str, Any]:
+def _described(loaded: AuthorizationRecord, client: Client | None, settings: Settings, at: int) -> dict[str, Any]:
     row = loaded.authorization
     return _listed(loaded, client, settings, at) | {
         "client_name": client.name if client else None,
@@ -158,7 +158,7 @@ def _described(loaded: Loaded, client: Client | None, settings: Settings, at: in
     }
 
 
-def _table(rows: list[tuple[Loaded, Client | None]], settings: Settings, at: int) -> str:
+def _table(rows: list[tuple[AuthorizationRecord, Client | None]], settings: Settings, at: int) -> str:
     cells = [
         [
             loaded.authorization.id.hex(),

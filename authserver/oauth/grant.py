@@ -10,7 +10,7 @@ from ..domain.models import SECOND, Authorization, Client, Policy
 from ..domain.rotation import Verdict, judge
 from ..keyring import Keyring
 from ..passwords import Passwords
-from ..store.authorizations import Loaded
+from ..store.authorizations import AuthorizationRecord
 from ..store.database import Change, Loader
 from .client_auth import METHODS
 from .errors import InvalidGrantError, InvalidScopeError, InvalidTargetError, Reply, UnauthorizedClientError, because
@@ -92,7 +92,9 @@ class Traveller:
         """What the log says of a success."""
         return [self.event] if self.event else []
 
-    def genuine(self, presented: refresh_token.Presented | None, loaded: Loaded | None) -> Loaded | None:
+    def genuine(
+        self, presented: refresh_token.Presented | None, loaded: AuthorizationRecord | None
+    ) -> AuthorizationRecord | None:
         """What was loaded, if the presented refresh token, of whatever generation, was really made for it."""
         if presented is None or loaded is None:
             return None
@@ -109,7 +111,7 @@ class Traveller:
             raise KeyMissing("The key of the access token is not known here yet.")
         return own_claims if own_claims and claims.is_ours(own_claims, self.tools.issuer) else None
 
-    def judge(self, generation: int, login: Loaded) -> Verdict:
+    def judge(self, generation: int, login: AuthorizationRecord) -> Verdict:
         """What a genuine token of `generation` means when this client presents it now. Raises WalkAgain, once, for what
         is reuse unless the database's clock was set back, and another process, which had read it since, rotated."""
         row, now = login.authorization, self.request.now

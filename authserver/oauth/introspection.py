@@ -10,7 +10,7 @@ from ..domain import refresh_token
 from ..domain.models import SECOND, Client
 from ..domain.rotation import Verdict, is_allowed, is_over
 from ..store import token_state
-from ..store.authorizations import Loaded
+from ..store.authorizations import AuthorizationRecord
 from ..store.token_state import TokenKey, TokenState
 from .errors import InvalidClientError, InvalidRequestError, Reply, because
 from .grant import Decision, Traveller
@@ -73,7 +73,7 @@ class Introspection(Traveller):
         shown = {name: claims[name] for name in _SHOWN if name in claims}
         return {"active": True, "token_type": "Bearer"} | shown | _username(login)
 
-    def _refresh_token(self, loaded: Loaded | None) -> dict[str, Any] | None:
+    def _refresh_token(self, loaded: AuthorizationRecord | None) -> dict[str, Any] | None:
         login = self.genuine(self.presented, loaded)
         if login is None or self.presented is None:
             return None
@@ -91,5 +91,5 @@ def _may_see(client: Client, claims: dict[str, Any]) -> bool:
     return client.id == claims["client_id"] or not set(audience).isdisjoint(client.audiences)
 
 
-def _username(login: Loaded | None) -> dict[str, str]:
+def _username(login: AuthorizationRecord | None) -> dict[str, str]:
     return {"username": login.user.username} if login and login.user else {}

@@ -6,7 +6,7 @@
 from ..domain import refresh_token
 from ..domain.models import SECOND
 from ..store import authorizations, signing_keys
-from ..store.authorizations import Loaded
+from ..store.authorizations import AuthorizationRecord
 from ..store.database import Change
 from .errors import InvalidGrantError, InvalidRequestError, Reply, because
 from .grant import Decision, Event, Traveller
@@ -19,7 +19,7 @@ DONE = Decision(Reply(200, {}))
 
 class Revocation(Traveller):
     loader = staticmethod(authorizations.load_many)
-    loaded: Loaded | None
+    loaded: AuthorizationRecord | None
     presented: refresh_token.Presented | None = None
     subject = grant_id = ""
 

@@ -74,7 +74,7 @@ _ACTIVE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class AuthorizationRecord:
     authorization: Authorization
     user: User | None
 
@@ -97,7 +97,7 @@ class _Advance:
     expires_at: int
 
 
-def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, Loaded]:
+def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, AuthorizationRecord]:
     return {row[0]: _loaded(row) for row in connection.execute(_WITH_USERS, {"ids": list(ids)})}
 
 
@@ -133,7 +133,7 @@ def revoke(authorization_id: bytes, *, because: str) -> Change:
 
 def newest(
     connection: Connection, *, subject: str | None, client_id: str | None, active_at: int | None, limit: int
-) -> list[Loaded]:
+) -> list[AuthorizationRecord]:
     """At most `limit`, the newest first; of that user, of that client, active at that time, if these are given."""
     statement = select(table, users).join(users, users.c.id == table.c.subject, isouter=True)
     for column, value in ((table.c.subject, subject), (table.c.client_id, client_id)):
@@ -170,10 +170,10 @@ def _guarded(apply: Any, login: Authorization, next: int, network: str, idle_ttl
     return Change(apply, ("authorizations", login.id), advance)
 
 
-def _loaded(row: Any) -> Loaded:
+def _loaded(row: Any) -> AuthorizationRecord:
     id, client_id, subject, scope, resources, *others = row[:_WIDTH]
     user = row[_WIDTH:]
-    return Loaded(
+    return AuthorizationRecord(
         Authorization(id, client_id, subject, tuple(scope.split()), tuple(resources.split()), *others),
         User(*user) if user[0] else None,
     )

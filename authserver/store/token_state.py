@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from ..domain.models import Client
 from . import authorizations, clients, signing_keys
-from .authorizations import Loaded
+from .authorizations import AuthorizationRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class TokenKey:
 @dataclass(frozen=True, slots=True)
 class TokenState:
     denied: bool
-    login: Loaded | None
+    login: AuthorizationRecord | None
     client: Client | None
 
 

@@ -20,7 +20,7 @@ _FAILED = "The server failed. The operator finds the cause in the log under this
 log: Any = structlog.get_logger("authserver")
 
 
-class Boundary:
+class ErrorBoundary:
     """Pure ASGI. Nothing that a caller sends makes a 5xx; what does is a defect, logged with a request id."""
 
     def __init__(self, app: ASGIApp, new_id: Callable[[], bytes], malformed: MalformedRequests) -> None:

@@ -44,7 +44,7 @@ async def send_body(send: Send, status: int, body: bytes, headers: Iterable[Head
     await send({"type": "http.response.body", "body": body})
 
 
-class Fixed:
+class StaticReply:
     """An ASGI application with one answer."""
 
     def __init__(self, reply: Reply) -> None:

@@ -31,13 +31,13 @@ from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin
 from .documents import Document
 from .draining import Draining
+from .form import FormEndpoint
 from .greeting import greeting
 from .malformed import COUNTER, MalformedRequests
-from .middleware import Boundary
+from .middleware import ErrorBoundary
 from .network import CallerAddress
 from .protected import protected
-from .replies import Fixed, refusal
-from .token import FormEndpoint
+from .replies import StaticReply, refusal
 
 __all__ = ["ASGIApp", "Parts", "application"]
 
@@ -69,7 +69,7 @@ def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
     app = Starlette(
         routes=routes(parts),
         lifespan=_with_state(lifespan, {COUNTER: parts.malformed}),
-        middleware=[*_caller_address(parts), Middleware(Boundary, new_id=parts.new_id, malformed=parts.malformed)],
+        middleware=[*_caller_address(parts), Middleware(ErrorBoundary, new_id=parts.new_id, malformed=parts.malformed)],
         exception_handlers={HTTPException: _http_error},
     )
     # A redirect of /token/ would post a password again, to whatever the Host header says.
@@ -138,4 +138,6 @@ async def _http_error(request: Request, error: Exception) -> Any:
     """By the same renderer as every other refusal."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     described = _SENTENCES.get(status, "The request cannot be answered.")
-    return Fixed(refusal(status, _CODES.get(status, "invalid_request"), described, getattr(error, "headers", None)))
+    return StaticReply(
+        refusal(status, _CODES.get(status, "invalid_request"), described, getattr(error, "headers", None))
+    )

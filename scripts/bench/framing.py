@@ -40,7 +40,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: E40
 from uvicorn.server import ServerState  # noqa: E402
 
 from authserver.web.connection import Connection  # noqa: E402
-from authserver.web.middleware import Boundary  # noqa: E402
+from authserver.web.middleware import ErrorBoundary  # noqa: E402
 from scripts.bench.http_streams import Streams  # noqa: E402
 from scripts.bench.oracle import Reading, Request, by_h11  # noqa: E402
 
@@ -126,8 +126,8 @@ class Driver:
     def __init__(self, protocol: Any) -> None:
         self._protocol, self._app = protocol, Recorder()
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-        # Boundary judges Host, and would refuse a "%" in a path, which no target here has.
-        app = Boundary(self._app, lambda: bytes(8), Mock())
+        # ErrorBoundary judges Host, and would refuse a "%" in a path, which no target here has.
+        app = ErrorBoundary(self._app, lambda: bytes(8), Mock())
         self._config = Config(app, http=protocol, lifespan="off", ws="none", log_config=None, access_log=False)
         self._config.load()
         self._config.loaded_app = app

@@ -21,9 +21,9 @@ from authserver.oauth.grant import Tools
 from authserver.oauth.request import parse
 from authserver.oauth.revocation import Revocation
 from authserver.oauth.road import Road
-from authserver.passwords import Match
+from authserver.passwords import PasswordCheck
 from authserver.store import authorizations, clients, migrations, schema, signing_keys, users
-from authserver.store.authorizations import Loaded
+from authserver.store.authorizations import AuthorizationRecord
 from authserver.store.cache import Cache
 from authserver.store.database import Database
 from authserver.store.signing_keys import KeyState
@@ -39,10 +39,10 @@ class EveryPasswordIsRight:
 
     meanwhile: Callable[[], None] | None = None
 
-    async def match(self, password_hash: str | None, password: str | None) -> Match:
+    async def match(self, password_hash: str | None, password: str | None) -> PasswordCheck:
         if self.meanwhile:
             self.meanwhile()
-        return Match(password_hash is not None)
+        return PasswordCheck(password_hash is not None)
 
 
 class Node:
@@ -172,7 +172,7 @@ class World:
         told = (body.get("error"), body.get("refresh_token"), body.get("scope"), body.get("expires_in"))
         return Answer(reply.status, *told, claims)
 
-    def load(self, id: bytes, node: int = 0) -> Loaded | None:
+    def load(self, id: bytes, node: int = 0) -> AuthorizationRecord | None:
         return self.wait(self.databases[node].load(authorizations.load_many, id))
 
     # What operators do, and what befalls them.

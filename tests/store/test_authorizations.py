@@ -19,7 +19,7 @@ def test_a_login_is_loaded_member_for_member_with_its_user(store, write):
     with store.begin() as connection:
         loaded = authorizations.load_many(connection, [login.id, bytes(16)])
         ada = users.load(connection, "ada")
-    assert loaded == {login.id: authorizations.Loaded(login, ada)}
+    assert loaded == {login.id: authorizations.AuthorizationRecord(login, ada)}
 
 
 def test_a_rotation_writes_generation_time_network_and_idle_end(store, write, clock):

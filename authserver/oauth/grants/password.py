@@ -3,7 +3,7 @@
 from authlib.oauth2.rfc6749 import grants
 
 from ...domain.models import SECOND, Authorization, User
-from ...passwords import Match, password_form, username_form
+from ...passwords import PasswordCheck, password_form, username_form
 from ...store import authorizations, users
 from ..errors import InvalidGrantError, because
 from ..grant import Decision, Event, Grant
@@ -12,7 +12,7 @@ from ..grant import Decision, Event, Grant
 class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
     loader = staticmethod(users.load_many)
     loaded: User | None
-    match = Match(False)
+    match = PasswordCheck(False)
     login: Authorization | None = None
     ended: list[bytes]
     """The authorizations that the new one's begin has ended."""

@@ -8,7 +8,7 @@ from ...domain.models import Authorization
 from ...domain.rotation import Verdict
 from ...domain.times import utc
 from ...store import authorizations
-from ...store.authorizations import Loaded
+from ...store.authorizations import AuthorizationRecord
 from ...store.database import Change
 from ..errors import InvalidGrantError, because
 from ..grant import Decision, Event, Grant, WalkAgain
@@ -26,9 +26,9 @@ _REFUSAL_EVENTS = {
 
 class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
     loader = staticmethod(authorizations.load_many)
-    loaded: Loaded | None
+    loaded: AuthorizationRecord | None
     presented: refresh_token.Presented | None = None
-    record: Loaded | None = None
+    record: AuthorizationRecord | None = None
     """The authorization, once the presented token's MAC was right."""
     verdict = Verdict.UNKNOWN
 
