@@ -1,0 +1,133 @@
+"""scripts/deploy/nginx.conf and Caddyfile in front of a real server: TLS, and the path prefix /auth."""
+
+import datetime
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.deploy.conftest import HOST, ISSUER, wait_for
+from tests.support import LONG, PASSWORD, Live, free_port
+
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("nginx")
+
+
+@pytest.fixture(scope="module")
+def proxy(server: Live, folder: Path, deploy: Path) -> Iterator[int]:
+    """The HTTPS port of an nginx with our file, whose addresses are changed as its first lines say."""
+    if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        pytest.skip("nginx is not installed")
+    port = free_port()
+    make_certificate(folder)
+    changed = {
+        "127.0.0.1:8000": f"127.0.0.1:{server.port}",
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "/etc/ssl/login.example.com.crt": str(folder / "crt"),
+        "/etc/ssl/login.example.com.key": str(folder / "key"),
+    }
+    text = (deploy / "nginx.conf").read_text()
+    for old, new in changed.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    (folder / "authserver.conf").write_text(text)
+    (folder / "nginx.conf").write_text(surroundings())
+    process = subprocess.Popen(["nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"])
+    try:
+        wait_for(port, process, folder / "error.log")
+        yield port
+    finally:
+        process.terminate()
+        process.wait(LONG)
+
+
+def surroundings() -> str:
+    """What an nginx.conf has around conf.d/*.conf, for one process in a folder of its own."""
+    user = "user root;" if os.geteuid() == 0 else ""  # else root's nginx may not read its own folder
+    folders = " ".join(f"{kind}_temp_path {kind};" for kind in TEMPORARY)
+    http = f"http {{ access_log off; {folders} include authserver.conf; }}"
+    return f"{user} daemon off; worker_processes 1; pid nginx.pid; error_log error.log; events {{}} {http}"
+
+
+def make_certificate(folder: Path) -> None:
+    """A certificate for HOST that signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(
+        now + datetime.timedelta(days=1)
+    )
+    certificate = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), False).sign(
+        key, hashes.SHA256()
+    )
+    (folder / "crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    pem = serialization.PrivateFormat.PKCS8
+    (folder / "key").write_bytes(key.private_bytes(serialization.Encoding.PEM, pem, serialization.NoEncryption()))
+
+
+def ask(proxy: int, folder: Path, path: str, form: dict[str, str] | None = None, **headers: str) -> tuple[int, bytes]:
+    """Over TLS, whose certificate is verified, to the host's name at the proxy's port."""
+    context = ssl.create_default_context(cafile=str(folder / "crt"))
+    body = urllib.parse.urlencode(form) if form else ""
+    lines = [f"{'POST' if form else 'GET'} {path} HTTP/1.1", f"Host: {HOST}", "Connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"] if form else []
+    with (
+        socket.create_connection(("127.0.0.1", proxy), LONG) as raw,
+        context.wrap_socket(raw, server_hostname=HOST) as connection,
+    ):
+        connection.sendall("\r\n".join([*lines, "", body]).encode())
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), rest if b"chunked" not in head else rest.partition(b"\r\n")[2].rpartition(b"0\r\n")[0]
+
+
+def test_rfc8414_3_1_the_metadata_is_found_before_the_prefix(proxy: int, folder: Path) -> None:
+    status, body = ask(proxy, folder, "/.well-known/oauth-authorization-server/auth")
+    metadata = json.loads(body)
+    assert (status, metadata["issuer"]) == (200, ISSUER)
+    assert metadata["token_endpoint"] == f"{ISSUER}/token"
+    assert ask(proxy, folder, metadata["jwks_uri"].removeprefix(f"https://{HOST}"))[0] == 200
+
+
+def test_an_address_that_a_caller_claims_is_replaced_by_the_proxy(proxy: int, folder: Path, server: Live) -> None:
+    form = {"grant_type": "password", "username": "ada", "password": PASSWORD, "client_id": server.app["client_id"]}
+    status, body = ask(proxy, folder, "/auth/token", form, X_Forwarded_For="203.0.113.7")
+    assert status == 200
+    refresh = {"grant_type": "refresh_token", "refresh_token": json.loads(body)["refresh_token"]}
+    assert ask(proxy, folder, "/auth/token", refresh | {"client_id": server.app["client_id"]})[0] == 200
+    (authorization,) = server.command("authorization", "list", "--user", "ada")
+    assert authorization["network"] == "127.0.0.0/24"  # the proxy's caller; what it claims is not passed on
+
+
+def test_what_is_outside_the_prefix_does_not_reach_the_server(proxy: int, folder: Path) -> None:
+    assert ask(proxy, folder, "/token")[0] == 404
+    assert ask(proxy, folder, "/auth/health/ready")[0] == 200
+
+
+def test_a_body_over_64_kib_is_refused_by_the_proxy(proxy: int, folder: Path) -> None:
+    assert ask(proxy, folder, "/auth/token", {"grant_type": "a" * 70_000})[0] == 413
+
+
+@pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is not installed")
+def test_caddy_finds_nothing_wrong_with_the_caddyfile(deploy: Path) -> None:
+    command = ["caddy", "validate", "--adapter", "caddyfile", "--config", str(deploy / "Caddyfile")]
+    subprocess.run(command, check=True, timeout=LONG)
