@@ -25,7 +25,9 @@ from tests.events import documented, in_source, logged_by, reasons
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PAGES = {file.name: file.read_text() for file in (ROOT / "README.md", *(ROOT / "docs").glob("**/*.md"))}
+PAGES = {
+    str(file.relative_to(ROOT)): file.read_text() for file in (ROOT / "README.md", *(ROOT / "docs").glob("**/*.md"))
+}
 STARTED_BY_TOKENS = "measured.py"
 OPENAPI: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text())
 
@@ -169,7 +171,7 @@ def test_every_field_of_an_event_is_in_the_table():
 def test_every_reason_of_a_refused_request_is_in_the_table():
     found = [*reasons(), *END_REASONS.values()]
     assert len(found) > 25 and {"forged refresh token", "client not registered for "} < set(found)
-    page = PAGES["events.md"]
+    page = PAGES["docs/reference/events.md"]
     assert [reason for reason in found if f"`{reason.rstrip()}" not in page] == []
 
 
