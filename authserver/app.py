@@ -15,7 +15,7 @@ from .domain.forwarded import trusted_proxies
 from .domain.key_schedule import KeyPolicy, Transition
 from .domain.models import SECOND, Policy
 from .domain.pruning import EVERY, rest
-from .keyring import KeyEncryptionKeys, Keyring, PrivateKeys, files
+from .keyring import KeyEncryptionKeys, Keyring, KeyStore, files
 from .keyring.lifecycle import Lifecycle
 from .keyring.signer import KeyService
 from .oauth.grant import Tools
@@ -36,7 +36,7 @@ _LOOK = 0.25  # seconds: a step of the wall clock is noticed though no request c
 _POLL = 2  # seconds: every process sees a change of the keys within 5
 _RELOAD = 1.0  # seconds, at least, between two readings that requests with unknown keys ask for
 _SCHEDULE = 5  # seconds
-_TEND_RING = 600  # seconds
+_REMOVE_REFRESH_KEYS = 600  # seconds
 _PRUNE = EVERY  # seconds; of all processes that try, one prunes
 _REMOTE_SIGNATURES = 1  # at once: keyring/pkcs11_session.py
 _SIGNATURE_TIMEOUT = 5.0  # seconds
@@ -116,7 +116,7 @@ class Upkeep:
             (_POLL, self.read_keys),
             (_SCHEDULE, self.rotate_keys),
             (_PRUNE, self.prune),
-            (_TEND_RING, self.tend_ring),
+            (_REMOVE_REFRESH_KEYS, self.remove_unused_refresh_keys),
         ]
 
     async def read_keys(self) -> None:
@@ -138,10 +138,10 @@ class Upkeep:
             await self._aside.run(partial(self._lifecycle.run_due, _log_step))
             await self.read_keys()
 
-    async def tend_ring(self) -> None:
-        for id in await self._aside.run(self._lifecycle.tend_ring):
-            log.info("ring_key_removed", id=id)
-        for kid in await self._aside.run(self._lifecycle.destroy_remains):
+    async def remove_unused_refresh_keys(self) -> None:
+        for id in await self._aside.run(self._lifecycle.remove_unused_refresh_keys):
+            log.info("refresh_key_removed", id=id)
+        for kid in await self._aside.run(self._lifecycle.destroy_orphaned_keys):
             log.info("key_destroyed", kid=kid)
 
     def report(self, malformed: MalformedRequests) -> None:
@@ -233,9 +233,9 @@ def open_key_encryption_keys(settings: Settings) -> KeyEncryptionKeys:
     return KeyEncryptionKeys(files.read(settings.keys_dir))
 
 
-def open_private_keys(settings: Settings) -> PrivateKeys:
+def open_key_store(settings: Settings) -> KeyStore:
     """Raises Misconfigured, and Unavailable for a key service that cannot be reached."""
-    return PrivateKeys(open_key_encryption_keys(settings), open_key_service(settings))
+    return KeyStore(open_key_encryption_keys(settings), open_key_service(settings))
 
 
 def open_key_service(settings: Settings) -> KeyService | None:
@@ -264,18 +264,18 @@ def policy(settings: Settings) -> Policy:
 
 def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = system.now) -> Lifecycle:
     policy = KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
-    keys = partial(open_private_keys, settings)
+    keys = partial(open_key_store, settings)
     timeline = now.timeline if isinstance(now, Clock) else Clock(now, now).timeline
     return Lifecycle(database, keys, policy, settings.access_token_ttl, now, system.new_key, timeline)
 
 
 def open_keyring(settings: Settings, database: Database, clock: Clock) -> Keyring:
-    private = open_private_keys(settings)
+    private = open_key_store(settings)
     with database.begin() as connection:
         migrations.check(connection)
         signing_keys.raise_max_token_ttl(connection, settings.access_token_ttl, clock())
         state = signing_keys.load(connection)
-    return Keyring(private, state, clock.steady(), partial(open_private_keys, settings))
+    return Keyring(private, state, clock.steady(), partial(open_key_store, settings))
 
 
 async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

@@ -151,10 +151,10 @@ def secrets_of(answers: list[Any], server: Live, machine: Any) -> dict[str, str 
 def opened_keys(folder: Path, keks: KeyEncryptionKeys) -> dict[str, str | bytes]:
     found: dict[str, str | bytes] = {}
     for kid, sealed in rows(folder / "authserver.db", "SELECT kid, sealed FROM signing_keys"):
-        key = json.loads(keks.open(kid, sealed))
+        key = json.loads(keks.unwrap(kid, sealed))
         found |= {f"{member} of {kid}": urlsafe_b64decode(key[member] + "==") for member in ("d", "p", "q", "dp", "qi")}
     ring = rows(folder / "authserver.db", "SELECT id, sealed FROM ring_keys")
-    return found | {id: keks.open(id, sealed) for id, sealed in ring}
+    return found | {id: keks.unwrap(id, sealed) for id, sealed in ring}
 
 
 def rows(file: Path, statement: str) -> list[Any]:
@@ -239,7 +239,7 @@ def as_bytes(text: str) -> Iterator[bytes]:
 def opens(scene: Scene, key: bytes) -> bool:
     with suppress(Misconfigured):
         (row, *_) = rows(scene.server.folder / "authserver.db", "SELECT id, sealed FROM ring_keys")
-        return len(key) == 32 and bool(KeyEncryptionKeys({"candidate": key}).open(*row))
+        return len(key) == 32 and bool(KeyEncryptionKeys({"candidate": key}).unwrap(*row))
     return False
 
 

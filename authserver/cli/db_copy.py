@@ -117,8 +117,8 @@ def _rehearse(source: "Connection", target: "Database | None") -> dict[str, int]
 
 def _check_keys(settings: Settings, connection: "Connection") -> None:
     """A server could start with what was copied. Raises Misconfigured, and then nothing is kept."""
-    from ..app import open_private_keys
+    from ..app import open_key_store
     from ..keyring import Keyring
     from ..store import signing_keys
 
-    Keyring(open_private_keys(settings), signing_keys.load(connection), system.now())
+    Keyring(open_key_store(settings), signing_keys.load(connection), system.now())

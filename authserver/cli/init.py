@@ -35,7 +35,8 @@ def command() -> None:
 def initialise(settings: Settings, database: Database, now: Callable[[], int]) -> None:
     """Idempotent. Raises Misconfigured if what is there does not fit the settings."""
     from ..app import open_key_encryption_keys, open_key_service
-    from ..keyring import KeyEncryptionKeys, Keyring, PrivateKeys, first
+    from ..keyring import KeyEncryptionKeys, Keyring, KeyStore
+    from ..keyring.lifecycle import bootstrap
     from ..store import clients, migrations, signing_keys
 
     with database.begin() as connection:
@@ -44,12 +45,12 @@ def initialise(settings: Settings, database: Database, now: Callable[[], int]) -
         holds_nothing_sealed = not state.signing_keys and not state.ring
         if not keks and holds_nothing_sealed:
             keks = KeyEncryptionKeys(_create_key_encryption_key(settings, now()))
-        private = PrivateKeys(keks, open_key_service(settings))
+        private = KeyStore(keks, open_key_service(settings))
         Keyring(private, state, now())  # opens what is there, or says what is missing
         longest = settings.access_token_ttl
         if settings.first_party_api == "on" and clients.load(connection, first_party.CLIENT_ID) is None:
             clients.add(connection, first_party.client(now()))
-        first.create_missing(connection, private, now=now(), max_token_ttl=longest, new_key=system.new_key)
+        bootstrap.create_missing(connection, private, now=now(), max_token_ttl=longest, new_key=system.new_key)
 
 
 def _create_key_encryption_key(settings: Settings, now: int) -> dict[str, bytes]:

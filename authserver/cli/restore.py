@@ -25,7 +25,7 @@ _POSTGRESQL = """This is for SQLite; this database is PostgreSQL, which has tool
 
 the last one for each key that was revoked since the dump was made, for they are good again. If keys were rotated since,
 verifiers may have dropped the one that signs now; then: authserver keys rotate --emergency. Logins that were ended
-since live again; to end all of them: authserver keys revoke --ring"""
+since live again; to end all of them: authserver keys revoke --refresh-keys"""
 _EMERGENCY = (
     "{kids} would sign, and verifiers may not have it (any more): {why}. They would refuse new tokens until they fetch "
     "the key set anew, which may take as long as they may cache it: {max_age} seconds. If it must be:"
@@ -117,7 +117,7 @@ def _move(path: Path, ending: str) -> str:
 
 
 def _why_emergency(judged: Judged, settings: Settings, file: Path) -> str:
-    kids = [short(key.kid) for key in judged.plan.unheld] + ["A new key"] * judged.plan.needs_new
+    kids = [short(key.kid) for key in judged.plan.unpublished] + ["A new key"] * judged.plan.needs_new
     made = f"the backup was made at {moment(judged.made_at)}"
     why = "it was not in the last key set for long enough" if judged.replaces else made
     return _EMERGENCY.format(kids=", ".join(kids), why=why, max_age=settings.jwks_max_age, file=quote(str(file)))
@@ -126,9 +126,9 @@ def _why_emergency(judged: Judged, settings: Settings, file: Path) -> str:
 def _tell(prepared: Prepared, settings: Settings, wish: Wish, aside: Path | None) -> None:
     done = "Would restore" if wish.dry_run else "Restored"
     lines = [f"{done} the backup of {moment(prepared.judged.made_at)}, with {prepared.logins} living logins."]
-    if prepared.unheld and wish.dry_run and not wish.emergency:
+    if prepared.unpublished and wish.dry_run and not wish.emergency:
         lines.append(f"Would be refused. {_why_emergency(prepared.judged, settings, wish.file)}")
-    for key in prepared.unheld if not wish.dry_run else ():
+    for key in prepared.unpublished if not wish.dry_run else ():
         lines.append(
             f"Verifiers may refuse the tokens of {short(key.kid)} until they fetch the key set anew, which may take as "
             f"long as they may cache it: {settings.jwks_max_age} seconds."
@@ -163,12 +163,12 @@ def _about_kept(kept: Kept) -> list[str]:
 def _as_data(prepared: Prepared, path: Path, wish: Wish, aside: Path | None) -> dict[str, Any]:
     return {
         "dry_run": wish.dry_run,
-        "refused": bool(prepared.unheld) and not wish.emergency,
+        "refused": bool(prepared.unpublished) and not wish.emergency,
         "database": str(path),
         "replaced": str(aside) if aside else None,
         "made_at": moment(prepared.judged.made_at),
         "keys": [{"kid": key.kid, "alg": key.alg, "state": key.state} for key in prepared.keys],
-        "unheld": [key.kid for key in prepared.unheld],
+        "unpublished": [key.kid for key in prepared.unpublished],
         "logins": prepared.logins,
         "logins_ended": prepared.logins_ended + (prepared.kept.logins_ended if prepared.kept else 0),
     }

@@ -54,7 +54,7 @@ class Prepared:
 
     judged: Judged
     keys: Keys
-    unheld: Keys
+    unpublished: Keys
     kept: Kept | None
     logins: int
     logins_ended: int
@@ -160,11 +160,11 @@ def _merge(
         tools = replace(tools, keys=keyring_restoring.NewKeys(keks))  # a rehearsal leaves no key elsewhere
     elif plan.is_emergency and not wish.emergency:
         raise Emergency(judged)
-    unheld = keyring_restoring.write(connection, plan, tools)
+    unpublished = keyring_restoring.write(connection, plan, tools)
     kept = restoring.keep(connection, now) if replaced else None
     ended = restoring.end_logins(connection, now) if wish.end_logins else 0
     keys, logins = signing_keys.load(connection).signing_keys, restoring.count_living(connection, now)
-    return Prepared(judged, keys, unheld, kept, logins, ended, new_kek)
+    return Prepared(judged, keys, unpublished, kept, logins, ended, new_kek)
 
 
 def _key_encryption_keys(settings: Settings, may_be_made: bool) -> tuple[KeyEncryptionKeys, bytes | None]:

@@ -151,7 +151,7 @@ def _signing_due(alg: str, keys: Keys, policy: KeyPolicy, now: int) -> Iterator[
     # while they have none.
     at_once = alg == DEFAULT and active is None
     if pending is None:
-        yield Transition("announce", alg)
+        yield Transition("publish", alg)
     elif at_once or promotion_due_at(pending, active, policy) <= now:
         yield Transition("promote", alg, pending.kid)
 

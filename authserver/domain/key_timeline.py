@@ -31,7 +31,7 @@ class Event:
 def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
     """Until the keys that are there now, and the one that the next promotion announces, have met what awaits them."""
     events: list[Event] = []
-    promoted, make = set[str](), imagined(keys)
+    promoted, make = set[str](), placeholders(keys)
     while ahead := list(_ahead(keys, policy, promoted, {(event.change, event.kid) for event in events})):
         at, change, key = min(ahead, key=lambda one: (one[0], one[1], one[2].kid))
         active = in_state(keys, key.alg, "active")
@@ -43,18 +43,18 @@ def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
     return events
 
 
-def settled(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) -> tuple[list[Transition], Keys]:
+def apply_due(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) -> tuple[list[Transition], Keys]:
     """What is due at `now` while clients use `algs`, one after the other, and the keys after it."""
     done: list[Transition] = []
-    make = imagined(keys)
+    make = placeholders(keys)
     while steps := transitions(keys, policy, now, algs):
         done.append(steps[0])
         keys = merged(keys, apply(keys, steps[0], now, make))
     return done, keys
 
 
-def after(keys: Keys, step: Transition, now: int) -> Keys:
-    return merged(keys, apply(keys, step, now, imagined(keys)))
+def apply_step(keys: Keys, step: Transition, now: int) -> Keys:
+    return merged(keys, apply(keys, step, now, placeholders(keys)))
 
 
 def published(keys: Keys) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def _ahead(
                 yield at, change, key
 
 
-def imagined(keys: Keys) -> Make:
+def placeholders(keys: Keys) -> Make:
     """Makes keys that exist on paper only, told apart from those that are in `keys` already."""
     numbers = count(1 + sum(key.kid.startswith(NEW) for key in keys))
     return lambda alg: SigningKey(f"{NEW}{next(numbers)}", alg, "pending", {}, None, 0, 0)

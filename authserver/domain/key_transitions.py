@@ -16,8 +16,8 @@ Make = Callable[[str], SigningKey]
 
 def apply(keys: Keys, step: Transition, now: int, make: Make) -> Keys:
     """The rows that `step` changes at `now` (microseconds); `step` must be possible in `keys`."""
-    if step.change == "announce":
-        return (announced(keys, step.alg, now, make),)
+    if step.change == "publish":
+        return (new_pending(keys, step.alg, now, make),)
     if step.change == "promote":
         return promoted(keys, step.alg, now, make)
     key = next(key for key in keys if key.kid == step.kid)
@@ -35,7 +35,7 @@ def merged(keys: Keys, changed: Keys) -> Keys:
     return (*(new.get(key.kid, key) for key in keys), *(key for key in changed if key.kid not in known))
 
 
-def announced(keys: Keys, alg: str, now: int, make: Make) -> SigningKey:
+def new_pending(keys: Keys, alg: str, now: int, make: Make) -> SigningKey:
     """A new pending key. It inherits the longest lifetime of a token that any other key may sign."""
     made = make(alg)
     may_sign = (key for key in (made, *keys) if key.state not in ("removed", "revoked") and not only_verifies(key))
@@ -47,7 +47,7 @@ def promoted(keys: Keys, alg: str, now: int, make: Make) -> Keys:
     """The pending key signs from now on, and the next one is announced in the same breath."""
     active, pending = in_state(keys, alg, "active"), in_state(keys, alg, "pending")
     retired = (replace(active, state="retired", retired_at=now),) if active else ()
-    return (*retired, *_takes_over(keys, pending, alg, now, make))
+    return (*retired, *_take_over(keys, pending, alg, now, make))
 
 
 def revoked(keys: Keys, kid: str, now: int, make: Make) -> Keys:
@@ -58,22 +58,22 @@ def revoked(keys: Keys, kid: str, now: int, make: Make) -> Keys:
         return ()
     gone = _revoked(key, now)
     if key.state == "active":
-        return (gone, *_takes_over(keys, in_state(keys, key.alg, "pending"), key.alg, now, make))
-    return (gone, announced(keys, key.alg, now, make)) if key.state == "pending" else (gone,)
+        return (gone, *_take_over(keys, in_state(keys, key.alg, "pending"), key.alg, now, make))
+    return (gone, new_pending(keys, key.alg, now, make)) if key.state == "pending" else (gone,)
 
 
 def all_revoked(keys: Keys, now: int, make: Make) -> Keys:
     """Every key is out of the JWKS; for each algorithm a new one signs at once and another one is announced."""
     gone = tuple(_revoked(key, now) for key in keys if key.state not in ("removed", "revoked"))
     algs = sorted({DEFAULT, *algorithms_in_use(keys)})
-    return (*gone, *(key for alg in algs for key in _takes_over(keys, None, alg, now, make)))
+    return (*gone, *(key for alg in algs for key in _take_over(keys, None, alg, now, make)))
 
 
 def imported(keys: Keys, key: SigningKey, now: int) -> Keys:
     """`key` is announced in place of the present pending key, which never signed and is withdrawn."""
     pending = in_state(keys, key.alg, "pending")
     withdrawn = (_removed(pending, now),) if pending else ()
-    return (*withdrawn, announced(keys, key.alg, now, lambda alg: key))
+    return (*withdrawn, new_pending(keys, key.alg, now, lambda alg: key))
 
 
 def published_to_verify(kid: str, alg: str, public: dict[str, str], token_ttl: int, now: int) -> SigningKey:
@@ -82,17 +82,17 @@ def published_to_verify(kid: str, alg: str, public: dict[str, str], token_ttl: i
     return SigningKey(kid, alg, "retired", public, None, token_ttl, created_at=now, retired_at=now)
 
 
-def fitted(keys: Keys, algs: Collection[str], now: int, make: Make) -> Keys:
+def for_algorithms(keys: Keys, algs: Collection[str], now: int, make: Make) -> Keys:
     """A sequence of keys for each of `algs`, which are all that clients use, and for no other: a key is announced where
     none was, and what nobody uses signs no more."""
     over = tuple(key for step in ended(keys, algs) for key in apply(keys, step, now, make))
     new = sorted({*algs} & {*ALGORITHMS} - algorithms_in_use(keys))
-    return (*over, *(announced(keys, alg, now, make) for alg in new))
+    return (*over, *(new_pending(keys, alg, now, make) for alg in new))
 
 
-def _takes_over(keys: Keys, pending: SigningKey | None, alg: str, now: int, make: Make) -> Keys:
-    successor = pending or announced(keys, alg, now, make)
-    return (replace(successor, state="active", activated_at=now), announced(keys, alg, now, make))
+def _take_over(keys: Keys, pending: SigningKey | None, alg: str, now: int, make: Make) -> Keys:
+    successor = pending or new_pending(keys, alg, now, make)
+    return (replace(successor, state="active", activated_at=now), new_pending(keys, alg, now, make))
 
 
 def _removed(key: SigningKey, now: int) -> SigningKey:

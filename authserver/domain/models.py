@@ -102,7 +102,7 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True)
-class RingKey:
+class RefreshTokenKey:
     """A key of the ring that makes refresh tokens; new authorizations use the newest whose `active_at` has come."""
 
     id: str

@@ -43,7 +43,7 @@ def restored(
     return tuple(_placed(key, chosen.get(key.kid), private.get(key.kid), key.kid in known, now) for key in keys)
 
 
-def unheld(keys: Keys, published_by: Keys, policy: KeyPolicy, now: int) -> Keys:
+def unpublished(keys: Keys, published_by: Keys, policy: KeyPolicy, now: int) -> Keys:
     """The active keys among `keys` that verifiers may not have: the last JWKS, as far as `published_by` tells, did not
     hold them, or not for long enough."""
     held = {key.kid for key in published_by if key.state in _PUBLISHED and _has_spread(key, policy, now)}

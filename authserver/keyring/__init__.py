@@ -5,8 +5,8 @@ keys of files.py and sealing.py, pkcs11.py in a hardware security module. jwt.py
 has all of them at work, first.py makes the first ones, lifecycle.py changes their state in the database.
 """
 
+from .envelope import KeyEncryptionKeys
+from .key_store import KeyStore
 from .keyring import Keyring
-from .private_keys import PrivateKeys
-from .sealing import KeyEncryptionKeys
 
-__all__ = ["KeyEncryptionKeys", "Keyring", "PrivateKeys"]
+__all__ = ["KeyEncryptionKeys", "Keyring", "KeyStore"]

@@ -12,8 +12,8 @@ from typing import Any
 from ..domain.errors import Misconfigured
 from ..store import backup
 from ..store.database import Connection
+from .envelope import KeyEncryptionKeys, is_wrapped
 from .passphrase import Stretching
-from .sealing import KeyEncryptionKeys, is_sealed
 
 _FORMAT = 1
 _ROW = "backup"
@@ -39,7 +39,7 @@ def seal(connection: Connection, keks: KeyEncryptionKeys, passphrase: str, *, sa
     keys = stretching.keys(passphrase)
     backup.put_secrets(connection, resealed(backup.load_secrets(connection), keks, keys))
     inside = json.dumps({"made_at": now, "digest": backup.digest(connection)})
-    backup.add_header(connection, backup.Header(_FORMAT, stretching.as_text(), keys.seal(_ROW, inside.encode())))
+    backup.add_header(connection, backup.Header(_FORMAT, stretching.as_text(), keys.wrap(_ROW, inside.encode())))
 
 
 def unseal(connection: Connection, passphrase: str) -> Opened:
@@ -61,12 +61,12 @@ def unseal(connection: Connection, passphrase: str) -> Opened:
 def resealed(secrets: Mapping[str, str], keks: KeyEncryptionKeys, new: KeyEncryptionKeys) -> dict[str, str]:
     """By the ids of their rows. What is kept elsewhere (a key service's name for it) stays as it is. Raises
     Misconfigured."""
-    return {id: new.seal(id, keks.open(id, kept)) if is_sealed(kept) else kept for id, kept in secrets.items()}
+    return {id: new.wrap(id, keks.unwrap(id, kept)) if is_wrapped(kept) else kept for id, kept in secrets.items()}
 
 
 def opened_by(secrets: Mapping[str, str], keks: KeyEncryptionKeys, elsewhere: Collection[str] = ()) -> dict[str, str]:
     """Those that can be used here; `elsewhere` has what a key service keeps."""
-    here = {id for id, kept in secrets.items() if is_sealed(kept) and _opens(keks, id, kept)}
+    here = {id for id, kept in secrets.items() if is_wrapped(kept) and _opens(keks, id, kept)}
     return {id: kept for id, kept in secrets.items() if id in here or kept in elsewhere}
 
 
@@ -89,7 +89,7 @@ def _digest(connection: Connection) -> str:
 
 def _opens(keks: KeyEncryptionKeys, id: str, kept: str) -> bool:
     try:
-        keks.open(id, kept)
+        keks.unwrap(id, kept)
     except Misconfigured:
         return False
     return True
@@ -97,7 +97,7 @@ def _opens(keks: KeyEncryptionKeys, id: str, kept: str) -> bool:
 
 def _opened(keys: KeyEncryptionKeys, sealed: str) -> dict[str, Any]:
     try:
-        inside: dict[str, Any] = json.loads(keys.open(_ROW, sealed))
+        inside: dict[str, Any] = json.loads(keys.unwrap(_ROW, sealed))
     except (Misconfigured, RecursionError) as error:
         raise Unreadable("The passphrase does not open the backup.") from error
     return inside

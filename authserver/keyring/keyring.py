@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from ..domain import ring_schedule
+from ..domain import refresh_key_schedule
 from ..domain.algorithms import ALGORITHMS, DEFAULT, DEFAULT_TYP
 from ..domain.errors import KeyMissing, Misconfigured
 from ..domain.key_schedule import STALE_AFTER
@@ -17,7 +17,7 @@ from ..domain.models import SECOND, SigningKey
 from ..store.signing_keys import KeyState
 from .jwk import PUBLISHED
 from .jwt import AccessTokens, is_header
-from .private_keys import PrivateKeys
+from .key_store import KeyStore
 
 _PUBLISHED = ("active", "pending", "retired")
 
@@ -25,10 +25,10 @@ _PUBLISHED = ("active", "pending", "retired")
 class Keyring:
     def __init__(
         self,
-        private: PrivateKeys,
+        private: KeyStore,
         state: KeyState,
         read_at: int,
-        reread: Callable[[], PrivateKeys] | None = None,
+        reread: Callable[[], KeyStore] | None = None,
     ) -> None:
         """Opens every private key; `read_at` is a moment of the steady clock, in microseconds. `reread` gives the
         key-encryption keys that are there by now, when those of the start do not open a key. Raises Misconfigured if
@@ -50,7 +50,7 @@ class Keyring:
         self._read_at = read_at
 
     def _take_over(self, state: KeyState) -> None:
-        ring = {key.id: self._ring.get(key.id) or self._private.keks.open(key.id, key.sealed) for key in state.ring}
+        ring = {key.id: self._ring.get(key.id) or self._private.keks.unwrap(key.id, key.sealed) for key in state.ring}
         published = sorted((key for key in state.signing_keys if key.state in _PUBLISHED), key=_place)
         # By whether the private part is there: once it is destroyed, this process forgets it too.
         known = [key for key in published if key.alg in ALGORITHMS]  # a later version may have brought others
@@ -100,16 +100,16 @@ class Keyring:
         header = token.encode("ascii", "replace").partition(b".")[0]
         return header not in self._by_header and is_header(header)
 
-    def ring_key(self, id: str) -> bytes:
+    def refresh_key(self, id: str) -> bytes:
         """Raises KeyMissing if this process has not read that key yet."""
         key = self._ring.get(id)
         if key is None:
             raise KeyMissing(f"The refresh-token key {id} is not known here yet.")
         return key
 
-    def newest_ring_key_id(self, now: int) -> str:
+    def newest_refresh_key_id(self, now: int) -> str:
         """The key that new authorizations use: the newest that every process has had the time to read."""
-        return ring_schedule.newest(self._ring_keys, now).id
+        return refresh_key_schedule.newest(self._ring_keys, now).id
 
     def _signs(self, alg: str) -> AccessTokens | None:
         """The default algorithm stands in until the first key of another one has met its lead time."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from argon2.low_level import Type, hash_secret_raw
 
-from .sealing import KeyEncryptionKeys
+from .envelope import KeyEncryptionKeys
 
 LEAST_LENGTH = 12  # characters
 _SOURCE = "the passphrase"

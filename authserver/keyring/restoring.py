@@ -12,18 +12,18 @@ from ..domain import key_transitions
 from ..domain.algorithms import DEFAULT
 from ..domain.errors import Misconfigured, Refused
 from ..domain.key_schedule import KeyPolicy, Keys, in_state
-from ..domain.models import RingKey, SigningKey
-from ..domain.restored_keys import is_fresh, restored, unheld
+from ..domain.models import RefreshTokenKey, SigningKey
+from ..domain.restored_keys import is_fresh, restored, unpublished
 from ..store import restoring, ring_keys, signing_keys
 from ..store.database import Connection
 from ..store.signing_keys import KeyState
-from . import first
 from .backup import Opened, opened_by, resealed
-from .private_keys import PrivateKeys
-from .sealing import KeyEncryptionKeys, is_sealed
+from .envelope import KeyEncryptionKeys, is_wrapped
+from .key_store import KeyStore
+from .lifecycle import bootstrap, refresh_keys
 from .signer import KeyService
 
-Ring = tuple[RingKey, ...]
+Ring = tuple[RefreshTokenKey, ...]
 _UNKNOWN = (
     "Neither the backup nor the database here has a key {}. To see them: --dry-run --json. A key that was made after "
     "the backup is not in it, and needs no --revoked."
@@ -35,7 +35,7 @@ class Stranger(Refused):
     """The database that would be replaced shares no signing key with the backup."""
 
 
-class NewKeys(PrivateKeys):
+class NewKeys(KeyStore):
     """As a context, it destroys what was made in it if it fails. An interrupt may come after the database has the keys:
     then they stay."""
 
@@ -59,7 +59,7 @@ class NewKeys(PrivateKeys):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    keys: PrivateKeys
+    keys: KeyStore
     """Where private keys are, with what seals here."""
     policy: KeyPolicy
     max_token_ttl: int
@@ -76,14 +76,14 @@ class Plan:
     ring: Ring
     published_by: Keys
     """What was in the last JWKS, as far as it is known."""
-    unheld: Keys
+    unpublished: Keys
     """Those that would sign, and that verifiers may not have."""
     needs_new: bool
     """Whether none of them can sign, so that a new one has to, which no verifier has."""
 
     @property
     def is_emergency(self) -> bool:
-        return bool(self.unheld) or self.needs_new
+        return bool(self.unpublished) or self.needs_new
 
 
 def plan(
@@ -107,7 +107,7 @@ def plan(
     published_by = fresh if replaced is None else others.signing_keys
     needs_new = in_state(keys, DEFAULT, "active") is None
     ring = _ring(backup.ring, replaced, opened, tools)
-    return Plan(keys, ring, published_by, unheld(keys, published_by, tools.policy, tools.now), needs_new)
+    return Plan(keys, ring, published_by, unpublished(keys, published_by, tools.policy, tools.now), needs_new)
 
 
 def write(connection: Connection, plan: Plan, tools: Tools) -> Keys:
@@ -115,13 +115,13 @@ def write(connection: Connection, plan: Plan, tools: Tools) -> Keys:
     now, ttl = tools.now, tools.max_token_ttl
     restoring.put_keys(connection, plan.keys, plan.ring)
     ring_keys.end_logins(connection, now)
-    first.create_missing(connection, tools.keys, now=now, max_token_ttl=ttl, new_key=tools.new_key)
+    bootstrap.create_missing(connection, tools.keys, now=now, max_token_ttl=ttl, new_key=tools.new_key)
     state = signing_keys.load(connection)
     make = partial(tools.keys.generate, now=now, max_token_ttl=ttl)
-    for key in key_transitions.fitted(state.signing_keys, state.algorithms, now, make):
+    for key in key_transitions.for_algorithms(state.signing_keys, state.algorithms, now, make):
         signing_keys.add(connection, key)  # all are new: in the plan nothing signs that nobody uses
     signing_keys.raise_max_token_ttl(connection, ttl, now)
-    return unheld(signing_keys.load(connection).signing_keys, plan.published_by, tools.policy, now)
+    return unpublished(signing_keys.load(connection).signing_keys, plan.published_by, tools.policy, now)
 
 
 def _check(backup: Keys, replaced: Keys, revoked: Collection[str]) -> None:
@@ -136,18 +136,18 @@ def _check(backup: Keys, replaced: Keys, revoked: Collection[str]) -> None:
             raise Refused(_UNKNOWN.format(kid))
 
 
-def _check_places(backup: Keys, replaced: Keys, revoked: Collection[str], private: PrivateKeys) -> None:
+def _check_places(backup: Keys, replaced: Keys, revoked: Collection[str], private: KeyStore) -> None:
     """Raises Misconfigured for a key that is kept where the settings do not say how to get."""
     known = {key.kid: key for key in (*backup, *replaced) if key.kid not in revoked}
     for key in known.values():
-        if key.sealed and not is_sealed(key.sealed):
+        if key.sealed and not is_wrapped(key.sealed):
             try:
                 private.open(key)
             except Misconfigured as error:
                 raise Misconfigured(_ELSEWHERE.format(error)) from error
 
 
-def _private(backup: Keys, replaced: Keys, opened: Opened, private: PrivateKeys) -> dict[str, str]:
+def _private(backup: Keys, replaced: Keys, opened: Opened, private: KeyStore) -> dict[str, str]:
     """What can be used of the private parts, by kid, sealed anew."""
     keks, elsewhere = private.keks, set(private.present().values())
     theirs, ours = ({key.kid: key.sealed for key in keys if key.sealed} for keys in (backup, replaced))
@@ -169,4 +169,4 @@ def _ring(backup: Ring, replaced: KeyState | None, opened: Opened, tools: Tools)
     ring = (*theirs, *(replace(ours[id], sealed=kept[id]) for id in kept))
     if any(key.revoked_at is None for key in ring):
         return ring
-    return (*ring, first.new_ring_key(keks, tools.new_key(), now=now, active_at=now))
+    return (*ring, refresh_keys.new_refresh_key(keks, tools.new_key(), now=now, active_at=now))

@@ -99,7 +99,7 @@ class Traveller:
         if presented is None or loaded is None:
             return None
         login = loaded.authorization
-        key = self.tools.keyring.ring_key(login.ring_key_id)
+        key = self.tools.keyring.refresh_key(login.ring_key_id)
         return loaded if refresh_token.is_genuine(presented, key=key, salt=login.salt) else None
 
     def verified(self, access_token: str) -> dict[str, Any] | None:
@@ -198,7 +198,7 @@ class Grant(Traveller):
 
     def refresh_token(self, login: Authorization, generation: int) -> str:
         """Made of the key that the row names, so that a retry gets the same string after the ring has turned."""
-        key = self.tools.keyring.ring_key(login.ring_key_id)
+        key = self.tools.keyring.refresh_key(login.ring_key_id)
         return refresh_token.render(login.id, generation, key=key, salt=login.salt)
 
     def _ttl(self, login: Authorization | None) -> int:

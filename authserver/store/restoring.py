@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, FromClause, MetaData, Table, delete, exists, func, select, text, true, update
 from sqlalchemy.dialects import sqlite
 
-from ..domain.models import RingKey, SigningKey
+from ..domain.models import RefreshTokenKey, SigningKey
 from . import signing_keys
 from .schema import authorizations, clients, denied_tokens, ring_keys, users
 from .schema import signing_keys as key_table
@@ -48,14 +48,14 @@ def replaced_state(connection: Connection) -> KeyState | None:
     rows = connection.execute(select(*(keys.c[field.name] for field in fields(SigningKey)))).all()
     if not rows:
         return None
-    others = connection.execute(select(*(ring.c[field.name] for field in fields(RingKey))))
+    others = connection.execute(select(*(ring.c[field.name] for field in fields(RefreshTokenKey))))
     return KeyState(
         tuple(SigningKey(**row._asdict() | {"public": json.loads(row.public)}) for row in rows),
-        tuple(RingKey(*row) for row in others),
+        tuple(RefreshTokenKey(*row) for row in others),
     )
 
 
-def put_keys(connection: Connection, keys: Iterable[SigningKey], ring: Iterable[RingKey]) -> None:
+def put_keys(connection: Connection, keys: Iterable[SigningKey], ring: Iterable[RefreshTokenKey]) -> None:
     """In place of those that are there."""
     connection.execute(delete(key_table))
     connection.execute(delete(ring_keys))

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.algorithms import DEFAULT
 from ..domain.key_schedule import DESTROYED_AT_LEAST, KEPT_AT_LEAST, STALE_AFTER
-from ..domain.models import SECOND, RingKey, SigningKey
+from ..domain.models import SECOND, RefreshTokenKey, SigningKey
 from . import clients
 from .changes import Change
 from .schema import denied_tokens
@@ -33,14 +33,14 @@ _DENIED = select(denied_tokens.c.jti).where(denied_tokens.c.jti.in_(bindparam("j
 @dataclass(frozen=True, slots=True)
 class KeyState:
     signing_keys: tuple[SigningKey, ...]
-    ring: tuple[RingKey, ...]
+    ring: tuple[RefreshTokenKey, ...]
     algorithms: frozenset[str] = frozenset({DEFAULT})
     """Those that some client uses."""
 
 
 def load(connection: Connection) -> KeyState:
     keys = tuple(_signing_key(row) for row in connection.execute(_ALL))
-    ring = tuple(RingKey(*row) for row in connection.execute(_RING))
+    ring = tuple(RefreshTokenKey(*row) for row in connection.execute(_RING))
     return KeyState(keys, ring, frozenset(clients.algorithms(connection)))
 
 
@@ -69,7 +69,7 @@ def add(connection: Connection, key: SigningKey) -> None:
     connection.execute(insert(table), asdict(key) | {"public": json.dumps(key.public)})
 
 
-def add_ring_key(connection: Connection, key: RingKey) -> None:
+def add_ring_key(connection: Connection, key: RefreshTokenKey) -> None:
     connection.execute(insert(ring_table), asdict(key))
 
 

@@ -18,7 +18,7 @@ from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
 from authserver.cli import main, serve
-from authserver.keyring.sealed import InProcess
+from authserver.keyring.database_keys import InProcess
 
 _RS256 = JWSRegistry.algorithms["RS256"]
 _KEY = RSAKey.generate_key(2048)

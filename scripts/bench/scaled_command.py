@@ -21,7 +21,7 @@ def run(clock: Clock) -> None:
     from authserver import app
     from authserver.cli import main
 
-    for name in ("_POLL", "_SCHEDULE", "_TEND_RING", "_PRUNE"):
+    for name in ("_POLL", "_SCHEDULE", "_REMOVE_REFRESH_KEYS", "_PRUNE"):
         setattr(app, name, getattr(app, name) / clock.scale)
     main(prog_name="authserver")
 

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, event
 
 import authserver.app
 import authserver.cli.keys  # noqa: F401
-from authserver.keyring import sealed
+from authserver.keyring import database_keys
 
 
 def install(fatal: int) -> None:
@@ -57,8 +57,8 @@ def child(fatal: int, folder: str, script: str, arguments: list[str]) -> None:
 
 
 def main(script: str, *arguments: str) -> None:
-    made = [sealed.generate("RS256") for _ in range(3)]
-    sealed.generate = lambda alg: made.pop()
+    made = [database_keys.generate("RS256") for _ in range(3)]
+    database_keys.generate = lambda alg: made.pop()
     for line in sys.stdin:
         fatal, folder = line.split(maxsplit=1)
         pid = os.fork()

@@ -69,7 +69,7 @@ def test_nothing_in_it_opens_without_the_passphrase(backup, cli, here):
     assert len(secrets) == 4
     for id, text in secrets:
         with pytest.raises(Misconfigured):
-            keks.open(id, text)
+            keks.unwrap(id, text)
     assert PASSPHRASE.encode() not in content
 
 
@@ -181,7 +181,13 @@ def test_postgresql_has_its_own_tools(cli, here):
     assert "pg_dump --format=custom --file='my file' DATABASE" in told
     assert "keys/kek-*.key" in told and "hunter2" not in told
     told = cli("restore", "keys/" + os.listdir("keys")[0], code=3, input=LINE, **POSTGRESQL).stderr
-    for command in ("pg_restore", "db upgrade", "keys revoke KID", "keys rotate --emergency", "keys revoke --ring"):
+    for command in (
+        "pg_restore",
+        "db upgrade",
+        "keys revoke KID",
+        "keys rotate --emergency",
+        "keys revoke --refresh-keys",
+    ):
         assert command in told
 
 

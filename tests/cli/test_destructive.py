@@ -20,18 +20,19 @@ def lines(data, backup, kid_of):
         "client delete": ["client", "delete", "first-party"],
         "keys revoke": ["keys", "revoke", kid_of("active")],
         "keys revoke --all": ["keys", "revoke", "--all"],
-        "keys revoke --ring": ["keys", "revoke", "--ring"],
+        "keys revoke --refresh-keys": ["keys", "revoke", "--refresh-keys"],
         "restore": ["restore", "b", "--passphrase-stdin"],
     }
 
 
 every = pytest.mark.parametrize(
-    "name", ["user delete", "client delete", "keys revoke", "keys revoke --all", "keys revoke --ring", "restore"]
+    "name",
+    ["user delete", "client delete", "keys revoke", "keys revoke --all", "keys revoke --refresh-keys", "restore"],
 )
 
 
 def state(data):
-    return data("user", "list"), data("client", "list"), data("keys", "list"), data("keys", "list", "--ring")
+    return data("user", "list"), data("client", "list"), data("keys", "list"), data("keys", "list", "--refresh-keys")
 
 
 @every

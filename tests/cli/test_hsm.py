@@ -149,7 +149,7 @@ def test_a_key_that_another_process_revoked_leaves_a_server_ready(lifecycle, sta
 
 def test_a_key_that_is_gone_from_the_token_is_told_to_the_operator_alone(lifecycle, started):
     server = started()
-    lifecycle.private_keys().destroy(key.sealed for key in lifecycle.read())
+    lifecycle.open_key_store().destroy(key.sealed for key in lifecycle.read())
     with capture_logs() as events:
         assert_refused(token_of(server), UNAVAILABLE)
     assert "holds no private key with the id" in str(events)
@@ -161,7 +161,7 @@ def kid_of(body):
 
 
 def here(lifecycle):
-    present = lifecycle.private_keys().present()
+    present = lifecycle.open_key_store().present()
     known = {key.kid for key in lifecycle.read()}
     return set(present) & known, set(present) - known
 
@@ -186,8 +186,8 @@ def test_what_a_killed_process_left_in_the_token_is_destroyed_later(lifecycle, c
         patched.setattr(Pkcs11, "destroy", killed)
         assert [step.change for step in lifecycle.run_due()] == ["destroy"]
     assert len(here(lifecycle)[0]) == 3
-    assert len(lifecycle.destroy_remains()) == 1
-    assert lifecycle.destroy_remains() == []
+    assert len(lifecycle.destroy_orphaned_keys()) == 1
+    assert lifecycle.destroy_orphaned_keys() == []
     assert here(lifecycle)[0] == {key.kid for key in lifecycle.read() if key.sealed}
 
 

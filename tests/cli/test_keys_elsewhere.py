@@ -72,7 +72,7 @@ def test_two_private_keys_in_one_file_are_refused(cli, here):
 @pytest.mark.parametrize("kid", ["projects/p/keys/k:1=", "-2024", "x" * 255])
 def test_an_imported_key_keeps_the_kid_of_its_file_if_told(data, here, kid_of, kid, dry_run):
     changes = data("keys", "import", file(jwk(kid=kid)), "--keep-kid", *dry_run)["changes"]
-    assert [change["kid"] for change in changes if change["change"] == "announce"] == [kid]
+    assert [change["kid"] for change in changes if change["change"] == "publish"] == [kid]
     assert dry_run or kid_of("pending") == kid
     assert dry_run or kid in [key["kid"] for key in data("keys", "export-public")["keys"]]
 

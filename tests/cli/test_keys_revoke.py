@@ -1,4 +1,4 @@
-"""`authserver keys revoke`, `rotate --ring`, `import`, `export-public` and `rewrap`, as an operator meets them."""
+"""`authserver keys revoke`, `rotate --refresh-keys`, `import`, `export-public` and `rewrap` on the command line."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_revoked_active_key_gives_way_to_the_announced_one(data, cli, kid_of):
     assert [(change["change"], change["kid"]) for change in done["changes"]] == [
         ("revoke", active),
         ("promote", pending),
-        ("announce", new),
+        ("publish", new),
     ]
     assert all(active not in event["jwks"] for event in done["timeline"])
     again = cli("keys", "revoke", active, "--yes")
@@ -69,14 +69,14 @@ def test_a_revoked_pending_key_is_replaced(data, kid_of):
     active, pending = kid_of("active"), kid_of("pending")
     assert [change["change"] for change in data("keys", "revoke", pending, "--yes")["changes"]] == [
         "revoke",
-        "announce",
+        "publish",
     ]
     assert kid_of("active") == active
 
 
 def test_all_replaces_everything_and_says_what_comes_next(data, cli, here):
     before = data("keys", "list")
-    rings = data("keys", "list", "--ring")
+    rings = data("keys", "list", "--refresh-keys")
     told = cli("keys", "revoke", "--all", "--yes").stderr
     assert "until they do, which may take as long as they may cache it: 300 seconds" in told
     assert "Every login has ended (0)" in told
@@ -84,16 +84,16 @@ def test_all_replaces_everything_and_says_what_comes_next(data, cli, here):
     after = data("keys", "list")
     assert sorted(key["state"] for key in after) == ["active", "pending", "revoked", "revoked"]
     assert {key["kid"] for key in after if key["state"] == "revoked"} == {key["kid"] for key in before}
-    used = [key for key in data("keys", "list", "--ring") if key["used"]]
+    used = [key for key in data("keys", "list", "--refresh-keys") if key["used"]]
     assert used[0]["id"] not in {key["id"] for key in rings}
 
 
-@pytest.mark.parametrize("arguments", [["--all"], ["--ring"], ["KID"]])
+@pytest.mark.parametrize("arguments", [["--all"], ["--refresh-keys"], ["KID"]])
 def test_a_dry_run_of_revoke_changes_nothing(data, here, kid_of, arguments):
-    before = data("keys", "list"), data("keys", "list", "--ring")
+    before = data("keys", "list"), data("keys", "list", "--refresh-keys")
     arguments = [kid_of("active")] if arguments == ["KID"] else arguments
     assert data("keys", "revoke", *arguments, "--dry-run")["dry_run"] is True
-    assert (data("keys", "list"), data("keys", "list", "--ring")) == before
+    assert (data("keys", "list"), data("keys", "list", "--refresh-keys")) == before
 
 
 def test_keys_that_are_still_to_be_made_are_told_apart(data, here):
@@ -108,9 +108,9 @@ def test_keys_that_are_still_to_be_made_are_told_apart(data, here):
     assert timeline[2]["jwks"] == ["new key 2", "new key 3", "new key 1"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["KID", "--all"], ["--all", "--ring"]])
+@pytest.mark.parametrize("arguments", [[], ["KID", "--all"], ["--all", "--refresh-keys"]])
 def test_revoke_takes_exactly_one_wish(cli, here, arguments):
-    assert "Give one of: KID, --all, --ring." in cli("keys", "revoke", *arguments, code=2).stderr
+    assert "Give one of: KID, --all, --refresh-keys." in cli("keys", "revoke", *arguments, code=2).stderr
 
 
 @pytest.mark.parametrize("kid", ["nobody", "-nobody"])
@@ -120,13 +120,13 @@ def test_an_unknown_key_is_said_to_be_unknown(cli, here, kid):
 
 
 def test_a_ring_key_is_announced_once(data, cli, here):
-    assert data("keys", "rotate", "--ring", "--dry-run")["id"] is None
-    assert len(data("keys", "list", "--ring")) == 1
-    new = data("keys", "rotate", "--ring")
-    assert [key["used"] for key in data("keys", "list", "--ring")] == [True, False]
-    assert data("keys", "list", "--ring")[1]["id"] == new["id"]
-    assert f"{new['id']} is announced already" in cli("keys", "rotate", "--ring", code=3).stderr
-    assert "Done: the ring is replaced" in cli("keys", "revoke", "--ring", "--yes").stderr
+    assert data("keys", "rotate", "--refresh-keys", "--dry-run")["id"] is None
+    assert len(data("keys", "list", "--refresh-keys")) == 1
+    new = data("keys", "rotate", "--refresh-keys")
+    assert [key["used"] for key in data("keys", "list", "--refresh-keys")] == [True, False]
+    assert data("keys", "list", "--refresh-keys")[1]["id"] == new["id"]
+    assert f"{new['id']} is announced already" in cli("keys", "rotate", "--refresh-keys", code=3).stderr
+    assert "Done: every refresh-token key was replaced" in cli("keys", "revoke", "--refresh-keys", "--yes").stderr
 
 
 @pytest.mark.parametrize("form", ["pem", "jwk"])

@@ -127,7 +127,7 @@ def test_due_finds_what_was_changed_in_the_database_by_hand(fresh):
         connection.execute("UPDATE clients SET access_token_alg = 'EdDSA'")
     for arguments in (["--dry-run"], []):
         changes = json.loads(rotate("--due", "--json", *arguments).stdout)["changes"]
-        assert [(one["change"], one["alg"]) for one in changes] == [("announce", "EdDSA"), ("withdraw", "ES256")]
+        assert [(one["change"], one["alg"]) for one in changes] == [("publish", "EdDSA"), ("withdraw", "ES256")]
     assert rotate("--due").stderr == "Nothing is due.\n"
 
 

@@ -3,7 +3,7 @@
 import sqlite3
 
 from authserver.domain.errors import KeyServiceDown
-from authserver.keyring import PrivateKeys
+from authserver.keyring import KeyStore
 from authserver.store import signing_keys
 
 MACHINE = ("client", "create", "Machine", "--grant", "client_credentials", "--access-token-alg", "ES256")
@@ -44,14 +44,14 @@ def test_what_is_done_is_told_though_another_algorithm_fails(data, cli, monkeypa
     with sqlite3.connect("authserver.db") as connection:  # as a restore does: the keys follow
         for each in zip(("ES256", "EdDSA"), clients, strict=True):
             connection.execute("UPDATE clients SET access_token_alg = ? WHERE id = ?", each)
-    generate = PrivateKeys.generate
+    generate = KeyStore.generate
 
     def refuse(self, alg, **times):
         if alg == "EdDSA":
             raise KeyServiceDown("This HSM knows no EdDSA.")
         return generate(self, alg, **times)
 
-    monkeypatch.setattr(PrivateKeys, "generate", refuse)
+    monkeypatch.setattr(KeyStore, "generate", refuse)
     said = cli("keys", "rotate", "--due", code=69).stderr
     assert said.count("Done: ") == 1 and said.rstrip().endswith("This HSM knows no EdDSA.")
     assert kids(data, "ES256").keys() == {"pending"}

@@ -57,7 +57,7 @@ def test_the_key_that_signs_goes_on_and_what_is_published_stays_so(cli, backup, 
     assert sorted(before.values()) == ["active", "pending", "retired", "retired"]
     told = restore()
     assert states() == before
-    assert told.data["unheld"] == [] and "refuse" not in told.stderr
+    assert told.data["unpublished"] == [] and "refuse" not in told.stderr
 
 
 def test_what_was_revoked_stays_revoked(cli, backup, restore, states, kid_of):
@@ -75,7 +75,7 @@ def test_a_revoked_ring_key_stays_revoked_and_a_new_one_takes_its_place(cli, dat
     cli("keys", "revoke", "--all", "--yes")
     [(revoked,)] = sql("authserver.db", "SELECT id FROM ring_keys WHERE revoked_at NOT NULL")
     restore()
-    rings = data("keys", "list", "--ring")
+    rings = data("keys", "list", "--refresh-keys")
     assert [ring["id"] for ring in rings if ring["revoked_at"]] == [revoked]
     assert [ring["used"] for ring in rings] == [False, True]
 
@@ -84,11 +84,11 @@ def test_a_ring_key_that_was_revoked_and_is_gone_does_not_live_again(data, cli, 
     """The server removes a ring key that no login names any more."""
     backup()
     [(revoked,)] = sql("authserver.db", "SELECT id FROM ring_keys")
-    cli("keys", "revoke", "--ring", "--yes")
+    cli("keys", "revoke", "--refresh-keys", "--yes")
     sql("authserver.db", "DELETE FROM ring_keys WHERE id = ?", revoked)
     [(newer,)] = sql("authserver.db", "SELECT id FROM ring_keys")
     restore()
-    rings = {ring["id"]: ring for ring in data("keys", "list", "--ring")}
+    rings = {ring["id"]: ring for ring in data("keys", "list", "--refresh-keys")}
     assert rings[revoked]["revoked_at"] and not rings[newer]["revoked_at"]
     assert [id for id, ring in rings.items() if ring["used"]] == [newer]
     assert data("keys", "rewrap", "--dry-run")["rewrapped"] == 0
@@ -97,11 +97,11 @@ def test_a_ring_key_that_was_revoked_and_is_gone_does_not_live_again(data, cli, 
 
 def test_a_ring_key_that_nothing_opens_gives_way_to_a_new_one(data, cli, backup, restore):
     backup()
-    cli("keys", "revoke", "--ring", "--yes")
+    cli("keys", "revoke", "--refresh-keys", "--yes")
     lost = sql("authserver.db", "SELECT id FROM ring_keys")
     lose_the_key_encryption_key(cli)
     restore()
-    used = [(ring["id"],) for ring in data("keys", "list", "--ring") if ring["used"]]
+    used = [(ring["id"],) for ring in data("keys", "list", "--refresh-keys") if ring["used"]]
     assert len(used) == 1 and used[0] not in lost
     cli("config", "check")
 
@@ -127,7 +127,7 @@ def test_if_the_key_encryption_key_is_lost_the_backup_of_the_key_that_signs_goes
     cli("keys", "rotate", "--emergency")
     active, announced = kid_of("active"), kid_of("pending")
     lose_the_key_encryption_key(cli)
-    assert restore().data["unheld"] == []
+    assert restore().data["unpublished"] == []
     assert kid_of("active") == active
     assert states()[announced] == "retired"
     cli("config", "check")
@@ -139,7 +139,7 @@ def test_if_the_backup_does_not_have_it_a_key_that_verifiers_still_hold_signs(cl
         cli("keys", "rotate", "--emergency")
     active, known = kid_of("active"), {row[0] for row in sql("b", "SELECT kid FROM signing_keys")}
     lose_the_key_encryption_key(cli)
-    assert restore().data["unheld"] == []
+    assert restore().data["unpublished"] == []
     assert kid_of("active") in known
     assert states()[active] == "retired"  # its tokens are out
     cli("config", "check")
@@ -156,7 +156,7 @@ def test_if_verifiers_hold_none_that_opens_it_is_an_emergency(cli, backup, resto
     assert "authserver restore b --emergency" in told.stderr
     assert states() == before
     assert restore("--dry-run").data["refused"] is True
-    new = restore("--emergency").data["unheld"]
+    new = restore("--emergency").data["unpublished"]
     assert new == [kid_of("active")] and new[0] not in before
     assert all(states()[kid] == "revoked" for kid in revoked)
     cli("config", "check")
@@ -169,7 +169,7 @@ def test_a_backup_that_nothing_vouches_for_is_an_emergency_once_it_is_older_than
     told = restore(code=3, JWKS_MAX_AGE="0")
     assert f"{active[:8]} would sign, and verifiers may not have it (any more): the backup was made at" in told.stderr
     assert os.listdir() == ["b"]
-    assert restore("--emergency", JWKS_MAX_AGE="0").data["unheld"] == [active]
+    assert restore("--emergency", JWKS_MAX_AGE="0").data["unpublished"] == [active]
     assert kid_of("active") == active
 
 

@@ -141,7 +141,7 @@ class Lifecycle(RuleBasedStateMachine):
         if by_hand:
             self.the_schedule_runs()
         else:
-            self._write(key_transitions.fitted(self.keys, algs, self.now, self.make))
+            self._write(key_transitions.for_algorithms(self.keys, algs, self.now, self.make))
 
     @rule(late=st.integers(0, 30), alg=st.sampled_from(["RS256", "ES256"]))
     def a_token_is_signed(self, late, alg):
@@ -231,7 +231,7 @@ def test_a_year_of_routine_promotes_every_period_and_keeps_nothing_too_long():
 
 def test_the_first_key_of_an_algorithm_waits_for_the_lead_time_and_the_default_algorithm_for_nothing():
     make = maker()
-    keys = key_transitions.fitted(first_keys(make), {"RS256", "EdDSA"}, START, make)
+    keys = key_transitions.for_algorithms(first_keys(make), {"RS256", "EdDSA"}, START, make)
     new = keys[0]
     keys = (*first_keys(make), *keys)
     assert (new.alg, new.state, len(keys)) == ("EdDSA", "pending", 3)
@@ -256,7 +256,9 @@ def test_a_new_key_inherits_the_longest_lifetime_of_a_token():
     make = maker()
     keys = tuple(SigningKey(**_members(key) | {"max_token_ttl": 7200}) for key in first_keys(make))
     changed = key_transitions.promoted(keys, "RS256", START, make)
-    changed += key_transitions.fitted(keys, {"RS256", "ES256"}, START, make)  # which was another's tokens until now
+    changed += key_transitions.for_algorithms(
+        keys, {"RS256", "ES256"}, START, make
+    )  # which was another's tokens until now
     assert [key.max_token_ttl for key in changed] == [7200] * 4
 
 

@@ -131,7 +131,7 @@ def test_a_database_that_lost_commits_believes_a_token_ahead_of_it_and_an_older_
 def test_the_last_generation_is_given_and_ends_the_login_instead_of_overflowing(world: World) -> None:
     assert world.login("app", "ada").token
     world.restore([row(world) | {"generation": MAX_GENERATION - 1}])
-    login, ring = row(world), world.nodes[0].keyring.ring_key(row(world)["ring_key_id"])
+    login, ring = row(world), world.nodes[0].keyring.refresh_key(row(world)["ring_key_id"])
     last_but_one, last = (
         render(login["id"], generation, key=ring, salt=login["salt"])
         for generation in (MAX_GENERATION - 1, MAX_GENERATION)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from authserver.domain.key_schedule import KeyPolicy
 from authserver.domain.models import SECOND, SigningKey
-from authserver.domain.restored_keys import is_fresh, restored, unheld
+from authserver.domain.restored_keys import is_fresh, restored, unpublished
 
 NOW = 1_800_000_000 * SECOND
 DAY = 86400 * SECOND
@@ -102,7 +102,7 @@ def test_the_key_that_signs_goes_on():
     backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("B", "active"))
     keys = restored(backup, replaced, usable("A", "B"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "retired", "B": "active"}
-    assert unheld(keys, replaced, POLICY, NOW) == ()
+    assert unpublished(keys, replaced, POLICY, NOW) == ()
 
 
 def test_a_key_that_the_replaced_database_has_not_is_published_for_its_tokens_and_signs_no_more():
@@ -117,7 +117,7 @@ def test_where_the_active_key_does_not_open_the_announced_one_signs_if_verifiers
         replaced = (key("A", "active"), key("B", "pending", age))
         keys = restored((key("A", "pending"),), replaced, usable("B"), (), ALGS, NOW)
         assert state_of(keys) == {"A": "retired", "B": "active"}
-        assert tuple(k.kid for k in unheld(keys, replaced, POLICY, NOW)) == refused
+        assert tuple(k.kid for k in unpublished(keys, replaced, POLICY, NOW)) == refused
 
 
 def test_a_key_that_was_removed_never_signs_again():
@@ -130,7 +130,7 @@ def test_a_retired_key_signs_again_only_if_nothing_better_opens():
     assert state_of(restored(backup, replaced, usable("A", "B"), (), ALGS, NOW)) == {"A": "retired", "B": "active"}
     keys = restored(backup, replaced, usable("A"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "active", "B": "retired"}
-    assert unheld(keys, replaced, POLICY, NOW) == ()
+    assert unpublished(keys, replaced, POLICY, NOW) == ()
 
 
 def test_no_algorithm_begins_to_sign_before_its_lead_time():
@@ -142,8 +142,8 @@ def test_no_algorithm_begins_to_sign_before_its_lead_time():
 def test_what_verifiers_have_is_unknown_once_the_backup_is_older_than_the_jwks():
     backup = (key("A", "active"), key("B", "pending"))
     keys = restored(backup, (), usable("A", "B"), (), ALGS, NOW)
-    assert unheld(keys, backup, POLICY, NOW) == ()
-    assert [k.kid for k in unheld(keys, (), POLICY, NOW)] == ["A"]
+    assert unpublished(keys, backup, POLICY, NOW) == ()
+    assert [k.kid for k in unpublished(keys, (), POLICY, NOW)] == ["A"]
     assert is_fresh(NOW - 300 * SECOND, POLICY, NOW) and not is_fresh(NOW - 301 * SECOND, POLICY, NOW)
 
 

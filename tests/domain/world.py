@@ -14,9 +14,10 @@ from sqlalchemy.exc import OperationalError
 from authserver import clock as system_clock
 from authserver import system
 from authserver.domain.errors import Unavailable
-from authserver.domain.models import Client, Policy, RingKey, User
+from authserver.domain.models import Client, Policy, RefreshTokenKey, User
 from authserver.domain.outages import Outages
-from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys, first
+from authserver.keyring import KeyEncryptionKeys, Keyring, KeyStore
+from authserver.keyring.lifecycle import bootstrap
 from authserver.oauth.grant import Tools
 from authserver.oauth.request import parse
 from authserver.oauth.revocation import Revocation
@@ -52,7 +53,7 @@ class Node:
         self, database: Database, keks: KeyEncryptionKeys, keys: KeyState, passwords: Any, clock: Clock
     ) -> None:
         self.database, self.keys, self.clock = database, keys, clock
-        self.keyring = Keyring(PrivateKeys(keks), keys, clock())
+        self.keyring = Keyring(KeyStore(keks), keys, clock())
         tools = Tools(ISSUER, Policy(), self.keyring, passwords, system.new_id, system.new_key, system.new_secret)
         cache = Cache(database, clients.load_many, clock)
         self.road = Road(
@@ -95,8 +96,8 @@ class World:
         self.keks = KeyEncryptionKeys({"the tests": system.new_key()})
         with self.databases[0].begin() as connection:
             migrations.upgrade(connection)
-            first.create_missing(
-                connection, PrivateKeys(self.keks), now=self.clock(), max_token_ttl=900, new_key=system.new_key
+            bootstrap.create_missing(
+                connection, KeyStore(self.keks), now=self.clock(), max_token_ttl=900, new_key=system.new_key
             )
             self.first_keys = signing_keys.load(connection)
         self.reader = sqlite3.connect(f"{folder}/as.db", isolation_level=None)
@@ -199,8 +200,8 @@ class World:
     def turn_ring(self, name: str) -> None:
         """A new ring key, which only the first node has read."""
         with self.databases[0].begin() as connection:
-            sealed = self.keks.seal(name, system.new_key())
-            signing_keys.add_ring_key(connection, RingKey(name, sealed, self.clock(), self.clock()))
+            sealed = self.keks.wrap(name, system.new_key())
+            signing_keys.add_ring_key(connection, RefreshTokenKey(name, sealed, self.clock(), self.clock()))
         self.wait(self.nodes[0].reload_keys())
 
     def backup(self) -> list[Any]:

@@ -13,8 +13,8 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from authserver.domain.errors import KeyMissing, Misconfigured
-from authserver.domain.models import RingKey, SigningKey
-from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys
+from authserver.domain.models import RefreshTokenKey, SigningKey
+from authserver.keyring import KeyEncryptionKeys, Keyring, KeyStore
 from authserver.keyring.jwt import is_header
 from authserver.store.signing_keys import KeyState
 from tests.support import SECOND
@@ -31,9 +31,9 @@ class CountingKeys(KeyEncryptionKeys):
         super().__init__({"keys/kek": b"k" * 32})
         self.opened: list[str] = []
 
-    def open(self, row: str, sealed: str) -> bytes:
+    def unwrap(self, row: str, sealed: str) -> bytes:
         self.opened.append(row)
-        return super().open(row, sealed)
+        return super().unwrap(row, sealed)
 
 
 KEKS = CountingKeys()
@@ -48,7 +48,7 @@ def header_of(token: str) -> tuple[str, str]:
 def keys() -> dict[str, SigningKey]:
     """One in each state, made in this order; making an RSA key takes a while."""
     states = ("revoked", "retired", "pending", "active", "removed")
-    made = {state: PrivateKeys(KEKS).generate("RS256", now=NOW, max_token_ttl=900) for state in states}
+    made = {state: KeyStore(KEKS).generate("RS256", now=NOW, max_token_ttl=900) for state in states}
     return {state: replace(key, state=state) for state, key in made.items()}
 
 
@@ -58,8 +58,8 @@ def keks() -> Iterator[CountingKeys]:
     yield KEKS
 
 
-def ring_key(id: str, active_at: int = NOW) -> RingKey:
-    return RingKey(id, KEKS.seal(id, id.encode().ljust(32)), NOW, active_at)
+def ring_key(id: str, active_at: int = NOW) -> RefreshTokenKey:
+    return RefreshTokenKey(id, KEKS.wrap(id, id.encode().ljust(32)), NOW, active_at)
 
 
 RING = (ring_key("one"),)
@@ -73,13 +73,13 @@ def state(keys: dict[str, SigningKey]) -> KeyState:
 @pytest.fixture(scope="module")
 def keyring(state: KeyState) -> Keyring:
     """For tests that only look; opening keys takes a while, too."""
-    return Keyring(PrivateKeys(KEKS), state, NOW)
+    return Keyring(KeyStore(KEKS), state, NOW)
 
 
 @pytest.fixture
 def fresh(keks: CountingKeys, state: KeyState) -> Keyring:
     """For tests that update it."""
-    return Keyring(PrivateKeys(keks), state, NOW)
+    return Keyring(KeyStore(keks), state, NOW)
 
 
 def test_what_the_active_key_signs_verifies_with_what_is_published_rfc9068_2_1(
@@ -94,7 +94,7 @@ def test_what_the_active_key_signs_verifies_with_what_is_published_rfc9068_2_1(
 def test_only_the_active_key_signs(keks: CountingKeys, keys: dict[str, SigningKey]) -> None:
     others = tuple(key for state, key in keys.items() if state != "active")
     with pytest.raises(KeyMissing):
-        Keyring(PrivateKeys(keks), KeyState(others, RING), NOW).sign(CLAIMS, NOW)
+        Keyring(KeyStore(keks), KeyState(others, RING), NOW).sign(CLAIMS, NOW)
 
 
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # joserfc would have RFC 9864's Ed25519
@@ -102,8 +102,8 @@ def test_only_the_active_key_signs(keks: CountingKeys, keys: dict[str, SigningKe
 def test_another_algorithm_signs_once_it_has_an_active_key_and_the_default_until_then(
     keks: CountingKeys, keys: dict[str, SigningKey], alg: str
 ) -> None:
-    other = PrivateKeys(keks).generate(alg, now=NOW, max_token_ttl=900)
-    keyring = Keyring(PrivateKeys(keks), KeyState((other, keys["active"]), RING), NOW)
+    other = KeyStore(keks).generate(alg, now=NOW, max_token_ttl=900)
+    keyring = Keyring(KeyStore(keks), KeyState((other, keys["active"]), RING), NOW)
     assert header_of(keyring.sign(CLAIMS, NOW, alg)) == ("RS256", keys["active"].kid)
     keyring.update(KeyState((replace(other, state="active"), keys["active"]), RING), NOW)
     token = keyring.sign(CLAIMS, NOW, alg)
@@ -121,7 +121,7 @@ def test_a_key_of_a_later_versions_algorithm_is_published_and_stops_nothing(
 ) -> None:
     public = {"kty": "AKP", "kid": "new", "alg": "ML-DSA-44", "use": "sig"}
     new = replace(keys["active"], kid="new", alg="ML-DSA-44", public=public, sealed="something else")
-    keyring = Keyring(PrivateKeys(keks), KeyState((keys["active"], new), RING), NOW)
+    keyring = Keyring(KeyStore(keks), KeyState((keys["active"], new), RING), NOW)
     assert header_of(keyring.sign(CLAIMS, NOW, "ML-DSA-44")) == ("RS256", keys["active"].kid)
     assert [key["kid"] for key in keyring.jwks["keys"]] == [keys["active"].kid, "new"]
 
@@ -142,10 +142,10 @@ def test_the_jwks_carries_an_allow_list_and_nothing_private_rfc7517_9_2(keyring:
 
 def test_whatever_a_row_holds_no_private_member_is_published(keks: CountingKeys, keys: dict[str, SigningKey]) -> None:
     """A row that somebody else wrote: an import, another version, a hand."""
-    private = json.loads(keks.open(keys["active"].kid, str(keys["active"].sealed)))
+    private = json.loads(keks.unwrap(keys["active"].kid, str(keys["active"].sealed)))
     assert private.keys() > {"d", "p", "q"}
     leaky = replace(keys["active"], public=keys["active"].public | private | {"x5c": "canary"})
-    document = Keyring(PrivateKeys(keks), KeyState((leaky,), RING), NOW).jwks_document
+    document = Keyring(KeyStore(keks), KeyState((leaky,), RING), NOW).jwks_document
     assert json.loads(document)["keys"] == [keys["active"].public]
     assert b"canary" not in document and not any(private[name].encode() in document for name in ("d", "p", "q"))
 
@@ -194,7 +194,7 @@ def test_own_tokens_are_recognised_by_every_published_key_expired_or_not(
     keks: CountingKeys, keys: dict[str, SigningKey], keyring: Keyring
 ) -> None:
     for state in ("active", "pending", "retired", "revoked", "removed"):
-        signs = Keyring(PrivateKeys(keks), KeyState((replace(keys[state], state="active"),), RING), NOW)
+        signs = Keyring(KeyStore(keks), KeyState((replace(keys[state], state="active"),), RING), NOW)
         expected = CLAIMS if state in ("active", "pending", "retired") else None
         assert keyring.verify(signs.sign(CLAIMS, NOW)) == expected, state
 
@@ -204,7 +204,7 @@ def test_a_retired_key_whose_private_part_is_destroyed_still_verifies(
 ) -> None:
     token = keyring.sign(CLAIMS, NOW)
     retired = replace(keys["active"], state="retired", sealed=None)
-    assert Keyring(PrivateKeys(keks), KeyState((retired, keys["pending"]), RING), NOW).verify(token) == CLAIMS
+    assert Keyring(KeyStore(keks), KeyState((retired, keys["pending"]), RING), NOW).verify(token) == CLAIMS
 
 
 def test_every_character_of_a_token_matters_rfc7515_2(keyring: Keyring) -> None:
@@ -232,23 +232,23 @@ def test_any_other_text_is_not_ours(keyring: Keyring, text: str) -> None:
 
 def test_a_ring_key_that_was_not_read_yet_is_missing_and_known_after_an_update(fresh: Keyring, state: KeyState) -> None:
     with pytest.raises(KeyMissing) as missing:
-        fresh.ring_key("two")
+        fresh.refresh_key("two")
     assert "two" in str(missing.value) and missing.value.retry_after >= 1
     fresh.update(replace(state, ring=(*RING, ring_key("two"))), NOW)
-    assert fresh.ring_key("two") == b"two".ljust(32) and fresh.ring_key("one") == b"one".ljust(32)
+    assert fresh.refresh_key("two") == b"two".ljust(32) and fresh.refresh_key("one") == b"one".ljust(32)
 
 
 def test_new_logins_use_the_newest_ring_key_whose_time_has_come(fresh: Keyring, state: KeyState) -> None:
     later, latest = ring_key("a later one", NOW + 60 * SECOND), ring_key("the latest", NOW + 120 * SECOND)
     fresh.update(replace(state, ring=(latest, *RING, later)), NOW)
     times = (0, 60 * SECOND - 1, 60 * SECOND, 120 * SECOND - 1, 120 * SECOND)
-    newest = [fresh.newest_ring_key_id(NOW + time) for time in times]
+    newest = [fresh.newest_refresh_key_id(NOW + time) for time in times]
     assert newest == ["one", "one", "a later one", "a later one", "the latest"]
-    assert fresh.ring_key("the latest")  # known before it is used
+    assert fresh.refresh_key("the latest")  # known before it is used
 
 
 def test_known_keys_are_not_opened_again(keks: CountingKeys, state: KeyState, keys: dict[str, SigningKey]) -> None:
-    keyring = Keyring(PrivateKeys(keks), state, NOW)
+    keyring = Keyring(KeyStore(keks), state, NOW)
     opened = [keys[name].kid for name in ("active", "pending", "retired")]
     assert sorted(keks.opened) == sorted(["one", *opened])
     keyring.update(replace(state, ring=(*RING, ring_key("two"))), NOW + 1)
@@ -268,12 +268,12 @@ def test_what_goes_is_forgotten(fresh: Keyring, keys: dict[str, SigningKey]) -> 
     fresh.update(KeyState((keys["pending"],), (ring_key("two"),)), NOW)
     assert fresh.verify(token) is None
     with pytest.raises(KeyMissing):
-        fresh.ring_key("one")
+        fresh.refresh_key("one")
 
 
 def test_a_key_that_does_not_open_leaves_everything_as_it_was(fresh: Keyring, state: KeyState) -> None:
-    published, sealed = fresh.jwks_document, KeyEncryptionKeys({"another": b"a" * 32}).seal("two", b"x" * 32)
-    broken = replace(state, signing_keys=(), ring=(*RING, RingKey("two", sealed, NOW, NOW)))
+    published, sealed = fresh.jwks_document, KeyEncryptionKeys({"another": b"a" * 32}).wrap("two", b"x" * 32)
+    broken = replace(state, signing_keys=(), ring=(*RING, RefreshTokenKey("two", sealed, NOW, NOW)))
     with pytest.raises(Misconfigured, match="keys/kek"):
         fresh.update(broken, NOW + 20 * SECOND)
     assert fresh.jwks_document == published and fresh.sign(CLAIMS, NOW + 30 * SECOND)

@@ -9,14 +9,14 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from authserver.app import lifecycle as lifecycle_of
-from authserver.app import open_database, open_private_keys
+from authserver.app import open_database, open_key_store
 from authserver.cli.init import initialise
 from authserver.cli.keys.shared import opened
 from authserver.domain.errors import ChangedMeanwhile, Misconfigured, Refused, Unavailable
 from authserver.domain.key_schedule import in_state
 from authserver.domain.models import Client
-from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys
-from authserver.keyring.refusals import TooEarly
+from authserver.keyring import KeyEncryptionKeys, Keyring, KeyStore
+from authserver.keyring.lifecycle import TooEarly
 from authserver.settings import load
 from authserver.store import clients, signing_keys
 from authserver.store.database import Database
@@ -71,7 +71,7 @@ def test_a_promotion_retires_activates_and_announces_in_one(on_any_database, clo
 def test_what_is_promoted_opens_and_signs(lifecycle, settings, clock):
     lifecycle.promote("RS256", emergency=True)
     with lifecycle.database.begin() as connection:
-        keyring = Keyring(open_private_keys(settings), signing_keys.load(connection), clock())
+        keyring = Keyring(open_key_store(settings), signing_keys.load(connection), clock())
     assert keyring.verify(keyring.sign({"sub": "ada"}, clock())) == {"sub": "ada"}
     assert [key["kid"] for key in keyring.jwks["keys"]][0] == kid_of(lifecycle, "active")
     assert len(keyring.jwks["keys"]) == 3
@@ -104,7 +104,7 @@ def test_many_at_once_do_each_thing_once(on_any_database, clock):
 
 def test_two_emergencies_at_once_are_one(on_any_database, monkeypatch):
     """The second must not promote the key that the first one announced a moment ago."""
-    together, make = Barrier(2, timeout=LONG), PrivateKeys.generate
+    together, make = Barrier(2, timeout=LONG), KeyStore.generate
 
     def make_together(*arguments, **options):
         together.wait()  # both have seen the pending key, neither has begun its transaction
@@ -116,7 +116,7 @@ def test_two_emergencies_at_once_are_one(on_any_database, monkeypatch):
         except Refused as error:
             return str(error)
 
-    monkeypatch.setattr(PrivateKeys, "generate", make_together)
+    monkeypatch.setattr(KeyStore, "generate", make_together)
     pending = kid_of(on_any_database, "pending")
     with ThreadPoolExecutor(2) as threads:
         outcomes = sorted(threads.map(promote, range(2)))
@@ -127,7 +127,7 @@ def test_two_emergencies_at_once_are_one(on_any_database, monkeypatch):
 
 def test_keys_that_others_could_not_open_are_never_made(lifecycle, clock):
     clock.forward(91 * DAY)
-    foreign = replace(lifecycle, private_keys=lambda: PrivateKeys(KeyEncryptionKeys({"elsewhere": bytes(32)})))
+    foreign = replace(lifecycle, open_key_store=lambda: KeyStore(KeyEncryptionKeys({"elsewhere": bytes(32)})))
     with pytest.raises(Misconfigured, match="tried: elsewhere"):
         foreign.run_due()
     assert states(lifecycle) == ["active", "pending"]
@@ -146,7 +146,7 @@ def test_without_a_pending_key_promote_says_what_to_do_and_due_makes_one(lifecyc
         connection.exec_driver_sql("DELETE FROM signing_keys WHERE state = 'pending'")
     with pytest.raises(Refused, match="rotate --due"):
         lifecycle.promote("RS256")
-    assert [step.change for step in lifecycle.run_due()] == ["announce"]
+    assert [step.change for step in lifecycle.run_due()] == ["publish"]
     assert states(lifecycle) == ["active", "pending"]
 
 
@@ -191,19 +191,19 @@ def test_what_operators_do_works_on_any_database(on_any_database, clock):
     lifecycle.import_key(RSAKey.generate_key(2048))
     lifecycle.revoke(kid_of(lifecycle, "pending"))
     clock.forward(1)
-    lifecycle.rotate_ring()
-    assert lifecycle.revoke_ring() == 0
+    lifecycle.rotate_refresh_keys()
+    assert lifecycle.revoke_refresh_keys() == 0
     assert lifecycle.run_due() == []
     lifecycle.revoke_all()
     clock.forward(2 * 3600)
-    assert len(lifecycle.tend_ring()) == 3
+    assert len(lifecycle.remove_unused_refresh_keys()) == 3
     assert lifecycle.rewrap() == 0
     assert states(lifecycle) == ["active", "pending", "removed", "revoked", "revoked", "revoked"]
 
 
 def test_a_process_forgets_a_private_part_that_was_destroyed(lifecycle, settings, clock):
     lifecycle.promote("RS256", emergency=True)
-    keyring = Keyring(open_private_keys(settings), lifecycle.read_state(), clock())
+    keyring = Keyring(open_key_store(settings), lifecycle.read_state(), clock())
     clock.forward(90)
     assert [step.change for step in lifecycle.run_due()] == ["destroy"]
     keyring.update(lifecycle.read_state(), clock())
@@ -214,7 +214,7 @@ def test_a_process_forgets_a_private_part_that_was_destroyed(lifecycle, settings
 def test_a_process_that_sees_no_active_key_signs_nothing(lifecycle, settings, clock):
     state = lifecycle.read_state()
     pending = tuple(key for key in state.signing_keys if key.state == "pending")
-    keyring = Keyring(open_private_keys(settings), replace(state, signing_keys=pending), clock())
+    keyring = Keyring(open_key_store(settings), replace(state, signing_keys=pending), clock())
     with pytest.raises(Unavailable, match="No key signs RS256"):
         keyring.sign({}, clock())
 

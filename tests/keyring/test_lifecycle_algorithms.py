@@ -6,7 +6,7 @@ import pytest
 
 from authserver.domain.errors import Unavailable
 from authserver.domain.key_schedule import Transition, algorithms_in_use, in_state
-from authserver.keyring import PrivateKeys
+from authserver.keyring import KeyStore
 from authserver.store import signing_keys
 from tests.web.serving import change_client
 
@@ -17,28 +17,28 @@ def test_an_algorithm_that_gets_no_key_holds_up_no_other(lifecycle, clock, monke
     for client_id, alg in {"app": "EdDSA", "web": "EdDSA", "other": "ES256"}.items():
         change_client(lifecycle.database, client_id, access_token_alg=alg)
     assert lifecycle.is_due(lifecycle.read_state())
-    generate = PrivateKeys.generate
+    generate = KeyStore.generate
 
     def refuse(self, alg, **times):
         if alg == "EdDSA":
             raise Unavailable("This HSM knows no EdDSA.")
         return generate(self, alg, **times)
 
-    monkeypatch.setattr(PrivateKeys, "generate", refuse)
+    monkeypatch.setattr(KeyStore, "generate", refuse)
     clock.forward(91 * DAY)
     told = []
     with pytest.raises(Unavailable, match="no EdDSA"):
         lifecycle.run_due(told.append)
     assert in_state(lifecycle.read(), "RS256", "retired")  # RS256 went on
-    assert {(step.change, step.alg) for step in told} == {("promote", "RS256"), ("announce", "ES256")}
-    monkeypatch.setattr(PrivateKeys, "generate", generate)
+    assert {(step.change, step.alg) for step in told} == {("promote", "RS256"), ("publish", "ES256")}
+    monkeypatch.setattr(KeyStore, "generate", generate)
     assert algorithms_in_use(lifecycle.read()) == {"RS256", "ES256"}
-    assert lifecycle.run_due() == [Transition("announce", "EdDSA")] and not lifecycle.is_due(lifecycle.read_state())
+    assert lifecycle.run_due() == [Transition("publish", "EdDSA")] and not lifecycle.is_due(lifecycle.read_state())
 
 
 def test_an_algorithm_of_a_later_version_is_left_to_that_one(lifecycle, clock):
     change_client(lifecycle.database, "web", access_token_alg="ES512")
-    theirs = lifecycle.private_keys().generate("ES256", now=clock(), max_token_ttl=900)
+    theirs = lifecycle.open_key_store().generate("ES256", now=clock(), max_token_ttl=900)
     with lifecycle.database.begin() as connection:
         signing_keys.add(connection, replace(theirs, alg="ES256K"))
     assert not lifecycle.is_due(lifecycle.read_state())
@@ -55,4 +55,4 @@ def test_a_command_for_one_algorithm_is_not_held_up_by_another(lifecycle):
         connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'ES256' WHERE id = 'app'")
 
     assert algorithms_in_use(lifecycle.change_clients("ES256", use)) == {"ES256"}
-    assert lifecycle.run_due() == [Transition("announce", "EdDSA")]
+    assert lifecycle.run_due() == [Transition("publish", "EdDSA")]

@@ -4,8 +4,8 @@ import pytest
 
 from authserver import app
 from authserver.clock import Clock as SystemClock
-from authserver.keyring.refusals import TooEarly
-from authserver.keyring.ring import RingKeyWaits
+from authserver.keyring.lifecycle import TooEarly
+from authserver.keyring.lifecycle.refresh_keys import RefreshKeyWaits
 from tests.support import SECOND
 
 YEAR = 365 * 86400
@@ -61,8 +61,8 @@ def test_keys_that_a_clock_ahead_has_dated_before_this_machine_started_rotate_al
 
 def test_a_ring_key_that_a_clock_ahead_has_announced_holds_nobody_up(lifecycle, clock):
     clock.forward(YEAR)
-    lifecycle.rotate_ring()
+    lifecycle.rotate_refresh_keys()
     clock.forward(-YEAR)
-    lifecycle.rotate_ring()
-    with pytest.raises(RingKeyWaits):
-        lifecycle.rotate_ring()
+    lifecycle.rotate_refresh_keys()
+    with pytest.raises(RefreshKeyWaits):
+        lifecycle.rotate_refresh_keys()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from authserver.domain.errors import Refused
-from authserver.keyring.importing import read_private_key
-from authserver.keyring.key_file import Unreadable
-from authserver.keyring.strength import is_roca
+from authserver.keyring.lifecycle.importing import read_private_key
+from authserver.keyring.lifecycle.key_file import Unreadable
+from authserver.resource.jwks import is_roca
 
 PLAIN = serialization.NoEncryption()
 PKCS8, PKCS1 = serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL

@@ -8,12 +8,12 @@ from joserfc.jwk import RSAKey
 from starlette.testclient import TestClient
 
 from authserver import app
-from authserver.app import create_app, open_private_keys
+from authserver.app import create_app, open_key_store
 from authserver.domain.errors import Refused
 from authserver.domain.key_schedule import in_state
 from authserver.domain.refresh_token import parse
 from authserver.keyring import Keyring, files
-from authserver.keyring.ring import RingKeyWaits
+from authserver.keyring.lifecycle.refresh_keys import RefreshKeyWaits
 from authserver.store import signing_keys
 from authserver.store.authorizations import load_many
 from tests.conftest import ISSUER
@@ -25,7 +25,7 @@ DAY = 86400
 @pytest.fixture
 def http(settings, database, clock, monkeypatch):
     """The server, which looks after its keys as often as it can."""
-    for period in ("_POLL", "_SCHEDULE", "_TEND_RING"):
+    for period in ("_POLL", "_SCHEDULE", "_REMOVE_REFRESH_KEYS"):
         monkeypatch.setattr(app, period, 0.02)
     with TestClient(create_app(settings, now=clock), ISSUER, raise_server_exceptions=False) as http:
         yield http
@@ -110,7 +110,7 @@ def test_logins_that_were_over_stay_as_they_ended(lifecycle, http, login, databa
     http.post("/revoke", data={"client_id": "app", "token": over["refresh_token"]})
     ended_before = authorization_of(database, over)
     clock.forward(1)
-    assert lifecycle.revoke_ring() == 1
+    assert lifecycle.revoke_refresh_keys() == 1
     assert authorization_of(database, over) == ended_before
     assert authorization_of(database, living).revoked_because == "ring_revoked"
 
@@ -121,7 +121,7 @@ def test_a_login_begun_under_a_revoked_ring_key_by_a_process_that_has_not_read_y
     for period in ("_POLL", "_SCHEDULE"):
         monkeypatch.setattr(app, period, 3600)
     with TestClient(create_app(settings, now=clock), ISSUER) as late:
-        assert lifecycle.revoke_ring() == 0
+        assert lifecycle.revoke_refresh_keys() == 0
         form = {"client_id": "app", "grant_type": "password", "username": "ada", "password": PASSWORD}
         tokens = late.post("/token", data=form).json()
     assert next(k for k in lifecycle.read_state().ring if k.revoked_at).id == ring_key_of(database, tokens)
@@ -133,16 +133,16 @@ def test_a_ring_key_waits_before_new_logins_use_it_and_goes_when_no_row_names_it
 ):
     first = lifecycle.read_state().ring[0]
     old = login()
-    new = lifecycle.rotate_ring()
+    new = lifecycle.rotate_refresh_keys()
     assert new.active_at == clock() + 60 * SECOND
-    with pytest.raises(RingKeyWaits):
-        lifecycle.rotate_ring()
+    with pytest.raises(RefreshKeyWaits):
+        lifecycle.rotate_refresh_keys()
     login()
     clock.forward(60)
     wait_until(lambda: ring_key_of(database, login()) == new.id)
     assert ring_key_of(database, old) == first.id
     clock.forward(3600)
-    assert lifecycle.tend_ring() == []  # the old login names it
+    assert lifecycle.remove_unused_refresh_keys() == []  # the old login names it
     with database.begin() as connection:
         connection.exec_driver_sql(f"DELETE FROM authorizations WHERE ring_key_id = '{first.id}'")
     wait_until(lambda: [key.id for key in lifecycle.read_state().ring] == [new.id])
@@ -166,14 +166,14 @@ def test_an_imported_key_is_announced_and_no_key_is_used_twice(lifecycle, clock,
     assert kid_of(lifecycle, "pending") == private.thumbprint()
     gone = next(key for key in lifecycle.read() if key.kid == withdrawn)
     assert (gone.state, gone.sealed) == ("removed", None)
-    with pytest.raises(Refused, match="its state: pending"):
+    with pytest.raises(Refused, match="it is pending"):
         lifecycle.import_key(private)
     lifecycle.promote("RS256", emergency=True)
     with database.begin() as connection:
-        keyring = Keyring(open_private_keys(settings), signing_keys.load(connection), clock())
+        keyring = Keyring(open_key_store(settings), signing_keys.load(connection), clock())
     assert keyring.verify(keyring.sign({"sub": "ada"}, clock())) == {"sub": "ada"}
     lifecycle.revoke(private.thumbprint())
-    with pytest.raises(Refused, match="its state: revoked"):
+    with pytest.raises(Refused, match="it is revoked"):
         lifecycle.import_key(private)
 
 
@@ -183,7 +183,7 @@ def test_rewrapped_keys_open_under_the_new_key_alone_and_the_server_goes_on(
     tokens = login()
     old = next((tmp_path / "keys").glob("kek-*.key"))
     files.create(settings.keys_dir, bytes(range(32)), clock() + SECOND)
-    assert lifecycle.sealed_by_older() == 3
+    assert lifecycle.wrapped_by_older() == 3
     lifecycle.promote("RS256", emergency=True)  # sealed by the new one, which the server has not read yet
     wait_until(lambda: published(http)[0] == kid_of(lifecycle, "active"))
     assert lifecycle.rewrap() == 3

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 from joserfc.jwk import RSAKey
 
-from authserver.app import open_private_keys
+from authserver.app import open_key_store
 from authserver.domain.errors import ChangedMeanwhile
 from authserver.keyring import Keyring, files
 from authserver.keyring.lifecycle import Lifecycle
@@ -38,8 +38,8 @@ COMMANDS = {
     "revoke": lambda lifecycle: lifecycle.revoke(lifecycle.read()[0].kid),
     "revoke_all": lambda lifecycle: lifecycle.revoke_all(),
     "import_key": lambda lifecycle: lifecycle.import_key(RSAKey.generate_key(2048)),
-    "rotate_ring": lambda lifecycle: lifecycle.rotate_ring(),
-    "revoke_ring": lambda lifecycle: lifecycle.revoke_ring(),
+    "rotate_refresh_keys": lambda lifecycle: lifecycle.rotate_refresh_keys(),
+    "revoke_refresh_keys": lambda lifecycle: lifecycle.revoke_refresh_keys(),
 }
 
 
@@ -50,11 +50,11 @@ def test_what_was_sealed_before_a_rewrap_is_not_written_after_it(
     clock.forward(91 * DAY)
     with pytest.raises(ChangedMeanwhile, match="key-encryption key was changed meanwhile"):
         COMMANDS[command](lifecycle)
-    Keyring(open_private_keys(settings), lifecycle.read_state(), clock())  # a server starts
+    Keyring(open_key_store(settings), lifecycle.read_state(), clock())  # a server starts
     COMMANDS[command](lifecycle)
-    Keyring(open_private_keys(settings), lifecycle.read_state(), clock())
+    Keyring(open_key_store(settings), lifecycle.read_state(), clock())
 
 
 def test_what_seals_nothing_does_not_mind(lifecycle, rewrapped_meanwhile, settings, clock):
     lifecycle.change_clients("RS256", lambda connection: None)
-    Keyring(open_private_keys(settings), lifecycle.read_state(), clock())
+    Keyring(open_key_store(settings), lifecycle.read_state(), clock())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from authserver.domain.errors import Unavailable
-from authserver.domain.models import RingKey
+from authserver.domain.models import RefreshTokenKey
 from authserver.store import signing_keys
 from tests.store.rows import NOW, a_key
 from tests.support import SECOND
@@ -14,7 +14,7 @@ from tests.support import SECOND
 def test_what_is_added_is_loaded_member_for_member_oldest_first(store):
     times = {"activated_at": 1, "retired_at": 2, "destroyed_at": 3, "removed_at": 4, "revoked_at": 5}
     keys = [a_key("b", "revoked", sealed=None, **times), a_key("a", "active", created_at=NOW + 1)]
-    ring = [RingKey("ring-2", "sealed", 2, 20), RingKey("ring-1", "sealed", 3, 10)]
+    ring = [RefreshTokenKey("ring-2", "sealed", 2, 20), RefreshTokenKey("ring-1", "sealed", 3, 10)]
     with store.begin() as connection:
         for key in reversed(keys):
             signing_keys.add(connection, key)

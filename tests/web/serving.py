@@ -11,7 +11,7 @@ from typing import Any
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
-from authserver.app import create_app, open_database, open_private_keys
+from authserver.app import create_app, open_database, open_key_store
 from authserver.domain import refresh_token
 from authserver.domain.models import SECOND, Authorization, Client
 from authserver.keyring import Keyring
@@ -113,7 +113,7 @@ class Logins:
         self.database, self.clock = database, clock
         with database.begin() as connection:
             state = signing_keys.load(connection)
-        self.keyring = Keyring(open_private_keys(settings), state, clock())
+        self.keyring = Keyring(open_key_store(settings), state, clock())
 
     def plant(self, number: int, **changes: Any) -> Authorization:
         """ada's login at the client `app`, as it is after its third refresh, unless the changes say otherwise."""
@@ -134,7 +134,7 @@ class Logins:
             expires_at=now + 7200 * SECOND,
             revoked_at=None,
             revoked_because=None,
-            ring_key_id=self.keyring.newest_ring_key_id(now),
+            ring_key_id=self.keyring.newest_refresh_key_id(now),
             salt=number.to_bytes(32),
         )
         login = replace(login, **changes)
@@ -144,5 +144,5 @@ class Logins:
         return login
 
     def token(self, login: Authorization, generation: int, key: bytes | None = None) -> str:
-        key = key or self.keyring.ring_key(login.ring_key_id)
+        key = key or self.keyring.refresh_key(login.ring_key_id)
         return refresh_token.render(login.id, generation, key=key, salt=login.salt)

@@ -8,9 +8,9 @@ from joserfc.jwk import RSAKey
 
 from authserver.domain import key_transitions
 from authserver.domain.key_schedule import removable_at
+from authserver.keyring.database_keys import InProcess
 from authserver.keyring.jwk import encoded, public_jwk
 from authserver.keyring.jwt import AccessTokens
-from authserver.keyring.sealed import InProcess
 from authserver.resource import Guard
 from tests.api.introspecting import INACTIVE, Introspector
 from tests.conftest import AUDIENCE, ISSUER

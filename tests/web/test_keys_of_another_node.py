@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from authserver import system
-from authserver.keyring import KeyEncryptionKeys, PrivateKeys
+from authserver.keyring import KeyEncryptionKeys, KeyStore
 from authserver.store import signing_keys
 from tests.web.answers import UNAVAILABLE, assert_refused
 
@@ -12,7 +12,7 @@ def test_a_key_that_does_not_open_is_503_and_logs_nobody_out(database, login, to
     first = login()["refresh_token"]
     ours = _pending(database)
     foreign = KeyEncryptionKeys({"another node's": system.new_key()})
-    theirs = PrivateKeys(foreign).generate("RS256", now=clock(), max_token_ttl=900)
+    theirs = KeyStore(foreign).generate("RS256", now=clock(), max_token_ttl=900)
     _replace_pending(database, theirs)
     clock.forward(31)
     assert_refused(token("refresh_token", refresh_token=first), UNAVAILABLE)

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from authserver.app import create_app, open_key_encryption_keys
 from authserver.clock import Clock as SystemClock
-from authserver.keyring import first
+from authserver.keyring.lifecycle import refresh_keys
 from authserver.store import signing_keys
 from authserver.store.database import Database
 from tests.conftest import ISSUER
@@ -201,7 +201,7 @@ def add_ring_key(database, settings, *, created_at, active_at):
     """As another node may do. Returns its id."""
     with database.begin() as connection:
         keks = open_key_encryption_keys(settings)
-        key = first.new_ring_key(keks, bytes(range(32)), now=created_at, active_at=active_at)
+        key = refresh_keys.new_refresh_key(keks, bytes(range(32)), now=created_at, active_at=active_at)
         signing_keys.add_ring_key(connection, key)
     return key.id
 

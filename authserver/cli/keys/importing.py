@@ -7,10 +7,10 @@ import click
 from ...domain import key_transitions
 from ...domain.key_schedule import removable_at
 from ...domain.models import SigningKey
-from ...keyring.importing import Encrypted, PublicKey, kid_of, read_private_key, read_public_keys
 from ...keyring.jwk import Key, public_jwk
-from ...keyring.key_file import Unreadable
 from ...keyring.lifecycle import Lifecycle
+from ...keyring.lifecycle.importing import Encrypted, PublicKey, kid_of, read_private_key, read_public_keys
+from ...keyring.lifecycle.key_file import Unreadable
 from ..common import as_json, fail, show
 from .shared import alg_option, as_data, changes, dry_run, in_words, moment_at_latest, opened, short, tell_changes
 

@@ -8,14 +8,14 @@ from ...domain import key_schedule
 from ...domain.key_schedule import KeyPolicy, Keys
 from ...domain.models import SigningKey
 from ..common import as_json, moment, show, table
-from .ring import list_ring
+from .refresh_keys import list_refresh_keys
 from .shared import in_words, opened
 
 
 @click.command("list")
-@click.option("--ring", is_flag=True, help="Not the signing keys: those that make refresh tokens.")
+@click.option("--refresh-keys", is_flag=True, help="Not the signing keys: those that make refresh tokens.")
 @as_json
-def list_(ring: bool, as_json: bool) -> None:
+def list_(refresh_keys: bool, as_json: bool) -> None:
     """Every signing key, its state, and when each change of state was; then what happens when, and what verifiers see.
 
     \b
@@ -23,8 +23,8 @@ def list_(ring: bool, as_json: bool) -> None:
       authserver keys list
       authserver keys list --json
     """
-    if ring:
-        list_ring(as_json)
+    if refresh_keys:
+        list_refresh_keys(as_json)
         return
     with opened() as lifecycle:
         keys, policy, now = lifecycle.read(), lifecycle.policy, lifecycle.now()

@@ -6,10 +6,10 @@ import click
 
 from ...domain import key_transitions
 from ...domain.key_schedule import Keys
-from ...domain.key_timeline import imagined
+from ...domain.key_timeline import placeholders
 from ...keyring.lifecycle import Lifecycle
 from ..common import as_json, confirm, fail, show, yes
-from .ring import revoke_ring
+from .refresh_keys import revoke_refresh_keys
 from .shared import as_data, changes, dry_run, in_words, opened, tell_changes, warn_of_young
 
 # Seconds for which a verifier may go on with a key set that it has; the guard's own test and that of the snippets know.
@@ -34,13 +34,13 @@ class _Outcome:
 @click.command("revoke", context_settings={"ignore_unknown_options": True})  # a KID may begin with a hyphen
 @click.argument("kid", required=False)
 @click.option(
-    "--all", "everything", is_flag=True, help="A host is compromised: every key and the ring, and every login."
+    "--all", "everything", is_flag=True, help="Replace every key and end every login, after a host was compromised."
 )
-@click.option("--ring", is_flag=True, help="Not a signing key: the keys of refresh tokens, and with them every login.")
+@click.option("--refresh-keys", is_flag=True, help="Replace the refresh-token keys instead, and end every login.")
 @dry_run
 @yes
 @as_json
-def revoke(kid: str | None, everything: bool, ring: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
+def revoke(kid: str | None, everything: bool, refresh_keys: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Revoke the compromised key KID: it is out of the key set at once, and the announced key takes over.
 
     Users stay logged in: refresh tokens do not depend on it. Running servers stop publishing it within 5 seconds.
@@ -52,17 +52,17 @@ def revoke(kid: str | None, everything: bool, ring: bool, dry_run: bool, yes: bo
       authserver keys revoke T8cAYtQ... --yes
       authserver keys revoke --all --dry-run
     """
-    if (kid is not None) + everything + ring != 1:
-        raise click.UsageError("Give one of: KID, --all, --ring.")
+    if (kid is not None) + everything + refresh_keys != 1:
+        raise click.UsageError("Give one of: KID, --all, --refresh-keys.")
     if not dry_run:
-        confirm(_question(kid, ring), yes)
-    if ring:
-        revoke_ring(dry_run, as_json)
+        confirm(_question(kid, refresh_keys), yes)
+    if refresh_keys:
+        revoke_refresh_keys(dry_run, as_json)
         return
     with opened() as lifecycle:
         outcome = _revoke(lifecycle, kid, dry_run)
         keys = key_transitions.merged(outcome.before, outcome.changed)
-        _tell(outcome, lifecycle, everything, dry_run)
+        _print_result(outcome, lifecycle, everything, dry_run)
         data = {
             "dry_run": dry_run,
             "changes": changes(outcome.changed),
@@ -78,17 +78,17 @@ def _revoke(lifecycle: Lifecycle, kid: str | None, dry_run: bool) -> _Outcome:
     before, now = lifecycle.read(), lifecycle.now()
     if kid is None:
         if dry_run:
-            return _Outcome(before, key_transitions.all_revoked(before, now, imagined(before)))
+            return _Outcome(before, key_transitions.all_revoked(before, now, placeholders(before)))
         return _Outcome(before, *lifecycle.revoke_all())
     if not any(key.kid == kid for key in before):
         raise fail(f"There is no key {kid}. To see them all: authserver keys list")
     if dry_run:
-        return _Outcome(before, key_transitions.revoked(before, kid, now, imagined(before)))
+        return _Outcome(before, key_transitions.revoked(before, kid, now, placeholders(before)))
     return _Outcome(before, lifecycle.revoke(kid))
 
 
-def _question(kid: str | None, ring: bool) -> str:
-    if ring:
+def _question(kid: str | None, refresh_keys: bool) -> str:
+    if refresh_keys:
         return "Replace the keys of the refresh tokens and end every login?"
     if kid is None:
         return "Revoke every key and end every login?"
@@ -109,7 +109,7 @@ def _tell_verifiers(lifecycle: Lifecycle) -> None:
     click.echo(_STILL_ACCEPTED.format("".join(known)), err=True)
 
 
-def _tell(outcome: _Outcome, lifecycle: Lifecycle, everything: bool, dry_run: bool) -> None:
+def _print_result(outcome: _Outcome, lifecycle: Lifecycle, everything: bool, dry_run: bool) -> None:
     tell_changes(outcome.changed, dry_run)
     if not outcome.changed:
         click.echo("It was revoked before: nothing changed.", err=True)

@@ -30,8 +30,8 @@ def rewrap(create: bool, dry_run: bool, as_json: bool) -> None:
         _create(settings, dry_run, as_json)
         return
     with opened(settings) as lifecycle:
-        count = lifecycle.sealed_by_older() if dry_run else lifecycle.rewrap()
-        older = lifecycle.private_keys().keks.older
+        count = lifecycle.wrapped_by_older() if dry_run else lifecycle.rewrap()
+        older = lifecycle.open_key_store().keks.older
     click.echo(f"{'Would seal' if dry_run else 'Sealed'} {count} keys anew.", err=True)
     if older and not dry_run:
         click.echo(f"Only backups still need: {', '.join(older)}", err=True)

@@ -7,21 +7,20 @@ import click
 from ...domain.algorithms import DEFAULT
 from ...domain.errors import Refused
 from ...domain.key_schedule import Keys, Transition, in_state, promotable_at
-from ...domain.key_timeline import after, settled
-from ...keyring.lifecycle import Lifecycle
-from ...keyring.refusals import TooEarly
+from ...domain.key_timeline import apply_due, apply_step
+from ...keyring.lifecycle import Lifecycle, TooEarly
 from ..common import as_json, moment, show
-from .ring import rotate_ring
+from .refresh_keys import rotate_refresh_keys
 from .shared import alg_option, as_data, in_words, moment_at_latest, opened, short, span, warn_of_young
 
 _DONE = {
-    "announce": "a new key is announced",
+    "publish": "a new key is announced",
     "promote": "{kid} signs from now on",
     "destroy": "the private part of {kid} is destroyed",
     "retire": "{kid} signs no more, since no client uses its algorithm",
     "withdraw": "{kid} is withdrawn, since no client uses its algorithm",
     "remove": "{kid} leaves the key set, since its last token has expired",
-    "remove_ring_key": "the refresh-token key {kid} is gone, since no login uses it any more",
+    "remove_refresh_key": "the refresh-token key {kid} is gone, since no login uses it any more",
 }
 
 
@@ -44,10 +43,10 @@ class _Asked:
 @click.option("--due", is_flag=True, help="Do only what the schedule says is due; it may be nothing.")
 @click.option("--emergency", is_flag=True, help="Promote although verifiers may not have fetched the key yet.")
 @alg_option
-@click.option("--ring", is_flag=True, help="Not a signing key: announce a key for the refresh tokens of new logins.")
+@click.option("--refresh-keys", is_flag=True, help="Publish a new refresh-token key instead.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done, and what happens when.")
 @as_json
-def rotate(due: bool, emergency: bool, alg: str, ring: bool, dry_run: bool, as_json: bool) -> None:
+def rotate(due: bool, emergency: bool, alg: str, refresh_keys: bool, dry_run: bool, as_json: bool) -> None:
     """Promote the announced key: it signs from now on, and the next one is announced.
 
     The key that signed until now stays published for as long as its tokens live. Running servers follow within 5
@@ -57,17 +56,17 @@ def rotate(due: bool, emergency: bool, alg: str, ring: bool, dry_run: bool, as_j
     \b
     Examples:
       authserver keys rotate --dry-run
-      authserver keys rotate --ring
+      authserver keys rotate --refresh-keys
     """
-    if due + emergency + ring > 1:
-        raise click.UsageError("--due, --emergency and --ring exclude each other.")
-    if ring:
-        rotate_ring(dry_run, as_json)
+    if due + emergency + refresh_keys > 1:
+        raise click.UsageError("--due, --emergency and --refresh-keys exclude each other.")
+    if refresh_keys:
+        rotate_refresh_keys(dry_run, as_json)
         return
     with opened() as lifecycle:
         act = (_would_do_due if due else _would_promote) if dry_run else (_do_due if due else _promote)
         outcome, now = act(lifecycle, _Asked(alg, emergency)), lifecycle.now()
-    _tell(outcome, lifecycle, now, dry_run)
+    _print_result(outcome, lifecycle, now, dry_run)
     data = _as_data(outcome, alg, lifecycle, dry_run)
     if as_json or dry_run or not outcome.refused:
         show(data, as_json, lambda: in_words(outcome.keys, lifecycle.policy, now))
@@ -86,10 +85,10 @@ def _promote(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
 
 def _do_due(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
     done = lifecycle.run_due(_tell_done)  # as it is done: what comes after may fail
-    for id in lifecycle.tend_ring():
-        done.append(Transition("remove_ring_key", "ring", id))
+    for id in lifecycle.remove_unused_refresh_keys():
+        done.append(Transition("remove_refresh_key", "refresh", id))
         _tell_done(done[-1])
-    lifecycle.destroy_remains()
+    lifecycle.destroy_orphaned_keys()
     return _Outcome(done, lifecycle.read())
 
 
@@ -99,20 +98,20 @@ def _would_promote(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
         step = lifecycle.promotion(keys, asked.alg, emergency=asked.emergency)
     except TooEarly as error:
         return _Outcome([], keys, error)
-    return _Outcome([step], after(keys, step, lifecycle.now()))
+    return _Outcome([step], apply_step(keys, step, lifecycle.now()))
 
 
 def _would_do_due(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
     state = lifecycle.read_state()
-    return _Outcome(*settled(state.signing_keys, lifecycle.policy, lifecycle.now(), state.algorithms))
+    return _Outcome(*apply_due(state.signing_keys, lifecycle.policy, lifecycle.now(), state.algorithms))
 
 
 def _tell_done(step: Transition, said: str = "Done") -> None:
-    kid = step.kid if step.alg == "ring" else short(step.kid or "")
+    kid = step.kid if step.alg == "refresh" else short(step.kid or "")
     click.echo(f"{said}: {_DONE[step.change].format(kid=kid)}.", err=True)
 
 
-def _tell(outcome: _Outcome, lifecycle: Lifecycle, now: int, dry_run: bool) -> None:
+def _print_result(outcome: _Outcome, lifecycle: Lifecycle, now: int, dry_run: bool) -> None:
     for step in outcome.done if dry_run else ():
         _tell_done(step, "Would be done")
     for key in outcome.keys:

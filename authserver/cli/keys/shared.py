@@ -26,7 +26,7 @@ _CHANGES = {
     "destroy": "The private part of {kid} is destroyed.",
     "remove": "{kid} leaves the key set: its last token has expired.",
 }
-_BECAME = {"revoked": "revoke", "active": "promote", "pending": "announce", "removed": "withdraw", "retired": "retire"}
+_BECAME = {"revoked": "revoke", "active": "promote", "pending": "publish", "removed": "withdraw", "retired": "retire"}
 _TOLD = {
     "revoked": "{kid} is revoked: it is out of the key set, and its private part is destroyed",
     "active": "{kid} signs from now on",

@@ -84,6 +84,6 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
             expires_at=now + lives * SECOND,
             revoked_at=None,
             revoked_because=None,
-            ring_key_id=self.tools.keyring.newest_ring_key_id(now),
+            ring_key_id=self.tools.keyring.newest_refresh_key_id(now),
             salt=self.tools.new_key(),
         )

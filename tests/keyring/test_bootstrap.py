@@ -10,7 +10,8 @@ from sqlalchemy import delete
 
 from authserver import system
 from authserver.domain.models import Client
-from authserver.keyring import KeyEncryptionKeys, Keyring, PrivateKeys, first
+from authserver.keyring import KeyEncryptionKeys, Keyring, KeyStore
+from authserver.keyring.lifecycle import bootstrap
 from authserver.store import clients, migrations, schema, signing_keys
 from authserver.store.database import Database
 from authserver.store.signing_keys import KeyState
@@ -30,7 +31,7 @@ def database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
 
 def created(database: Database, now: int) -> KeyState:
     with database.begin() as connection:
-        first.create_missing(connection, PrivateKeys(KEKS), now=now, max_token_ttl=900, new_key=system.new_key)
+        bootstrap.create_missing(connection, KeyStore(KEKS), now=now, max_token_ttl=900, new_key=system.new_key)
         return signing_keys.load(connection)
 
 
@@ -42,9 +43,9 @@ def test_a_new_server_signs_at_once_and_has_the_next_key_announced(database: Dat
     assert {(key.alg, key.created_at, key.max_token_ttl) for key in state.signing_keys} == {("RS256", clock(), 900)}
     (ring_key,) = state.ring
     assert ring_key.created_at == ring_key.active_at == clock()
-    keyring = Keyring(PrivateKeys(KEKS), state, clock())
+    keyring = Keyring(KeyStore(KEKS), state, clock())
     assert keyring.verify(keyring.sign({"sub": "ada"}, clock())) == {"sub": "ada"}
-    assert len(keyring.ring_key(keyring.newest_ring_key_id(clock()))) == 32
+    assert len(keyring.refresh_key(keyring.newest_refresh_key_id(clock()))) == 32
 
 
 def test_run_again_it_changes_nothing(database: Database, clock: Clock) -> None:
@@ -71,10 +72,10 @@ def test_private_keys_are_in_the_database_only_sealed(database: Database, clock:
     state = created(database, clock())
     content = b"".join(path.read_bytes() for path in tmp_path.glob("as.db*"))
     for key in state.signing_keys:
-        private = json.loads(KEKS.open(key.kid, str(key.sealed)))
+        private = json.loads(KEKS.unwrap(key.kid, str(key.sealed)))
         assert RSAKey.import_key(private).is_private and key.public["n"].encode() in content
         assert not any(private[name].encode() in content for name in ("d", "p", "q", "dp", "dq", "qi"))
-    assert KEKS.open(state.ring[0].id, state.ring[0].sealed) not in content
+    assert KEKS.unwrap(state.ring[0].id, state.ring[0].sealed) not in content
 
 
 def test_a_new_key_stays_for_the_longest_token_that_any_client_gets(database: Database, clock: Clock) -> None:

@@ -14,12 +14,12 @@ from authserver.keyring import KeyEncryptionKeys
 OLD, NEW, STRANGE = b"o" * 32, b"n" * 32, b"s" * 32
 SECRET = b"canary: the private key"
 KEYS = KeyEncryptionKeys({"keys/old": OLD, "keys/new": NEW})
-SEALED = KEYS.seal("row-1", SECRET)
+SEALED = KEYS.wrap("row-1", SECRET)
 
 
 def refused(keys: KeyEncryptionKeys, row: str, sealed: str) -> str:
     with pytest.raises(Misconfigured) as refusal:
-        keys.open(row, sealed)
+        keys.unwrap(row, sealed)
     return str(refusal.value)
 
 
@@ -35,14 +35,14 @@ def header_of(sealed: str) -> dict[str, str]:
 
 @given(st.text(min_size=1), st.binary(min_size=1))
 def test_what_is_sealed_for_a_row_opens_in_it(row: str, secret: bytes) -> None:
-    assert KEYS.open(row, KEYS.seal(row, secret)) == secret
+    assert KEYS.unwrap(row, KEYS.wrap(row, secret)) == secret
 
 
 def test_it_is_a_compact_jwe_with_the_row_in_its_protected_header_rfc7516_7_1() -> None:
     assert SEALED.count(".") == 4
     header = header_of(SEALED)
     assert (header["alg"], header["enc"], header["row"]) == ("dir", "A256GCM", "row-1")
-    assert segment(SECRET) not in SEALED and KEYS.seal("row-1", SECRET) != SEALED
+    assert segment(SECRET) not in SEALED and KEYS.wrap("row-1", SECRET) != SEALED
 
 
 def test_what_is_sealed_for_one_row_does_not_open_in_another() -> None:
@@ -51,10 +51,10 @@ def test_what_is_sealed_for_one_row_does_not_open_in_another() -> None:
 
 
 def test_the_newest_seals_and_all_of_them_open() -> None:
-    assert KeyEncryptionKeys({"new": NEW}).open("row-1", SEALED) == SECRET
-    old = KeyEncryptionKeys({"old": OLD}).seal("row-1", SECRET)
-    assert KEYS.open("row-1", old) == SECRET
-    assert KeyEncryptionKeys({"new": NEW, "old": OLD}).open("row-1", SEALED) == SECRET
+    assert KeyEncryptionKeys({"new": NEW}).unwrap("row-1", SEALED) == SECRET
+    old = KeyEncryptionKeys({"old": OLD}).wrap("row-1", SECRET)
+    assert KEYS.unwrap("row-1", old) == SECRET
+    assert KeyEncryptionKeys({"new": NEW, "old": OLD}).unwrap("row-1", SEALED) == SECRET
     refused(KeyEncryptionKeys({"old": OLD}), "row-1", SEALED)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from ..domain.algorithms import ALGORITHMS, DEFAULT
-from ..domain.errors import Refused
+from ...domain.algorithms import ALGORITHMS, DEFAULT
+from ...domain.errors import Refused
+from ..jwk import Key
+from ..strength import check_rsa
 from . import key_file
-from .jwk import Key
 from .key_file import Unreadable
-from .strength import check_rsa
 
 _CRT = ("p", "q", "dp", "dq", "qi")
 _RSA_MEMBERS = ("n", "e", "d", *_CRT)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..domain import key_transitions, ring_schedule
-from ..domain.algorithms import DEFAULT
-from ..domain.errors import ChangedMeanwhile, Misconfigured, Refused, Unavailable
-from ..domain.key_schedule import (
+from ...domain import key_rules, key_transitions, refresh_key_schedule
+from ...domain.algorithms import DEFAULT
+from ...domain.errors import ChangedMeanwhile, Misconfigured, Refused, Unavailable
+from ...domain.key_schedule import (
     KeyPolicy,
     Keys,
     Transition,
@@ -22,26 +22,34 @@ from ..domain.key_schedule import (
     promotable_at,
     transitions,
 )
-from ..domain.key_transitions import Make
-from ..domain.models import RingKey, SigningKey
-from ..domain.timeline import Timeline
-from ..store import ring_keys, signing_keys
-from ..store.database import Connection, Database
-from ..store.signing_keys import KeyState
-from . import rewrapping, ring
-from .jwk import Key
-from .private_keys import PrivateKeys
-from .refusals import NOTHING_PENDING, TooEarly, check_in_use, check_new
-from .sealing import KeyEncryptionKeys, is_sealed
+from ...domain.key_transitions import Make
+from ...domain.models import RefreshTokenKey, SigningKey
+from ...domain.timeline import Timeline
+from ...store import ring_keys, signing_keys
+from ...store.database import Connection, Database
+from ...store.signing_keys import KeyState
+from ..envelope import KeyEncryptionKeys, is_wrapped
+from ..jwk import Key
+from ..key_store import KeyStore
+from . import refresh_keys, rewrapping
 
+_NOTHING_PENDING = "There is no pending key. Publish one with:\n\n    authserver keys rotate --due"
 Decide = Callable[[KeyState, int, Make], Keys]
 """What there is, now in microseconds, a maker of keys -> the rows to write. Raises Refused."""
+
+
+class TooEarly(Refused):
+    """The pending key has not been published for the lead time: verifiers may not have it before `possible_at`."""
+
+    def __init__(self, pending: SigningKey, possible_at: int) -> None:
+        super().__init__(f"The pending key {pending.kid} cannot be promoted yet.")
+        self.pending, self.possible_at = pending, possible_at
 
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
     database: Database
-    private_keys: Callable[[], PrivateKeys]
+    open_key_store: Callable[[], KeyStore]
     """Reads the key-encryption keys anew, so that a new one seals as soon as it is there."""
     policy: KeyPolicy
     max_token_ttl: int
@@ -64,7 +72,7 @@ class Lifecycle:
         """Whether `run_due` would do something."""
         now = self.now()
         due = self._due(state, now) or misdated(state.signing_keys, self.timeline(), now)
-        return bool(due) or ring_schedule.has_late_logins(state.ring, now)
+        return bool(due) or refresh_key_schedule.has_late_logins(state.ring, now)
 
     def run_due(self, tell: Callable[[Transition], object] = lambda step: None) -> list[Transition]:
         """Make the state right for now. Tells and returns what was done; what another process did first is not in it.
@@ -82,7 +90,7 @@ class Lifecycle:
             if was_done:
                 tell(step)
                 done.append(step)
-        if ring_schedule.has_late_logins(self.read_state().ring, self.now()):
+        if refresh_key_schedule.has_late_logins(self.read_state().ring, self.now()):
             with self._alone() as (connection, _, now):
                 ring_keys.end_logins(connection, now)
         if failed:
@@ -94,7 +102,7 @@ class Lifecycle:
 
     def _do(self, step: Transition) -> bool:
         """Whether it was still due."""
-        makes = (step.alg,) if step.change in ("announce", "promote") else ()
+        makes = (step.alg,) if step.change in ("publish", "promote") else ()
         return bool(self._commit(self._still_due(step), makes))
 
     def promote(self, alg: str, *, emergency: bool = False) -> Transition:
@@ -115,8 +123,8 @@ class Lifecycle:
         """What `promote` would do with these keys. Raises the same."""
         pending, now = in_state(as_of_today(keys, self.timeline()), alg, "pending"), self.now()
         if pending is None:
-            check_in_use(keys, alg)
-            raise Refused(NOTHING_PENDING)
+            key_rules.check_in_use(keys, alg)
+            raise Refused(_NOTHING_PENDING)
         if now < promotable_at(pending, self.policy) and not emergency:
             raise TooEarly(pending, promotable_at(pending, self.policy))
         return Transition("promote", alg, pending.kid)
@@ -133,7 +141,7 @@ class Lifecycle:
         with self._maker([*algs, *algs]) as make, self._alone() as (connection, state, now):
             changed = key_transitions.all_revoked(state.signing_keys, now, make)
             _write(connection, state.signing_keys, changed)
-            ended = ring.replace(connection, keks, self.new_key(), now)
+            ended = refresh_keys.replace(connection, keks, self.new_key(), now)
         self._destroy(state.signing_keys, changed)
         return changed, ended
 
@@ -142,13 +150,13 @@ class Lifecycle:
         is given. Returns the rows that changed. Raises Refused if the `kid` was ever used here, and for an algorithm
         that no client uses."""
         self._keks_in_use()
-        key = self.private_keys().taken_in(private, alg, kid, now=self.now(), max_token_ttl=self.max_token_ttl)
+        key = self.open_key_store().import_key(private, alg, kid, now=self.now(), max_token_ttl=self.max_token_ttl)
         return self._commit(lambda state, now, make: self.imported(state.signing_keys, key, now))
 
     def imported(self, keys: Keys, key: SigningKey, now: int) -> Keys:
         """What `import_key` changes in these keys. Raises the same."""
-        check_in_use(keys, key.alg)
-        check_new(keys, key)
+        key_rules.check_in_use(keys, key.alg)
+        key_rules.check_new(keys, key)
         return key_transitions.imported(keys, key, now)
 
     def publish(self, public: Iterable[SigningKey]) -> Keys:
@@ -160,21 +168,21 @@ class Lifecycle:
         """What `publish` adds to these keys. Raises the same."""
         added: Keys = ()
         for key in public:
-            check_new((*keys, *added), key)
+            key_rules.check_new((*keys, *added), key)
             added += (key,)
         return added
 
-    def rotate_ring(self) -> RingKey:
-        """Announce a new key for the refresh tokens of new logins. Raises RingKeyWaits."""
+    def rotate_refresh_keys(self) -> RefreshTokenKey:
+        """Announce a new key for the refresh tokens of new logins. Raises RefreshKeyWaits."""
         keks = self._keks_in_use()
         with self._alone() as (connection, state, now):
-            return ring.rotate(connection, state.ring, keks, self.new_key(), now)
+            return refresh_keys.rotate(connection, state.ring, keks, self.new_key(), now)
 
-    def revoke_ring(self) -> int:
+    def revoke_refresh_keys(self) -> int:
         """Every refresh token is dead at once. Returns how many logins ended."""
         keks = self._keks_in_use()
         with self._alone() as (connection, _, now):
-            return ring.replace(connection, keks, self.new_key(), now)
+            return refresh_keys.replace(connection, keks, self.new_key(), now)
 
     def rewrap(self) -> int:
         """Seal anew under the newest key-encryption key what another one sealed. Returns how many keys that were."""
@@ -182,9 +190,9 @@ class Lifecycle:
         with self._alone() as (connection, state, _):
             return rewrapping.rewrap(connection, state, keks)
 
-    def sealed_by_older(self) -> int:
+    def wrapped_by_older(self) -> int:
         """How many keys `rewrap` would seal anew."""
-        return len(rewrapping.sealed_by_older(self.read_state(), self._keks_in_use()))
+        return len(rewrapping.wrapped_by_older(self.read_state(), self._keks_in_use()))
 
     def change_clients(self, alg: str, change: Callable[[Connection], object]) -> Keys:
         """Run `change`, which may make clients use `alg` or stop doing so; then each algorithm that a client uses has a
@@ -193,27 +201,27 @@ class Lifecycle:
 
         def fit(state: KeyState, now: int, make: Make) -> Keys:
             known = algorithms_in_use(state.signing_keys) | {alg}  # the schedule makes up for what is missing beside
-            return key_transitions.fitted(state.signing_keys, state.algorithms & known, now, make)
+            return key_transitions.for_algorithms(state.signing_keys, state.algorithms & known, now, make)
 
         return self._commit(fit, makes, change)
 
-    def destroy_remains(self) -> list[str]:
+    def destroy_orphaned_keys(self) -> list[str]:
         """Destroy the private keys outside the database that it knows as destroyed: who should have done it was killed.
         Returns their kids. Raises Unavailable."""
-        private = self.private_keys()
+        private = self.open_key_store()
         present = private.present()
         gone = [key.kid for key in (self.read() if present else ()) if key.sealed is None and key.kid in present]
         private.destroy(present[kid] for kid in gone)
         return gone
 
-    def tend_ring(self) -> list[str]:
+    def remove_unused_refresh_keys(self) -> list[str]:
         """Remove the ring keys that no row names any more. It may read every authorization: call it seldom."""
-        replaced = ring_schedule.replaced(self.read_state().ring, self.now())
+        replaced = refresh_key_schedule.replaced(self.read_state().ring, self.now())
         with self.database.read() as connection:
             if all(ring_keys.is_named(connection, key.id) for key in replaced):
                 return []
         with self._alone() as (connection, state, now):
-            return ring.remove_unused(connection, state.ring, now)
+            return refresh_keys.remove_unused(connection, state.ring, now)
 
     def _still_due(self, step: Transition) -> Decide:
         def decide(state: KeyState, now: int, make: Make) -> Keys:
@@ -248,8 +256,8 @@ class Lifecycle:
     def _check_seals(self, before: KeyState, after: KeyState) -> None:
         """Raises ChangedMeanwhile if a rewrap came between: the old key-encryption key may be gone already, and what is
         sealed by it now would never open."""
-        keks = self.private_keys().keks
-        if rewrapping.sealed_by_older(after, keks) - rewrapping.sealed_by_older(before, keks):
+        keks = self.open_key_store().keks
+        if rewrapping.wrapped_by_older(after, keks) - rewrapping.wrapped_by_older(before, keks):
             raise ChangedMeanwhile("The key-encryption key was changed meanwhile: nothing was written. Try again.")
 
     @contextmanager
@@ -258,7 +266,7 @@ class Lifecycle:
         made for nothing is destroyed, unless nobody can know whether it is in the database."""
         if algs:
             self._keks_in_use()
-        private, made = self.private_keys(), list[SigningKey]()
+        private, made = self.open_key_store(), list[SigningKey]()
 
         def make(alg: str) -> SigningKey:
             made.append(private.generate(alg, now=self.now(), max_token_ttl=self.max_token_ttl))
@@ -273,23 +281,23 @@ class Lifecycle:
             made.clear()  # a COMMIT whose answer was lost may have been one all the same
             raise
         finally:
-            if any(not is_sealed(key.sealed or "") for key in made):
+            if any(not is_wrapped(key.sealed or "") for key in made):
                 written = {key.kid for key in self.read()}
                 private.destroy(key.sealed for key in made if key.kid not in written)
 
     def _destroy(self, before: Keys, changed: Keys) -> None:
         """After the commit: before it, a change that fails would leave a key that cannot sign."""
         gone = {key.kid for key in changed if key.sealed is None}
-        self.private_keys().destroy(key.sealed for key in before if key.kid in gone)
+        self.open_key_store().destroy(key.sealed for key in before if key.kid in gone)
 
     def _keks_in_use(self) -> KeyEncryptionKeys:
         """Raises Misconfigured if they are not those of this database: no running server could open what they seal."""
-        keks, state = self.private_keys().keks, self.read_state()
+        keks, state = self.open_key_store().keks, self.read_state()
         for key in state.signing_keys:
-            if key.sealed and is_sealed(key.sealed):
-                keks.open(key.kid, key.sealed)
+            if key.sealed and is_wrapped(key.sealed):
+                keks.unwrap(key.kid, key.sealed)
         for key_of_ring in state.ring:
-            keks.open(key_of_ring.id, key_of_ring.sealed)
+            keks.unwrap(key_of_ring.id, key_of_ring.sealed)
         return keks
 
 

@@ -1,38 +1,38 @@
-"""The ring of keys that make refresh tokens: keys list --ring, rotate --ring, revoke --ring."""
+"""The refresh-token keys: keys list, rotate and revoke with --refresh-keys."""
 
 import click
 
-from ...domain import ring_schedule
+from ...domain import refresh_key_schedule
 from ...domain.errors import Refused
 from ...domain.models import SECOND
-from ...keyring.ring import RingKeyWaits, check_rotatable
+from ...keyring.lifecycle.refresh_keys import RefreshKeyWaits, check_rotatable
 from ..common import moment, show, table
 from .shared import moment_at_latest, opened
 
 
-def list_ring(as_json: bool) -> None:
+def list_refresh_keys(as_json: bool) -> None:
     with opened() as lifecycle:
-        ring, now = lifecycle.read_state().ring, lifecycle.now()
-    newest = ring_schedule.newest(ring, now).id if ring else None
+        keys, now = lifecycle.read_state().ring, lifecycle.now()
+    newest = refresh_key_schedule.newest(keys, now).id if keys else None
     titles = ["id", "created_at", "active_at", "revoked_at"]
     rows = [
         {"id": key.id, **{title: moment(getattr(key, title)) for title in titles[1:]}, "used": key.id == newest}
-        for key in ring
+        for key in keys
     ]
     titles.append("used")
     show(rows, as_json, lambda: table([[row[title] for title in titles] for row in rows], titles))
 
 
-def rotate_ring(dry_run: bool, as_json: bool) -> None:
+def rotate_refresh_keys(dry_run: bool, as_json: bool) -> None:
     with opened() as lifecycle:
         try:
             if dry_run:
                 check_rotatable(lifecycle.read_state().ring, lifecycle.now())
-                id, active_at = None, lifecycle.now() + ring_schedule.LEAD_TIME * SECOND
+                id, active_at = None, lifecycle.now() + refresh_key_schedule.LEAD_TIME * SECOND
             else:
-                new = lifecycle.rotate_ring()
+                new = lifecycle.rotate_refresh_keys()
                 id, active_at = new.id, new.active_at
-        except RingKeyWaits as error:
+        except RefreshKeyWaits as error:
             raise Refused(_why_waiting(error)) from None
     at = moment_at_latest(active_at)
     would = "would make" if dry_run else "makes"
@@ -40,19 +40,19 @@ def rotate_ring(dry_run: bool, as_json: bool) -> None:
     show({"dry_run": dry_run, "id": id, "active_at": at}, as_json, lambda: id or "")
 
 
-def revoke_ring(dry_run: bool, as_json: bool) -> None:
+def revoke_refresh_keys(dry_run: bool, as_json: bool) -> None:
     with opened() as lifecycle:
-        ended = None if dry_run else lifecycle.revoke_ring()
+        ended = None if dry_run else lifecycle.revoke_refresh_keys()
     if dry_run:
-        click.echo("Would be done: the ring is replaced, and every login ends.", err=True)
+        click.echo("Would be done: every refresh-token key is replaced, and every login ends.", err=True)
     else:
-        click.echo(f"Done: the ring is replaced, and every login has ended ({ended}).", err=True)
+        click.echo(f"Done: every refresh-token key was replaced, and every login has ended ({ended}).", err=True)
         click.echo("Access tokens that are out live until they expire.", err=True)
     if as_json:
         show({"dry_run": dry_run, "logins_ended": ended}, as_json, str)
 
 
-def _why_waiting(error: RingKeyWaits) -> str:
+def _why_waiting(error: RefreshKeyWaits) -> str:
     at = moment_at_latest(error.waiting.active_at)
     return (
         f"The key {error.waiting.id} is announced already; new logins use it from {at} on. Another one can follow then."

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
 
-from ..domain.algorithms import DEFAULT
-from ..domain.models import RingKey
-from ..store import clients, signing_keys
-from ..store.database import Connection
-from .private_keys import PrivateKeys
-from .sealing import KeyEncryptionKeys
+from ...domain.algorithms import DEFAULT
+from ...store import clients, signing_keys
+from ...store.database import Connection
+from ..key_store import KeyStore
+from .refresh_keys import new_refresh_key
 
 
 def create_missing(
-    connection: Connection, keys: PrivateKeys, *, now: int, max_token_ttl: int, new_key: Callable[[], bytes]
+    connection: Connection, keys: KeyStore, *, now: int, max_token_ttl: int, new_key: Callable[[], bytes]
 ) -> None:
     """One active and one pending key of the default algorithm, both published, and the first key of the ring, where
     they are missing.
@@ -29,9 +27,4 @@ def create_missing(
             made = keys.generate(DEFAULT, now=now, max_token_ttl=longest)
             signing_keys.add(connection, replace(made, state=missing, activated_at=activated_at))
     if not state.ring:
-        signing_keys.add_ring_key(connection, new_ring_key(keys.keks, new_key(), now=now, active_at=now))
-
-
-def new_ring_key(keks: KeyEncryptionKeys, key: bytes, *, now: int, active_at: int) -> RingKey:
-    id = "ring-" + sha256(b"authserver ring key id" + key).hexdigest()[:16]
-    return RingKey(id, keks.seal(id, key), now, active_at)
+        signing_keys.add_ring_key(connection, new_refresh_key(keys.keks, new_key(), now=now, active_at=now))

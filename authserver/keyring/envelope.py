@@ -26,7 +26,7 @@ class KeyEncryptionKeys:
     def __bool__(self) -> bool:
         return bool(self._keys)
 
-    def seal(self, row: str, secret: bytes) -> str:
+    def wrap(self, row: str, secret: bytes) -> str:
         """The row's id is bound in: what is sealed for one row does not open in another."""
         id, key = list(self._keys.items())[-1]
         header = {"alg": "dir", "enc": "A256GCM", "kid": id, "row": row}
@@ -43,7 +43,7 @@ class KeyEncryptionKeys:
         """Where the keys come from that open, but do not seal."""
         return self._sources[:-1]
 
-    def open(self, row: str, sealed: str) -> bytes:
+    def unwrap(self, row: str, sealed: str) -> bytes:
         """Raises Misconfigured, naming the keys that were tried."""
         for key in self._keys.values():
             try:
@@ -62,7 +62,7 @@ class KeyEncryptionKeys:
         )
 
 
-def is_sealed(kept: str) -> bool:
+def is_wrapped(kept: str) -> bool:
     """Whether the database keeps the private key itself, and not the place of one: that has its scheme before a colon,
     which a JWE never has."""
     return ":" not in kept

@@ -4,30 +4,30 @@ import json
 
 from joserfc.jws import JWSRegistry
 
+from .envelope import KeyEncryptionKeys, is_wrapped
 from .jwk import Key, generate, imported, public_jwk
-from .sealing import KeyEncryptionKeys, is_sealed
 from .signer import PublicJwk, Signer
 
 
-class SealedKeys:
+class DatabaseKeys:
     """A key service (signer.py): the private key is made here, and the database keeps it sealed."""
 
     def __init__(self, keks: KeyEncryptionKeys) -> None:
         self._keks = keks
 
     def generate(self, alg: str) -> tuple[PublicJwk, str]:
-        return self.seal(generate(alg), alg)
+        return self.wrap(generate(alg), alg)
 
-    def seal(self, key: Key, alg: str, kid: str | None = None) -> tuple[PublicJwk, str]:
+    def wrap(self, key: Key, alg: str, kid: str | None = None) -> tuple[PublicJwk, str]:
         """What `generate` returns, of a key that is there already."""
         public = public_jwk(key, alg, kid)
-        return public, self._keks.seal(public["kid"], json.dumps(key.as_dict(private=True)).encode())
+        return public, self._keks.wrap(public["kid"], json.dumps(key.as_dict(private=True)).encode())
 
     def holds(self, kept: str) -> bool:
-        return is_sealed(kept)
+        return is_wrapped(kept)
 
     def open(self, kid: str, alg: str, kept: str) -> Signer:
-        return InProcess(alg, imported(json.loads(self._keks.open(kid, kept))))
+        return InProcess(alg, imported(json.loads(self._keks.unwrap(kid, kept))))
 
     def destroy(self, kept: str) -> None:
         """Nothing: with the row's column the private key is gone."""

@@ -5,9 +5,9 @@ from contextlib import suppress
 
 from ..domain.errors import Misconfigured, Unavailable
 from ..domain.models import SigningKey
+from .database_keys import DatabaseKeys
+from .envelope import KeyEncryptionKeys, is_wrapped
 from .jwk import Key
-from .sealed import SealedKeys
-from .sealing import KeyEncryptionKeys, is_sealed
 from .signer import KeyService, PublicJwk, Signer
 
 _NOT_CONFIGURED = (
@@ -16,20 +16,20 @@ _NOT_CONFIGURED = (
 )
 
 
-class PrivateKeys:
+class KeyStore:
     def __init__(self, keks: KeyEncryptionKeys, service: KeyService | None = None) -> None:
         """New keys are made in `service` where there is one; those that are sealed in the database go on."""
         self.keks = keks
-        self._sealed = SealedKeys(keks)
-        self._services: tuple[KeyService, ...] = (service, self._sealed) if service else (self._sealed,)
+        self._database = DatabaseKeys(keks)
+        self._services: tuple[KeyService, ...] = (service, self._database) if service else (self._database,)
 
     def generate(self, alg: str, *, now: int, max_token_ttl: int) -> SigningKey:
         """A new pending key."""
         return _row(*self._services[0].generate(alg), alg, now, max_token_ttl)
 
-    def taken_in(self, key: Key, alg: str, kid: str | None, *, now: int, max_token_ttl: int) -> SigningKey:
+    def import_key(self, key: Key, alg: str, kid: str | None, *, now: int, max_token_ttl: int) -> SigningKey:
         """A pending key that was made elsewhere; it is sealed in the database, wherever new ones are made."""
-        return _row(*self._sealed.seal(key, alg, kid), alg, now, max_token_ttl)
+        return _row(*self._database.wrap(key, alg, kid), alg, now, max_token_ttl)
 
     def open(self, key: SigningKey) -> Signer | None:
         """None if the private part is gone. Raises Misconfigured."""
@@ -38,7 +38,7 @@ class PrivateKeys:
     def destroy(self, kept: Iterable[str | None]) -> None:
         """Private keys outside of the database. What cannot be destroyed now, `present` shows later."""
         for text in kept:
-            if text and not is_sealed(text):
+            if text and not is_wrapped(text):
                 with suppress(Unavailable, Misconfigured):  # what it belongs to comes first, and is done
                     self._service(text).destroy(text)
 

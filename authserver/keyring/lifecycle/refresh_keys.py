@@ -1,0 +1,53 @@
+"""Changes of the refresh-token keys, within the caller's transaction."""
+
+from hashlib import sha256
+
+from ...domain import refresh_key_schedule
+from ...domain.errors import Refused
+from ...domain.models import SECOND, RefreshTokenKey
+from ...domain.refresh_key_schedule import RefreshTokenKeys
+from ...store import ring_keys, signing_keys
+from ...store.database import Connection
+from ..envelope import KeyEncryptionKeys
+
+
+class RefreshKeyWaits(Refused):
+    """A new key is announced already; `waiting` takes over by itself."""
+
+    def __init__(self, waiting: RefreshTokenKey) -> None:
+        super().__init__(f"The refresh-token key {waiting.id} is published already, and takes over by itself.")
+        self.waiting = waiting
+
+
+def check_rotatable(keys: RefreshTokenKeys, now: int) -> None:
+    """Raises RefreshKeyWaits."""
+    waiting = refresh_key_schedule.waiting(keys, now)
+    if waiting:
+        raise RefreshKeyWaits(waiting)
+
+
+def rotate(
+    connection: Connection, keys: RefreshTokenKeys, keks: KeyEncryptionKeys, key: bytes, now: int
+) -> RefreshTokenKey:
+    """Announce a key for new logins; those of today keep theirs. Raises RefreshKeyWaits."""
+    check_rotatable(keys, now)
+    new = new_refresh_key(keks, key, now=now, active_at=now + refresh_key_schedule.LEAD_TIME * SECOND)
+    signing_keys.add_ring_key(connection, new)
+    return new
+
+
+def replace(connection: Connection, keks: KeyEncryptionKeys, key: bytes, now: int) -> int:
+    """Revoke every refresh-token key, end every login, and begin with a new key. Returns how many logins ended."""
+    ring_keys.revoke_all(connection, now)
+    signing_keys.add_ring_key(connection, new_refresh_key(keks, key, now=now, active_at=now))
+    return ring_keys.end_logins(connection, now)
+
+
+def remove_unused(connection: Connection, keys: RefreshTokenKeys, now: int) -> list[str]:
+    """Returns the ids of the keys that went."""
+    return [key.id for key in refresh_key_schedule.replaced(keys, now) if ring_keys.remove_unused(connection, key.id)]
+
+
+def new_refresh_key(keks: KeyEncryptionKeys, key: bytes, *, now: int, active_at: int) -> RefreshTokenKey:
+    id = "refresh-" + sha256(b"authserver refresh-token key id" + key).hexdigest()[:16]
+    return RefreshTokenKey(id, keks.wrap(id, key), now, active_at)
