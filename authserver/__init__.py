@@ -8,6 +8,7 @@ oauth/      the protocol, with Authlib: the road, the grants, client authenticat
 web/        HTTP, with Starlette: one file for each family of endpoints
 resource/   the resource server's side: Guard (stands alone)
 testing/    the whole server in memory, for the tests of APIs and clients
+serving/    uvicorn, processes, signals, sockets
 app.py      puts the layers together; cli/ is the command; settings/ every setting
 clock.py    the time that the server goes by; system.py  the machine's clocks, and randomness
 """

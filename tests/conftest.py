@@ -13,6 +13,7 @@ from typing import Any
 import hypothesis
 import pytest
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from authserver.app import assemble, create_app, open_database
 from authserver.app import lifecycle as lifecycle_of
@@ -23,6 +24,7 @@ from authserver.passwords import Passwords
 from authserver.settings import Settings, load
 from authserver.store import clients, users
 from authserver.store.database import Database
+from tests.events import assert_documented
 from tests.hsm import softhsm  # noqa: F401
 from tests.support import PASSWORD, SECRET, Clock
 
@@ -42,6 +44,8 @@ SLOW_FILES = {
     "resource/test_guard_api.py",
     "resource/test_guard_forks.py",
     "store/test_init_at_once.py",
+    "serving/test_connection.py",
+    "serving/test_draining.py",
     "store/test_pooler.py",
     "store/test_postgres_connection.py",
     "store/test_postgres_refusals.py",
@@ -51,8 +55,6 @@ SLOW_FILES = {
     "test_leaks.py",
     "test_testing.py",
     "test_testing_elsewhere.py",
-    "web/test_connection.py",
-    "web/test_draining.py",
     "web/test_end_to_end.py",
     "web/test_fuzz.py",
     "web/test_refused_refresh.py",
@@ -212,3 +214,13 @@ CLIENTS = (
     ),
 )
 """app and other are public; web posts its secret; machine uses Basic and may use client_credentials alone."""
+
+
+@pytest.fixture
+def events() -> Iterator[list[Any]]:
+    """What is logged from now on; nothing that docs/reference/events.md does not describe."""
+    seen: list[Any] = []
+    with capture_logs() as entries:
+        yield entries
+        seen += entries
+    assert_documented(seen)

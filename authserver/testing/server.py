@@ -13,10 +13,10 @@ import uvicorn
 from .. import system
 from ..app import assemble
 from ..domain.errors import Misconfigured
+from ..serving.connection import Connection
 from ..settings import Settings
 from ..store import signing_keys
 from ..store.database import Database
-from ..web.connection import Connection
 
 HOST = "127.0.0.1"
 _OLDEST_SQLITE = (3, 36)  # since when connections can share a memdb

@@ -16,8 +16,9 @@ from ..keyring import Keyring
 from ..oauth.road import Road
 from ..store import signing_keys
 from ..store.database import Database
-from .draining import LEAVES
 
+SHUTTING_DOWN = "authserver.shutting_down"
+"""In the scope of a request: whether no further request should be sent to this server."""
 _KEPT_FOR = 2  # seconds: what a key service said of itself
 _PATIENCE = 1.5  # seconds
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -42,7 +43,7 @@ def ready(database: Database, keyring: Keyring, steady: Callable[[], int], road:
             "database": reaches,
             "keys": has_keys,
             "key_service": all(signs),
-            "server": not request.scope.get(LEAVES, False),
+            "server": not request.scope.get(SHUTTING_DOWN, False),
         }
         down = [name for name, it_works in works.items() if not it_works]
         if down:

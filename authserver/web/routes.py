@@ -30,7 +30,6 @@ from .api import Api
 from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin
 from .documents import Document
-from .draining import Draining
 from .form import FormEndpoint
 from .greeting import greeting
 from .malformed import COUNTER, MalformedRequests
@@ -74,7 +73,7 @@ def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
     )
     # A redirect of /token/ would post a password again, to whatever the Host header says.
     app.router.redirect_slashes = False
-    return Draining(app)
+    return app
 
 
 def _with_state(lifespan: Lifespan, state: dict[str, Any]) -> Any:

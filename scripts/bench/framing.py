@@ -39,7 +39,7 @@ from uvicorn import Config  # noqa: E402
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: E402
 from uvicorn.server import ServerState  # noqa: E402
 
-from authserver.web.connection import Connection  # noqa: E402
+from authserver.serving.connection import Connection  # noqa: E402
 from authserver.web.middleware import ErrorBoundary  # noqa: E402
 from scripts.bench.http_streams import Streams  # noqa: E402
 from scripts.bench.oracle import Reading, Request, by_h11  # noqa: E402

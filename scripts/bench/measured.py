@@ -17,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
-from authserver.cli import main, serve
+from authserver.cli import main
 from authserver.keyring.database_keys import InProcess
+from authserver.serving import configuration
 
 _RS256 = JWSRegistry.algorithms["RS256"]
 _KEY = RSAKey.generate_key(2048)
@@ -84,5 +85,5 @@ if __name__ == "__main__":
         self._algorithm = _TimedAlgorithm(self._algorithm)
 
     InProcess.__init__ = timed_init  # type: ignore[method-assign]
-    serve._create_app = _measured(serve._create_app)
+    configuration.create_worker_app = _measured(configuration.create_worker_app)
     main()

@@ -38,7 +38,7 @@ _TITLES = f"{'':22}{'restarts':>10}{'refreshes':>11}{'lost':>7}{'503':>7}{'secon
 
 UNDRAINED = Plant(
     "SIGTERM and SIGHUP close connections under their clients",
-    "web/draining.py",
+    "serving/draining.py",
     "self._is_draining = True",
     "return loop.call_soon_threadsafe(self._stop, number)",
     """

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from authserver.cli import main, sighup
+from authserver.cli import main
+from authserver.serving import sighup
 from tests.cli.backups import LINE
 from tests.support import run
 

@@ -17,9 +17,9 @@ from threading import Lock
 
 from uvicorn import Config
 
-from authserver.cli import sighup
-from authserver.cli.serving import serve_alone
-from authserver.web.draining import Draining
+from authserver.serving import sighup
+from authserver.serving.draining import Draining
+from authserver.serving.processes import serve_in_one_process
 
 LOCK = Lock()
 NUMBERS, READ = count(1), count(1)
@@ -59,7 +59,7 @@ def send_signal(true, name, when):
             THREADS[-1].submit(os.kill, os.getpid(), getattr(signal, name)).result()
 
 
-def read_again():
+def reload_config():
     print("in the middle of it" if LOCK.locked() else "read again", flush=True)
     number = next(READ)
     send_signal(number == 2, "SIGHUP", "reads")
@@ -75,4 +75,4 @@ if __name__ == "__main__":
     sighup.hold()
     start_thread()
     listener = socket.create_server(("127.0.0.1", 0))
-    serve_alone(configure(), listener, read_again)
+    serve_in_one_process(configure(), listener, reload_config)

@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from authserver.cli import serve
+from authserver.serving import configuration
+from authserver.serving.connection import Connection
 from authserver.settings import Settings
-from authserver.web.connection import Connection
 from tests.support import LONG, PASSWORD, Live, environment_with, owned
 
 FORM = "application/x-www-form-urlencoded"
@@ -118,9 +118,9 @@ def test_an_idle_connection_is_closed_when_the_setting_says(here, data):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_settings_of_connections_reach_uvicorn(workers):
-    config = serve._configure(workers, Settings(keep_alive=61, max_connections=5_000))
+    config = configuration.configure(Settings(keep_alive=61, max_connections=5_000), workers)
     made = pickle.loads(pickle.dumps(config.http))  # as each worker has it
-    assert (config.timeout_keep_alive, made.func, made.keywords["limit"].most) == (61, Connection, 5_000)
+    assert (config.timeout_keep_alive, made.func, made.keywords["limit"].limit) == (61, Connection, 5_000)
     assert config.limit_concurrency is None  # which answers 503
 
 
@@ -136,8 +136,8 @@ def test_the_settings_of_connections_reach_uvicorn(workers):
 )
 def test_as_many_files_may_be_open_as_the_connections_need(monkeypatch, limits, set_to, warnings):
     called = []
-    monkeypatch.setattr(serve, "getrlimit", lambda _: limits)
-    monkeypatch.setattr(serve, "setrlimit", lambda _, pair: called.append(pair))
-    found = serve._allow_open_files(1000)
+    monkeypatch.setattr(configuration, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(configuration, "setrlimit", lambda _, pair: called.append(pair))
+    found = configuration.allow_open_files(1000)
     assert (called, len(found)) == (set_to, warnings)
     assert not found or "AUTHSERVER_MAX_CONNECTIONS=844" in found[0]

@@ -15,10 +15,9 @@ from http.client import HTTPConnection
 from pathlib import Path
 from unittest.mock import patch
 
-import click
 import pytest
 
-from authserver.cli import listening
+from authserver.serving import listening
 from tests.support import environment_with, free_port, run
 
 SECONDS = 120  # until anything must have happened, however busy the machine is
@@ -99,7 +98,7 @@ def test_the_socket_of_a_server_that_was_killed_is_replaced(short: Path) -> None
 
 def test_the_socket_of_a_server_that_lives_is_not(short: Path) -> None:
     with listening.unix_socket(short / "s", 0o660) as listener:
-        with pytest.raises(click.ClickException, match="another server listens there"):
+        with pytest.raises(listening.CannotListen, match="another server is already listening there"):
             enter(short / "s")
         listener.settimeout(SECONDS)
         listener.accept()[0].close()  # from who looked
@@ -113,7 +112,7 @@ def test_nothing_else_is_ever_removed(short: Path, what: str) -> None:
     make = {"file": Path.touch, "folder": Path.mkdir, "pipe": os.mkfifo, "link": lambda path: path.symlink_to("other")}
     make[what](short / "s")  # type: ignore[operator]
     before = os.lstat(short / "s")
-    with pytest.raises(click.ClickException, match="something else than a socket"):
+    with pytest.raises(listening.CannotListen, match="is not a socket"):
         enter(short / "s")
     assert os.lstat(short / "s").st_ino == before.st_ino and (short / "other").exists()
 
@@ -135,7 +134,7 @@ def test_of_two_that_start_at_once_one_is_refused(short: Path) -> None:
             listener = listening.unix_socket(short / "s", 0o660)
             listener.__enter__()
             outcomes.append(listener)
-        except click.ClickException:
+        except listening.CannotListen:
             outcomes.append(None)
 
     with patch("signal.signal"):  # only the main thread may
@@ -151,7 +150,7 @@ def test_of_two_that_start_at_once_one_is_refused(short: Path) -> None:
 
 
 def test_a_path_that_is_too_long_is_refused_in_words(short: Path) -> None:
-    with pytest.raises(click.ClickException, match="Cannot listen on .*too long"):
+    with pytest.raises(listening.CannotListen, match="Cannot listen on .*too long"):
         enter(short / ("x" * 120))
 
 
@@ -175,10 +174,10 @@ def test_it_serves_goes_on_after_sighup_and_leaves_nothing(tmp_path: Path, short
     with serving(tmp_path, path, "--workers", workers, "--uds-mode", "600") as process:
         assert status(path) == 200 and path.stat().st_mode & 0o777 == 0o600
         process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "by the settings as they are now" in log.read_text())
+        wait_until(lambda: "the settings were reloaded" in log.read_text())
         assert status(path) == 200
         refused = run("serve", "--uds", str(path), folder=tmp_path, check=False)
-        assert refused.returncode == 1 and "another server listens there" in refused.stderr
+        assert refused.returncode == 1 and "another server is already listening there" in refused.stderr
         assert status(path) == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) in (0, -signal.SIGTERM)
@@ -225,8 +224,8 @@ def test_behind_nginx(tmp_path: Path, short: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--uds", "s", "--port", "1"), "Name one place to listen on"),
-        (("--uds", "s", "--fd", "0"), "Name one place to listen on"),
+        (("--uds", "s", "--port", "1"), "Choose one place to listen on"),
+        (("--uds", "s", "--fd", "0"), "Choose one place to listen on"),
         (("--uds", "s", "--uds-mode", "rw"), "is not a mode"),
         (("--uds", "s", "--uds-mode", "9"), "is not a mode"),
         (("--fd", "999"), "--fd 999 is not an open socket"),

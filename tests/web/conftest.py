@@ -9,14 +9,12 @@ from typing import Any, ClassVar
 import pytest
 from joserfc.jwk import RSAKey
 from starlette.testclient import TestClient
-from structlog.testing import capture_logs
 
 from authserver.app import open_database
 from authserver.keyring import jwk
 from authserver.settings import Settings
 from authserver.store.database import Database
 from tests.conftest import populated
-from tests.events import assert_documented
 from tests.support import Clock, Live, live
 from tests.web.answers import assert_granted
 from tests.web.serving import Server, serving, settings_in, wait_until_ready
@@ -108,16 +106,6 @@ def later(http: TestClient, clock: Clock) -> Callable[[float], None]:
 def from_host(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """`from_host("192.0.2.7")`: the next requests come from there."""
     return lambda host: monkeypatch.setattr(http._transport, "client", (host, 50000))
-
-
-@pytest.fixture
-def events() -> Iterator[list[Any]]:
-    """What is logged from now on; nothing that docs/reference/events.md does not describe."""
-    seen: list[Any] = []
-    with capture_logs() as entries:
-        yield entries
-        seen += entries
-    assert_documented(seen)
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from authserver.web import connection
-from authserver.web.connection import Connection
-from authserver.web.limit import ConnectionLimit
+from authserver.serving import connection
+from authserver.serving.connection import Connection
+from authserver.serving.limit import ConnectionLimit
 from tests.web.serving import wait_until
 
 PATIENCE = 0.4  # seconds
@@ -275,6 +275,6 @@ def test_one_whose_request_is_being_answered_is_not_closed():
 def test_connections_at_the_limit_are_logged_once_a_minute(events):
     limit = ConnectionLimit(1)
     for now in (5.0, 6.0, 64.0, 66.0):
-        limit.keep([Mock(last_active=now)] * 2, now)
-    limit.keep([Mock()], 200.0)
+        limit.enforce([Mock(last_active=now)] * 2, now)
+    limit.enforce([Mock()], 200.0)
     assert [(entry["closed"], entry["limit"]) for entry in events] == [(1, 1), (3, 1)]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from authserver.web import framing
-from authserver.web.connection import Connection
+from authserver.serving import framing
+from authserver.serving.connection import Connection
 from scripts.bench.framing import ANSWERS_FIRST, READS, Driver, Found, compare, run
 from scripts.bench.http_streams import SMUGGLED
 
@@ -179,10 +179,10 @@ def test_no_bytes_raise_anything_but_a_refusal(junk):
     for head in (junk, HEAD + junk + b"\r\n\r\n", b"GET /" + junk + b" HTTP/1.1\r\n\r\n"):
         try:
             framing.parse(head)
-        except framing.Refused as refused:
+        except framing.MalformedRequest as refused:
             assert refused.status in (400, 414, 431)
     body = framing.Chunked()
     try:
         body.take(bytearray(junk))
-    except framing.Refused as refused:
+    except framing.MalformedRequest as refused:
         assert refused.status in (400, 431)

@@ -10,8 +10,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server, ServerState
 
-from authserver.web import connection, framing
-from authserver.web.connection import Connection
+from authserver.serving import connection, framing
+from authserver.serving.connection import Connection
 
 OVERRIDDEN = {
     "__init__",

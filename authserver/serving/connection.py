@@ -16,12 +16,12 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ..web.body import MAX_BODY
+from ..web.malformed import COUNTER
+from ..web.network import network_of
 from . import framing
-from .body import MAX_BODY
-from .framing import Refused
+from .framing import MalformedRequest
 from .limit import ConnectionLimit
-from .malformed import COUNTER
-from .network import network_of
 
 _MOMENT = 1.0  # seconds
 _activity = count()  # which connection was active last; the event loop's clock counts milliseconds
@@ -57,7 +57,7 @@ class Connection(HttpToolsProtocol):
         self.last_active = next(_activity)
         self._expect_more()
         if self._limit is not None:
-            self._limit.keep(self.connections, self.loop.time())
+            self._limit.enforce(self.connections, self.loop.time())
 
     def connection_lost(self, error: Exception | None) -> None:
         self._expect_nothing()
@@ -100,8 +100,8 @@ class Connection(HttpToolsProtocol):
         try:
             while self._received and not self.transport.is_closing() and self._read_part():
                 pass
-        except Refused as refused:
-            self._refuse(refused)
+        except MalformedRequest as error:
+            self._refuse(error)
 
     def _read_part(self) -> bool:
         """A head, or what has come of a body. Whether there may be more to read."""
@@ -177,7 +177,7 @@ class Connection(HttpToolsProtocol):
 
     def _is_late(self) -> None:
         if self._body.is_complete and self._received:
-            self._refuse(Refused(408, "slow headers"))
+            self._refuse(MalformedRequest(408, "slow headers"))
         else:
             self.transport.close()
 
@@ -193,11 +193,11 @@ class Connection(HttpToolsProtocol):
         else:
             self._watch_client()
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, error: MalformedRequest) -> None:
         if counter := self.app_state.get(COUNTER):
-            counter.count(refused.reason, network_of({"client": self.client}))
+            counter.count(error.reason, network_of({"client": self.client}))
         if self._body.is_complete:
-            self._answer_and_close(refused.status)
+            self._answer_and_close(error.status)
             return
         # It is the body that is malformed: nothing of the application may follow.
         self.cycle.disconnected = True
@@ -205,7 +205,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle.response_started:
             self.transport.close()
         else:
-            self._answer_and_close(refused.status)
+            self._answer_and_close(error.status)
 
     def _answer_and_close(self, status: int) -> None:
         body = json.dumps({"error": "invalid_request", "error_description": _SENTENCES[status]})

@@ -1,5 +1,6 @@
 """Where `authserver serve` listens: an address, a Unix socket, or a socket that is open already."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -9,12 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import click
-
 _BACKLOG = 2048  # connections
 
 
+class CannotListen(Exception):
+    """The text says why, and what to do."""
+
+
 def listen(host: str, port: int) -> socket.socket:
+    """Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -23,23 +27,20 @@ def listen(host: str, port: int) -> socket.socket:
         return _open(listener)
     except OSError as error:
         listener.close()
-        raise click.ClickException(
-            f"Cannot listen on port {port} of {host}: {error.strerror}. Choose another:\n\n"
-            f"    authserver serve --host {host} --port {port + 1 if port < 65535 else 0}"
-        ) from None
+        raise CannotListen(_why(host, port, error)) from None
 
 
 def adopt(fd: int) -> socket.socket:
-    """A socket that was opened by who started this process."""
+    """A listening socket that the parent process opened. Raises CannotListen."""
     try:
         return _open(socket.socket(fileno=fd))
     except OSError as error:
-        raise click.UsageError(f"--fd {fd} is not an open socket: {error.strerror}.") from None
+        raise CannotListen(f"--fd {fd} is not an open socket: {error.strerror}.") from None
 
 
 @contextmanager
 def unix_socket(path: Path, mode: int) -> Iterator[socket.socket]:
-    """Listens at `path`, which gets this mode, and is removed at the end if it is still the same one."""
+    """Listens at `path`, with this mode; removes it at the end if it is still the same socket. Raises CannotListen."""
     listener = socket.socket(socket.AF_UNIX)
     try:
         with _folder_held(path.absolute().parent):
@@ -49,7 +50,7 @@ def unix_socket(path: Path, mode: int) -> Iterator[socket.socket]:
             made = _identity(path)
     except OSError as error:
         listener.close()
-        raise click.ClickException(f"Cannot listen on {path}: {error.strerror or error}.") from None
+        raise CannotListen(f"Cannot listen on {path}: {error.strerror or error}.") from None
 
     def remove() -> None:
         with suppress(OSError):
@@ -57,7 +58,7 @@ def unix_socket(path: Path, mode: int) -> Iterator[socket.socket]:
                 path.unlink()
 
     def leave(number: int, frame: object) -> None:
-        """uvicorn raises SIGTERM again when it has shut down, which would end this process before `finally`."""
+        """uvicorn raises SIGTERM again after its shutdown, which would end this process before `finally`."""
         remove()
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
@@ -71,15 +72,24 @@ def unix_socket(path: Path, mode: int) -> Iterator[socket.socket]:
         remove()
 
 
-def shown(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
     if listener.family == socket.AF_UNIX:
         return f"unix:{os.fsdecode(listener.getsockname())}"
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _why(host: str, port: int, error: OSError) -> str:
+    if error.errno != errno.EADDRINUSE:
+        return f"Cannot listen on {host}, port {port}: {error.strerror}."
+    return (
+        f"Port {port} is already in use. Choose another:\n\n"
+        f"    authserver serve --host {host} --port {port + 1 if port < 65535 else 0}"
+    )
+
+
 def _open(listener: socket.socket) -> socket.socket:
-    listener.listen(_BACKLOG)  # whoever connects before the first worker is ready waits, and is not refused
+    listener.listen(_BACKLOG)  # clients that connect before the first worker is ready wait
     listener.set_inheritable(True)
     return listener
 
@@ -93,13 +103,15 @@ def _bind(listener: socket.socket, path: Path, mode: int) -> None:
 
 
 def _remove_stale(path: Path) -> None:
-    """Of a server that was killed. Whatever else is there stays, and so does a socket that somebody listens on."""
+    """Removes the socket of a server that was killed. Any other file stays, and so does a socket that is in use.
+
+    Raises OSError for these."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(status.st_mode):
-        raise OSError("there is something else than a socket, which is not removed")
+        raise OSError("this file exists and is not a socket; it was not removed")
     with socket.socket(socket.AF_UNIX) as caller:
         caller.settimeout(5)
         try:
@@ -108,13 +120,13 @@ def _remove_stale(path: Path) -> None:
             path.unlink()
             return
         except (BlockingIOError, TimeoutError):
-            pass  # somebody listens, and is busy
-    raise OSError("another server listens there")
+            pass  # a server listens, and is busy
+    raise OSError("another server is already listening there")
 
 
 @contextmanager
 def _folder_held(folder: Path) -> Iterator[None]:
-    """Two that start at once must not take each other's socket for a stale one."""
+    """Two servers that start at once must not mistake each other's socket for a stale one."""
     held = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # some network file systems cannot lock a folder

@@ -1,7 +1,7 @@
 """Where one HTTP/1.1 request ends and the next begins (RFC 9112). Pure.
 
 What is accepted here is framed exactly as h11 frames it; whatever h11 reads leniently is refused. The property test in
-tests/web/test_framing.py compares the two.
+tests/serving/test_framing.py compares the two.
 """
 
 import re
@@ -20,7 +20,7 @@ _LENGTH = re.compile(rb"[0-9]{1,19}")
 Field = tuple[bytes, bytes]
 
 
-class Refused(Exception):
+class MalformedRequest(Exception):
     """The bytes are not a request that can be read in one way only. What follows them must never be parsed."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -28,8 +28,8 @@ class Refused(Exception):
         self.status, self.reason = status, reason
 
 
-def malformed(what: str) -> Refused:
-    return Refused(400, f"malformed {what}")
+def malformed(what: str) -> MalformedRequest:
+    return MalformedRequest(400, f"malformed {what}")
 
 
 class Sized:
@@ -61,7 +61,7 @@ class Chunked:
         self._trailer = 0  # bytes
 
     def take(self, received: bytearray) -> bytes:
-        """Removes what belongs to the body from `received`, and returns its content. Raises Refused."""
+        """Removes what belongs to the body from `received`, and returns its content. Raises MalformedRequest."""
         content = bytearray()
         while received and not self.is_complete:
             if not self._chunk.is_complete:
@@ -98,7 +98,7 @@ class Chunked:
         if line == b"\r\n":
             self.is_complete = True
         elif self._trailer > _MAX_TRAILER:
-            raise Refused(431, "long trailer")
+            raise MalformedRequest(431, "long trailer")
         # RFC 9110 s6.5.1: a sender MUST NOT generate a trailer field that is necessary for message framing.
         elif not line.endswith(b"\r\n") or _field(line[:-2])[0] in (b"content-length", b"transfer-encoding"):
             raise malformed("trailer field")
@@ -145,7 +145,7 @@ class Head:
 
 
 def end_of_head(received: bytearray, searched: int) -> int:
-    """Where the head ends that `received` begins with; 0 as long as it does not end. Raises Refused.
+    """Where the head ends that `received` begins with; 0 as long as it does not end. Raises MalformedRequest.
 
     `searched`: bytes at its beginning that have been searched before.
     """
@@ -160,11 +160,11 @@ def end_of_head(received: bytearray, searched: int) -> int:
 
 
 def parse(head: bytes) -> Head:
-    """`head` ends with its empty line. Raises Refused."""
+    """`head` ends with its empty line. Raises MalformedRequest."""
     line, *lines = head[:-4].split(b"\r\n")
     _check_size(len(head), len(line))
     if len(lines) > _MAX_FIELDS:
-        raise Refused(431, "many headers")
+        raise MalformedRequest(431, "many headers")
     match = _REQUEST_LINE.fullmatch(line)
     if match is None or match[1] == b"CONNECT" or not head.endswith(b"\r\n\r\n"):
         raise malformed("request line")
@@ -184,11 +184,11 @@ def parse(head: bytes) -> Head:
 
 
 def _check_size(head: int, line: int) -> None:
-    """Whether a head that long, or one that is not yet whole, is too long. Raises Refused."""
+    """Whether a head that long, or one that is not yet whole, is too long. Raises MalformedRequest."""
     if line > MAX_HEAD:
-        raise Refused(414, "long request line")
+        raise MalformedRequest(414, "long request line")
     if head > MAX_HEAD:
-        raise Refused(431, "long headers")
+        raise MalformedRequest(431, "long headers")
 
 
 def _field(line: bytes) -> Field:

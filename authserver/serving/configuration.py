@@ -1,0 +1,71 @@
+"""How uvicorn is configured, and what each of its workers runs."""
+
+import multiprocessing
+import signal
+from contextlib import suppress
+from functools import partial
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
+from threading import Thread
+
+from uvicorn import Config
+
+from .. import logs
+from ..app import create_app
+from ..settings import Settings
+from .connection import Connection
+from .draining import Draining
+from .limit import ConnectionLimit
+
+_DRAIN_TIMEOUT = 20  # seconds
+_START_TIMEOUT = 30  # seconds in which a worker must serve, and answer its parent: the machine may be busy
+_OTHER_FILES = 256  # that a process may have open beside its connections
+
+
+def configure(settings: Settings, workers: int) -> Config:
+    return Config(
+        partial(create_worker_app, settings),
+        factory=True,
+        http=partial(Connection, limit=ConnectionLimit(settings.max_connections)),  # type: ignore[arg-type]
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # web/network.py, by AUTHSERVER_TRUSTED_PROXIES
+        server_header=False,
+        ws="none",
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=_DRAIN_TIMEOUT,
+        timeout_worker_healthcheck=_START_TIMEOUT,
+    )
+
+
+def create_worker_app(settings: Settings) -> Draining:
+    """uvicorn calls this once in each worker."""
+    Thread(target=_stop_with_parent, daemon=True).start()
+    logs.configure(settings.log_level)
+    return Draining(create_app(settings))
+
+
+def _stop_with_parent() -> None:
+    """A worker whose parent was killed would otherwise keep serving, unsupervised, and keep the port in use."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        signal.raise_signal(signal.SIGTERM)
+
+
+def allow_open_files(connections: int) -> list[str]:
+    """Raise this process's limit of open files, which workers inherit, to what that many connections need.
+
+    Returns a warning if the system allows fewer."""
+    wanted, (soft, hard) = connections + _OTHER_FILES, getrlimit(RLIMIT_NOFILE)
+    soft, maximum = (wanted if limit == RLIM_INFINITY else limit for limit in (soft, hard))
+    if soft < wanted:
+        with suppress(ValueError, OSError):
+            setrlimit(RLIMIT_NOFILE, (min(wanted, maximum), hard))
+    if maximum >= wanted:
+        return []
+    return [
+        f"AUTHSERVER_MAX_CONNECTIONS={connections} needs {wanted} open files, but the system allows {maximum}. Raise "
+        f"the limit (LimitNOFILE= in systemd, ulimit -Hn) or set "
+        f"AUTHSERVER_MAX_CONNECTIONS={max(10, maximum - _OTHER_FILES)}"
+    ]
