@@ -1,10 +1,11 @@
-"""An OAuth 2 / OpenID Connect authorization server; a request travels `oauth/road.py`, start reading there.
+"""An OAuth 2 / OpenID Connect authorization server; a request goes down `pipeline/pipeline.py`, start reading there.
 
 domain/     pure values and decisions: what a token, a key, a scope means (standard library only)
 store/      the only SQL: tables, migrations, grouped commits
 keyring/    signing keys and refresh-token keys: make, seal, sign, publish, rotate
 passwords.py  PRECIS forms and Argon2id; pool.py  threads with a bounded queue
-oauth/      the protocol, with Authlib: the road, the grants, client authentication, metadata
+pipeline/   the steps of every request, what a handler is, errors and replies (no protocol)
+oauth/      the protocol: handlers for grants (with Authlib), revocation, introspection; client authentication, metadata
 web/        HTTP, with Starlette: one file for each family of endpoints
 resource/   the resource server's side: Guard (stands alone)
 testing/    the whole server in memory, for the tests of APIs and clients

@@ -18,9 +18,9 @@ from .domain.pruning import EVERY, rest
 from .keyring import KeyEncryptionKeys, Keyring, KeyStore, files
 from .keyring.lifecycle import Lifecycle
 from .keyring.signer import KeyService
-from .oauth.grant import Tools
-from .oauth.road import Road
 from .passwords import Passwords
+from .pipeline.handler import Services
+from .pipeline.pipeline import Pipeline
 from .pool import Pool
 from .settings import Settings
 from .shared_call import SharedCall
@@ -68,12 +68,12 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
         upkeep.keep_time()
     passwords = Passwords(settings.password_queue)
     make = (system.new_id, system.new_key, system.new_secret)
-    tools = Tools(settings.issuer, policy(settings), upkeep.keyring, passwords, *make)
+    services = Services(settings.issuer, policy(settings), upkeep.keyring, passwords, *make)
     key_service = Pool("key service", _REMOTE_SIGNATURES, queue=128, patience=_SIGNATURE_TIMEOUT)
-    road = Road(
+    pipeline = Pipeline(
         database,
         Cache(database, clients.load_many, clock.steady),
-        tools,
+        services,
         SharedCall(upkeep.read_keys, _RELOAD),
         key_service.run,
         clock,
@@ -86,7 +86,7 @@ def assemble(settings: Settings, *, now: Callable[[], int] | None = None) -> tup
         issuer=settings.issuer,
         jwks_max_age=settings.jwks_max_age,
         first_party_api=settings.first_party_api == "on",
-        road=road,
+        pipeline=pipeline,
         database=database,
         keyring=upkeep.keyring,
         now=clock,

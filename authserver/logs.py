@@ -13,7 +13,7 @@ _SILENT = {"authlib": logging.CRITICAL + 1, "alembic": logging.WARNING}  # Authl
 
 
 def configure(level: str) -> None:
-    """For the whole process: ours by structlog, the libraries' by the same road. `level` as in logging."""
+    """For the whole process: ours by structlog, the libraries' by the same handler. `level` as in logging."""
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),

@@ -57,7 +57,7 @@ def reasons() -> Iterator[str]:
     for path in sorted((ROOT / "authserver" / "oauth").glob("**/*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
-                case ast.Call(func=ast.Name(id="because"), args=[_, reason, *_]):
+                case ast.Call(func=ast.Name(id="Refusal"), args=[_, reason, *_]):
                     yield from _beginnings(reason)
                 case ast.FunctionDef(name=name) if name.startswith("_why_"):
                     returned = [each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value]

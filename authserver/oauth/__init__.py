@@ -1,1 +1,2 @@
-"""Everything Authlib: the road of a request, what travels it (grants, revocation), and the metadata."""
+"""The OAuth protocol: handlers for the pipeline, client authentication and metadata. Authlib is the engine of the token
+endpoint, in `registry.py`, `authlib_request.py`, `grant.py`, `client_auth.py` and `grants/`, and nowhere else."""

@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749 import ClientMixin
 
 from ..domain.models import Client, Secret
 from ..domain.times import utc
-from .errors import InvalidClientError, OAuth2Error, because
+from ..pipeline.errors import Refusal
 from .request import Credentials
 
 DISABLED = "This client is disabled."
@@ -17,36 +17,33 @@ _NOBODY = (Secret(bytes(32)),)
 
 
 class AuthlibClient(ClientMixin):
-    """The one question that Authlib's grants still ask a client."""
+    """The one question that Authlib's grants still ask a client, answered by its set of grant types."""
 
     def __init__(self, client: Client) -> None:
-        self.client = client
-
-    def check_grant_type(self, grant_type: str) -> bool:
-        return grant_type in self.client.grant_types
+        self.check_grant_type = client.grant_types.__contains__
 
 
-def authenticate(credentials: Credentials, client: Client | None, now: int) -> AuthlibClient:
-    """Raises InvalidClientError: the same to the caller for an unknown client, another method and a wrong secret."""
+def authenticate(credentials: Credentials, client: Client | None, now: int) -> None:
+    """Raises Refusal: the same to the caller for an unknown client, another method and a wrong secret."""
     method = METHODS[credentials.method]
     proven = method(credentials.secret, client, now)
     if client is None:
-        raise because(InvalidClientError(), "no such client")
+        raise _refusal("no such client")
+    # A client that has proved its secret is told what is wrong; to others it would say which clients there are.
+    knows_secret = proven and credentials.secret
     # RFC 6749 s2.3.1: a secret by Basic, or in the body. Clients choose by themselves, so whoever registered one of the
     # two may use both; for the rest, only the method that the client registered, at every endpoint.
     if METHODS.get(client.auth_method) is not method:
         detail = f"registered for {client.auth_method}, not {credentials.method}"
-        raise _refused(detail, proven, credentials, OTHER_METHOD)
+        raise _refusal(detail, OTHER_METHOD if knows_secret else "")
     if client.disabled:
-        raise _refused("client disabled", proven, credentials, DISABLED)
+        raise _refusal("client disabled", DISABLED if knows_secret else "")
     if not proven:
-        raise because(InvalidClientError(), _why_unproven(credentials.secret, client))
-    return AuthlibClient(client)
+        raise _refusal(_why_unproven(credentials.secret, client))
 
 
-def _refused(detail: str, proven: bool, credentials: Credentials, told: str) -> OAuth2Error:
-    """`told` is for a client that has proved its secret; to others it would say which clients there are."""
-    return because(InvalidClientError(), detail, told if proven and credentials.secret else "")
+def _refusal(detail: str, description: str = "") -> Refusal:
+    return Refusal("invalid_client", detail, 401, description=description)
 
 
 def _with_secret(secret: str, client: Client | None, now: int) -> bool:

@@ -1,212 +1,121 @@
-"""What the road asks of every grant. A grant is made anew for each walk; it may keep what it loads on itself."""
+"""What the grants of the token endpoint share. Mixed in before Authlib's class of the grant, which validates."""
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from authlib.oauth2 import AuthorizationServer, OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidRequestError
+from authlib.oauth2.rfc6749.grants import BaseGrant
 
 from ..domain import claims, refresh_token, scopes
-from ..domain.errors import KeyMissing, ScopeRefused, TargetRefused
-from ..domain.models import SECOND, Authorization, Client, Policy
-from ..domain.rotation import Verdict, judge
-from ..keyring import Keyring
-from ..passwords import Passwords
-from ..store.authorizations import AuthorizationRecord
-from ..store.database import Change, Loader
-from .client_auth import METHODS
-from .errors import InvalidGrantError, InvalidScopeError, InvalidTargetError, Reply, UnauthorizedClientError, because
-from .request import Walk
+from ..domain.errors import ScopeRefused, TargetRefused
+from ..domain.models import SECOND, Authorization
+from ..pipeline.errors import Refusal
+from ..pipeline.event import Event
+from ..pipeline.handler import Decision, UnsignedToken
+from ..pipeline.replies import Reply
+from ..store.database import Change
+from .authlib_request import AuthlibRequest
+from .client_auth import METHODS, AuthlibClient
+from .client_handler import ClientHandler
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a grant may use to decide: no database, no clock (the request's time is `request.now`)."""
-
-    issuer: str
-    policy: Policy
-    keyring: Keyring
-    passwords: Passwords
-    new_id: Callable[[], bytes]
-    new_key: Callable[[], bytes]
-    new_secret: Callable[[], str]
-
-
-class Server(Protocol):
-    tools: Tools
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What deciding yields. `claims` are signed into the reply's access token by the road."""
-
-    reply: Reply
-    claims: dict[str, Any] | None = None
-    change: Change | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A log event, written once its change is durable; docs/reference/events.md lists all of them."""
-
-    name: str
-    level: str = "info"
-    fields: dict[str, str] = field(default_factory=dict)
-
-
-class WalkAgain(Exception):
-    """What was loaded is not enough to decide by: load once more."""
-
-
-class Traveller:
-    """What travels the road: it names what it loads, then looks only at what was loaded."""
-
-    request: Walk
-    server: Server
-    validate_token_request: Callable[[], None]
-    """Authlib's, for its grants."""
-    loader: Loader[Any, Any] | None = None
-    loaded: Any = None
-    on_refusal: Change | None = None
-    """What is written if deciding refuses (reuse revokes). What a success writes is in its Decision, and only there."""
-    event: Event | None = None
-    refusal_event: Event | None = None
-    """What the log says of a refusal beside its own line."""
-
-    def key(self) -> Hashable:
-        """What `loader` loads for this request; None for nothing."""
-        return None
-
-    def check_client(self) -> None:
-        """Whether the authenticated client may do this at all, before any costly work is done for it."""
-
-    async def authenticate(self) -> None:
-        """The user, where the request presents one; the client is authenticated."""
-
-    def create_token_response(self) -> Decision:
-        raise NotImplementedError
-
-    def about(self) -> dict[str, str]:
-        """The subject and the authorization, as far as they are proven: fields of every line about this request."""
-        return {}
-
-    def events(self) -> list[Event]:
-        """What the log says of a success."""
-        return [self.event] if self.event else []
-
-    def genuine(
-        self, presented: refresh_token.Presented | None, loaded: AuthorizationRecord | None
-    ) -> AuthorizationRecord | None:
-        """What was loaded, if the presented refresh token, of whatever generation, was really made for it."""
-        if presented is None or loaded is None:
-            return None
-        login = loaded.authorization
-        key = self.tools.keyring.refresh_key(login.ring_key_id)
-        return loaded if refresh_token.is_genuine(presented, key=key, salt=login.salt) else None
-
-    def verified(self, access_token: str) -> dict[str, Any] | None:
-        """The claims of an access token of ours, expired or not. Raises KeyMissing, once, for a key that this process
-        may not have read yet: another one may sign with it already, after `keys revoke --all`."""
-        keyring = self.tools.keyring
-        own_claims = keyring.verify(access_token)
-        if own_claims is None and self.request.number == 0 and keyring.may_be_newer(access_token):
-            raise KeyMissing("The key of the access token is not known here yet.")
-        return own_claims if own_claims and claims.is_ours(own_claims, self.tools.issuer) else None
-
-    def judge(self, generation: int, login: AuthorizationRecord) -> Verdict:
-        """What a genuine token of `generation` means when this client presents it now. Raises WalkAgain, once, for what
-        is reuse unless the database's clock was set back, and another process, which had read it since, rotated."""
-        row, now = login.authorization, self.request.now
-        verdict = judge(
-            generation,
-            row,
-            client=self.client,
-            user=login.user,
-            policy=self.policy,
-            now=now,
-            elapsed=self.request.elapsed.between(row.rotated_at, now),
-        )
-        if verdict is Verdict.REUSE and self.request.number == 0:
-            raise WalkAgain
-        return verdict
-
-    @property
-    def tools(self) -> Tools:
-        return self.server.tools
-
-    @property
-    def client(self) -> Client:
-        """The authenticated client."""
-        client: Client = self.request.client.client
-        return client
-
-    @property
-    def policy(self) -> Policy:
-        """The client's own policy over the server's."""
-        return replace(self.tools.policy, **self.client.policy) if self.client.policy else self.tools.policy
-
-
-class Grant(Traveller):
-    """Mixed in before Authlib's class of the grant, whose validation runs; its hooks only look at what is here."""
-
+class Grant(ClientHandler):
     GRANT_TYPE: str
     TOKEN_ENDPOINT_AUTH_METHODS = tuple(METHODS)
+    validate_token_request: Callable[[], None]
+    """Authlib's: asks for the grant's parameters, then calls its hook. What the hook finds is kept on the grant."""
+
+    def __init__(self, request: AuthlibRequest, server: AuthorizationServer) -> None:
+        """As Authlib's registry calls it."""
+        super().__init__(request.attempt, request.services)
+        BaseGrant.__init__(self, request, server)
 
     def check_client(self) -> None:
         # RFC 6749 s5.2: unauthorized_client; here, so that no password is hashed for a client without the grant.
         if self.GRANT_TYPE not in self.client.grant_types:
-            raise because(UnauthorizedClientError(), f"client not registered for {self.GRANT_TYPE}")
+            raise Refusal("unauthorized_client", f"client not registered for {self.GRANT_TYPE}")
+
+    def decide(self) -> Decision[Reply]:
+        try:
+            self.validate_token_request()
+        except OAuth2Error as error:
+            raise Refusal(error.error, _detail_of(error)) from error
+        return self.issue()
+
+    def issue(self) -> Decision[Reply]:
+        """Decide what a valid request gets. Raises Refusal and Stale."""
+        raise NotImplementedError
+
+    def authenticate_token_endpoint_client(self) -> AuthlibClient:
+        """Authlib's hook: the pipeline has accepted the client by now."""
+        return AuthlibClient(self.client)
 
     def validate_requested_scope(self) -> None:
-        """Not Authlib's: `narrow` decides, against what the client may have."""
+        """Authlib's hook: `narrow` decides instead, against what the client may have."""
 
     def narrow(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return scopes.narrow(self.request.form.get("scope"), allowed)
+            return scopes.narrow(self.parsed.form.get("scope"), allowed)
         except ScopeRefused as error:
-            raise because(InvalidScopeError(), str(error)) from error
+            raise Refusal("invalid_scope", str(error)) from error
 
     def audience(self, granted: tuple[str, ...] = ()) -> tuple[str, ...]:
         # A client without an audience of its own gets tokens for the server's own interface.
-        asked, default = self.request.resources, f"{self.tools.issuer}/api"
+        asked, default = self.parsed.resources, f"{self.services.issuer}/api"
         try:
             return claims.audience(asked, self.client, granted, default=default)
         except TargetRefused as error:
-            raise because(InvalidTargetError(), str(error)) from error
+            raise Refusal("invalid_target", str(error)) from error
 
-    def access_token(
+    def grant(
         self,
         scope: tuple[str, ...],
-        login: Authorization | None = None,
+        authorization: Authorization | None = None,
         change: Change | None = None,
-        **members: str,
-    ) -> Decision:
-        """The successful answer: the road signs its access token and commits `change` before it leaves."""
-        ttl = self._ttl(login)
+        events: Iterable[Event] = (),
+        *,
+        refresh_token: str = "",
+    ) -> Decision[Reply]:
+        """The success of the token endpoint (RFC 6749 s5.1): an access token to sign, and what else comes with it."""
+        ttl = self._ttl(authorization)
         payload = claims.access_token(
-            issuer=self.tools.issuer,
+            issuer=self.services.issuer,
             client=self.client,
             scope=scope,
-            audience=self.audience(login.resources if login else ()),
-            now=self.request.now,
+            audience=self.audience(authorization.resources if authorization else ()),
+            now=self.now,
             ttl=ttl,
-            jti=self.tools.new_secret(),
-            login=login,
+            jti=self.services.new_secret(),
+            login=authorization,
         )
-        body = {"token_type": "Bearer", "expires_in": ttl} | scopes.member(scope) | members
-        left = (login.expires_at - self.request.now) // SECOND if login else 0
-        reply = Reply(200, body, refresh_token_expires_in=min(self.policy.refresh_idle_ttl, left))
-        return Decision(reply, payload, change)
+        body = {"token_type": "Bearer", "expires_in": ttl} | scopes.member(scope)
+        left = (authorization.expires_at - self.now) // SECOND if authorization else 0
+        reply = Reply(200, body, {}, refresh_token, min(self.policy.refresh_idle_ttl, left))
+        token = UnsignedToken("access_token", payload, self.client.access_token_alg, self.client.access_token_typ)
+        return Decision(reply, change, (token,), _with_tokens, events)
 
-    def refresh_token(self, login: Authorization, generation: int) -> str:
-        """Made of the key that the row names, so that a retry gets the same string after the ring has turned."""
-        key = self.tools.keyring.refresh_key(login.ring_key_id)
-        return refresh_token.render(login.id, generation, key=key, salt=login.salt)
+    def refresh_token(self, authorization: Authorization, generation: int) -> str:
+        """Made of the key that the row names, so that a retry gets the same string after the keys have rotated."""
+        key = self.services.keyring.refresh_key(authorization.ring_key_id)
+        return refresh_token.render(authorization.id, generation, key=key, salt=authorization.salt)
 
-    def _ttl(self, login: Authorization | None) -> int:
-        """Seconds; an access token never outlives the absolute end of its login."""
+    def _ttl(self, authorization: Authorization | None) -> int:
+        """Seconds; an access token never outlives the absolute end of its authorization."""
         ttl = self.policy.access_token_ttl
-        if login is None:
+        if authorization is None:
             return ttl
-        left = (login.expires_at - self.request.now) // SECOND
+        left = (authorization.expires_at - self.now) // SECOND
         if left < 1:
-            raise because(InvalidGrantError(), "authorization ends within a second")
+            raise Refusal("invalid_grant", "authorization ends within a second")
         return min(ttl, left)
+
+
+def _with_tokens(reply: Reply, tokens: Mapping[str, str]) -> Reply:
+    return replace(reply, body={**tokens, **(reply.body or {})})
+
+
+def _detail_of(error: OAuth2Error) -> str:
+    """Authlib's own errors describe a parameter that is missing, and may repeat what a caller sent."""
+    described = error.description if isinstance(error, InvalidRequestError) else error.error.replace("_", " ")
+    return str(described or "malformed")

@@ -9,12 +9,13 @@ from typing import Any
 from ..domain import refresh_token
 from ..domain.models import SECOND, Client
 from ..domain.rotation import Verdict, is_allowed, is_over
+from ..pipeline.errors import Refusal
+from ..pipeline.handler import Decision
+from ..pipeline.replies import Reply
 from ..store import token_state
 from ..store.authorizations import AuthorizationRecord
 from ..store.token_state import TokenKey, TokenState
-from .errors import InvalidClientError, InvalidRequestError, Reply, because
-from .grant import Decision, Traveller
-from .request import Walk
+from .client_handler import ClientHandler
 
 # RFC 7662 s2.2: the authorization server MUST NOT include any additional information about an inactive token.
 INACTIVE = {"active": False}
@@ -22,22 +23,19 @@ _ACTIVE = (Verdict.ROTATE, Verdict.RETRY, Verdict.USE)
 _SHOWN = ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "grant_id")
 
 
-class Introspection(Traveller):
+class Introspection(ClientHandler):
     loader = staticmethod(token_state.load_many)
     loaded: TokenState | None
     presented: refresh_token.Presented | None = None
     claims: dict[str, Any] | None = None
 
-    def __init__(self, request: Walk) -> None:
-        self.request = request
-
     def check_client(self) -> None:
         # RFC 7662 s2.1: the endpoint MUST also require some form of authorization to access this endpoint.
         if self.client.auth_method == "none":
-            raise because(InvalidClientError(), "a public client cannot introspect")
+            raise Refusal("invalid_client", "a public client cannot introspect", 401)
 
     def key(self) -> TokenKey | None:
-        token = self.request.form.get("token", "")
+        token = self.parsed.form.get("token", "")
         self.presented = refresh_token.parse(token)
         if self.presented:
             return TokenKey(None, self.presented.authorization_id, None)
@@ -46,20 +44,18 @@ class Introspection(Traveller):
             return None
         return TokenKey(self.claims["jti"], bytes.fromhex(self.claims.get("grant_id", "")), self.claims["client_id"])
 
-    def validate_token_request(self) -> None:
-        if "token" not in self.request.form:
-            raise because(InvalidRequestError(), "no token")
-
-    def create_token_response(self) -> Decision:
+    def decide(self) -> Decision[Reply]:
+        if "token" not in self.parsed.form:
+            raise Refusal("invalid_request", "no token")
         if self.loaded is None:
             return Decision(Reply(200, INACTIVE))
         shown = self._refresh_token(self.loaded.login) if self.presented else self._access_token(self.loaded)
         return Decision(Reply(200, shown or INACTIVE))
 
     def _access_token(self, state: TokenState) -> dict[str, Any] | None:
-        claims, now = self.claims, self.request.now
+        claims, now = self.claims, self.now
         # Keys outlive a change of the issuer's name; the guard refuses such a token by its `iss`.
-        if claims is None or claims["iss"] != self.tools.issuer:
+        if claims is None or claims["iss"] != self.services.issuer:
             return None
         if not _may_see(self.client, claims) or now >= claims["exp"] * SECOND:
             return None
@@ -83,7 +79,7 @@ class Introspection(Traveller):
         ends_at = min(row.idle_expires_at, row.expires_at) // SECOND
         members = {"client_id": row.client_id, "sub": row.subject, "scope": " ".join(row.scope)}
         times = {"iat": row.created_at // SECOND, "exp": ends_at, "grant_id": row.id.hex()}
-        return {"active": True, "iss": self.tools.issuer} | members | times | _username(login)
+        return {"active": True, "iss": self.services.issuer} | members | times | _username(login)
 
 
 def _may_see(client: Client, claims: dict[str, Any]) -> bool:

@@ -6,15 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote_plus
 
-from authlib.oauth2 import OAuth2Request
-from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
-
-from ..domain.elapsed import Elapsed
-from .errors import InvalidClientError, InvalidRequestError, because
+from ..pipeline.errors import Refusal
 
 MAX_FIELDS = 64
-_URI = "https://authserver.invalid/token"
-"""Authlib looks for https in each request's URI. What the client sent is not asked: a proxy may have ended its TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +23,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenRequest:
+class ClientRequest:
     """A request to /token, /revoke or another endpoint where clients authenticate."""
 
     form: Mapping[str, str]
@@ -41,26 +35,26 @@ class TokenRequest:
     """Where it came from, cut to its network: for events only."""
 
 
-def parse(body: bytes, authorization: Sequence[str], *, arrived_at: int, network: str) -> TokenRequest:
-    """`authorization` has the values of all such headers. Raises InvalidRequestError or InvalidClientError."""
+def parse(body: bytes, authorization: Sequence[str], *, arrived_at: int, network: str) -> ClientRequest:
+    """`authorization` has the values of all such headers. Raises Refusal."""
     form, resources = _parse_form(body)
-    return TokenRequest(form, resources, _credentials(form, authorization), arrived_at, network)
+    return ClientRequest(form, resources, _credentials(form, authorization), arrived_at, network)
 
 
 def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
     try:
         pairs = parse_qsl(body.decode(), True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
-        raise because(InvalidRequestError(), "The body is not UTF-8, or has too many fields.") from error
+        raise Refusal("invalid_request", "The body is not UTF-8, or has too many fields.") from error
     # RFC 8707 s2: `resource` alone may be repeated. Auth0's clients say `audience` (as RFC 8693 s2.1 does, where both
     # together name several targets).
     resources = tuple(dict.fromkeys(value for name, value in pairs if name in ("resource", "audience") and value))
     form = {name: value for name, value in pairs if name != "resource"}
     # RFC 6749 s3.2: request and response parameters MUST NOT be included more than once.
     if len(form) != sum(1 for name, _ in pairs if name != "resource"):
-        raise because(InvalidRequestError(), "A parameter is repeated.")
+        raise Refusal("invalid_request", "A parameter is repeated.")
     if any("\0" in name or "\0" in value for name, value in pairs):
-        raise because(InvalidRequestError(), "A parameter has a NUL character.")
+        raise Refusal("invalid_request", "A parameter has a NUL character.")
     # RFC 6749 s3.2: parameters sent without a value MUST be treated as if they were omitted.
     return {name: value for name, value in form.items() if value}, resources
 
@@ -68,15 +62,15 @@ def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
 def _credentials(form: Mapping[str, str], authorization: Sequence[str]) -> Credentials:
     client_id, secret = form.get("client_id"), form.get("client_secret")
     if len(authorization) > 1:
-        raise because(InvalidRequestError(), "Two Authorization headers.")
+        raise Refusal("invalid_request", "Two Authorization headers.")
     if authorization and _is_meant(authorization[0], client_id):
         basic = _basic(authorization[0])
         # RFC 6749 s2.3: the client MUST NOT use more than one authentication method in each request.
         if secret is not None or client_id not in (None, basic.client_id):
-            raise because(InvalidRequestError(), "Two client authentications, or two client ids.")
+            raise Refusal("invalid_request", "Two client authentications, or two client ids.")
         return basic
     if client_id is None:
-        raise because(InvalidClientError(), "No client id and no client authentication.")
+        raise Refusal("invalid_client", "No client id and no client authentication.", 401)
     return Credentials("none", client_id) if secret is None else Credentials("client_secret_post", client_id, secret)
 
 
@@ -88,7 +82,7 @@ def _is_meant(authorization: str, client_id: str | None) -> bool:
 def _basic(authorization: str) -> Credentials:
     scheme, _, credentials = authorization.partition(" ")
     if scheme.lower() != "basic":
-        raise because(InvalidClientError(), "No client id, and an Authorization header that is not Basic.")
+        raise Refusal("invalid_client", "No client id, and an Authorization header that is not Basic.", 401)
     try:
         # RFC 9110 s11.4: auth-scheme [ 1*SP ( token68 ...
         credentials = credentials.lstrip(" ")
@@ -96,26 +90,8 @@ def _basic(authorization: str) -> Credentials:
         # RFC 6749 s2.3.1: encoded using the "application/x-www-form-urlencoded" encoding algorithm per Appendix B.
         client_id, secret = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except (binascii.Error, ValueError) as error:
-        raise because(InvalidClientError(), "The Authorization header cannot be decoded.") from error
+        raise Refusal("invalid_client", "The Authorization header cannot be decoded.", 401) from error
     if not client_id or not colon or "\0" in client_id + secret:
-        raise because(InvalidClientError(), "The Authorization header has no client id and secret.")
+        raise Refusal("invalid_client", "The Authorization header has no client id and secret.", 401)
     # RFC 6749 s2.3.1: the client MAY omit the parameter if the client secret is an empty string.
     return Credentials("client_secret_basic" if secret else "none", client_id, secret, by_header=True)
-
-
-class Walk(OAuth2Request):
-    """Authlib's mutable request, made anew from the frozen one for every walk of the road."""
-
-    def __init__(self, request: TokenRequest, number: int, elapsed: Elapsed) -> None:
-        super().__init__("POST", _URI)
-        self.payload = BasicOAuth2Payload(request.form)
-        self.credentials, self.resources = request.credentials, request.resources
-        self.now, self.network = request.arrived_at, request.network
-        self.number, self.elapsed = number, elapsed
-        self.known_client = ""
-        """The client id that was sent, if there is such a client: what else is sent as one may be a secret."""
-
-    @property
-    def form(self) -> Mapping[str, str]:
-        form: Mapping[str, str] = self.payload.data
-        return form

@@ -3,62 +3,61 @@
 `token_type_hint` is not looked at: our two kinds of token cannot be mistaken for each other.
 """
 
+from collections.abc import Mapping
+
 from ..domain import refresh_token
 from ..domain.models import SECOND
+from ..pipeline.errors import Refusal
+from ..pipeline.event import Event
+from ..pipeline.handler import Decision
+from ..pipeline.replies import Reply
 from ..store import authorizations, signing_keys
 from ..store.authorizations import AuthorizationRecord
-from ..store.database import Change
-from .errors import InvalidGrantError, InvalidRequestError, Reply, because
-from .grant import Decision, Event, Traveller
-from .request import Walk
+from .client_handler import ClientHandler
 
 # RFC 7009 s2.2: invalid tokens do not cause an error response ... since the client cannot handle such an error. The
 # content of the response body is ignored by the client; some parse it as JSON all the same.
-DONE = Decision(Reply(200, {}))
+DONE = Reply(200, {})
+_NOTHING_TO_DO = Decision(DONE)
 
 
-class Revocation(Traveller):
+class Revocation(ClientHandler):
     loader = staticmethod(authorizations.load_many)
     loaded: AuthorizationRecord | None
     presented: refresh_token.Presented | None = None
     subject = grant_id = ""
 
-    def __init__(self, request: Walk) -> None:
-        self.request = request
-
     def key(self) -> bytes | None:
-        self.presented = refresh_token.parse(self.request.form.get("token", ""))
+        self.presented = refresh_token.parse(self.parsed.form.get("token", ""))
         return self.presented.authorization_id if self.presented else None
 
-    def validate_token_request(self) -> None:
-        if "token" not in self.request.form:
-            raise because(InvalidRequestError(), "no token")
+    def decide(self) -> Decision[Reply]:
+        if "token" not in self.parsed.form:
+            raise Refusal("invalid_request", "no token")
+        return self._end_authorization() if self.presented else self._deny_access_token()
 
-    def create_token_response(self) -> Decision:
-        change = self._end_login() if self.presented else self._deny_access_token()
-        return Decision(DONE.reply, change=change) if change else DONE
+    def about(self) -> Mapping[str, str]:
+        proven = {"subject": self.subject, "grant_id": self.grant_id}
+        return {name: value for name, value in proven.items() if value}
 
-    def about(self) -> dict[str, str]:
-        known = {"subject": self.subject, "grant_id": self.grant_id}
-        return {name: value for name, value in known.items() if value}
+    def _end_authorization(self) -> Decision[Reply]:
+        record = self.genuine(self.presented, self.loaded)
+        if record is None:
+            return _NOTHING_TO_DO
+        authorization = record.authorization
+        self._is_about(authorization.subject, authorization.id.hex())
+        self._check_owner(authorization.client_id)
+        change = authorizations.revoke(authorization.id, because="revoked")
+        return Decision(DONE, change, events=[Event("revoked")])
 
-    def _end_login(self) -> Change | None:
-        login = self.genuine(self.presented, self.loaded)
-        if login is None:
-            return None
-        self._is_about(login.authorization.subject, login.authorization.id.hex())
-        self._check_owner(login.authorization.client_id)
-        self.event = Event("revoked")
-        return authorizations.revoke(login.authorization.id, because="revoked")
-
-    def _deny_access_token(self) -> Change | None:
-        claims = self.verified(self.request.form["token"])
-        if claims is None or claims["exp"] * SECOND <= self.request.now:
-            return None
+    def _deny_access_token(self) -> Decision[Reply]:
+        claims = self.verified(self.parsed.form["token"])
+        if claims is None or claims["exp"] * SECOND <= self.now:
+            return _NOTHING_TO_DO
         self._is_about(claims["sub"], claims.get("grant_id", ""))
         self._check_owner(claims["client_id"])
-        self.event = Event("access_token_denied", fields={"jti": claims["jti"]})
-        return signing_keys.deny(claims["jti"], claims["exp"] * SECOND)
+        change = signing_keys.deny(claims["jti"], claims["exp"] * SECOND)
+        return Decision(DONE, change, events=[Event("access_token_denied", fields={"jti": claims["jti"]})])
 
     def _is_about(self, subject: str, grant_id: str) -> None:
         self.subject, self.grant_id = subject, grant_id
@@ -66,4 +65,11 @@ class Revocation(Traveller):
     def _check_owner(self, client_id: str) -> None:
         # RFC 7009 s2.1: verifies ... whether the token was issued to the client making the revocation request.
         if client_id != self.client.id:
-            raise because(InvalidGrantError(), "token of another client")
+            raise Refusal("invalid_grant", "token of another client")
+
+
+class Logout(Revocation):
+    """A revocation to which an access token is unknown: denying it alone would only look like a logout."""
+
+    def _deny_access_token(self) -> Decision[Reply]:
+        return _NOTHING_TO_DO

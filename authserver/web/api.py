@@ -1,39 +1,39 @@
-"""The plain JSON interface for first-party apps: /api/login, /api/refresh-token, /api/logout, on the road of /token.
+"""The plain JSON interface for first-party apps: /api/login, /api/refresh-token, /api/logout, by the same pipeline.
 
 Answers have RFC 6749's members; an error is {"error": "<constant sentence>"}.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
 from starlette.types import Receive, Scope, Send
 
 from ..domain.errors import Unavailable
 from ..domain.first_party import CLIENT_ID
-from ..oauth.errors import Reply
-from ..oauth.request import Credentials, TokenRequest
-from ..oauth.revocation import Revocation
-from ..oauth.road import Road, log
+from ..oauth.registry import GrantRegistry
+from ..oauth.request import ClientRequest, Credentials
+from ..oauth.revocation import Logout
+from ..pipeline.errors import Refusal
+from ..pipeline.pipeline import NewHandler, Pipeline
+from ..pipeline.replies import Reply
 from . import body, strict_json
 from .cookies import RefreshTokenCookie
 from .malformed import MalformedRequests
 from .network import network_of
 from .replies import CLOSE, send_reply
 
-MALFORMED = Reply(400, {"error": "The request is malformed"})
-_UNREADABLE = {
-    408: Reply(408, {"error": "The body did not arrive within 10 seconds"}, CLOSE),
-    413: Reply(413, {"error": "The body exceeds 64 KiB"}, CLOSE),
-    415: Reply(415, {"error": "A body with a Content-Encoding is not accepted"}, CLOSE),
-}
-_NOT_HERE = Reply(403, {"error": "This origin is not allowed"})
+log: Any = structlog.get_logger("authserver")
+_MALFORMED = Reply(400, {"error": "The request is malformed"})
+_FORBIDDEN_ORIGIN = Reply(403, {"error": "This origin is not allowed"})
+_SWITCHED_OFF = Reply(403, {"error": "This interface is switched off"})
 _WRONG_PASSWORD = "Username or password is wrong"  # noqa: S105
 _DEAD_TOKEN = "Refresh token is invalid or has expired"  # noqa: S105
 
 
-class Refused(Exception):
-    """Carries the answer, and what the operator reads."""
+class Rejected(Exception):
+    """The call is answered before the pipeline. Carries the answer, and what the operator reads."""
 
     def __init__(self, reply: Reply, reason: str) -> None:
         super().__init__(reason)
@@ -41,7 +41,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiRequest:
     """A call that was read: its members, where it came from, and the token of its cookie if it has one."""
 
     members: Mapping[str, Any]
@@ -53,93 +53,94 @@ class Call:
     network: str
 
     def text(self, name: str) -> str:
-        """A member that must be there, as text. Raises Refused."""
+        """A member that must be there, as text. Raises Rejected."""
         value = self.members.get(name)
-        if not isinstance(value, str) or not value or "\0" in value or _is_broken(value):
-            raise Refused(MALFORMED, "a member is missing or no text")
+        if not isinstance(value, str) or not value or "\0" in value or _has_lone_surrogate(value):
+            raise Rejected(_MALFORMED, "a member is missing or no text")
         return value
 
 
-def _is_broken(value: str) -> bool:
+def _has_lone_surrogate(value: str) -> bool:
     """Half of a surrogate pair, which JSON can spell and UTF-8 cannot."""
-    return any("\ud800" <= letter <= "\udfff" for letter in value)
+    return any("\ud800" <= character <= "\udfff" for character in value)
 
 
 class Api:
     """Its three methods answer one call each; `endpoint` makes an ASGI application of one."""
 
     def __init__(
-        self, road: Road, now: Callable[[], int], cookie: RefreshTokenCookie, malformed: MalformedRequests
+        self,
+        pipeline: Pipeline,
+        grants: GrantRegistry,
+        now: Callable[[], int],
+        cookie: RefreshTokenCookie,
+        malformed: MalformedRequests,
     ) -> None:
-        self._road, self._now, self._cookie, self._malformed = road, now, cookie, malformed
+        self._pipeline, self._grants = pipeline, grants
+        self._now, self._cookie, self._malformed = now, cookie, malformed
 
-    async def login(self, call: Call) -> Reply:
+    async def login(self, call: ApiRequest) -> Reply:
         by_cookie = call.members.get("cookie", False)
         if not isinstance(by_cookie, bool):
-            raise Refused(MALFORMED, "`cookie` is neither true nor false")
+            raise Rejected(_MALFORMED, "`cookie` is neither true nor false")
         if by_cookie:
             self._demand_own_origin(call)
         form = {"grant_type": "password", "username": call.text("username"), "password": call.text("password")}
-        reply = await self._send(call, form, _WRONG_PASSWORD)
+        reply = await self._run(call, form, self._grants, _WRONG_PASSWORD)
         return self._in_cookie(reply) if by_cookie else reply
 
-    async def refresh_token(self, call: Call) -> Reply:
+    async def refresh_token(self, call: ApiRequest) -> Reply:
         if call.cookie is None and (call.is_empty or (not call.members and self._is_from_own_page(call))):
             return _unauthorized(_DEAD_TOKEN)  # a browser app whose cookie has expired
-        token = self._token(call)
-        form = {"grant_type": "refresh_token", "refresh_token": token}
-        reply = await self._send(call, form, _DEAD_TOKEN)
+        form = {"grant_type": "refresh_token", "refresh_token": self._token(call)}
+        reply = await self._run(call, form, self._grants, _DEAD_TOKEN)
         # A refusal leaves the cookie: by now it may be a newer login's, of another tab.
         return reply if call.cookie is None else self._in_cookie(reply)
 
-    async def logout(self, call: Call) -> Reply:
+    async def logout(self, call: ApiRequest) -> Reply:
         if call.cookie is None and not call.members and self._is_from_own_page(call):
             return self._cleared(Reply(204, None))  # a browser app whose cookie has expired
-        reply = await self._send(call, {"token": self._token(call)}, _DEAD_TOKEN, _EndOfLogin)
+        reply = await self._run(call, {"token": self._token(call)}, Logout, _DEAD_TOKEN)
         done = Reply(204, None) if reply.status == 200 else reply
         return done if call.cookie is None else self._cleared(done)
 
-    def endpoint(self, answer: Callable[[Call], Awaitable[Reply]]) -> "Endpoint":
+    def endpoint(self, answer: Callable[[ApiRequest], Awaitable[Reply]]) -> "Endpoint":
         return Endpoint(answer, self._now, self._cookie, self._malformed)
 
-    async def _send(self, call: Call, form: Mapping[str, str], wrong: str, choose: Any = None) -> Reply:
-        """Down the road, as the built-in client; `wrong` is what 401 says."""
-        request = TokenRequest(form, (), Credentials("none", CLIENT_ID), call.arrived_at, call.network)
-        reply = await self._road.answer(request, choose)
-        return reply if reply.status == 200 else _in_plain_words(reply, wrong)
+    async def _run(
+        self, call: ApiRequest, form: Mapping[str, str], new_handler: NewHandler[ClientRequest, Reply], wrong: str
+    ) -> Reply:
+        """By the pipeline, as the built-in client; `wrong` is what 401 says."""
+        request = ClientRequest(form, (), Credentials("none", CLIENT_ID), call.arrived_at, call.network)
+        try:
+            return await self._pipeline.run(request, new_handler)
+        except Refusal as refusal:
+            return _refusal_reply(refusal, wrong)
 
-    def _token(self, call: Call) -> str:
+    def _token(self, call: ApiRequest) -> str:
         if call.cookie is None:
             return call.text("refresh_token")
         if "refresh_token" in call.members:
-            raise Refused(MALFORMED, "a refresh token both in the body and in a cookie")
+            raise Rejected(_MALFORMED, "a refresh token both in the body and in a cookie")
         self._demand_own_origin(call)
         return call.cookie
 
-    def _demand_own_origin(self, call: Call) -> None:
+    def _demand_own_origin(self, call: ApiRequest) -> None:
         """A browser sends the cookie from whatever page; only our own pages may have it used."""
         if not self._is_from_own_page(call):
-            raise Refused(_NOT_HERE, "an origin that is not the issuer's")
+            raise Rejected(_FORBIDDEN_ORIGIN, "an origin that is not the issuer's")
 
-    def _is_from_own_page(self, call: Call) -> bool:
+    def _is_from_own_page(self, call: ApiRequest) -> bool:
         return call.origin == [self._cookie.origin]
 
     def _in_cookie(self, reply: Reply) -> Reply:
-        if reply.status != 200 or reply.body is None:
+        if not reply.refresh_token:
             return reply
-        shown = {name: value for name, value in reply.body.items() if name != "refresh_token"}
-        set_cookie = self._cookie.set(reply.body["refresh_token"], reply.refresh_token_expires_in)
-        return Reply(200, shown, {"Set-Cookie": set_cookie})
+        set_cookie = self._cookie.set(reply.refresh_token, reply.refresh_token_expires_in)
+        return replace(reply, headers={"Set-Cookie": set_cookie}, refresh_token="")
 
     def _cleared(self, reply: Reply) -> Reply:
-        return Reply(reply.status, reply.body, {**reply.headers, "Set-Cookie": self._cookie.clear()})
-
-
-class _EndOfLogin(Revocation):
-    """A revocation to which an access token is unknown: denying it alone would only look like a log-out."""
-
-    def _deny_access_token(self) -> None:
-        return None
+        return replace(reply, headers={**reply.headers, "Set-Cookie": self._cookie.clear()})
 
 
 class Endpoint:
@@ -147,7 +148,7 @@ class Endpoint:
 
     def __init__(
         self,
-        answer: Callable[[Call], Awaitable[Reply]],
+        answer: Callable[[ApiRequest], Awaitable[Reply]],
         now: Callable[[], int],
         cookie: RefreshTokenCookie,
         malformed: MalformedRequests,
@@ -161,8 +162,8 @@ class Endpoint:
             return
         except body.Unreadable as error:
             self._malformed.count(error.reason, network_of(scope))
-            reply = _UNREADABLE[error.reply.status]
-        except Refused as error:
+            reply = Reply(error.status, {"error": error.reason.removesuffix(".")}, CLOSE)
+        except Rejected as error:
             self._malformed.count(str(error), network_of(scope))
             reply = error.reply
         except Unavailable as error:
@@ -170,7 +171,7 @@ class Endpoint:
             reply = Reply(503, {"error": "The server cannot answer now"}, {"Retry-After": str(error.retry_after)})
         await send_reply(send, reply)
 
-    async def _read(self, scope: Scope, receive: Receive) -> Call:
+    async def _read(self, scope: Scope, receive: Receive) -> ApiRequest:
         headers = body.headers_of(scope)
         content = await body.read(headers, receive)
         arrived_at = self._now()
@@ -178,21 +179,18 @@ class Endpoint:
             cookie = self._cookie.read(headers)
             members = strict_json.parse(content) if content else {}
         except ValueError:
-            raise Refused(MALFORMED, "a body that is not one JSON object, or two cookies") from None
+            raise Rejected(_MALFORMED, "a body that is not one JSON object, or two cookies") from None
         if (content and not body.is_json(headers, content)) or body.has_protocol_parameters(scope):
-            raise Refused(MALFORMED, "a body that is not of type JSON, or parameters in the query string")
-        return Call(members, headers.get("origin", []), cookie, not content, arrived_at, network_of(scope))
+            raise Rejected(_MALFORMED, "a body that is not of type JSON, or parameters in the query string")
+        return ApiRequest(members, headers.get("origin", []), cookie, not content, arrived_at, network_of(scope))
+
+
+def _refusal_reply(refusal: Refusal, wrong: str) -> Reply:
+    if refusal.code == "invalid_grant":
+        return _unauthorized(wrong)
+    return _SWITCHED_OFF if refusal.code in ("invalid_client", "unauthorized_client") else _MALFORMED
 
 
 def _unauthorized(wrong: str) -> Reply:
     """Browsers know no dialog for Bearer."""
     return Reply(401, {"error": wrong}, {"WWW-Authenticate": 'Bearer realm="api"'})
-
-
-def _in_plain_words(reply: Reply, wrong: str) -> Reply:
-    error = (reply.body or {}).get("error")
-    if error == "invalid_grant":
-        return _unauthorized(wrong)
-    if error in ("invalid_client", "unauthorized_client"):
-        return Reply(403, {"error": "This interface is switched off"})
-    return MALFORMED

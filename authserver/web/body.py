@@ -6,11 +6,9 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
-from ..oauth.errors import Reply
-from .replies import CLOSE, refusal
-
 MAX_BODY = 64 * 1024  # bytes
 _TIMEOUT = 10  # seconds
+_TOO_LARGE = "The body exceeds 64 KiB."
 _PROTOCOL_PARAMETERS = frozenset(
     {
         "audience",
@@ -29,9 +27,6 @@ SPACE = " \t"
 _UTF_8 = {"", "charset=utf-8", 'charset="utf-8"'}
 _OF_ASCII = {form for name in ("utf8", "us-ascii", "iso-8859-1") for form in (f"charset={name}", f'charset="{name}"')}
 """What some clients name whose bodies are ASCII, and so the same in UTF-8."""
-TOO_LARGE = refusal(413, "invalid_request", "The body exceeds 64 KiB.", CLOSE)
-_ENCODED = refusal(415, "invalid_request", "A body with a Content-Encoding is not accepted.", CLOSE)
-_SLOW = refusal(408, "invalid_request", "The body did not arrive within 10 seconds.", CLOSE)
 
 
 class Disconnected(Exception):
@@ -39,20 +34,19 @@ class Disconnected(Exception):
 
 
 class Unreadable(Exception):
-    """Carries the answer."""
+    """The body was not read to its end. `reason` is a constant sentence, for the caller and for the log."""
 
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status)
-        self.reply = reply
-        self.reason = str((reply.body or {})["error_description"])
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
 
 
 def headers_of(scope: Scope) -> Mapping[str, list[str]]:
     """All values of each header, by its lower-case name."""
-    found: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for name, value in scope["headers"]:
-        found.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-    return found
+        values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+    return values
 
 
 def is_form(headers: Mapping[str, list[str]], content: bytes) -> bool:
@@ -84,14 +78,14 @@ async def read(headers: Mapping[str, list[str]], receive: Receive) -> bytes:
     """The whole body. Raises Unreadable, before anything is read where the headers say so, or Disconnected."""
     length = headers.get("content-length", ["0"])[0]
     if not length.isdecimal() or int(length) > MAX_BODY:
-        raise Unreadable(TOO_LARGE)
+        raise Unreadable(413, _TOO_LARGE)
     if "content-encoding" in headers:
-        raise Unreadable(_ENCODED)
+        raise Unreadable(415, "A body with a Content-Encoding is not accepted.")
     try:
         async with asyncio.timeout(_TIMEOUT):
             return await _receive_all(receive)
     except TimeoutError:
-        raise Unreadable(_SLOW) from None
+        raise Unreadable(408, "The body did not arrive within 10 seconds.") from None
 
 
 async def _receive_all(receive: Receive) -> bytes:
@@ -102,6 +96,6 @@ async def _receive_all(receive: Receive) -> bytes:
             raise Disconnected
         body += bytes(message.get("body", b""))
         if len(body) > MAX_BODY:
-            raise Unreadable(TOO_LARGE)
+            raise Unreadable(413, _TOO_LARGE)
         if not message.get("more_body", False):
             return body

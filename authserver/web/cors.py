@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..domain.errors import Unavailable
 from ..domain.models import Client
-from ..oauth.errors import Reply
+from ..pipeline.replies import Reply
 from ..store.cache import Cache
 from . import body
 from .replies import send_reply

@@ -2,64 +2,81 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
+import structlog
 from starlette.types import Receive, Scope, Send
 
 from ..domain.errors import Unavailable
-from ..oauth.errors import InvalidRequestError, OAuth2Error, because, detail_of, reply_to
-from ..oauth.grant import Traveller
-from ..oauth.request import TokenRequest, Walk, parse
-from ..oauth.road import Road, log
+from ..oauth.request import ClientRequest, parse
+from ..pipeline.errors import Refusal
+from ..pipeline.pipeline import NewHandler, Pipeline
+from ..pipeline.replies import Reply
 from . import body
 from .cors import CrossOrigin
 from .malformed import MalformedRequests
 from .network import network_of
-from .replies import send_reply, unavailable
+from .replies import refusal_reply, send_reply, unavailable_reply, unreadable_reply
+
+log: Any = structlog.get_logger("authserver")
 
 
 class FormEndpoint:
-    """`choose` makes what travels the road; without it the request's grant_type says."""
-
     def __init__(
         self,
-        road: Road,
+        pipeline: Pipeline,
         now: Callable[[], int],
         malformed: MalformedRequests,
-        choose: Callable[[Walk], Traveller] | None = None,
+        new_handler: NewHandler[ClientRequest, Reply],
+        *,
+        required: str | None = None,
         cross_origin: CrossOrigin | None = None,
     ) -> None:
-        self._road, self._now, self._malformed, self._choose = road, now, malformed, choose
-        self._cross_origin = cross_origin
+        """`required` is a parameter without which nothing can be said about the client either."""
+        self._pipeline, self._now, self._malformed = pipeline, now, malformed
+        self._new_handler, self._required, self._cross_origin = new_handler, required, cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, request = body.headers_of(scope), None
         try:
-            request = await self._read(scope, headers, receive)
-            reply = await self._road.answer(request, self._choose)
+            request = await self._parse(scope, headers, receive)
+            reply = await self._pipeline.run(request, self._new_handler)
         except body.Disconnected:
             return
         except body.Unreadable as error:
             self._malformed.count(error.reason, network_of(scope))
-            reply = error.reply
-        except OAuth2Error as error:
-            self._malformed.count(detail_of(error), network_of(scope))
-            reply = reply_to(error, by_header="authorization" in headers)
+            reply = unreadable_reply(error.status, error.reason)
+        except Refusal as refusal:
+            reply = self._refused(refusal, request, scope, headers)
         except Unavailable as error:
             log.warning("unavailable", reason=str(error), path=scope["path"])
-            reply = unavailable(error)
-        if self._cross_origin is not None:
-            client_id = request.credentials.client_id if request else None
-            more = await self._cross_origin.headers(headers, client_id)
-            reply = replace(reply, headers={**reply.headers, **more}) if more else reply
-        await send_reply(send, reply)
+            reply = unavailable_reply(error)
+        await send_reply(send, await self._for_browsers(reply, request, headers))
 
-    async def _read(self, scope: Scope, headers: Mapping[str, list[str]], receive: Receive) -> TokenRequest:
+    async def _parse(self, scope: Scope, headers: Mapping[str, list[str]], receive: Receive) -> ClientRequest:
         content = await body.read(headers, receive)
         arrived_at = self._now()  # whole: a body that trickles in buys no time
         if not body.is_form(headers, content) or body.has_protocol_parameters(scope):
-            raise because(InvalidRequestError(), "Not one form in UTF-8, or parameters in the query string.")
+            raise Refusal("invalid_request", "Not one form in UTF-8, or parameters in the query string.")
         authorization = headers.get("authorization", ())
         request = parse(content, authorization, arrived_at=arrived_at, network=network_of(scope))
-        if self._choose is None and "grant_type" not in request.form:
-            raise because(InvalidRequestError(), "No grant_type.")
+        if self._required and self._required not in request.form:
+            raise Refusal("invalid_request", f"No {self._required}.")
         return request
+
+    def _refused(
+        self, refusal: Refusal, request: ClientRequest | None, scope: Scope, headers: Mapping[str, list[str]]
+    ) -> Reply:
+        if request is not None:
+            return refusal_reply(refusal, by_header=request.credentials.by_header)
+        self._malformed.count(refusal.detail, network_of(scope))  # the pipeline logs what is not malformed
+        return refusal_reply(refusal, by_header="authorization" in headers)
+
+    async def _for_browsers(
+        self, reply: Reply, request: ClientRequest | None, headers: Mapping[str, list[str]]
+    ) -> Reply:
+        if self._cross_origin is None:
+            return reply
+        client_id = request.credentials.client_id if request else None
+        more = await self._cross_origin.headers(headers, client_id)
+        return replace(reply, headers={**reply.headers, **more}) if more else reply

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from ..domain.errors import KeyMissing, Unavailable
 from ..domain.models import SECOND
 from ..keyring import Keyring
-from ..oauth.road import Road
+from ..pipeline.pipeline import Pipeline
 from ..store import signing_keys
 from ..store.database import Database
 
@@ -28,10 +28,10 @@ async def live(request: Request) -> Response:
     return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
 
-def ready(database: Database, keyring: Keyring, steady: Callable[[], int], road: Road) -> Any:
+def ready(database: Database, keyring: Keyring, steady: Callable[[], int], pipeline: Pipeline) -> Any:
     """The endpoint for these dependencies; a key service is one where the active key is in it."""
 
-    key_service = _KeyService(keyring, road)
+    key_service = _KeyService(keyring, pipeline)
 
     async def ready(request: Request) -> Response:
         has_keys = not keyring.is_stale(steady())
@@ -57,8 +57,8 @@ def ready(database: Database, keyring: Keyring, steady: Callable[[], int], road:
 class _KeyService:
     """Asked once for all who want to know: signatures take turns there, and logins need them."""
 
-    def __init__(self, keyring: Keyring, road: Road) -> None:
-        self._keyring, self._road = keyring, road
+    def __init__(self, keyring: Keyring, pipeline: Pipeline) -> None:
+        self._keyring, self._pipeline = keyring, pipeline
         self._asked: asyncio.Task[bool] | None = None
         self._asked_at = 0
 
@@ -72,7 +72,7 @@ class _KeyService:
             try:
                 await self._sign(moment)
             except KeyMissing:  # another process may have revoked it
-                await self._road.reload_keys()
+                await self._pipeline.reload_keys()
                 await self._sign(moment)
         except Unavailable:
             return False
@@ -81,7 +81,7 @@ class _KeyService:
     async def _sign(self, moment: int) -> None:
         """What is signed claims nothing."""
         for alg in self._keyring.remote_algorithms():
-            await self._road.sign_aside(self._keyring.sign, {}, moment, alg)
+            await self._pipeline.sign_in_worker(self._keyring.sign, {}, moment, alg)
 
 
 async def _in_time(check: Awaitable[bool]) -> bool:

@@ -8,14 +8,14 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..domain.errors import Unavailable
-from ..oauth.errors import Reply
+from ..pipeline.replies import Reply
 from .malformed import MalformedRequests
 from .network import network_of
-from .replies import CLOSE, refusal, send_reply, unavailable
+from .replies import CLOSE, error_reply, send_reply, unavailable_reply
 
 _HOST = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
-_MALFORMED = refusal(400, "invalid_request", "The HTTP request is malformed.", CLOSE)
-_NOT_FOUND = refusal(404, "not_found", "There is nothing at this address.")
+_MALFORMED = error_reply(400, "invalid_request", "The HTTP request is malformed.", CLOSE)
+_NOT_FOUND = error_reply(404, "not_found", "There is nothing at this address.")
 _FAILED = "The server failed. The operator finds the cause in the log under this request id."
 log: Any = structlog.get_logger("authserver")
 
@@ -45,15 +45,15 @@ class ErrorBoundary:
 
         try:
             await self._app(scope, receive, watch)
-        except Unavailable as error:
-            log.warning("unavailable", reason=str(error), path=scope["path"])
-            await send_reply(send, unavailable(error))
+        except Unavailable as cause:
+            log.warning("unavailable", reason=str(cause), path=scope["path"])
+            await send_reply(send, unavailable_reply(cause))
         except Exception:
             request_id = self._new_id().hex()
             log.exception("failed", request_id=request_id, path=scope["path"], method=scope["method"])
             if started:
                 raise
-            await send_reply(send, refusal(500, "server_error", _FAILED, {"X-Request-Id": request_id}))
+            await send_reply(send, error_reply(500, "server_error", _FAILED, {"X-Request-Id": request_id}))
 
 
 def _refuse(scope: Scope) -> Reply | None:

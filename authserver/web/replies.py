@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
 from ..domain.errors import Unavailable
-from ..oauth.errors import Reply
+from ..oauth.errors import SENTENCES
+from ..pipeline.errors import Refusal
+from ..pipeline.replies import Reply
 
 # RFC 6749 s5.1: MUST include the "Cache-Control" response header field with a value of "no-store".
 _NO_STORE = (
@@ -20,21 +23,40 @@ CLOSE = {"Connection": "close"}
 Header = tuple[bytes, bytes]
 
 
-def refusal(status: int, error: str, description: str, headers: Mapping[str, str] | None = None) -> Reply:
-    """An error outside the OAuth codes' own renderer, in the same form."""
-    return Reply(status, {"error": error, "error_description": description}, headers or {})
+def error_reply(status: int, code: str, description: str, headers: Mapping[str, str] | None = None) -> Reply:
+    """`description` is a constant sentence of ours, never what a caller sent."""
+    return Reply(status, {"error": code, "error_description": description}, headers or {})
 
 
-def unavailable(error: Unavailable) -> Reply:
-    headers = {"Retry-After": str(error.retry_after)}
-    return refusal(503, "temporarily_unavailable", "The server cannot answer now. Try again.", headers)
+def refusal_reply(refusal: Refusal, *, by_header: bool) -> Reply:
+    """The error response of RFC 6749 s5.2. `by_header`: whether the client used the Authorization header."""
+    sentence = refusal.description or SENTENCES.get(refusal.code, SENTENCES["invalid_request"])
+    # RFC 6749 s5.2: if the client attempted to authenticate via the "Authorization" request header field, [it] MUST ...
+    # include the "WWW-Authenticate" response header field matching the authentication scheme used by the client. To
+    # others it is not sent, whatever RFC 9110 s15.5.2 says of 401: in a browser it opens a dialog for a password.
+    challenge = {"WWW-Authenticate": 'Basic realm="authserver"'} if refusal.status == 401 and by_header else {}
+    return error_reply(refusal.status, refusal.code, sentence, challenge)
+
+
+def unreadable_reply(status: int, reason: str) -> Reply:
+    """For a body that was not read to its end, so that the connection cannot be used again."""
+    return error_reply(status, "invalid_request", reason, CLOSE)
+
+
+def unavailable_reply(cause: Unavailable) -> Reply:
+    headers = {"Retry-After": str(cause.retry_after)}
+    return error_reply(503, "temporarily_unavailable", "The server cannot answer now. Try again.", headers)
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
-    body = b"" if reply.body is None else _TO_JSON(reply.body).encode()
+    body = b"" if reply.body is None else _TO_JSON(_members(reply.body, reply.refresh_token)).encode()
     more = [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
     common = _NO_STORE if reply.body is not None else _NO_STORE[1:]  # what is empty is not JSON
     await send_body(send, reply.status, body, (*common, *more))
+
+
+def _members(body: Mapping[str, Any], refresh_token: str) -> Mapping[str, Any]:
+    return {**body, "refresh_token": refresh_token} if refresh_token else body
 
 
 async def send_body(send: Send, status: int, body: bytes, headers: Iterable[Header]) -> None:

@@ -21,8 +21,9 @@ from ..domain.forwarded import TrustedProxies
 from ..keyring import Keyring
 from ..oauth import metadata
 from ..oauth.introspection import Introspection
+from ..oauth.registry import GrantRegistry
 from ..oauth.revocation import Revocation
-from ..oauth.road import Road
+from ..pipeline.pipeline import Pipeline
 from ..store.cache import Cache
 from ..store.database import Database
 from . import documents, health
@@ -36,7 +37,7 @@ from .malformed import COUNTER, MalformedRequests
 from .middleware import ErrorBoundary
 from .network import CallerAddress
 from .protected import protected
-from .replies import StaticReply, refusal
+from .replies import StaticReply, error_reply
 
 __all__ = ["ASGIApp", "Parts", "application"]
 
@@ -52,7 +53,7 @@ class Parts:
     issuer: str
     jwks_max_age: int
     first_party_api: bool
-    road: Road
+    pipeline: Pipeline
     database: Database
     keyring: Keyring
     now: Callable[[], int]
@@ -100,25 +101,27 @@ def routes(parts: Parts) -> list[Route | Mount]:
     jwks = Document(lambda: (keyring.jwks_document, keyring.jwks_etag), parts.jwks_max_age)
     described = Document(_constant(metadata.document(parts.issuer)), parts.jwks_max_age)
     origin = parts.issuer.removesuffix(base)
-    cross_origin = CrossOrigin(parts.road.clients, parts.web_origins)
-    form = (parts.road, parts.now, parts.malformed)
+    cross_origin = CrossOrigin(parts.pipeline.clients, parts.web_origins)
+    form = (parts.pipeline, parts.now, parts.malformed)
+    grants = GrantRegistry()
+    token = FormEndpoint(*form, grants, required="grant_type", cross_origin=cross_origin)
     return [
-        Route(base + "/token", FormEndpoint(*form, cross_origin=cross_origin), methods=["POST"]),
-        Route(base + "/revoke", FormEndpoint(*form, Revocation, cross_origin), methods=["POST"]),
+        Route(base + "/token", token, methods=["POST"]),
+        Route(base + "/revoke", FormEndpoint(*form, Revocation, cross_origin=cross_origin), methods=["POST"]),
         *(Route(base + path, cross_origin, methods=["OPTIONS"]) for path in ("/token", "/revoke")),
         Route(base + "/introspect", FormEndpoint(*form, Introspection), methods=["POST"]),
         Route(base + "/.well-known/jwks.json", jwks, methods=documents.METHODS),
         Route(metadata_path, described, methods=documents.METHODS),
-        *(_api(parts, base) if parts.first_party_api else []),
+        *(_api(parts, base, grants) if parts.first_party_api else []),
         Route(base + "/health/live", health.live),
-        Route(base + "/health/ready", health.ready(parts.database, keyring, parts.steady, parts.road)),
+        Route(base + "/health/ready", health.ready(parts.database, keyring, parts.steady, parts.pipeline)),
         Route(base + "/", greeting(parts.issuer, origin + metadata_path)),
         Mount(base + "/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]
 
 
-def _api(parts: Parts, base: str) -> list[Route | Mount]:
-    api = Api(parts.road, parts.now, RefreshTokenCookie(parts.issuer), parts.malformed)
+def _api(parts: Parts, base: str, grants: GrantRegistry) -> list[Route | Mount]:
+    api = Api(parts.pipeline, grants, parts.now, RefreshTokenCookie(parts.issuer), parts.malformed)
     return [
         Route(base + "/api/login", api.endpoint(api.login), methods=["POST"]),
         Route(base + "/api/refresh-token", api.endpoint(api.refresh_token), methods=["POST"]),
@@ -133,10 +136,8 @@ def _constant(members: dict[str, Any]) -> Callable[[], tuple[bytes, str]]:
     return lambda: (document, etag)
 
 
-async def _http_error(request: Request, error: Exception) -> Any:
-    """By the same renderer as every other refusal."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
+async def _http_error(request: Request, failure: Exception) -> Any:
+    status = failure.status_code if isinstance(failure, HTTPException) else 500
     described = _SENTENCES.get(status, "The request cannot be answered.")
-    return StaticReply(
-        refusal(status, _CODES.get(status, "invalid_request"), described, getattr(error, "headers", None))
-    )
+    headers = getattr(failure, "headers", None)
+    return StaticReply(error_reply(status, _CODES.get(status, "invalid_request"), described, headers))

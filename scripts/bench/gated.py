@@ -34,18 +34,18 @@ class Gate:
 
 
 def install(folder: Path, held: str) -> None:
-    from authserver.oauth.road import Road
+    from authserver.store.database import Database
 
-    commit = Road._commit
+    write = Database.write
 
-    async def gated(self: Road, change: Any) -> bool:
-        if change is not None and change.apply.__name__ == held:
+    async def gated(self: Database, change: Any) -> bool:
+        if change.apply.__name__ == held:
             (folder / uuid4().hex).touch()
             while not (folder / _OPEN).exists():  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK)
-        return await commit(self, change)
+        return await write(self, change)
 
-    Road._commit = gated  # type: ignore[method-assign]
+    Database.write = gated  # type: ignore[method-assign]
 
 
 if __name__ in ("__main__", "__mp_main__"):  # the first process, and its workers

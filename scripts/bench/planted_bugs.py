@@ -94,8 +94,8 @@ BUGS = (
         "reuse that does not revoke",
         _GRANT,
         ANSWERED,
-        'self.on_refusal = authorizations.revoke(login.id, because="reuse")',
-        "self.on_refusal = None",
+        "writes=revocation, ",
+        "",
     ),
     _bug(
         "absolute end forgotten",

@@ -61,22 +61,23 @@ UNREVOKED = Plant(
 )
 EARLY = Plant(
     "answers leave 20 ms before their commit",
-    "oauth/road.py",
-    "if await self._commit(decision.change):",
-    "if _later(self._commit(decision.change)):",
+    "pipeline/pipeline.py",
+    "await self._commit(decision.change)",
+    "_later(self._commit(decision.change))",
     """
 _tasks = []
 
 
 def _later(commit):
     import asyncio
+    import contextlib
 
     async def late():
         await asyncio.sleep(0.02)
-        await commit
+        with contextlib.suppress(Exception):  # nobody is left to hear of it
+            await commit
 
     _tasks.append(asyncio.ensure_future(late()))
-    return True
 """,
 )
 
@@ -101,7 +102,7 @@ _SAVE = (
 
 
 def _rotate_many(connection, advances, now):
-    for advance in advances:  # each as it was when the road loaded it and judged that it may be rotated
+    for advance in advances:  # each as it was when the pipeline loaded it and judged that it may be rotated
         row = {"key": advance.id, "next": advance.next, "at": now, "from": advance.network, "none": None}
         connection.execute(_SAVE, row)
     return [True] * len(advances)

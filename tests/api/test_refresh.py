@@ -1,4 +1,4 @@
-"""POST /api/refresh-token by body: the same road as /token, for the built-in client."""
+"""POST /api/refresh-token by body: the same pipeline as /token, for the built-in client."""
 
 import pytest
 

@@ -1,1 +1,1 @@
-"""The domain, and the semantics of refresh tokens as a whole: the real road over a real database, the clock by hand."""
+"""The domain, and refresh tokens as a whole: the real pipeline over a real database, the clock moved by hand."""

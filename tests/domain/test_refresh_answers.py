@@ -1,4 +1,4 @@
-"""What single refreshes answer, change and log, through the whole road."""
+"""What single refreshes answer, change and log, through the whole pipeline."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,5 +1,5 @@
-"""The real road, store and keyring on two nodes over one SQLite file, in this process: the clock is moved by hand, and
-every password is right."""
+"""The real pipeline, store and keyring on two nodes over one SQLite file, in this process: the clock is moved by hand,
+and every password is right."""
 
 import asyncio
 import sqlite3
@@ -18,11 +18,13 @@ from authserver.domain.models import Client, Policy, RefreshTokenKey, User
 from authserver.domain.outages import Outages
 from authserver.keyring import KeyEncryptionKeys, Keyring, KeyStore
 from authserver.keyring.lifecycle import bootstrap
-from authserver.oauth.grant import Tools
+from authserver.oauth.registry import GrantRegistry
 from authserver.oauth.request import parse
 from authserver.oauth.revocation import Revocation
-from authserver.oauth.road import Road
 from authserver.passwords import PasswordCheck
+from authserver.pipeline.errors import Refusal
+from authserver.pipeline.handler import Services
+from authserver.pipeline.pipeline import Pipeline
 from authserver.store import authorizations, clients, migrations, schema, signing_keys, users
 from authserver.store.authorizations import AuthorizationRecord
 from authserver.store.cache import Cache
@@ -31,6 +33,7 @@ from authserver.store.signing_keys import KeyState
 from tests.domain.ledger import Answer, Ask
 from tests.support import Clock
 
+GRANTS = GrantRegistry()
 ISSUER = "https://as.example"
 HOME, ELSEWHERE = "192.0.2.0/24", "198.51.100.0/24"
 
@@ -54,14 +57,14 @@ class Node:
     ) -> None:
         self.database, self.keys, self.clock = database, keys, clock
         self.keyring = Keyring(KeyStore(keks), keys, clock())
-        tools = Tools(ISSUER, Policy(), self.keyring, passwords, system.new_id, system.new_key, system.new_secret)
+        services = Services(ISSUER, Policy(), self.keyring, passwords, system.new_id, system.new_key, system.new_secret)
         cache = Cache(database, clients.load_many, clock)
-        self.road = Road(
+        self.pipeline = Pipeline(
             database,
             cache,
-            tools,
+            services,
             self.reload_keys,
-            sign_aside=None,
+            sign_in_worker=None,
             clock=system_clock.Clock(clock, clock),
             follow_clock=self.follow_clock,
         )
@@ -77,7 +80,7 @@ class Node:
 
     def forget_clients(self) -> None:
         """As if the seconds had passed for which a client's row may be old."""
-        self.road.clients = Cache(self.database, clients.load_many, self.clock)
+        self.pipeline.clients = Cache(self.database, clients.load_many, self.clock)
 
     async def follow_clock(self) -> None:
         """There is no other than the test's."""
@@ -154,23 +157,28 @@ class World:
 
     async def _present(self, ask: Ask, network: str) -> Answer:
         if ask.revokes:
-            form, choose = {"client_id": ask.shop, "token": ask.text}, Revocation
+            form, new_handler = {"client_id": ask.shop, "token": ask.text}, Revocation
         else:
-            form, choose = {"grant_type": "refresh_token", "client_id": ask.shop, "refresh_token": ask.text}, None
+            form = {"grant_type": "refresh_token", "client_id": ask.shop, "refresh_token": ask.text}
+            new_handler = GRANTS
         return await self._answer(
-            form | ({"scope": ask.words} if ask.words else {}), ask.node, ask.arrived, network, choose
+            form | ({"scope": ask.words} if ask.words else {}), ask.node, ask.arrived, network, new_handler
         )
 
-    async def _answer(self, form: dict[str, str], node: int, arrived: int, network: str, choose: Any = None) -> Answer:
+    async def _answer(
+        self, form: dict[str, str], node: int, arrived: int, network: str, new_handler: Any = GRANTS
+    ) -> Answer:
         self.nodes[node].poll()
         request = parse(urlencode(form).encode(), (), arrived_at=arrived, network=network)
         try:
-            reply = await self.nodes[node].road.answer(request, choose)
+            reply = await self.nodes[node].pipeline.run(request, new_handler)
         except Unavailable as error:
             return Answer(503, str(error))
+        except Refusal as refusal:
+            return Answer(refusal.status, refusal.code, None, None, None, None)
         body = dict(reply.body or {})
         claims = self.nodes[node].keyring.verify(body["access_token"]) if "access_token" in body else None
-        told = (body.get("error"), body.get("refresh_token"), body.get("scope"), body.get("expires_in"))
+        told = (None, reply.refresh_token or None, body.get("scope"), body.get("expires_in"))
         return Answer(reply.status, *told, claims)
 
     def load(self, id: bytes, node: int = 0) -> AuthorizationRecord | None:

@@ -145,9 +145,9 @@ def test_a_login_that_the_limit_ended_is_an_event_that_names_the_new_one(login, 
         login()
         clock.forward(1)
     made = [entry["grant_id"] for entry in events if entry["event"] == "login"]
-    ended = [entry for entry in events if entry["event"] == "login_ended_by_limit"]
+    ended = [entry for entry in events if entry["event"] == "authorization_ended_by_limit"]
     assert [(entry["grant_id"], entry["new_grant_id"]) for entry in ended] == [(made[0], made[2]), (made[1], made[3])]
-    assert all(ADA.items() <= entry.items() and "more than 2 logins" in entry["reason"] for entry in ended)
+    assert all(ADA.items() <= entry.items() and "more than 2 authorizations" in entry["reason"] for entry in ended)
 
 
 def test_a_refusal_after_a_retry_or_a_login_was_found_good_reports_neither(http, login, refresh, events):

@@ -2,8 +2,10 @@
 
 from authlib.oauth2.rfc6749 import grants
 
-from ..errors import UnauthorizedClientError, because
-from ..grant import Decision, Grant
+from ...pipeline.errors import Refusal
+from ...pipeline.handler import Decision
+from ...pipeline.replies import Reply
+from ..grant import Grant
 
 
 class ClientCredentialsGrant(Grant, grants.ClientCredentialsGrant):
@@ -11,8 +13,8 @@ class ClientCredentialsGrant(Grant, grants.ClientCredentialsGrant):
         super().check_client()
         # RFC 6749 s4.4: the client credentials grant type MUST only be used by confidential clients.
         if self.client.auth_method == "none":
-            raise because(UnauthorizedClientError(), "a public client cannot use client_credentials")
+            raise Refusal("unauthorized_client", "a public client cannot use client_credentials")
 
-    def create_token_response(self) -> Decision:
+    def issue(self) -> Decision[Reply]:
         # RFC 6749 s4.4.3: a refresh token SHOULD NOT be included.
-        return self.access_token(self.narrow(self.client.scope))
+        return self.grant(self.narrow(self.client.scope))

@@ -1,5 +1,7 @@
 """grant_type=refresh_token (RFC 6749 s6): rotation with a retry window (RFC 9700 s4.14.2)."""
 
+from collections.abc import Mapping
+
 from authlib.oauth2.rfc6749 import grants
 
 from ...domain import refresh_token
@@ -7,21 +9,16 @@ from ...domain.end_reason import end_reason
 from ...domain.models import Authorization
 from ...domain.rotation import Verdict
 from ...domain.times import utc
+from ...pipeline.errors import Refusal, Stale
+from ...pipeline.event import Event
+from ...pipeline.handler import Decision
+from ...pipeline.replies import Reply
 from ...store import authorizations
 from ...store.authorizations import AuthorizationRecord
 from ...store.database import Change
-from ..errors import InvalidGrantError, because
-from ..grant import Decision, Event, Grant, WalkAgain
+from ..grant import Grant
 
 _ACCEPTED = (Verdict.ROTATE, Verdict.RETRY, Verdict.USE, Verdict.AHEAD)
-_EVENTS = {
-    Verdict.RETRY: Event("refresh_token_retried"),
-    Verdict.AHEAD: Event("refresh_token_ahead", "warning"),
-}
-_REFUSAL_EVENTS = {
-    Verdict.FOREIGN: Event("refresh_token_foreign", "warning"),
-    Verdict.REUSE: Event("refresh_token_reused", "error"),
-}
 
 
 class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
@@ -29,99 +26,109 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
     loaded: AuthorizationRecord | None
     presented: refresh_token.Presented | None = None
     record: AuthorizationRecord | None = None
-    """The authorization, once the presented token's MAC was right."""
+    """What was loaded, once the presented token's MAC was right."""
     verdict = Verdict.UNKNOWN
 
     def key(self) -> bytes | None:
-        self.presented = refresh_token.parse(self.request.form.get("refresh_token", ""))
+        self.presented = refresh_token.parse(self.parsed.form.get("refresh_token", ""))
         return self.presented.authorization_id if self.presented else None
 
     def authenticate_refresh_token(self, text: str) -> "Credential":
         """Authlib's hook."""
-        self.verdict = self._judge()
-        self.event, self.refusal_event = _EVENTS.get(self.verdict), _REFUSAL_EVENTS.get(self.verdict)
-        login = self.record.authorization if self.record else None
-        if login and self.verdict is Verdict.REUSE:
-            # RFC 9700 s4.14.2: the authorization server ... revokes the active refresh token as well.
-            self.on_refusal = authorizations.revoke(login.id, because="reuse")
-        if login is None or self.verdict not in _ACCEPTED:
-            raise because(InvalidGrantError(), self._why_refused())
-        return Credential(login)
+        record = self.record = self.genuine(self.presented, self.loaded)
+        if record and self.presented:
+            self.verdict = self.judge(self.presented.generation, record)
+        if record is None or self.verdict not in _ACCEPTED:
+            raise self._refusal()
+        return Credential(record.authorization)
 
-    def create_token_response(self) -> Decision:
-        login: Authorization = self.request.refresh_token.login
+    def issue(self) -> Decision[Reply]:
+        authorization: Authorization = self.request.refresh_token.authorization
         # RFC 6749 s6: the refresh token scope MUST be identical: narrowing affects this access token only.
-        scope = self.narrow(self._left_of(login.scope))
-        generation, change = self._advance(login)
-        return self.access_token(scope, login, change, refresh_token=self.refresh_token(login, generation))
+        scope = self.narrow(self._left_of(authorization.scope))
+        generation, change = self._advance(authorization)
+        token = self.refresh_token(authorization, generation)
+        return self.grant(scope, authorization, change, self._events(authorization), refresh_token=token)
 
-    def about(self) -> dict[str, str]:
-        login = self.record.authorization if self.record else None
-        return {"grant_id": login.id.hex(), "subject": login.subject} if login else {}
+    def about(self) -> Mapping[str, str]:
+        authorization = self.record.authorization if self.record else None
+        return {"grant_id": authorization.id.hex(), "subject": authorization.subject} if authorization else {}
 
-    def _judge(self) -> Verdict:
-        self.record = self.genuine(self.presented, self.loaded)
-        if self.record is None or self.presented is None:
-            return Verdict.UNKNOWN
-        return self.judge(self.presented.generation, self.record)
+    def _refusal(self) -> Refusal:
+        detail, record = self._why_refused(), self.record
+        if record and self.verdict is Verdict.FOREIGN:
+            return Refusal("invalid_grant", detail, events=[Event("refresh_token_foreign", "warning")])
+        if record and self.verdict is Verdict.REUSE:
+            # RFC 9700 s4.14.2: the authorization server ... revokes the active refresh token as well.
+            revocation = authorizations.revoke(record.authorization.id, because="reuse")
+            return Refusal("invalid_grant", detail, writes=revocation, events=[Event("refresh_token_reused", "error")])
+        return Refusal("invalid_grant", detail)
 
     def _why_refused(self) -> str:
         if self.presented is None:
             return "not a refresh token"
         if self.record is None:
             return "forged refresh token" if self.loaded else "no such authorization"
-        login, presented = self.record.authorization, self.presented.generation
+        authorization, presented = self.record.authorization, self.presented.generation
         if self.verdict is Verdict.FOREIGN:
             return "refresh token of another client"
         if self.verdict is Verdict.REUSE:
-            return f"reuse of generation {presented}; {login.generation} is newest since {utc(login.rotated_at)}"
-        now, policy = self.request.now, self.policy
-        ended = end_reason(login, client=self.client, user=self.record.user, policy=policy, now=now)
+            newest = f"{authorization.generation} is newest since {utc(authorization.rotated_at)}"
+            return f"reuse of generation {presented}; {newest}"
+        ended = end_reason(authorization, client=self.client, user=self.record.user, policy=self.policy, now=self.now)
         return ended or "generations used up"
 
     def _left_of(self, granted: tuple[str, ...]) -> tuple[str, ...]:
         """A scope that was withdrawn from the client leaves the answer."""
         left = tuple(word for word in granted if word in self.client.scope)
         if granted and not left:
-            raise because(InvalidGrantError(), "every granted scope was withdrawn from the client")
+            raise Refusal("invalid_grant", "every granted scope was withdrawn from the client")
         return left
 
-    def _advance(self, login: Authorization) -> tuple[int, Change]:
-        """The generation of the refresh token in the answer, and what makes it so."""
-        policy, network = self.policy, self.request.network
+    def _advance(self, authorization: Authorization) -> tuple[int, Change]:
+        """The generation of the refresh token in the answer, and the change that makes it valid."""
+        policy, network = self.policy, self.parsed.network
         if self.verdict is Verdict.RETRY:
-            if network != login.rotated_from:
-                self.event = Event("refresh_token_retried_from_elsewhere", "warning")
-            return login.generation, self._retried(login)
+            return authorization.generation, self._retried(authorization)
         if self.verdict is Verdict.USE:
-            return login.generation, authorizations.use(login, idle_ttl=policy.refresh_idle_ttl)
-        next = self._next_after(login)
-        return next, authorizations.rotate(login, next=next, network=network, idle_ttl=policy.refresh_idle_ttl)
+            return authorization.generation, authorizations.use(authorization, idle_ttl=policy.refresh_idle_ttl)
+        next = self._next_after(authorization)
+        change = authorizations.rotate(authorization, next=next, network=network, idle_ttl=policy.refresh_idle_ttl)
+        return next, change
 
-    def _retried(self, login: Authorization) -> Change:
+    def _retried(self, authorization: Authorization) -> Change:
         """Nothing is written; but from a row whose time is still to come, since the clock was ahead before this machine
         was started, the window counts from now on: else it would stay open until that time."""
-        if not self.request.elapsed.timeline.is_ahead(login.rotated_at):
-            return authorizations.confirm(login)
-        next, network, idle_ttl = login.generation, login.rotated_from, self.policy.refresh_idle_ttl
-        return authorizations.rotate(login, next=next, network=network, idle_ttl=idle_ttl)
+        if not self.attempt.elapsed.timeline.is_ahead(authorization.rotated_at):
+            return authorizations.confirm(authorization)
+        next, network, idle_ttl = authorization.generation, authorization.rotated_from, self.policy.refresh_idle_ttl
+        return authorizations.rotate(authorization, next=next, network=network, idle_ttl=idle_ttl)
 
-    def _next_after(self, login: Authorization) -> int:
+    def _next_after(self, authorization: Authorization) -> int:
         if self.verdict is Verdict.ROTATE or self.presented is None:
-            return login.generation + 1
-        if self.request.number == 0:
-            raise WalkAgain  # a token ahead of its row is believed only if a second load says the same
+            return authorization.generation + 1
+        if self.attempt.number == 0:
+            raise Stale  # a token ahead of its row is believed only if a second load says the same
         return self.presented.generation + 1
+
+    def _events(self, authorization: Authorization) -> list[Event]:
+        if self.verdict is Verdict.AHEAD:
+            return [Event("refresh_token_ahead", "warning")]
+        if self.verdict is not Verdict.RETRY:
+            return []
+        if self.parsed.network != authorization.rotated_from:
+            return [Event("refresh_token_retried_from_elsewhere", "warning")]
+        return [Event("refresh_token_retried")]
 
 
 class Credential:
     """The authorization behind Authlib's two questions to a refresh token."""
 
-    def __init__(self, login: Authorization) -> None:
-        self.login = login
+    def __init__(self, authorization: Authorization) -> None:
+        self.authorization = authorization
 
     def check_client(self, client: object) -> bool:
         return True  # judge has looked, before anything else
 
     def get_scope(self) -> str:
-        return " ".join(self.login.scope)
+        return " ".join(self.authorization.scope)

@@ -1,0 +1,25 @@
+"""An attempt, as Authlib's grants read and write it."""
+
+from collections.abc import Mapping
+
+from authlib.oauth2 import OAuth2Request
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+
+from ..pipeline.attempt import Attempt
+from ..pipeline.handler import Services
+from .request import ClientRequest
+
+_URI = "https://authserver.invalid/token"
+"""Authlib looks for https in each request's URI. What the client sent is not asked: a proxy may have ended its TLS."""
+
+
+class AuthlibRequest(OAuth2Request):
+    def __init__(self, attempt: Attempt[ClientRequest], services: Services) -> None:
+        super().__init__("POST", _URI)
+        self.payload = BasicOAuth2Payload(attempt.request.form)
+        self.attempt, self.services = attempt, services
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        form: Mapping[str, str] = self.payload.data
+        return form

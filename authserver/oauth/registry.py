@@ -1,0 +1,37 @@
+"""Authlib's registry of grants: the handler of a token request is picked by its grant_type (RFC 6749 s4.5)."""
+
+from authlib.oauth2 import AuthorizationServer
+from authlib.oauth2.rfc6749 import UnsupportedGrantTypeError
+
+from ..domain.models import Client
+from ..pipeline.attempt import Attempt
+from ..pipeline.errors import Refusal
+from ..pipeline.handler import Services
+from .authlib_request import AuthlibRequest
+from .client_handler import ClientHandler
+from .grants import GRANTS
+from .request import ClientRequest
+
+
+class GrantRegistry(AuthorizationServer):
+    def __init__(self) -> None:
+        super().__init__()
+        for grant in GRANTS:
+            self.register_grant(grant)
+
+    def __call__(self, attempt: Attempt[ClientRequest], services: Services) -> ClientHandler:
+        try:
+            handler: ClientHandler = self.get_token_grant(AuthlibRequest(attempt, services))
+        except UnsupportedGrantTypeError:
+            return UnsupportedGrant(attempt, services)
+        return handler
+
+
+class UnsupportedGrant(ClientHandler):
+    """The client is looked up, since operators want to know whose program sends this; it need not authenticate."""
+
+    def accept_client(self, client: Client | None) -> None:
+        pass
+
+    def check_client(self) -> None:
+        raise Refusal("unsupported_grant_type", "unsupported grant type")

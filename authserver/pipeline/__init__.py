@@ -1,0 +1,1 @@
+"""The pipeline that every protocol request goes down. It knows no protocol and no library of one."""

@@ -1,0 +1,133 @@
+"""The pipeline: parse -> accept client -> load -> authenticate -> decide -> sign -> commit -> render.
+
+Endpoints parse before it and render after it. Each step stands once, in `_attempt`, so that no handler can skip one.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+import structlog
+
+from ..clock import Clock
+from ..domain.elapsed import Elapsed
+from ..domain.errors import KeyMissing, Unavailable
+from ..domain.models import Client
+from ..store.cache import Cache
+from ..store.database import Change, Database
+from .attempt import Attempt, Request
+from .errors import Refusal, Stale
+from .event import Event
+from .handler import Decision, Handler, Services, UnsignedToken
+
+ATTEMPTS = 3
+A = TypeVar("A")
+R = TypeVar("R", bound=Request)
+NewHandler = Callable[[Attempt[R], Services], Handler[A]]
+"""A class of handlers, or what picks one by the request."""
+log: Any = structlog.get_logger("authserver")
+
+
+class Pipeline:
+    def __init__(
+        self,
+        database: Database,
+        clients: Cache[str, Client],
+        services: Services,
+        reload_keys: Callable[[], Awaitable[None]],
+        sign_in_worker: Callable[..., Awaitable[str]],
+        clock: Clock,
+        follow_clock: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`sign_in_worker` calls a signing function off the event loop, for keys outside of this process.
+        `follow_clock` reads the clock that `clock` follows, if there is one."""
+        self.database, self.clients, self.services = database, clients, services
+        self.reload_keys, self.sign_in_worker = reload_keys, sign_in_worker
+        self._clock, self._follow_clock = clock, follow_clock
+
+    async def run(self, request: R, new_handler: NewHandler[R, A]) -> A:
+        """Handle the request; retry from the load step whenever a concurrent commit wins. Raises Unavailable, and
+        Refusal where the handler leaves the answer to the endpoint."""
+        has_reloaded = False
+        for number in range(ATTEMPTS):
+            if number > 0:
+                await self._follow_clock()
+            handler = new_handler(Attempt(request, number, self._elapsed()), self.services)
+            try:
+                return await self._attempt(handler)
+            except Stale:
+                continue
+            except KeyMissing:
+                if has_reloaded or number == ATTEMPTS - 1:
+                    raise
+                await self.reload_keys()
+                has_reloaded = True
+            except Refusal as refusal:
+                return await self._refuse(handler, refusal)
+        raise Unavailable(f"Gave up after {ATTEMPTS} attempts: conflicting updates.")
+
+    def _elapsed(self) -> Elapsed:
+        return Elapsed(self._clock.timeline(), self.database.outages)
+
+    async def _attempt(self, handler: Handler[A]) -> A:
+        await self._accept_client(handler)
+        await self._load(handler)
+        await handler.authenticate()
+        decision = handler.decide()
+        answer = await self._sign(decision)
+        await self._commit(decision.change)
+        _log(handler, decision.events)
+        return answer
+
+    async def _accept_client(self, handler: Handler[A]) -> None:
+        client_id, is_retry = handler.client_id(), handler.attempt.number > 0
+        if client_id is None:
+            return
+        client = await self.clients.get(client_id, anew=is_retry)
+        handler.client_exists = client is not None
+        try:
+            handler.accept_client(client)
+        except Refusal:
+            if client is None or is_retry:
+                raise
+            raise Stale from None  # the cached row may predate a new secret
+        handler.accepted = client
+        handler.check_client()
+
+    async def _load(self, handler: Handler[A]) -> None:
+        key = handler.key()
+        if handler.loader is not None and key is not None:
+            handler.loaded = await self.database.load(handler.loader, key)
+
+    async def _sign(self, decision: Decision[A]) -> A:
+        """Outside of any transaction and before the commit: a signer that fails leaves nothing changed."""
+        if decision.with_tokens is None:
+            return decision.answer
+        return decision.with_tokens(
+            decision.answer, {token.name: await self._signed(token) for token in decision.tokens}
+        )
+
+    async def _signed(self, token: UnsignedToken) -> str:
+        keyring, signing = self.services.keyring, (token.claims, self._clock.steady(), token.alg, token.typ)
+        if keyring.is_remote(token.alg):
+            return await self.sign_in_worker(keyring.sign, *signing)
+        return keyring.sign(*signing)
+
+    async def _commit(self, change: Change | None) -> None:
+        if change is not None and not await self.database.write(change):
+            raise Stale
+
+    async def _refuse(self, handler: Handler[A], refusal: Refusal) -> A:
+        """What a refusal writes is durable before the caller hears of it."""
+        if refusal.writes is not None:
+            await self.database.write(refusal.writes)
+        refused = Event("refused", fields={"error": refusal.code, "reason": refusal.detail})
+        _log(handler, [*refusal.events, refused])
+        return handler.refuse(refusal)
+
+
+def _log(handler: Handler[Any], events: Iterable[Event]) -> None:
+    """Each with the fields that all events of the request share."""
+    for event in events:
+        client_id = handler.client_id() if handler.client_exists else None
+        shared = {"client_id": client_id or "", "network": handler.attempt.request.network, **handler.about()}
+        getattr(log, event.level)(event.name, **shared | dict(event.fields))
