@@ -150,10 +150,10 @@ def secrets_of(answers: list[Any], server: Live, machine: Any) -> dict[str, str 
 
 def opened_keys(folder: Path, keks: KeyEncryptionKeys) -> dict[str, str | bytes]:
     found: dict[str, str | bytes] = {}
-    for kid, sealed in rows(folder / "authserver.db", "SELECT kid, sealed FROM signing_keys"):
+    for kid, sealed in rows(folder / "authserver.db", "SELECT kid, wrapped FROM signing_keys"):
         key = json.loads(keks.unwrap(kid, sealed))
         found |= {f"{member} of {kid}": urlsafe_b64decode(key[member] + "==") for member in ("d", "p", "q", "dp", "qi")}
-    ring = rows(folder / "authserver.db", "SELECT id, sealed FROM ring_keys")
+    ring = rows(folder / "authserver.db", "SELECT id, wrapped FROM refresh_keys")
     return found | {id: keks.unwrap(id, sealed) for id, sealed in ring}
 
 
@@ -238,7 +238,7 @@ def as_bytes(text: str) -> Iterator[bytes]:
 
 def opens(scene: Scene, key: bytes) -> bool:
     with suppress(Misconfigured):
-        (row, *_) = rows(scene.server.folder / "authserver.db", "SELECT id, sealed FROM ring_keys")
+        (row, *_) = rows(scene.server.folder / "authserver.db", "SELECT id, wrapped FROM refresh_keys")
         return len(key) == 32 and bool(KeyEncryptionKeys({"candidate": key}).unwrap(*row))
     return False
 

@@ -100,7 +100,7 @@ def end(id: str, as_json: bool) -> None:
         client = clients.load(connection, loaded.authorization.client_id)
         before = _state(loaded, client, settings, at)
         if before.word != "ended":
-            change = authorizations.revoke(loaded.authorization.id, because="operator")
+            change = authorizations.revoke(loaded.authorization.id, reason="operator")
             change.apply(connection, [change.params], at)
         after = _state(_load(connection, id), client, settings, at)
     done = "It had already ended" if before.word == "ended" else "Ended"
@@ -154,7 +154,7 @@ def _described(loaded: AuthorizationRecord, client: Client | None, settings: Set
         "absolute_end_at": moment(row.expires_at),
         "revoked_at": moment(row.revoked_at),
         "generation": row.generation,
-        "refresh_token_key": row.ring_key_id,
+        "refresh_token_key": row.refresh_key_id,
     }
 
 

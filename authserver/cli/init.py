@@ -42,7 +42,7 @@ def initialise(settings: Settings, database: Database, now: Callable[[], int]) -
     with database.begin() as connection:
         migrations.upgrade(connection)
         state, keks = signing_keys.load(connection), open_key_encryption_keys(settings)
-        holds_nothing_sealed = not state.signing_keys and not state.ring
+        holds_nothing_sealed = not state.signing_keys and not state.refresh_keys
         if not keks and holds_nothing_sealed:
             keks = KeyEncryptionKeys(_create_key_encryption_key(settings, now()))
         private = KeyStore(keks, open_key_service(settings))

@@ -89,7 +89,7 @@ def _refresh_token(
     if loaded is None:
         return Findings("refresh token", ["There is no such login in this database: another server's, or long over."])
     login = loaded.authorization
-    if not refresh_token.is_genuine(presented, key=keyring.refresh_key(login.ring_key_id), salt=login.salt):
+    if not refresh_token.is_genuine(presented, key=keyring.refresh_key(login.refresh_key_id), salt=login.salt):
         return Findings("refresh token", ["It is forged: it names a login of this server, but was not made by it."])
     reasons = _login_reasons(presented, loaded, clients.load(connection, login.client_id), settings)
     details = {

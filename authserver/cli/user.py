@@ -185,12 +185,12 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
     _show_ended(name, ended, as_json, f"The password of {name} is changed.")
 
 
-def _end_logins(name: str, because: str, change: Callable[[Connection, str], bool]) -> int:
+def _end_logins(name: str, reason: str, change: Callable[[Connection, str], bool]) -> int:
     """What `change` does to the user ends every login too. Returns how many that were."""
     username = _username(name)
     with transaction() as connection:
         user = load_user(connection, name)
-        ended = authorizations.end_logins(connection, user.id, because=because, now=now(connection))
+        ended = authorizations.end_logins(connection, user.id, reason=reason, now=now(connection))
         change(connection, username)
     return ended
 

@@ -7,7 +7,7 @@ REVOKED = {
     "revoked": "revoked by its client, or signed out,",
     "reuse": "revoked by reuse",
     "too_many": "ended by the limit of logins",
-    "ring_revoked": "ended because the refresh-token keys were revoked",
+    "refresh_keys_revoked": "ended because the refresh-token keys were revoked",
     "restored": "ended by a restore from a backup",
     "user_disabled": "ended because the user was disabled",
     "password_changed": "ended by a change of the password",
@@ -21,7 +21,7 @@ def end_reason(
 ) -> str | None:
     """None while its newest refresh token is accepted."""
     if authorization.revoked_at is not None:
-        return f"{_revoked_by(authorization.revoked_because)} at {utc(authorization.revoked_at)}"
+        return f"{_revoked_by(authorization.revoked_reason)} at {utc(authorization.revoked_at)}"
     if client is None or client.disabled:
         return "client deleted" if client is None else "client disabled"
     if user is None or user.disabled:

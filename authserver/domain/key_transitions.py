@@ -22,7 +22,7 @@ def apply(keys: Keys, step: Transition, now: int, make: Make) -> Keys:
         return promoted(keys, step.alg, now, make)
     key = next(key for key in keys if key.kid == step.kid)
     if step.change == "destroy":
-        return (replace(key, sealed=None, destroyed_at=now),)
+        return (replace(key, wrapped=None, destroyed_at=now),)
     if step.change == "retire":
         return (replace(key, state="retired", retired_at=now),)
     return (_removed(key, now),)  # remove, withdraw
@@ -96,8 +96,8 @@ def _take_over(keys: Keys, pending: SigningKey | None, alg: str, now: int, make:
 
 
 def _removed(key: SigningKey, now: int) -> SigningKey:
-    return replace(key, state="removed", sealed=None, destroyed_at=key.destroyed_at or now, removed_at=now)
+    return replace(key, state="removed", wrapped=None, destroyed_at=key.destroyed_at or now, removed_at=now)
 
 
 def _revoked(key: SigningKey, now: int) -> SigningKey:
-    return replace(key, state="revoked", sealed=None, destroyed_at=key.destroyed_at or now, revoked_at=now)
+    return replace(key, state="revoked", wrapped=None, destroyed_at=key.destroyed_at or now, revoked_at=now)

@@ -76,8 +76,8 @@ class Authorization:
     idle_expires_at: int
     expires_at: int
     revoked_at: int | None
-    revoked_because: str | None
-    ring_key_id: str
+    revoked_reason: str | None
+    refresh_key_id: str
     salt: bytes
 
 
@@ -89,8 +89,8 @@ class SigningKey:
     alg: str
     state: str
     public: dict[str, str]
-    sealed: str | None
-    """The private part, sealed, or where a key service keeps it."""
+    wrapped: str | None
+    """The private part, wrapped, or where a key service keeps it."""
     max_token_ttl: int
     """Seconds: the longest lifetime of any token that this key may have signed."""
     created_at: int
@@ -103,10 +103,10 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class RefreshTokenKey:
-    """A key of the ring that makes refresh tokens; new authorizations use the newest whose `active_at` has come."""
+    """A key that makes refresh tokens; new authorizations use the newest whose `active_at` has come."""
 
     id: str
-    sealed: str
+    wrapped: str
     created_at: int
     active_at: int
     revoked_at: int | None = None

@@ -1,41 +1,41 @@
-"""When the walk that prunes goes on. Pure: a batch says how much it deleted and how far the walk has come."""
+"""When the next batch of expired rows is deleted: decided from how much the last one deleted and how far it came."""
 
 from dataclasses import dataclass
 
 from .models import SECOND
 
 BATCH = 1000
-"""Rows at most, of a kind."""
+"""The most rows of one table that a batch looks at."""
 EVERY = 10
-"""Seconds between two batches, where nothing is pressing."""
-_WALK = 86400 * SECOND
-"""In which every row is to be looked at once."""
+"""Seconds between two batches when there is little to delete."""
+_PASS = 86400 * SECOND
+"""Within this time every row is looked at once."""
 _MUCH = BATCH // 20
 _SHARE = 3
-"""Of the time that a batch takes, what requests get before the next one."""
+"""Requests get this many times as long as a batch took before the next one begins."""
 _REST = (0.01, 5.0)  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """After a batch. `walked_to` is the last id that was looked at; ids are random, so it tells how much that is."""
+    """What a batch did. `position` is the last id that it looked at: ids are random, so it shows how much is done."""
 
-    logins: int
+    authorizations: int
     denials: int
-    walked_to: bytes
+    position: bytes
     began_at: int
-    """Microseconds: when the walk began."""
+    """When this pass over the table began (microseconds)."""
 
 
 def next_at(progress: Progress, now: int) -> int:
-    """At once while a batch deletes much or the walk lags, else after a while."""
-    is_much = progress.logins >= _MUCH or progress.denials >= BATCH
-    walked = int.from_bytes(progress.walked_to[:4].ljust(4, b"\0")) / 2**32
-    lags = walked * _WALK < now - progress.began_at - EVERY * SECOND
-    return now if is_much or lags else now + EVERY * SECOND
+    """`now` while batches delete much or the pass is late; otherwise EVERY seconds later."""
+    is_much = progress.authorizations >= _MUCH or progress.denials >= BATCH
+    done = int.from_bytes(progress.position[:4].ljust(4, b"\0")) / 2**32
+    is_late = done * _PASS < now - progress.began_at - EVERY * SECOND
+    return now if is_much or is_late else now + EVERY * SECOND
 
 
 def rest(took: int) -> float:
-    """Seconds until the next batch, after one that took that many microseconds: requests come first."""
+    """Seconds to wait before the next batch, after one that took `took` microseconds: requests come first."""
     low, high = _REST
     return min(max(_SHARE * took / SECOND, low), high)

@@ -76,15 +76,15 @@ def _later(replaced: SigningKey, backup: SigningKey) -> SigningKey:
 def _placed(key: SigningKey, state: str | None, private: str | None, was_published: bool, now: int) -> SigningKey:
     if state == "active":
         began = key.activated_at or now
-        return replace(key, state=state, sealed=private, activated_at=began, retired_at=None, destroyed_at=None)
+        return replace(key, state=state, wrapped=private, activated_at=began, retired_at=None, destroyed_at=None)
     if state == "pending":  # its lead time begins when it is published
-        return replace(key, sealed=private, created_at=key.created_at if was_published else now)
+        return replace(key, wrapped=private, created_at=key.created_at if was_published else now)
     if key.state in ("active", "pending"):  # it may have signed
-        return replace(key, state="retired", sealed=None, retired_at=now)
-    return replace(key, sealed=private if key.sealed and key.state == "retired" else None)
+        return replace(key, state="retired", wrapped=None, retired_at=now)
+    return replace(key, wrapped=private if key.wrapped and key.state == "retired" else None)
 
 
 def _revoked(key: SigningKey, now: int) -> SigningKey:
     return replace(
-        key, state="revoked", sealed=None, destroyed_at=key.destroyed_at or now, revoked_at=key.revoked_at or now
+        key, state="revoked", wrapped=None, destroyed_at=key.destroyed_at or now, revoked_at=key.revoked_at or now
     )

@@ -51,7 +51,7 @@ def unseal(connection: Connection, passphrase: str) -> Opened:
         keys = Stretching.from_text(header.stretching).keys(passphrase)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Unreadable(_DAMAGED) from error
-    inside = _opened(keys, header.sealed)
+    inside = _opened(keys, header.wrapped)
     if inside["digest"] != _digest(connection):
         raise Unreadable(_CHANGED)
     backup.remove_header(connection)

@@ -33,7 +33,7 @@ class KeyStore:
 
     def open(self, key: SigningKey) -> Signer | None:
         """None if the private part is gone. Raises Misconfigured."""
-        return self._service(key.sealed).open(key.kid, key.alg, key.sealed) if key.sealed else None
+        return self._service(key.wrapped).open(key.kid, key.alg, key.wrapped) if key.wrapped else None
 
     def destroy(self, kept: Iterable[str | None]) -> None:
         """Private keys outside of the database. What cannot be destroyed now, `present` shows later."""

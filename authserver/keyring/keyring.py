@@ -50,13 +50,16 @@ class Keyring:
         self._read_at = read_at
 
     def _take_over(self, state: KeyState) -> None:
-        ring = {key.id: self._ring.get(key.id) or self._private.keks.unwrap(key.id, key.sealed) for key in state.ring}
+        ring = {
+            key.id: self._ring.get(key.id) or self._private.keks.unwrap(key.id, key.wrapped)
+            for key in state.refresh_keys
+        }
         published = sorted((key for key in state.signing_keys if key.state in _PUBLISHED), key=_place)
         # By whether the private part is there: once it is destroyed, this process forgets it too.
         known = [key for key in published if key.alg in ALGORITHMS]  # a later version may have brought others
-        places = {key.kid: (key.kid, key.sealed is not None) for key in known}
+        places = {key.kid: (key.kid, key.wrapped is not None) for key in known}
         tokens = {key.kid: self._tokens.get(places[key.kid]) or self._opened(key) for key in known}
-        self._ring_keys, self._ring = state.ring, ring
+        self._refresh_keys, self._ring = state.refresh_keys, ring
         self._tokens = {places[kid]: those for kid, those in tokens.items()}
         self._active = {key.alg: tokens[key.kid] for key in known if key.state == "active"}
         self._by_header = {header: those for those in tokens.values() for header in those.headers.values()}
@@ -109,7 +112,7 @@ class Keyring:
 
     def newest_refresh_key_id(self, now: int) -> str:
         """The key that new authorizations use: the newest that every process has had the time to read."""
-        return refresh_key_schedule.newest(self._ring_keys, now).id
+        return refresh_key_schedule.newest(self._refresh_keys, now).id
 
     def _signs(self, alg: str) -> AccessTokens | None:
         """The default algorithm stands in until the first key of another one has met its lead time."""

@@ -14,7 +14,7 @@ from ..domain.errors import Misconfigured, Refused
 from ..domain.key_schedule import KeyPolicy, Keys, in_state
 from ..domain.models import RefreshTokenKey, SigningKey
 from ..domain.restored_keys import is_fresh, restored, unpublished
-from ..store import restoring, ring_keys, signing_keys
+from ..store import refresh_token_keys, restoring, signing_keys
 from ..store.database import Connection
 from ..store.signing_keys import KeyState
 from .backup import Opened, opened_by, resealed
@@ -54,7 +54,7 @@ class NewKeys(KeyStore):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, Exception):
-            self.destroy(key.sealed for key in self._made)
+            self.destroy(key.wrapped for key in self._made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Plan:
     """What becomes of the keys that are there."""
 
     keys: Keys
-    ring: Ring
+    refresh_keys: Ring
     published_by: Keys
     """What was in the last JWKS, as far as it is known."""
     unpublished: Keys
@@ -106,15 +106,15 @@ def plan(
     fresh = backup.signing_keys if is_fresh(opened.made_at, tools.policy, tools.now) else ()
     published_by = fresh if replaced is None else others.signing_keys
     needs_new = in_state(keys, DEFAULT, "active") is None
-    ring = _ring(backup.ring, replaced, opened, tools)
+    ring = _ring(backup.refresh_keys, replaced, opened, tools)
     return Plan(keys, ring, published_by, unpublished(keys, published_by, tools.policy, tools.now), needs_new)
 
 
 def write(connection: Connection, plan: Plan, tools: Tools) -> Keys:
     """Write the keys, and make those that are missing. Returns the active ones that verifiers may not have."""
     now, ttl = tools.now, tools.max_token_ttl
-    restoring.put_keys(connection, plan.keys, plan.ring)
-    ring_keys.end_logins(connection, now)
+    restoring.put_keys(connection, plan.keys, plan.refresh_keys)
+    refresh_token_keys.end_logins(connection, now)
     bootstrap.create_missing(connection, tools.keys, now=now, max_token_ttl=ttl, new_key=tools.new_key)
     state = signing_keys.load(connection)
     make = partial(tools.keys.generate, now=now, max_token_ttl=ttl)
@@ -140,7 +140,7 @@ def _check_places(backup: Keys, replaced: Keys, revoked: Collection[str], privat
     """Raises Misconfigured for a key that is kept where the settings do not say how to get."""
     known = {key.kid: key for key in (*backup, *replaced) if key.kid not in revoked}
     for key in known.values():
-        if key.sealed and not is_wrapped(key.sealed):
+        if key.wrapped and not is_wrapped(key.wrapped):
             try:
                 private.open(key)
             except Misconfigured as error:
@@ -150,7 +150,7 @@ def _check_places(backup: Keys, replaced: Keys, revoked: Collection[str], privat
 def _private(backup: Keys, replaced: Keys, opened: Opened, private: KeyStore) -> dict[str, str]:
     """What can be used of the private parts, by kid, sealed anew."""
     keks, elsewhere = private.keks, set(private.present().values())
-    theirs, ours = ({key.kid: key.sealed for key in keys if key.sealed} for keys in (backup, replaced))
+    theirs, ours = ({key.kid: key.wrapped for key in keys if key.wrapped} for keys in (backup, replaced))
     usable = opened_by(theirs, opened.keks, elsewhere), opened_by(ours, keks, elsewhere)
     return resealed(usable[0], opened.keks, keks) | resealed(usable[1], keks, keks)
 
@@ -160,13 +160,13 @@ def _ring(backup: Ring, replaced: KeyState | None, opened: Opened, tools: Tools)
     is replaced. What that one revoked is revoked; what it has no more was revoked or replaced there, and must not make
     tokens again."""
     keks, now = tools.keys.keks, tools.now
-    ours = {key.id: key for key in replaced.ring} if replaced else {}
-    sealed = resealed({key.id: key.sealed for key in backup}, opened.keks, keks)
+    ours = {key.id: key for key in replaced.refresh_keys} if replaced else {}
+    sealed = resealed({key.id: key.wrapped for key in backup}, opened.keks, keks)
     gone = {key.id: ours[key.id].revoked_at if key.id in ours else now for key in backup} if replaced else {}
-    theirs = [replace(key, sealed=sealed[key.id], revoked_at=key.revoked_at or gone.get(key.id)) for key in backup]
-    own = {id: key.sealed for id, key in ours.items() if id not in sealed and key.revoked_at is None}
+    theirs = [replace(key, wrapped=sealed[key.id], revoked_at=key.revoked_at or gone.get(key.id)) for key in backup]
+    own = {id: key.wrapped for id, key in ours.items() if id not in sealed and key.revoked_at is None}
     kept = resealed(opened_by(own, keks), keks, keks)
-    ring = (*theirs, *(replace(ours[id], sealed=kept[id]) for id in kept))
+    ring = (*theirs, *(replace(ours[id], wrapped=kept[id]) for id in kept))
     if any(key.revoked_at is None for key in ring):
         return ring
     return (*ring, refresh_keys.new_refresh_key(keks, tools.new_key(), now=now, active_at=now))

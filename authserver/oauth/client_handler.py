@@ -35,7 +35,7 @@ class ClientHandler(Handler[Reply]):
         if presented is None or record is None:
             return None
         authorization = record.authorization
-        key = self.services.keyring.refresh_key(authorization.ring_key_id)
+        key = self.services.keyring.refresh_key(authorization.refresh_key_id)
         return record if refresh_token.is_genuine(presented, key=key, salt=authorization.salt) else None
 
     def verified(self, access_token: str) -> dict[str, Any] | None:

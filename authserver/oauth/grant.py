@@ -97,7 +97,7 @@ class Grant(ClientHandler):
 
     def refresh_token(self, authorization: Authorization, generation: int) -> str:
         """Made of the key that the row names, so that a retry gets the same string after the keys have rotated."""
-        key = self.services.keyring.refresh_key(authorization.ring_key_id)
+        key = self.services.keyring.refresh_key(authorization.refresh_key_id)
         return refresh_token.render(authorization.id, generation, key=key, salt=authorization.salt)
 
     def _ttl(self, authorization: Authorization | None) -> int:

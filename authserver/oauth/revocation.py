@@ -47,7 +47,7 @@ class Revocation(ClientHandler):
         authorization = record.authorization
         self._is_about(authorization.subject, authorization.id.hex())
         self._check_owner(authorization.client_id)
-        change = authorizations.revoke(authorization.id, because="revoked")
+        change = authorizations.revoke(authorization.id, reason="revoked")
         return Decision(DONE, change, events=[Event("revoked")])
 
     def _deny_access_token(self) -> Decision[Reply]:

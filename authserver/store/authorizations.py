@@ -44,7 +44,7 @@ _CONFIRM = (
 _REVOKE = (
     update(table)
     .where(table.c.id == bindparam("key"), _UNREVOKED)
-    .values(revoked_at=bindparam("at"), revoked_because=bindparam("because"))
+    .values(revoked_at=bindparam("at"), revoked_reason=bindparam("reason"))
 )
 _LIVING = (
     select(table.c.id)
@@ -126,9 +126,9 @@ def confirm(login: Authorization) -> Change:
     return _guarded(_confirm_many, login, login.generation, "", 0)
 
 
-def revoke(authorization_id: bytes, *, because: str) -> Change:
+def revoke(authorization_id: bytes, *, reason: str) -> Change:
     """End the authorization. Holds also if it was over: the wish is met either way."""
-    return Change(_revoke_many, ("authorizations", authorization_id), (authorization_id, because))
+    return Change(_revoke_many, ("authorizations", authorization_id), (authorization_id, reason))
 
 
 def newest(
@@ -152,11 +152,11 @@ def _active(at: int) -> tuple[ColumnElement[bool], ...]:
     return _UNREVOKED, table.c.idle_expires_at > at, table.c.expires_at > at, version, ~users.c.disabled, enabled
 
 
-def end_logins(connection: Connection, subject: str, *, because: str, now: int) -> int:
+def end_logins(connection: Connection, subject: str, *, reason: str, now: int) -> int:
     """End every active authorization of the user. Returns how many there were."""
     active = connection.execute(_ACTIVE, {"subject": subject, "at": now}).scalars().all()
     if active:
-        connection.execute(_REVOKE, [{"key": id, "at": now, "because": because} for id in active])
+        connection.execute(_REVOKE, [{"key": id, "at": now, "reason": reason} for id in active])
     return len(active)
 
 
@@ -196,7 +196,7 @@ def _end_idlest(connection: Connection, begin: _Begin, now: int) -> None:
     over = connection.execute(_LIVING, owner | bounds).scalars().all()
     begin.ended[:] = over  # not added to: a group that was rolled back is run again
     if over:
-        connection.execute(_REVOKE, [{"key": id, "at": now, "because": "too_many"} for id in over])
+        connection.execute(_REVOKE, [{"key": id, "at": now, "reason": "too_many"} for id in over])
 
 
 def _write_rehashed(connection: Connection, login: Authorization, password_hash: str) -> None:
@@ -248,7 +248,7 @@ def _confirm_many(connection: Connection, advances: Sequence[_Advance], now: int
 
 
 def _revoke_many(connection: Connection, revocations: Sequence[tuple[bytes, str]], now: int) -> list[bool]:
-    connection.execute(_REVOKE, [{"key": id, "at": now, "because": because} for id, because in revocations])
+    connection.execute(_REVOKE, [{"key": id, "at": now, "reason": reason} for id, reason in revocations])
     return [True] * len(revocations)
 
 

@@ -34,11 +34,11 @@ _header = Table(
     _metadata,
     Column("format", Integer, nullable=False),
     Column("stretching", Text, nullable=False),
-    Column("sealed", Text, nullable=False),
+    Column("wrapped", Text, nullable=False),
 )
-_SIGNING_KEYS = table("signing_keys", column("kid"), column("sealed"))
-_RING_KEYS = table("ring_keys", column("id"), column("sealed"))
-_SECRETS = ((_SIGNING_KEYS, _SIGNING_KEYS.c.kid), (_RING_KEYS, _RING_KEYS.c.id))
+_SIGNING_KEYS = table("signing_keys", column("kid"), column("wrapped"))
+_REFRESH_KEYS = table("refresh_keys", column("id"), column("wrapped"))
+_SECRETS = ((_SIGNING_KEYS, _SIGNING_KEYS.c.kid), (_REFRESH_KEYS, _REFRESH_KEYS.c.id))
 _SCHEMA = text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name <> 'authserver_backup' ORDER BY type, name")
 
 
@@ -48,19 +48,19 @@ class Malformed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """How a passphrase becomes the key that opens `sealed` and the secrets in the other tables."""
+    """How a passphrase becomes the key that opens `wrapped` and the secrets in the other tables."""
 
     format: int
     stretching: str
-    sealed: str
+    wrapped: str
 
 
 def load_secrets(connection: Connection) -> dict[str, str]:
     """What is sealed, by the id of its row."""
     return {
-        row.id: row.sealed
+        row.id: row.wrapped
         for secrets, id in _SECRETS
-        for row in connection.execute(select(id.label("id"), secrets.c.sealed).where(secrets.c.sealed.is_not(None)))
+        for row in connection.execute(select(id.label("id"), secrets.c.wrapped).where(secrets.c.wrapped.is_not(None)))
     }
 
 
@@ -69,7 +69,7 @@ def put_secrets(connection: Connection, sealed: Mapping[str, str]) -> None:
     connection.exec_driver_sql("PRAGMA secure_delete=ON")
     for secrets, id in _SECRETS:
         for row, secret in sealed.items():
-            connection.execute(update(secrets).where(id == row).values(sealed=secret))
+            connection.execute(update(secrets).where(id == row).values(wrapped=secret))
 
 
 def digest(connection: Connection) -> str:

@@ -16,7 +16,7 @@ from .schema import clocks as table
 
 _READ = text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
 _TRIES = 3
-_KNOWN = select(table.c.stretches).where(table.c.boot == bindparam("key"))
+_KNOWN = select(table.c.intervals).where(table.c.boot == bindparam("key"))
 _FORGOTTEN = delete(table).where(table.c.written_at < bindparam("before"))
 _KEPT = 400 * 86400 * SECOND
 Stretches = tuple[Stretch, ...]
@@ -48,8 +48,8 @@ def write(connection: Connection, boot: str, stretches: Stretches, now: int) -> 
     connection.execute(_FORGOTTEN, {"before": now - _KEPT})
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     members = json.dumps([astuple(stretch) for stretch in stretches])
-    new = dialect.insert(table).values(boot=boot, stretches=members, written_at=now)
-    changed = {"stretches": new.excluded.stretches, "written_at": new.excluded.written_at}
+    new = dialect.insert(table).values(boot=boot, intervals=members, written_at=now)
+    changed = {"intervals": new.excluded.intervals, "written_at": new.excluded.written_at}
     # One statement: two processes that start at once both find no row.
     connection.execute(new.on_conflict_do_update(index_elements=[table.c.boot], set_=changed))
 

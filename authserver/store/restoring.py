@@ -14,7 +14,7 @@ from sqlalchemy.dialects import sqlite
 
 from ..domain.models import RefreshTokenKey, SigningKey
 from . import signing_keys
-from .schema import authorizations, clients, denied_tokens, ring_keys, users
+from .schema import authorizations, clients, denied_tokens, refresh_keys, users
 from .schema import signing_keys as key_table
 from .signing_keys import KeyState
 
@@ -44,7 +44,7 @@ def replaced_state(connection: Connection) -> KeyState | None:
     found = connection.execute(text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'signing_keys'"))
     if not found.scalar_one():
         return None
-    keys, ring = _replaced(key_table), _replaced(ring_keys)
+    keys, ring = _replaced(key_table), _replaced(refresh_keys)
     rows = connection.execute(select(*(keys.c[field.name] for field in fields(SigningKey)))).all()
     if not rows:
         return None
@@ -55,14 +55,14 @@ def replaced_state(connection: Connection) -> KeyState | None:
     )
 
 
-def put_keys(connection: Connection, keys: Iterable[SigningKey], ring: Iterable[RefreshTokenKey]) -> None:
+def put_keys(connection: Connection, keys: Iterable[SigningKey], refresh: Iterable[RefreshTokenKey]) -> None:
     """In place of those that are there."""
     connection.execute(delete(key_table))
-    connection.execute(delete(ring_keys))
+    connection.execute(delete(refresh_keys))
     for key in keys:
         signing_keys.add(connection, key)
-    for ring_key in ring:
-        signing_keys.add_ring_key(connection, ring_key)
+    for refresh_key in refresh:
+        signing_keys.add_refresh_key(connection, refresh_key)
 
 
 def keep(connection: Connection, now: int) -> Kept:
@@ -88,7 +88,7 @@ def end_logins(connection: Connection, now: int) -> int:
     """Returns how many were living."""
     living = count_living(connection, now)
     ended = update(authorizations).where(authorizations.c.revoked_at.is_(None))
-    connection.execute(ended.values(revoked_at=now, revoked_because=_BECAUSE))
+    connection.execute(ended.values(revoked_at=now, revoked_reason=_BECAUSE))
     return living
 
 
@@ -130,9 +130,9 @@ def _keep_logins(connection: Connection, now: int) -> None:
     same = rows.id == old.c.id
     unended = rows.revoked_at.is_(None)
     gone = update(authorizations).where(unended, ~exists().where(same))
-    connection.execute(gone.values(revoked_at=now, revoked_because=_BECAUSE))
+    connection.execute(gone.values(revoked_at=now, revoked_reason=_BECAUSE))
     ended = update(authorizations).where(same, unended, old.c.revoked_at.is_not(None))
-    connection.execute(ended.values(revoked_at=old.c.revoked_at, revoked_because=old.c.revoked_because))
+    connection.execute(ended.values(revoked_at=old.c.revoked_at, revoked_reason=old.c.revoked_reason))
     further = update(authorizations).where(same, old.c.generation >= rows.generation)
     connection.execute(further.values({name: old.c[name] for name in _PROGRESS}))
 

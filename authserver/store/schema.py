@@ -98,8 +98,8 @@ authorizations = Table(
     Column("idle_expires_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
-    Column("revoked_because", String(32)),
-    Column("ring_key_id", String(64), nullable=False),
+    Column("revoked_reason", String(32)),
+    Column("refresh_key_id", String(64), nullable=False),
     Column("salt", LargeBinary(32), nullable=False),
     # Finds the living authorizations of one user and client. No index holds what a refresh changes: that would double
     # what each refresh writes.
@@ -142,7 +142,7 @@ signing_keys = Table(
     Column("alg", String(16), nullable=False),
     Column("state", String(16), nullable=False),
     Column("public", Text, nullable=False),
-    Column("sealed", Text),
+    Column("wrapped", Text),
     Column("max_token_ttl", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("activated_at", BigInteger),
@@ -170,11 +170,11 @@ signing_keys = Table(
     ),
 )
 
-ring_keys = Table(
-    "ring_keys",
+refresh_keys = Table(
+    "refresh_keys",
     metadata,
     Column("id", String(64), primary_key=True),
-    Column("sealed", Text, nullable=False),
+    Column("wrapped", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("active_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
@@ -187,14 +187,14 @@ denied_tokens = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
 
-# One row: the walk along the authorizations that prunes them, which all nodes share.
+# One row, which all nodes share: how far pruning has come along the ids of the authorizations.
 pruning = Table(
     "pruning",
     metadata,
-    Column("one", Integer, primary_key=True, autoincrement=False),
-    Column("walked_to", LargeBinary(17), nullable=False),
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("position", LargeBinary(17), nullable=False),
     Column("next_at", BigInteger, nullable=False),
-    Column("began_at", BigInteger),  # this walk; NULL is unknown
+    Column("began_at", BigInteger),  # this pass over the table; NULL is unknown
 )
 
 # How the clock was set in each boot of each machine: domain/timeline.py. Moments are those of its steady clock.
@@ -202,6 +202,6 @@ clocks = Table(
     "clocks",
     metadata,
     Column("boot", String(64), primary_key=True),
-    Column("stretches", Text, nullable=False),  # JSON
+    Column("intervals", Text, nullable=False),  # JSON
     Column("written_at", BigInteger, nullable=False),
 )

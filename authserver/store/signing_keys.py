@@ -1,4 +1,4 @@
-"""Signing keys and the ring of refresh-token keys, as rows; keyring/ opens what is sealed in them."""
+"""Signing keys and refresh-token keys, as rows; `keyring` unwraps the private keys in them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from ..domain.models import SECOND, RefreshTokenKey, SigningKey
 from . import clients
 from .changes import Change
 from .schema import denied_tokens
-from .schema import ring_keys as ring_table
+from .schema import refresh_keys as refresh_table
 from .schema import signing_keys as table
 
 _ALL = select(table).order_by(table.c.created_at, table.c.kid)
-_RING = select(ring_table).order_by(ring_table.c.created_at, ring_table.c.id)
+_REFRESH_KEYS = select(refresh_table).order_by(refresh_table.c.created_at, refresh_table.c.id)
 _EXPIRED = (
     select(denied_tokens.c.jti)
     .where(denied_tokens.c.expires_at < bindparam("before"))
@@ -33,15 +33,15 @@ _DENIED = select(denied_tokens.c.jti).where(denied_tokens.c.jti.in_(bindparam("j
 @dataclass(frozen=True, slots=True)
 class KeyState:
     signing_keys: tuple[SigningKey, ...]
-    ring: tuple[RefreshTokenKey, ...]
+    refresh_keys: tuple[RefreshTokenKey, ...]
     algorithms: frozenset[str] = frozenset({DEFAULT})
     """Those that some client uses."""
 
 
 def load(connection: Connection) -> KeyState:
     keys = tuple(_signing_key(row) for row in connection.execute(_ALL))
-    ring = tuple(RefreshTokenKey(*row) for row in connection.execute(_RING))
-    return KeyState(keys, ring, frozenset(clients.algorithms(connection)))
+    refresh_keys = tuple(RefreshTokenKey(*row) for row in connection.execute(_REFRESH_KEYS))
+    return KeyState(keys, refresh_keys, frozenset(clients.algorithms(connection)))
 
 
 def load_many(connection: Connection, keys: Sequence[None]) -> Mapping[None, KeyState]:
@@ -61,7 +61,7 @@ def change(connection: Connection, seen: SigningKey, new: SigningKey) -> bool:
     tokens allow it. What did not change is not written."""
     before, after = asdict(seen), asdict(new)
     values = {name: value for name, value in after.items() if value != before[name]}
-    guard = (table.c.kid == seen.kid, table.c.state == seen.state, table.c.sealed.is_not_distinct_from(seen.sealed))
+    guard = (table.c.kid == seen.kid, table.c.state == seen.state, table.c.wrapped.is_not_distinct_from(seen.wrapped))
     return connection.execute(update(table).where(*guard, *_in_time(seen, new)).values(values)).rowcount == 1
 
 
@@ -69,8 +69,8 @@ def add(connection: Connection, key: SigningKey) -> None:
     connection.execute(insert(table), asdict(key) | {"public": json.dumps(key.public)})
 
 
-def add_ring_key(connection: Connection, key: RefreshTokenKey) -> None:
-    connection.execute(insert(ring_table), asdict(key))
+def add_refresh_key(connection: Connection, key: RefreshTokenKey) -> None:
+    connection.execute(insert(refresh_table), asdict(key))
 
 
 def raise_max_token_ttl(connection: Connection, ttl: int, now: int) -> None:
@@ -98,7 +98,7 @@ def _in_time(seen: SigningKey, new: SigningKey) -> list[ColumnElement[bool]]:
         return []
     if new.state == "removed":
         return [table.c.retired_at + (table.c.max_token_ttl + KEPT_AT_LEAST) * SECOND <= new.removed_at]
-    return [table.c.retired_at + DESTROYED_AT_LEAST * SECOND <= new.destroyed_at] if new.sealed is None else []
+    return [table.c.retired_at + DESTROYED_AT_LEAST * SECOND <= new.destroyed_at] if new.wrapped is None else []
 
 
 def _deny_many(connection: Connection, denials: Sequence[dict[str, Any]], now: int) -> list[bool]:

@@ -96,7 +96,7 @@ _SAVE = (
         rotated_at=bindparam("at"),
         rotated_from=bindparam("from"),
         revoked_at=bindparam("none"),
-        revoked_because=bindparam("none"),
+        revoked_reason=bindparam("none"),
     )
 )
 

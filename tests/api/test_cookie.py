@@ -173,7 +173,7 @@ def test_a_refusal_leaves_the_cookie_which_may_be_a_newer_logins(api, cookie, cl
     successor = assert_tokens_by_cookie(api.by_cookie(REFRESH, cookie))
     clock.forward(30)
     assert_refused(api.by_cookie(REFRESH, cookie), DEAD_TOKEN)
-    assert the_login(database)["revoked_because"] == "reuse"
+    assert the_login(database)["revoked_reason"] == "reuse"
     assert_refused(api.by_cookie(REFRESH, successor), DEAD_TOKEN)
 
 

@@ -21,7 +21,7 @@ OWN = ("Origin", ISSUER)
 
 def test_it_ends_the_login_and_clears_the_cookie(api, cookie, database):
     assert_done(api.by_cookie(LOGOUT, cookie), CLEARED)
-    assert the_login(database)["revoked_because"] == "revoked"
+    assert the_login(database)["revoked_reason"] == "revoked"
     assert_refused(api.by_cookie(REFRESH, cookie), DEAD_TOKEN)
 
 
@@ -29,14 +29,14 @@ def test_with_an_old_token_too(api, cookie, clock, database):
     newest = assert_tokens_by_cookie(api.by_cookie(REFRESH, assert_tokens_by_cookie(api.by_cookie(REFRESH, cookie))))
     clock.forward(3600)
     assert_done(api.by_cookie(LOGOUT, cookie), CLEARED)
-    assert the_login(database)["revoked_because"] == "revoked"
+    assert the_login(database)["revoked_reason"] == "revoked"
     assert_refused(api.by_cookie(REFRESH, newest), DEAD_TOKEN)
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE authorizations SET revoked_at = 1, revoked_because = 'reuse'",
+        "UPDATE authorizations SET revoked_at = 1, revoked_reason = 'reuse'",
         "UPDATE authorizations SET idle_expires_at = 1",
         "UPDATE authorizations SET expires_at = 1, idle_expires_at = 1",
         "UPDATE users SET disabled = 1",

@@ -135,7 +135,7 @@ def test_its_idle_end(introspect, login, later):
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE authorizations SET revoked_at = 1, revoked_because = 'admin'",
+        "UPDATE authorizations SET revoked_at = 1, revoked_reason = 'admin'",
         "UPDATE authorizations SET expires_at = 1, idle_expires_at = 1",
         "UPDATE users SET credential_version = credential_version + 1",
         "UPDATE users SET disabled = 1",

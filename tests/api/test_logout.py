@@ -17,7 +17,7 @@ def test_any_generation_ends_the_login(api, refresh_token, clock, database, even
         tokens.append(assert_tokens(api.refresh(tokens[-1]))["refresh_token"])
     clock.forward(3600)
     assert_done(api.logout(tokens[generation]))
-    assert the_login(database)["revoked_because"] == "revoked"
+    assert the_login(database)["revoked_reason"] == "revoked"
     assert [entry["event"] for entry in events][-1] == "revoked"
     for token in tokens:
         assert_refused(api.refresh(token), DEAD_TOKEN)

@@ -39,7 +39,7 @@ def test_a_replayed_token_ends_the_login(api, refresh_token, clock, database, ev
     successor = assert_tokens(api.refresh(refresh_token))["refresh_token"]
     clock.forward(30)
     assert_refused(api.refresh(refresh_token), DEAD_TOKEN)
-    assert the_login(database)["revoked_because"] == "reuse"
+    assert the_login(database)["revoked_reason"] == "reuse"
     assert names_of(events) == ["refresh_token_reused"]
     assert_refused(api.refresh(successor), DEAD_TOKEN)
 
@@ -110,7 +110,7 @@ def test_the_absolute_end(api, refresh_token, clock):
         "UPDATE users SET disabled = 1",
         "UPDATE users SET credential_version = credential_version + 1",
         "DELETE FROM users",
-        "UPDATE authorizations SET revoked_at = 1, revoked_because = 'admin'",
+        "UPDATE authorizations SET revoked_at = 1, revoked_reason = 'admin'",
         "DELETE FROM authorizations",
     ],
 )

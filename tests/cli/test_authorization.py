@@ -16,7 +16,7 @@ def people(data):
     ada, bob = (data("user", "create", name, "--password-stdin", input=PASSWORD)["id"] for name in ("ada", "bob"))
     app = data("client", "create", "App", "--grant", "password", "--auth-method", "none")["client_id"]
     times = {"rotated_from": "192.0.2.0/24", "rotated_at": 1_800_000_001_000_000}
-    add_login(DB, 1, ada, created_at=1_700_000_000_000_000, revoked_at=5, revoked_because="reuse", **times)
+    add_login(DB, 1, ada, created_at=1_700_000_000_000_000, revoked_at=5, revoked_reason="reuse", **times)
     add_login(DB, 2, ada, created_at=1_800_000_000_000_000, **times)
     add_login(DB, 3, bob, created_at=1_750_000_000_000_000, client_id=app, generation=0)
     return {"ada": ada, "bob": bob, "app": app}
@@ -89,7 +89,7 @@ def test_end_ends_that_one_for_good(cli, data, people):
     assert done.stdout == "" and done.stderr.startswith("Ended: ended by an operator at 20")
     assert data("authorization", "show", SECOND)["state"] == "ended"
     assert data("authorization", "show", THIRD)["state"] == "active"
-    assert sql(DB, "SELECT revoked_because FROM authorizations WHERE id = ?", bytes.fromhex(SECOND)) == [("operator",)]
+    assert sql(DB, "SELECT revoked_reason FROM authorizations WHERE id = ?", bytes.fromhex(SECOND)) == [("operator",)]
     again = data("authorization", "end", SECOND)
     assert again["state"] == "ended" and again["reason"].startswith("ended by an operator")
     assert (

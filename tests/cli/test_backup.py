@@ -52,19 +52,21 @@ def test_backup_and_restore_show_progress_on_a_terminal_only(cli, here):
 def test_nothing_in_it_opens_without_the_passphrase(backup, cli, here):
     """Neither what is sealed now nor what was sealed once."""
     sealed = [
-        row[0] for row in sql("authserver.db", "SELECT sealed FROM signing_keys UNION SELECT sealed FROM ring_keys")
+        row[0]
+        for row in sql("authserver.db", "SELECT wrapped FROM signing_keys UNION SELECT wrapped FROM refresh_keys")
     ]
     cli("keys", "revoke", "--all", "--yes")
     content = backup().read_bytes()
     now = sql(
-        "authserver.db", "SELECT sealed FROM signing_keys WHERE sealed NOT NULL UNION SELECT sealed FROM ring_keys"
+        "authserver.db",
+        "SELECT wrapped FROM signing_keys WHERE wrapped NOT NULL UNION SELECT wrapped FROM refresh_keys",
     )
     for text in sealed + [row[0] for row in now]:
         assert text.encode() not in content
         assert text.rpartition(".")[0].rpartition(".")[2].encode()[:64] not in content
     keks = KeyEncryptionKeys(files.read(here / "keys"))
     secrets = sql(
-        "b", "SELECT kid, sealed FROM signing_keys WHERE sealed NOT NULL UNION SELECT id, sealed FROM ring_keys"
+        "b", "SELECT kid, wrapped FROM signing_keys WHERE wrapped NOT NULL UNION SELECT id, wrapped FROM refresh_keys"
     )
     assert len(secrets) == 4
     for id, text in secrets:
@@ -84,9 +86,9 @@ def test_nothing_that_was_deleted_is_in_it(backup, here):
 
 
 def test_what_a_key_service_keeps_stays_as_it_is(backup, here):
-    sql("authserver.db", "UPDATE signing_keys SET sealed = 'pkcs11:id=%01' WHERE state = 'pending'")
+    sql("authserver.db", "UPDATE signing_keys SET wrapped = 'pkcs11:id=%01' WHERE state = 'pending'")
     backup()
-    assert sql("b", "SELECT sealed FROM signing_keys WHERE state = 'pending'") == [("pkcs11:id=%01",)]
+    assert sql("b", "SELECT wrapped FROM signing_keys WHERE state = 'pending'") == [("pkcs11:id=%01",)]
 
 
 @pytest.mark.parametrize("there", ["file", "dangling", "database"])

@@ -27,7 +27,7 @@ pytest.importorskip("pkcs11")
 
 def kept(folder):
     with sqlite3.connect(folder / "authserver.db") as connection:
-        return dict(connection.execute("SELECT kid, sealed FROM signing_keys").fetchall())
+        return dict(connection.execute("SELECT kid, wrapped FROM signing_keys").fetchall())
 
 
 _FOR_EACH_KEY = """
@@ -149,7 +149,7 @@ def test_a_key_that_another_process_revoked_leaves_a_server_ready(lifecycle, sta
 
 def test_a_key_that_is_gone_from_the_token_is_told_to_the_operator_alone(lifecycle, started):
     server = started()
-    lifecycle.open_key_store().destroy(key.sealed for key in lifecycle.read())
+    lifecycle.open_key_store().destroy(key.wrapped for key in lifecycle.read())
     with capture_logs() as events:
         assert_refused(token_of(server), UNAVAILABLE)
     assert "holds no private key with the id" in str(events)
@@ -171,7 +171,7 @@ def test_the_schedule_destroys_in_the_token_what_it_destroys_in_the_database(lif
     assert len(here(lifecycle)[0]) == 3
     clock.forward(90)
     assert [step.change for step in lifecycle.run_due()] == ["destroy"]
-    assert here(lifecycle)[0] == {key.kid for key in lifecycle.read() if key.sealed}
+    assert here(lifecycle)[0] == {key.kid for key in lifecycle.read() if key.wrapped}
 
 
 def test_what_a_killed_process_left_in_the_token_is_destroyed_later(lifecycle, clock, monkeypatch):
@@ -188,7 +188,7 @@ def test_what_a_killed_process_left_in_the_token_is_destroyed_later(lifecycle, c
     assert len(here(lifecycle)[0]) == 3
     assert len(lifecycle.destroy_orphaned_keys()) == 1
     assert lifecycle.destroy_orphaned_keys() == []
-    assert here(lifecycle)[0] == {key.kid for key in lifecycle.read() if key.sealed}
+    assert here(lifecycle)[0] == {key.kid for key in lifecycle.read() if key.wrapped}
 
 
 def test_a_key_that_was_made_for_nothing_does_not_stay_in_the_token(lifecycle, clock):

@@ -119,7 +119,7 @@ def test_an_unknown_key_is_said_to_be_unknown(cli, here, kid):
         assert f"There is no key {kid}." in cli("keys", *command, kid, code=1).stderr
 
 
-def test_a_ring_key_is_announced_once(data, cli, here):
+def test_a_refresh_key_is_announced_once(data, cli, here):
     assert data("keys", "rotate", "--refresh-keys", "--dry-run")["id"] is None
     assert len(data("keys", "list", "--refresh-keys")) == 1
     new = data("keys", "rotate", "--refresh-keys")

@@ -6,13 +6,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
 
 from authserver.cli.restoring import Prepared, Wish
 from authserver.store import migrations, sqlite_file
-from authserver.system import now
 from tests.cli.backups import lose_everything, sql
+from tests.store.next_migration import plant
 
 
 def lose_the_key_encryption_key(cli) -> None:
@@ -67,26 +65,26 @@ def test_what_was_revoked_stays_revoked(cli, backup, restore, states, kid_of):
     before = states()
     restore()
     assert states() == before and before[revoked] == "revoked"
-    assert sql("authserver.db", "SELECT sealed FROM signing_keys WHERE kid = ?", revoked) == [(None,)]
+    assert sql("authserver.db", "SELECT wrapped FROM signing_keys WHERE kid = ?", revoked) == [(None,)]
 
 
-def test_a_revoked_ring_key_stays_revoked_and_a_new_one_takes_its_place(cli, data, backup, restore):
+def test_a_revoked_refresh_key_stays_revoked_and_a_new_one_takes_its_place(cli, data, backup, restore):
     backup()
     cli("keys", "revoke", "--all", "--yes")
-    [(revoked,)] = sql("authserver.db", "SELECT id FROM ring_keys WHERE revoked_at NOT NULL")
+    [(revoked,)] = sql("authserver.db", "SELECT id FROM refresh_keys WHERE revoked_at NOT NULL")
     restore()
     rings = data("keys", "list", "--refresh-keys")
     assert [ring["id"] for ring in rings if ring["revoked_at"]] == [revoked]
     assert [ring["used"] for ring in rings] == [False, True]
 
 
-def test_a_ring_key_that_was_revoked_and_is_gone_does_not_live_again(data, cli, backup, restore):
+def test_a_refresh_key_that_was_revoked_and_is_gone_does_not_live_again(data, cli, backup, restore):
     """The server removes a ring key that no login names any more."""
     backup()
-    [(revoked,)] = sql("authserver.db", "SELECT id FROM ring_keys")
+    [(revoked,)] = sql("authserver.db", "SELECT id FROM refresh_keys")
     cli("keys", "revoke", "--refresh-keys", "--yes")
-    sql("authserver.db", "DELETE FROM ring_keys WHERE id = ?", revoked)
-    [(newer,)] = sql("authserver.db", "SELECT id FROM ring_keys")
+    sql("authserver.db", "DELETE FROM refresh_keys WHERE id = ?", revoked)
+    [(newer,)] = sql("authserver.db", "SELECT id FROM refresh_keys")
     restore()
     rings = {ring["id"]: ring for ring in data("keys", "list", "--refresh-keys")}
     assert rings[revoked]["revoked_at"] and not rings[newer]["revoked_at"]
@@ -95,10 +93,10 @@ def test_a_ring_key_that_was_revoked_and_is_gone_does_not_live_again(data, cli, 
     cli("config", "check")
 
 
-def test_a_ring_key_that_nothing_opens_gives_way_to_a_new_one(data, cli, backup, restore):
+def test_a_refresh_key_that_nothing_opens_gives_way_to_a_new_one(data, cli, backup, restore):
     backup()
     cli("keys", "revoke", "--refresh-keys", "--yes")
-    lost = sql("authserver.db", "SELECT id FROM ring_keys")
+    lost = sql("authserver.db", "SELECT id FROM refresh_keys")
     lose_the_key_encryption_key(cli)
     restore()
     used = [(ring["id"],) for ring in data("keys", "list", "--refresh-keys") if ring["used"]]
@@ -212,29 +210,26 @@ def test_the_passphrase_is_the_same_on_every_keyboard(cli, here):
     cli("restore", "b", "--passphrase-stdin", "--yes", input="cafe\u0301 cafe\u0301 cafe\u0301\n")
 
 
-def take_back(file: str, revision: str) -> None:
-    """What is in the database, in the tables of an older revision."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    old = sqlite_file.opened(Path("older.db").resolve(), now)
-    with old.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-        connection.exec_driver_sql("ATTACH ? AS newer", (file,))
-        for table in ("clients", "users", "signing_keys", "ring_keys"):
-            columns = ", ".join(row[1] for row in connection.exec_driver_sql(f"PRAGMA main.table_info({table})"))
-            connection.exec_driver_sql(f"INSERT INTO main.{table} SELECT {columns} FROM newer.{table}")
-    old.close()
-    shutil.move("older.db", file)
+@pytest.fixture
+def next_version(tmp_path_factory, monkeypatch):
+    """Called, it turns this version into one that has another migration."""
+
+    def next_version():
+        folder = shutil.copytree(migrations._FOLDER, tmp_path_factory.mktemp("next") / "migrations")
+        plant(folder)
+        monkeypatch.setattr(migrations, "_FOLDER", folder)
+
+    return next_version
 
 
-def test_a_backup_of_an_older_schema_is_upgraded(data, backup, restore, states):
+def test_a_backup_of_an_older_schema_is_upgraded(data, backup, restore, states, next_version):
     before = states()
-    take_back("authserver.db", "0001")
     backup()
+    older = data("db", "current")["current"]
+    next_version()
     restore()
     current = data("db", "current")
-    assert current["current"] == current["head"]
+    assert current["current"] == current["head"] > older
     assert states() == before
 
 

@@ -70,9 +70,9 @@ def test_without_its_settings_what_is_missing_is_said(token, folder):
 
 
 def test_keys_that_are_there_go_on(token, folder):
-    before = sql(folder / "authserver.db", "SELECT kid, state, sealed FROM signing_keys ORDER BY kid")
+    before = sql(folder / "authserver.db", "SELECT kid, state, wrapped FROM signing_keys ORDER BY kid")
     assert restore(folder, **token.settings).returncode == 0
-    assert sql(folder / "authserver.db", "SELECT kid, state, sealed FROM signing_keys ORDER BY kid") == before
+    assert sql(folder / "authserver.db", "SELECT kid, state, wrapped FROM signing_keys ORDER BY kid") == before
 
 
 def test_keys_that_are_gone_from_there_do_not_sign(softhsm, tmp_path):

@@ -17,7 +17,7 @@ def ada(data):
 
 def login(id: int):
     """What became of a login."""
-    columns = "generation, idle_expires_at, revoked_because"
+    columns = "generation, idle_expires_at, revoked_reason"
     return sql(DB, f"SELECT {columns} FROM authorizations WHERE id = ?", id.to_bytes(16))[0]
 
 
@@ -25,7 +25,7 @@ def test_a_login_that_was_ended_stays_ended(ada, backup, restore):
     for id in (1, 2, 3):
         add_login(DB, id, ada)
     backup()
-    sql(DB, "UPDATE authorizations SET revoked_at = 5, revoked_because = 'logout' WHERE id = ?", (1).to_bytes(16))
+    sql(DB, "UPDATE authorizations SET revoked_at = 5, revoked_reason = 'logout' WHERE id = ?", (1).to_bytes(16))
     sql(DB, "DELETE FROM authorizations WHERE id = ?", (2).to_bytes(16))  # it was over, and is pruned
     told = restore()
     assert [login(id)[2] for id in (1, 2, 3)] == ["logout", "restored", None]
@@ -153,7 +153,7 @@ def test_a_database_that_has_tables_and_never_served_ends_nothing(ada, cli, back
 
 def test_end_logins_ends_them_all(ada, backup, restore):
     add_login(DB, 1, ada)
-    add_login(DB, 2, ada, revoked_at=4, revoked_because="logout")
+    add_login(DB, 2, ada, revoked_at=4, revoked_reason="logout")
     backup()
     lose_everything()
     told = restore("--end-logins")

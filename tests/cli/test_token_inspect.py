@@ -142,7 +142,7 @@ def test_a_refresh_token_ahead_of_its_row(inspect, database, rotated):
     ("statement", "reason"),
     [
         (
-            "UPDATE authorizations SET revoked_at = 1800000000000000, revoked_because = 'reuse'",
+            "UPDATE authorizations SET revoked_at = 1800000000000000, revoked_reason = 'reuse'",
             f"Its login is over: revoked by reuse at {START}.",
         ),
         (
@@ -202,7 +202,7 @@ def test_an_expired_access_token(inspect, login, clock):
 @pytest.mark.parametrize(
     ("statement", "reasons"),
     [
-        ("UPDATE authorizations SET revoked_at = 1, revoked_because = 'revoked'", [OVER]),
+        ("UPDATE authorizations SET revoked_at = 1, revoked_reason = 'revoked'", [OVER]),
         ("DELETE FROM authorizations", [OVER]),
         ("UPDATE users SET disabled = 1", ["Its user is disabled or has another password now."]),
         ("UPDATE users SET credential_version = 1", ["Its user is disabled or has another password now."]),

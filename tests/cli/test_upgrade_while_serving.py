@@ -16,24 +16,12 @@ import pytest
 
 from authserver.store import migrations
 from scripts.bench.postgres import NOT_INSTALLED, Postgres, binaries
+from tests.store.next_migration import EXPANDING, plant
 from tests.support import LONG, PASSWORD, environment_with, live, run
 
 PACKAGE = Path(migrations.__file__).parents[2]
+VERSIONS = PACKAGE / "store/migrations/versions"
 EXPANDS = {"add_column", "create_table", "create_index", "bulk_insert", "execute", "f", "get_bind"}
-NEXT = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = "{next}"
-down_revision = "{head}"
-
-
-def upgrade() -> None:
-    op.add_column("authorizations", sa.Column("more", sa.Text(), nullable=True))
-    op.add_column("clients", sa.Column("more", sa.Text(), nullable=True))
-    op.create_table("more", sa.Column("id", sa.Integer(), primary_key=True))
-    op.create_index("ix_users_created_at", "users", ["created_at"])
-"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -57,9 +45,7 @@ def next_version(tmp_path_factory):
     """The environment in which `authserver` is a version that has one migration more."""
     folder = tmp_path_factory.mktemp("next")
     shutil.copytree(PACKAGE, folder / "authserver", ignore=shutil.ignore_patterns("__pycache__"))
-    number = f"{int(migrations.head()) + 1:04}"
-    text = NEXT.format(next=number, head=migrations.head())
-    (folder / "authserver/store/migrations/versions" / f"v{number}_next.py").write_text(text)
+    plant(folder / "authserver/store/migrations")
     return {"PYTHONPATH": str(folder)}
 
 
@@ -123,16 +109,41 @@ def test_this_test_upgrades_with_another_version(next_version):
     assert int(shown) == int(migrations.head()) + 1
 
 
-@pytest.mark.parametrize(
-    "path", sorted((PACKAGE / "store/migrations/versions").glob("v*.py"))[1:], ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("path", sorted(VERSIONS.glob("v*.py"))[1:], ids=lambda path: path.stem)
 def test_a_migration_only_expands(path):
-    """The previous version goes on beside it, so nothing that it reads or writes may go or become necessary."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-    used = {node.func.attr: node for node in calls if getattr(getattr(node.func, "value", None), "id", "") == "op"}
-    assert used.keys() <= EXPANDS
-    if "add_column" in used:
-        columns = [node for node in calls if getattr(node.func, "attr", "") == "add_column"]
-        for column in columns:
-            keywords = {word.arg: ast.literal_eval(word.value) for word in column.args[1].keywords}
-            assert keywords.get("nullable") or "server_default" in keywords, "the previous version cannot insert"
+    assert what_breaks_the_previous_version(path.read_text()) is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ('op.add_column("users", sa.Column("more", sa.Text(), nullable=True))', None),
+        ('op.add_column("users", sa.Column("more", sa.Text(), nullable=False, server_default="x"))', None),
+        ('op.add_column("users", sa.Column("more", sa.Text(), nullable=False))', "more"),
+        ('op.add_column("users", sa.Column("more", sa.Text()))', "more"),
+        ('op.drop_column("users", "username")', "drop_column"),
+        ('op.drop_table("users")', "drop_table"),
+        ('op.alter_column("users", "username", new_column_name="name")', "alter_column"),
+        ('op.rename_table("users", "people")', "rename_table"),
+    ],
+)
+def test_a_migration_that_breaks_the_previous_version_is_seen(statement, fault, tmp_path):
+    (tmp_path / "versions").mkdir()
+    planted = plant(tmp_path, EXPANDING + "    " + statement)
+    assert what_breaks_the_previous_version(planted.read_text()) == fault
+
+
+def what_breaks_the_previous_version(migration):
+    """The operation or column that an older node beside it cannot live with; None for none."""
+    calls = [node for node in ast.walk(ast.parse(migration)) if isinstance(node, ast.Call)]
+    for call in calls:
+        if getattr(getattr(call.func, "value", None), "id", "") != "op":
+            continue
+        if call.func.attr not in EXPANDS:
+            return call.func.attr
+        if call.func.attr == "add_column":
+            column = call.args[1]
+            keywords = {word.arg: ast.literal_eval(word.value) for word in column.keywords}
+            if not keywords.get("nullable") and "server_default" not in keywords:
+                return column.args[0].value
+    return None

@@ -134,7 +134,7 @@ def active(ada):
 
 
 def logins():
-    return sql(DB, "SELECT id, revoked_because FROM authorizations ORDER BY id")
+    return sql(DB, "SELECT id, revoked_reason FROM authorizations ORDER BY id")
 
 
 @pytest.mark.parametrize("reason", ENDINGS)

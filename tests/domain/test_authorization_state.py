@@ -32,8 +32,8 @@ def state(row, *, client=CLIENT, user=USER, now=NOW):
         ({}, {"client": None}, "ended", "client deleted", 7 * DAY),
         ({}, {"now": NOW + 7 * DAY}, "ended", "idle for 7 days, ended at", 7 * DAY),
         ({"expires_at": NOW + DAY}, {"now": NOW + DAY}, "ended", "reached its absolute end", DAY),
-        ({"revoked_at": NOW + 5, "revoked_because": "reuse"}, {}, "ended", "revoked by reuse at", 5),
-        ({"revoked_at": NOW + 5, "revoked_because": "operator"}, {}, "ended", "ended by an operator at", 5),
+        ({"revoked_at": NOW + 5, "revoked_reason": "reuse"}, {}, "ended", "revoked by reuse at", 5),
+        ({"revoked_at": NOW + 5, "revoked_reason": "operator"}, {}, "ended", "ended by an operator at", 5),
     ],
 )
 def test_each_state(row, others, word, reason, ends):

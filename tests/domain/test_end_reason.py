@@ -27,7 +27,7 @@ def test_there_is_a_reason_exactly_where_the_newest_token_is_dead(end, idle_end,
         expires_at=end,
         idle_expires_at=min(end, idle_end),
         revoked_at=NOW if revoked else None,
-        revoked_because=revoked,
+        revoked_reason=revoked,
     )
     who = {"client": OWNER, "user": user, "policy": Policy(), "now": NOW}
     verdict = judge(authorization.generation, authorization, **who, elapsed=0)
@@ -43,7 +43,7 @@ def test_a_client_that_is_disabled_or_gone(client: Client | None, reason: str) -
 
 def test_a_cause_that_is_not_known_here_is_told_as_it_is() -> None:
     """A newer version, or another command, may have written it."""
-    ended = replace(LOGIN, revoked_at=1_800_000_000 * SECOND, revoked_because="an_operator")
+    ended = replace(LOGIN, revoked_at=1_800_000_000 * SECOND, revoked_reason="an_operator")
     user: User | None = None
     reason = end_reason(ended, client=None, user=user, policy=Policy(), now=NOW)
     assert reason == "revoked by an operator at 2027-01-15T08:00:00Z"

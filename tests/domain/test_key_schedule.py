@@ -25,8 +25,8 @@ from tests.support import SECOND
 DAY, STALE = 86400, 30
 NOW = 1_800_000_000 * SECOND + 7
 POLICY = KeyPolicy(lead_time=DAY, rotation_period=90 * DAY, jwks_max_age=300)
-ACTIVE = SigningKey("active", "RS256", "active", {}, "sealed", 900, NOW - 200 * DAY * SECOND, activated_at=NOW)
-PENDING = SigningKey("pending", "RS256", "pending", {}, "sealed", 900, NOW)
+ACTIVE = SigningKey("active", "RS256", "active", {}, "wrapped", 900, NOW - 200 * DAY * SECOND, activated_at=NOW)
+PENDING = SigningKey("pending", "RS256", "pending", {}, "wrapped", 900, NOW)
 RETIRED = replace(ACTIVE, kid="retired", state="retired", retired_at=NOW)
 
 

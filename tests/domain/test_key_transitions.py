@@ -22,7 +22,7 @@ TTL = 900
 
 def maker():
     numbers = count()
-    return lambda alg: SigningKey(f"k{next(numbers)}", alg, "pending", {"kty": "RSA"}, "sealed", TTL, START)
+    return lambda alg: SigningKey(f"k{next(numbers)}", alg, "pending", {"kty": "RSA"}, "wrapped", TTL, START)
 
 
 def first_keys(make) -> Keys:
@@ -117,7 +117,7 @@ class Lifecycle(RuleBasedStateMachine):
         self._write(key_transitions.revoked(self.keys, kid, self.now, self.make))
         self.tokens = [token for token in self.tokens if token.kid != kid]
         assert kid not in published(self.keys)
-        assert state == "removed" or next(key for key in self.keys if key.kid == kid).sealed is None
+        assert state == "removed" or next(key for key in self.keys if key.kid == kid).wrapped is None
 
     @rule()
     def a_host_is_compromised(self):
@@ -179,8 +179,8 @@ class Lifecycle(RuleBasedStateMachine):
     def what_signs_or_will_sign_has_its_private_part_and_what_is_gone_has_not(self):
         if hasattr(self, "keys"):
             for key in self.keys:
-                assert (key.sealed is None) or key.state in ("active", "pending", "retired")
-                assert key.sealed or key.state not in ("active", "pending")
+                assert (key.wrapped is None) or key.state in ("active", "pending", "retired")
+                assert key.wrapped or key.state not in ("active", "pending")
 
     @precondition(lambda self: hasattr(self, "keys"))
     @rule()

@@ -1,4 +1,4 @@
-"""When the walk that prunes goes on: pure, by property."""
+"""When the next batch of pruning is due, by property."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,22 +13,22 @@ rows, ids = st.integers(0, BATCH), st.binary(min_size=16, max_size=16)
 
 
 @given(rows, rows, ids, st.integers(-DAY, 30 * DAY))
-def test_the_next_batch_is_due_at_once_or_after_a_while(logins, denials, walked_to, since):
-    assert next_at(Progress(logins, denials, walked_to, NOW - since), NOW) in (NOW, NOW + EVERY * SECOND)
+def test_the_next_batch_is_due_at_once_or_after_a_while(logins, denials, position, since):
+    assert next_at(Progress(logins, denials, position, NOW - since), NOW) in (NOW, NOW + EVERY * SECOND)
 
 
 @given(st.integers(BATCH // 20, BATCH), rows, ids, st.integers(-DAY, DAY))
-def test_a_batch_that_deletes_much_is_followed_at_once(logins, denials, walked_to, since):
-    assert next_at(Progress(logins, denials, walked_to, NOW - since), NOW) == NOW
-    assert next_at(Progress(0, BATCH, walked_to, NOW - since), NOW) == NOW
+def test_a_batch_that_deletes_much_is_followed_at_once(logins, denials, position, since):
+    assert next_at(Progress(logins, denials, position, NOW - since), NOW) == NOW
+    assert next_at(Progress(0, BATCH, position, NOW - since), NOW) == NOW
 
 
 @given(st.integers(0, BATCH // 20 - 1), st.integers(0, BATCH - 1), ids)
-def test_one_that_deletes_little_is_followed_after_a_while_unless_the_walk_lags(logins, denials, walked_to):
-    share = int.from_bytes(walked_to) / 256**16
+def test_one_that_deletes_little_is_followed_after_a_while_unless_the_walk_lags(logins, denials, position):
+    share = int.from_bytes(position) / 256**16
     for behind, due in ((-3600 * SECOND, NOW + EVERY * SECOND), (3600 * SECOND, NOW)):
         began_at = NOW - round(share * DAY) - behind
-        assert next_at(Progress(logins, denials, walked_to, began_at), NOW) == due
+        assert next_at(Progress(logins, denials, position, began_at), NOW) == due
 
 
 def test_a_walk_that_has_come_to_its_end_within_a_day_does_not_lag():

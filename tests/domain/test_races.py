@@ -62,7 +62,7 @@ def test_of_many_that_loaded_one_row_one_advances_it_once(world: World, login: A
 
 @every_way
 def test_a_revocation_among_them_is_the_last_word(world: World, login: Authorization, commit: Commit) -> None:
-    changes = [rotate(login), authorizations.revoke(login.id, because="revoked"), rotate(login)]
+    changes = [rotate(login), authorizations.revoke(login.id, reason="revoked"), rotate(login)]
     held = world.wait(commit(world, changes))
     assert held[1] and held.count(True) <= 2
     assert generation(world) == login.generation + held[0] + held[2]
@@ -72,7 +72,7 @@ def test_a_revocation_among_them_is_the_last_word(world: World, login: Authoriza
 def test_who_loaded_the_row_before_it_was_revoked_can_do_nothing_with_it_rfc7009_2_1(
     world: World, login: Authorization, commit: Commit
 ) -> None:
-    assert world.wait(commit(world, [authorizations.revoke(login.id, because="revoked")])) == [True]
+    assert world.wait(commit(world, [authorizations.revoke(login.id, reason="revoked")])) == [True]
     late = [rotate(login), authorizations.confirm(login), authorizations.use(login, idle_ttl=60)]
     before = world.backup()
     assert [world.wait(commit(world, [change])) for change in late] == [[False]] * 3

@@ -36,7 +36,7 @@ def test_reuse_ends_the_login_before_it_is_answered_rfc9700_4_14_2(world: World)
     first, second = first_and_second(world)
     third = world.refresh(second, "app").token
     assert world.refresh(first, "app") == REFUSED
-    assert (row(world)["revoked_at"], row(world)["revoked_because"]) == (world.clock(), "reuse")
+    assert (row(world)["revoked_at"], row(world)["revoked_reason"]) == (world.clock(), "reuse")
     assert [world.refresh(str(token), "app") for token in (first, second, third)] == [REFUSED] * 3
 
 
@@ -44,7 +44,7 @@ def test_reuse_with_a_scope_that_may_not_be_had_ends_the_login_all_the_same(worl
     first, _ = first_and_second(world)
     world.clock.forward(30)
     assert world.refresh(first, "app", words="admin") == REFUSED
-    assert row(world)["revoked_because"] == "reuse"
+    assert row(world)["revoked_reason"] == "reuse"
 
 
 def test_a_retry_gives_the_same_successor_and_changes_nothing(world: World) -> None:
@@ -125,13 +125,13 @@ def test_a_database_that_lost_commits_believes_a_token_ahead_of_it_and_an_older_
     assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["refresh_token_ahead"]
     assert row(world)["generation"] == 3
     assert world.refresh(second, "app") == REFUSED
-    assert row(world)["revoked_because"] == "reuse"
+    assert row(world)["revoked_reason"] == "reuse"
 
 
 def test_the_last_generation_is_given_and_ends_the_login_instead_of_overflowing(world: World) -> None:
     assert world.login("app", "ada").token
     world.restore([row(world) | {"generation": MAX_GENERATION - 1}])
-    login, ring = row(world), world.nodes[0].keyring.refresh_key(row(world)["ring_key_id"])
+    login, ring = row(world), world.nodes[0].keyring.refresh_key(row(world)["refresh_key_id"])
     last_but_one, last = (
         render(login["id"], generation, key=ring, salt=login["salt"])
         for generation in (MAX_GENERATION - 1, MAX_GENERATION)
@@ -160,17 +160,17 @@ def test_another_nodes_outage_is_no_excuse(world: World) -> None:
     assert world.refresh(first, "app", node=0) == REFUSED
 
 
-def test_a_ring_key_that_a_node_has_not_read_is_read_and_then_the_answer_is_given(world: World) -> None:
+def test_a_refresh_key_that_a_node_has_not_read_is_read_and_then_the_answer_is_given(world: World) -> None:
     world.clock.forward(1)
     world.turn_ring("new")
     token = str(world.login("app", "ada").token)
-    assert row(world)["ring_key_id"] == "new"
+    assert row(world)["refresh_key_id"] == "new"
     assert world.refresh(token, "app", node=1).status == 200
 
 
-def test_a_row_whose_ring_key_nobody_has_is_503_and_never_invalid_grant(world: World) -> None:
+def test_a_row_whose_refresh_key_nobody_has_is_503_and_never_invalid_grant(world: World) -> None:
     token = str(world.login("app", "ada").token)
-    world.restore([row(world) | {"ring_key_id": "lost"}])
+    world.restore([row(world) | {"refresh_key_id": "lost"}])
     assert world.refresh(token, "app").status == world.revoke(token, "app").status == 503
 
 

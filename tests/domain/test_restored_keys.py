@@ -77,9 +77,9 @@ def test_whatever_is_restored_the_database_takes_it_and_the_server_can_use_it(ba
         assert states.count("active") <= 1 and states.count("pending") <= 1
     for one in keys:
         if one.state in ("active", "pending"):
-            assert one.sealed == f"anew {one.kid}" and one.retired_at is one.destroyed_at is None
+            assert one.wrapped == f"anew {one.kid}" and one.retired_at is one.destroyed_at is None
         else:
-            assert one.sealed is None or (one.state == "retired" and one.kid in private)
+            assert one.wrapped is None or (one.state == "retired" and one.kid in private)
         assert one.state != "active" or one.activated_at is not None
         assert one.state != "retired" or one.retired_at is not None
         assert one.max_token_ttl >= max(
@@ -92,7 +92,7 @@ def test_whatever_is_restored_the_database_takes_it_and_the_server_can_use_it(ba
 
 @given(databases(least=1))
 def test_a_backup_alone_comes_back_as_it_was(backup):
-    again = restored(backup, (), {k.kid: k.sealed for k in backup if k.sealed}, (), ALGS, NOW)
+    again = restored(backup, (), {k.kid: k.wrapped for k in backup if k.wrapped}, (), ALGS, NOW)
     announced = {k.kid for k in again if k.state == "pending"}
     if any(k.alg == "RS256" and k.state == "active" for k in backup):
         assert [k for k in again if k.kid not in announced] == [k for k in backup if k.kid not in announced]
@@ -148,9 +148,9 @@ def test_what_verifiers_have_is_unknown_once_the_backup_is_older_than_the_jwks()
 
 
 def test_a_private_part_that_was_destroyed_is_not_brought_back_beside_a_key_that_signs():
-    replaced = (replace(key("A", "retired"), sealed=None, destroyed_at=NOW), key("B", "active"))
+    replaced = (replace(key("A", "retired"), wrapped=None, destroyed_at=NOW), key("B", "active"))
     keys = restored((key("A", "active"),), replaced, usable("A", "B"), (), ALGS, NOW)
-    assert [k.sealed for k in keys] == [None, "anew B"]
+    assert [k.wrapped for k in keys] == [None, "anew B"]
 
 
 def test_an_algorithm_goes_on_signing_as_in_the_replaced_database():

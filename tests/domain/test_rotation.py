@@ -32,8 +32,8 @@ LOGIN = Authorization(
     idle_expires_at=NOW + 100 * SECOND,
     expires_at=NOW + 1000 * SECOND,
     revoked_at=None,
-    revoked_because=None,
-    ring_key_id="ring",
+    revoked_reason=None,
+    refresh_key_id="ring",
     salt=bytes(32),
 )
 

@@ -119,10 +119,10 @@ class World:
         """A fresh server with these clients and users, whose names are their ids."""
         self.clock.now, self.passwords.meanwhile = Clock().now, None
         with self.databases[0].begin() as connection:
-            for table in (schema.authorizations, schema.clients, schema.users, schema.ring_keys):
+            for table in (schema.authorizations, schema.clients, schema.users, schema.refresh_keys):
                 connection.execute(delete(table))
-            for ring_key in self.first_keys.ring:
-                signing_keys.add_ring_key(connection, ring_key)
+            for refresh_key in self.first_keys.refresh_keys:
+                signing_keys.add_refresh_key(connection, refresh_key)
             for client in everybody:
                 clients.add(connection, client)
             for name in people:
@@ -209,7 +209,7 @@ class World:
         """A new ring key, which only the first node has read."""
         with self.databases[0].begin() as connection:
             sealed = self.keks.wrap(name, system.new_key())
-            signing_keys.add_ring_key(connection, RefreshTokenKey(name, sealed, self.clock(), self.clock()))
+            signing_keys.add_refresh_key(connection, RefreshTokenKey(name, sealed, self.clock(), self.clock()))
         self.wait(self.nodes[0].reload_keys())
 
     def backup(self) -> list[Any]:

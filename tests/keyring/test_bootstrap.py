@@ -41,8 +41,8 @@ def test_a_new_server_signs_at_once_and_has_the_next_key_announced(database: Dat
     assert by_state.keys() == {"active", "pending"} and len(state.signing_keys) == 2
     assert (by_state["active"].activated_at, by_state["pending"].activated_at) == (clock(), None)
     assert {(key.alg, key.created_at, key.max_token_ttl) for key in state.signing_keys} == {("RS256", clock(), 900)}
-    (ring_key,) = state.ring
-    assert ring_key.created_at == ring_key.active_at == clock()
+    (refresh_key,) = state.refresh_keys
+    assert refresh_key.created_at == refresh_key.active_at == clock()
     keyring = Keyring(KeyStore(KEKS), state, clock())
     assert keyring.verify(keyring.sign({"sub": "ada"}, clock())) == {"sub": "ada"}
     assert len(keyring.refresh_key(keyring.newest_refresh_key_id(clock()))) == 32
@@ -59,23 +59,25 @@ def test_only_what_is_missing_is_made(database: Database, clock: Clock, lost: st
     before = created(database, clock())
     table = schema.signing_keys
     with database.begin() as connection:
-        connection.execute(delete(schema.ring_keys) if lost == "ring" else delete(table).where(table.c.state == lost))
+        connection.execute(
+            delete(schema.refresh_keys) if lost == "ring" else delete(table).where(table.c.state == lost)
+        )
     clock.forward(1)
     after = created(database, clock())
-    assert {key.state for key in after.signing_keys} == {"active", "pending"} and len(after.ring) == 1
+    assert {key.state for key in after.signing_keys} == {"active", "pending"} and len(after.refresh_keys) == 1
     kept = {key.kid for key in before.signing_keys if key.state != lost}
     assert {key.kid for key in after.signing_keys if key.created_at < clock()} == kept
-    assert (after.ring == before.ring) is (lost != "ring")
+    assert (after.refresh_keys == before.refresh_keys) is (lost != "ring")
 
 
 def test_private_keys_are_in_the_database_only_sealed(database: Database, clock: Clock, tmp_path: Path) -> None:
     state = created(database, clock())
     content = b"".join(path.read_bytes() for path in tmp_path.glob("as.db*"))
     for key in state.signing_keys:
-        private = json.loads(KEKS.unwrap(key.kid, str(key.sealed)))
+        private = json.loads(KEKS.unwrap(key.kid, str(key.wrapped)))
         assert RSAKey.import_key(private).is_private and key.public["n"].encode() in content
         assert not any(private[name].encode() in content for name in ("d", "p", "q", "dp", "dq", "qi"))
-    assert KEKS.unwrap(state.ring[0].id, state.ring[0].sealed) not in content
+    assert KEKS.unwrap(state.refresh_keys[0].id, state.refresh_keys[0].wrapped) not in content
 
 
 def test_a_new_key_stays_for_the_longest_token_that_any_client_gets(database: Database, clock: Clock) -> None:

@@ -58,11 +58,11 @@ def keks() -> Iterator[CountingKeys]:
     yield KEKS
 
 
-def ring_key(id: str, active_at: int = NOW) -> RefreshTokenKey:
+def refresh_key(id: str, active_at: int = NOW) -> RefreshTokenKey:
     return RefreshTokenKey(id, KEKS.wrap(id, id.encode().ljust(32)), NOW, active_at)
 
 
-RING = (ring_key("one"),)
+RING = (refresh_key("one"),)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_a_key_of_a_later_versions_algorithm_is_published_and_stops_nothing(
     keks: CountingKeys, keys: dict[str, SigningKey]
 ) -> None:
     public = {"kty": "AKP", "kid": "new", "alg": "ML-DSA-44", "use": "sig"}
-    new = replace(keys["active"], kid="new", alg="ML-DSA-44", public=public, sealed="something else")
+    new = replace(keys["active"], kid="new", alg="ML-DSA-44", public=public, wrapped="something else")
     keyring = Keyring(KeyStore(keks), KeyState((keys["active"], new), RING), NOW)
     assert header_of(keyring.sign(CLAIMS, NOW, "ML-DSA-44")) == ("RS256", keys["active"].kid)
     assert [key["kid"] for key in keyring.jwks["keys"]] == [keys["active"].kid, "new"]
@@ -142,7 +142,7 @@ def test_the_jwks_carries_an_allow_list_and_nothing_private_rfc7517_9_2(keyring:
 
 def test_whatever_a_row_holds_no_private_member_is_published(keks: CountingKeys, keys: dict[str, SigningKey]) -> None:
     """A row that somebody else wrote: an import, another version, a hand."""
-    private = json.loads(keks.unwrap(keys["active"].kid, str(keys["active"].sealed)))
+    private = json.loads(keks.unwrap(keys["active"].kid, str(keys["active"].wrapped)))
     assert private.keys() > {"d", "p", "q"}
     leaky = replace(keys["active"], public=keys["active"].public | private | {"x5c": "canary"})
     document = Keyring(KeyStore(keks), KeyState((leaky,), RING), NOW).jwks_document
@@ -152,7 +152,7 @@ def test_whatever_a_row_holds_no_private_member_is_published(keks: CountingKeys,
 
 def test_the_etag_changes_with_the_document_and_only_then(fresh: Keyring, keys: dict[str, SigningKey]) -> None:
     before = fresh.jwks_etag
-    fresh.update(KeyState(tuple(keys.values()), (ring_key("two"),)), NOW + 1)
+    fresh.update(KeyState(tuple(keys.values()), (refresh_key("two"),)), NOW + 1)
     assert fresh.jwks_etag == before and before.startswith('"') and before.endswith('"')
     fresh.update(KeyState((keys["active"],), RING), NOW + 2)
     assert fresh.jwks_etag != before
@@ -203,7 +203,7 @@ def test_a_retired_key_whose_private_part_is_destroyed_still_verifies(
     keks: CountingKeys, keys: dict[str, SigningKey], keyring: Keyring
 ) -> None:
     token = keyring.sign(CLAIMS, NOW)
-    retired = replace(keys["active"], state="retired", sealed=None)
+    retired = replace(keys["active"], state="retired", wrapped=None)
     assert Keyring(KeyStore(keks), KeyState((retired, keys["pending"]), RING), NOW).verify(token) == CLAIMS
 
 
@@ -230,17 +230,19 @@ def test_any_other_text_is_not_ours(keyring: Keyring, text: str) -> None:
     assert keyring.verify(text) is keyring.verify(f"{header}.{text}") is keyring.verify(f"{header}.e30.{text}") is None
 
 
-def test_a_ring_key_that_was_not_read_yet_is_missing_and_known_after_an_update(fresh: Keyring, state: KeyState) -> None:
+def test_a_refresh_key_that_was_not_read_yet_is_missing_and_known_after_an_update(
+    fresh: Keyring, state: KeyState
+) -> None:
     with pytest.raises(KeyMissing) as missing:
         fresh.refresh_key("two")
     assert "two" in str(missing.value) and missing.value.retry_after >= 1
-    fresh.update(replace(state, ring=(*RING, ring_key("two"))), NOW)
+    fresh.update(replace(state, refresh_keys=(*RING, refresh_key("two"))), NOW)
     assert fresh.refresh_key("two") == b"two".ljust(32) and fresh.refresh_key("one") == b"one".ljust(32)
 
 
-def test_new_logins_use_the_newest_ring_key_whose_time_has_come(fresh: Keyring, state: KeyState) -> None:
-    later, latest = ring_key("a later one", NOW + 60 * SECOND), ring_key("the latest", NOW + 120 * SECOND)
-    fresh.update(replace(state, ring=(latest, *RING, later)), NOW)
+def test_new_logins_use_the_newest_refresh_key_whose_time_has_come(fresh: Keyring, state: KeyState) -> None:
+    later, latest = refresh_key("a later one", NOW + 60 * SECOND), refresh_key("the latest", NOW + 120 * SECOND)
+    fresh.update(replace(state, refresh_keys=(latest, *RING, later)), NOW)
     times = (0, 60 * SECOND - 1, 60 * SECOND, 120 * SECOND - 1, 120 * SECOND)
     newest = [fresh.newest_refresh_key_id(NOW + time) for time in times]
     assert newest == ["one", "one", "a later one", "a later one", "the latest"]
@@ -251,7 +253,7 @@ def test_known_keys_are_not_opened_again(keks: CountingKeys, state: KeyState, ke
     keyring = Keyring(KeyStore(keks), state, NOW)
     opened = [keys[name].kid for name in ("active", "pending", "retired")]
     assert sorted(keks.opened) == sorted(["one", *opened])
-    keyring.update(replace(state, ring=(*RING, ring_key("two"))), NOW + 1)
+    keyring.update(replace(state, refresh_keys=(*RING, refresh_key("two"))), NOW + 1)
     assert keks.opened[4:] == ["two"]
     swapped = replace(
         state, signing_keys=(replace(keys["pending"], state="active"), replace(keys["active"], state="retired"))
@@ -265,7 +267,7 @@ def test_known_keys_are_not_opened_again(keks: CountingKeys, state: KeyState, ke
 
 def test_what_goes_is_forgotten(fresh: Keyring, keys: dict[str, SigningKey]) -> None:
     token = fresh.sign(CLAIMS, NOW)
-    fresh.update(KeyState((keys["pending"],), (ring_key("two"),)), NOW)
+    fresh.update(KeyState((keys["pending"],), (refresh_key("two"),)), NOW)
     assert fresh.verify(token) is None
     with pytest.raises(KeyMissing):
         fresh.refresh_key("one")
@@ -273,7 +275,7 @@ def test_what_goes_is_forgotten(fresh: Keyring, keys: dict[str, SigningKey]) -> 
 
 def test_a_key_that_does_not_open_leaves_everything_as_it_was(fresh: Keyring, state: KeyState) -> None:
     published, sealed = fresh.jwks_document, KeyEncryptionKeys({"another": b"a" * 32}).wrap("two", b"x" * 32)
-    broken = replace(state, signing_keys=(), ring=(*RING, RefreshTokenKey("two", sealed, NOW, NOW)))
+    broken = replace(state, signing_keys=(), refresh_keys=(*RING, RefreshTokenKey("two", sealed, NOW, NOW)))
     with pytest.raises(Misconfigured, match="keys/kek"):
         fresh.update(broken, NOW + 20 * SECOND)
     assert fresh.jwks_document == published and fresh.sign(CLAIMS, NOW + 30 * SECOND)

@@ -89,7 +89,7 @@ def test_a_year_of_routine_in_steps_of_a_minute_around_each_change(on_any_databa
     clock.forward(1)
     assert [step.change for step in on_any_database.run_due()] == ["remove"]
     gone = in_state(on_any_database.read(), "RS256", "removed")
-    assert (gone.sealed, gone.removed_at, gone.destroyed_at < clock()) == (None, clock(), True)
+    assert (gone.wrapped, gone.removed_at, gone.destroyed_at < clock()) == (None, clock(), True)
     assert gone.public["kid"] == gone.kid
 
 
@@ -169,7 +169,7 @@ def test_the_guard_of_the_statement_reads_the_lifetime_that_the_row_has_by_then(
         seen = in_state(signing_keys.load(connection).signing_keys, "RS256", "retired")
         connection.exec_driver_sql(f"UPDATE signing_keys SET max_token_ttl = 86400 WHERE kid = '{seen.kid}'")
         too_early = clock() + (1400 if column == "removed" else 80) * SECOND
-        new = replace(seen, sealed=None, **{f"{column}_at": too_early})
+        new = replace(seen, wrapped=None, **{f"{column}_at": too_early})
         new = replace(new, state="removed") if column == "removed" else new
         assert not signing_keys.change(connection, seen, new)
 
@@ -219,12 +219,12 @@ def test_a_process_that_sees_no_active_key_signs_nothing(lifecycle, settings, cl
         keyring.sign({}, clock())
 
 
-@pytest.mark.parametrize("what", [{"state": "active"}, {"sealed": "by another key"}])
+@pytest.mark.parametrize("what", [{"state": "active"}, {"wrapped": "by another key"}])
 def test_a_row_that_is_not_as_it_was_seen_is_not_written(lifecycle, what):
     """Two that saw the same, past the lock: the second finds nothing."""
     seen = in_state(lifecycle.read(), "RS256", "pending")
     with lifecycle.database.begin() as connection:
-        assert not signing_keys.change(connection, replace(seen, **what), replace(seen, state="revoked", sealed=None))
+        assert not signing_keys.change(connection, replace(seen, **what), replace(seen, state="revoked", wrapped=None))
     assert in_state(lifecycle.read(), "RS256", "pending") == seen
 
 

@@ -73,7 +73,7 @@ def test_a_revoked_signing_key_ends_its_tokens_and_no_login(http, lifecycle, log
     assert not introspected(http, tokens["access_token"])
     again = token("refresh_token", "web", refresh_token=tokens["refresh_token"]).json()
     assert introspected(http, again["access_token"])
-    assert in_state(lifecycle.read(), "RS256", "revoked").sealed is None
+    assert in_state(lifecycle.read(), "RS256", "revoked").wrapped is None
 
 
 def test_each_state_can_be_revoked_once(lifecycle, clock):
@@ -112,10 +112,10 @@ def test_logins_that_were_over_stay_as_they_ended(lifecycle, http, login, databa
     clock.forward(1)
     assert lifecycle.revoke_refresh_keys() == 1
     assert authorization_of(database, over) == ended_before
-    assert authorization_of(database, living).revoked_because == "ring_revoked"
+    assert authorization_of(database, living).revoked_reason == "refresh_keys_revoked"
 
 
-def test_a_login_begun_under_a_revoked_ring_key_by_a_process_that_has_not_read_yet_ends(
+def test_a_login_begun_under_a_revoked_refresh_key_by_a_process_that_has_not_read_yet_ends(
     settings, database, clock, lifecycle, http, token, monkeypatch
 ):
     for period in ("_POLL", "_SCHEDULE"):
@@ -124,14 +124,14 @@ def test_a_login_begun_under_a_revoked_ring_key_by_a_process_that_has_not_read_y
         assert lifecycle.revoke_refresh_keys() == 0
         form = {"client_id": "app", "grant_type": "password", "username": "ada", "password": PASSWORD}
         tokens = late.post("/token", data=form).json()
-    assert next(k for k in lifecycle.read_state().ring if k.revoked_at).id == ring_key_of(database, tokens)
+    assert next(k for k in lifecycle.read_state().refresh_keys if k.revoked_at).id == refresh_key_of(database, tokens)
     wait_until(lambda: token("refresh_token", refresh_token=tokens["refresh_token"]).status_code == 400)
 
 
-def test_a_ring_key_waits_before_new_logins_use_it_and_goes_when_no_row_names_it(
+def test_a_refresh_key_waits_before_new_logins_use_it_and_goes_when_no_row_names_it(
     lifecycle, http, login, clock, database
 ):
-    first = lifecycle.read_state().ring[0]
+    first = lifecycle.read_state().refresh_keys[0]
     old = login()
     new = lifecycle.rotate_refresh_keys()
     assert new.active_at == clock() + 60 * SECOND
@@ -139,18 +139,18 @@ def test_a_ring_key_waits_before_new_logins_use_it_and_goes_when_no_row_names_it
         lifecycle.rotate_refresh_keys()
     login()
     clock.forward(60)
-    wait_until(lambda: ring_key_of(database, login()) == new.id)
-    assert ring_key_of(database, old) == first.id
+    wait_until(lambda: refresh_key_of(database, login()) == new.id)
+    assert refresh_key_of(database, old) == first.id
     clock.forward(3600)
     assert lifecycle.remove_unused_refresh_keys() == []  # the old login names it
     with database.begin() as connection:
-        connection.exec_driver_sql(f"DELETE FROM authorizations WHERE ring_key_id = '{first.id}'")
-    wait_until(lambda: [key.id for key in lifecycle.read_state().ring] == [new.id])
+        connection.exec_driver_sql(f"DELETE FROM authorizations WHERE refresh_key_id = '{first.id}'")
+    wait_until(lambda: [key.id for key in lifecycle.read_state().refresh_keys] == [new.id])
     login()
 
 
-def ring_key_of(database, tokens):
-    return authorization_of(database, tokens).ring_key_id
+def refresh_key_of(database, tokens):
+    return authorization_of(database, tokens).refresh_key_id
 
 
 def authorization_of(database, tokens):
@@ -165,7 +165,7 @@ def test_an_imported_key_is_announced_and_no_key_is_used_twice(lifecycle, clock,
     lifecycle.import_key(private)
     assert kid_of(lifecycle, "pending") == private.thumbprint()
     gone = next(key for key in lifecycle.read() if key.kid == withdrawn)
-    assert (gone.state, gone.sealed) == ("removed", None)
+    assert (gone.state, gone.wrapped) == ("removed", None)
     with pytest.raises(Refused, match="it is pending"):
         lifecycle.import_key(private)
     lifecycle.promote("RS256", emergency=True)

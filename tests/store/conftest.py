@@ -95,8 +95,8 @@ def settings(tmp_path: Path, url: str, first_keys: tuple[Path, KeyState]) -> Set
     with database.begin() as connection:
         for key in state.signing_keys:
             signing_keys.add(connection, key)
-        for ring_key in state.ring:
-            signing_keys.add_ring_key(connection, ring_key)
+        for refresh_key in state.refresh_keys:
+            signing_keys.add_refresh_key(connection, refresh_key)
     database.close()
     return load(issuer=ISSUER, database_url=url, keys_dir=str(tmp_path / "keys"))
 

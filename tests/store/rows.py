@@ -36,8 +36,8 @@ def a_login(number: int = 1, **members: Any) -> Authorization:
         idle_expires_at=NOW + IDLE * SECOND,
         expires_at=NOW + ABSOLUTE * SECOND,
         revoked_at=None,
-        revoked_because=None,
-        ring_key_id="ring-1",
+        revoked_reason=None,
+        refresh_key_id="ring-1",
         salt=bytes(32),
     )
     return replace(login, **members)
@@ -90,5 +90,5 @@ def failing(error: Exception, number: int = 1) -> Change:
 
 def a_key(kid: str, state: str, **members: Any) -> SigningKey:
     public = {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": kid, "alg": "RS256", "use": "sig"}
-    key = SigningKey(kid, "RS256", state, public, sealed="sealed", max_token_ttl=900, created_at=NOW)
+    key = SigningKey(kid, "RS256", state, public, wrapped="wrapped", max_token_ttl=900, created_at=NOW)
     return replace(key, **members)

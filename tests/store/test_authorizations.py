@@ -10,7 +10,7 @@ from authserver.domain.rotation import is_over
 from authserver.store import authorizations, users
 from tests.store.rows import IDLE, NOW, a_login, begun, generations, rotation, row_of
 
-OVER = a_login(revoked_at=NOW, revoked_because="revoked")
+OVER = a_login(revoked_at=NOW, revoked_reason="revoked")
 
 
 def test_a_login_is_loaded_member_for_member_with_its_user(store, write):
@@ -57,7 +57,7 @@ def test_a_confirmation_holds_and_writes_nothing(store, write):
     [rotation, lambda login: authorizations.use(login, idle_ttl=60), authorizations.confirm],
     ids=["rotate", "use", "confirm"],
 )
-@pytest.mark.parametrize("members", [{"generation": 1}, {"revoked_at": NOW, "revoked_because": "reuse"}, None], ids=str)
+@pytest.mark.parametrize("members", [{"generation": 1}, {"revoked_at": NOW, "revoked_reason": "reuse"}, None], ids=str)
 def test_no_guard_holds_for_a_row_that_moved_on_was_revoked_or_is_gone(store, write, change, members):
     if members is not None:
         begun(store, 1, **members)
@@ -68,15 +68,15 @@ def test_no_guard_holds_for_a_row_that_moved_on_was_revoked_or_is_gone(store, wr
 
 def test_a_revocation_names_its_reason_and_the_first_one_stands(store, write, clock):
     (login,) = begun(store, 1)
-    assert write(authorizations.revoke(login.id, because="reuse")) == [True]
+    assert write(authorizations.revoke(login.id, reason="reuse")) == [True]
     clock.forward(1)
-    assert write(authorizations.revoke(login.id, because="revoked")) == [True]
-    assert row_of(store) == replace(login, revoked_at=NOW, revoked_because="reuse")
+    assert write(authorizations.revoke(login.id, reason="revoked")) == [True]
+    assert row_of(store) == replace(login, revoked_at=NOW, revoked_reason="reuse")
 
 
 def test_revoking_what_is_not_there_is_done_and_touches_nobody(store, write):
     begun(store, 1)
-    assert write(authorizations.revoke(bytes(16), because="revoked")) == [True]
+    assert write(authorizations.revoke(bytes(16), reason="revoked")) == [True]
     assert row_of(store) == a_login()
 
 
@@ -87,13 +87,13 @@ def test_more_than_the_most_living_logins_end_the_one_idle_longest(store, write)
     begun(store, 4, client_id="other", idle_expires_at=NOW + 1)
     begun(store, 5, subject="u_bob", idle_expires_at=NOW + 1)
     assert write(authorizations.begin(a_login(6), most=3)) == [True]
-    over = {number: row_of(store, number).revoked_because for number in range(1, 7)}
+    over = {number: row_of(store, number).revoked_reason for number in range(1, 7)}
     assert over == {2: "too_many"} | dict.fromkeys((1, 3, 4, 5, 6))
 
 
 def test_logins_that_are_over_do_not_count_towards_the_most(store, write):
     begun(store, 1, idle_expires_at=NOW)
-    begun(store, 2, revoked_at=NOW - 1, revoked_because="revoked")
+    begun(store, 2, revoked_at=NOW - 1, revoked_reason="revoked")
     begun(store, 3)
     assert write(authorizations.begin(a_login(4), most=2)) == [True]
     assert [is_over(row_of(store, number), NOW) for number in (3, 4)] == [False, False]

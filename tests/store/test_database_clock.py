@@ -89,4 +89,4 @@ def test_what_is_reuse_with_the_clock_read_once_more_is_reuse(rotated, database,
     newest = refreshed(unaware, old).json()["refresh_token"]
     assert refreshed(unaware, newest).status_code == 200
     assert refreshed(unaware, old).json()["error"] == "invalid_grant"
-    assert the_login(database)["revoked_because"] == "reuse"
+    assert the_login(database)["revoked_reason"] == "reuse"

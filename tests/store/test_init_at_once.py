@@ -67,7 +67,7 @@ def made_once(settings):
     with closing(open_database(settings)) as database, database.begin() as connection:
         state = signing_keys.load(connection)
     assert sorted(key.state for key in state.signing_keys) == ["active", "pending"]
-    assert len(state.ring) == 1
+    assert len(state.refresh_keys) == 1
 
 
 def test_a_new_file_can_be_opened_by_many_at_once(tmp_path, clock):

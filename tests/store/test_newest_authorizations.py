@@ -12,7 +12,7 @@ from tests.store.rows import NOW, begun
 AT = NOW + 1000 * SECOND
 VARIANTS = [
     {},
-    {"revoked_at": NOW, "revoked_because": "reuse"},
+    {"revoked_at": NOW, "revoked_reason": "reuse"},
     {"idle_expires_at": AT},
     {"idle_expires_at": AT + 1},
     {"idle_expires_at": AT + 9, "expires_at": AT},
@@ -81,16 +81,16 @@ def test_every_active_login_of_a_user_ends_and_no_other_row_changes(store):
     before = {loaded.authorization.id: loaded.authorization for loaded in newest(store)}
     with store.begin() as connection:
         assert authorizations.count_active(connection, "u_ada", AT) == 4
-        assert authorizations.end_logins(connection, "u_ada", because="operator", now=AT) == 4
-        assert authorizations.end_logins(connection, "u_ada", because="operator", now=AT) == 0
+        assert authorizations.end_logins(connection, "u_ada", reason="operator", now=AT) == 4
+        assert authorizations.end_logins(connection, "u_ada", reason="operator", now=AT) == 0
     ended = [loaded for loaded in newest(store) if loaded.authorization != before[loaded.authorization.id]]
     assert numbers(ended) == [0, 3, 4, 6]
-    assert {loaded.authorization.revoked_because for loaded in ended} == {"operator"}
+    assert {loaded.authorization.revoked_reason for loaded in ended} == {"operator"}
 
 
 def test_a_deleted_user_takes_the_authorizations_along(store):
     begun(store, 1)
-    begun(store, 2, revoked_at=NOW, revoked_because="reuse")
+    begun(store, 2, revoked_at=NOW, revoked_reason="reuse")
     begun(store, 3, subject="u_bob")
     with store.begin() as connection:
         assert users.remove(connection, "ada") and not users.remove(connection, "ada")

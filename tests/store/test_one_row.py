@@ -17,7 +17,7 @@ def change(what, login=FRESH):
         return rotate(login, next=login.generation + 1, network="", idle_ttl=IDLE)
     if what == "use":
         return use(login, idle_ttl=IDLE)
-    return confirm(login) if what == "confirm" else authorizations.revoke(login.id, because="revoked")
+    return confirm(login) if what == "confirm" else authorizations.revoke(login.id, reason="revoked")
 
 
 @pytest.mark.parametrize(

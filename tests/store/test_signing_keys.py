@@ -13,13 +13,13 @@ from tests.support import SECOND
 
 def test_what_is_added_is_loaded_member_for_member_oldest_first(store):
     times = {"activated_at": 1, "retired_at": 2, "destroyed_at": 3, "removed_at": 4, "revoked_at": 5}
-    keys = [a_key("b", "revoked", sealed=None, **times), a_key("a", "active", created_at=NOW + 1)]
+    keys = [a_key("b", "revoked", wrapped=None, **times), a_key("a", "active", created_at=NOW + 1)]
     ring = [RefreshTokenKey("ring-2", "sealed", 2, 20), RefreshTokenKey("ring-1", "sealed", 3, 10)]
     with store.begin() as connection:
         for key in reversed(keys):
             signing_keys.add(connection, key)
         for key in reversed(ring):
-            signing_keys.add_ring_key(connection, key)
+            signing_keys.add_refresh_key(connection, key)
     with store.begin() as connection:
         state = signing_keys.load(connection)
         assert signing_keys.load_many(connection, [None]) == {None: state}

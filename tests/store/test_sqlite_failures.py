@@ -222,7 +222,7 @@ def test_a_database_that_was_never_there_is_unavailable_until_it_is(run, clock, 
     store = Database(f"sqlite:///{tmp_path}/later/as.db", clock)
 
     def ask():
-        change = authorizations.revoke(bytes(16), because="revoked")
+        change = authorizations.revoke(bytes(16), reason="revoked")
         return run(together([store.load(users.load_many, "ada"), store.write(change)]))
 
     assert all_unavailable(ask())

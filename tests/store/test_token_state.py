@@ -12,14 +12,14 @@ from tests.support import SECOND
 
 def test_each_key_gets_its_denial_its_login_and_its_client(store, write):
     login, _ = begun(store, 1, 2)
-    write(signing_keys.deny("denied", 1), authorizations.revoke(login.id, because="revoked"))
+    write(signing_keys.deny("denied", 1), authorizations.revoke(login.id, reason="revoked"))
     mine, others = TokenKey("denied", login.id, "app"), TokenKey("jti", None, "other")
     nobodys = TokenKey(None, bytes(16), None)
     with store.begin() as connection:
         found = load_many(connection, [mine, others, nobodys])
     assert set(found) == {mine, others, nobodys}
     assert (found[mine].denied, found[others].denied, found[nobodys].denied) == (True, False, False)
-    assert found[mine].login.authorization.revoked_because == "revoked"
+    assert found[mine].login.authorization.revoked_reason == "revoked"
     assert found[mine].client.id == "app"
     assert (found[others].login, found[others].client.id) == (None, "other")
     assert (found[nobodys].login, found[nobodys].client) == (None, None)

@@ -133,8 +133,8 @@ class Logins:
             idle_expires_at=now + 3600 * SECOND,
             expires_at=now + 7200 * SECOND,
             revoked_at=None,
-            revoked_because=None,
-            ring_key_id=self.keyring.newest_refresh_key_id(now),
+            revoked_reason=None,
+            refresh_key_id=self.keyring.newest_refresh_key_id(now),
             salt=number.to_bytes(32),
         )
         login = replace(login, **changes)
@@ -144,5 +144,5 @@ class Logins:
         return login
 
     def token(self, login: Authorization, generation: int, key: bytes | None = None) -> str:
-        key = key or self.keyring.refresh_key(login.ring_key_id)
+        key = key or self.keyring.refresh_key(login.refresh_key_id)
         return refresh_token.render(login.id, generation, key=key, salt=login.salt)

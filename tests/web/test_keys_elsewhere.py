@@ -52,7 +52,7 @@ def test_a_token_of_the_old_issuer_verifies_until_it_expires_and_then_its_key_go
     assert guard.verify(token).subject == "u_ada"
     lifecycle.run_due()
     key = next(key for key in lifecycle.read() if key.kid == "old-1")
-    assert (key.state, key.sealed) == ("retired", None)
+    assert (key.state, key.wrapped) == ("retired", None)
     lifecycle.promote("RS256", emergency=True)  # the key that it announces stays no longer for the old issuer's tokens
     assert {one.max_token_ttl for one in lifecycle.read() if one.state == "pending"} == {900}
     clock.forward((removable_at(key, lifecycle.policy) - clock()) // SECOND - 1)

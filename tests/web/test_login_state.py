@@ -122,7 +122,7 @@ def test_the_refresh_grant_is_withdrawn_from_the_client(http, database, login, r
     assert_refused(refresh(text), UNAUTHORIZED_CLIENT)
     assert everything(database) == before
     assert_done(http.post("/revoke", data={"client_id": "app", "token": text}))  # which still ends it
-    assert the_login(database)["revoked_because"] == "revoked"
+    assert the_login(database)["revoked_reason"] == "revoked"
 
 
 def test_one_login_ends_without_the_others(http, login, refresh):

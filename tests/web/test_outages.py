@@ -70,7 +70,7 @@ def test_reuse_is_not_told_before_it_is_revoked(settings, database, rotated, ref
         assert_refused(refresh(oldest), UNAVAILABLE)
     assert_granted(refresh(newest))
     assert_refused(refresh(oldest), INVALID_GRANT)
-    assert the_login(database)["revoked_because"] == "reuse"
+    assert the_login(database)["revoked_reason"] == "reuse"
 
 
 def test_storage_error_while_revoking(settings, http, database, login, refresh, monkeypatch):
@@ -147,7 +147,7 @@ def test_after_a_restart_reuse_is_still_reuse(settings, database, rotated, clock
     with another_process(settings, clock) as refresh:
         assert_refused(refresh(retried), INVALID_GRANT)
         assert_refused(refresh(newest), INVALID_GRANT)
-    assert the_login(database)["revoked_because"] == "reuse"
+    assert the_login(database)["revoked_reason"] == "reuse"
 
 
 def test_a_clock_two_hours_back_revives_nothing(http, rotated, refresh, clock):
@@ -165,7 +165,7 @@ def test_a_clock_two_hours_back_opens_no_window_that_is_closed(database, rotated
     used, _ = rotated(1)
     clock.forward(-7200)
     assert_refused(refresh(used), INVALID_GRANT)
-    assert the_login(database)["revoked_because"] == "reuse"
+    assert the_login(database)["revoked_reason"] == "reuse"
 
 
 @pytest.fixture
@@ -197,47 +197,47 @@ def keys_are_read_once(monkeypatch):
     monkeypatch.setattr("authserver.app._POLL", 3600)
 
 
-def add_ring_key(database, settings, *, created_at, active_at):
+def add_refresh_key(database, settings, *, created_at, active_at):
     """As another node may do. Returns its id."""
     with database.begin() as connection:
         keks = open_key_encryption_keys(settings)
         key = refresh_keys.new_refresh_key(keks, bytes(range(32)), now=created_at, active_at=active_at)
-        signing_keys.add_ring_key(connection, key)
+        signing_keys.add_refresh_key(connection, key)
     return key.id
 
 
-def test_a_ring_key_that_this_process_has_not_read_is_read(
+def test_a_refresh_key_that_this_process_has_not_read_is_read(
     keys_are_read_once, http, settings, database, refresh, clock
 ):
-    id = add_ring_key(database, settings, created_at=clock() + 1, active_at=clock())
+    id = add_refresh_key(database, settings, created_at=clock() + 1, active_at=clock())
     logins = Logins(database, settings, clock)
-    login = logins.plant(1, ring_key_id=id)
+    login = logins.plant(1, refresh_key_id=id)
     assert_granted(refresh(logins.token(login, 3)))
 
 
-def test_a_ring_key_that_there_is_not_is_503_and_never_invalid_grant(http, settings, database, login, refresh):
+def test_a_refresh_key_that_there_is_not_is_503_and_never_invalid_grant(http, settings, database, login, refresh):
     text = login()["refresh_token"]
-    ring_key_id = the_login(database)["ring_key_id"]
-    execute(database, "UPDATE authorizations SET ring_key_id = 'lost'")
+    refresh_key_id = the_login(database)["refresh_key_id"]
+    execute(database, "UPDATE authorizations SET refresh_key_id = 'lost'")
     before = everything(database)
     assert_refused(refresh(text), UNAVAILABLE)
     assert_refused(refresh(text, "other"), UNAVAILABLE)
     assert_refused(http.post("/revoke", data={"client_id": "app", "token": text}), UNAVAILABLE)
     assert everything(database) == before
-    execute(database, "UPDATE authorizations SET ring_key_id = ?", ring_key_id)
+    execute(database, "UPDATE authorizations SET refresh_key_id = ?", refresh_key_id)
     assert_granted(refresh(text))
 
 
 def test_a_retry_gets_the_same_string_after_the_ring_has_turned(settings, database, rotated, refresh, clock, later):
     retried, newest = rotated(1)
-    first_id = the_login(database)["ring_key_id"]
-    fresh_id = add_ring_key(database, settings, created_at=clock() + 1, active_at=clock() + 20 * SECOND)
+    first_id = the_login(database)["refresh_key_id"]
+    fresh_id = add_refresh_key(database, settings, created_at=clock() + 1, active_at=clock() + 20 * SECOND)
     later(19)
     rotated(0)  # the lead time is not over
     later(1)
     assert assert_granted(refresh(retried))["refresh_token"] == newest
     rotated(0)
-    assert [row["ring_key_id"] for row in by_age(database)] == [first_id, first_id, fresh_id]
+    assert [row["refresh_key_id"] for row in by_age(database)] == [first_id, first_id, fresh_id]
 
 
 def by_age(database):

@@ -229,7 +229,7 @@ def test_at_most_so_many_living_authorizations_the_one_idle_longest_ends(databas
     for text, client_id in ((first, "app"), (third, "app"), (elsewhere, "other")):
         assert_granted(refresh(text, client_id))
     over = [row for row in rows(database, "authorizations") if row["revoked_at"]]
-    assert [(row["revoked_because"], row["revoked_at"]) for row in over] == [("too_many", clock())]
+    assert [(row["revoked_reason"], row["revoked_at"]) for row in over] == [("too_many", clock())]
 
 
 def test_a_client_has_a_limit_of_logins_of_its_own(database, login, refresh, clock):

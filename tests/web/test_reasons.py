@@ -50,9 +50,9 @@ def test_reasons_of_a_password(refused, database):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"revoked_at": 1_800_000_000 * SECOND, "revoked_because": "reuse"}, f"revoked by reuse at {REVOKED}"),
+        ({"revoked_at": 1_800_000_000 * SECOND, "revoked_reason": "reuse"}, f"revoked by reuse at {REVOKED}"),
         (
-            {"revoked_at": 1_800_000_000 * SECOND, "revoked_because": "too_many"},
+            {"revoked_at": 1_800_000_000 * SECOND, "revoked_reason": "too_many"},
             f"ended by the limit of logins at {REVOKED}",
         ),
         ({"idle_expires_at": 1_800_000_000 * SECOND}, f"idle for 7 days, ended at {REVOKED}"),

@@ -15,7 +15,7 @@ def about_refresh(events):
 
 def assert_revoked_by_reuse(database, clock):
     row = the_login(database)
-    assert (row["revoked_because"], row["revoked_at"]) == ("reuse", clock())
+    assert (row["revoked_reason"], row["revoked_at"]) == ("reuse", clock())
 
 
 def case_flipped(text):

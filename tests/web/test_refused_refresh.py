@@ -41,7 +41,7 @@ UNKNOWN = [
 ]
 FOREIGN = [as_client("other"), as_client("web")]
 DEAD = [
-    lambda now: {"revoked_at": now - 1, "revoked_because": "revoked"},
+    lambda now: {"revoked_at": now - 1, "revoked_reason": "revoked"},
     lambda now: {"idle_expires_at": now},
     lambda now: {"expires_at": now, "idle_expires_at": now},
     lambda now: {"expires_at": now},
@@ -70,7 +70,7 @@ UNGRANTED = [
     Case(answers.INVALID_TARGET, lambda now: {"resources": ("https://withdrawn.example",)}),
     Case(answers.INVALID_GRANT, lambda now: {"scope": ("withdrawn",)}),
     Case(answers.INVALID_GRANT, lambda now: {"expires_at": now + SECOND // 2}),
-    Case(answers.UNAVAILABLE, lambda now: {"ring_key_id": RING}),
+    Case(answers.UNAVAILABLE, lambda now: {"refresh_key_id": RING}),
 ]
 
 
@@ -107,7 +107,7 @@ def plant_and_present(shared, logins, case, presented, generation, elapsed):
     execute(shared.database, "DELETE FROM authorizations")
     now = shared.clock()
     login = logins.plant(1, generation=generation, rotated_at=now - elapsed, **case.login(now))
-    key = bytes(32) if login.ring_key_id == RING else None
+    key = bytes(32) if login.refresh_key_id == RING else None
     text = case.spoil(logins.token(login, presented, key))
     form = {"grant_type": "refresh_token", "client_id": "app", "refresh_token": text} | case.form
     headers = {"Authorization": case.authorization} if case.authorization else {}
@@ -148,4 +148,4 @@ def test_reuse_is_the_only_refusal_that_writes_and_it_only_revokes(shared, login
     answer, before, after = plant_and_present(shared, logins, case, presented, generation, elapsed)
     assert_refused(answer, answers.INVALID_GRANT)
     (row,) = before["authorizations"]
-    assert after == before | {"authorizations": [row | {"revoked_at": shared.clock(), "revoked_because": "reuse"}]}
+    assert after == before | {"authorizations": [row | {"revoked_at": shared.clock(), "revoked_reason": "reuse"}]}

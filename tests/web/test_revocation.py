@@ -28,7 +28,7 @@ def test_rfc7009_public_and_confidential_clients_revoke_their_refresh_token(
     events.clear()
     clock.forward(3)
     assert_done(revoke(text, client_id))
-    assert (the_login(database)["revoked_because"], the_login(database)["revoked_at"]) == ("revoked", clock())
+    assert (the_login(database)["revoked_reason"], the_login(database)["revoked_at"]) == ("revoked", clock())
     assert reported(events) == [("revoked", "info")]
     assert_refused(refresh(text, client_id), INVALID_GRANT)
 
@@ -41,7 +41,7 @@ def test_any_generation_ends_the_login_and_is_no_reuse(
     tokens = rotated(3)
     later(passed)
     assert_done(revoke(tokens[generation]))
-    assert the_login(database)["revoked_because"] == "revoked"
+    assert the_login(database)["revoked_reason"] == "revoked"
     assert "refresh_token_reused" not in [entry["event"] for entry in events]
     for text in tokens:
         assert_refused(refresh(text), INVALID_GRANT)

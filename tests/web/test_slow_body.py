@@ -45,7 +45,7 @@ def test_a_used_refresh_token_whose_body_takes_so_long(rotated, trickle, databas
     used, _ = rotated(1)
     body = form(grant_type="refresh_token", refresh_token=used)
     assert trickle("/token", FORM, body, seconds)[0] == status
-    assert (the_login(database)["revoked_because"] == "reuse") == (status == 400)
+    assert (the_login(database)["revoked_reason"] == "reuse") == (status == 400)
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(WINDOW - 1, 200), (WINDOW + 1, 401)])
@@ -55,7 +55,7 @@ def test_the_same_at_the_json_interface(http, trickle, database, seconds, status
     body = json.dumps({"refresh_token": used["refresh_token"]}).encode()
     assert trickle("/api/refresh-token", JSON, body, 0)[0] == 200
     assert trickle("/api/refresh-token", JSON, body, seconds)[0] == status
-    assert (the_login(database)["revoked_because"] == "reuse") == (status == 401)
+    assert (the_login(database)["revoked_reason"] == "reuse") == (status == 401)
 
 
 @pytest.mark.parametrize(("seconds", "is_active"), [(1, True), (7 * 86_400 + 1, False)])

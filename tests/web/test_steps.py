@@ -174,7 +174,7 @@ def test_a_retry_in_time_is_one_in_a_process_that_starts_after_the_step(
 
 def known(database):
     (row,) = rows(database, "clocks")
-    return json.loads(row["stretches"])
+    return json.loads(row["intervals"])
 
 
 def test_a_login_that_only_a_clock_set_forward_takes_for_over_is_not_pruned(

@@ -12,7 +12,7 @@ from .shared import moment_at_latest, opened
 
 def list_refresh_keys(as_json: bool) -> None:
     with opened() as lifecycle:
-        keys, now = lifecycle.read_state().ring, lifecycle.now()
+        keys, now = lifecycle.read_state().refresh_keys, lifecycle.now()
     newest = refresh_key_schedule.newest(keys, now).id if keys else None
     titles = ["id", "created_at", "active_at", "revoked_at"]
     rows = [
@@ -27,7 +27,7 @@ def rotate_refresh_keys(dry_run: bool, as_json: bool) -> None:
     with opened() as lifecycle:
         try:
             if dry_run:
-                check_rotatable(lifecycle.read_state().ring, lifecycle.now())
+                check_rotatable(lifecycle.read_state().refresh_keys, lifecycle.now())
                 id, active_at = None, lifecycle.now() + refresh_key_schedule.LEAD_TIME * SECOND
             else:
                 new = lifecycle.rotate_refresh_keys()

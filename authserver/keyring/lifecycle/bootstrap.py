@@ -26,5 +26,5 @@ def create_missing(
         if missing not in present:
             made = keys.generate(DEFAULT, now=now, max_token_ttl=longest)
             signing_keys.add(connection, replace(made, state=missing, activated_at=activated_at))
-    if not state.ring:
-        signing_keys.add_ring_key(connection, new_refresh_key(keys.keks, new_key(), now=now, active_at=now))
+    if not state.refresh_keys:
+        signing_keys.add_refresh_key(connection, new_refresh_key(keys.keks, new_key(), now=now, active_at=now))

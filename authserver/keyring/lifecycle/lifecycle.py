@@ -25,7 +25,7 @@ from ...domain.key_schedule import (
 from ...domain.key_transitions import Make
 from ...domain.models import RefreshTokenKey, SigningKey
 from ...domain.timeline import Timeline
-from ...store import ring_keys, signing_keys
+from ...store import refresh_token_keys, signing_keys
 from ...store.database import Connection, Database
 from ...store.signing_keys import KeyState
 from ..envelope import KeyEncryptionKeys, is_wrapped
@@ -72,7 +72,7 @@ class Lifecycle:
         """Whether `run_due` would do something."""
         now = self.now()
         due = self._due(state, now) or misdated(state.signing_keys, self.timeline(), now)
-        return bool(due) or refresh_key_schedule.has_late_logins(state.ring, now)
+        return bool(due) or refresh_key_schedule.has_late_logins(state.refresh_keys, now)
 
     def run_due(self, tell: Callable[[Transition], object] = lambda step: None) -> list[Transition]:
         """Make the state right for now. Tells and returns what was done; what another process did first is not in it.
@@ -90,9 +90,9 @@ class Lifecycle:
             if was_done:
                 tell(step)
                 done.append(step)
-        if refresh_key_schedule.has_late_logins(self.read_state().ring, self.now()):
+        if refresh_key_schedule.has_late_logins(self.read_state().refresh_keys, self.now()):
             with self._alone() as (connection, _, now):
-                ring_keys.end_logins(connection, now)
+                refresh_token_keys.end_logins(connection, now)
         if failed:
             raise next(iter(failed.values()))
         return done
@@ -176,7 +176,7 @@ class Lifecycle:
         """Announce a new key for the refresh tokens of new logins. Raises RefreshKeyWaits."""
         keks = self._keks_in_use()
         with self._alone() as (connection, state, now):
-            return refresh_keys.rotate(connection, state.ring, keks, self.new_key(), now)
+            return refresh_keys.rotate(connection, state.refresh_keys, keks, self.new_key(), now)
 
     def revoke_refresh_keys(self) -> int:
         """Every refresh token is dead at once. Returns how many logins ended."""
@@ -210,18 +210,18 @@ class Lifecycle:
         Returns their kids. Raises Unavailable."""
         private = self.open_key_store()
         present = private.present()
-        gone = [key.kid for key in (self.read() if present else ()) if key.sealed is None and key.kid in present]
+        gone = [key.kid for key in (self.read() if present else ()) if key.wrapped is None and key.kid in present]
         private.destroy(present[kid] for kid in gone)
         return gone
 
     def remove_unused_refresh_keys(self) -> list[str]:
         """Remove the ring keys that no row names any more. It may read every authorization: call it seldom."""
-        replaced = refresh_key_schedule.replaced(self.read_state().ring, self.now())
+        replaced = refresh_key_schedule.replaced(self.read_state().refresh_keys, self.now())
         with self.database.read() as connection:
-            if all(ring_keys.is_named(connection, key.id) for key in replaced):
+            if all(refresh_token_keys.is_named(connection, key.id) for key in replaced):
                 return []
         with self._alone() as (connection, state, now):
-            return refresh_keys.remove_unused(connection, state.ring, now)
+            return refresh_keys.remove_unused(connection, state.refresh_keys, now)
 
     def _still_due(self, step: Transition) -> Decide:
         def decide(state: KeyState, now: int, make: Make) -> Keys:
@@ -281,23 +281,23 @@ class Lifecycle:
             made.clear()  # a COMMIT whose answer was lost may have been one all the same
             raise
         finally:
-            if any(not is_wrapped(key.sealed or "") for key in made):
+            if any(not is_wrapped(key.wrapped or "") for key in made):
                 written = {key.kid for key in self.read()}
-                private.destroy(key.sealed for key in made if key.kid not in written)
+                private.destroy(key.wrapped for key in made if key.kid not in written)
 
     def _destroy(self, before: Keys, changed: Keys) -> None:
         """After the commit: before it, a change that fails would leave a key that cannot sign."""
-        gone = {key.kid for key in changed if key.sealed is None}
-        self.open_key_store().destroy(key.sealed for key in before if key.kid in gone)
+        gone = {key.kid for key in changed if key.wrapped is None}
+        self.open_key_store().destroy(key.wrapped for key in before if key.kid in gone)
 
     def _keks_in_use(self) -> KeyEncryptionKeys:
         """Raises Misconfigured if they are not those of this database: no running server could open what they seal."""
         keks, state = self.open_key_store().keks, self.read_state()
         for key in state.signing_keys:
-            if key.sealed and is_wrapped(key.sealed):
-                keks.unwrap(key.kid, key.sealed)
-        for key_of_ring in state.ring:
-            keks.unwrap(key_of_ring.id, key_of_ring.sealed)
+            if key.wrapped and is_wrapped(key.wrapped):
+                keks.unwrap(key.kid, key.wrapped)
+        for key_of_ring in state.refresh_keys:
+            keks.unwrap(key_of_ring.id, key_of_ring.wrapped)
         return keks
 
 

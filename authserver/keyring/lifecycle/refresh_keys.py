@@ -6,7 +6,7 @@ from ...domain import refresh_key_schedule
 from ...domain.errors import Refused
 from ...domain.models import SECOND, RefreshTokenKey
 from ...domain.refresh_key_schedule import RefreshTokenKeys
-from ...store import ring_keys, signing_keys
+from ...store import refresh_token_keys, signing_keys
 from ...store.database import Connection
 from ..envelope import KeyEncryptionKeys
 
@@ -32,20 +32,24 @@ def rotate(
     """Announce a key for new logins; those of today keep theirs. Raises RefreshKeyWaits."""
     check_rotatable(keys, now)
     new = new_refresh_key(keks, key, now=now, active_at=now + refresh_key_schedule.LEAD_TIME * SECOND)
-    signing_keys.add_ring_key(connection, new)
+    signing_keys.add_refresh_key(connection, new)
     return new
 
 
 def replace(connection: Connection, keks: KeyEncryptionKeys, key: bytes, now: int) -> int:
     """Revoke every refresh-token key, end every login, and begin with a new key. Returns how many logins ended."""
-    ring_keys.revoke_all(connection, now)
-    signing_keys.add_ring_key(connection, new_refresh_key(keks, key, now=now, active_at=now))
-    return ring_keys.end_logins(connection, now)
+    refresh_token_keys.revoke_all(connection, now)
+    signing_keys.add_refresh_key(connection, new_refresh_key(keks, key, now=now, active_at=now))
+    return refresh_token_keys.end_logins(connection, now)
 
 
 def remove_unused(connection: Connection, keys: RefreshTokenKeys, now: int) -> list[str]:
     """Returns the ids of the keys that went."""
-    return [key.id for key in refresh_key_schedule.replaced(keys, now) if ring_keys.remove_unused(connection, key.id)]
+    return [
+        key.id
+        for key in refresh_key_schedule.replaced(keys, now)
+        if refresh_token_keys.remove_unused(connection, key.id)
+    ]
 
 
 def new_refresh_key(keks: KeyEncryptionKeys, key: bytes, *, now: int, active_at: int) -> RefreshTokenKey:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ...domain.errors import ChangedMeanwhile
-from ...store import ring_keys, signing_keys
+from ...store import refresh_token_keys, signing_keys
 from ...store.database import Connection
 from ...store.signing_keys import KeyState
 from ..envelope import KeyEncryptionKeys, is_wrapped
@@ -14,13 +14,13 @@ def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> 
     ChangedMeanwhile if a key was changed beside the lock."""
     older = wrapped_by_older(state, keks)
     written = [
-        signing_keys.change(connection, key, replace(key, sealed=_resealed(keks, key.kid, key.sealed or "")))
+        signing_keys.change(connection, key, replace(key, wrapped=_resealed(keks, key.kid, key.wrapped or "")))
         for key in state.signing_keys
         if key.kid in older
     ]
     written += [
-        ring_keys.reseal(connection, key.id, key.sealed, _resealed(keks, key.id, key.sealed))
-        for key in state.ring
+        refresh_token_keys.rewrap(connection, key.id, key.wrapped, _resealed(keks, key.id, key.wrapped))
+        for key in state.refresh_keys
         if key.id in older
     ]
     if not all(written):
@@ -30,8 +30,8 @@ def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> 
 
 def wrapped_by_older(state: KeyState, keks: KeyEncryptionKeys) -> set[str]:
     """The ids of the keys that are not sealed by the newest key-encryption key."""
-    kept = {key.kid: key.sealed for key in state.signing_keys if key.sealed and is_wrapped(key.sealed)}
-    sealed = kept | {key.id: key.sealed for key in state.ring}
+    kept = {key.kid: key.wrapped for key in state.signing_keys if key.wrapped and is_wrapped(key.wrapped)}
+    sealed = kept | {key.id: key.wrapped for key in state.refresh_keys}
     return {id for id, text in sealed.items() if not keks.is_newest(text)}
 
 

@@ -85,7 +85,7 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
             idle_expires_at=now + min(policy.refresh_idle_ttl, lifetime) * SECOND,
             expires_at=now + lifetime * SECOND,
             revoked_at=None,
-            revoked_because=None,
-            ring_key_id=self.services.keyring.newest_refresh_key_id(now),
+            revoked_reason=None,
+            refresh_key_id=self.services.keyring.newest_refresh_key_id(now),
             salt=self.services.new_key(),
         )

@@ -60,7 +60,7 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
             return Refusal("invalid_grant", detail, events=[Event("refresh_token_foreign", "warning")])
         if record and self.verdict is Verdict.REUSE:
             # RFC 9700 s4.14.2: the authorization server ... revokes the active refresh token as well.
-            revocation = authorizations.revoke(record.authorization.id, because="reuse")
+            revocation = authorizations.revoke(record.authorization.id, reason="reuse")
             return Refusal("invalid_grant", detail, writes=revocation, events=[Event("refresh_token_reused", "error")])
         return Refusal("invalid_grant", detail)
 

@@ -10,10 +10,12 @@ down_revision = None
 def upgrade() -> None:
     _create_clients()
     _create_denied_tokens()
-    _create_ring_keys()
+    _create_refresh_keys()
     _create_signing_keys()
     _create_users()
     _create_authorizations()
+    _create_pruning()
+    _create_clocks()
 
 
 def _create_clients() -> None:
@@ -37,8 +39,20 @@ def _create_clients() -> None:
         sa.Column("refresh_idle_ttl", sa.Integer(), nullable=True),
         sa.Column("refresh_absolute_ttl", sa.Integer(), nullable=True),
         sa.Column("rotation", sa.Boolean(), nullable=True),
+        sa.Column("access_token_alg", sa.String(length=16), nullable=True),
+        sa.Column("access_token_typ", sa.String(length=16), nullable=True),
+        sa.Column("web_origins", sa.Text(), nullable=True),
+        sa.Column("max_authorizations", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clients")),
     )
+    for column, indexed in (("access_token_alg", "access_token_alg"), ("web_origins", "id")):
+        op.create_index(
+            f"ix_clients_{column}",
+            "clients",
+            [indexed],
+            sqlite_where=sa.text(f"{column} IS NOT NULL"),
+            postgresql_where=sa.text(f"{column} IS NOT NULL"),
+        )
 
 
 def _create_denied_tokens() -> None:
@@ -51,26 +65,26 @@ def _create_denied_tokens() -> None:
     op.create_index(op.f("ix_denied_tokens_expires_at"), "denied_tokens", ["expires_at"], unique=False)
 
 
-def _create_ring_keys() -> None:
+def _create_refresh_keys() -> None:
     op.create_table(
-        "ring_keys",
+        "refresh_keys",
         sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("wrapped", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("active_at", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_ring_keys")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refresh_keys")),
     )
 
 
 def _create_signing_keys() -> None:
     op.create_table(
         "signing_keys",
-        sa.Column("kid", sa.String(length=64), nullable=False),
+        sa.Column("kid", sa.String(length=64).with_variant(sa.String(length=255), "postgresql"), nullable=False),
         sa.Column("alg", sa.String(length=16), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("public", sa.Text(), nullable=False),
-        sa.Column("sealed", sa.Text(), nullable=True),
+        sa.Column("wrapped", sa.Text(), nullable=True),
         sa.Column("max_token_ttl", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("activated_at", sa.BigInteger(), nullable=True),
@@ -93,22 +107,15 @@ def _create_signing_keys() -> None:
         ),
         sa.PrimaryKeyConstraint("kid", name=op.f("pk_signing_keys")),
     )
-    op.create_index(
-        "uq_signing_keys_active",
-        "signing_keys",
-        ["alg"],
-        unique=True,
-        sqlite_where=sa.text("state = 'active'"),
-        postgresql_where=sa.text("state = 'active'"),
-    )
-    op.create_index(
-        "uq_signing_keys_pending",
-        "signing_keys",
-        ["alg"],
-        unique=True,
-        sqlite_where=sa.text("state = 'pending'"),
-        postgresql_where=sa.text("state = 'pending'"),
-    )
+    for state in ("active", "pending"):
+        op.create_index(
+            f"uq_signing_keys_{state}",
+            "signing_keys",
+            ["alg"],
+            unique=True,
+            sqlite_where=sa.text(f"state = '{state}'"),
+            postgresql_where=sa.text(f"state = '{state}'"),
+        )
 
 
 def _create_users() -> None:
@@ -142,8 +149,8 @@ def _create_authorizations() -> None:
         sa.Column("idle_expires_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
-        sa.Column("revoked_because", sa.String(length=32), nullable=True),
-        sa.Column("ring_key_id", sa.String(length=64), nullable=False),
+        sa.Column("revoked_reason", sa.String(length=32), nullable=True),
+        sa.Column("refresh_key_id", sa.String(length=64), nullable=False),
         sa.Column("salt", sa.LargeBinary(length=32), nullable=False),
         sa.ForeignKeyConstraint(
             ["client_id"], ["clients.id"], name=op.f("fk_authorizations_client_id"), ondelete="CASCADE"
@@ -159,4 +166,31 @@ def _create_authorizations() -> None:
         unique=False,
         sqlite_where=sa.text("revoked_at IS NULL"),
         postgresql_where=sa.text("revoked_at IS NULL"),
+    )
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "ALTER TABLE authorizations SET (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05,"
+            " autovacuum_analyze_scale_factor = 0.05)"
+        )
+
+
+def _create_pruning() -> None:
+    pruning = op.create_table(
+        "pruning",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.LargeBinary(length=17), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("began_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pruning")),
+    )
+    op.bulk_insert(pruning, [{"id": 1, "position": b"", "next_at": 0}])
+
+
+def _create_clocks() -> None:
+    op.create_table(
+        "clocks",
+        sa.Column("boot", sa.String(length=64), nullable=False),
+        sa.Column("intervals", sa.Text(), nullable=False),
+        sa.Column("written_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("boot", name=op.f("pk_clocks")),
     )
