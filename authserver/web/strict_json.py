@@ -1,4 +1,8 @@
-"""A JSON object from a request's body: strict UTF-8, no member twice, nothing that overflows a stack."""
+"""A JSON object from a request's body: strict UTF-8, no member twice, nothing that overflows a stack.
+
+More lenient than `resource.strict_json`, which reads tokens: `/api` ignores unknown members, whatever they contain (a
+number that no float can hold, half of a surrogate pair, more than 16 levels). A token with any of these is rejected.
+"""
 
 import json
 from typing import Any
