@@ -1,4 +1,4 @@
-"""An OAuth 2 / OpenID Connect authorization server; a request goes down `pipeline/pipeline.py`, start reading there.
+"""An OAuth 2 authorization server and the guard for APIs; a request goes down `pipeline/pipeline.py`, start there.
 
 domain/     pure values and decisions: what a token, a key, a scope means (standard library only)
 store/      the only SQL: tables, migrations, grouped commits

@@ -28,8 +28,8 @@ def main(options: list[str]) -> None:
     if uv is None:
         sys.exit("Error: scripts/lock.py needs uv on the PATH: pip install uv")
     compile_lock(uv, "requirements-test.lock", "--extra", "test", *options)
-    # After the larger one and bound by it: a package that stands in both has one version.
-    compile_lock(uv, "requirements.lock", "--constraints", "requirements-test.lock", *options)
+    # After the larger one and bound by it: a package that is in both has one version.
+    compile_lock(uv, "requirements.lock", "--extra", "server", "--constraints", "requirements-test.lock", *options)
 
 
 if __name__ == "__main__":

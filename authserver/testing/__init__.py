@@ -19,8 +19,16 @@ clock.py     real time, moved by hand         fixture.py  the only file that nee
 
 from typing import Any
 
-from .clock import Clock
-from .instance import Issuer, Refusal, running_issuer
+try:
+    from .clock import Clock
+    from .instance import Issuer, Refusal, running_issuer
+except ModuleNotFoundError as error:
+    if (error.name or "").startswith("authserver"):
+        raise
+    raise ImportError(
+        f"authserver.testing needs {error.name}, which is not installed; the guard alone does not need it. Run:\n\n"
+        '    pip install "authserver[testing]"'
+    ) from error
 
 __all__ = ["Clock", "Issuer", "Refusal", "running_issuer"]
 

@@ -152,7 +152,7 @@ def test_python(name: str, tmp_path: Path, issuer: Issuer) -> None:
     text, port = printed(name, tmp_path, issuer.url)
     save(name, text, tmp_path)
     installing, serving, call = told(text)
-    assert installing.startswith("pip install joserfc ")
+    assert installing.startswith("pip install ./authserver ")
     with running(serving, tmp_path, port):
         check(issuer, port)
         check_curl(call, tmp_path, issuer)
