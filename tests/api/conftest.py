@@ -4,10 +4,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.api.calling import Caller, assert_tokens, assert_tokens_by_cookie
-from tests.web.conftest import brisk, database, events, later, refresh, rotated, settings, shared, template
+from tests.web.conftest import brisk, database, later, refresh, rotated, settings, shared, template
 from tests.web.serving import Server
 
-__all__ = ["brisk", "database", "events", "later", "refresh", "rotated", "settings", "shared", "template"]
+__all__ = ["brisk", "database", "later", "refresh", "rotated", "settings", "shared", "template"]
 
 
 @pytest.fixture
