@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from threading import Lock
 
 from . import system
-from .domain.timeline import STEP, Stretch, Timeline
+from .domain.timeline import DRIFT, STEP, Stretch, Timeline
 
 Reading = tuple[int, int, int]
 """What a clock said, between two moments of the steady one."""
@@ -83,5 +83,6 @@ class Clock:
     def _turn(self, before: int, seen_at: int | None, now: int) -> None:
         """From `before`, which stood at the moment `seen_at` (None: as far back as anyone knows)."""
         if abs(self._offset - before) > STEP:
-            self._timeline = self._timeline.at(now, before).stepped(self._offset, seen_at, now)
             self._steps.append(self._offset - before)
+        if abs(self._offset - self._timeline.stretches[-1].offset) > DRIFT:
+            self._timeline = self._timeline.stepped(self._offset, seen_at, now)

@@ -12,6 +12,7 @@ import structlog
 from . import system
 from .clock import Clock
 from .domain.models import SECOND
+from .domain.timeline import DRIFT
 from .store import clock as database_clock
 from .store.database import Database
 
@@ -52,7 +53,7 @@ class Timekeeper:
             direction = "forward" if step > 0 else "back"
             log.warning("clock_stepped", direction=direction, seconds=round(abs(step) / SECOND, 3))
         offset = self._offset()
-        if self._written is not None and abs(offset - self._written) > SECOND:
+        if self._written is not None and abs(offset - self._written) > DRIFT:
             stretches = self._clock.timeline().stretches
             await self._database.write(database_clock.remember(self._boot, stretches))
             self._written = offset

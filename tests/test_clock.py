@@ -65,7 +65,8 @@ def test_steps_that_nobody_asks_for_take_no_memory() -> None:
     for _ in range(1000):
         machine.wall += HOUR
         machine.run(1)
-    assert len(machine.clock.steps()) == len(machine.clock.timeline().stretches) == 64
+    assert len(machine.clock.steps()) == 64
+    assert len(machine.clock.timeline().stretches) == 256
 
 
 @pytest.mark.parametrize("asleep", [60 * SECOND, 30 * 24 * HOUR])

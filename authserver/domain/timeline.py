@@ -9,11 +9,15 @@ from dataclasses import dataclass, replace
 
 from .models import SECOND
 
+DRIFT = SECOND // 4
+"""The wall clock may move this far from where it was at the start of a stretch; then a new stretch begins."""
 STEP = 2 * SECOND
-"""A change of the wall clock that is larger is a step; a smaller one is drift."""
+"""A change of the wall clock that is larger is a step, which is logged."""
 SPREAD = 5 * SECOND
 """Other nodes may notice a step this much later."""
-_KEPT = 64
+_KEPT = 256
+_LONG_AGO = 600 * SECOND
+"""Longer than any retry window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Timeline:
         as far back as anyone knows."""
         *older, last = self.stretches
         closed = replace(last, ends=now + SPREAD)
-        kept = (*older, closed, Stretch(offset, seen_at))[-_KEPT:]
+        kept = _thinned((*older, closed), now)[1 - _KEPT :] + (Stretch(offset, seen_at),)
         return Timeline((replace(kept[0], begins=None), *kept[1:]), now)
 
     def at(self, now: int, offset: int) -> "Timeline":
@@ -76,3 +80,17 @@ class Timeline:
             return self.now
         ends = [s.ends for s in self.stretches if s.ends is not None and wall - s.offset > s.ends]
         return min(max(ends), self.now)
+
+
+def _thinned(stretches: tuple[Stretch, ...], now: int) -> tuple[Stretch, ...]:
+    """Join neighbours that ended long ago and differ by no more than a step: small changes need not be told apart
+    once no retry window reaches back to them."""
+    first, *others = stretches
+    kept = [first]
+    for stretch in others:
+        is_old = stretch.ends is not None and stretch.ends < now - _LONG_AGO
+        if is_old and abs(stretch.offset - kept[-1].offset) <= STEP:
+            kept[-1] = replace(stretch, begins=kept[-1].begins)
+        else:
+            kept.append(stretch)
+    return tuple(kept)

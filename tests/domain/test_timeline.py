@@ -17,7 +17,7 @@ from authserver.domain.elapsed import Elapsed
 from authserver.domain.models import Policy
 from authserver.domain.outages import Outages
 from authserver.domain.rotation import Verdict
-from authserver.domain.timeline import SPREAD, STEP, Stretch, Timeline
+from authserver.domain.timeline import DRIFT, SPREAD, STEP, Stretch, Timeline
 from tests.domain.test_rotation import LOGIN, verdict
 from tests.support import SECOND
 
@@ -95,7 +95,7 @@ class World:
 
 
 numbers = st.integers(0, 2)
-sizes = st.one_of(st.integers(STEP + 1, HOUR), st.integers(HOUR, YEAR))
+sizes = st.one_of(st.integers(DRIFT + 1, STEP), st.integers(STEP + 1, HOUR), st.integers(HOUR, YEAR))
 runs = st.tuples(st.just("run"), st.integers(1, 40 * SECOND))
 looks, rotations, retries = (st.tuples(st.just(name), numbers) for name in ("look", "rotate", "retry"))
 
@@ -135,6 +135,7 @@ def unnoticed(*steps: int) -> list[tuple[str, int]]:
 @pytest.mark.parametrize("polls", [False, True], ids=["own clock", "database's clock"])
 @given(history=histories(1, -1))
 @example(history=unnoticed(-STEP - 1))
+@example(history=[("run", SECOND), ("step", STEP)] * 15)
 @example(history=unnoticed(-WINDOW * SECOND))
 @example(history=unnoticed(-HOUR))
 @example(history=unnoticed(-YEAR))
@@ -152,6 +153,27 @@ def test_a_retry_in_time_is_never_reuse(polls: bool, history: list[tuple[str, in
     for process in world.processes:
         process.look()
         assert process.clock() == world.wall
+
+
+@pytest.mark.parametrize("polls", [False, True], ids=["own clock", "database's clock"])
+@given(by=st.lists(st.integers(-DRIFT, DRIFT), max_size=100), pause=st.integers(1, SECOND // 4))
+@example(by=[DRIFT] * 100, pause=SECOND // 4)
+def test_changes_too_small_for_a_stretch_of_their_own_do_not_add_up(polls: bool, by: list[int], pause: int) -> None:
+    history = [event for size in by for event in (("run", pause), ("step", size), ("look", 1))]
+    for elapsed, truly in retried(World(polls), history):
+        assert 0 <= elapsed <= truly + 2 * DRIFT
+
+
+@pytest.mark.parametrize("polls", [False, True], ids=["own clock", "database's clock"])
+@pytest.mark.parametrize("by", [SECOND // 10, -SECOND // 10])
+def test_a_clock_that_is_slewed_makes_a_window_neither_longer_nor_shorter(polls: bool, by: int) -> None:
+    """As chrony slews at most, 8 % faster or slower than time passes."""
+    slewed = [("run", SECOND), ("step", by)]
+    history = [*slewed * 900, ("rotate", 0), *slewed * 300]
+    world = World(polls)
+    (elapsed, truly), *_ = retried(world, history)
+    assert truly - SLACK <= elapsed <= truly + 2 * DRIFT
+    assert len(world.processes[0].clock.timeline().stretches) < 256
 
 
 @pytest.mark.parametrize("polls", [False, True], ids=["own clock", "database's clock"])
@@ -218,6 +240,14 @@ def test_what_is_kept_is_bounded_and_what_was_before_it_is_old() -> None:
     timeline = Timeline((Stretch(0),), 0)
     for number in range(1, 1000):
         timeline = timeline.stepped(number * HOUR, number * SECOND, number * SECOND)
-    assert len(timeline.stretches) == 64
+    assert len(timeline.stretches) == 256
     assert timeline.moment(0) < 0
     assert Elapsed(timeline, Outages()).between(0, timeline.now + 999 * HOUR) > HOUR
+
+
+def test_small_changes_of_long_ago_take_no_room_from_steps() -> None:
+    timeline = Timeline((Stretch(0),), 0).stepped(HOUR, SECOND, SECOND)
+    for number in range(1, 1000):
+        timeline = timeline.stepped(HOUR + number * STEP // 2, number * 10 * SECOND, number * 10 * SECOND)
+    assert timeline.stretches[0] == Stretch(0, None, SECOND + SPREAD)
+    assert len(timeline.stretches) < 70

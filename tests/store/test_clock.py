@@ -79,15 +79,19 @@ def started(store, machine):
     return started
 
 
-@pytest.mark.parametrize("step", [HOUR, -HOUR, 365 * 24 * HOUR])
+@pytest.mark.parametrize("step", [HOUR, -HOUR, 365 * 24 * HOUR, SECOND, SECOND // 2])
 @pytest.mark.parametrize("seen_by_the_first", [True, False])
-def test_a_process_that_starts_after_a_step_knows_how_long_ago_it_was(started, machine, run, step, seen_by_the_first):
+def test_a_process_that_starts_after_a_step_knows_how_long_ago_it_was(
+    started, machine, store, run, step, seen_by_the_first
+):
     first, keeper = started()
     before, moment = first(), machine["steady"]
     passes(machine, 10)
     machine["wall"] += step
     if seen_by_the_first:
         run(keeper.look())
+        with store.begin() as connection:
+            assert len(database_clock.load(connection, "this one")) == 2
     passes(machine, 10)
     second, _ = started()
     assert second.timeline().moment(before) == moment
