@@ -13,7 +13,7 @@ from ssl import create_default_context
 from threading import Timer
 from urllib.parse import SplitResult, urlsplit
 
-from .clock import monotonic
+from .clock import steady
 from .source import MAX_BODY, Fetched
 
 TIMEOUT = 3.0  # seconds, for the whole exchange
@@ -21,13 +21,13 @@ TIMEOUT = 3.0  # seconds, for the whole exchange
 
 def fetch(url: str, headers: Mapping[str, str]) -> Fetched:
     """GET `url` within 3 s and 64 KiB; raises OSError or http.client.HTTPException when there is no answer."""
-    deadline = monotonic() + TIMEOUT
+    deadline = steady() + TIMEOUT
     parts = urlsplit(url)
     connection = _connection(parts)
     try:
         connection.connect()
         # A timeout of a socket is for one read; a server that drips bytes is cut off by this.
-        watchdog = Timer(max(0.0, deadline - monotonic()), _cut, (connection.sock,))
+        watchdog = Timer(max(0.0, deadline - steady()), _cut, (connection.sock,))
         watchdog.daemon = True
         watchdog.start()
         try:

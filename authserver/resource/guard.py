@@ -51,7 +51,8 @@ class Guard:
     realm              for WWW-Authenticate; the audience unless given
     resource_metadata  URL of this API's RFC 9728 document, named in challenges; `metadata()` makes the document
     body               makes the members of an error's JSON body
-    now                the clock, in seconds since 1970
+    now                a clock in seconds since 1970, by which keys age too; by default, the machine's clock for tokens,
+                       and for keys one that setting it does not move
     fetch              the transport, (url, headers) -> Fetched, for proxies and tests; by default a direct GET of 3 s
                        and 64 KiB that follows no redirect and no proxy setting
 
@@ -73,21 +74,23 @@ class Guard:
         realm: str | None = None,
         resource_metadata: str | None = None,
         body: bearer.Body = bearer.json_body,
-        now: Callable[[], float] = clock.time,
+        now: Callable[[], float] | None = None,
         fetch: Transport | None = None,
     ) -> None:
         if not audience or not 0 <= leeway <= 60:
             raise ValueError("audience must not be empty, and leeway is 0 to 60 seconds")
         options = {"keys": keys, "jwks_uri": jwks_uri, "algorithms": algorithms, "allow_http": allow_http}
+        age = now or clock.steady
         issuers = [
-            KnownIssuer(each.open_keys(fetch, now), each.accepted_algorithms, each.types, each.rules(audience, leeway))
+            KnownIssuer(each.open_keys(fetch, age), each.accepted_algorithms, each.types, each.rules(audience, leeway))
             for each in trusted(issuer, typ=typ, scope_claims=scope_claims, **options)
         ]
         self.audience, self._rules = audience, {each.rules.issuer: each.rules for each in issuers}
-        self._verifier = Verifier(issuers, now)
+        self._now = now or clock.wall
+        self._verifier = Verifier(issuers, self._now)
         self._realm = _quotable(audience if realm is None else realm)
         self._resource_metadata = resource_metadata and check_url(_quotable(resource_metadata), "resource_metadata")
-        self._body, self._now = body, now
+        self._body = body
         self._asked: set[str] = set()
 
     @property

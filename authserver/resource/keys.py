@@ -38,7 +38,7 @@ class WouldWait(Exception):
 class Keys(Protocol):
     """What verification needs of keys."""
 
-    def find(self, kid: str, now: float, wait: bool) -> Key | None:
+    def find(self, kid: str, wait: bool) -> Key | None:
         """The key named `kid`, or None. Raises KeysUnavailable, and WouldWait if it had to wait and may not."""
 
 
@@ -49,7 +49,7 @@ class GivenKeys:
         self._provide, self._algorithms = provide, algorithms
         self._read: tuple[object, dict[str, Key]] = (None, {})
 
-    def find(self, kid: str, now: float, wait: bool) -> Key | None:
+    def find(self, kid: str, wait: bool) -> Key | None:
         try:
             return self._current().get(kid)
         except Exception as error:
@@ -87,7 +87,7 @@ class Snapshot:
     healthy: bool = True  # whether it answered
 
     def is_fresh(self, now: float) -> bool:
-        # Threads read the clock in any order, so a little before is now; long before, and the clock was set back.
+        # Threads read the clock in any order, so a little before is now; long before, and it was set back.
         return self.tried - IDLE <= now < self.due
 
     def is_usable(self, now: float) -> bool:
@@ -109,7 +109,7 @@ def in_background(work: Callable[[], None]) -> None:
 class FetchedKeys:
     """Keys from `load`, one fetch at a time, each in a thread of its own; safe under threads and across forks.
 
-    `now` is the clock in seconds; `spawn` runs a fetch elsewhere (or here, in tests).
+    `now` is a clock in seconds, best one that cannot be set; `spawn` runs a fetch elsewhere (or here, in tests).
     """
 
     def __init__(
@@ -131,7 +131,8 @@ class FetchedKeys:
         self._fetch: Fetch | None = None
         self._asked = -inf  # when the issuer was last asked because of an unknown kid
 
-    def find(self, kid: str, now: float, wait: bool) -> Key | None:
+    def find(self, kid: str, wait: bool) -> Key | None:
+        now = self._now()
         snapshot, revalidated = self._snapshot, False
         if not snapshot.is_fresh(now):
             revalidated = self._revalidate(now, wait)

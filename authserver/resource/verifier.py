@@ -34,7 +34,7 @@ class Verified(NamedTuple):
     def holds(self, now: float, wait: bool) -> bool:
         """Whether the token is still in time, and its key still one of the issuer's."""
         in_time = now < self.token.expires_at + self.issuer.rules.leeway
-        return in_time and self.issuer.keys.find(self.key.kid, now, wait) is self.key
+        return in_time and self.issuer.keys.find(self.key.kid, wait) is self.key
 
 
 class Verifier:
@@ -65,7 +65,7 @@ class Verifier:
         signed, claims = decode(signature), decode(payload)
         issuer = self._only or self._claimed_issuer(claims)
         header = issuer.read_header(encoded)
-        key = issuer.keys.find(header.kid, now, wait)
+        key = issuer.keys.find(header.kid, wait)
         check = key.checks.get(header.alg) if key else None
         if key is None or check is None:
             raise TokenRejected("no such key, or not for this algorithm")

@@ -36,12 +36,15 @@ def make(network: Network, clock: Clock, spawn: Callable[[Callable[[], None]], N
     return FetchedKeys(load, frozenset({"RS256"}), clock, spawn or (lambda work: work()))
 
 
-def guard_with(network: Network, clock: Clock) -> Guard:
-    """A guard whose fetches are over before it goes on: nothing in these tests hangs on how busy the machine is."""
+def guard_with(network: Network, clock: Clock | None) -> Guard:
+    """A guard whose fetches are over before it goes on: nothing in these tests hangs on how busy the machine is.
+
+    Without a `clock`, it goes by the machine's.
+    """
     guard = Guard(ISSUER, AUDIENCE, jwks_uri=JWKS, now=clock, fetch=network)
     guard._verifier._only.keys._spawn = lambda work: work()  # type: ignore[attr-defined]
     return guard
 
 
-def found(keys: FetchedKeys, kid: str, clock: Clock) -> bool:
-    return keys.find(kid, clock(), True) is not None
+def found(keys: FetchedKeys, kid: str) -> bool:
+    return keys.find(kid, wait=True) is not None

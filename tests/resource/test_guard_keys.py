@@ -1,15 +1,19 @@
 """Fetched keys over hours, with the clock passed in."""
 
 import logging
+import sys
+import time
 from contextlib import suppress
 
 import pytest
 from joserfc.jwk import RSAKey
 
 from authserver.resource import KeysUnavailable, TokenRejected
+from authserver.resource import clock as clock_of_the_guard
 from authserver.resource.keys import WouldWait
 from tests.resource.network import Network, found, guard_with, make
 from tests.resource.tools import NOW, Clock, public, rejected, token_of
+from tests.support import LONG
 
 
 def test_nothing_is_fetched_before_the_first_token_and_nothing_for_garbage(key: RSAKey, clock: Clock) -> None:
@@ -25,10 +29,10 @@ def test_nothing_is_fetched_before_the_first_token_and_nothing_for_garbage(key: 
 def test_a_retired_key_verifies_and_a_removed_one_does_not(key: RSAKey, other_key: RSAKey, clock: Clock) -> None:
     network = Network(public(other_key, key))  # key-1 signs no more and is still published
     keys = make(network, clock)
-    assert found(keys, "key-1", clock)
+    assert found(keys, "key-1")
     network.jwks = public(other_key)
     clock.forward(59)
-    assert not found(keys, "key-1", clock) and found(keys, "key-2", clock)
+    assert not found(keys, "key-1") and found(keys, "key-2")
 
 
 @pytest.mark.parametrize("pause", [1, 7, 49, 51, 59])
@@ -60,14 +64,14 @@ def test_a_revoked_key_is_refused_at_once_after_a_quiet_hour(key: RSAKey, other_
 def test_after_a_quiet_minute_one_verification_waits_for_a_look(key: RSAKey, clock: Clock) -> None:
     network = Network(public(key))
     keys = make(network, clock)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
     clock.forward(61)
     with pytest.raises(WouldWait):
-        keys.find("key-1", clock(), wait=False)
+        keys.find("key-1", wait=False)
     network.down = True
-    assert found(keys, "key-1", clock)  # the look failed: the last good keys
+    assert found(keys, "key-1")  # the look failed: the last good keys
     clock.forward(61)
-    assert keys.find("key-1", clock(), wait=False)  # and nobody waits for an issuer that is down
+    assert keys.find("key-1", wait=False)  # and nobody waits for an issuer that is down
 
 
 def test_issuer_down_for_an_hour_verification_goes_on(
@@ -87,16 +91,40 @@ def test_issuer_down_for_an_hour_verification_goes_on(
 def test_last_good_keys_serve_for_24_hours_and_no_longer(key: RSAKey, clock: Clock) -> None:
     network = Network(public(key))
     keys = make(network, clock)
-    assert found(keys, "key-1", clock)
+    assert found(keys, "key-1")
     network.down = True
     clock.forward(86_400)
-    assert found(keys, "key-1", clock)
+    assert found(keys, "key-1")
     clock.forward(6)
     with pytest.raises(KeysUnavailable):
-        keys.find("key-1", clock(), True)
+        keys.find("key-1", wait=True)
     network.down = False
     clock.forward(6)
-    assert found(keys, "key-1", clock)
+    assert found(keys, "key-1")
+
+
+@pytest.mark.parametrize("step", [2 * 86_400, -2 * 86_400])
+def test_a_machine_whose_clock_is_set_while_the_issuer_is_down_keeps_its_keys(
+    key: RSAKey, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    wall, steady, network = Clock(), Clock(), Network(public(key))
+    monkeypatch.setattr("authserver.resource.clock.wall", wall)
+    monkeypatch.setattr("authserver.resource.clock.steady", steady)
+    guard, token = guard_with(network, None), token_of(key, iat=NOW - 3 * 86_400, exp=NOW + 9 * 86_400)
+    guard.verify(token)
+    network.down = True
+    wall.forward(step)
+    assert guard.verify(token).subject == "user-1"
+    steady.forward(86_400)
+    assert guard.verify(token).subject == "user-1"
+    steady.forward(6)
+    with pytest.raises(KeysUnavailable):
+        guard.verify(token)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CLOCK_BOOTTIME is Linux's")
+def test_keys_age_while_linux_is_suspended() -> None:
+    assert abs(clock_of_the_guard.steady() - time.clock_gettime(time.CLOCK_BOOTTIME)) < LONG
 
 
 def test_no_keys_yet_is_503_and_not_asked_again_at_once(key: RSAKey, clock: Clock) -> None:
@@ -118,12 +146,12 @@ def test_no_keys_yet_is_503_and_not_asked_again_at_once(key: RSAKey, clock: Cloc
 def test_an_answer_without_a_usable_key_changes_nothing(key: RSAKey, clock: Clock, body: bytes) -> None:
     network = Network(public(key), etag='"1"')
     keys = make(network, clock)
-    assert found(keys, "key-1", clock)
+    assert found(keys, "key-1")
     network.jwks, network.fields = body, {"etag": '"bad"'}  # type: ignore[assignment]
     clock.forward(51)
-    assert found(keys, "key-1", clock)
+    assert found(keys, "key-1")
     clock.forward(6)
-    assert found(keys, "key-1", clock)
+    assert found(keys, "key-1")
     assert [seen.get("If-None-Match") for seen in network.seen] == [None, '"1"', '"1"']
 
 
@@ -131,7 +159,7 @@ def test_etag_revalidates_within_60_s(key: RSAKey, clock: Clock) -> None:
     network = Network(public(key), etag='"1"')
     keys = make(network, clock)
     for _ in range(601):
-        assert found(keys, "key-1", clock)
+        assert found(keys, "key-1")
         clock.forward(1)
     assert len(network.seen) == 12 or len(network.seen) == 13
     assert all(seen == {"If-None-Match": '"1"'} for seen in network.seen[1:])
@@ -152,46 +180,46 @@ def test_etag_revalidates_within_60_s(key: RSAKey, clock: Clock) -> None:
 def test_cache_control_is_honoured_within_bounds(key: RSAKey, clock: Clock, cache_control: str, seconds: int) -> None:
     network = Network(public(key), cache_control=cache_control)
     keys = make(network, clock)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
     clock.forward(seconds - 1)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
     assert len(network.seen) == 1
     clock.forward(1)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
     assert len(network.seen) == 2
 
 
 def test_a_clock_that_jumps_back_does_not_stop_the_refresh(key: RSAKey, other_key: RSAKey, clock: Clock) -> None:
     network = Network(public(key))
     keys = make(network, clock)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
     network.jwks = public(other_key)
     clock.forward(-7200)
-    assert found(keys, "key-2", clock) and not found(keys, "key-1", clock)
+    assert found(keys, "key-2") and not found(keys, "key-1")
 
 
 def test_a_thread_that_cannot_be_started_costs_nothing(key: RSAKey, clock: Clock) -> None:
     keys = make(Network(public(key)), clock)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
 
     def exhausted(work: object) -> None:
         raise RuntimeError("can't start new thread")
 
     keys._spawn = exhausted
     clock.forward(55)
-    assert found(keys, "key-1", clock)
+    assert found(keys, "key-1")
 
 
 def test_a_fetch_that_does_not_end_is_given_up_after_30_s(key: RSAKey, clock: Clock) -> None:
     network = Network(public(key))
     keys = make(network, clock)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
     keys._spawn = lambda work: None  # a transport that hangs
     clock.forward(51)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
     keys._spawn = lambda work: work()
     clock.forward(31)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
     assert len(network.seen) == 2
 
 
@@ -200,10 +228,10 @@ def test_an_unchanged_key_stays_the_same_object_and_a_replaced_one_does_not(
 ) -> None:
     network = Network(public(key))
     keys = make(network, clock)
-    first = keys.find("key-1", clock(), True)
+    first = keys.find("key-1", wait=True)
     clock.forward(51)
-    assert keys.find("key-1", clock(), True) is first
+    assert keys.find("key-1", wait=True) is first
     network.jwks = {"keys": [{**public(other_key)["keys"][0], "kid": "key-1"}]}
     clock.forward(51)
-    keys.find("key-1", clock(), True)
-    assert keys.find("key-1", clock(), True) is not first
+    keys.find("key-1", wait=True)
+    assert keys.find("key-1", wait=True) is not first

@@ -22,9 +22,9 @@ from tests.support import LONG
 def test_10000_random_kids_cause_one_fetch_in_30_s(key: RSAKey, clock: Clock) -> None:
     network = Network(public(key))
     keys = make(network, clock)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
     for number in range(10_000):
-        assert not found(keys, f"random-{number}", clock)
+        assert not found(keys, f"random-{number}")
         clock.forward(0.03)
     assert len(network.seen) == 1 + 10  # 300 s
 
@@ -39,7 +39,7 @@ def test_unknown_kids_never_cause_two_fetches_in_30_s(steps: list[tuple[float, i
     for pause, kid in steps:
         clock.forward(pause)
         before = len(network.seen)
-        found(keys, f"random-{kid}", clock)
+        found(keys, f"random-{kid}")
         times += [clock()] * (len(network.seen) - before)
     assert all(later - earlier >= 30 for earlier, later in zip(times, times[1:], strict=False))
 
@@ -60,26 +60,26 @@ def test_unknown_kids_do_not_wait_while_the_issuer_is_down(key: RSAKey, clock: C
     network = Network(public(key))
     held: list[Callable[[], None]] = []
     keys = make(network, clock)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
     network.down = True
-    assert not found(keys, "random-1", clock)  # that was the one for 30 s, and it failed
+    assert not found(keys, "random-1")  # that was the one for 30 s, and it failed
     keys._spawn = held.append  # from now on fetches hang
     clock.forward(6)
-    assert found(keys, "key-1", clock) and len(held) == 1
-    assert keys.find("random-2", clock(), wait=False) is None  # does not wait for what hangs
+    assert found(keys, "key-1") and len(held) == 1
+    assert keys.find("random-2", wait=False) is None  # does not wait for what hangs
 
 
 def test_keys_that_are_known_are_not_waited_for(key: RSAKey, clock: Clock) -> None:
     held: list[Callable[[], None]] = []
     keys = make(Network(public(key)), clock)
-    found(keys, "key-1", clock)
+    found(keys, "key-1")
     keys._spawn = held.append
     for _ in range(9):
         clock.forward(6)
-        assert keys.find("key-1", clock(), wait=False)
+        assert keys.find("key-1", wait=False)
     assert len(held) == 1  # single flight
     held[0]()
-    assert keys.find("key-1", clock(), wait=False)
+    assert keys.find("key-1", wait=False)
 
 
 def test_single_flight_at_a_cold_start(key: RSAKey, clock: Clock) -> None:
@@ -119,8 +119,8 @@ def test_many_threads_with_known_and_unknown_kids_cause_two_fetches(key: RSAKey)
 
     def work(name: int) -> None:
         for number in range(100):
-            results.append(keys.find("key-1", time(), True) is not None)
-            results.append(keys.find(f"random-{name}-{number}", time(), True) is None)
+            results.append(keys.find("key-1", wait=True) is not None)
+            results.append(keys.find(f"random-{name}-{number}", wait=True) is None)
 
     threads = [Thread(target=work, args=(name,)) for name in range(8)]
     for thread in threads:
@@ -142,7 +142,7 @@ def test_averify_waits_in_a_thread_and_only_when_it_must(key: RSAKey, clock: Clo
     assert len(network.seen) == 1
     keys = make(network, clock)
     with pytest.raises(WouldWait):
-        keys.find("key-1", clock(), wait=False)
-    found(keys, "key-1", clock)
+        keys.find("key-1", wait=False)
+    found(keys, "key-1")
     with pytest.raises(WouldWait):
-        keys.find("unknown", clock(), wait=False)
+        keys.find("unknown", wait=False)
