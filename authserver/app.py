@@ -266,7 +266,7 @@ def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = s
     policy = KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
     keys = partial(open_key_store, settings)
     timeline = now.timeline if isinstance(now, Clock) else Clock(now, now).timeline
-    return Lifecycle(database, keys, policy, settings.access_token_ttl, now, system.new_key, timeline)
+    return Lifecycle(database, keys, settings.access_token_ttl, now, policy, system.new_key, timeline)
 
 
 def open_keyring(settings: Settings, database: Database, clock: Clock) -> Keyring:

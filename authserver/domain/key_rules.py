@@ -1,11 +1,11 @@
-"""What a signing key may be: its `kid`, its strength, and that neither is ever used twice.
+"""What a key may be: the form of a key-encryption key; a signing key's `kid` and strength, and that it is new here.
 
-Import, publication and the PKCS #11 token all call these functions. The ROCA test is in keyring/strength.py, since the
-guard has it too.
+The ROCA test is in keyring/strength.py, since the guard has it too.
 """
 
 import re
 
+from . import base64url
 from .algorithms import DEFAULT
 from .errors import Refused
 from .key_schedule import Keys, algorithms_in_use
@@ -20,6 +20,14 @@ _NO_CLIENT = (
     "No client uses {alg}, so it has no keys. Choose it for a client first:\n\n"
     "    authserver client set-alg CLIENT_ID {alg}"
 )
+
+
+def key_encryption_key(text: str) -> bytes:
+    """The 32 bytes of a key-encryption key from its 43 characters of base64url. Raises ValueError."""
+    key = base64url.decode(text)
+    if len(key) != 32:
+        raise ValueError("not 32 bytes")
+    return key
 
 
 def is_generated_kid(kid: str) -> bool:

@@ -5,8 +5,9 @@
 
 import hmac
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
+
+from . import base64url
 
 PREFIX = "rt_"
 MAX_GENERATION = 2**32 - 1
@@ -28,13 +29,13 @@ def parse(text: str) -> Presented | None:
     """None for anything that no server of ours can have made."""
     if not _FORM.fullmatch(text):
         return None
-    raw = urlsafe_b64decode(text[len(PREFIX) :])
+    raw = base64url.decode(text[len(PREFIX) :])
     return Presented(text, raw[2:18], int.from_bytes(raw[18:22])) if raw[:2] == _VERSION else None
 
 
 def render(authorization_id: bytes, generation: int, *, key: bytes, salt: bytes) -> str:
     head = _VERSION + authorization_id + generation.to_bytes(4)
-    return PREFIX + urlsafe_b64encode(head + hmac.digest(key, _LABEL + head + salt, "sha256")).decode()
+    return PREFIX + base64url.encode(head + hmac.digest(key, _LABEL + head + salt, "sha256"))
 
 
 def is_genuine(presented: Presented, *, key: bytes, salt: bytes) -> bool:

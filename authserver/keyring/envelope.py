@@ -1,7 +1,6 @@
 """Private keys at rest: JWE (RFC 7516, dir with A256GCM) under a set of key-encryption keys."""
 
 import json
-from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from hashlib import sha256
 
@@ -10,6 +9,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 from joserfc.registry import HeaderParameter
 
+from ..domain import base64url
 from ..domain.errors import Misconfigured
 
 _REGISTRY = jwe.JWERegistry({"row": HeaderParameter("The row that this secret belongs to", "str")}, ["dir", "A256GCM"])
@@ -34,8 +34,7 @@ class KeyEncryptionKeys:
 
     def is_newest(self, sealed: str) -> bool:
         """Whether the key that seals today sealed this."""
-        header = sealed.partition(".")[0]
-        by: str = json.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
+        by: str = json.loads(base64url.decode(sealed.partition(".")[0]))["kid"]
         return by == list(self._keys)[-1]
 
     @property

@@ -4,13 +4,12 @@ The file whose name sorts last is the newest; it seals, all of them open.
 """
 
 import os
-import re
 import stat
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 
+from ..domain import base64url, key_rules
 from ..domain.errors import Misconfigured
 from ..domain.models import SECOND
 from ..file_modes import writable_by_others
@@ -21,7 +20,6 @@ _MOUNTED = (
     " AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/reference/files.md). Elsewhere"
 )
 _NAME_ANOTHER = "Name a folder that the server may write to:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
-_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def read(folder: Path) -> dict[str, bytes]:
@@ -47,7 +45,7 @@ def create(folder: Path, key: bytes, now: int) -> Path:
     path = folder / f"kek-{made}.key"
     try:
         folder.mkdir(0o700, parents=True, exist_ok=True)
-        _write_durably(path, urlsafe_b64encode(key).rstrip(b"=") + b"\n")
+        _write_durably(path, f"{base64url.encode(key)}\n".encode())
     except OSError as error:
         raise Misconfigured(
             f"No key-encryption key can be written to {folder}: {error.strerror}. {_NAME_ANOTHER}"
@@ -102,10 +100,11 @@ def _check_owner_and_mode(path: Path, status: os.stat_result) -> None:
 
 def parse_key(text: str, where: str) -> bytes:
     """32 bytes from 43 characters of base64url. Raises Misconfigured, naming `where` and never the text."""
-    body = text.strip()
-    if not _FORM.fullmatch(body):
+    try:
+        return key_rules.key_encryption_key(text.strip())
+    except ValueError:
         raise Misconfigured(
-            f"{where} does not hold a key-encryption key (32 bytes in base64url). Restore it from your backup; without "
-            f"it the sealed keys in the database are lost:\n\n    cp /path/to/backup/{Path(where).name} {quote(where)}"
-        )
-    return urlsafe_b64decode(body + "=")
+            f"{where} does not contain a key-encryption key (32 bytes in base64url). Restore it from your backup; "
+            "without it the keys in the database are lost:\n\n"
+            f"    cp /path/to/backup/{Path(where).name} {quote(where)}"
+        ) from None

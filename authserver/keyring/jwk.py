@@ -1,11 +1,11 @@
 """Keys of each algorithm, as joserfc has them and as JWKs (RFC 7517)."""
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from ..domain import key_rules
 from .signer import PublicJwk
 
 Key = RSAKey | ECKey | OKPKey
@@ -15,16 +15,16 @@ _PUBLIC_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
 PUBLISHED = (*_PUBLIC_MEMBERS, "kid", "alg", "use")
 """The members of a key in the JWKS: an allow-list, whatever a row holds."""
 _GENERATE: dict[str, Callable[[], Key]] = {
-    "RS256": lambda: RSAKey.generate_key(2048),
-    "PS256": lambda: RSAKey.generate_key(2048),
+    "RS256": lambda: RSAKey.generate_key(key_rules.RSA_BITS),
+    "PS256": lambda: RSAKey.generate_key(key_rules.RSA_BITS),
     "ES256": lambda: ECKey.generate_key("P-256"),
     "EdDSA": lambda: OKPKey.generate_key("Ed25519"),
 }
 
 
 def generate(alg: str) -> Key:
-    """A new private key for `alg`; its `kid`, the RFC 7638 thumbprint, is none that a command takes for an option."""
-    while (key := _GENERATE[alg]()).thumbprint().startswith("-"):
+    """A new private key for `alg`. Its `kid` will be its RFC 7638 thumbprint."""
+    while not key_rules.is_generated_kid((key := _GENERATE[alg]()).thumbprint()):
         pass
     return key
 
@@ -51,11 +51,6 @@ def public_key(jwk: Mapping[str, str]) -> Key:
 def public_pem(jwk: Mapping[str, str]) -> str:
     """SubjectPublicKeyInfo (RFC 5280 s4.1), as most other programs want it."""
     return public_key(jwk).as_pem(private=False).decode()
-
-
-def encoded(raw: bytes) -> str:
-    """base64url without padding (RFC 7515 s2)."""
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _public(members: Mapping[str, Any]) -> PublicJwk:

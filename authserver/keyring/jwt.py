@@ -1,12 +1,12 @@
 """The access tokens of one key: JWTs with headers that are made once (RFC 7515 s3.1)."""
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 
 from joserfc.jws import JWSRegistry
 
+from ..domain import base64url
 from ..domain.algorithms import DEFAULT_TYP, TYPS
 from ..domain.errors import KeyMissing
 from .jwk import public_key
@@ -21,7 +21,7 @@ _HEADER_SIZE = 800  # bytes; with a kid of 255 characters, each escaped in JSON,
 def is_header(segment: bytes) -> bool:
     """Whether this server would write such a header, with whatever key."""
     try:
-        members = json.loads(_decode(segment)) if len(segment) <= _HEADER_SIZE else None
+        members = json.loads(base64url.decode(segment)) if len(segment) <= _HEADER_SIZE else None
     except ValueError:
         return False
     if not isinstance(members, dict) or members.get("typ") not in TYPS:
@@ -51,11 +51,11 @@ class AccessTokens:
         """The claims if the signature over `header`, which is one of ours, and `payload`, segments as sent, is ours, in
         its one spelling; None for anything else, and for what is not a JSON object."""
         try:
-            raw = _decode(signature)
+            raw = base64url.decode(signature)
         except ValueError:
             return None
-        genuine = _encode(raw) == signature and self._algorithm.verify(header + b"." + payload, raw, self._public)
-        return _object(payload) if genuine else None
+        is_genuine = self._algorithm.verify(header + b"." + payload, raw, self._public)
+        return _object(payload) if is_genuine else None
 
 
 def _header(typ: object, alg: object, kid: object) -> bytes:
@@ -65,7 +65,7 @@ def _header(typ: object, alg: object, kid: object) -> bytes:
 def _object(segment: bytes) -> dict[str, Any] | None:
     """A key that was made elsewhere may have signed anything."""
     try:
-        members = json.loads(_decode(segment))
+        members = json.loads(base64url.decode(segment))
     except (ValueError, RecursionError):
         return None
     return members if isinstance(members, dict) else None
@@ -76,8 +76,4 @@ def _segment(members: dict[str, Any]) -> bytes:
 
 
 def _encode(raw: bytes) -> bytes:
-    return urlsafe_b64encode(raw).rstrip(b"=")
-
-
-def _decode(segment: bytes) -> bytes:
-    return urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+    return base64url.encode(raw).encode()

@@ -13,10 +13,12 @@ from pkcs11 import MGF, Attribute, KeyType, Mechanism, MechanismFlag, ObjectClas
 from pkcs11.exceptions import MechanismInvalid, NoSuchKey
 from pkcs11.util.ec import encode_named_curve_parameters
 
+from ..domain import base64url, key_rules
 from ..domain.errors import KeyMissing, KeyServiceDown, Misconfigured, Refused
-from .jwk import encoded, imported, public_jwk
+from .jwk import imported, public_jwk
 from .pkcs11_session import TokenSession
 from .signer import PublicJwk, Signer
+from .strength import check_public
 
 _LABEL = "authserver "
 """Begins the label of our keys; their kid follows."""
@@ -52,9 +54,14 @@ class Pkcs11:
             if not isinstance(error.__cause__, MechanismInvalid):
                 raise
             raise Refused(f"The PKCS #11 token makes no keys for {alg}. Give its clients another algorithm.") from error
-        if not public["kid"].startswith("-"):
+        try:
+            check_public(public)
+        except Refused:
+            self.destroy(self._kept(id))
+            raise
+        if key_rules.is_generated_kid(public["kid"]):
             return public, self._kept(id)
-        self.destroy(self._kept(id))  # a command would take the kid for an option
+        self.destroy(self._kept(id))
         return self.generate(alg)
 
     def holds(self, kept: str) -> bool:
@@ -126,7 +133,7 @@ def _generate(session: Session, alg: str, id: bytes) -> PublicJwk:
         public, private = curve.generate_keypair(id=id, store=True, capabilities=_SIGNS, private_template=_TEMPLATE)
     else:
         public, private = session.generate_keypair(
-            KeyType.RSA, 2048, id=id, store=True, capabilities=_SIGNS, private_template=_TEMPLATE
+            KeyType.RSA, key_rules.RSA_BITS, id=id, store=True, capabilities=_SIGNS, private_template=_TEMPLATE
         )
     jwk = public_jwk(imported(_members(public, alg)), alg)
     private[Attribute.LABEL] = _LABEL + jwk["kid"]
@@ -136,9 +143,9 @@ def _generate(session: Session, alg: str, id: bytes) -> PublicJwk:
 
 def _members(public: PublicKey, alg: str) -> PublicJwk:
     if alg == "EdDSA":
-        return {"kty": "OKP", "crv": "Ed25519", "x": encoded(public[Attribute.EC_POINT][-32:])}
+        return {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(public[Attribute.EC_POINT][-32:])}
     if alg == "ES256":  # an uncompressed point, which some modules wrap into an OCTET STRING: X and Y are its end
         x, y = public[Attribute.EC_POINT][-64:-32], public[Attribute.EC_POINT][-32:]
-        return {"kty": "EC", "crv": "P-256", "x": encoded(x), "y": encoded(y)}
+        return {"kty": "EC", "crv": "P-256", "x": base64url.encode(x), "y": base64url.encode(y)}
     modulus, exponent = public[Attribute.MODULUS], public[Attribute.PUBLIC_EXPONENT]
-    return {"kty": "RSA", "n": encoded(modulus.lstrip(b"\0")), "e": encoded(exponent.lstrip(b"\0"))}
+    return {"kty": "RSA", "n": base64url.encode(modulus.lstrip(b"\0")), "e": base64url.encode(exponent.lstrip(b"\0"))}

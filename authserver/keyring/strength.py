@@ -1,8 +1,17 @@
-"""Which RSA keys are strong enough to be used here."""
+"""Which signing keys are strong enough: those that are generated here, in an HSM or elsewhere."""
 
-from ..domain import key_rules
+from collections.abc import Mapping
+from typing import Any
+
+from ..domain import base64url, key_rules
 from ..domain.errors import Refused
 from ..resource.jwks import is_roca
+
+
+def check_public(jwk: Mapping[str, Any]) -> None:
+    """Raise Refused for a public JWK whose RSA key is too weak."""
+    if jwk["kty"] == "RSA":
+        check_rsa(*(int.from_bytes(base64url.decode(jwk[name])) for name in ("n", "e")))
 
 
 def check_rsa(modulus: int, exponent: int) -> None:

@@ -1,6 +1,5 @@
 """What an issuer, a database URL, keys and a path must look like: what is wrong with one, and what would do. Pure."""
 
-import base64
 import re
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -8,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from ..domain import key_rules
 from ..domain.forwarded import trusted_proxies
 from ..domain.hosts import address_of, is_canonical, is_loopback
 
@@ -101,13 +101,12 @@ def masked_url(url: str) -> str:
 
 
 def decoded(keys: SecretStr) -> tuple[bytes, ...]:
+    """The keys, newest first as they are written; none if one of them is malformed."""
     texts = [key.strip().removesuffix("=") for key in keys.get_secret_value().split(",")]
-    raw = tuple(
-        base64.urlsafe_b64decode(text + "=") if re.fullmatch(r"[\w-]{43}", text, re.ASCII) else b"" for text in texts
-    )
-    # The last character carries two spare bits; a key that is written with others was mistyped.
-    same = all(base64.urlsafe_b64encode(key) == f"{text}=".encode() for key, text in zip(raw, texts, strict=True))
-    return raw if same else ()
+    try:
+        return tuple(key_rules.key_encryption_key(text) for text in texts)
+    except ValueError:
+        return ()
 
 
 def check_keys(keys: SecretStr | None) -> SecretStr | None:

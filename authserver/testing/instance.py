@@ -1,7 +1,6 @@
 """`Issuer`: what a test may ask of the server that it runs against."""
 
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from copy import deepcopy
@@ -13,8 +12,8 @@ from urllib.parse import urlencode
 from .. import system
 from ..app import lifecycle, open_database
 from ..cli.init import initialise
+from ..domain import base64url, scopes
 from ..domain import claims as claims_of
-from ..domain import scopes
 from ..domain.algorithms import DEFAULT, DEFAULT_TYP
 from ..domain.key_schedule import Transition, in_state
 from ..domain.models import Client, SigningKey, User
@@ -285,7 +284,7 @@ def running_issuer(**settings: Any) -> Iterator[Issuer]:
 
 
 def _settings(port: Port, database_url: str, given: dict[str, Any]) -> Settings:
-    key: Any = urlsafe_b64encode(system.new_key()).decode()
+    key: Any = base64url.encode(system.new_key())
     url: Any = database_url
     return Settings(issuer=f"http://{HOST}:{port.number}", database_url=url, key_encryption_key=key, **given)
 

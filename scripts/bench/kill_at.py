@@ -67,7 +67,7 @@ POINTS = {
     "in-commit": ("store.group_commit", "is_in_transaction", meanwhile),
     "after-commit": ("store.database", "_settle_writes", before),  # durable, and nobody told
     "in-key-rotation": ("keyring.lifecycle", "_write", after),
-    "after-key-rotation": ("keyring.lifecycle", "Lifecycle._commit", after),
+    "after-key-rotation": ("keyring.lifecycle", "Lifecycle.commit", after),
     "in-pruning": ("store.pruning", "_prune_many", after),
 }
 

@@ -1,4 +1,4 @@
-"""A key-encryption key that changes while another command is on its way: nothing is sealed by one that may be gone."""
+"""A key-encryption key that changes while another command is on its way: nothing is wrapped by one that may be gone."""
 
 from contextlib import contextmanager
 
@@ -16,7 +16,7 @@ DAY = 86400
 @pytest.fixture
 def rewrapped_meanwhile(lifecycle, settings, clock, monkeypatch):
     """By another process, before the next command gets the lock; the old file is removed at once."""
-    alone, waiting = Lifecycle._alone, [True]
+    exclusive, waiting = Lifecycle.exclusive, [True]
 
     @contextmanager
     def late(self, *arguments):
@@ -26,10 +26,10 @@ def rewrapped_meanwhile(lifecycle, settings, clock, monkeypatch):
             files.create(settings.keys_dir, b"k" * 32, clock())
             lifecycle.rewrap()
             old.unlink()
-        with alone(self, *arguments) as held:
+        with exclusive(self, *arguments) as held:
             yield held
 
-    monkeypatch.setattr(Lifecycle, "_alone", late)
+    monkeypatch.setattr(Lifecycle, "exclusive", late)
 
 
 COMMANDS = {
@@ -44,17 +44,18 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_was_sealed_before_a_rewrap_is_not_written_after_it(
+def test_what_was_wrapped_before_a_rewrap_is_not_written_after_it(
     lifecycle, rewrapped_meanwhile, settings, clock, command
 ):
     clock.forward(91 * DAY)
-    with pytest.raises(ChangedMeanwhile, match="key-encryption key was changed meanwhile"):
+    with pytest.raises(ChangedMeanwhile, match="key-encryption key was changed by another command"):
         COMMANDS[command](lifecycle)
     Keyring(open_key_store(settings), lifecycle.read_state(), clock())  # a server starts
     COMMANDS[command](lifecycle)
     Keyring(open_key_store(settings), lifecycle.read_state(), clock())
 
 
-def test_what_seals_nothing_does_not_mind(lifecycle, rewrapped_meanwhile, settings, clock):
-    lifecycle.change_clients("RS256", lambda connection: None)
+def test_a_change_that_wraps_nothing_succeeds_in_spite_of_a_rewrap(lifecycle, rewrapped_meanwhile, settings, clock):
+    ran = []
+    assert lifecycle.change_clients("RS256", ran.append) == () and len(ran) == 1
     Keyring(open_key_store(settings), lifecycle.read_state(), clock())

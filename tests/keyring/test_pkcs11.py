@@ -7,7 +7,8 @@ from itertools import count
 import pytest
 from joserfc.jws import JWSRegistry
 
-from authserver.domain.errors import Misconfigured, Unavailable
+from authserver.domain.errors import Misconfigured, Refused, Unavailable
+from authserver.keyring import strength
 from authserver.keyring.jwk import public_key
 from tests.hsm import MODULES, PIN, Token, needs_softhsm
 
@@ -51,6 +52,14 @@ def test_what_each_algorithm_signs_is_verified_with_its_public_jwk(service, alg)
     assert public == public | {"alg": alg, "use": "sig", "kid": public_key(public).thumbprint()}
     assert "d" not in public and signer.remote
     assert kept.startswith("pkcs11:token=keys;id=%00") and service.holds(kept)
+
+
+def test_a_key_with_the_roca_weakness_is_refused_and_destroyed(service, monkeypatch):
+    monkeypatch.setattr(strength, "is_roca", lambda modulus: True)
+    before = service.present()
+    with pytest.raises(Refused, match="ROCA"):
+        service.generate("RS256")
+    assert service.present() == before
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)

@@ -6,10 +6,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from authserver.domain import key_transitions
+from authserver.domain import base64url, key_transitions
 from authserver.domain.key_schedule import removable_at
 from authserver.keyring.database_keys import InProcess
-from authserver.keyring.jwk import encoded, public_jwk
+from authserver.keyring.jwk import public_jwk
 from authserver.keyring.jwt import AccessTokens
 from authserver.resource import Guard
 from tests.api.introspecting import INACTIVE, Introspector
@@ -97,6 +97,6 @@ def test_a_token_that_this_server_would_not_write_is_unknown_here(server, clock,
 def test_a_payload_that_is_no_object_is_unknown_here(server, payload):
     made_elsewhere = AccessTokens(public_jwk(OLD, "RS256", "old-1"), "RS256", InProcess("RS256", OLD))
     header = made_elsewhere.headers["at+jwt"].decode()
-    signing_input = f"{header}.{encoded(payload.encode())}"
-    signature = encoded(InProcess("RS256", OLD).sign(signing_input.encode()))
+    signing_input = f"{header}.{base64url.encode(payload.encode())}"
+    signature = base64url.encode(InProcess("RS256", OLD).sign(signing_input.encode()))
     assert Introspector(server).shown(f"{signing_input}.{signature}") == INACTIVE

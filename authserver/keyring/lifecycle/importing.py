@@ -1,7 +1,6 @@
 """Keys that were made elsewhere, to sign or only to verify: PEM and JWK (RFC 7517), and what is refused."""
 
 import warnings
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from math import lcm
 from typing import Any
@@ -9,10 +8,11 @@ from typing import Any
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from ...domain import base64url
 from ...domain.algorithms import ALGORITHMS, DEFAULT
 from ...domain.errors import Refused
 from ..jwk import Key
-from ..strength import check_rsa
+from ..strength import check_public, check_rsa
 from . import key_file
 from .key_file import Unreadable
 
@@ -104,8 +104,7 @@ def _public(key: Key, alg: str, kid: str | None) -> PublicKey:
     members, kind = key.as_dict(private=False), _KINDS[alg]
     if kind.crv:
         _check_is_on_curve(members, kind)
-    else:
-        check_rsa(_number(members["n"]), _number(members["e"]))
+    check_public(members)
     return PublicKey(key, alg, kid)
 
 
@@ -181,8 +180,7 @@ def _fits_together(k: dict[str, int]) -> bool:
 
 def _number(text: object) -> int:
     try:
-        raw = str(text).encode("ascii")
-        return int.from_bytes(urlsafe_b64decode(raw + b"=" * (-len(raw) % 4)))
+        return int.from_bytes(base64url.decode(str(text).rstrip("=")))
     except ValueError:
         raise Unreadable("A member of the JWK is not base64url.") from None
 

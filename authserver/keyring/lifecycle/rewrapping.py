@@ -24,7 +24,7 @@ def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> 
         if key.id in older
     ]
     if not all(written):
-        raise ChangedMeanwhile("A key was changed meanwhile: nothing was written. Try again.")
+        raise ChangedMeanwhile("A key was changed by another command: nothing was written. Try again.")
     return len(written)
 
 
