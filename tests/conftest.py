@@ -35,7 +35,7 @@ ISSUER = "https://as.example"
 AUDIENCE = "https://api.example"
 
 
-FAST = ("domain", "oauth", "keyring", "store", "resource", "web")
+FAST = ("domain", "oauth", "keyring", "pipeline", "store", "resource", "web")
 """Where the tests of `--fast` are, beside those directly in tests/; what they leave out has a fixture or file below."""
 SLOW_FIXTURES = {"postgres", "serializable", "softhsm", "real"}
 SLOW_FILES = {
