@@ -13,7 +13,9 @@ from tests.support import environment_with
 CONFTEST = """
 import pytest
 
-from authserver.testing import issuer, running_issuer
+from authserver.testing import running_issuer
+
+pytest_plugins = ["authserver.testing.fixture"]
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,7 @@ class Guard:
         self._resource_metadata = resource_metadata and check_url(_quotable(resource_metadata), "resource_metadata")
         self._body = body
         self._asked: set[str] = set()
+        self._dependencies: dict[Requirement, Callable[..., Awaitable[AccessToken | None]]] = {}
 
     @property
     def issuers(self) -> tuple[str, ...]:
@@ -146,10 +147,15 @@ class Guard:
     # One line for each framework; the token is where that framework keeps such things
 
     def __call__(self, *scope: str, **needs: Unpack[Needs]) -> Callable[..., Awaitable[AccessToken | None]]:
-        """FastAPI: `token: Annotated[AccessToken, Depends(guard("read"))]`."""
+        """FastAPI: `token: Annotated[AccessToken, Depends(guard("read"))]`.
+
+        The same arguments give the same dependency, so FastAPI calls it once a request, and a test can replace it by
+        `app.dependency_overrides[guard("read")]`.
+        """
         from .adapters.fastapi import dependency
 
-        return dependency(self._gate(scope, needs))
+        gate = self._gate(scope, needs)
+        return self._dependencies.setdefault(gate.need, dependency(gate))
 
     @property
     def responses(self) -> dict[int | str, dict[str, Any]]:

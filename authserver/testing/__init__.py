@@ -1,8 +1,8 @@
 """A real issuer for the tests of APIs and clients: this server in a thread, on a free port, all of it in memory.
 
-    from authserver.testing import issuer            # conftest.py: the pytest fixture, a new issuer for each test
+    pytest_plugins = ["authserver.testing.fixture"]          # in the topmost conftest.py
 
-    def test_notes(issuer):
+    def test_notes(issuer):                                  # a new issuer for each test
         token = issuer.token(sub="ada", scope="read")        # signed as the server signs, without HTTP
         issuer.clock.forward(901)                            # and it has expired
 

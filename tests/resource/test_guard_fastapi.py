@@ -51,6 +51,20 @@ def test_fastapi_openapi_tells_two_guards_apart(guard: Guard, key: RSAKey, clock
     validate(document)
 
 
+def test_fastapi_the_same_needs_are_the_same_dependency(guard: Guard, key: RSAKey, clock: Clock) -> None:
+    assert guard("read") is guard("read") and guard("read", "write") is guard("read write")
+    others = [guard("write"), guard(), guard("read", optional=True), guard("read", max_age=5), guard(any_of="read")]
+    others.append(Guard(ISSUER, AUDIENCE, keys=public(key), now=clock)("read"))
+    assert len({guard("read"), *others}) == 7
+
+
+def test_fastapi_a_dependency_can_be_overridden(guard: Guard, key: RSAKey) -> None:
+    app = fastapi_app(guard)
+    app.dependency_overrides[guard("read")] = lambda: guard.verify(token_of(key, sub="ada"))
+    assert with_asgi(app, "/sync")([]).body == {"sub": "ada"}
+    assert with_asgi(app, "/strong")([]).status == 401
+
+
 def test_fastapi_a_route_may_return_its_token(guard: Guard, key: RSAKey) -> None:
     reply = with_asgi(fastapi_app(guard), "/whole")(bearer(token_of(key, tenant={"id": [1]})))
     assert reply.body["subject"] == "user-1" and reply.body["claims"]["tenant"] == {"id": [1]}
