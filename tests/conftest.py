@@ -5,8 +5,6 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +13,27 @@ import pytest
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from authserver.app import assemble, create_app, open_database
+from authserver.app import assemble, create_app
 from authserver.app import lifecycle as lifecycle_of
-from authserver.cli.init import initialise
-from authserver.domain.models import Client, Secret, User
 from authserver.keyring.lifecycle import Lifecycle
 from authserver.passwords import Passwords
 from authserver.settings import Settings, load
-from authserver.store import clients, users
 from authserver.store.database import Database
-from tests.events import assert_documented
-from tests.hsm import softhsm  # noqa: F401
-from tests.support import PASSWORD, SECRET, Clock
+from tests.harness.clock import Clock
+from tests.harness.constants import ISSUER, PASSWORD
+from tests.harness.events import assert_documented
+from tests.harness.hsm import softhsm  # noqa: F401
+from tests.harness.sample_database import as_client, populated
 
 # No deadline, and no random seed. A run of other tests still has other examples: hypothesis draws some values from the
 # constants in whatever modules are loaded.
 hypothesis.settings.load_profile("ci")
-ISSUER = "https://as.example"
-AUDIENCE = "https://api.example"
 
-
-FAST = ("domain", "oauth", "keyring", "pipeline", "store", "resource", "web")
+FAST = ("domain", "keyring", "oauth", "pipeline", "resource", "settings", "store", "testing", "web")
 """Where the tests of `--fast` are, beside those directly in tests/; what they leave out has a fixture or file below."""
 SLOW_FIXTURES = {"postgres", "serializable", "softhsm", "real"}
 SLOW_FILES = {
-    "domain/test_refresh_machine.py",
+    "pipeline/test_refresh_machine.py",
     "keyring/test_files.py",
     "resource/test_guard_api.py",
     "resource/test_guard_forks.py",
@@ -53,8 +47,8 @@ SLOW_FILES = {
     "store/test_threads.py",
     "test_file_modes.py",
     "test_leaks.py",
-    "test_testing.py",
-    "test_testing_elsewhere.py",
+    "testing/test_issuer.py",
+    "testing/test_elsewhere.py",
     "web/test_end_to_end.py",
     "web/test_fuzz.py",
     "web/test_refused_refresh.py",
@@ -124,17 +118,6 @@ def database(settings: Settings, clock: Clock, password_hash: str) -> Iterator[D
     database.close()
 
 
-def populated(settings: Settings, now: Callable[[], int], password_hash: str, **changes: Any) -> Database:
-    """The open database of `database`; `changes` are those of every client."""
-    database = open_database(settings, now)
-    initialise(settings, database, now)
-    with database.begin() as connection:
-        users.add(connection, User("u_ada", "ada", password_hash, created_at=now()))
-        for client in CLIENTS:
-            clients.add(connection, replace(client, created_at=now(), **changes))
-    return database
-
-
 @pytest.fixture
 def http(database: Database, settings: Settings, clock: Clock) -> Iterator[TestClient]:
     """The server in this process, its clock in the test's hands."""
@@ -181,39 +164,6 @@ def login(token: Callable[..., Any]) -> Callable[..., Any]:
         return answer.json()
 
     return login
-
-
-def as_client(client_id: str) -> dict[str, str]:
-    """The form members by which that client authenticates."""
-    public = next(client for client in CLIENTS if client.id == client_id).auth_method == "none"
-    return {"client_id": client_id} if public else {"client_id": client_id, "client_secret": SECRET}
-
-
-_SECRETS = (Secret(sha256(SECRET.encode()).digest()),)
-_LOGIN = frozenset({"password", "refresh_token"})
-CLIENTS = (
-    Client("app", "App", "none", _LOGIN, ("read", "write"), (AUDIENCE, "https://other.example")),
-    Client(
-        "web",
-        "Web",
-        "client_secret_post",
-        _LOGIN | {"client_credentials"},
-        ("read", "write"),
-        (AUDIENCE,),
-        secrets=_SECRETS,
-    ),
-    Client("other", "Other", "none", _LOGIN, ("read",), (AUDIENCE,)),
-    Client(
-        "machine",
-        "Machine",
-        "client_secret_basic",
-        frozenset({"client_credentials"}),
-        ("read",),
-        (AUDIENCE,),
-        secrets=_SECRETS,
-    ),
-)
-"""app and other are public; web posts its secret; machine uses Basic and may use client_credentials alone."""
 
 
 @pytest.fixture

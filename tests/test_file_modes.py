@@ -22,7 +22,7 @@ from authserver.keyring import files
 from authserver.settings import load
 from authserver.store.database import Database
 from tests.cli.backups import PASSPHRASE
-from tests.support import environment_with, run
+from tests.harness.process import environment_with, run
 
 KEY = urlsafe_b64encode(bytes(32)).rstrip(b"=").decode()
 NOBODY, GROUP = 65534, 54321

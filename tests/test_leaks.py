@@ -22,7 +22,9 @@ from joserfc.jwk import RSAKey
 from authserver.domain import refresh_token
 from authserver.domain.errors import Misconfigured
 from authserver.keyring import KeyEncryptionKeys, files
-from tests.support import LONG, PASSWORD, Live, live, run
+from tests.harness.constants import LONG, PASSWORD
+from tests.harness.live import Live, live
+from tests.harness.process import run
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}

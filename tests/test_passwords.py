@@ -17,7 +17,7 @@ from precis_i18n import get_profile
 
 from authserver.domain.errors import Unavailable
 from authserver.passwords import PasswordCheck, Passwords, password_form, username_form
-from tests.support import LONG
+from tests.harness.constants import LONG
 
 NO_MATCH = PasswordCheck(False)
 

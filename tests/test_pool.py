@@ -9,7 +9,7 @@ import pytest
 
 from authserver.domain.errors import Unavailable
 from authserver.pool import Pool
-from tests.support import LONG
+from tests.harness.constants import LONG
 
 THREADS, QUEUE = 2, 3
 

@@ -5,7 +5,7 @@ offers to upgrade, reads on while a request is being answered and reports traile
 need nearly all of `framing` in front of it. h11 reads strictly, but one small form and its response cost 715,000
 instructions with it, 214,000 here and 184,000 with plain httptools (callgrind; 140, 39 and 33 us side by side on a busy
 core), where a refresh may take 175 us beside its signature. That `framing` never reads otherwise than h11 is what
-scripts/bench/framing.py shows.
+scripts/bench/fuzz/framing.py shows.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Where one HTTP/1.1 request ends and the next begins (RFC 9112). Pure.
 
 What is accepted here is framed exactly as h11 frames it; whatever h11 reads leniently is refused. The property test in
-tests/serving/test_framing.py compares the two.
+tests/bench/test_framing.py compares the two.
 """
 
 import re

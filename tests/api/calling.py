@@ -4,8 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.conftest import ISSUER
-from tests.support import PASSWORD
+from tests.harness.constants import ISSUER, PASSWORD
 from tests.web.answers import JSON_HEADERS
 
 LOGIN, REFRESH, LOGOUT, PROTECTED = "/api/login", "/api/refresh-token", "/api/logout", "/api/protected"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.conftest import AUDIENCE, as_client
-from tests.support import SECRET
+from tests.harness.constants import AUDIENCE, SECRET
+from tests.harness.sample_database import as_client
 from tests.web.answers import JSON_HEADERS
 
 INACTIVE = {"active": False}

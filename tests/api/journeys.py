@@ -9,8 +9,8 @@ from authlib.integrations.httpx_client import OAuth2Client
 from oauthlib.oauth2 import InvalidGrantError, LegacyApplicationClient
 from requests_oauthlib import OAuth2Session
 
-from tests.api.running import Prepared
-from tests.support import PASSWORD
+from tests.harness.constants import PASSWORD
+from tests.harness.prepared import Prepared
 
 
 class Authlib:

@@ -11,8 +11,8 @@ from playwright.sync_api import sync_playwright
 
 from authserver.app import open_database
 from authserver.settings import load
-from tests.api.running import running
-from tests.support import PASSWORD
+from tests.harness.constants import PASSWORD
+from tests.harness.prepared import running
 from tests.web.serving import change_client
 
 CHROMIUM = shutil.which("chromium")

@@ -16,8 +16,7 @@ from tests.api.calling import (
     assert_tokens,
     assert_tokens_by_cookie,
 )
-from tests.conftest import ISSUER
-from tests.support import PASSWORD
+from tests.harness.constants import ISSUER, PASSWORD
 from tests.web.serving import everything, the_login
 
 OWN = ("Origin", ISSUER)

@@ -4,8 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.api.calling import CLEARED, COOKIE, DEAD_TOKEN, LOGIN, LOGOUT, REFRESH, assert_done, assert_refused
-from tests.conftest import ISSUER
-from tests.support import PASSWORD
+from tests.harness.constants import ISSUER, PASSWORD
 
 OWN = {"Origin": ISSUER}
 

@@ -13,7 +13,7 @@ from tests.api.calling import (
     assert_refused,
     assert_tokens_by_cookie,
 )
-from tests.conftest import ISSUER
+from tests.harness.constants import ISSUER
 from tests.web.serving import everything, execute, the_login
 
 OWN = ("Origin", ISSUER)

@@ -4,8 +4,7 @@ import pytest
 
 from authserver.store import users
 from tests.api.introspecting import INACTIVE, STRANGER, WARDEN, Introspector
-from tests.conftest import AUDIENCE, ISSUER
-from tests.support import SECRET
+from tests.harness.constants import AUDIENCE, ISSUER, SECRET
 from tests.web.answers import (
     CHALLENGED,
     DISABLED,

@@ -7,8 +7,9 @@ from starlette.testclient import TestClient
 
 from authserver.app import create_app
 from tests.api.introspecting import INACTIVE, Introspector
-from tests.support import LONG
-from tests.web.serving import execute, settings_in
+from tests.harness.constants import LONG
+from tests.harness.sample_database import settings_in
+from tests.web.serving import execute
 
 RETIRED = "UPDATE signing_keys SET state = 'retired', retired_at = activated_at WHERE state = 'active'"
 PROMOTED = "UPDATE signing_keys SET state = 'active', activated_at = created_at WHERE state = 'pending'"

@@ -7,8 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from authserver.store.database import Database
 from tests.api.introspecting import INACTIVE, STRANGER, WARDEN, Introspector
-from tests.conftest import ISSUER
-from tests.support import SECRET
+from tests.harness.constants import ISSUER, SECRET
 from tests.web.answers import assert_granted, claims_of
 from tests.web.serving import add_client, change_client, everything, execute, the_login, wait_until_ready
 

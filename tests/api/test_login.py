@@ -9,8 +9,7 @@ from authserver.domain.models import User
 from authserver.passwords import Passwords
 from authserver.store import users
 from tests.api.calling import IS_JSON, LOGIN, MALFORMED, WRONG_PASSWORD, assert_refused, assert_tokens
-from tests.conftest import AUDIENCE, ISSUER
-from tests.support import PASSWORD
+from tests.harness.constants import AUDIENCE, ISSUER, PASSWORD
 from tests.web.answers import claims_of
 from tests.web.serving import rows, the_login
 

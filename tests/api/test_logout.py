@@ -4,8 +4,7 @@ import pytest
 
 from authserver.store.schema import denied_tokens
 from tests.api.calling import DEAD_TOKEN, LOGOUT, assert_done, assert_refused, assert_tokens
-from tests.conftest import ISSUER
-from tests.support import SECRET
+from tests.harness.constants import ISSUER, SECRET
 from tests.web.answers import assert_granted
 from tests.web.serving import add_client, everything, the_login
 

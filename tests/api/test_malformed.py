@@ -16,8 +16,7 @@ from tests.api.calling import (
     assert_refused,
     assert_tokens,
 )
-from tests.conftest import ISSUER
-from tests.support import PASSWORD
+from tests.harness.constants import ISSUER, PASSWORD
 
 GOOD = {
     LOGIN: json.dumps({"username": "ada", "password": PASSWORD}),

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.api.calling import PROTECTED, assert_tokens
-from tests.conftest import ISSUER
+from tests.harness.constants import ISSUER
 from tests.web.answers import claims_of
 
 AUDIENCE = f"{ISSUER}/api"

@@ -4,7 +4,7 @@ import pytest
 
 from authserver.store import users
 from tests.api.calling import DEAD_TOKEN, assert_refused, assert_tokens
-from tests.conftest import ISSUER
+from tests.harness.constants import ISSUER
 from tests.web.answers import INVALID_GRANT, assert_granted, claims_of
 from tests.web.answers import assert_refused as assert_refused_by_token
 from tests.web.serving import everything, execute, the_login

@@ -9,8 +9,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.api.journeys import Authlib, JsonBody, JsonCookie, RequestsOauthlib
-from tests.api.running import running
-from tests.support import LONG, PASSWORD
+from tests.harness.constants import LONG, PASSWORD
+from tests.harness.prepared import running
 
 
 @pytest.fixture(scope="module")

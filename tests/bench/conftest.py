@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from scripts.bench.databases import missing
-from scripts.bench.server import Server, set_up
-from tests.support import PATIENT
+from tests.harness.constants import PATIENT
+from tests.harness.databases import missing
+from tests.harness.server import Server, set_up
 
 
 @pytest.fixture(scope="session")

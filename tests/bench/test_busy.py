@@ -4,8 +4,9 @@ import subprocess
 import sys
 import time
 
-from scripts.bench import busy, processes
-from tests.support import LONG
+from scripts.bench import busy
+from tests.harness import procfs
+from tests.harness.constants import LONG
 
 BUSY = [sys.executable, busy.__file__, "--burners", "1", "--", sys.executable, "-c"]
 
@@ -19,11 +20,11 @@ def test_what_burns_ends_with_it_when_it_is_killed():
     """The command's own parent is asked who burns: it is the other child."""
     with subprocess.Popen([*BUSY, "print(flush=True); input()"], stdin=-1, stdout=-1) as process:
         process.stdout.readline()
-        burners = [pid for pid in processes.children(process.pid) if processes.runs(pid, b"getppid")]
+        burners = [pid for pid in procfs.children(process.pid) if procfs.runs(pid, b"getppid")]
         process.kill()
         process.wait(LONG)
         until = time.monotonic() + LONG
-        while any(map(processes.lives, burners)):
+        while any(map(procfs.lives, burners)):
             assert time.monotonic() < until
             time.sleep(0.02)
     assert len(burners) == 1

@@ -1,10 +1,11 @@
-"""scripts/bench/crash.py, small: what it proves, and that it would see an answer that left before its commit."""
+"""scripts/bench/proofs/crash.py, small: what it proves, and that it would see an answer that left before its commit."""
 
 import pytest
 
-from scripts.bench import crash, kill_at
-from scripts.bench.client import run
-from tests.support import LONG
+from scripts.bench.proofs import crash
+from tests.harness import kill_at
+from tests.harness.constants import LONG
+from tests.harness.http_client import run
 
 pytestmark = pytest.mark.slow
 

@@ -1,14 +1,14 @@
-"""scripts/bench/emergency.py, small: a key is revoked under load, and nobody but its tokens suffers."""
+"""scripts/bench/proofs/emergency.py, small: a key is revoked under load, and nobody but its tokens suffers."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from authserver.resource import keys
-from scripts.bench import emergency
-from scripts.bench.client import run
-from scripts.bench.plants import Plant
-from scripts.bench.scaled import ScaledServer, set_up
+from scripts.bench.proofs import emergency
+from tests.harness.http_client import run
+from tests.harness.mutants import Mutant
+from tests.harness.scaled import ScaledServer, set_up
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +16,7 @@ SCALE = 6
 SETTINGS = {"JWKS_MAX_AGE": "7200", "ACCESS_TOKEN_TTL": "3600"}
 """Seconds, so many that a command that takes long on a busy machine outlasts neither."""
 LOGINS, RATE = 8, 40
-DEAF = Plant(
+DEAF = Mutant(
     "a process confirms the keys, and never takes over what has changed",
     "app.py",
     "self.keyring.update(state, asked_at)",

@@ -1,13 +1,13 @@
-"""scripts/bench/faults.py, small: each fault is survived, and a server that does not survive one is seen."""
+"""scripts/bench/proofs/faults.py, small: each fault is survived, and a server that does not survive one is seen."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from scripts.bench import faults
-from scripts.bench.injected import FAULTS, Busy, FullDisk, Promotion, Swallowed
-from scripts.bench.server import Server, set_up_on
-from tests.support import LONG, PATIENT
+from scripts.bench.proofs import faults
+from scripts.bench.proofs.fault_injection import FAULTS, Busy, FullDisk, Promotion, Swallowed
+from tests.harness.constants import LONG, PATIENT
+from tests.harness.server import Server, set_up_on
 
 pytestmark = pytest.mark.slow
 ROUNDS, CLIENTS = 1, 8

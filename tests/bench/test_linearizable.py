@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scripts.bench.linearizable import FOREVER, Login, Operation, is_linearizable, steps
+from scripts.bench.proofs.linearizable import FOREVER, Login, Operation, is_linearizable, steps
 
 FIRST = Login()
 _moments = st.integers(0, 8).map(float)

@@ -1,9 +1,9 @@
-"""scripts/bench/race.py, small: what it proves, and that it would see each fault of its kind."""
+"""scripts/bench/proofs/race.py, small: what it proves, and that it would see each fault of its kind."""
 
 import pytest
 
-from scripts.bench import race
-from scripts.bench.race import BLINDFOLDS, PLACES
+from scripts.bench.proofs import race
+from scripts.bench.proofs.race import BLINDFOLDS, PLACES
 
 pytestmark = pytest.mark.slow
 SMALL = race.parse(["--logins", "3", "--ends", "12"])

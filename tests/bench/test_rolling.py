@@ -1,9 +1,9 @@
-"""scripts/bench/rolling.py, small: nothing fails while nodes and workers are replaced, and what fails would be seen."""
+"""scripts/bench/proofs/rolling.py, small: replacing nodes and workers fails no request, and a failure is seen."""
 
 import pytest
 
-from scripts.bench import rolling
-from scripts.bench.rolling import UNDRAINED, WAYS
+from scripts.bench.proofs import rolling
+from scripts.bench.proofs.rolling import UNDRAINED, WAYS
 
 pytestmark = pytest.mark.slow
 RATE = 40  # refreshes a second

@@ -1,11 +1,11 @@
-"""scripts/bench/rotation.py, small: no verifier fails while keys rotate, and without the lead time it is seen."""
+"""scripts/bench/proofs/rotation.py, small: no verifier fails while keys rotate; without the lead time it is seen."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from scripts.bench import contest, jose_install, rotation
-from scripts.bench.scaled import ScaledServer, set_up
+from scripts.bench.proofs import jose_install, rotation, verifier_race
+from tests.harness.scaled import ScaledServer, set_up
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +31,6 @@ def test_a_key_that_signs_unannounced_is_seen(capsys):
 @pytest.mark.parametrize(("there", "missing"), [([], "Node"), (["node"], "npm")])
 def test_without_node_three_go_on_and_it_is_said(there, missing, monkeypatch):
     monkeypatch.setattr(jose_install, "which", lambda name: name if name in there else None)
-    found, skipped = contest.commands("http://127.0.0.1/jwks")
+    found, skipped = verifier_race.commands("http://127.0.0.1/jwks")
     assert list(found) == ["guard", "PyJWT", "joserfc"]
     assert skipped == f"jose is skipped: {missing} is not installed"

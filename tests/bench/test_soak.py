@@ -1,9 +1,9 @@
-"""scripts/bench/soak.py, small: kills and rotations lose nothing, and what grows is told."""
+"""scripts/bench/speed/soak.py, small: kills and rotations lose nothing, and what grows is told."""
 
 import pytest
 
-from scripts.bench import soak
-from scripts.bench.soak import Sample
+from scripts.bench.speed import soak
+from scripts.bench.speed.soak import Sample
 
 pytestmark = pytest.mark.slow
 SMALL = soak.parse(["--minutes", "0.1", "--every", "3", "--logins", "16", "--measure", "1", "--share", "0.2"])

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from authserver.cli import main
 from authserver.serving import sighup
 from tests.cli.backups import LINE
-from tests.support import run
+from tests.harness.process import run
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support import environment_with
+from tests.harness.process import environment_with
 
 ROOT = Path(__file__).parents[2]
 

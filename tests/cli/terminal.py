@@ -8,7 +8,7 @@ import sys
 from fcntl import ioctl
 from termios import TIOCSWINSZ
 
-from tests.support import environment_with
+from tests.harness.process import environment_with
 
 
 def converse(*arguments: str, answers: dict[str, str] | None = None, code: int = 0, columns: int = 80) -> str:

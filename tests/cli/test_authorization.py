@@ -3,7 +3,7 @@
 import pytest
 
 from tests.cli.backups import add_login, sql
-from tests.support import PASSWORD
+from tests.harness.constants import PASSWORD
 
 DB = "authserver.db"
 LISTED = ["id", "client_id", "subject", "username", "created_at", "last_refresh_at", "network", "ends_at", "state"]

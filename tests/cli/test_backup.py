@@ -19,7 +19,8 @@ from authserver.keyring import KeyEncryptionKeys, files
 from authserver.store import migrations, sqlite_file
 from tests.cli.backups import LINE, PASSPHRASE, add_login, sql
 from tests.cli.terminal import converse
-from tests.support import PASSWORD, environment_with
+from tests.harness.constants import PASSWORD
+from tests.harness.process import environment_with
 
 POSTGRESQL = {"DATABASE_URL": "postgresql+psycopg://clerk:hunter2@db.example/as"}
 

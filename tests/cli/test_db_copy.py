@@ -20,10 +20,12 @@ from authserver.cli import main
 from authserver.settings import Settings
 from authserver.store import migrations
 from authserver.store.schema import metadata
-from tests.conftest import ISSUER, as_client
+from tests.harness.clock import Clock
+from tests.harness.constants import ISSUER
+from tests.harness.postgres import Postgres
+from tests.harness.process import environment_with
+from tests.harness.sample_database import as_client
 from tests.store.conftest import postgres
-from tests.store.postgres import Postgres
-from tests.support import Clock, environment_with
 from tests.web.serving import everything
 
 __all__ = ["postgres"]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.backups import LINE
 from tests.cli.terminal import converse
-from tests.support import PASSWORD
+from tests.harness.constants import PASSWORD
 
 
 @pytest.fixture

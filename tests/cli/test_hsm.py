@@ -16,9 +16,11 @@ from structlog.testing import capture_logs
 from authserver.domain.errors import ChangedMeanwhile, Unavailable
 from authserver.settings import load
 from authserver.store import signing_keys
-from tests.conftest import as_client
-from tests.hsm import PIN, Token, needs_softhsm, new_token
-from tests.support import LONG, PASSWORD, live, run
+from tests.harness.constants import LONG, PASSWORD
+from tests.harness.hsm import PIN, Token, needs_softhsm, new_token
+from tests.harness.live import live
+from tests.harness.process import run
+from tests.harness.sample_database import as_client
 from tests.web.answers import UNAVAILABLE, assert_granted, assert_refused
 
 pytestmark = needs_softhsm

@@ -9,8 +9,10 @@ import urllib.request
 
 import pytest
 
-from tests.hsm import needs_softhsm, new_token
-from tests.support import LONG, Live, environment_with, run, started
+from tests.harness.constants import LONG
+from tests.harness.hsm import needs_softhsm, new_token
+from tests.harness.live import Live, started
+from tests.harness.process import environment_with, run
 
 pytestmark = needs_softhsm
 pytest.importorskip("pkcs11")

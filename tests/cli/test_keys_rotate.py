@@ -18,7 +18,10 @@ from authserver.app import open_database
 from authserver.cli import main
 from authserver.cli.init import initialise
 from authserver.settings import Settings
-from tests.support import LONG, PASSWORD, SECOND, Clock, environment_with, live
+from tests.harness.clock import Clock
+from tests.harness.constants import LONG, PASSWORD, SECOND
+from tests.harness.live import live
+from tests.harness.process import environment_with
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "rotate_keys.py"
 DAY = 86400

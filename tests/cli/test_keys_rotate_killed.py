@@ -16,7 +16,9 @@ from authserver.cli.init import initialise
 from authserver.keyring.lifecycle import TooEarly
 from authserver.settings import Settings
 from tests.cli.killer import killer as killer_of
-from tests.support import LONG, SECOND, Clock, environment_with, owned
+from tests.harness.clock import Clock
+from tests.harness.constants import LONG, SECOND
+from tests.harness.process import environment_with, owned
 
 DAY = 86400
 SCRIPT = Path(__file__).parents[2] / "scripts" / "rotate_keys.py"

@@ -17,7 +17,9 @@ import pytest
 
 from authserver.resource import Guard
 from tests.cli import test_keys_rotate_killed as killed
-from tests.support import LONG, Live, environment_with, run
+from tests.harness.constants import LONG
+from tests.harness.live import Live
+from tests.harness.process import environment_with, run
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from tests.cli.backups import LINE, sql
-from tests.hsm import needs_softhsm, new_token
-from tests.support import run
+from tests.harness.hsm import needs_softhsm, new_token
+from tests.harness.process import run
 
 pytestmark = needs_softhsm
 pytest.importorskip("pkcs11")

@@ -15,7 +15,7 @@ from authserver.settings import Settings
 from authserver.system import now
 from tests.cli.backups import LINE, add_login, sql
 from tests.cli.killer import killer as killer_of
-from tests.support import environment_with, run
+from tests.harness.process import environment_with, run
 
 HOT = bytes.fromhex("d9d505f920a163d7")  # begins a journal that has to be played back
 pytestmark = pytest.mark.slow

@@ -14,7 +14,9 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from tests.cli.backups import LINE, sql
-from tests.support import LONG, PASSWORD, Live, environment_with, run
+from tests.harness.constants import LONG, PASSWORD
+from tests.harness.live import Live
+from tests.harness.process import environment_with, run
 
 
 def post(server: Live, path: str, **form: str) -> tuple[int, dict]:

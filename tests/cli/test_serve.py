@@ -16,7 +16,9 @@ import pytest
 from authserver.serving import configuration
 from authserver.serving.connection import Connection
 from authserver.settings import Settings
-from tests.support import LONG, PASSWORD, Live, environment_with, owned
+from tests.harness.constants import LONG, PASSWORD
+from tests.harness.live import Live
+from tests.harness.process import environment_with, owned
 
 FORM = "application/x-www-form-urlencoded"
 

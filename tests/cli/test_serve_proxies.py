@@ -7,7 +7,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.cli.backups import sql
-from tests.support import PASSWORD, live, run
+from tests.harness.constants import PASSWORD
+from tests.harness.live import live
+from tests.harness.process import run
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from authserver.cli import serve
-from scripts.bench import processes
-from tests.support import LONG, Live, started
+from tests.harness import procfs
+from tests.harness.constants import LONG
+from tests.harness.live import Live, started
 
 READ_AGAIN = "the settings were reloaded"
 GET = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -129,13 +130,13 @@ def test_sighup_while_the_command_starts_is_not_lost(here, workers):
 def test_sighup_to_all_processes_ends_none_but_by_replacing_it(here):
     """As `pkill -HUP` does, and a service manager that signals a whole group."""
     with served(here, workers=2) as server:
-        first, workers = server.process.pid, processes.workers(server.process.pid)
+        first, workers = server.process.pid, procfs.workers(server.process.pid)
         for pid in workers:
             os.kill(pid, signal.SIGHUP)
         assert [is_sighup_held(pid) for pid in workers] == [True, True]
         os.kill(first, signal.SIGHUP)
-        wait_until(lambda: not any(map(processes.lives, workers)))
-        wait_until(lambda: len(processes.workers(first)) == 2)
+        wait_until(lambda: not any(map(procfs.lives, workers)))
+        wait_until(lambda: len(procfs.workers(first)) == 2)
         assert "died" not in server.log.read_text()
 
 
@@ -150,9 +151,9 @@ def test_it_ends_with_its_terminal(here, workers):
     terminal, server = pty.openpty(), Live(here, workers)
     server.stdin = terminal[1]
     with started(server):
-        pids = [server.process.pid, *processes.workers(server.process.pid)]
+        pids = [server.process.pid, *procfs.workers(server.process.pid)]
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: not any(map(processes.lives, pids)))
+        wait_until(lambda: not any(map(procfs.lives, pids)))
     for each in terminal:
         os.close(each)
 

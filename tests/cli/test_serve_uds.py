@@ -18,7 +18,7 @@ from unittest.mock import patch
 import pytest
 
 from authserver.serving import listening
-from tests.support import environment_with, free_port, run
+from tests.harness.process import environment_with, free_port, run
 
 SECONDS = 120  # until anything must have happened, however busy the machine is
 

@@ -23,9 +23,10 @@ import yaml
 
 from authserver.cli.snippet import NAMES
 from authserver.testing import Issuer, running_issuer
+from tests.harness.constants import LONG
+from tests.harness.process import environment_with, free_port, run
 from tests.resource.tools import DROP, LocalIssuer, header_of, make_key, public, reply, serve, sign
 from tests.resource.tools import claims as claims_like
-from tests.support import LONG, environment_with, free_port, run
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ("fastapi", "starlette", "flask", "django")

@@ -16,7 +16,8 @@ import pytest
 import uvicorn
 
 from authserver.store import migrations
-from tests.support import LONG, run
+from tests.harness.constants import LONG
+from tests.harness.process import run
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,12 @@ import sys
 import pytest
 
 from authserver.app import open_database
-from tests.conftest import AUDIENCE, ISSUER, populated
-from tests.support import LONG, SECRET, Clock, environment_with
+from tests.harness.clock import Clock
+from tests.harness.constants import AUDIENCE, ISSUER, LONG, SECRET
+from tests.harness.process import environment_with
+from tests.harness.sample_database import populated, settings_in
 from tests.web.answers import claims_of
-from tests.web.serving import change_client, everything, execute, settings_in
+from tests.web.serving import change_client, everything, execute
 
 START = "2027-01-15T08:00:00Z"
 OVER = "Its login is over."

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from authserver.store import migrations
-from scripts.bench.postgres import NOT_INSTALLED, Postgres, binaries
+from tests.harness.constants import LONG, PASSWORD
+from tests.harness.live import live
+from tests.harness.postgres import NOT_INSTALLED, Postgres, binaries
+from tests.harness.process import environment_with, run
 from tests.store.next_migration import EXPANDING, plant
-from tests.support import LONG, PASSWORD, environment_with, live, run
 
 PACKAGE = Path(migrations.__file__).parents[2]
 VERSIONS = PACKAGE / "store/migrations/versions"

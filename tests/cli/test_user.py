@@ -7,7 +7,7 @@ from authserver.settings import load
 from authserver.store import users
 from tests.cli.backups import add_login, sql
 from tests.cli.terminal import converse
-from tests.support import PASSWORD
+from tests.harness.constants import PASSWORD
 
 DB = "authserver.db"
 

@@ -13,9 +13,9 @@ from oauthlib.oauth2 import BackendApplicationClient, LegacyApplicationClient
 from requests_oauthlib import OAuth2Session
 
 from authserver.testing import Issuer, running_issuer
-from tests import npm
-from tests.npm import needs_npm
-from tests.support import PASSWORD
+from tests.harness import npm
+from tests.harness.constants import PASSWORD
+from tests.harness.npm import needs_npm
 
 HERE = Path(__file__).parent
 SECRET = "as_generated-43-characters-of-base64url-here"

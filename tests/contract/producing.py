@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from tests.support import PASSWORD, SECRET
+from tests.harness.constants import PASSWORD, SECRET
 from tests.web.serving import Server, change_client, execute
 
 WEB = {"client_id": "web", "client_secret": SECRET}

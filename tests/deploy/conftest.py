@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import LONG, Live
+from tests.harness.constants import LONG
+from tests.harness.live import Live
 
 DEPLOY = Path(__file__).parents[2] / "scripts" / "deploy"
 HOST = "login.example.com"

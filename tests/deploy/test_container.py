@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.conftest import ISSUER
-from tests.support import LONG, Live, free_port
+from tests.harness.constants import LONG
+from tests.harness.live import Live
+from tests.harness.process import free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.deploy.conftest import HOST, ISSUER, wait_for
-from tests.support import LONG, PASSWORD, Live, free_port
+from tests.harness.constants import LONG, PASSWORD
+from tests.harness.live import Live
+from tests.harness.process import free_port
 
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 

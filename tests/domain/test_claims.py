@@ -11,7 +11,7 @@ from authserver.domain.claims import access_token, audience
 from authserver.domain.errors import TargetRefused
 from authserver.domain.models import Client
 from tests.domain.test_rotation import LOGIN
-from tests.support import SECOND
+from tests.harness.constants import SECOND
 
 A, B, C, DEFAULT = "https://a.example", "https://b.example", "https://c.example", "https://as.example"
 CLIENT = Client("app", "App", "none", frozenset(), ("read",))

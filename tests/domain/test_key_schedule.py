@@ -20,7 +20,7 @@ from authserver.domain.key_schedule import (
 )
 from authserver.domain.models import SigningKey
 from authserver.domain.timeline import Stretch, Timeline
-from tests.support import SECOND
+from tests.harness.constants import SECOND
 
 DAY, STALE = 86400, 30
 NOW = 1_800_000_000 * SECOND + 7

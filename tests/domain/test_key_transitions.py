@@ -12,7 +12,7 @@ from authserver.domain import key_transitions
 from authserver.domain.key_schedule import KeyPolicy, Keys, Transition, in_state, promotable_at, transitions
 from authserver.domain.key_timeline import published, timeline
 from authserver.domain.models import SigningKey
-from tests.support import SECOND
+from tests.harness.constants import SECOND
 
 DAY = 86400
 START = 1_800_000_000 * SECOND

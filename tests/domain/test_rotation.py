@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from authserver.domain.models import Authorization, Client, Policy, User
 from authserver.domain.refresh_token import MAX_GENERATION
 from authserver.domain.rotation import Verdict, is_allowed, is_over, judge
-from tests.support import SECOND
+from tests.harness.constants import SECOND
 
 NOW = 1_800_000_000 * SECOND + 123_456
 OWNER = Client("app", "App", "none", frozenset({"refresh_token"}), ("read",))

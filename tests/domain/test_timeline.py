@@ -19,7 +19,7 @@ from authserver.domain.outages import Outages
 from authserver.domain.rotation import Verdict
 from authserver.domain.timeline import DRIFT, SPREAD, STEP, Stretch, Timeline
 from tests.domain.test_rotation import LOGIN, verdict
-from tests.support import SECOND
+from tests.harness.constants import SECOND
 
 HOUR, DAY, YEAR = 3600 * SECOND, 86400 * SECOND, 365 * 86400 * SECOND
 WINDOW = 30

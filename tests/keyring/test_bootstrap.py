@@ -15,7 +15,7 @@ from authserver.keyring.lifecycle import bootstrap
 from authserver.store import clients, migrations, schema, signing_keys
 from authserver.store.database import Database
 from authserver.store.signing_keys import KeyState
-from tests.support import Clock
+from tests.harness.clock import Clock
 
 KEKS = KeyEncryptionKeys({"the tests": b"k" * 32})
 

@@ -12,7 +12,7 @@ import pytest
 
 from authserver.domain.errors import Misconfigured
 from authserver.keyring import files
-from tests.support import SECOND
+from tests.harness.constants import SECOND
 
 NOW = 1_800_000_000 * SECOND + 123_456
 KEY = bytes(range(32))

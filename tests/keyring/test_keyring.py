@@ -17,7 +17,7 @@ from authserver.domain.models import RefreshTokenKey, SigningKey
 from authserver.keyring import KeyEncryptionKeys, Keyring, KeyStore
 from authserver.keyring.jwt import is_header
 from authserver.store.signing_keys import KeyState
-from tests.support import SECOND
+from tests.harness.constants import SECOND
 
 NOW = 1_800_000_000 * SECOND
 CLAIMS = {"iss": "https://as.example", "sub": "ada", "exp": 1}

@@ -20,8 +20,8 @@ from authserver.keyring.lifecycle import TooEarly
 from authserver.settings import load
 from authserver.store import clients, signing_keys
 from authserver.store.database import Database
+from tests.harness.constants import LONG, SECOND
 from tests.store.conftest import migrated_database, migrated_file, postgres, postgres_url, sqlite_url, url
-from tests.support import LONG, SECOND
 
 __all__ = ["migrated_database", "migrated_file", "postgres", "postgres_url", "sqlite_url", "url"]
 DAY = 86400

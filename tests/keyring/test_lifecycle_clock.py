@@ -6,7 +6,7 @@ from authserver import app
 from authserver.clock import Clock as SystemClock
 from authserver.keyring.lifecycle import TooEarly
 from authserver.keyring.lifecycle.refresh_keys import RefreshKeyWaits
-from tests.support import SECOND
+from tests.harness.constants import SECOND
 
 YEAR = 365 * 86400
 

@@ -16,8 +16,7 @@ from authserver.keyring import Keyring, files
 from authserver.keyring.lifecycle.refresh_keys import RefreshKeyWaits
 from authserver.store import signing_keys
 from authserver.store.authorizations import load_many
-from tests.conftest import ISSUER
-from tests.support import PASSWORD, SECOND
+from tests.harness.constants import ISSUER, PASSWORD, SECOND
 
 DAY = 86400
 

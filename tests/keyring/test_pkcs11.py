@@ -10,7 +10,7 @@ from joserfc.jws import JWSRegistry
 from authserver.domain.errors import Misconfigured, Refused, Unavailable
 from authserver.keyring import strength
 from authserver.keyring.jwk import public_key
-from tests.hsm import MODULES, PIN, Token, needs_softhsm
+from tests.harness.hsm import MODULES, PIN, Token, needs_softhsm
 
 pkcs11 = pytest.importorskip("pkcs11")
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]

@@ -15,9 +15,9 @@ import pytest
 from authserver.testing import running_issuer
 from tests.packaging.conftest import Distributions, build
 from tests.packaging.environments import VERSIONS, Environment
-from tests.readme.blocks import ROOT
 
-PROJECT = tomllib.loads((Path(ROOT) / "pyproject.toml").read_text())["project"]
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 GUARD = {"authserver", "joserfc", "cryptography", "cffi", "pycparser"}
 VERIFY = """
     import json, sys
@@ -60,7 +60,7 @@ def test_the_sdist_has_the_files_of_the_repository_and_makes_the_same_wheel(
         names = {name.partition("/")[2] for name in archive.getnames()}
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     ours = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert names - {"PKG-INFO"} <= set(ours) and {"openapi.yaml", "requirements.lock", "tests/support.py"} <= names
+    assert names - {"PKG-INFO"} <= set(ours) and {"openapi.yaml", "requirements.lock", "tests/harness/live.py"} <= names
     again = build(next(tmp_path.iterdir()), "-t", "wheel")
     assert ZipFile(again.wheel).namelist() == ZipFile(distributions.wheel).namelist()
     assert {"authserver/openapi.yaml", "authserver/py.typed"} <= set(ZipFile(again.wheel).namelist())

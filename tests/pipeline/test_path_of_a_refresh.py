@@ -19,7 +19,8 @@ import authserver
 from authserver.app import assemble
 from authserver.settings import Settings
 from authserver.store.database import Database
-from tests.support import PASSWORD, Clock
+from tests.harness.clock import Clock
+from tests.harness.constants import PASSWORD
 
 OURS, AUTHLIBS = (Path(package.__path__[0]) for package in (authserver, authlib))
 TABLE = re.compile(r"^\| \d+ \| `(.+?)` \|", re.MULTILINE)

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import jwt
 
-from tests.support import LONG
+from tests.harness.constants import LONG
 
 _PAUSE = 0.05  # seconds, in which the commands that it accompanies get a core
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import jwt
 
+from tests.harness.constants import LONG
+from tests.harness.process import free_port
 from tests.readme.blocks import Block
 from tests.readme.callers import Caller, kid_of
 from tests.readme.terminal import Foreground, Pasted, Shell
-from tests.support import LONG, free_port
 
 QUICKSTART = "python3 scripts/quickstart.py\n"
 SHORTER_BENCHMARK = ("--rounds 3 --seconds 2", "--rounds 1 --seconds 0.2 --connections 8")
-MAY_FAIL = {"Speed 1": "1: python3 scripts/bench/tokens.py "}
+MAY_FAIL = {"Speed 1": "1: python3 scripts/bench/speed/tokens.py "}
 """The floors of the benchmark mean nothing while other tests run; it must print its table."""
 
 Check = Callable[["Journey", Pasted], None]

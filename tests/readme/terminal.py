@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.error import URLError
 
-from tests.support import LONG
+from tests.harness.constants import LONG
 
 # Every command that fails is noted, in functions and in $(...) too, and the shell goes on, as a newcomer's would.
 _PRELUDE = """set -E -o pipefail; exec 8>>{failed}; trap 'echo "$?: $BASH_COMMAND" >&8' ERR\n"""

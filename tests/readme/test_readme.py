@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.process import free_port
 from tests.readme.blocks import README, blocks
 from tests.readme.clone import copy_project, make_python3, make_venv
 from tests.readme.journey import CHECKS, MAY_FAIL, QUICKSTART, SHORTER_BENCHMARK, Journey
-from tests.support import free_port
 
 BLOCKS = blocks(README.read_text())
 PORTS = ("8000", "9000", "8100")

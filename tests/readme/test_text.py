@@ -47,7 +47,7 @@ def test_every_file_that_is_named_exists() -> None:
 
 
 def exists(name: str) -> bool:
-    return (ROOT / name).exists() or (ROOT / "scripts" / "bench" / name).is_file()
+    return (ROOT / name).exists()
 
 
 def test_links_lead_somewhere() -> None:

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from joserfc.jwk import RSAKey
 
+from tests.harness.process import environment_with, free_port
 from tests.resource.tools import LocalIssuer, header_of, public, serve, sign
 from tests.resource.tools import claims as claims_like
-from tests.support import environment_with, free_port
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120  # seconds

@@ -11,9 +11,9 @@ from joserfc.jwk import RSAKey
 from authserver.resource import KeysUnavailable, TokenRejected
 from authserver.resource import clock as clock_of_the_guard
 from authserver.resource.keys import WouldWait
+from tests.harness.constants import LONG
 from tests.resource.network import Network, found, guard_with, make
 from tests.resource.tools import NOW, Clock, public, rejected, token_of
-from tests.support import LONG
 
 
 def test_nothing_is_fetched_before_the_first_token_and_nothing_for_garbage(key: RSAKey, clock: Clock) -> None:

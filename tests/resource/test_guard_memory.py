@@ -13,8 +13,8 @@ from authserver.resource import (
     Guard,
     InsufficientScope,
 )
+from tests.harness.constants import LONG
 from tests.resource.tools import AUDIENCE, ISSUER, Clock, public, rejected, token_of
-from tests.support import LONG
 
 
 def test_a_repeated_token_is_remembered_and_is_the_same_value(guard: Guard, key: RSAKey) -> None:

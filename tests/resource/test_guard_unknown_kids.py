@@ -14,9 +14,9 @@ from joserfc.jwk import RSAKey
 from authserver.resource import Fetched, Guard
 from authserver.resource.keys import FetchedKeys, WouldWait
 from authserver.resource.source import Source
+from tests.harness.constants import LONG
 from tests.resource.network import JWKS, Network, found, guard_with, make
 from tests.resource.tools import AUDIENCE, ISSUER, Clock, few, public, token_of
-from tests.support import LONG
 
 
 def test_10000_random_kids_cause_one_fetch_in_30_s(key: RSAKey, clock: Clock) -> None:

@@ -13,7 +13,7 @@ from hypothesis import settings
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from tests.support import LONG
+from tests.harness.constants import LONG
 
 ISSUER = "https://as.example"
 AUDIENCE = "https://api.example"

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import LONG, free_port
+from tests.harness.constants import LONG
+from tests.harness.process import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

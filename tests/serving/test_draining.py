@@ -3,7 +3,8 @@
 import http.client
 import signal
 
-from tests.support import LONG, live
+from tests.harness.constants import LONG
+from tests.harness.live import live
 
 
 def test_a_kept_connection_is_answered_and_told_to_close_while_the_server_stops(tmp_path):

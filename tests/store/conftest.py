@@ -15,9 +15,9 @@ from authserver.store import clients, migrations, signing_keys, users
 from authserver.store.changes import Change
 from authserver.store.database import Database
 from authserver.store.signing_keys import KeyState
-from tests.conftest import ISSUER
-from tests.store.postgres import NOT_INSTALLED, Postgres, binaries, volatile
-from tests.support import Clock
+from tests.harness.clock import Clock
+from tests.harness.constants import ISSUER
+from tests.harness.postgres import NOT_INSTALLED, Postgres, binaries, volatile
 
 Run = Callable[[Awaitable[Any]], Any]
 

@@ -11,9 +11,9 @@ from sqlalchemy import event, text
 
 from authserver.domain.errors import Unavailable
 from authserver.store import authorizations, clients, database, users
+from tests.harness.constants import LONG
 from tests.store.conftest import together
 from tests.store.rows import begun, change_of, generations, on_sqlite, rotation
-from tests.support import LONG
 
 
 class Gate:

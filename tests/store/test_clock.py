@@ -10,8 +10,8 @@ from authserver.clock import Clock
 from authserver.domain.timeline import Stretch
 from authserver.store import clock as database_clock
 from authserver.timekeeper import Timekeeper
+from tests.harness.constants import LONG, SECOND
 from tests.store.conftest import together
-from tests.support import LONG, SECOND
 
 HOUR = 3600 * SECOND
 KNOWN = (Stretch(5, None, 100), Stretch(-HOUR, 90, None))

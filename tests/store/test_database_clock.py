@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 
 from authserver import system
 from authserver.app import assemble
-from tests.conftest import ISSUER, as_client
+from tests.harness.constants import ISSUER
+from tests.harness.sample_database import as_client
 from tests.web.serving import Logins, the_login
 
 _CLOCK = """

@@ -20,10 +20,10 @@ from authserver.settings import load
 from authserver.store import users
 from authserver.store.database import Database, OutcomeUnknown
 from authserver.store.group_commit import NotWritten
-from scripts.bench.swallowing import Network
+from tests.harness.live import Live
+from tests.harness.network import Network
 from tests.store.conftest import together
 from tests.store.rows import begun, generations, on_postgres, rotation, row_of
-from tests.support import Live
 
 pytestmark = on_postgres
 SOON = 0.5  # seconds

@@ -12,7 +12,8 @@ from authserver.app import check, open_database
 from authserver.settings import load
 from authserver.store import signing_keys
 from authserver.store.database import Database
-from tests.support import LONG, environment_with, owned
+from tests.harness.constants import LONG
+from tests.harness.process import environment_with, owned
 
 PROCESS = """
 import os, sys

@@ -12,7 +12,7 @@ from authserver.domain.errors import Misconfigured, Unavailable
 from authserver.store import migrations
 from authserver.store.database import Database
 from authserver.store.schema import metadata
-from tests.support import LONG
+from tests.harness.constants import LONG
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from authserver.cli import main
 from authserver.domain.errors import Unavailable
 from authserver.store.database import Database
 from authserver.store.engine import warnings
+from tests.harness.pgbouncer import pgbouncer, through
 from tests.store.conftest import together
 from tests.store.nodes import two_nodes
-from tests.store.pgbouncer import pgbouncer, through
 from tests.store.rows import begun, change_of, generations, rotation
 
 FEWER = 2

@@ -13,8 +13,8 @@ from cryptography.x509.oid import NameOID
 
 from authserver.domain.errors import Unavailable
 from authserver.store.database import Database
-from scripts.bench.postgres import NOT_INSTALLED, Postgres, binaries
-from tests.support import free_port
+from tests.harness.postgres import NOT_INSTALLED, Postgres, binaries
+from tests.harness.process import free_port
 
 ALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "10000"}
 FAST = {"fsync": "off", "synchronous_commit": "off", "shared_buffers": "16MB"}

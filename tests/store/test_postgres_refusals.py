@@ -5,9 +5,9 @@ from click.testing import CliRunner
 
 from authserver.cli import main
 from authserver.store.advice import advice
-from scripts.bench.postgres import NOT_INSTALLED, Postgres, binaries
+from tests.harness.postgres import NOT_INSTALLED, Postgres, binaries
+from tests.harness.process import free_port
 from tests.store.test_postgres_connection import FAST
-from tests.support import free_port
 
 PASSWORD = "hunter2-of-the-tests"
 HBA = """

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from authserver.app import assemble
 from authserver.store import authorizations, pruning, signing_keys
 from authserver.store.group_commit import commit
-from tests.support import LONG
+from tests.harness.constants import LONG
 
 
 def test_finished_logins_go_a_day_after_their_end_and_living_ones_stay(database, login, clock, token):

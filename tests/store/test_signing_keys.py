@@ -7,8 +7,8 @@ import pytest
 from authserver.domain.errors import Unavailable
 from authserver.domain.models import RefreshTokenKey
 from authserver.store import signing_keys
+from tests.harness.constants import SECOND
 from tests.store.rows import NOW, a_key
-from tests.support import SECOND
 
 
 def test_what_is_added_is_loaded_member_for_member_oldest_first(store):

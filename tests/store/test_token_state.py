@@ -6,8 +6,8 @@ from authserver.store import authorizations, signing_keys
 from authserver.store.clock import read_many
 from authserver.store.schema import denied_tokens
 from authserver.store.token_state import TokenKey, load_many
+from tests.harness.constants import SECOND
 from tests.store.rows import begun
-from tests.support import SECOND
 
 
 def test_each_key_gets_its_denial_its_login_and_its_client(store, write):

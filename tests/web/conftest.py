@@ -14,10 +14,11 @@ from authserver.app import open_database
 from authserver.keyring import jwk
 from authserver.settings import Settings
 from authserver.store.database import Database
-from tests.conftest import populated
-from tests.support import Clock, Live, live
+from tests.harness.clock import Clock
+from tests.harness.live import Live, live
+from tests.harness.sample_database import populated, settings_in
 from tests.web.answers import assert_granted
-from tests.web.serving import Server, serving, settings_in, wait_until_ready
+from tests.web.serving import Server, serving, wait_until_ready
 
 
 @pytest.fixture(scope="session")

@@ -19,14 +19,9 @@ from authserver.settings import Settings
 from authserver.store import authorizations, clients, signing_keys
 from authserver.store.database import Connection, Database
 from authserver.store.schema import metadata
-from tests.conftest import ISSUER
-from tests.support import LONG, Clock
-
-
-def settings_in(folder: Path, **changes: Any) -> Settings:
-    """Made directly: neither the environment nor the working folder is read."""
-    place = {"issuer": ISSUER, "database_url": f"sqlite:///{folder}/as.db", "keys_dir": folder / "keys"}
-    return Settings(**place | changes)
+from tests.harness.clock import Clock
+from tests.harness.constants import ISSUER, LONG
+from tests.harness.sample_database import settings_in
 
 
 @dataclass

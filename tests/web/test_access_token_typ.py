@@ -3,8 +3,8 @@
 import jwt
 import pytest
 
-from tests.conftest import AUDIENCE, as_client
-from tests.support import PASSWORD
+from tests.harness.constants import AUDIENCE, PASSWORD
+from tests.harness.sample_database import as_client
 from tests.web.answers import assert_done, assert_granted
 from tests.web.serving import change_client
 

@@ -8,8 +8,7 @@ import pytest
 
 from authserver.resource import Guard
 from authserver.store import clients
-from tests.conftest import AUDIENCE, ISSUER
-from tests.support import PASSWORD
+from tests.harness.constants import AUDIENCE, ISSUER, PASSWORD
 from tests.web.answers import assert_granted
 from tests.web.serving import wait_until
 

@@ -9,7 +9,7 @@ import pytest
 
 from authserver.domain.models import Secret
 from authserver.store import signing_keys
-from tests.conftest import as_client
+from tests.harness.sample_database import as_client
 from tests.web.answers import DISABLED, INVALID_CLIENT, assert_done, assert_granted, assert_refused
 from tests.web.serving import change_client
 

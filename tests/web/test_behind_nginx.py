@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support import PASSWORD, free_port
+from tests.harness.constants import PASSWORD
+from tests.harness.process import free_port
 from tests.web.wire import exchange
 
 KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

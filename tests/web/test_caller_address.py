@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 from authserver.app import create_app
 from authserver.domain.forwarded import trusted_proxies
 from authserver.web.network import CallerAddress, network_of
-from tests.conftest import ISSUER
-from tests.support import PASSWORD
-from tests.web.serving import settings_in, the_login
+from tests.harness.constants import ISSUER, PASSWORD
+from tests.harness.sample_database import settings_in
+from tests.web.serving import the_login
 
 LOGIN = {"grant_type": "password", "client_id": "app", "username": "ada", "password": PASSWORD}
 

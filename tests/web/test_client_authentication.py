@@ -10,7 +10,7 @@ import pytest
 from authserver.domain import client_secrets
 from authserver.domain.models import SECOND, Secret
 from authserver.store import clients
-from tests.support import SECRET
+from tests.harness.constants import SECRET
 from tests.web.answers import (
     CHALLENGED,
     DISABLED,

@@ -5,8 +5,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from authserver.app import create_app
-from tests.conftest import ISSUER, as_client
-from tests.support import PASSWORD
+from tests.harness.constants import ISSUER, PASSWORD
+from tests.harness.sample_database import as_client
 from tests.web.serving import change_client
 
 APP, OTHER, NOBODYS = "https://app.example", "http://localhost:3000", "https://evil.example"

@@ -7,7 +7,8 @@ from joserfc.jwk import RSAKey
 
 from authserver.oauth import client_auth, metadata
 from authserver.oauth.grants import GRANTS
-from tests.conftest import ISSUER, as_client
+from tests.harness.constants import ISSUER
+from tests.harness.sample_database import as_client
 from tests.web.answers import NOT_ALLOWED, NOT_FOUND, assert_granted, assert_refused
 from tests.web.serving import rows
 

@@ -12,7 +12,7 @@ import pytest
 from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
 
-from tests.support import LONG, PASSWORD
+from tests.harness.constants import LONG, PASSWORD
 from tests.web.answers import INVALID_GRANT, SENTENCES
 
 

@@ -11,8 +11,7 @@ from structlog.testing import capture_logs
 
 from authserver.oauth.errors import SENTENCES
 from authserver.passwords import PasswordCheck, Passwords
-from tests.conftest import AUDIENCE
-from tests.support import PASSWORD, SECRET
+from tests.harness.constants import AUDIENCE, PASSWORD, SECRET
 from tests.web.answers import ENCODED, JSON_HEADERS, MALFORMED_HTTP, TOO_LARGE
 from tests.web.serving import Logins
 

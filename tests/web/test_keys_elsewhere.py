@@ -13,8 +13,7 @@ from authserver.keyring.jwk import public_jwk
 from authserver.keyring.jwt import AccessTokens
 from authserver.resource import Guard
 from tests.api.introspecting import INACTIVE, Introspector
-from tests.conftest import AUDIENCE, ISSUER
-from tests.support import SECOND
+from tests.harness.constants import AUDIENCE, ISSUER, SECOND
 
 OLD = RSAKey.generate_key(2048)
 HOUR = 3600

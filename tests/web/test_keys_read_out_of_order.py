@@ -6,8 +6,7 @@ import threading
 from starlette.testclient import TestClient
 
 from authserver.app import assemble
-from tests.conftest import ISSUER
-from tests.support import LONG
+from tests.harness.constants import ISSUER, LONG
 
 
 def test_an_older_state_of_the_keys_that_arrives_after_a_newer_one_is_not_taken_over(settings, lifecycle, clock):

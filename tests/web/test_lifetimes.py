@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support import PASSWORD, SECOND
+from tests.harness.constants import PASSWORD, SECOND
 from tests.web.answers import INVALID_GRANT, assert_granted, assert_refused, claims_of
 from tests.web.serving import change_client, everything, the_login
 

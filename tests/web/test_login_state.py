@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from authserver.store import clients, users
-from tests.support import PASSWORD
+from tests.harness.constants import PASSWORD
 from tests.web.answers import (
     INVALID_CLIENT,
     INVALID_GRANT,

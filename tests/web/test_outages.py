@@ -12,8 +12,7 @@ from authserver.clock import Clock as SystemClock
 from authserver.keyring.lifecycle import refresh_keys
 from authserver.store import signing_keys
 from authserver.store.database import Database
-from tests.conftest import ISSUER
-from tests.support import PASSWORD, SECOND
+from tests.harness.constants import ISSUER, PASSWORD, SECOND
 from tests.web.answers import INVALID_GRANT, UNAVAILABLE, assert_done, assert_granted, assert_refused
 from tests.web.serving import Logins, change_client, everything, execute, rows, the_login, wait_until_ready
 

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher, extract_parameters
 from authserver.domain.models import User
 from authserver.passwords import Passwords, password_form, username_form
 from authserver.store import users
-from tests.support import LONG, PASSWORD
+from tests.harness.constants import LONG, PASSWORD
 from tests.web.answers import (
     INVALID_CLIENT,
     INVALID_GRANT,

@@ -8,7 +8,7 @@ import pytest
 
 from authserver.domain.models import Secret
 from authserver.web.malformed import MalformedRequests
-from tests.support import PASSWORD, SECOND, SECRET
+from tests.harness.constants import PASSWORD, SECOND, SECRET
 from tests.web.serving import Logins, add_client, execute, the_login
 
 DAY = 86400

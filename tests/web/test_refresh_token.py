@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support import SECOND
+from tests.harness.constants import SECOND
 from tests.web.answers import INVALID_GRANT, INVALID_REQUEST, assert_granted, assert_refused, claims_of
 from tests.web.serving import change_client, everything, execute, the_login
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import as_client
-from tests.support import SECOND
+from tests.harness.constants import SECOND
+from tests.harness.sample_database import as_client
 from tests.web import answers
 from tests.web.answers import Refusal, assert_refused
 from tests.web.serving import Logins, add_client, everything, execute

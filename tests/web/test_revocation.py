@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.conftest import as_client
-from tests.support import SECOND
+from tests.harness.constants import SECOND
+from tests.harness.sample_database import as_client
 from tests.web.answers import INVALID_CLIENT, INVALID_GRANT, assert_done, assert_granted, assert_refused, claims_of
 from tests.web.serving import everything, rows, the_login
 

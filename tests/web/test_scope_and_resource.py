@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests.conftest import AUDIENCE, ISSUER, as_client
-from tests.support import PASSWORD
+from tests.harness.constants import AUDIENCE, ISSUER, PASSWORD
+from tests.harness.sample_database import as_client
 from tests.web.answers import INVALID_GRANT, INVALID_SCOPE, INVALID_TARGET, assert_granted, assert_refused, claims_of
 from tests.web.serving import change_client, everything, the_login
 

@@ -5,8 +5,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.conftest import as_client
-from tests.support import PASSWORD
+from tests.harness.constants import PASSWORD
+from tests.harness.sample_database import as_client
 from tests.web.serving import the_login
 
 WINDOW = 30  # seconds in which a refresh may be retried

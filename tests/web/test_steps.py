@@ -9,8 +9,8 @@ from authserver import system
 from authserver.app import create_app
 from authserver.clock import Clock as SystemClock
 from authserver.resource import Guard
-from tests.conftest import ISSUER, as_client
-from tests.support import PASSWORD, SECOND
+from tests.harness.constants import ISSUER, PASSWORD, SECOND
+from tests.harness.sample_database import as_client
 from tests.web.answers import INVALID_GRANT, assert_done, assert_granted, assert_refused, claims_of
 from tests.web.serving import Logins, change_client, execute, rows, the_login, wait_until, wait_until_ready
 

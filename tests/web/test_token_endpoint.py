@@ -4,8 +4,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.conftest import AUDIENCE
-from tests.support import SECRET
+from tests.harness.constants import AUDIENCE, SECRET
 from tests.web.answers import (
     ENCODED,
     INVALID_REQUEST,

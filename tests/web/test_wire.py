@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.support import LONG, PASSWORD
+from tests.harness.constants import LONG, PASSWORD
 from tests.web.answers import (
     CHALLENGED,
     ENCODED,

@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Nothing that a caller sends gives a 5xx.
+
+    python scripts/bench/fuzz/fuzz_http.py [N] [--seed X]
+
+Sends N requests (10,000 by default) to a server of its own: one half made by schemathesis from openapi.yaml, where
+every answer must also be what openapi.yaml says, the other by hypothesis as bytes on a socket, nearly right or not at
+all. Some carry credentials and tokens that are good. A 5xx, no answer, an answer that is not described and an
+exception in the server's log are printed, and the exit code is 1.
+"""
+
+import argparse
+import importlib.util
+import os
+import socket
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+if __name__ == "__main__" and importlib.util.find_spec("schemathesis") is None:
+    python = ROOT / ".venv" / "bin" / "python"
+    if Path(sys.executable) == python or not python.exists():
+        sys.exit("schemathesis is missing. Run first:\n\n    python3 scripts/quickstart.py test")
+    os.execv(python, [str(python), *sys.argv])
+
+import requests  # noqa: E402
+import schemathesis  # noqa: E402
+import yaml  # noqa: E402
+from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from hypothesis.errors import Unsatisfiable  # noqa: E402
+from schemathesis import GenerationMode  # noqa: E402
+from schemathesis.specs.openapi import checks  # noqa: E402
+
+from authserver.passwords import Passwords  # noqa: E402
+from scripts.bench.fuzz import http_strategies  # noqa: E402
+from scripts.bench.fuzz.http_strategies import Known  # noqa: E402
+from tests.harness.constants import PASSWORD, SECRET  # noqa: E402
+from tests.harness.prepared import Prepared, running  # noqa: E402
+
+TIMEOUT = 20  # seconds for an answer; the server gives up a slow body after 10
+EXCLUDED = [checks.positive_data_acceptance]
+"""What fits the schema may still be a wrong password, which RFC 6749 answers with 400."""
+
+
+@dataclass
+class Found:
+    """How often each status came, and what must not be."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+    def note(self, status: int, request: Callable[[], str]) -> None:
+        self.statuses[status] += 1
+        if status >= 500 or status < 100:
+            self.faults.append(f"{status}: {request()}")
+
+
+def known_to(server: Prepared) -> Known:
+    """Good tokens of all kinds, of clients that use them up and of one that does not."""
+    found: list[str] = []
+    for client in ({"client_id": "app"}, {"client_id": "first-party"}, {"client_id": "web", "client_secret": SECRET}):
+        form = {"grant_type": "password", "username": "ada", "password": PASSWORD} | client
+        body = requests.post(f"{server.url}/token", form, timeout=TIMEOUT).json()
+        found += [body["access_token"], body["refresh_token"]]
+    return Known(server.url, tuple(found))
+
+
+def described(server: Prepared, known: Known, many: int, first: int, found: Found) -> None:
+    """Requests that schemathesis makes, shared out evenly over the operations that have more than one."""
+    every = operations()
+    plain = [each for each in every if not (each.body or each.headers or each.path_parameters or each.security)]
+    share = max(1, (many - len(plain)) // (2 * (len(every) - len(plain))))
+    for operation in every:
+        exercise(operation, share, first, Sender(server.url, known, found))
+
+
+def operations() -> list[Any]:
+    schema = schemathesis.openapi.from_dict(yaml.safe_load((ROOT / "openapi.yaml").read_text()))
+    return [each.ok() for each in schema.get_all_operations()]
+
+
+@dataclass
+class Sender:
+    """Sends what schemathesis made, and looks at the answer."""
+
+    url: str
+    known: Known
+    found: Found
+
+    def send(self, case: Any, changes: dict[str, Any]) -> None:
+        _change(case, changes)
+        response = case.call(base_url=self.url, timeout=TIMEOUT)
+        self.found.note(response.status_code, case.as_curl_command)
+        try:
+            case.validate_response(response, excluded_checks=EXCLUDED)
+        except BaseExceptionGroup as failures:
+            self.found.faults.append("\n".join(map(str, failures.exceptions)))
+
+
+def exercise(operation: Any, many: int, first: int, sender: Sender) -> None:
+    """`many` requests as openapi.yaml has them, and as many that are wrong in one respect."""
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+
+        @seed(first)
+        @quiet(many)
+        @given(operation.as_strategy(mode), changes(sender.known))
+        def send(case: Any, changed: dict[str, Any]) -> None:
+            sender.send(case, changed)
+
+        try:
+            send()
+        except Unsatisfiable:
+            assert mode is GenerationMode.NEGATIVE, operation.label  # nothing is wrong where nothing is asked
+
+
+def quiet(many: int) -> Any:
+    """As many as that and no more: nothing is shrunk, nothing kept."""
+    return settings(
+        max_examples=many,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def changes(known: Known) -> st.SearchStrategy[dict[str, Any]]:
+    """Members of a body that get a request further in; half of the requests stay as they are."""
+    clients = [{}, {"client_id": "app"}, {"client_id": "web", "client_secret": SECRET}, {"client_id": "first-party"}]
+    tokens = [{name: token} for token in known.tokens for name in ("token", "refresh_token")]
+    users = [{}, {"username": "ada"}, {"username": "ada", "password": PASSWORD}]
+    some = st.builds(
+        lambda *parts: {**parts[0], **parts[1], **parts[2]}, *map(st.sampled_from, (clients, tokens, users))
+    )
+    return st.just({}) | some
+
+
+def _change(case: Any, changed: dict[str, Any]) -> None:
+    if isinstance(case.body, dict) and changed:
+        case.body = {**case.body, **changed}
+
+
+def undescribed(port: int, known: Known, many: int, first: int, found: Found) -> None:
+    """Requests as bytes."""
+
+    @seed(first)
+    @quiet(many)
+    @given(http_strategies.requests(known))
+    def send(request: bytes) -> None:
+        found.note(ask(port, request), lambda: repr(request[:2000]))
+
+    send()
+
+
+def ask(port: int, request: bytes) -> int:
+    """The status of the answer; 0 when the connection ends without one."""
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
+        answer = b""
+        with suppress(ConnectionError):  # it may answer before it has read everything
+            connection.sendall(request)
+        with suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                answer += piece
+    line = answer.partition(b"\r\n")[0]
+    return int(line[9:12]) if line.startswith(b"HTTP/1.1 ") else 0
+
+
+def fuzz(server: Prepared, many: int, first: int) -> Found:
+    found, known = Found(), known_to(server)
+    described(server, known, many // 2, first, found)
+    undescribed(server.port, known, max(1, many - found.statuses.total()), first, found)
+    found.faults += complaints(server)
+    return found
+
+
+def complaints(server: Prepared) -> list[str]:
+    """What the server's log has of exceptions."""
+    assert server.process is not None and server.process.poll() is None, "the server is gone"
+    return [line for line in server.log.read_text().splitlines() if "Traceback" in line or "failed" in line]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("count", nargs="?", type=int, default=10_000, metavar="N")
+    parser.add_argument("--seed", type=int, default=1, help="makes the same requests again")
+    asked = parser.parse_args(arguments)
+    start, passwords = monotonic(), Passwords()
+    with (
+        tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder,
+        running(Path(folder), passwords.hash(PASSWORD), LOG_LEVEL="warning") as server,
+    ):
+        found = fuzz(server, asked.count, asked.seed)
+    passwords.close()
+    for fault in found.faults:
+        print(fault, file=sys.stderr)
+    for status, number in sorted(found.statuses.items()):
+        print(f"{number:>9,}  {status}")
+    print(f"{found.statuses.total():,} requests in {monotonic() - start:.0f} s: {len(found.faults)} faults")
+    return 1 if found.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

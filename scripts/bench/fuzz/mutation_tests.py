@@ -1,0 +1,190 @@
+"""Ten ways to break refresh-token rotation, planted one by one in a copy of the server: the tests must fail each time.
+
+Tests that pass prove little before they have been seen to fail. Each bug is a patch that fits exactly once; the tests
+run against the patched copy and must fail, and against an unpatched copy, where they must pass.
+
+    python3 scripts/bench/fuzz/mutation_tests.py              the quickest tests that know of each bug
+    python3 scripts/bench/fuzz/mutation_tests.py --machine    the state machine alone, against the ledger
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from scripts.bench.arguments import use_venv
+from scripts.dotvenv import ROOT
+from tests.harness.mutants import GUARD, Mutant
+
+JUDGED, ANSWERED, RACED = (
+    "tests/domain/test_rotation.py",
+    "tests/pipeline/test_refresh_answers.py",
+    "tests/pipeline/test_races.py",
+)
+MACHINE = "tests/pipeline/test_refresh_machine.py"
+_LIMIT = 300  # seconds, after which tests have hung
+
+# The copy is imported before pytest, and so before anything that pytest puts on the path: tests cannot miss it. One
+# failing example is enough: looking for the smallest would take minutes.
+_RUN = """
+import sys, authserver, pytest
+from hypothesis import Phase, settings
+assert authserver.__file__.startswith(sys.argv[1]), authserver.__file__
+settings.register_profile("ci", settings.get_profile("ci"), phases=[Phase.explicit, Phase.generate])
+sys.exit(pytest.main(sys.argv[2:]))
+"""
+_QUIETLY = ("-q", "-x", "-rfE", "--tb=no", "--no-header", "--assert=plain")
+
+
+@dataclass(frozen=True)
+class Bug:
+    plant: Mutant
+    tests: str
+
+
+@dataclass(frozen=True)
+class Run:
+    passed: bool
+    failure: str | None
+    """The first test that failed; None if none did, and then tests that did not pass never ran."""
+    seconds: float
+    output: str
+
+
+def _bug(what: str, file: str, tests: str, old: str, new: str) -> Bug:
+    return Bug(Mutant(what, file, old, new), tests)
+
+
+_ROTATION, _TOKEN, _GRANT = "domain/rotation.py", "domain/refresh_token.py", "oauth/grants/refresh_token.py"
+BUGS = (
+    _bug(
+        "grace for older generations",
+        _ROTATION,
+        JUDGED,
+        "previous = generation == authorization.generation - 1",
+        "previous = generation < authorization.generation",
+    ),
+    _bug(
+        "grace for revoked authorizations",
+        _ROTATION,
+        JUDGED,
+        "return authorization.revoked_at is not None or now >= ends_at",
+        "return now >= ends_at",
+    ),
+    _bug(
+        "comparison in whole seconds",
+        _ROTATION,
+        JUDGED,
+        "elapsed < policy.refresh_retry_window * SECOND",
+        "elapsed // SECOND <= policy.refresh_retry_window",
+    ),
+    _bug(
+        "ownership not checked first",
+        _ROTATION,
+        ANSWERED,
+        "if authorization.client_id != client.id:",
+        "if authorization.client_id != client.id and generation >= authorization.generation:",
+    ),
+    _bug(
+        "reuse that does not revoke",
+        _GRANT,
+        ANSWERED,
+        "writes=revocation, ",
+        "",
+    ),
+    _bug(
+        "absolute end forgotten",
+        _ROTATION,
+        JUDGED,
+        "ends_at = min(authorization.idle_expires_at, authorization.expires_at)",
+        "ends_at = authorization.idle_expires_at",
+    ),
+    _bug(
+        "idle end past the absolute one",
+        "store/authorizations.py",
+        ANSWERED,
+        "idle_until = min(now + advance.idle_ttl * SECOND, advance.expires_at)",
+        "idle_until = now + advance.idle_ttl * SECOND",
+    ),
+    _bug(
+        "retry that advances the generation",
+        _GRANT,
+        ANSWERED,
+        "if self.verdict is Verdict.RETRY:",
+        "if self.verdict is None:",
+    ),
+    _bug(
+        "non-canonical spelling accepted",
+        _TOKEN,
+        ANSWERED,
+        "if not _FORM.fullmatch(text):",
+        'if not _FORM.fullmatch(text := text.strip().rstrip("=")):',
+    ),
+    Bug(GUARD, RACED),
+)
+NO_BUG = Mutant("none", "__init__.py", "__version__ =", "__version__ =")
+
+
+def plant_and_run(plant: Mutant, *tests: str) -> Run:
+    """What the tests say of a copy of the server with this bug in it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        plant.put_into(folder)
+        began = perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", _RUN, str(folder), *_QUIETLY, *tests],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT,
+        )
+    found = re.search(r"^FAILED tests/\S*?::(\w+)", done.stdout, re.MULTILINE)
+    return Run(done.returncode == 0, found and found[1], perf_counter() - began, done.stdout + done.stderr)
+
+
+def is_caught(run: Run) -> bool:
+    """Tests that could not even be collected have seen nothing."""
+    return not run.passed and run.failure is not None
+
+
+def hunt(bugs: Sequence[Bug]) -> bool:
+    """Whether all are caught, and the same tests pass without any; prints a line for each."""
+    jobs = [(NO_BUG, tuple(dict.fromkeys(bug.tests for bug in bugs))), *((bug.plant, (bug.tests,)) for bug in bugs)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = list(pool.map(lambda job: plant_and_run(job[0], *job[1]), jobs))
+    return all([_tell(plant, run) for (plant, _), run in zip(jobs, runs, strict=True)])
+
+
+def _tell(plant: Mutant, run: Run) -> bool:
+    good = run.passed if plant is NO_BUG else is_caught(run)
+    said = "all pass" if run.passed else run.failure or "no test ran"
+    print(f"{'ok' if good else 'FAILED':6}  {run.seconds:5.1f} s  {plant.what:55}  {said}", flush=True)
+    if not good:
+        print(run.output)
+    return good
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--machine", action="store_true", help="show the bugs to the state machine alone")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    machine = _parse(arguments).machine
+    return 0 if hunt([Bug(bug.plant, MACHINE) for bug in BUGS] if machine else BUGS) else 1
+
+
+if __name__ == "__main__":
+    use_venv()
+    sys.exit(main())

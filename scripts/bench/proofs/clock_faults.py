@@ -1,0 +1,169 @@
+"""The faults of faults.py that set clocks: of one server, of its workers, of one node, of the database."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic, sleep
+
+from scripts.bench.proofs.fault import LASTS, OnSqlite, name_of
+from tests.harness import step_clock
+from tests.harness.mutants import Mutant
+from tests.harness.node import Node
+from tests.harness.server import Server
+
+_HOUR, _DAY = 3600, 86400
+_NOTICED = 60  # seconds, on the busiest of machines, until a node must have polled its database's clock
+_STEP_CLOCK = str(Path(step_clock.__file__))
+
+
+class Clock(OnSqlite):
+    """The wall clocks of running servers are set forward and back: by an hour, a day, some seconds."""
+
+    is_answered = False
+    steps: tuple[float, ...] = (_HOUR, 0, -_HOUR, 0, _DAY, 3, -3, 0)
+    plant = Mutant(
+        "a step forward counts towards the retry window",
+        "clock.py",
+        "if abs(self._offset - before) > STEP:",
+        "if False:",
+    )
+
+    def program(self, node: Node) -> Sequence[str]:
+        if not _clock_of(node).exists():
+            step_clock.write(_clock_of(node), 0)
+        return ("-P", _STEP_CLOCK, str(_clock_of(node)))
+
+    def remove(self, server: Server) -> None:
+        for node in server.nodes:
+            _clock_of(node).unlink(missing_ok=True)
+
+    def strike(self, server: Server) -> None:
+        for step in self.steps:
+            self.set(server, step)
+            sleep(LASTS)
+
+    def set(self, server: Server, seconds: float) -> None:
+        if seconds:
+            self.true_clock.is_wrong()
+        for node in server.nodes[::2]:
+            step_clock.write(_clock_of(node), seconds)
+        if not seconds:
+            self.true_clock.is_right()
+
+
+class ClockOfOneNode(Clock):
+    """One node's alone, of those that share a PostgreSQL, whose clock is right: nothing of it is to be seen."""
+
+    database, nodes = "postgresql", 2
+    plant = Mutant(
+        "a node keeps to its own clock",
+        "app.py",
+        "        self.tasks.append((_POLL, self._timekeeper.follow))\n",
+        "        self._timekeeper._clock.__init__()\n",
+    )
+
+    def set(self, server: Server, seconds: float) -> None:
+        step_clock.write(_clock_of(server.nodes[0]), seconds)
+
+
+class ClockOfWorkers(Clock):
+    """The clock is set while two workers serve, and while SIGHUP replaces them."""
+
+    workers, closes_connections = 2, True
+
+    def strike(self, server: Server) -> None:
+        for step in self.steps:
+            if step:
+                server.nodes[0].hang_up()
+            self.set(server, step)
+            sleep(LASTS)
+        server.nodes[0].hang_up()
+        sleep(LASTS)
+
+
+class ClockAtStart(Clock):
+    """The server starts with a clock that is wrong, and it is set right under load; so is SIGHUP's new one."""
+
+    closes_connections = True
+    plant = Mutant(
+        "the clock slews by 1 %, whatever the step",
+        "clock.py",
+        "        before, self._offset = self._offset, offset\n",
+        "        limit = (answered_at - self._looked_at) // 100\n"
+        "        before = self._offset\n"
+        "        offset = self._offset = before + max(-limit, min(limit, offset - before))\n",
+    )
+
+    def install(self, server: Server) -> None:
+        self.set(server, -_HOUR)
+
+    def strike(self, server: Server) -> None:
+        self.set(server, 0)
+        sleep(LASTS)
+        for step in (_HOUR, -_DAY):
+            self.set(server, step)
+            server.nodes[0].hang_up()
+            sleep(LASTS)
+            self.set(server, 0)
+            sleep(LASTS)
+
+
+class ClockOfDatabase(Clock):
+    """The clock of the PostgreSQL that two nodes share is set, as by a failover to a machine with another clock."""
+
+    database, nodes = "postgresql", 2
+    steps = (_HOUR, 0, -_DAY, 0)
+    plant = Mutant(
+        "the database's clock is followed by 1 %, whatever the step",
+        "clock.py",
+        ClockAtStart.plant.old,
+        ClockAtStart.plant.new,
+    )
+
+    def install(self, server: Server) -> None:
+        """A function before PostgreSQL's own on the way on which names are looked up."""
+        self.true_clock.is_wrong()
+        server.database.execute(_OWN_CLOCK.format(name=name_of(server), seconds=-_HOUR))
+
+    def remove(self, server: Server) -> None:
+        server.database.execute(_ITS_CLOCK.format(name=name_of(server)))
+
+    def strike(self, server: Server) -> None:
+        for step in ((0,) if self.hits == 0 else ()) + self.steps:
+            self.hits += 1
+            self.set(server, step)
+            sleep(LASTS)
+
+    def set(self, server: Server, seconds: float) -> None:
+        if seconds:
+            self.true_clock.is_wrong()
+        told = [_steps_told(node) for node in server.nodes]
+        server.database.execute(f"UPDATE bench_clock SET seconds = {seconds}")
+        until = monotonic() + _NOTICED
+        while any(_steps_told(node) == before for node, before in zip(server.nodes, told, strict=True)):
+            if monotonic() > until:
+                raise TimeoutError("a node did not notice that the database's clock was set")
+            sleep(LASTS / 10)
+        if not seconds:
+            self.true_clock.is_right()
+
+
+def _steps_told(node: Node) -> int:
+    return node.log.read_text().count('"clock_stepped"')
+
+
+_OWN_CLOCK = """
+CREATE TABLE bench_clock (seconds DOUBLE PRECISION);
+INSERT INTO bench_clock VALUES ({seconds});
+CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+    'SELECT pg_catalog.clock_timestamp() + make_interval(secs => (SELECT seconds FROM public.bench_clock))';
+ALTER DATABASE {name} SET search_path = public, pg_catalog;
+"""
+_ITS_CLOCK = """
+ALTER DATABASE {name} RESET search_path;
+DROP FUNCTION public.clock_timestamp();
+DROP TABLE public.bench_clock;
+"""
+
+
+def _clock_of(node: Node) -> Path:
+    return node.log.with_suffix(".clock")

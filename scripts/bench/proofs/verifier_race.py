@@ -1,0 +1,99 @@
+"""Verifiers as processes of their own, all given the same tokens, and what they made of them."""
+
+import asyncio
+import subprocess
+import sys
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.bench.proofs import jose_install
+
+AT_ONCE, BEFORE_EXPIRY, STRANGER = "at once", "before expiry", "stranger"
+"""Why a token is shown: it has just been issued, it is about to expire, or its key is nobody's, and it must fail."""
+_IN_PYTHON = ("guard", "PyJWT", "joserfc")
+_LAST_ANSWERS = 30  # seconds
+_REASONS = 3
+
+
+def commands(*arguments: str) -> tuple[dict[str, list[str]], str | None]:
+    """How each verifier is run, and why jose is not among them."""
+    script = str(Path(__file__).with_name("verifiers.py"))
+    found = {name: [sys.executable, script, name, *arguments] for name in _IN_PYTHON}
+    try:
+        return found | {"jose": [*jose_install.command(), *arguments]}, None
+    except jose_install.Missing as error:
+        return found, f"jose is skipped: {error}"
+
+
+@dataclass
+class Contestant:
+    """One verifier's process; its answers come in the order of the tokens."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    verified: int = 0
+    fetches: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    """By why the token was shown."""
+    reasons: list[str] = field(default_factory=list)
+    """Of the first failures."""
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with the first answer: until then it may still be starting."""
+    _asked: deque[str] = field(default_factory=deque)
+
+    def show(self, token: str, why: str, now: float) -> None:
+        assert self.process.stdin
+        self._asked.append(why)
+        self.process.stdin.write(f"{now:.6f} {token}\n".encode())
+
+    async def listen(self) -> None:
+        """Until its output ends."""
+        assert self.process.stdout
+        async for line in self.process.stdout:
+            fetches, _, reason = line.decode().rstrip("\n").partition(" ")
+            self.fetches = int(fetches)
+            self._judge(self._asked.popleft(), reason)
+            self.ready.set()
+        self.ready.set()  # it ended, and what it did not answer has failed
+
+    def _judge(self, why: str, reason: str) -> None:
+        self.verified += why != STRANGER
+        if bool(reason) != (why == STRANGER):
+            self._fail(why, reason or "accepted")
+
+    def _fail(self, why: str, reason: str) -> None:
+        self.failures[why] += 1
+        if len(self.reasons) < _REASONS:
+            self.reasons.append(f"{self.name}, {why}: {reason}")
+
+    async def finish(self, listening: "asyncio.Task[None]") -> None:
+        """What was never answered has failed."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        try:
+            await asyncio.wait_for(listening, _LAST_ANSWERS)
+        except TimeoutError:
+            self.process.kill()
+        for why in self._asked:
+            self._fail(why, "no answer")
+
+
+@asynccontextmanager
+async def contest(commands: dict[str, Sequence[str]]) -> AsyncIterator[list[Contestant]]:
+    """The contestants; when this ends, all their answers are in."""
+    pipe, contestants = subprocess.PIPE, []
+    try:
+        for name, command in commands.items():
+            process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+            contestants.append(Contestant(name, process))
+        listening = [asyncio.create_task(each.listen()) for each in contestants]
+        yield contestants
+        await asyncio.gather(*(each.finish(task) for each, task in zip(contestants, listening, strict=True)))
+    finally:
+        for each in contestants:
+            if each.process.returncode is None:
+                each.process.kill()
+            await each.process.wait()

@@ -1,0 +1,237 @@
+"""A long run at half of what the machine can do, with kills and key rotations: nothing lost, and all stays flat.
+
+First the capacity is measured: a closed loop of 64 refreshes. Then 1,000 logins refresh at half of it, in an open
+loop. In the middle of each interval the keys are rotated by the command; at its end memory and the database are
+measured, and a node dies by kill -9 and starts again. Nothing else may be lost or answered 503, and no login; and the
+last third of the intervals must have the latency, memory and database size of the first.
+
+    python3 scripts/bench/speed/soak.py >soak.log                         an hour on SQLite, a kill every 5 minutes
+    python3 scripts/bench/speed/soak.py --database postgresql             two nodes, of which one is killed
+    python3 scripts/bench/speed/soak.py --minutes 6 --every 60
+"""
+
+import argparse
+import asyncio
+import signal
+import statistics
+import sys
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from pathlib import Path
+from time import monotonic
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from scripts.bench.arguments import add_arguments, is_skipped, nodes_of, use_venv
+from tests.harness import procfs
+from tests.harness.balancer import Balancer
+from tests.harness.databases import Database, PostgresDatabase, SqliteFile
+from tests.harness.http_client import Refreshes, load, run
+from tests.harness.node import Node
+from tests.harness.refreshers import check_log
+from tests.harness.server import Server, logins, set_up
+from tests.harness.steady import Steady
+
+_CONNECTIONS = 64
+_SETTLED = 3  # seconds after which a kill has no effect any more
+_EARLY = 0.2  # of an interval: what a server needs, it has by then
+_SKIPPED = 0.1  # of the refreshes, at most, or this machine is too slow
+_TITLES = (
+    f"{'interval':>8}{'refreshes':>11}{'p50 ms':>8}{'p99 ms':>8}{'memory MB':>11}{'early MB':>10}{'database KB':>13}"
+    f"{'lost':>7}{'ready s':>9}"
+)
+
+
+class Sample(NamedTuple):
+    """Of one interval; what a kill took with it is in no latency."""
+
+    refreshes: int
+    p50: float
+    p99: float
+    """Milliseconds, from when a refresh was due."""
+    memory: float
+    early: float
+    """MB of all processes of the server, at the interval's end and soon after its start."""
+    size: float
+    """KB of the database."""
+    lost: int
+    """By the kill: answered 503, too."""
+    ready: float
+    """Seconds from the kill until the node was ready again."""
+
+
+FLAT = {"p99": 1.5, "memory": 1.1, "size": 1.1}
+"""How many times as much the last third may have as the first."""
+_GROWTH = 1.1
+"""How many times as much memory a process may have at the end of an interval as soon after its start."""
+
+
+@dataclass
+class Soak:
+    server: Server
+    steady: Steady
+    samples: list[Sample] = field(default_factory=list)
+
+    async def run(self, seconds: float, every: float) -> None:
+        enough = asyncio.Event()
+        task = asyncio.create_task(self.steady.run(enough))
+        try:
+            await asyncio.sleep(_SETTLED)
+            for node in islice(cycle(self.server.nodes), max(1, round(seconds / every))):
+                self.samples.append(await self._interval(node, every))
+                print(line(len(self.samples), self.samples[-1]), flush=True)
+        finally:
+            enough.set()
+            await task
+        with closing(self.server.database.rows()) as rows:
+            self.steady.check_rows(rows)
+
+    async def _interval(self, node: Node, every: float) -> Sample:
+        began, steady, before = monotonic(), self.steady, self._troubles()
+        refreshes = steady.tally.refreshes
+        steady.answered.clear()
+        await asyncio.sleep(every * _EARLY)
+        early = await asyncio.to_thread(memory, self.server)
+        await asyncio.sleep(began + every / 2 - monotonic())
+        await asyncio.to_thread(node.command, "keys", "rotate", "--emergency")
+        await asyncio.sleep(max(0, began + every - monotonic()))
+        latencies = sorted(answered.after * 1000 for answered in steady.answered) or [0]
+        late, quiet = await asyncio.to_thread(memory, self.server), self._troubles()
+        if quiet > before:
+            steady.tally.faults.append(f"{quiet - before} requests failed though nothing was killed")
+        size = await asyncio.to_thread(size_of, self.server.database)
+        ready = await self._kill(node)
+        p50, p99 = (latencies[int(share * len(latencies))] for share in (0.5, 0.99))
+        lost = self._troubles() - quiet
+        return Sample(steady.tally.refreshes - refreshes, p50, p99, late, early, size, lost, ready)
+
+    def _troubles(self) -> int:
+        return self.steady.tally.lost + self.steady.tally.unavailable
+
+    async def _kill(self, node: Node) -> float:
+        began = monotonic()
+        await asyncio.to_thread(node.kill)
+        await asyncio.to_thread(node.start)
+        ready = monotonic() - began
+        await asyncio.sleep(_SETTLED)
+        return ready
+
+
+def memory(server: Server) -> float:
+    """MB of all processes of all nodes."""
+    pids = [pid for node in server.nodes for pid in (node.pid, *node.worker_pids())]
+    return sum(map(procfs.memory, pids)) / 2**20
+
+
+def size_of(database: Database) -> float:
+    """KB, when all that was committed has come from the log into the database."""
+    if isinstance(database, SqliteFile):
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        wal = database.file.with_name(f"{database.file.name}-wal")
+        return (database.file.stat().st_size + wal.stat().st_size) / 1024
+    assert isinstance(database, PostgresDatabase)
+    with closing(database.rows()) as rows:
+        return int(rows.select("SELECT pg_database_size(current_database())")[0][0]) / 1024
+
+
+async def capacity(server: Server, tokens: Sequence[str], seconds: float) -> tuple[float, list[str]]:
+    """Refreshes a second, and the newest tokens."""
+    scripts = [Refreshes(server.client_id, token) for token in tokens]
+    many = max(1, _CONNECTIONS // len(server.ports))
+    busy = [scripts[place * many : (place + 1) * many] for place in range(len(server.ports))]
+    loads = await asyncio.gather(
+        *(load(port, share, seconds) for port, share in zip(server.ports, busy, strict=True) if share)
+    )
+    return sum(each.rate for each in loads), [script.token for script in scripts]
+
+
+async def soak(server: Server, tokens: Sequence[str], asked: argparse.Namespace) -> Soak:
+    most, tokens = await capacity(server, tokens, asked.measure)
+    rate = asked.rate or most * asked.share
+    print(f"{most:.0f} refreshes/s at most; {rate:.0f}/s from {asked.logins} logins\n{_TITLES}", flush=True)
+    async with Balancer(server.ports) as balancer:
+        found = Soak(server, Steady(server.client_id, tokens, balancer.ask, rate))
+        await found.run(asked.minutes * 60, asked.every)
+    return found
+
+
+def line(number: int, sample: Sample) -> str:
+    return (
+        f"{number:8}{sample.refreshes:11}{sample.p50:8.1f}{sample.p99:8.1f}{sample.memory:11.1f}{sample.early:10.1f}"
+        f"{sample.size:13.0f}{sample.lost:7}{sample.ready:9.2f}"
+    )
+
+
+def ratios(samples: Sequence[Sample]) -> dict[str, float]:
+    """The last third's median to that of the first."""
+    third = max(1, len(samples) // 3)
+    first, last = samples[:third], samples[-third:]
+    return {name: _median(last, name) / max(_median(first, name), 1e-9) for name in FLAT}
+
+
+def _median(samples: Sequence[Sample], name: str) -> float:
+    return statistics.median(getattr(sample, name) for sample in samples)
+
+
+def tell(found: Soak) -> bool:
+    """Whether nothing was lost, and all was flat."""
+    steady, faults = found.steady, list(found.steady.tally.faults)
+    for name, ratio in ratios(found.samples).items():
+        print(f"{name:8} of the last third to that of the first  {ratio:5.2f}  ({FLAT[name]} at most)")
+        if ratio > FLAT[name]:
+            faults.append(f"{name} is not flat")
+    growth = statistics.median(sample.memory / sample.early for sample in found.samples)
+    print(f"memory   of a process, late to early              {growth:5.2f}  ({_GROWTH} at most)")
+    if growth > _GROWTH:
+        faults.append("memory grows until the process dies")
+    if steady.skipped > _SKIPPED * steady.tally.refreshes:
+        faults.append(f"{steady.skipped} refreshes were not even begun: the rate was not kept")
+    for fault in faults[:10]:
+        print(f"    {fault}")
+    print(f"{len(faults)} FAULTS" if faults else f"nothing lost in {steady.tally.refreshes} refreshes, and all flat")
+    return not faults
+
+
+def measure(server: Server, asked: argparse.Namespace) -> bool:
+    server.workers = asked.workers
+    before = server.log_sizes()
+    server.start()
+    tokens = run(logins(server, asked.logins))
+    server.stop()  # hashing passwords takes memory that no refresh needs
+    server.start()
+    try:
+        found = run(soak(server, tokens, asked))
+    finally:
+        server.kill()
+    check_log(server.log(before), found.steady.tally)
+    return tell(found)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--every", type=float, default=300, help="seconds between two kills")
+    parser.add_argument("--logins", type=int, default=1000)
+    parser.add_argument("--share", type=float, default=0.5, help="of the capacity")
+    parser.add_argument("--rate", type=float, help="refreshes a second, whatever the capacity")
+    parser.add_argument("--measure", type=float, default=10, help="seconds in which the capacity is measured")
+    add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if is_skipped(asked.database):
+        return 0
+    with suppress(KeyboardInterrupt), set_up(asked.database, nodes_of(asked)) as server:
+        return 0 if measure(server, asked) else 1
+    return 130
+
+
+if __name__ == "__main__":
+    use_venv()
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""How fast tokens are issued, as shares of the rate at which the same core makes raw RSA-2048 signatures.
+
+One core for the server, another for the load, 64 kept-alive connections; raw signatures, client_credentials, refresh
+(durable, SQLite) and JWKS are measured in turn, round after round, and medians are printed: shares of the raw rate of
+the same round are steady on a machine whose speed is not.
+
+    .venv/bin/python scripts/bench/speed/tokens.py --rounds 5 --seconds 3
+"""
+
+import argparse
+import base64
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from tests.harness.constants import PASSWORD
+from tests.harness.http_client import Load, Refreshes, Script, get, load, post, run
+from tests.harness.live import Live, up
+
+FLOORS = {"client_credentials": (0.50, 200), "refresh": (0.40, 320)}
+"""Share of the raw rate, and microseconds of CPU beside the signature."""
+MEMORY, FIRST_ANSWER = 110, 1.5  # MB, seconds
+_TIMED_SERVER = Path(__file__).with_name("timed_server.py")
+
+
+@dataclass
+class Round:
+    share: float
+    rate: float
+    cpu: float
+    """Microseconds beside the signature, for each request."""
+    p50: float
+    p99: float
+
+
+class Measured(Live):
+    """The self-timing server on a core of its own."""
+
+    program = (str(_TIMED_SERVER),)
+
+    def launch(self, program: Sequence[str] | None = None) -> None:
+        super().launch(program)
+        assert self.process is not None
+        os.sched_setaffinity(self.process.pid, {min(os.sched_getaffinity(0))})
+
+    def ask(self, query: str = "") -> dict[str, float]:
+        with urllib.request.urlopen(f"{self.url}/_bench{query}", timeout=60) as answer:
+            found: dict[str, float] = json.load(answer)
+            return found
+
+
+def scripts(server: Live, connections: int) -> dict[str, list[Script]]:
+    client_id, secret = server.machine["client_id"], server.machine["client_secret"]
+    basic = "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+    own_token = post("/token", {"grant_type": "client_credentials"}, authorization=basic)
+    key_set = get("/.well-known/jwks.json")
+    return {
+        "client_credentials": [lambda last: own_token] * connections,
+        "refresh": [Refreshes(server.app["client_id"], token) for token in logins(server, connections)],
+        "jwks": [lambda last: key_set] * connections,
+    }
+
+
+def logins(server: Live, many: int) -> Iterator[str]:
+    form = {"grant_type": "password", "client_id": server.app["client_id"], "username": "ada", "password": PASSWORD}
+    for _ in range(many):
+        done = run(load(server.port, [_once(post("/token", form))], 30))
+        assert done.statuses == {200: 1}, done.failures
+        yield _last.pop()
+
+
+_last: list[str] = []
+
+
+def _once(request: bytes) -> Script:
+    def script(last: Any) -> bytes | None:
+        if last is None:
+            return request
+        _last.append(last.refresh_token)
+        return None
+
+    return script
+
+
+def measure(server: Measured, these: list[Script], seconds: float) -> Round:
+    before_raw = server.ask(f"?raw={seconds / 3}")["raw"]
+    before = server.ask()
+    done: Load = run(load(server.port, these, seconds))
+    after = server.ask()
+    raw = (before_raw + server.ask(f"?raw={seconds / 3}")["raw"]) / 2
+    if set(done.statuses) != {200} or done.lost:
+        raise SystemExit(f"The server refused: {done.statuses} {done.failures[:1]}")
+    spent = (after["cpu"] - before["cpu"]) - (after["signing"] - before["signing"])
+    cpu = spent / len(done.latencies) * 1e6
+    return Round(done.rate / raw, done.rate, cpu, done.percentile(0.5) * 1e3, done.percentile(0.99) * 1e3)
+
+
+def median(rounds: list[Round], of: Callable[[Round], float]) -> float:
+    return statistics.median(of(each) for each in rounds)
+
+
+def report(name: str, rounds: list[Round]) -> bool:
+    share, cpu = median(rounds, lambda each: each.share), median(rounds, lambda each: each.cpu)
+    rate, p50 = median(rounds, lambda each: each.rate), median(rounds, lambda each: each.p50)
+    p99 = median(rounds, lambda each: each.p99)
+    print(f"{name:20} {share:6.2f} {rate:8.0f} {cpu:8.0f} {p50:8.1f} {p99:8.1f}")
+    least, most = FLOORS.get(name, (0, float("inf")))
+    return share >= least and cpu <= most
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Measured]:
+    with up(Measured(folder, LOG_LEVEL="warning")) as server:
+        yield server
+
+
+def first_answer(server: Live) -> float:
+    """Seconds from the start of the command to its first 200, as users start it."""
+    plain = Live(server.folder, **{name: value for name, value in server.settings.items() if name != "ISSUER"})
+    began = time.perf_counter()
+    plain.start()
+    taken = time.perf_counter() - began
+    plain.stop()
+    return taken
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3, help="of load for each kind and round")
+    parser.add_argument("--connections", type=int, default=64)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, started(Path(folder)) as server:
+        memory = server.ask()["memory"] / 1e6
+        if len(cores := sorted(os.sched_getaffinity(0))) > 1:
+            os.sched_setaffinity(0, set(cores[1:]))
+        taken = statistics.median(first_answer(server) for _ in range(3))
+        kinds = scripts(server, asked.connections)
+        found: dict[str, list[Round]] = {name: [] for name in kinds}
+        for _ in range(asked.rounds):
+            for name, these in kinds.items():
+                found[name].append(measure(server, these, asked.seconds))
+        raw = statistics.median(each.rate / each.share for each in found["client_credentials"])
+    print(f"raw RSA-2048 signatures/s on the server's core: {raw:.0f}; medians of {asked.rounds} rounds\n")
+    print(f"{'':20} {'of raw':>6} {'per s':>8} {'CPU us':>8} {'p50 ms':>8} {'p99 ms':>8}   (CPU beside the signature)")
+    held = [report(name, rounds) for name, rounds in found.items()]
+    print(f"\nmemory when idle {memory:.0f} MB; first 200 after {taken:.2f} s")
+    good = all(held) and memory < MEMORY and taken < FIRST_ANSWER
+    print("every floor is held" if good else f"BELOW A FLOOR: {FLOORS}, {MEMORY} MB, {FIRST_ANSWER} s")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""A hardware security module for tests: SoftHSM2 with a token of its own in a folder of the session."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.harness.constants import LONG
+
+PIN = "the PIN of the tests"
+IN_PROCESS = ("keys", "locked", "lifecycle")
+"""Tokens that the test process uses itself: they are there from the first, for a module that it has loaded does not see
+later ones."""
+MODULES = [*Path("/usr/lib").glob("**/libsofthsm2.so"), *Path("/opt/homebrew/lib").glob("**/libsofthsm2.so")]
+needs_softhsm = pytest.mark.skipif(
+    not MODULES or shutil.which("softhsm2-util") is None, reason="SoftHSM2 is not installed"
+)
+
+
+@dataclass(frozen=True)
+class Token:
+    label: str
+    pin: str
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """For tests.harness.live.run and live."""
+        return {"PKCS11_MODULE": str(MODULES[0]), "PKCS11_TOKEN": self.label, "PKCS11_PIN": self.pin}
+
+
+@pytest.fixture(scope="session")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tokens, with those of IN_PROCESS; the module of this process and of those that it starts finds
+    it by the environment."""
+    folder = tmp_path_factory.mktemp("softhsm")
+    configuration = folder / "softhsm2.conf"
+    configuration.write_text(f"directories.tokendir = {folder}\nobjectstore.backend = file\n")
+    os.environ["SOFTHSM2_CONF"] = str(configuration)
+    if MODULES and shutil.which("softhsm2-util"):
+        for label in IN_PROCESS:
+            new_token(label)
+    return folder
+
+
+def new_token(label: str, pin: str = PIN) -> Token:
+    """In the folder of `softhsm`, for other processes."""
+    command = ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "of the tests"]
+    subprocess.run(command, check=True, capture_output=True, timeout=LONG)
+    return Token(label, pin)

@@ -1,0 +1,83 @@
+"""One node of the server as a real process, with its workers, and all the ways to end it."""
+
+import os
+import random
+import signal
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+from tests.harness import procfs
+from tests.harness.constants import LONG
+from tests.harness.live import Live
+
+
+class Node(Live):
+    """`authserver serve` on a port of its own.
+
+    `settings` are the environment of the next start, without their prefix. A node that is started again keeps its port
+    and its log. From Live: `port`, `url`, `log` (a path), `command(...)`, `wait_until_ready()`, and `stop()`, which
+    drains.
+    """
+
+    def __init__(self, folder: Path, number: int = 0) -> None:
+        super().__init__(folder)
+        self.log = folder / f"node-{number}.log"
+        self.log.touch()
+        self.package: Path | None = None
+        """A folder with another `authserver` in it, to run instead of the project's."""
+
+    @property
+    def pid(self) -> int:
+        """Of the first process; its workers are its children."""
+        assert self.process is not None, "The node does not run."
+        return self.process.pid
+
+    def restart(self) -> None:
+        """Drains, then starts."""
+        self.stop()
+        self.start()
+
+    def hang_up(self) -> None:
+        """SIGHUP: with several workers, each is replaced by a new one."""
+        os.kill(self.pid, signal.SIGHUP)
+
+    def worker_pids(self) -> list[int]:
+        """None when the first process is the only one. Raises ProcessLookupError when that has ended."""
+        return procfs.workers(self.pid)
+
+    def kill_worker(self) -> None:
+        """kill -9 of one worker, if one has been started yet."""
+        if workers := self.worker_pids():
+            _kill(random.choice(workers))
+
+    def kill(self) -> None:
+        """kill -9 of every process at once, as when the machine is switched off."""
+        if self.process is not None:
+            for pid in self._kill_first():
+                _kill(pid)
+
+    def kill_first_process(self) -> bool:
+        """kill -9 of the first process, and of no other. Whether its workers left with it."""
+        workers, until = self._kill_first(), monotonic() + LONG
+        while (living := [pid for pid in workers if procfs.lives(pid)]) and monotonic() < until:
+            sleep(0.02)
+        for pid in living:
+            _kill(pid)
+        return not living
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | ({"PYTHONPATH": str(self.package)} if self.package else {})
+
+    def _kill_first(self) -> list[int]:
+        """Returns the workers that it leaves behind; stopped before they are counted, it starts no more of them."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        workers = self.worker_pids() if self.workers > 1 and self.is_running else []
+        super().kill()
+        return workers
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,74 @@
+"""A server, and commands on its database, on a clock that runs faster than time."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+from tests.harness.live import Live
+from tests.harness.mutants import Mutant
+from tests.harness.process import free_port
+from tests.harness.scaled_clock import VARIABLE, Clock
+
+_PROGRAM = ("-P", str(Path(__file__).with_name("scaled_command.py")))
+
+
+class ScaledServer(Live):
+    """Set up by real time; everything else is by its clock. With a fault, if one was planted."""
+
+    program = _PROGRAM
+    clock: Clock
+    planted: Path | None = None
+
+    def plant(self, fault: Mutant) -> None:
+        """From the next start on. Fails when the fault no longer fits the code, and so would plant nothing."""
+        self.planted = Path(tempfile.mkdtemp(dir=self.folder))
+        fault.put_into(self.planted)
+
+    def twin(self) -> "ScaledServer":
+        """Another process on the same database, with the same issuer."""
+        other = copy(self)
+        other.port, other.process = free_port(), None
+        other.url = f"http://127.0.0.1:{other.port}"
+        return other
+
+    async def run(self, *arguments: str) -> str:
+        """What the command prints, by the server's clock. Raises RuntimeError with what it complains of."""
+        pipe = subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *_PROGRAM, *arguments, cwd=self.folder, env=self.environment(), stdout=pipe, stderr=pipe
+        )
+        printed, complaint = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(complaint.decode())
+        return printed.decode()
+
+    def environment(self) -> dict[str, str]:
+        own = {"PYTHONPATH": str(self.planted)} if self.planted else {}
+        return super().environment() | own | {VARIABLE: str(self.clock)}
+
+
+@contextmanager
+def set_up(scale: float, **settings: str) -> Iterator[ScaledServer]:
+    """A server that is ready to be started, in a folder of its own; whatever happens, no process of it is left."""
+    with tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder:
+        server = ScaledServer(Path(folder), LOG_LEVEL="warning", **settings)
+        server.set_up()
+        server.clock = Clock.begin(scale)
+        try:
+            yield server
+        finally:
+            server.stop(signal.SIGKILL)
+
+
+def part(token: str, place: int) -> Any:
+    """Of a JWT: the header (0) or the claims (1)."""
+    return json.loads(urlsafe_b64decode(token.split(".")[place] + "=="))

@@ -1,0 +1,29 @@
+"""The authserver command on a clock that runs faster than time: python -P scaled_command.py serve --port N
+
+BENCH_CLOCK says which clock. What the server does by itself every few seconds it does as often by that clock. One
+worker only: others would be processes that start without this.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # last: a package with a fault planted in it comes first
+
+from tests.harness.scaled_clock import VARIABLE, Clock
+
+
+def run(clock: Clock) -> None:
+    from authserver import system
+
+    system.now = system.steady = clock  # type: ignore[assignment]  # before what is imported now takes it for a default
+
+    from authserver import app
+    from authserver.cli import main
+
+    for name in ("_POLL", "_SCHEDULE", "_REMOVE_REFRESH_KEYS", "_PRUNE"):
+        setattr(app, name, getattr(app, name) / clock.scale)
+    main(prog_name="authserver")
+
+
+run(Clock.read(os.environ[VARIABLE]))

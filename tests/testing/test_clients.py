@@ -1,0 +1,104 @@
+"""authserver.testing: the clients that a test makes, what they sign in with, and the algorithms of their tokens."""
+
+import jwt
+import pytest
+
+from authserver.resource import TokenRejected
+from authserver.testing import Issuer, Refusal, running_issuer
+from authserver.testing import issuer as issuer_fixture
+from tests.harness.constants import PASSWORD
+
+issuer = issuer_fixture
+WRONG = [
+    ({"grants": ("passwrod",)}, r"no grant type 'passwrod'\. Allowed: .*password"),
+    ({"grants": ()}, r"can only introspect tokens, and needs a secret"),
+    ({"grants": ("client_credentials",)}, r"a client with a secret"),
+    ({"access_token_typ": "at-jwt"}, r"no access_token_typ 'at-jwt'\. Allowed: at\+jwt, JWT"),
+    ({"web_origins": ["https://app.example/"]}, "without a path or a slash at the end"),
+    ({"access_token_ttl": 0}, r"access_token_ttl is 0\. Allowed: whole seconds from 1 to 86400"),
+    ({"access_token_ttl": 60.0}, r"access_token_ttl is 60\.0\. Allowed: whole seconds"),
+    ({"refresh_retry_window": 301}, r"refresh_retry_window is 301\. Allowed: whole seconds from 0 to 300"),
+    ({"access_token_alg": "HS256"}, r"no access_token_alg 'HS256'\. Allowed: RS256, PS256, ES256, EdDSA"),
+    ({"secret": "x", "auth_method": "private_key_jwt"}, r"no auth method 'private_key_jwt'\. Allowed: .*basic"),
+    ({"secret": "x", "auth_method": "none"}, "another auth_method than none"),
+    ({"secret": ""}, "at least one character"),
+    ({"rotation": False}, "give it a secret"),
+    ({"scope": 'a "b'}, "RFC 6749 s3.3"),
+]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Issuer:
+    with running_issuer() as issuer:
+        yield issuer
+
+
+@pytest.mark.parametrize(("policy", "told"), WRONG, ids=lambda each: str(each)[:40])
+def test_a_client_that_cannot_be_is_refused_with_what_is_allowed(shared, policy, told):
+    with pytest.raises(ValueError, match=told):
+        shared.client(**policy)
+
+
+@pytest.mark.parametrize("name", ["acess_token_ttl", "max_authorizations"])
+def test_what_is_no_policy_of_a_client_is_not_dropped(shared, name):
+    with pytest.raises(TypeError, match=name):
+        shared.client(**{name: 60})
+
+
+@pytest.mark.parametrize("auth_method", ["client_secret_basic", "client_secret_post"])
+def test_a_confidential_client_logs_in(shared, auth_method):
+    shared.user(auth_method, PASSWORD)
+    client = shared.client("read", secret="50 %+:é", auth_method=auth_method, refresh_retry_window=0, rotation=False)
+    answer = shared.login(auth_method, PASSWORD, "read", client_id=client)
+    assert shared.guard().verify(answer["access_token"], "read").client_id == client
+
+
+def test_a_form_may_be_posted_with_basic(shared):
+    client = shared.client(grants=["client_credentials"], secret="ma:chine")
+    answer = shared.post("/token", auth=(client, "ma:chine"), grant_type="client_credentials")
+    assert shared.guard().verify(answer["access_token"]).client_id == client
+    with pytest.raises(Refusal, match="401 invalid_client"):
+        shared.post("/token", auth=(client, "wrong"), grant_type="client_credentials")
+
+
+@pytest.mark.parametrize("alg", ["PS256", "ES256", "EdDSA"])
+def test_tokens_of_each_algorithm(issuer, alg):
+    client = issuer.client(grants=["client_credentials"], secret="machine", access_token_alg=alg)
+    with pytest.raises(ValueError, match=f'No key of {alg} is active: .*issuer.rotate\\(alg="{alg}"\\) lets it sign'):
+        issuer.token(alg=alg)
+    kids = [key["kid"] for key in issuer.jwks()["keys"] if key["alg"] == alg]
+    default = issuer.kid
+    assert [issuer.rotate(alg=alg)] == kids == [issuer.kid_of(alg)]
+    asked = issuer.post("/token", auth=(client, "machine"), grant_type="client_credentials")["access_token"]
+    for token in (asked, issuer.token(alg=alg)):
+        assert jwt.get_unverified_header(token) == {"typ": "at+jwt", "alg": alg, "kid": kids[0]}
+        issuer.guard(algorithms=[alg]).verify(token)
+    assert jwt.get_unverified_header(issuer.token())["kid"] == issuer.kid == default
+    issuer.rotate(alg=alg)
+    assert issuer.kid_of(alg) != kids[0]
+
+
+def test_the_typ_of_a_client_and_of_a_token(shared):
+    client = shared.client(grants=["client_credentials"], secret="machine", access_token_typ="JWT")
+    asked = shared.post("/token", auth=(client, "machine"), grant_type="client_credentials")["access_token"]
+    for token in (asked, shared.token(typ="JWT")):
+        assert jwt.get_unverified_header(token)["typ"] == "JWT"
+        with pytest.raises(TokenRejected):
+            shared.guard().verify(token)
+
+
+def test_a_client_without_a_grant_introspects(shared):
+    api = shared.client(grants=[], secret="notes")
+    caller = shared.client(grants=["client_credentials"], secret="machine")
+    token = shared.post("/token", auth=(caller, "machine"), grant_type="client_credentials")["access_token"]
+    assert shared.post("/introspect", auth=(api, "notes"), token=token)["client_id"] == caller
+    with pytest.raises(Refusal, match="400 unauthorized_client"):
+        shared.post("/token", auth=(api, "notes"), grant_type="client_credentials")
+
+
+def test_an_algorithm_that_nobody_uses_has_no_key(shared):
+    for call in (shared.token, shared.rotate):
+        with pytest.raises(ValueError, match=r'issuer\.client\(access_token_alg="EdDSA"\) announces one'):
+            call(alg="EdDSA")
+        with pytest.raises(ValueError, match=r"no alg 'none'\. Allowed: RS256"):
+            call(alg="none")
