@@ -28,6 +28,8 @@ from tests.harness.sample_database import as_client, populated
 # No deadline, and no random seed. A run of other tests still has other examples: hypothesis draws some values from the
 # constants in whatever modules are loaded.
 hypothesis.settings.load_profile("ci")
+# Their assertions are reported as those of tests. Here, because tests of several folders import them.
+pytest.register_assert_rewrite("tests.readme.journey", "tests.readme.terminal", "tests.readme.blocks")
 
 FAST = ("domain", "keyring", "oauth", "pipeline", "resource", "settings", "store", "testing", "web")
 """Where the tests of `--fast` are, beside those directly in tests/; what they leave out has a fixture or file below."""
