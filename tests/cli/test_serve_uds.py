@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import pytest
 
-from authserver.serving import listening
+from authserver.serving import listening, sighup
 from tests.harness.process import environment_with, free_port, run
 
 SECONDS = 120  # until anything must have happened, however busy the machine is
@@ -238,7 +238,7 @@ def test_what_makes_no_sense_is_refused_in_words(
 
 
 @pytest.fixture
-def invoke(tmp_path: Path) -> Callable[..., str]:
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """`authserver serve` in this process, which must fail with 2: its words."""
     from click.testing import CliRunner
 
@@ -246,6 +246,7 @@ def invoke(tmp_path: Path) -> Callable[..., str]:
     from authserver.cli.init import command as init
 
     assert CliRunner().invoke(init).exit_code == 0
+    monkeypatch.setattr(sighup, "hold", lambda: None)  # it would block SIGHUP in this process for good
 
     def invoke(*options: str) -> str:
         done = CliRunner().invoke(main, ["serve", *options])
