@@ -14,9 +14,9 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from authserver.app import assemble, create_app
-from authserver.app import lifecycle as lifecycle_of
 from authserver.keyring.lifecycle import Lifecycle
 from authserver.passwords import Passwords
+from authserver.provisioning import lifecycle as lifecycle_of
 from authserver.settings import Settings, load
 from authserver.store.database import Database
 from tests.harness.clock import Clock
@@ -31,7 +31,7 @@ hypothesis.settings.load_profile("ci")
 # Their assertions are reported as those of tests. Here, because tests of several folders import them.
 pytest.register_assert_rewrite("tests.readme.journey", "tests.readme.terminal", "tests.readme.blocks")
 
-FAST = ("domain", "keyring", "oauth", "pipeline", "resource", "settings", "store", "testing", "web")
+FAST = ("domain", "keyring", "oauth", "pipeline", "resource", "serving", "settings", "store", "testing", "web")
 """Where the tests of `--fast` are, beside those directly in tests/; what they leave out has a fixture or file below."""
 SLOW_FIXTURES = {"postgres", "serializable", "softhsm", "real"}
 SLOW_FILES = {
@@ -139,8 +139,7 @@ def started(settings: Settings, database: Database, clock: Clock) -> Iterator[Ca
     with ExitStack() as servers:
 
         def started() -> TestClient:
-            app, upkeep = assemble(settings, now=clock)
-            upkeep.tasks.clear()
+            app = assemble(settings, now=clock, enable=()).app
             return servers.enter_context(TestClient(app, ISSUER, raise_server_exceptions=False))
 
         yield started

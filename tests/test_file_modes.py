@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from authserver import file_modes, system
-from authserver.app import check, open_database
-from authserver.cli.init import initialise
 from authserver.domain.errors import Misconfigured
 from authserver.keyring import files
+from authserver.provisioning import check, initialise, open_database
 from authserver.settings import load
 from authserver.store.database import Database
 from tests.cli.backups import PASSPHRASE
@@ -134,7 +133,7 @@ def test_what_is_not_there_is_written_by_nobody(tmp_path: Path) -> None:
 
 _AS_ANOTHER_USER = """
 import os, sys
-from authserver.app import open_key_encryption_keys
+from authserver.provisioning import open_key_encryption_keys
 from authserver.settings import load
 import authserver.keyring.files
 os.setgroups([{group}]); os.setgid({nobody}); os.setuid({nobody})

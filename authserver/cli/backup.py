@@ -65,8 +65,8 @@ def command(file: Path, passphrase_stdin: bool, as_json: bool) -> None:
 
 
 def _write(settings: Settings, source: Path, partial: Path, passphrase: str, now: int) -> None:
-    from ..app import open_key_encryption_keys
     from ..keyring import backup
+    from ..provisioning import open_key_encryption_keys
     from ..store import migrations, sqlite_file
 
     keks = open_key_encryption_keys(settings)

@@ -26,7 +26,7 @@ yes = click.option("--yes", is_flag=True, help="Do not ask. Required where there
 @contextmanager
 def transaction(settings: Settings | None = None) -> Iterator[Connection]:
     """One transaction on the configured database, which must have this version's schema. Raises Misconfigured."""
-    from ..app import open_existing_database
+    from ..provisioning import open_existing_database
     from ..store import migrations
 
     with closing(open_existing_database(settings or load())) as database, database.begin() as connection:
@@ -37,7 +37,7 @@ def transaction(settings: Settings | None = None) -> Iterator[Connection]:
 @contextmanager
 def reading(settings: Settings) -> Iterator[Connection]:
     """As `transaction`, each statement for itself: what takes long holds up nobody who writes."""
-    from ..app import open_existing_database
+    from ..provisioning import open_existing_database
     from ..store import migrations
 
     with closing(open_existing_database(settings)) as database, database.read() as connection:
@@ -47,7 +47,7 @@ def reading(settings: Settings) -> Iterator[Connection]:
 
 def policy_of(settings: Settings, client: Client | None) -> Policy:
     """The server's policy, and what the client has of its own."""
-    from ..app import policy
+    from ..provisioning import policy
 
     return replace(policy(settings), **(client.policy if client else {}))
 

@@ -43,7 +43,7 @@ def check() -> None:
       authserver config check
       AUTHSERVER_ISSUER=https://login.example authserver config check
     """
-    from ..app import check
+    from ..provisioning import check
 
     settings = load()
     for warning in (*settings.warnings(), *check(settings)):

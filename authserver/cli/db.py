@@ -33,7 +33,7 @@ def upgrade() -> None:
       authserver db upgrade
       AUTHSERVER_DATABASE_URL=sqlite:////var/lib/authserver/authserver.db authserver db upgrade
     """
-    from ..app import open_existing_database
+    from ..provisioning import open_existing_database
     from ..store import migrations
 
     with closing(open_existing_database(load())) as database, database.begin() as connection:
@@ -51,7 +51,7 @@ def current(as_json: bool) -> None:
       authserver db current
       authserver db current --json
     """
-    from ..app import open_existing_database
+    from ..provisioning import open_existing_database
     from ..store import migrations
 
     with closing(open_existing_database(load())) as database, database.begin() as connection:

@@ -75,7 +75,7 @@ def _with_url(settings: Settings, url: str) -> Settings:
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator["Database"]:
-    from ..app import open_existing_database
+    from ..provisioning import open_existing_database
 
     with closing(open_existing_database(settings)) as database:
         yield database
@@ -84,7 +84,7 @@ def _opened(settings: Settings) -> Iterator["Database"]:
 @contextmanager
 def _opened_target(settings: Settings, target: Settings, dry_run: bool) -> Iterator["Database | None"]:
     """None in a rehearsal for a file that is not there: it is not made."""
-    from ..app import open_database
+    from ..provisioning import open_database
     from ..store import sqlite_file
 
     url, path = target.database_url.get_secret_value(), None
@@ -117,8 +117,8 @@ def _rehearse(source: "Connection", target: "Database | None") -> dict[str, int]
 
 def _check_keys(settings: Settings, connection: "Connection") -> None:
     """A server could start with what was copied. Raises Misconfigured, and then nothing is kept."""
-    from ..app import open_key_store
     from ..keyring import Keyring
+    from ..provisioning import open_key_store
     from ..store import signing_keys
 
     Keyring(open_key_store(settings), signing_keys.load(connection), system.now())

@@ -141,8 +141,8 @@ def _merge(
     settings: Settings, connection: Connection, opened: Opened, wish: Wish, now: int, stack: ExitStack
 ) -> Prepared:
     """What it makes outside of the database is destroyed if the `stack` ends with an error."""
-    from ..app import open_key_service
     from ..keyring import restoring as keyring_restoring
+    from ..provisioning import open_key_service
     from ..store import restoring, signing_keys
 
     replaced = restoring.replaced_state(connection)
@@ -169,7 +169,7 @@ def _merge(
 
 def _key_encryption_keys(settings: Settings, may_be_made: bool) -> tuple[KeyEncryptionKeys, bytes | None]:
     """And the one that is new, which is in no file yet."""
-    from ..app import open_key_encryption_keys
+    from ..provisioning import open_key_encryption_keys
 
     keks = open_key_encryption_keys(settings)
     if keks:

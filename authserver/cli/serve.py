@@ -105,7 +105,7 @@ def _reload_config(workers: int) -> "Config | None":
 
 def _check_and_warn(settings: Settings, workers: int) -> None:
     """Fail here where every worker would fail, and print each warning only once."""
-    from ..app import check
+    from ..provisioning import check
     from ..serving.configuration import allow_open_files
 
     for warning in (*settings.warnings(), *check(settings, workers), *allow_open_files(settings.max_connections)):

@@ -68,7 +68,7 @@ def _read_token() -> str:
 
 
 def _explain(token: str, settings: Settings, connection: Connection) -> Findings:
-    from ..app import open_key_store
+    from ..provisioning import open_key_store
     from ..store import signing_keys
 
     keyring = Keyring(open_key_store(settings), signing_keys.load(connection), system.now())

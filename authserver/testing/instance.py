@@ -10,14 +10,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from .. import system
-from ..app import lifecycle, open_database
-from ..cli.init import initialise
 from ..domain import base64url, scopes
 from ..domain import claims as claims_of
 from ..domain.algorithms import DEFAULT, DEFAULT_TYP
 from ..domain.key_schedule import Transition, in_state
 from ..domain.models import Client, SigningKey, User
 from ..passwords import Passwords, password_form, username_form
+from ..provisioning import initialise, lifecycle, open_database
 from ..resource import Guard
 from ..settings import Settings
 from ..store import clients, signing_keys, users

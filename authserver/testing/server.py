@@ -62,13 +62,13 @@ class Server:
 
     def start(self) -> None:
         """Raises Misconfigured, what the application raises at its start, and TimeoutError. Nothing runs then."""
-        app, self._upkeep = assemble(self._settings, now=self._now)
-        # Without a look every few seconds it would take what it knows of the keys for too old to sign by.
-        self._upkeep.tasks[:] = [task for task in self._upkeep.tasks if task[1] == self._upkeep.read_keys]
+        # A keyring that has not been read for some seconds does not sign.
+        server = assemble(self._settings, now=self._now, enable=("read_keys",))
+        self._tasks = server.tasks
         try:
-            self._running = _Uvicorn(app, self._port.listener())
+            self._running = _Uvicorn(server.app, self._port.listener())
         except BaseException:
-            self._upkeep.close()
+            server.close()
             raise
 
     def stop(self) -> None:
@@ -79,18 +79,18 @@ class Server:
     def read_keys(self) -> None:
         """What is in the database counts from now on. Raises Unavailable."""
         if self._running is not None:
-            self._running.call(self._upkeep.read_keys)
+            self._running.call(self._tasks.read_keys)
         else:
-            self._upkeep.keyring.update(self._read_state(), self._now())
+            self._tasks.keyring.update(self._read_state(), self._now())
 
     def sign(self, claims: dict[str, Any], alg: str, typ: str) -> str:
-        if self._upkeep.keyring.is_stale(self._now()):  # nobody looks while the server is down
+        if self._tasks.keyring.is_stale(self._now()):  # nobody looks while the server is down
             self.read_keys()
-        return self._upkeep.keyring.sign(claims, self._now(), alg, typ)
+        return self._tasks.keyring.sign(claims, self._now(), alg, typ)
 
     @property
     def jwks(self) -> dict[str, Any]:
-        return self._upkeep.keyring.jwks
+        return self._tasks.keyring.jwks
 
     def _read_state(self) -> signing_keys.KeyState:
         with self._database.begin() as connection:

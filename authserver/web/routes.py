@@ -39,7 +39,7 @@ from .network import CallerAddress
 from .protected import protected
 from .replies import StaticReply, error_reply
 
-__all__ = ["ASGIApp", "Parts", "application"]
+__all__ = ["ASGIApp", "AppContext", "application"]
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 _SENTENCES = {404: "There is nothing at this address.", 405: "This method is not allowed here."}
@@ -47,7 +47,7 @@ _CODES = {404: "not_found", 405: "invalid_request"}
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class AppContext:
     """What the routes need of the server."""
 
     issuer: str
@@ -64,12 +64,12 @@ class Parts:
     web_origins: Cache[None, frozenset[str]]
 
 
-def application(parts: Parts, lifespan: Lifespan) -> ASGIApp:
+def application(context: AppContext, lifespan: Lifespan) -> ASGIApp:
     """Everything, ready to be served."""
     app = Starlette(
-        routes=routes(parts),
-        lifespan=_with_state(lifespan, {COUNTER: parts.malformed}),
-        middleware=[*_caller_address(parts), Middleware(ErrorBoundary, new_id=parts.new_id, malformed=parts.malformed)],
+        routes=routes(context),
+        lifespan=_with_state(lifespan, {COUNTER: context.malformed}),
+        middleware=_middleware(context),
         exception_handlers={HTTPException: _http_error},
     )
     # A redirect of /token/ would post a password again, to whatever the Host header says.
@@ -88,21 +88,23 @@ def _with_state(lifespan: Lifespan, state: dict[str, Any]) -> Any:
     return with_state
 
 
-def _caller_address(parts: Parts) -> list[Middleware]:
-    trusted = parts.trusted_proxies
-    return [Middleware(CallerAddress, trusted=trusted)] if trusted != TrustedProxies() else []
+def _middleware(context: AppContext) -> list[Middleware]:
+    boundary = Middleware(ErrorBoundary, new_id=context.new_id, malformed=context.malformed)
+    if context.trusted_proxies == TrustedProxies():
+        return [boundary]
+    return [Middleware(CallerAddress, trusted=context.trusted_proxies), boundary]
 
 
-def routes(parts: Parts) -> list[Route | Mount]:
-    keyring, base = parts.keyring, urlsplit(parts.issuer).path
+def routes(context: AppContext) -> list[Route | Mount]:
+    keyring, base = context.keyring, urlsplit(context.issuer).path
     well_known = "/.well-known/oauth-authorization-server"
     # RFC 8414 s3.1: inserted between the host component and the path component of the issuer.
     metadata_path = well_known + base
-    jwks = Document(lambda: (keyring.jwks_document, keyring.jwks_etag), parts.jwks_max_age)
-    described = Document(_constant(metadata.document(parts.issuer)), parts.jwks_max_age)
-    origin = parts.issuer.removesuffix(base)
-    cross_origin = CrossOrigin(parts.pipeline.clients, parts.web_origins)
-    form = (parts.pipeline, parts.now, parts.malformed)
+    jwks = Document(lambda: (keyring.jwks_document, keyring.jwks_etag), context.jwks_max_age)
+    described = Document(_constant(metadata.document(context.issuer)), context.jwks_max_age)
+    origin = context.issuer.removesuffix(base)
+    cross_origin = CrossOrigin(context.pipeline.clients, context.web_origins)
+    form = (context.pipeline, context.now, context.malformed)
     grants = GrantRegistry()
     token = FormEndpoint(*form, grants, required="grant_type", cross_origin=cross_origin)
     return [
@@ -112,21 +114,21 @@ def routes(parts: Parts) -> list[Route | Mount]:
         Route(base + "/introspect", FormEndpoint(*form, Introspection), methods=["POST"]),
         Route(base + "/.well-known/jwks.json", jwks, methods=documents.METHODS),
         Route(metadata_path, described, methods=documents.METHODS),
-        *(_api(parts, base, grants) if parts.first_party_api else []),
+        *(_api(context, base, grants) if context.first_party_api else []),
         Route(base + "/health/live", health.live),
-        Route(base + "/health/ready", health.ready(parts.database, keyring, parts.steady, parts.pipeline)),
-        Route(base + "/", greeting(parts.issuer, origin + metadata_path)),
+        Route(base + "/health/ready", health.ready(context.database, keyring, context.steady, context.pipeline)),
+        Route(base + "/", greeting(context.issuer, origin + metadata_path)),
         Mount(base + "/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]
 
 
-def _api(parts: Parts, base: str, grants: GrantRegistry) -> list[Route | Mount]:
-    api = Api(parts.pipeline, grants, parts.now, RefreshTokenCookie(parts.issuer), parts.malformed)
+def _api(context: AppContext, base: str, grants: GrantRegistry) -> list[Route | Mount]:
+    api = Api(context.pipeline, grants, context.now, RefreshTokenCookie(context.issuer), context.malformed)
     return [
         Route(base + "/api/login", api.endpoint(api.login), methods=["POST"]),
         Route(base + "/api/refresh-token", api.endpoint(api.refresh_token), methods=["POST"]),
         Route(base + "/api/logout", api.endpoint(api.logout), methods=["POST"]),
-        Route(base + "/api/protected", protected(parts.issuer, parts.keyring, parts.now)),
+        Route(base + "/api/protected", protected(context.issuer, context.keyring, context.now)),
     ]
 
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import sync_playwright
 
-from authserver.app import open_database
+from authserver.provisioning import open_database
 from authserver.settings import load
 from tests.harness.constants import PASSWORD
 from tests.harness.prepared import running

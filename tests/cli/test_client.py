@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 
-from authserver.app import open_database
+from authserver.provisioning import open_database
 from authserver.settings import load
 from authserver.store import clients, signing_keys
 

@@ -15,8 +15,9 @@ from click.testing import CliRunner, Result
 from sqlalchemy.schema import Table
 from starlette.testclient import TestClient
 
-from authserver.app import create_app, open_database
+from authserver.app import create_app
 from authserver.cli import main
+from authserver.provisioning import open_database
 from authserver.settings import Settings
 from authserver.store import migrations
 from authserver.store.schema import metadata

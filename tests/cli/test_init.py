@@ -12,7 +12,7 @@ def test_it_makes_database_keys_and_key_encryption_key(cli, tmp_path, monkeypatc
     result = cli("init")
     assert result.stdout == ""
     (key,) = (tmp_path / "keys").iterdir()
-    assert f"Created the key-encryption key keys/{key.name}: back it up" in result.stderr
+    assert f"Created the key-encryption key keys/{key.name}. Back it up" in result.stderr
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert (tmp_path / "authserver.db").is_file()
 

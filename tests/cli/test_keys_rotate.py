@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from authserver.app import open_database
 from authserver.cli import main
-from authserver.cli.init import initialise
+from authserver.provisioning import initialise, open_database
 from authserver.settings import Settings
 from tests.harness.clock import Clock
 from tests.harness.constants import LONG, PASSWORD, SECOND

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from authserver import system
-from authserver.app import lifecycle, open_database
-from authserver.cli.init import initialise
 from authserver.keyring.lifecycle import TooEarly
+from authserver.provisioning import initialise, lifecycle, open_database
 from authserver.settings import Settings
 from tests.cli.killer import killer as killer_of
 from tests.harness.clock import Clock

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from authserver.app import open_database, open_keyring
 from authserver.clock import Clock
+from authserver.provisioning import open_database, open_keyring
 from authserver.settings import Settings
 from authserver.system import now
 from tests.cli.backups import LINE, add_login, sql

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from authserver.app import open_database
+from authserver.provisioning import open_database
 from tests.harness.clock import Clock
 from tests.harness.constants import AUDIENCE, ISSUER, LONG, SECRET
 from tests.harness.process import environment_with

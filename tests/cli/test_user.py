@@ -2,7 +2,7 @@
 
 import pytest
 
-from authserver.app import open_database
+from authserver.provisioning import open_database
 from authserver.settings import load
 from authserver.store import users
 from tests.cli.backups import add_login, sql

@@ -76,7 +76,7 @@ def install(point: str, times: int) -> None:
     """Fails when the point is no longer in the code, and so would never be reached."""
     from importlib import import_module
 
-    from authserver import app
+    from authserver.background import INTERVALS
 
     module, name, how = POINTS[point]
     *within, name = name.split(".")
@@ -84,7 +84,7 @@ def install(point: str, times: int) -> None:
     for each in within:
         owner = getattr(owner, each)
     setattr(owner, name, how(getattr(owner, name), die_after(times, point)))
-    app._SCHEDULE, app._PRUNE = _SOON, _SOON
+    INTERVALS.update(rotate_keys=_SOON, prune=_SOON)
 
 
 if __name__ in ("__main__", "__mp_main__"):  # the first process, and its workers

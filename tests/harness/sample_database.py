@@ -6,9 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from authserver.app import open_database
-from authserver.cli.init import initialise
 from authserver.domain.models import Client, Secret, User
+from authserver.provisioning import initialise, open_database
 from authserver.settings import Settings
 from authserver.store import clients, users
 from authserver.store.database import Database

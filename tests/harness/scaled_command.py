@@ -18,11 +18,11 @@ def run(clock: Clock) -> None:
 
     system.now = system.steady = clock  # type: ignore[assignment]  # before what is imported now takes it for a default
 
-    from authserver import app
+    from authserver.background import INTERVALS
     from authserver.cli import main
 
-    for name in ("_POLL", "_SCHEDULE", "_REMOVE_REFRESH_KEYS", "_PRUNE"):
-        setattr(app, name, getattr(app, name) / clock.scale)
+    for name in ("read_keys", "follow_clock", "rotate_keys", "remove_unused_keys", "prune"):
+        INTERVALS[name] /= clock.scale
     main(prog_name="authserver")
 
 

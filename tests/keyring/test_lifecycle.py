@@ -8,15 +8,14 @@ from unittest.mock import patch
 import pytest
 from joserfc.jwk import RSAKey
 
-from authserver.app import lifecycle as lifecycle_of
-from authserver.app import open_database, open_key_store
-from authserver.cli.init import initialise
 from authserver.cli.keys.shared import opened
 from authserver.domain.errors import ChangedMeanwhile, Misconfigured, Refused, Unavailable
 from authserver.domain.key_schedule import in_state
 from authserver.domain.models import Client
 from authserver.keyring import KeyEncryptionKeys, Keyring, KeyStore
 from authserver.keyring.lifecycle import TooEarly
+from authserver.provisioning import initialise, open_database, open_key_store
+from authserver.provisioning import lifecycle as lifecycle_of
 from authserver.settings import load
 from authserver.store import clients, signing_keys
 from authserver.store.database import Database

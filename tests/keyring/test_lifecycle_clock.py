@@ -2,7 +2,7 @@
 
 import pytest
 
-from authserver import app
+from authserver import provisioning
 from authserver.clock import Clock as SystemClock
 from authserver.keyring.lifecycle import TooEarly
 from authserver.keyring.lifecycle.refresh_keys import RefreshKeyWaits
@@ -22,7 +22,7 @@ def stepping(settings, database, clock):
         clock.forward(seconds + step)
         own()
 
-    return app.lifecycle(settings, database, own), passes
+    return provisioning.lifecycle(settings, database, own), passes
 
 
 @pytest.mark.parametrize("step", [YEAR, -YEAR])
@@ -48,9 +48,9 @@ def test_keys_rotate_when_they_should_though_the_clock_was_a_year_ahead_for_a_wh
 
 def test_keys_that_a_clock_ahead_has_dated_before_this_machine_started_rotate_all_the_same(settings, database, clock):
     clock.forward(YEAR)
-    app.lifecycle(settings, database, clock).promote("RS256", emergency=True)
+    provisioning.lifecycle(settings, database, clock).promote("RS256", emergency=True)
     clock.forward(-YEAR)
-    lifecycle = app.lifecycle(settings, database, SystemClock(clock, clock))
+    lifecycle = provisioning.lifecycle(settings, database, SystemClock(clock, clock))
     assert lifecycle.is_due(lifecycle.read_state())
     lifecycle.run_due()
     assert not lifecycle.is_due(lifecycle.read_state())

@@ -7,13 +7,14 @@ import pytest
 from joserfc.jwk import RSAKey
 from starlette.testclient import TestClient
 
-from authserver import app
-from authserver.app import create_app, open_key_store
+from authserver.app import create_app
+from authserver.background import INTERVALS
 from authserver.domain.errors import Refused
 from authserver.domain.key_schedule import in_state
 from authserver.domain.refresh_token import parse
 from authserver.keyring import Keyring, files
 from authserver.keyring.lifecycle.refresh_keys import RefreshKeyWaits
+from authserver.provisioning import open_key_store
 from authserver.store import signing_keys
 from authserver.store.authorizations import load_many
 from tests.harness.constants import ISSUER, PASSWORD, SECOND
@@ -24,8 +25,8 @@ DAY = 86400
 @pytest.fixture
 def http(settings, database, clock, monkeypatch):
     """The server, which looks after its keys as often as it can."""
-    for period in ("_POLL", "_SCHEDULE", "_REMOVE_REFRESH_KEYS"):
-        monkeypatch.setattr(app, period, 0.02)
+    for name in ("read_keys", "rotate_keys", "remove_unused_keys"):
+        monkeypatch.setitem(INTERVALS, name, 0.02)
     with TestClient(create_app(settings, now=clock), ISSUER, raise_server_exceptions=False) as http:
         yield http
 
@@ -117,8 +118,8 @@ def test_logins_that_were_over_stay_as_they_ended(lifecycle, http, login, databa
 def test_a_login_begun_under_a_revoked_refresh_key_by_a_process_that_has_not_read_yet_ends(
     settings, database, clock, lifecycle, http, token, monkeypatch
 ):
-    for period in ("_POLL", "_SCHEDULE"):
-        monkeypatch.setattr(app, period, 3600)
+    for name in ("read_keys", "rotate_keys"):
+        monkeypatch.setitem(INTERVALS, name, 3600)
     with TestClient(create_app(settings, now=clock), ISSUER) as late:
         assert lifecycle.revoke_refresh_keys() == 0
         form = {"client_id": "app", "grant_type": "password", "username": "ada", "password": PASSWORD}

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 import pytest
 from joserfc.jwk import RSAKey
 
-from authserver.app import open_key_store
 from authserver.domain.errors import ChangedMeanwhile
 from authserver.keyring import Keyring, files
 from authserver.keyring.lifecycle import Lifecycle
+from authserver.provisioning import open_key_store
 
 DAY = 86400
 

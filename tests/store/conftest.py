@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from authserver.cli.init import initialise
 from authserver.domain.models import Client, User
+from authserver.provisioning import initialise
 from authserver.settings import Settings, load
 from authserver.store import clients, migrations, signing_keys, users
 from authserver.store.changes import Change

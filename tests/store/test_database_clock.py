@@ -43,10 +43,9 @@ def nodes(settings, set_back):
     with ExitStack() as servers:
 
         def started():
-            app, upkeep = assemble(settings)
-            upkeep.tasks.clear()
-            http = servers.enter_context(TestClient(app, ISSUER, raise_server_exceptions=False))
-            return http, lambda: http.portal.call(upkeep.follow_clock)
+            server = assemble(settings, enable=())
+            http = servers.enter_context(TestClient(server.app, ISSUER, raise_server_exceptions=False))
+            return http, lambda: http.portal.call(server.tasks.follow_clock)
 
         yield started(), started()
 

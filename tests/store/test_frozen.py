@@ -14,7 +14,7 @@ from time import monotonic, sleep
 import pytest
 from sqlalchemy import text
 
-from authserver import app
+from authserver import provisioning
 from authserver.domain.errors import Unavailable
 from authserver.settings import load
 from authserver.store import users
@@ -137,7 +137,7 @@ def served(monkeypatch, request):
     """`served("http", deadline=60)`: that fixture, of a server which waits that long for PostgreSQL."""
 
     def served(*names, deadline):
-        monkeypatch.setattr(app, "Database", partial(Database, deadline=deadline))
+        monkeypatch.setattr(provisioning, "Database", partial(Database, deadline=deadline))
         return [request.getfixturevalue(name) for name in names]
 
     return served

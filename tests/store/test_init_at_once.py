@@ -8,7 +8,7 @@ from threading import Barrier
 
 import pytest
 
-from authserver.app import check, open_database
+from authserver.provisioning import check, open_database
 from authserver.settings import load
 from authserver.store import signing_keys
 from authserver.store.database import Database

@@ -108,62 +108,63 @@ def _multiply(database, many):
 
 
 @pytest.fixture
-def upkeep(settings, database, clock):
-    """The server's own work; `upkeep.rests` are the seconds that it gave to requests."""
-    _, upkeep = assemble(settings, now=clock)
-    upkeep.rests = []
+def tasks(settings, database, clock):
+    """The server's background tasks; `tasks.rests` are the seconds that it gave to requests."""
+    server = assemble(settings, now=clock)
+    tasks = server.tasks
+    tasks.rests = []
 
     async def rest(seconds):
-        upkeep.rests.append(seconds)
+        tasks.rests.append(seconds)
         clock.forward(0.1)
 
-    upkeep._rest = rest
-    yield upkeep
-    upkeep.close()
+    tasks.pause = rest
+    yield tasks
+    server.close()
 
 
-def test_much_that_is_over_goes_at_once_with_a_rest_between_batches(database, login, clock, upkeep, run):
+def test_much_that_is_over_goes_at_once_with_a_rest_between_batches(database, login, clock, tasks, run):
     login()
     _multiply(database, 20_500)
     clock.forward(9 * 86400)
     login()
-    run(upkeep.prune())
+    run(tasks.prune())
     assert _count(database) == 1
-    assert 21 <= len(upkeep.rests) <= 23
-    assert min(upkeep.rests) > 0
+    assert 21 <= len(tasks.rests) <= 23
+    assert min(tasks.rests) > 0
 
 
-def test_little_that_is_over_takes_its_time(database, login, clock, upkeep, run):
+def test_little_that_is_over_takes_its_time(database, login, clock, tasks, run):
     login()
     _multiply(database, 2500)
-    run(upkeep.prune())
-    assert len(upkeep.rests) == 1
+    run(tasks.prune())
+    assert len(tasks.rests) == 1
     assert _batch(database).after != b""
 
 
-def test_a_walk_that_lags_goes_on_at_once(database, login, clock, upkeep, run):
+def test_a_walk_that_lags_goes_on_at_once(database, login, clock, tasks, run):
     login()
     _multiply(database, 4500)
-    run(upkeep.prune())
+    run(tasks.prune())
     clock.forward(86400 * 0.9)
-    run(upkeep.prune())
-    assert len(upkeep.rests) >= 4
+    run(tasks.prune())
+    assert len(tasks.rests) >= 4
     assert _count(database) == 4501
 
 
-def test_another_process_that_has_the_batch_ends_the_own_walk(database, login, clock, upkeep, run):
+def test_another_process_that_has_the_batch_ends_the_own_walk(database, login, clock, tasks, run):
     login()
     _multiply(database, 1500)
     clock.forward(9 * 86400)
 
     async def rest(seconds):
-        upkeep.rests.append(seconds)
-        if len(upkeep.rests) == 1:  # the other one deletes what is left
+        tasks.rests.append(seconds)
+        if len(tasks.rests) == 1:  # the other one deletes what is left
             assert _prune(database, clock)
 
-    upkeep._rest = rest
-    run(upkeep.prune())
-    assert len(upkeep.rests) <= 2
+    tasks.pause = rest
+    run(tasks.prune())
+    assert len(tasks.rests) <= 2
     assert _count(database) == 0
 
 

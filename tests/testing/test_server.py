@@ -5,6 +5,7 @@ import socket
 import threading
 from asyncio import sleep
 from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -35,7 +36,9 @@ def refuses(monkeypatch):
     async def app(scope, receive, send):
         raise OSError("nothing works")
 
-    return lambda: monkeypatch.setattr(server, "assemble", lambda *args, **how: (app, assemble(*args, **how)[1]))
+    return lambda: monkeypatch.setattr(
+        server, "assemble", lambda *args, **how: replace(assemble(*args, **how), app=app)
+    )
 
 
 def test_a_start_that_fails_is_raised_and_leaves_nothing(refuses):
@@ -56,7 +59,7 @@ def test_a_start_that_hangs_is_raised(monkeypatch):
         await sleep(3)
 
     assemble = server.assemble
-    monkeypatch.setattr(server, "assemble", lambda *args, **how: (app, assemble(*args, **how)[1]))
+    monkeypatch.setattr(server, "assemble", lambda *args, **how: replace(assemble(*args, **how), app=app))
     monkeypatch.setattr(server, "_PATIENCE", 0.2)
     with pytest.raises(TimeoutError, match=r"not up within 0\.2 s"), running_issuer():
         raise AssertionError("there is no issuer")

@@ -10,8 +10,9 @@ import pytest
 from joserfc.jwk import RSAKey
 from starlette.testclient import TestClient
 
-from authserver.app import open_database
+from authserver.background import INTERVALS
 from authserver.keyring import jwk
+from authserver.provisioning import open_database
 from authserver.settings import Settings
 from authserver.store.database import Database
 from tests.harness.clock import Clock
@@ -67,8 +68,9 @@ class _ImportOnce:
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Key state is read every 10 ms, and whenever a request asks for it; a locked database is given up after 100 ms,
     and no key is checked a second time."""
-    monkeypatch.setattr("authserver.app._POLL", 0.01)
-    monkeypatch.setattr("authserver.app._RELOAD", 0)
+    monkeypatch.setitem(INTERVALS, "read_keys", 0.01)
+    monkeypatch.setitem(INTERVALS, "follow_clock", 0.01)
+    monkeypatch.setattr("authserver.app._RELOAD_INTERVAL", 0)
     monkeypatch.setattr("authserver.store.engine._SQLITE_BUSY_TIMEOUT", 100)
     monkeypatch.setitem(jwk._KINDS, "RSA", _ImportOnce)
 

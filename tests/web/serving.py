@@ -11,10 +11,11 @@ from typing import Any
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
-from authserver.app import create_app, open_database, open_key_store
+from authserver.app import create_app
 from authserver.domain import refresh_token
 from authserver.domain.models import SECOND, Authorization, Client
 from authserver.keyring import Keyring
+from authserver.provisioning import open_database, open_key_store
 from authserver.settings import Settings
 from authserver.store import authorizations, clients, signing_keys
 from authserver.store.database import Connection, Database

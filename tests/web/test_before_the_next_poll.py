@@ -60,7 +60,7 @@ def test_a_token_of_nobodys_key_is_inactive(started, header):
 
 
 def test_tokens_of_unknown_keys_reload_the_keys_at_most_every_so_often(started, monkeypatch):
-    monkeypatch.setattr("authserver.app._RELOAD", INTERVAL)
+    monkeypatch.setattr("authserver.app._RELOAD_INTERVAL", INTERVAL)
     read, node = [], started()
     load_many = signing_keys.load_many
     monkeypatch.setattr(signing_keys, "load_many", lambda *arguments: read.append(None) or load_many(*arguments))

@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
-from authserver.app import create_app, open_key_encryption_keys
+from authserver.app import create_app
+from authserver.background import INTERVALS
 from authserver.clock import Clock as SystemClock
 from authserver.keyring.lifecycle import refresh_keys
+from authserver.provisioning import open_key_encryption_keys
 from authserver.store import signing_keys
 from authserver.store.database import Database
 from tests.harness.constants import ISSUER, PASSWORD, SECOND
@@ -193,7 +195,7 @@ def test_a_wall_clock_that_jumps_an_hour_while_the_process_runs(settings, logins
 
 @pytest.fixture
 def keys_are_read_once(monkeypatch):
-    monkeypatch.setattr("authserver.app._POLL", 3600)
+    monkeypatch.setitem(INTERVALS, "read_keys", 3600)
 
 
 def add_refresh_key(database, settings, *, created_at, active_at):

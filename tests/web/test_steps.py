@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from authserver import system
 from authserver.app import create_app
+from authserver.background import INTERVALS
 from authserver.clock import Clock as SystemClock
 from authserver.resource import Guard
 from tests.harness.constants import ISSUER, PASSWORD, SECOND
@@ -180,7 +181,7 @@ def known(database):
 def test_a_login_that_only_a_clock_set_forward_takes_for_over_is_not_pruned(
     own, serve, database, settings, monkeypatch
 ):
-    monkeypatch.setattr("authserver.app._PRUNE", 0.01)
+    monkeypatch.setitem(INTERVALS, "prune", 0.01)
     Logins(database, settings, own.wall).plant(1)
     with serve():
         own.passes(1, YEAR)

@@ -48,7 +48,7 @@ dry_run = click.option("--dry-run", is_flag=True, help="Change nothing; show wha
 def opened(settings: Settings | None = None) -> Iterator[Lifecycle]:
     """The lifecycle on a database that has this version's schema, by the clock that its servers keep to. Raises
     Misconfigured and Unavailable."""
-    from ...app import lifecycle, open_existing_database
+    from ...provisioning import lifecycle, open_existing_database
     from ...store import clock, migrations
 
     settings, now = settings or load(), Clock()

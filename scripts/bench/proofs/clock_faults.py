@@ -56,8 +56,8 @@ class ClockOfOneNode(Clock):
     database, nodes = "postgresql", 2
     plant = Mutant(
         "a node keeps to its own clock",
-        "app.py",
-        "        self.tasks.append((_POLL, self._timekeeper.follow))\n",
+        "background.py",
+        "        await self._timekeeper.follow()\n",
         "        self._timekeeper._clock.__init__()\n",
     )
 

@@ -1,0 +1,130 @@
+"""What the server does by itself: named tasks that repeat, each at its interval, beside the requests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import structlog
+
+from .clock import Clock
+from .domain.errors import Misconfigured, Unavailable
+from .domain.key_schedule import Transition
+from .domain.models import SECOND
+from .domain.pruning import EVERY, rest
+from .keyring import Keyring
+from .keyring.lifecycle import Lifecycle
+from .pool import Pool
+from .store import pruning, signing_keys
+from .store.database import Database
+from .timekeeper import Timekeeper
+from .web.malformed import MalformedRequests
+
+INTERVALS: dict[str, float] = {
+    "watch_clock": 0.25,  # a step of the wall clock is noticed even if no request comes
+    "read_keys": 2,  # every process sees a change of the keys within 5 s
+    "follow_clock": 2,
+    "rotate_keys": 5,
+    "prune": EVERY,  # of all processes that try, one prunes
+    "report_malformed_requests": MalformedRequests.EVERY,
+    "remove_unused_keys": 600,
+}
+"""Seconds between the end of one run and the start of the next. Each name is a method of `BackgroundTasks`."""
+log: Any = structlog.get_logger("authserver")
+
+
+class BackgroundTasks:
+    def __init__(
+        self,
+        database: Database,
+        keyring: Keyring,
+        lifecycle: Lifecycle,
+        clock: Clock,
+        malformed: MalformedRequests,
+        enable: Collection[str] = tuple(INTERVALS),
+    ) -> None:
+        """`enable` names the tasks that run by themselves. The others run only when they are called, as in tests."""
+        self.database, self.keyring, self._lifecycle, self._clock = database, keyring, lifecycle, clock
+        self._malformed, self._enabled = malformed, enable
+        self._timekeeper = Timekeeper(database, clock)
+        self._reads_begun = self._newest_read = 0
+        self._worker = Pool("background", threads=1, queue=8)  # may block on an HSM without delaying shutdown
+        self.pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+        """Between two batches of pruning."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self._repeat(name)) for name in self._enabled]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        self._malformed.flush()
+        self._worker.close()
+
+    def start_clock(self) -> None:
+        """Follow the database's clock from now on, if it has one. Raises Unavailable."""
+        self._timekeeper.begin()
+
+    async def watch_clock(self) -> None:
+        await self._timekeeper.look()
+
+    async def follow_clock(self) -> None:
+        await self._timekeeper.follow()
+
+    async def read_keys(self) -> None:
+        """Ignores a state that arrives after a newer one. Raises Unavailable."""
+        asked_at, self._reads_begun = self._clock.steady(), self._reads_begun + 1
+        number = self._reads_begun
+        state = await self.database.load(signing_keys.load_many, None)
+        if state is not None and number > self._newest_read:
+            try:
+                self.keyring.update(state, asked_at)
+            except Misconfigured as error:  # encrypted with a key-encryption key that is not here yet
+                raise Unavailable(str(error)) from error
+            self._newest_read = number
+
+    async def rotate_keys(self) -> None:
+        """Applies what the schedule says is due. Every process tries; the database decides which one is first."""
+        state = await self.database.load(signing_keys.load_many, None)
+        if state is not None and self._lifecycle.is_due(state):
+            await self._worker.run(partial(self._lifecycle.run_due, _log_change))
+            await self.read_keys()
+
+    async def remove_unused_keys(self) -> None:
+        for id in await self._worker.run(self._lifecycle.remove_unused_refresh_keys):
+            log.info("refresh_key_removed", id=id)
+        for kid in await self._worker.run(self._lifecycle.destroy_orphaned_keys):
+            log.info("key_destroyed", kid=kid)
+
+    async def prune(self) -> None:
+        """Deletes batch after batch while one is due, with pauses for requests. Stops if another process prunes."""
+        while (batch := await self.database.load(pruning.next_batch_many, None)) is not None:
+            latest, began = self._clock.timeline().earliest(pruning.KEPT * SECOND), self._clock.steady()
+            if not await self.database.write(pruning.prune(batch, latest)):
+                return
+            await self.pause(rest(self._clock.steady() - began))
+
+    async def report_malformed_requests(self) -> None:
+        self._malformed.flush()
+
+    async def _repeat(self, name: str) -> None:
+        run: Callable[[], Awaitable[None]] = getattr(self, name)
+        interval = INTERVALS[name]
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                await run()
+            except (Unavailable, Misconfigured) as error:
+                log.warning("background_task_failed", task=name, reason=str(error))
+            except Exception:
+                log.exception("background_task_failed", task=name)
+
+
+def _log_change(step: Transition) -> None:
+    log.info("key_changed", change=step.change, alg=step.alg, kid=step.kid)

@@ -1,0 +1,148 @@
+"""Open what the settings name, create what is missing, and check the rest: for the application, the commands and
+`authserver.testing` alike.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from . import system
+from .clock import Clock
+from .domain import first_party
+from .domain.errors import Misconfigured
+from .domain.key_schedule import KeyPolicy
+from .domain.models import Policy
+from .keyring import KeyEncryptionKeys, Keyring, KeyStore, files
+from .keyring.lifecycle import Lifecycle, bootstrap
+from .keyring.signer import KeyService
+from .settings import Settings
+from .store import clients, migrations, signing_keys, sqlite_file
+from .store.database import Database
+from .store.engine import warnings as database_warnings
+
+_FORBIDDEN_GRANT = (
+    "These clients may use the password grant, which RFC 9700 s2.4 says MUST NOT be used; keep it to your own "
+    "first-party apps: {}"
+)
+_NO_HSM_EXTRA = """AUTHSERVER_PKCS11_MODULE is set, but the package for PKCS #11 is not installed. Run:
+
+    pip install "authserver[hsm]\""""
+_NO_PIN = """AUTHSERVER_PKCS11_MODULE is set, but there is no PIN. Write the PIN to a file and name the file:
+
+    AUTHSERVER_PKCS11_PIN_FILE=/path/to/pin"""
+
+
+def initialise(
+    settings: Settings,
+    database: Database,
+    now: Callable[[], int],
+    key_created: Callable[[Path], None] = lambda path: None,
+) -> None:
+    """Create the tables, the key-encryption key, the first keys and the first-party client, where they are missing.
+
+    `key_created` is called with the path of a new key-encryption key. Raises Misconfigured if what exists does not fit
+    the settings.
+    """
+    with database.begin() as connection:
+        migrations.upgrade(connection)
+        state, keks = signing_keys.load(connection), open_key_encryption_keys(settings)
+        if not keks and not state.signing_keys and not state.refresh_keys:
+            key = system.new_key()
+            path = files.create(settings.keys_dir, key, now())
+            key_created(path)
+            keks = KeyEncryptionKeys({str(path): key})
+        keys = KeyStore(keks, open_key_service(settings))
+        Keyring(keys, state, now())  # opens what exists, or says what is missing
+        if settings.first_party_api == "on" and clients.load(connection, first_party.CLIENT_ID) is None:
+            clients.add(connection, first_party.client(now()))
+        longest = settings.access_token_ttl
+        bootstrap.create_missing(connection, keys, now=now(), max_token_ttl=longest, new_key=system.new_key)
+
+
+def check(settings: Settings, workers: int = 1) -> list[str]:
+    """Warnings for the operator before that many workers start. Raises Misconfigured or Unavailable if they cannot."""
+    database = open_existing_database(settings)
+    try:
+        open_keyring(settings, database, Clock()).check()
+        with database.begin() as connection:
+            everyone = clients.load_all(connection)
+            warnings = database_warnings(connection, workers)
+    finally:
+        database.close()
+    names = [client.name for client in everyone if "password" in client.grant_types and not client.disabled]
+    return warnings + ([_FORBIDDEN_GRANT.format(", ".join(names))] if names else [])
+
+
+def open_database(
+    settings: Settings, now: Callable[[], int] = system.now, steady: Callable[[], int] | None = None
+) -> Database:
+    return Database(
+        settings.database_url.get_secret_value(),
+        now,
+        steady,
+        prepared_statements=settings.database_prepared_statements == "on",
+        connections=settings.database_connections,
+    )
+
+
+def open_existing_database(
+    settings: Settings, now: Callable[[], int] = system.now, steady: Callable[[], int] | None = None
+) -> Database:
+    """Raises Misconfigured or Unavailable if the file does not exist, where SQLite would create an empty one."""
+    sqlite_file.check_exists(settings.database_url.get_secret_value())
+    return open_database(settings, now, steady)
+
+
+def open_key_encryption_keys(settings: Settings) -> KeyEncryptionKeys:
+    """Those given in the environment, or else those in the folder. Raises Misconfigured for a file that is unsafe."""
+    given = settings.key_encryption_keys()[::-1]
+    if given:
+        return KeyEncryptionKeys({f"AUTHSERVER_KEY_ENCRYPTION_KEY {place}": key for place, key in enumerate(given)})
+    return KeyEncryptionKeys(files.read(settings.keys_dir))
+
+
+def open_key_store(settings: Settings) -> KeyStore:
+    """Raises Misconfigured, and Unavailable for a key service that cannot be reached."""
+    return KeyStore(open_key_encryption_keys(settings), open_key_service(settings))
+
+
+def open_key_service(settings: Settings) -> KeyService | None:
+    """Where new private keys are created, if not in the database. Raises Misconfigured and Unavailable."""
+    if settings.pkcs11_module is None:
+        return None
+    try:
+        from .keyring.pkcs11 import Pkcs11
+    except ImportError as error:
+        raise Misconfigured(_NO_HSM_EXTRA) from error
+    if settings.pkcs11_pin is None:  # an empty one would be a wrong one, and tokens count those
+        raise Misconfigured(_NO_PIN)
+    pin = settings.pkcs11_pin.get_secret_value()
+    return Pkcs11(str(settings.pkcs11_module), settings.pkcs11_token, pin, system.new_id)
+
+
+def open_keyring(settings: Settings, database: Database, clock: Clock) -> Keyring:
+    """The keys that are in the database now. Raises Misconfigured and Unavailable."""
+    keys = open_key_store(settings)
+    with database.begin() as connection:
+        migrations.check(connection)
+        signing_keys.raise_max_token_ttl(connection, settings.access_token_ttl, clock())
+        state = signing_keys.load(connection)
+    return Keyring(keys, state, clock.steady(), partial(open_key_store, settings))
+
+
+def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = system.now) -> Lifecycle:
+    policy = KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
+    keys = partial(open_key_store, settings)
+    timeline = now.timeline if isinstance(now, Clock) else Clock(now, now).timeline
+    return Lifecycle(database, keys, settings.access_token_ttl, now, policy, system.new_key, timeline)
+
+
+def policy(settings: Settings) -> Policy:
+    """What applies to every client that has no lifetimes of its own."""
+    return Policy(
+        access_token_ttl=settings.access_token_ttl,
+        refresh_retry_window=settings.refresh_retry_window,
+        refresh_idle_ttl=settings.refresh_idle_ttl,
+        refresh_absolute_ttl=settings.refresh_absolute_ttl,
+        max_authorizations=settings.max_authorizations,
+    )

@@ -1,0 +1,105 @@
+"""What the server does by itself: which tasks run, what a failure does, and which state of the keys counts."""
+
+import asyncio
+import threading
+
+import pytest
+from starlette.testclient import TestClient
+
+from authserver.app import assemble
+from authserver.background import INTERVALS, BackgroundTasks
+from authserver.domain.errors import Unavailable
+from tests.harness.constants import ISSUER, LONG
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    for name in INTERVALS:
+        monkeypatch.setitem(INTERVALS, name, 0.001)
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The names of the tasks that have run; none of them does its work."""
+    ran = {name: threading.Event() for name in INTERVALS}
+
+    def recorder(name):
+        async def record(self):
+            ran[name].set()
+
+        return record
+
+    for name in INTERVALS:
+        monkeypatch.setattr(BackgroundTasks, name, recorder(name))
+    return ran
+
+
+def test_every_task_is_a_method_and_has_an_interval():
+    assert all(asyncio.iscoroutinefunction(getattr(BackgroundTasks, name)) for name in INTERVALS)
+    assert all(seconds > 0 for seconds in INTERVALS.values())
+
+
+def test_every_task_runs_unless_some_are_named(settings, database, clock, quick, ran):
+    with TestClient(assemble(settings, now=clock).app, ISSUER):
+        assert all(event.wait(LONG) for event in ran.values())
+
+
+def test_only_the_tasks_that_are_named_run(settings, database, clock, quick, ran):
+    server = assemble(settings, now=clock, enable=("read_keys", "prune"))
+    with TestClient(server.app, ISSUER) as http:
+        assert ran["read_keys"].wait(LONG) and ran["prune"].wait(LONG)
+        assert len(http.portal.call(asyncio_tasks_of_the_server)) == 2
+    assert {name for name, event in ran.items() if event.is_set()} == {"read_keys", "prune"}
+
+
+async def asyncio_tasks_of_the_server():
+    return [task for task in asyncio.all_tasks() if task.get_coro().__qualname__ == "BackgroundTasks._repeat"]
+
+
+@pytest.mark.parametrize(
+    ("error", "level"), [(Unavailable("The database is locked."), "warning"), (ValueError("a bug"), "error")]
+)
+def test_a_task_that_failed_is_logged_and_tried_again(
+    settings, database, clock, quick, events, monkeypatch, error, level
+):
+    runs, again = [], threading.Event()
+
+    async def fail(self):
+        runs.append(1)
+        if len(runs) > 1:
+            again.set()
+        raise error
+
+    monkeypatch.setattr(BackgroundTasks, "prune", fail)
+    with TestClient(assemble(settings, now=clock, enable=("prune",)).app, ISSUER):
+        assert again.wait(LONG)
+    first = events[0]
+    assert (first["event"], first["log_level"], first["task"]) == ("background_task_failed", level, "prune")
+
+
+def test_an_older_state_of_the_keys_that_arrives_after_a_newer_one_is_ignored(settings, lifecycle, clock):
+    server = assemble(settings, now=clock, enable=())
+    tasks = server.tasks
+    with TestClient(server.app, ISSUER) as http:
+        revoked = kids(http)[0]
+        load, is_read, may_arrive = tasks.database.load, threading.Event(), asyncio.Event()
+
+        async def load_late(*arguments):
+            state = await load(*arguments)
+            is_read.set()
+            await may_arrive.wait()
+            return state
+
+        tasks.database.load = load_late
+        older = http.portal.start_task_soon(tasks.read_keys)
+        assert is_read.wait(LONG)
+        tasks.database.load = load
+        lifecycle.revoke(revoked)
+        http.portal.call(tasks.read_keys)
+        http.portal.call(may_arrive.set)
+        older.result(LONG)
+        assert revoked not in kids(http)
+
+
+def kids(http):
+    return [key["kid"] for key in http.get("/.well-known/jwks.json").json()["keys"]]
