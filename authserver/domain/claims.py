@@ -21,21 +21,22 @@ def access_token(
     now: int,
     ttl: int,
     jti: str,
-    login: Authorization | None,
+    authorization: Authorization | None,
 ) -> dict[str, Any]:
-    """`now` in microseconds, `ttl` in seconds; `login` is None for a client's own token, whose subject it then is."""
+    """`now` in microseconds, `ttl` in seconds; `authorization` is None for a client's own token, whose
+    subject is the client."""
     issued_at = now // SECOND
     claims: dict[str, Any] = {
         "iss": issuer,
-        "sub": login.subject if login else client.id,
+        "sub": authorization.subject if authorization else client.id,
         "aud": audience[0] if len(audience) == 1 else list(audience),
         "client_id": client.id,
         "iat": issued_at,
         "exp": issued_at + ttl,
         "jti": jti,
     } | scopes.member(scope)
-    if login:
-        claims |= {"auth_time": login.authenticated_at // SECOND, "grant_id": login.id.hex()}
+    if authorization:
+        claims |= {"auth_time": authorization.authenticated_at // SECOND, "grant_id": authorization.id.hex()}
     return claims
 
 
@@ -54,9 +55,10 @@ def is_ours(claims: Mapping[str, Any], issuer: str) -> bool:
 
 
 def audience(asked: tuple[str, ...], client: Client, granted: tuple[str, ...] = (), *, default: str) -> tuple[str, ...]:
-    """What was asked for if all of it may be had; else what the login was granted, the client's first, or `default`.
+    """What was asked for if all of it may be had; else what the authorization was granted, the client's first, or
+    `default`.
 
-    Raises TargetRefused. `granted` is what the login was bound to: empty if it asked for no resource.
+    Raises TargetRefused. `granted` is what the authorization is bound to: empty if it asked for no resource.
     """
     allowed = tuple(resource for resource in granted or client.audiences if resource in client.audiences)
     # RFC 8707 s2: if the AS is unwilling or unable to ... it SHOULD use invalid_target.

@@ -1,4 +1,4 @@
-"""Client authentication: one table of methods for every endpoint and for the metadata (RFC 6749 s2.3)."""
+"""Client authentication (RFC 6749 s2.3). Every endpoint and the metadata share one table of methods."""
 
 import hmac
 from collections.abc import Callable
@@ -49,13 +49,13 @@ def _refusal(detail: str, description: str = "") -> Refusal:
 def _with_secret(secret: str, client: Client | None, now: int) -> bool:
     presented = sha256(secret.encode()).digest()
     secrets = client.secrets if client else _NOBODY
-    matches = [hmac.compare_digest(presented, known.hash) and _is_live(known, now) for known in secrets]
+    matches = [hmac.compare_digest(presented, own.hash) and _is_valid(own, now) for own in secrets]
     return any(matches)
 
 
 def _why_unproven(secret: str, client: Client) -> str:
     presented = sha256(secret.encode()).digest()
-    ends = [known.expires_at for known in client.secrets if hmac.compare_digest(presented, known.hash)]
+    ends = [own.expires_at for own in client.secrets if hmac.compare_digest(presented, own.hash)]
     return f"client secret expired at {utc(ends[0])}" if ends and ends[0] is not None else "wrong client secret"
 
 
@@ -63,7 +63,7 @@ def _without_secret(secret: str, client: Client | None, now: int) -> bool:
     return True
 
 
-def _is_live(secret: Secret, now: int) -> bool:
+def _is_valid(secret: Secret, now: int) -> bool:
     return secret.expires_at is None or now < secret.expires_at
 
 

@@ -87,7 +87,7 @@ class Grant(ClientHandler):
             now=self.now,
             ttl=ttl,
             jti=self.services.new_secret(),
-            login=authorization,
+            authorization=authorization,
         )
         body = {"token_type": "Bearer", "expires_in": ttl} | scopes.member(scope)
         left = (authorization.expires_at - self.now) // SECOND if authorization else 0

@@ -1,7 +1,7 @@
-"""POST /introspect (RFC 7662): whether a token is good now, for who may know. It reacts to nothing that it sees.
+"""POST /introspect (RFC 7662): tells a client that may know whether a token is valid now. It changes nothing.
 
-An access token is shown to its own client and to clients that stand for one of its audiences; a refresh token to its
-own client alone. To everybody else it is inactive, which gives nothing away.
+An access token is shown to its own client and to clients whose audiences include one of the token's; a refresh token
+only to its own client. Everyone else gets `{"active": false}`, as for a token that does not exist.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from .client_handler import ClientHandler
 # RFC 7662 s2.2: the authorization server MUST NOT include any additional information about an inactive token.
 INACTIVE = {"active": False}
 _ACTIVE = (Verdict.ROTATE, Verdict.RETRY, Verdict.USE)
-_SHOWN = ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "grant_id")
+_CLAIMS = ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "grant_id")
 
 
 class Introspection(ClientHandler):
@@ -49,8 +49,8 @@ class Introspection(ClientHandler):
             raise Refusal("invalid_request", "no token")
         if self.loaded is None:
             return Decision(Reply(200, INACTIVE))
-        shown = self._refresh_token(self.loaded.login) if self.presented else self._access_token(self.loaded)
-        return Decision(Reply(200, shown or INACTIVE))
+        members = self._refresh_token(self.loaded.login) if self.presented else self._access_token(self.loaded)
+        return Decision(Reply(200, members or INACTIVE))
 
     def _access_token(self, state: TokenState) -> dict[str, Any] | None:
         claims, now = self.claims, self.now
@@ -61,25 +61,29 @@ class Introspection(ClientHandler):
             return None
         if state.denied or state.client is None or state.client.disabled:
             return None
-        login = state.login
-        if "grant_id" in claims and (
-            login is None or is_over(login.authorization, now) or not is_allowed(login.authorization, login.user)
-        ):
+        if "grant_id" in claims and not _is_active(state.login, now):
             return None
-        shown = {name: claims[name] for name in _SHOWN if name in claims}
-        return {"active": True, "token_type": "Bearer"} | shown | _username(login)
+        members = {name: claims[name] for name in _CLAIMS if name in claims}
+        return {"active": True, "token_type": "Bearer"} | members | _username(state.login)
 
     def _refresh_token(self, loaded: AuthorizationRecord | None) -> dict[str, Any] | None:
-        login = self.genuine(self.presented, loaded)
-        if login is None or self.presented is None:
+        record = self.genuine(self.presented, loaded)
+        if record is None or self.presented is None:
             return None
-        if self.judge(self.presented.generation, login) not in _ACTIVE:
+        if self.judge(self.presented.generation, record) not in _ACTIVE:
             return None
-        row = login.authorization
-        ends_at = min(row.idle_expires_at, row.expires_at) // SECOND
-        members = {"client_id": row.client_id, "sub": row.subject, "scope": " ".join(row.scope)}
-        times = {"iat": row.created_at // SECOND, "exp": ends_at, "grant_id": row.id.hex()}
-        return {"active": True, "iss": self.services.issuer} | members | times | _username(login)
+        authorization = record.authorization
+        ends_at = min(authorization.idle_expires_at, authorization.expires_at)
+        return {
+            "active": True,
+            "iss": self.services.issuer,
+            "client_id": authorization.client_id,
+            "sub": authorization.subject,
+            "scope": " ".join(authorization.scope),
+            "iat": authorization.created_at // SECOND,
+            "exp": ends_at // SECOND,
+            "grant_id": authorization.id.hex(),
+        } | _username(record)
 
 
 def _may_see(client: Client, claims: dict[str, Any]) -> bool:
@@ -87,5 +91,11 @@ def _may_see(client: Client, claims: dict[str, Any]) -> bool:
     return client.id == claims["client_id"] or not set(audience).isdisjoint(client.audiences)
 
 
-def _username(login: AuthorizationRecord | None) -> dict[str, str]:
-    return {"username": login.user.username} if login and login.user else {}
+def _is_active(record: AuthorizationRecord | None, now: int) -> bool:
+    if record is None or is_over(record.authorization, now):
+        return False
+    return is_allowed(record.authorization, record.user)
+
+
+def _username(record: AuthorizationRecord | None) -> dict[str, str]:
+    return {"username": record.user.username} if record and record.user else {}

@@ -16,7 +16,7 @@ def document(issuer: str) -> dict[str, Any]:
         "revocation_endpoint": f"{issuer}/revoke",
         "revocation_endpoint_auth_methods_supported": methods,
         "introspection_endpoint": f"{issuer}/introspect",
-        # RFC 7662 s2.1: MUST also require some form of authorization, so public clients have no way in.
+        # RFC 7662 s2.1: MUST also require some form of authorization, so public clients cannot use it.
         "introspection_endpoint_auth_methods_supported": [method for method in methods if method != "none"],
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],

@@ -1,4 +1,4 @@
-"""What a client may be (domain/client_rules.py), by the grants and authentication methods that are registered here."""
+"""The rules of domain/client_rules.py, with the grant types and authentication methods that this server has."""
 
 from ..domain import client_rules
 from ..domain.models import Client

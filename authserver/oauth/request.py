@@ -13,7 +13,7 @@ MAX_FIELDS = 64
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How a client says who it is: the method's registered name, the id, the secret ("" for none)."""
+    """How a client identifies itself: the method's registered name, the client id, the secret ("" for none)."""
 
     method: str
     client_id: str
@@ -32,7 +32,7 @@ class ClientRequest:
     arrived_at: int
     """Microseconds: the time by which the whole request is judged."""
     network: str
-    """Where it came from, cut to its network: for events only."""
+    """The caller's network, for events and for the row of its authorization."""
 
 
 def parse(body: bytes, authorization: Sequence[str], *, arrived_at: int, network: str) -> ClientRequest:
@@ -63,7 +63,7 @@ def _credentials(form: Mapping[str, str], authorization: Sequence[str]) -> Crede
     client_id, secret = form.get("client_id"), form.get("client_secret")
     if len(authorization) > 1:
         raise Refusal("invalid_request", "Two Authorization headers.")
-    if authorization and _is_meant(authorization[0], client_id):
+    if authorization and _is_client_authentication(authorization[0], client_id):
         basic = _basic(authorization[0])
         # RFC 6749 s2.3: the client MUST NOT use more than one authentication method in each request.
         if secret is not None or client_id not in (None, basic.client_id):
@@ -74,8 +74,8 @@ def _credentials(form: Mapping[str, str], authorization: Sequence[str]) -> Crede
     return Credentials("none", client_id) if secret is None else Credentials("client_secret_post", client_id, secret)
 
 
-def _is_meant(authorization: str, client_id: str | None) -> bool:
-    """Beside a client id, another scheme says nothing of the client: many leave their access token there."""
+def _is_client_authentication(authorization: str, client_id: str | None) -> bool:
+    """Next to a client id, another scheme does not authenticate it: many programs send their access token there."""
     return client_id is None or authorization.partition(" ")[0].lower() == "basic"
 
 

@@ -86,7 +86,7 @@ class Issuer:
             now=self.clock.microseconds(),
             ttl=lives,
             jti=system.new_secret(),
-            login=None,
+            authorization=None,
         )
         members = payload | {"sub": sub} | claims
         return self._server.sign({name: value for name, value in members.items() if value is not None}, alg, typ)

@@ -1,4 +1,4 @@
-"""The refresh token as a cookie that no script can read (RFC 6265), for browser apps on the issuer's own origin."""
+"""The refresh token as an HttpOnly cookie (RFC 6265), for browser apps on the issuer's own origin."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ from .body import SPACE
 
 
 class RefreshTokenCookie:
-    """`__Host-` and Secure where the issuer is https; plain on a loopback http issuer, where browsers refuse both."""
+    """`__Host-` and Secure where the issuer is https; plain on a loopback http issuer, where browsers reject both."""
 
     def __init__(self, issuer: str) -> None:
         parts = urlsplit(issuer)
@@ -24,12 +24,12 @@ class RefreshTokenCookie:
         return self.set("", 0)
 
     def read(self, headers: Mapping[str, list[str]]) -> str | None:
-        """The token, or None. Raises ValueError for two of that name: one may be planted.
+        """The token, or None. Raises ValueError if there are two of that name: one may have been planted.
 
-        A name is compared as bytes, as the browser did that kept others from setting ours.
+        Names are compared byte by byte, as browsers do when they protect the `__Host-` prefix.
         """
         pairs = [pair.strip(SPACE).partition("=") for header in headers.get("cookie", []) for pair in header.split(";")]
-        found = [value for name, _, value in pairs if name == self.name]
-        if len(found) > 1:
+        values = [value for name, _, value in pairs if name == self.name]
+        if len(values) > 1:
             raise ValueError("Two cookies of one name.")
-        return found[0] or None if found else None
+        return values[0] or None if values else None

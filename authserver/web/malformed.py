@@ -1,4 +1,4 @@
-"""Malformed requests in the log: counted by kind, so that whoever sends a million of them cannot fill a disk."""
+"""Malformed requests in the log: counted by kind, so that a million of them cannot fill a disk."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ log: Any = structlog.get_logger("authserver")
 
 
 class MalformedRequests:
-    """The first of a kind is logged at once, what follows as one line each time that `flush` is called.
+    """The first of a kind is logged at once; those that follow are one line each time `flush` is called.
 
-    A kind is a constant sentence of ours, so that there are only a few. The counts of all lines add up to the requests.
+    A kind is one of our constant sentences, so there are only a few. The counts of all lines add up to all requests.
     """
 
     EVERY = 60
@@ -28,7 +28,7 @@ class MalformedRequests:
         self._counted[reason] = (counted[0] + 1 if counted else 0, network)
 
     def flush(self) -> None:
-        """A kind that has not been seen since the last call is a new one again."""
+        """Logs the counts since the last call, and forgets the kinds that were not seen since then."""
         counted, self._counted = self._counted, {}
         for reason, (count, network) in counted.items():
             if count:

@@ -1,4 +1,4 @@
-"""The boundary around every request: what no HTTP client of good will sends, and what no code of ours may raise."""
+"""The error boundary around every request: rejects malformed HTTP, and turns exceptions of ours into responses."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ log: Any = structlog.get_logger("authserver")
 
 
 class ErrorBoundary:
-    """Pure ASGI. Nothing that a caller sends makes a 5xx; what does is a defect, logged with a request id."""
+    """Pure ASGI. No request can cause a 5xx by what is in it; an exception is a defect, logged with a request id."""
 
     def __init__(self, app: ASGIApp, new_id: Callable[[], bytes], malformed: MalformedRequests) -> None:
         self._app, self._new_id, self._malformed = app, new_id, malformed
@@ -30,11 +30,11 @@ class ErrorBoundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refused = _refuse(scope)
-        if refused is not None:
-            if refused is _MALFORMED:
+        rejection = _rejection(scope)
+        if rejection is not None:
+            if rejection is _MALFORMED:
                 self._malformed.count("a Host header that is missing or wrong, or a NUL", network_of(scope))
-            await send_reply(send, refused)
+            await send_reply(send, rejection)
             return
         started = False
 
@@ -56,12 +56,12 @@ class ErrorBoundary:
             await send_reply(send, error_reply(500, "server_error", _FAILED, {"X-Request-Id": request_id}))
 
 
-def _refuse(scope: Scope) -> Reply | None:
+def _rejection(scope: Scope) -> Reply | None:
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     # RFC 9112 s3.2: a server MUST respond with 400 to any HTTP/1.1 request that lacks a Host header field.
     if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0") or not all(map(_HOST.fullmatch, hosts)):
         return _MALFORMED
     if b"\0" in scope["raw_path"] or "\0" in scope["path"] or b"%00" in scope["query_string"]:
         return _MALFORMED
-    # Our paths have no letter that needs encoding: /%74oken is not /token.
+    # No character of our paths needs encoding: /%74oken is not /token.
     return _NOT_FOUND if b"%" in scope["raw_path"] else None

@@ -1,4 +1,4 @@
-"""GET /api/protected: a resource server in this process, behind the guard that every API can have."""
+"""GET /api/protected: a resource server in this process, protected by the same `Guard` that APIs use."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from ..resource import Guard, TokenRejected
 
 
 def protected(issuer: str, keyring: Keyring, now: Callable[[], int]) -> Any:
-    """The endpoint; it verifies offline, with the key set of its own process. `now` in microseconds."""
+    """The endpoint. It verifies offline, with the key set of this process; `now` returns microseconds."""
     audience = f"{issuer}/api"
     guard = Guard(
         issuer,
@@ -27,8 +27,8 @@ def protected(issuer: str, keyring: Keyring, now: Callable[[], int]) -> Any:
     @guard.starlette()
     async def protected(request: Request) -> Response:
         token = request.state.token
-        shown = {"sub": token.subject, "client_id": token.client_id, "expires_at": token.expires_at}
-        return JSONResponse(shown, headers={"Cache-Control": "no-store"})
+        body = {"sub": token.subject, "client_id": token.client_id, "expires_at": token.expires_at}
+        return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
     return protected
 

@@ -83,7 +83,7 @@ def test_nobody_gets_a_token_for_what_neither_client_nor_login_has_rfc8707_2_2(
 
 def made(**other: Any) -> dict[str, Any]:
     given = {"issuer": DEFAULT, "client": CLIENT, "scope": ("read", "write"), "audience": (A,), "ttl": 900, "jti": "j"}
-    return access_token(**given | {"now": 1_800_000_000_999_999, "login": LOGIN} | other)
+    return access_token(**given | {"now": 1_800_000_000_999_999, "authorization": LOGIN} | other)
 
 
 def test_an_access_token_has_what_rfc9068_2_2_requires() -> None:
@@ -102,7 +102,7 @@ def test_an_access_token_has_what_rfc9068_2_2_requires() -> None:
 
 
 def test_the_subject_of_a_clients_own_token_is_the_client_rfc9068_2_2() -> None:
-    claims = made(login=None)
+    claims = made(authorization=None)
     assert claims["sub"] == claims["client_id"] == "app"
     assert {"auth_time", "grant_id"}.isdisjoint(claims)
 
