@@ -1,4 +1,4 @@
-"""The resource server's side: `Guard` protects an API with access tokens that it verifies offline.
+"""The resource server's side: `Guard` protects an API. It verifies access tokens offline.
 
     guard = Guard("https://login.example", audience="https://api.example")
 
@@ -9,14 +9,16 @@
     guard.wsgi(app, "read")    guard.asgi(app, "read")
     token = guard.verify(text, "read")                               # anywhere; await guard.averify(...)
 
-docs/guard.md has all of it. Stands alone: joserfc and the standard library only, a framework when its adapter is used.
-A token's way: bearer.py (header) -> jws.py (strict front end) -> keys.py (which key) -> joserfc (signature) -> token.py
-(claims) -> requirement.py (scope); verifier.py holds the order. issuers.py says whom a guard trusts, source.py and
-fetch.py get their keys. errors.py has what can be refused.
+docs/guard.md documents everything. This package imports only joserfc and the standard library, and a framework when its
+adapter is used; nothing else of authserver.
 
-Safe across a fork at any moment: the caches have no locks, what fetches have told is replaced as a whole, and keys.py
-makes its lock again in the child. Nothing is imported after a guard was made, for a fork during an import would leave
-the child a module that is locked for ever.
+A token passes bearer.py (header), jws.py (strict parsing), keys.py (which key), joserfc (signature), token.py (claims)
+and requirement.py (scope); verifier.py has the order. issuers.py says which issuers a guard trusts, source.py and
+fetch.py load their keys, errors.py has the errors.
+
+The process may fork at any moment: the caches have no locks, the result of a fetch is replaced as a whole, and keys.py
+makes a new lock in the child. Nothing is imported after a guard was made, because a fork during an import would leave
+that module locked for ever in the child.
 """
 
 from .errors import (

@@ -1,6 +1,6 @@
-"""The one exception of the guard, `TokenRejected`, and the few kinds of it that HTTP answers differently.
+"""The guard's one exception, `TokenRejected`, and its subclasses, which get different HTTP responses.
 
-Each carries two texts: `description` is a constant that an answer may show; `reason` is for the log.
+Each carries two texts: `description` is a constant that a response may show; `reason` is for the log.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ EXPIRED = "expired"
 
 
 class Answer(NamedTuple):
-    """What HTTP says to a refusal: status code, header fields, JSON body in UTF-8."""
+    """The HTTP response to an error: status code, header fields, JSON body in UTF-8."""
 
     status: int
     headers: dict[str, str]
@@ -18,11 +18,12 @@ class Answer(NamedTuple):
 
 
 class TokenRejected(Exception):
-    """The access token does not give access; every refusal of the guard is this or a subclass.
+    """The access token does not give access. Every error of the guard is this class or a subclass.
 
-    `reason` is a short constant for the log and never for the caller, with one exception: `expired`, which is set only
-    when signature, type, issuer, audience and every other claim held. No attribute ever holds a part of the token.
-    `answer` is set where an adapter raises instead of answering (FastAPI): what HTTP says to it.
+    `reason` is a short constant for the log and never for the caller, with one exception: a caller may learn that a
+    token has `expired`, since that is set only if signature, type, issuer, audience and every other claim are valid. No
+    attribute contains any part of the token.
+    `answer` is the HTTP response, set where an adapter raises the error instead of responding (FastAPI).
     """
 
     status: int = 401
@@ -41,11 +42,11 @@ class TokenRejected(Exception):
 
     @property
     def expired(self) -> bool:
-        """True if the token was good in every respect but its time."""
+        """True if the token was valid in every respect except its expiry."""
         return self.reason == EXPIRED
 
     def challenge(self) -> dict[str, str]:
-        """The auth-params of WWW-Authenticate (RFC 6750 s3) beside realm."""
+        """The auth-params of WWW-Authenticate (RFC 6750 s3), without realm."""
         return {"error": self.error, "error_description": self.description}
 
 
@@ -70,7 +71,7 @@ class InvalidRequest(TokenRejected):
 
 
 class InsufficientScope(TokenRejected):
-    """The token is good but lacks a scope; `scope` is everything that the resource asks for."""
+    """The token is valid but lacks a scope; `scope` is every scope that the resource requires."""
 
     status = 403
     error = "insufficient_scope"
@@ -103,7 +104,7 @@ class InsufficientAuthentication(TokenRejected):
 
 
 class KeysUnavailable(TokenRejected):
-    """Nobody can say yet whether the token is good: the issuer's keys were never loaded, or not for 24 hours."""
+    """The token cannot be verified now: the issuer's keys were never loaded, or not for 24 hours."""
 
     status = 503
     error = "temporarily_unavailable"

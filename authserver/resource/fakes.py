@@ -1,7 +1,7 @@
-"""Tokens that tests put in the place of real ones: `Guard.fake`.
+"""Tokens that tests use instead of real ones: `Guard.fake`.
 
 A fake belongs to the context (contextvars) in which it was made: to its thread and task, to the tasks that these start,
-and to what `asyncio.to_thread` and the test clients of the frameworks run for them. Other tests that run meanwhile, in
+and to what `asyncio.to_thread` and the test clients of the frameworks run for them. Tests that run at the same time, in
 other tasks or threads, do not see it.
 """
 

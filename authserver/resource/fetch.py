@@ -1,7 +1,7 @@
 """The default transport: one GET, bounded in every direction. Imported by the first guard that fetches (10 ms).
 
-http.client and nothing above it: no redirects, no proxies from the environment, no cookies, no file: URLs. Who needs a
-proxy, a client certificate or a private CA gives `Guard(fetch=...)`, or sets SSL_CERT_FILE for the CA alone.
+http.client and nothing above it: no redirects, no proxies from the environment, no cookies, no file: URLs. For a
+proxy, a client certificate or a private CA, pass `Guard(fetch=...)`; for a private CA, SSL_CERT_FILE is enough.
 """
 
 import encodings.idna  # noqa: F401 - else imported by the first fetch, and a fork during an import hangs the child
@@ -20,7 +20,7 @@ TIMEOUT = 3.0  # seconds, for the whole exchange
 
 
 def fetch(url: str, headers: Mapping[str, str]) -> Fetched:
-    """GET `url` within 3 s and 64 KiB; raises OSError or http.client.HTTPException when there is no answer."""
+    """GET `url` within 3 s and 64 KiB; raises OSError or http.client.HTTPException if there is no response."""
     deadline = steady() + TIMEOUT
     parts = urlsplit(url)
     connection = _connection(parts)

@@ -1,4 +1,4 @@
-"""What an adapter gets to protect one route with; frameworks differ only in where a header is and how one answers."""
+"""What an adapter protects one route with. Frameworks differ only in how to read a header and how to respond."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from .token import AccessToken
 @dataclass(frozen=True, slots=True)
 class Gate:
     """`admit` and `aadmit` take the values of all Authorization headers of a request and raise TokenRejected, for which
-    `answer` says what to send. They return None for a request without a token, where the route does not need one.
+    `answer` makes the HTTP response. They return None for a request without a token if the route does not need one.
 
-    `check` asks the same of a token that was admitted before. For documents, `need` is what the route asks for, and
-    `name` tells this guard from others.
+    `check` checks the same for a token that was admitted before. For OpenAPI documents, `need` is what the route
+    requires, and `name` distinguishes this guard from others.
     """
 
     admit: Callable[[Sequence[str]], AccessToken | None]

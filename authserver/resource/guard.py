@@ -34,15 +34,15 @@ log = logging.getLogger("authserver.resource")
 class Guard:
     """Accepts requests that carry a valid access token (RFC 9068) of `issuer` for `audience`.
 
-    Make one for each API, at import; it is safe under threads, event loops and forks, and does nothing until the first
-    token arrives. Then it finds the issuer's keys (RFC 8414, else OpenID Connect Discovery) and keeps them fresh in the
-    background.
+    Make one for each API, when the module is imported. It is safe with threads, event loops and forks, and does nothing
+    until the first token arrives. Then it finds the issuer's keys (RFC 8414, else OpenID Connect Discovery) and keeps
+    them fresh in the background.
 
     issuer             the issuer's URL, exactly as in its tokens; https, or http on loopback. Or a list of URLs and
-                       `TrustedIssuer`s: each token is judged by the keys and rules of the one that its `iss` names
+                       `TrustedIssuer`s: the token's `iss` selects the one whose keys and rules judge it
     audience           this API's name, one of the token's `aud`
-    keys               the JWKS itself, or a callable that returns it at once; nothing is fetched then
-    jwks_uri           where the JWKS is, if the issuer's metadata are not to be asked
+    keys               the JWKS itself, or a callable that returns it at once; then nothing is fetched
+    jwks_uri           where the JWKS is, if the issuer's metadata should not be asked
     algorithms         JWS algorithms to accept; asymmetric ones only
     typ                the types of the issuer's access tokens: at+jwt (RFC 9068), JWT (Auth0, Keycloak, Entra), or both
     scope_claims       the claims that hold scopes or roles; a tuple is the path to a member within a claim
@@ -56,7 +56,7 @@ class Guard:
     fetch              the transport, (url, headers) -> Fetched, for proxies and tests; by default a direct GET of 3 s
                        and 64 KiB that follows no redirect and no proxy setting
 
-    Every refusal is a TokenRejected. Wrong arguments are a ValueError here, not at the first request.
+    Every error is a TokenRejected. Wrong arguments raise ValueError here, not at the first request.
     """
 
     def __init__(
@@ -107,9 +107,9 @@ class Guard:
     def verify(self, token: str | None, *scope: str, **needs: Unpack[Needs]) -> AccessToken | None: ...
 
     def verify(self, token: str | None, *scope: str, **needs: Unpack[Needs]) -> AccessToken | None:
-        """What `token` says, if it is valid and has every `scope`, and what else the route `needs`.
+        """The verified token, if it is valid, has every `scope` and meets the other `needs`.
 
-        No token at all is None, which is accepted where it is `optional`. Raises TokenRejected; waits for the network
+        `token` may be None with `optional=True`; then the result is None. Raises TokenRejected. Waits for the network
         at most 3 s, and only when a key is not known.
         """
         return self._verify(requirement(scope, needs), token)
@@ -120,7 +120,7 @@ class Guard:
     async def averify(self, token: str | None, *scope: str, **needs: Unpack[Needs]) -> AccessToken | None: ...
 
     async def averify(self, token: str | None, *scope: str, **needs: Unpack[Needs]) -> AccessToken | None:
-        """As `verify`, under asyncio; what waits for the network waits in a thread."""
+        """Like `verify`, for asyncio: waiting for the network happens in a thread."""
         return await self._averify(requirement(scope, needs), token)
 
     def _verify(self, need: Requirement, token: str | None) -> AccessToken | None:
@@ -135,16 +135,16 @@ class Guard:
         try:
             return self._verifier.verify(token, wait=False)
         except WouldWait:
-            from asyncio import to_thread  # who awaits has imported asyncio; who does not need not
+            from asyncio import to_thread  # here, so that synchronous programs never import asyncio
 
             return await to_thread(self._verifier.verify, token)
 
     def answer(self, rejected: TokenRejected) -> Answer:
-        """What HTTP says to `rejected`: 401, 403, 400 or 503, the challenge (RFC 6750 s3) and the JSON body."""
-        log.info("access token refused: %s", rejected.reason)
+        """The HTTP response to `rejected`: 401, 403, 400 or 503, the challenge (RFC 6750 s3) and the JSON body."""
+        log.info("access token rejected: %s", rejected.reason)
         return bearer.answer(rejected, self._realm, self._resource_metadata, self._body)
 
-    # One line for each framework; the token is where that framework keeps such things
+    # One line for each framework; the token is where that framework keeps request data
 
     def __call__(self, *scope: str, **needs: Unpack[Needs]) -> Callable[..., Awaitable[AccessToken | None]]:
         """FastAPI: `token: Annotated[AccessToken, Depends(guard("read"))]`.
@@ -189,7 +189,7 @@ class Guard:
         return authentication(self._gate((), {"optional": True}))
 
     def drf_permission(self, *scope: str, **needs: Unpack[Needs]) -> Any:
-        """Django REST framework: `permission_classes = [guard.drf_permission("read")]`, beside the authentication."""
+        """Django REST framework: `permission_classes = [guard.drf_permission("read")]`, with drf_authentication."""
         from .adapters.drf import permission
 
         return permission(self._gate(scope, needs))
@@ -224,7 +224,7 @@ class Guard:
         return await self._averify(need, self._sent(need, authorization))
 
     def _sent(self, need: Requirement, authorization: Sequence[str]) -> str | None:
-        """The token that was sent; None if there is none and the route does not need one, or a fake stands for it."""
+        """The token that was sent; None if there is none and the route does not need one, or if a fake replaces it."""
         if fake_of(self) is not None:
             return None
         try:
@@ -237,7 +237,7 @@ class Guard:
     # What surrounds a protected API
 
     def metadata(self, **members: object) -> dict[str, object]:
-        """This API's RFC 9728 document, with every scope that a route asked for so far; `members` are added to it."""
+        """This API's RFC 9728 document, with every scope that a route has required so far; `members` are added."""
         return {
             "resource": self.audience,
             "authorization_servers": list(self.issuers),
@@ -248,11 +248,11 @@ class Guard:
 
     @contextmanager
     def fake(self, sub: str, scope: str = "", *, client_id: str = "fake", **claims: object) -> Iterator[AccessToken]:
-        """For tests: inside the `with`, every request counts as one of `sub` with `scope`, whatever it carries.
+        """For tests: inside the `with`, every request counts as one of `sub` with `scope`, whatever token it sends.
 
-        That is so in this context only: this thread and task, and what they start (see fakes.py); tests that run at the
-        same time do not see it. Scopes and step-up are still checked. Nothing that a request can say, no setting and no
-        environment variable comes here: only this call, in this process, and it writes a warning to the log.
+        This applies only to this context: this thread and task, and those that they start (see fakes.py). Tests that
+        run at the same time do not see it. Scopes and step-up are still checked. No request, setting or environment
+        variable can turn this on: only this call, in this process, and it writes a warning to the log.
         """
         now = self._now()
         times = {"iat": now, "auth_time": now, "exp": now + 3600}
@@ -261,7 +261,7 @@ class Guard:
         text = json.dumps({**names, **times, "sub": sub, "scope": scope, **claims})
         rules = replace(rules, scope_claims=("scope",))
         token = read_claims(strict_json(text.encode()), AT_JWT, rules, now)
-        log.warning("guard.fake: every request is taken for one of %r, no token is verified", sub)
+        log.warning("guard.fake: every request counts as one of %r, no token is verified", sub)
         with faked(self, token):
             yield token
 

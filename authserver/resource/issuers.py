@@ -1,4 +1,4 @@
-"""Whom a guard trusts: `TrustedIssuer`, checked when the guard is made."""
+"""The issuers that a guard trusts: `TrustedIssuer`, checked when the guard is made."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -16,18 +16,18 @@ KeySource = Mapping[str, object] | Callable[[], Mapping[str, object]]
 
 @dataclass(frozen=True)
 class TrustedIssuer:
-    """One issuer of a guard's tokens, where one differs from the others: `Guard([TrustedIssuer(...), ...], audience)`.
+    """An issuer with options of its own, for `Guard([TrustedIssuer(...), ...], audience)`.
 
     url           the issuer's URL, exactly as in its tokens; https, or http on loopback
     audience      this API's name in this issuer's tokens; the guard's unless given
-    keys          the JWKS itself, or a callable that returns it at once; nothing is fetched then
-    jwks_uri      where the JWKS is, if the issuer's metadata are not to be asked
+    keys          the JWKS itself, or a callable that returns it at once; then nothing is fetched
+    jwks_uri      where the JWKS is, if the issuer's metadata should not be asked
     algorithms    JWS algorithms to accept; asymmetric ones only
     typ           the types of its access tokens: at+jwt (RFC 9068), JWT, or both
     scope_claims  the claims that hold scopes or roles; a tuple is the path to a member within a claim
     allow_http    the issuer or its JWKS may be at an http URL that is not on loopback, as within a cluster
 
-    Wrong values are a ValueError.
+    Wrong values raise ValueError.
     """
 
     url: str

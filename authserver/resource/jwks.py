@@ -1,4 +1,4 @@
-"""The good keys of a JWKS. Each bad one is dropped alone: one entry of a remote document must not harm the others."""
+"""The usable keys of a JWKS. An unusable key is dropped alone: it must not affect the others."""
 
 import re
 from collections import Counter
@@ -26,7 +26,7 @@ Check = Callable[[bytes, bytes], bool]  # (message, signature) -> whether the si
 
 
 class Key:
-    """A public key: its `kid`, the `jwk` that it came from, and a check for each algorithm that it is good for."""
+    """A public key: its `kid`, the `jwk` that it came from, and a check for each algorithm that it may verify."""
 
     __slots__ = ("checks", "jwk", "kid")
 
@@ -35,7 +35,7 @@ class Key:
 
 
 def read_key_set(document: object, algorithms: frozenset[str], known: Mapping[str, Key]) -> dict[str, Key]:
-    """The good keys of `document` by kid, for `algorithms`. A key that is already `known` stays the same object.
+    """The usable keys of `document` by kid, for `algorithms`. A key that is already `known` stays the same object.
 
     Raises ValueError if the document is not a key set at all (RFC 7517 s5).
     """
@@ -44,7 +44,7 @@ def read_key_set(document: object, algorithms: frozenset[str], known: Mapping[st
         raise ValueError("not a JWK Set")
     keys = [key for jwk in entries if (key := _read_key(jwk, algorithms, known)) is not None]
     times = Counter(key.kid for key in keys)
-    # RFC 7517 s4.5: different keys within the JWK Set SHOULD use distinct "kid" values; of two, none can be meant
+    # RFC 7517 s4.5: different keys within the JWK Set SHOULD use distinct "kid" values; of two equal ones, use neither
     return {key.kid: key for key in keys if times[key.kid] == 1}
 
 
@@ -57,7 +57,7 @@ def _read_key(jwk: object, algorithms: frozenset[str], known: Mapping[str, Key])
             return known[kid]
         checks = _checks(jwk, algorithms)
         return Key(kid, dict(jwk), checks) if checks else None
-    except Exception:  # whatever a library makes of a malformed key, it costs that key only
+    except Exception:  # whatever a library raises for a malformed key: only that key is dropped
         return None
 
 

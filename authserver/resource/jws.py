@@ -1,6 +1,6 @@
-"""The strict front end: a compact JWS taken apart, before joserfc or any key is asked.
+"""The strict front end: it parses a compact JWS before joserfc or any key is used.
 
-Everything that can be refused without a signature is refused here, so that no library ever sees a strange token.
+Whatever can be rejected without checking the signature is rejected here, so no library ever sees a malformed token.
 """
 
 from binascii import Error, a2b_base64

@@ -21,7 +21,7 @@ from .source import LoadedKeySet, SourceError
 REVALIDATE = 50
 SHORTEST = 5  # seconds at least, whatever the issuer's max-age
 RETRY = 5  # seconds after a failure
-KEEP = 86400  # seconds for which the last good keys serve while the issuer is down
+KEEP = 86400  # seconds for which the last usable keys are used while the issuer is down
 UNKNOWN = 30  # seconds between two fetches for unknown kids, however many arrive
 IDLE = 60  # seconds without a fetch after which one verification waits for it
 PATIENCE = 3.0  # seconds that a verification waits for the network when it has no key
@@ -76,8 +76,8 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the fetches so far have told. Replaced as a whole, so that neither another thread nor a forked child ever
-    sees half of a change."""
+    """The result of the fetches so far. It is replaced as a whole, so no other thread or forked child ever sees half of
+    a change."""
 
     keys: dict[str, Key] = field(default_factory=dict)
     validator: tuple[str, str] | None = None
@@ -107,7 +107,7 @@ def in_background(work: Callable[[], None]) -> None:
 
 
 class FetchedKeys:
-    """Keys from `load`, one fetch at a time, each in a thread of its own; safe under threads and across forks.
+    """Keys from `load`, one fetch at a time, each in its own thread; safe under threads and across forks.
 
     `now` is a clock in seconds, best one that cannot be set; `spawn` runs a fetch elsewhere (or here, in tests).
     """
@@ -125,8 +125,7 @@ class FetchedKeys:
         _OF_THIS_PROCESS.add(self)
 
     def after_fork(self) -> None:
-        """Only the thread that forked lives on in the child: a lock held by another is never released there, and a
-        fetch never ends."""
+        """Only the thread that forked survives in the child: locks held by others stay locked, fetches never end."""
         self._lock = Lock()
         self._fetch: Fetch | None = None
         self._asked = -inf  # when the issuer was last asked because of an unknown kid
@@ -147,7 +146,7 @@ class FetchedKeys:
         return key
 
     def _revalidate(self, now: float, wait: bool) -> bool:
-        """Has the issuer asked; whether on account of this call, or because there was no key to judge it by."""
+        """Have the issuer asked. Returns whether this call caused the fetch or waited for the first keys."""
         patience = self._snapshot.patience(now)
         if patience and not wait:
             raise WouldWait
@@ -200,7 +199,7 @@ class FetchedKeys:
             if not keys:
                 raise SourceError("the JWKS has no usable key")
             self._succeeded(keys, loaded)
-        except Exception as error:  # whatever goes wrong out there, the last good keys serve
+        except Exception as error:  # whatever went wrong, the last usable keys are still used
             self._failed(error)
         finally:
             fetch.ended.set()

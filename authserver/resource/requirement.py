@@ -1,4 +1,4 @@
-"""What a route asks of a token beyond its being valid."""
+"""What a route requires of a valid token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from .token import SCOPE_TOKEN, AccessToken
 class Needs(TypedDict, total=False):
     """The keyword arguments of `guard(...)`, `guard.verify(...)` and every adapter.
 
-    any_of    one of these scopes is enough, beside all those that are given one by one
+    any_of    one of these scopes is enough, in addition to all scopes given one by one
     max_age   seconds since the user logged in (RFC 9470)
     acr       one of these authentication contexts (RFC 9470)
-    optional  a request without a token comes in too, as None; a token that is bad is still refused
+    optional  a request without a token is accepted too, with None as its token; an invalid token is still rejected
     """
 
     any_of: str | Sequence[str]
@@ -42,7 +42,7 @@ class Requirement:
                 raise TokenMissing("no token")
             return None
         if not token.scope.issuperset(self.scope) or (self.any_of and token.scope.isdisjoint(self.any_of)):
-            # RFC 6750 s3: "scope" is the required scope. Of alternatives the first: who has it in addition comes in.
+            # RFC 6750 s3: "scope" is the required scope. Of alternatives, name the first: having it is enough.
             raise InsufficientScope((*self.scope, *self.any_of[:1]))
         too_old = self.max_age is not None and (token.auth_time is None or now - token.auth_time > self.max_age)
         # RFC 9470 s3: the authentication event does not meet the requirements of the protected resource
@@ -52,7 +52,7 @@ class Requirement:
 
 
 def requirement(scope: tuple[str, ...], needs: Needs) -> Requirement:
-    """The requirement in a developer's words: scopes one by one or several in one string; raises ValueError."""
+    """The requirement from a developer's arguments: scopes one by one or several in one string; raises ValueError."""
     return _of(scope, **needs) if needs else _requirement(scope)
 
 
@@ -69,12 +69,12 @@ def _of(
 def _listed(name: str, values: str | Sequence[str] | None) -> tuple[str, ...]:
     if values is None:
         return ()
-    if not values:  # a list that a program computed, and no wish that every token is enough
+    if not values:  # more likely a list computed by mistake than a wish to accept every token
         raise ValueError(f"{name} must name at least one value")
     return (values,) if isinstance(values, str) else tuple(values)
 
 
-@lru_cache(maxsize=256)  # `guard.verify(token, "read")` comes by with every request
+@lru_cache(maxsize=256)  # `guard.verify(token, "read")` is called with every request
 def _requirement(
     scope: tuple[str, ...],
     any_of: tuple[str, ...] = (),

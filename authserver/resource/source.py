@@ -1,4 +1,4 @@
-"""Where an issuer's keys are: its metadata (RFC 8414, or OpenID Connect Discovery) and its JWKS, with ETag."""
+"""Finds an issuer's keys: its metadata (RFC 8414, or OpenID Connect Discovery) and its JWKS, with ETag."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from .strict_json import strict_json
 
 MAX_BODY = 65536  # bytes
-METADATA_SECONDS = 3600  # how long the place of the JWKS is believed
+METADATA_SECONDS = 3600  # how long the JWKS's URL is kept
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.ASCII)
 _MAX_AGE = re.compile(r"\bmax-age=(\d{1,9})\b", re.IGNORECASE | re.ASCII)
 
@@ -25,15 +25,15 @@ Transport = Callable[[str, Mapping[str, str]], Fetched]  # (URL, request header 
 
 
 class SourceError(Exception):
-    """The issuer did not give what it must; the text says what, for the log."""
+    """The issuer's response is not usable; the text says why, for the log."""
 
 
 class LoadedKeySet(NamedTuple):
-    """A JWKS as it came: `document` is None if it is the one we have; `max_age` in seconds if the issuer named one."""
+    """A JWKS as received: `document` is None if it has not changed; `max_age` in seconds if the issuer sent one."""
 
     document: object
     max_age: int | None
-    validator: tuple[str, str] | None  # (URL, ETag), to be given to the next load once the keys proved usable
+    validator: tuple[str, str] | None  # (URL, ETag), for the next load, once the keys proved usable
 
 
 def check_url(url: str, what: str, allow_http: bool = False) -> str:
@@ -67,11 +67,11 @@ class Source:
         self._location: tuple[str, float] | None = None  # (jwks_uri, when)
 
     def load(self, validator: tuple[str, str] | None) -> LoadedKeySet:
-        """The JWKS now; `validator` is that of the last usable one. Raises SourceError or the transport's errors."""
+        """The JWKS; `validator` is that of the last usable one. Raises SourceError and the transport's errors."""
         try:
             return self._load(self._given or self._jwks_uri(), validator)
         except Exception:
-            self._location = None  # perhaps it moved: ask the metadata again
+            self._location = None  # it may have moved: ask the metadata again
             raise
 
     def _load(self, uri: str, validator: tuple[str, str] | None) -> LoadedKeySet:
@@ -92,7 +92,7 @@ class Source:
     def _discover(self) -> str:
         oauth, openid = metadata_urls(self._issuer)
         answer = self._fetch(oauth, {})
-        if 400 <= answer.status < 500:  # 404, or what a proxy says that lets only known paths through
+        if 400 <= answer.status < 500:  # 404, or the status of a proxy that forwards only known paths
             answer = self._fetch(openid, {})
         metadata: Any = _json(answer, "the metadata")
         # RFC 8414 s3.3: If these values are not identical, the data contained in the response MUST NOT be used.
@@ -116,12 +116,12 @@ def metadata_urls(issuer: str) -> tuple[str, str]:
 
 
 def _json(answer: Fetched, what: str) -> object:
-    if answer.status != 200:  # redirects too: keys come from where the issuer said, or not at all
+    if answer.status != 200:  # redirects too: keys come only from the URL that the issuer published
         raise SourceError(f"{what} answered {answer.status}")
     if len(answer.body) > MAX_BODY:
         raise SourceError(f"{what} is larger than 64 KiB")
     try:
-        return strict_json(answer.body)  # a compressed body is not JSON, and nobody unpacks it
+        return strict_json(answer.body)  # a compressed body is not JSON and is never unpacked
     except ValueError:
         raise SourceError(f"{what} is not strict JSON") from None
 

@@ -1,4 +1,4 @@
-"""What a verified access token says: `AccessToken`, and the checks of its claims (RFC 9068 s2.2, RFC 7519 s4.1)."""
+"""`AccessToken`, and the checks of its claims (RFC 9068 s2.2, RFC 7519 s4.1)."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ ScopeClaim = str | tuple[str, ...]  # a claim, or the path to a member of one
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A token whose signature, issuer, audience and times held when it was verified. Times are seconds since 1970."""
+    """A token whose signature, issuer, audience and times were valid when verified. Times are seconds since 1970."""
 
     subject: str
     client_id: str
@@ -33,9 +33,9 @@ class AccessToken:
     expires_at: float
     issued_at: float
     jti: str  # empty only where an issuer of `typ` JWT gives none
-    auth_time: float | None = None  # when the user last proved who they are (RFC 9068 s2.2.1)
+    auth_time: float | None = None  # when the user last authenticated (RFC 9068 s2.2.1)
     acr: str | None = None
-    grant_id: str | None = None  # authserver's name for the login behind the token
+    grant_id: str | None = None  # the authorization that the token belongs to, in authserver's tokens
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)  # all of them; read-only
 
 
@@ -57,7 +57,7 @@ class ClaimRules:
 def read_claims(claims: Mapping[str, Any], typ: str, rules: ClaimRules, now: float) -> AccessToken:
     """The token with these claims (ReadOnly, from strict_json) at the time `now`; raises TokenRejected.
 
-    Expiry is judged last, so that `expired` means that all else held.
+    Expiry is checked last, so `expired` means that everything else is valid.
     """
     if claims.get("iss") != rules.issuer:
         raise TokenRejected("wrong issuer")
@@ -65,7 +65,7 @@ def read_claims(claims: Mapping[str, Any], typ: str, rules: ClaimRules, now: flo
     if rules.audience not in aud:
         raise TokenRejected("wrong audience")
     if "cnf" in claims:
-        # RFC 9449 s7.2 and RFC 8705 s3: a token bound to a key is worth nothing to who merely holds it.
+        # RFC 9449 s7.2 and RFC 8705 s3: a token bound to a key is not a Bearer token.
         raise TokenRejected("bound to a key, presented as a Bearer token")
     if typ == JWT:
         _check_is_access_token(claims)
@@ -92,7 +92,7 @@ def read_claims(claims: Mapping[str, Any], typ: str, rules: ClaimRules, now: flo
 
 
 def _check_is_access_token(claims: Mapping[str, Any]) -> None:
-    """A `typ` of JWT says nothing, and ID tokens have it too: look at the claims that only other tokens have.
+    """ID tokens also have the `typ` JWT, so reject claims that only they and other kinds of token have.
 
     Keycloak names the kind in a claim `typ`, and put `nonce` into access tokens until its version 24.
     """
@@ -104,7 +104,7 @@ def _check_is_access_token(claims: Mapping[str, Any]) -> None:
 
 
 def _client(claims: Mapping[str, Any]) -> str:
-    """Who the token was issued to. It also tells from an ID token, which seldom names its client except in `aud`."""
+    """The client that the token was issued to. Most ID tokens name it only in `aud`, so this rejects them."""
     name = next((name for name in _CLIENT if name in claims), "client_id")
     return _text(claims, name)
 

@@ -1,4 +1,4 @@
-"""From a string to an `AccessToken`: the order of the checks, and the memory of tokens that passed them."""
+"""From a string to an `AccessToken`: the order of the checks, and the cache of tokens that passed them."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Verified(NamedTuple):
     issuer: KnownIssuer
 
     def holds(self, now: float, wait: bool) -> bool:
-        """Whether the token is still in time, and its key still one of the issuer's."""
+        """Whether the token has not expired and the issuer still publishes its key."""
         in_time = now < self.token.expires_at + self.issuer.rules.leeway
         return in_time and self.issuer.keys.find(self.key.kid, wait) is self.key
 
@@ -47,7 +47,7 @@ class Verifier:
         self._verified: Lru[str, Verified] = Lru(REMEMBERED)
 
     def verify(self, token: str, wait: bool = True) -> AccessToken:
-        """What `token` says, if all of it holds; raises TokenRejected. Without `wait`, WouldWait instead of waiting."""
+        """The verified `token`; raises TokenRejected. Without `wait`, raises WouldWait instead of waiting."""
         if not isinstance(token, str):
             raise TokenRejected("not a string")
         now = self._now()
@@ -71,14 +71,14 @@ class Verifier:
             raise TokenRejected("no such key, or not for this algorithm")
         if not check(encoded + b"." + payload, signed):
             raise TokenRejected("wrong signature")
-        issuer.headers.put(encoded, header)  # only what an issuer signed is worth remembering
+        issuer.headers.put(encoded, header)  # cache only what an issuer signed
         members = read_object(claims, "payload")
         return Verified(read_claims(members, header.typ, issuer.rules, now), key, issuer)
 
     def _claimed_issuer(self, claims: bytes) -> KnownIssuer:
-        """The issuer that a token which nobody has verified yet claims to be of: it chooses the keys, and no more.
+        """The issuer that the token, not verified yet, claims to be from. This only selects the keys and rules.
 
-        Its keys and its rules judge the whole token then, `iss` included.
+        They then judge the whole token, including `iss`.
         """
         name = read_object(claims, "payload").get("iss")
         issuer = self._issuers.get(name) if isinstance(name, str) else None

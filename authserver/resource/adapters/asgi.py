@@ -13,7 +13,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def protect(gate: Gate, app: ASGIApp) -> ASGIApp:
-    """`app` behind `gate`; what handles CORS preflights stands outside of it."""
+    """`app` behind `gate`. Put a middleware that handles CORS preflights around the result."""
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -1,4 +1,4 @@
-"""Django: a decorator for views, sync and async. Django has no types, so its classes are taken by name."""
+"""Django: a decorator for views, sync and async. Django has no types, so its classes are imported by name."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,11 +13,11 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def protect(gate: Gate) -> Callable[[View], View]:
-    """A decorator that lets only those requests reach a view that `gate` admits."""
+    """A decorator for a view: only requests that `gate` admits reach it."""
 
     def decorate(view: View) -> View:
         guarded = wraps(view)(_async(gate, view) if iscoroutinefunction(view) else _sync(gate, view))
-        # A browser never sends a Bearer token by itself, so there is no cross-site request to be forged.
+        # Browsers never send a Bearer token on their own, so cross-site requests cannot be forged.
         guarded.csrf_exempt = True  # type: ignore[attr-defined]
         return cast(View, guarded)
 
@@ -47,7 +47,7 @@ def _sync(gate: Gate, view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _authorization(request: Any) -> list[str]:
-    value = request.META.get("HTTP_AUTHORIZATION")  # a repeated header arrives joined by commas, and is refused as that
+    value = request.META.get("HTTP_AUTHORIZATION")  # a repeated header arrives joined by commas, which is rejected
     return [] if value is None else [value]
 
 

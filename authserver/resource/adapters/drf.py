@@ -13,7 +13,7 @@ from ..token import AccessToken
 
 
 class RejectedByGuard(APIException):  # type: ignore[misc]
-    """What the framework's own exception handler turns into the answer of the guard."""
+    """The framework's own exception handler turns this into the guard's response."""
 
     def __init__(self, gate: Gate, rejected: TokenRejected) -> None:
         answer = gate.answer(rejected)
@@ -24,7 +24,7 @@ class RejectedByGuard(APIException):  # type: ignore[misc]
 
 
 class TokenUser:
-    """`request.user`: whom the token is about. It is no user of Django's database; `pk` is the token's subject."""
+    """`request.user`: the token's subject, which is also its `pk`. It is not a user of Django's database."""
 
     is_authenticated, is_anonymous, is_active, is_staff, is_superuser = True, False, True, False, False
 
@@ -48,14 +48,14 @@ def authentication(gate: Gate) -> type[BaseAuthentication]:
             return None if token is None else (TokenUser(token.subject), token)
 
         def authenticate_header(self, request: Any) -> str:
-            """For permissions of others: they too are answered with 401 and a challenge."""
-            return gate.answer(TokenMissing("refused by another permission")).headers["WWW-Authenticate"]
+            """For other permission classes: their errors too get 401 and a challenge."""
+            return gate.answer(TokenMissing("rejected by another permission")).headers["WWW-Authenticate"]
 
     return GuardAuthentication
 
 
 def permission(gate: Gate) -> type[BasePermission]:
-    """Asks the token that the authentication class left in `request.auth` for what the view needs."""
+    """Checks what the view requires against the token that the authentication class put into `request.auth`."""
 
     class GuardPermission(BasePermission):  # type: ignore[misc]
         def has_permission(self, request: Any, view: Any) -> bool:

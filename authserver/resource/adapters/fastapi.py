@@ -59,7 +59,7 @@ def dependency(gate: Gate) -> Callable[..., Awaitable[AccessToken | None]]:
 
 
 def _handled(connection: HTTPConnection, rejected: TokenRejected) -> Exception:
-    """`rejected`, with a handler for it in this application unless it has one, so that nobody must install it."""
+    """`rejected`, after adding a handler for it to this application unless it has one."""
     handlers, _ = connection.scope.get("starlette.exception_handlers", (None, None))
     if handlers is None:  # a Starlette that keeps them elsewhere: the right status and challenge at least
         answer = rejected.answer
@@ -69,6 +69,6 @@ def _handled(connection: HTTPConnection, rejected: TokenRejected) -> Exception:
 
 
 async def _respond(request: Request, rejected: TokenRejected) -> Response:
-    if rejected.answer is None:  # a TokenRejected that the user's own code let go
+    if rejected.answer is None:  # a TokenRejected from the application's own code
         raise rejected
     return Response(rejected.answer.body, rejected.answer.status, rejected.answer.headers)

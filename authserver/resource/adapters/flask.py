@@ -13,7 +13,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def protect(gate: Gate) -> Callable[[View], View]:
-    """A decorator that lets only those requests reach a view that `gate` admits. It stands below `@app.route`."""
+    """A decorator for a view: only requests that `gate` admits reach it. Put it below `@app.route`."""
 
     def decorate(view: View) -> View:
         @wraps(view)

@@ -16,7 +16,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def protect(gate: Gate) -> Callable[[View], View]:
-    """A decorator that lets only those requests reach an endpoint that `gate` admits."""
+    """A decorator for an endpoint: only requests that `gate` admits reach it."""
 
     def decorate(endpoint: View) -> View:
         guarded = _async(gate, endpoint) if iscoroutinefunction(endpoint) else _sync(gate, endpoint)

@@ -9,10 +9,10 @@ from ..gate import Gate
 
 
 def protect(gate: Gate, app: WSGIApplication) -> WSGIApplication:
-    """`app` behind `gate`; what handles CORS preflights stands outside of it."""
+    """`app` behind `gate`. Put a middleware that handles CORS preflights around the result."""
 
     def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        value = environ.get("HTTP_AUTHORIZATION")  # a repeated header arrives joined by commas, and is refused as that
+        value = environ.get("HTTP_AUTHORIZATION")  # a repeated header arrives joined by commas, which is rejected
         try:
             environ["authserver.token"] = gate.admit([] if value is None else [value])
         except TokenRejected as rejected:
