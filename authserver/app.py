@@ -9,7 +9,7 @@ from . import system
 from .background import INTERVALS, BackgroundTasks
 from .clock import Clock
 from .domain.forwarded import trusted_proxies
-from .passwords import Passwords
+from .passwords import PasswordHasher
 from .pipeline.handler import Services
 from .pipeline.pipeline import Pipeline
 from .pool import Pool
@@ -53,8 +53,8 @@ def assemble(
     Only the tasks that `enable` names run by themselves.
     """
     clock = now if isinstance(now, Clock) else Clock(now, now) if now else Clock()
-    malformed, passwords = MalformedRequests(), Passwords(settings.password_queue)
-    key_service = Pool("key service", _REMOTE_SIGNATURES, queue=128, patience=_SIGNATURE_TIMEOUT)
+    malformed, passwords = MalformedRequests(), PasswordHasher(settings.password_queue)
+    key_service = Pool("key service", _REMOTE_SIGNATURES, queue=128, timeout=_SIGNATURE_TIMEOUT)
     database = open_existing_database(settings, clock, clock.steady)
     keyring = open_keyring(settings, database, clock)
     tasks = BackgroundTasks(database, keyring, lifecycle(settings, database, clock), clock, malformed, enable)

@@ -1,4 +1,4 @@
-"""The one form of a username and of a password, and Argon2id in a bounded pool with a bounded queue."""
+"""The canonical form of usernames and passwords, and Argon2id in a bounded pool with a bounded queue."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from unicodedata import category, normalize
 
-from argon2 import PasswordHasher, Type
+import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 from precis_i18n import get_profile
 
@@ -68,7 +68,7 @@ def common_passwords() -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class PasswordCheck:
-    """Whether the password is right; `rehashed` is it under today's parameters if the stored hash has older ones."""
+    """Whether the password matches. `rehashed` is its new hash if the stored one was made with older parameters."""
 
     matches: bool
     rehashed: str | None = None
@@ -77,22 +77,22 @@ class PasswordCheck:
 _NO_MATCH = PasswordCheck(False)
 
 
-class Passwords:
-    """Hashes on all but one core, so that whoever refreshes meanwhile is not held up."""
+class PasswordHasher:
+    """Hashes on all cores but one, so that other requests are not delayed."""
 
     def __init__(self, queue: int = 128) -> None:
-        """`queue` is how many may wait; more are refused."""
+        """`queue` is how many checks may wait; more are rejected."""
         threads = max(1, (os.cpu_count() or 1) - 1)
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
+        self._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=argon2.Type.ID)
         self._pool = Pool("password", threads, queue)
         self._nobody = self.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
-        """Of a password in its PRECIS form."""
+        """The Argon2id hash of a password that is in its canonical form (`password_form`)."""
         return self._hasher.hash(password)
 
     async def match(self, password_hash: str | None, password: str | None) -> PasswordCheck:
-        """The same work whether or not there is a user or a password. Raises Unavailable when the queue is full."""
+        """Takes the same time whether or not user and password exist. Raises Unavailable if the queue is full."""
         found = await self._pool.run(self._match, password_hash or self._nobody, password or "")
         return found if password_hash is not None and password is not None else _NO_MATCH
 

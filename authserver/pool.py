@@ -1,6 +1,6 @@
-"""Threads for work that would hold up the event loop, with a bounded queue before them.
+"""Threads for work that would block the event loop, with a bounded queue in front of them.
 
-Not concurrent.futures: its threads are waited for when the process ends, however long their work hangs.
+Not concurrent.futures: Python waits for its threads when the process ends, however long their work hangs.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from .domain.errors import Unavailable
 
 T = TypeVar("T")
-_PARTING = 5.0  # seconds that work which has begun gets when the pool is closed
+_SHUTDOWN_TIMEOUT = 5.0  # seconds to finish running tasks when the pool is closed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,46 +25,46 @@ class _Task:
 
 
 class Pool:
-    def __init__(self, name: str, threads: int, queue: int, patience: float | None = None) -> None:
-        """`queue` is how many may wait; more are refused. `patience` is how long a caller waits, in seconds."""
-        self._name, self._room, self._patience = name, threads + queue, patience
+    def __init__(self, name: str, threads: int, queue: int, timeout: float | None = None) -> None:
+        """`queue` is how many tasks may wait; more are rejected. `timeout` is how long a caller waits, in seconds."""
+        self._name, self._capacity, self._timeout = name, threads + queue, timeout
         self._waiting, self._changed, self._closed = deque[_Task](), Condition(), False
-        self._most, self._threads = threads, list[Thread]()
+        self._max_threads, self._threads = threads, list[Thread]()
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
-        """What `work` returns or raises. Raises Unavailable when the queue is full or patience ends."""
-        if self._room <= 0:
+        """Returns or raises what `work` does. Raises Unavailable if the queue is full or the timeout expires."""
+        if self._capacity <= 0:
             raise Unavailable(f"The {self._name} queue is full.", retry_after=2)
         task = _Task(partial(work, *arguments), asyncio.get_running_loop().create_future())
-        self._room -= 1
+        self._capacity -= 1
         with self._changed:
             self._waiting.append(task)
             self._changed.notify()
-            if len(self._threads) < self._most:
+            if len(self._threads) < self._max_threads:
                 self._threads.append(Thread(target=self._serve, name=self._name, daemon=True))
                 self._threads[-1].start()
         try:
-            done: T = await asyncio.wait_for(task.done, self._patience)
+            done: T = await asyncio.wait_for(task.done, self._timeout)
         except TimeoutError:
-            raise Unavailable(f"The {self._name} took longer than {self._patience} s.", retry_after=2) from None
+            raise Unavailable(f"The {self._name} took longer than {self._timeout} s.", retry_after=2) from None
         finally:
             self._withdraw(task)
         return done
 
     def close(self) -> None:
-        """What waits is dropped."""
+        """Drops waiting tasks."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join(_PARTING)
+            thread.join(_SHUTDOWN_TIMEOUT)
 
     def _withdraw(self, task: _Task) -> None:
-        """Whose caller has gone is not begun. If it has begun, its room comes back when it is over."""
+        """Drop the task if its caller was cancelled; a running task frees its slot when it finishes."""
         with self._changed, suppress(ValueError):
             self._waiting.remove(task)
-            self._room += 1
+            self._capacity += 1
 
     def _serve(self) -> None:
         while (task := self._next()) is not None:
@@ -72,7 +72,7 @@ class Pool:
                 outcome = partial(_succeed, task.done, task.work())
             except Exception as error:
                 outcome = partial(_fail, task.done, error)
-            with suppress(RuntimeError):  # the loop has gone, and nobody waits
+            with suppress(RuntimeError):  # the loop is closed, so no caller waits
                 task.done.get_loop().call_soon_threadsafe(self._leave, outcome)
 
     def _next(self) -> _Task | None:
@@ -81,7 +81,7 @@ class Pool:
             return self._waiting.popleft() if self._waiting else None
 
     def _leave(self, settle: Callable[[], None]) -> None:
-        self._room += 1
+        self._capacity += 1
         settle()
 
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from authserver.app import assemble, create_app
 from authserver.keyring.lifecycle import Lifecycle
-from authserver.passwords import Passwords
+from authserver.passwords import PasswordHasher
 from authserver.provisioning import lifecycle as lifecycle_of
 from authserver.settings import Settings, load
 from authserver.store.database import Database
@@ -96,7 +96,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def password_hash() -> str:
-    passwords = Passwords()
+    passwords = PasswordHasher()
     hashed = passwords.hash(PASSWORD)
     passwords.close()
     return hashed

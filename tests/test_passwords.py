@@ -8,15 +8,16 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from unicodedata import normalize
 
+import argon2
 import pytest
-from argon2 import PasswordHasher, Type, extract_parameters
+from argon2 import Type, extract_parameters
 from argon2.exceptions import VerifyMismatchError
 from hypothesis import given
 from hypothesis import strategies as st
 from precis_i18n import get_profile
 
 from authserver.domain.errors import Unavailable
-from authserver.passwords import PasswordCheck, Passwords, password_form, username_form
+from authserver.passwords import PasswordCheck, PasswordHasher, password_form, username_form
 from tests.harness.constants import LONG
 
 NO_MATCH = PasswordCheck(False)
@@ -187,14 +188,14 @@ def hasher() -> Hasher:
     return Hasher()
 
 
-def pool(monkeypatch: pytest.MonkeyPatch, hasher: Hasher, *, threads: int, queue: int) -> Passwords:
+def pool(monkeypatch: pytest.MonkeyPatch, hasher: Hasher, *, threads: int, queue: int) -> PasswordHasher:
     monkeypatch.setattr(os, "cpu_count", lambda: threads + 1)
-    passwords = Passwords(queue)
+    passwords = PasswordHasher(queue)
     monkeypatch.setattr(passwords, "_hasher", hasher)
     return passwords
 
 
-def live(passwords: Passwords, hasher: Hasher, scenario: Callable[[], Coroutine[None, None, None]]) -> None:
+def live(passwords: PasswordHasher, hasher: Hasher, scenario: Callable[[], Coroutine[None, None, None]]) -> None:
     """Whatever happens, nothing is left hanging."""
 
     async def whole() -> None:
@@ -207,7 +208,7 @@ def live(passwords: Passwords, hasher: Hasher, scenario: Callable[[], Coroutine[
     asyncio.run(whole())
 
 
-async def is_full(passwords: Passwords) -> bool:
+async def is_full(passwords: PasswordHasher) -> bool:
     try:
         await asyncio.wait_for(passwords.match("hash", "password"), 0.01)
     except Unavailable as error:
@@ -218,13 +219,13 @@ async def is_full(passwords: Passwords) -> bool:
     raise AssertionError("The gate is open.")
 
 
-async def begun(passwords: Passwords, many: int) -> list[asyncio.Task[PasswordCheck]]:
+async def begun(passwords: PasswordHasher, many: int) -> list[asyncio.Task[PasswordCheck]]:
     tasks = [asyncio.create_task(passwords.match("hash", "password")) for _ in range(many)]
     await asyncio.sleep(0)
     return tasks
 
 
-async def until_there_is_room(passwords: Passwords) -> PasswordCheck:
+async def until_there_is_room(passwords: PasswordHasher) -> PasswordCheck:
     for _ in range(1000):
         try:
             return await passwords.match("hash", "password")
@@ -293,29 +294,29 @@ def test_who_leaves_before_the_work_has_begun_makes_room_and_costs_nothing(
 def test_one_core_is_left_to_whoever_refreshes_meanwhile(monkeypatch: pytest.MonkeyPatch, hasher: Hasher) -> None:
     for cores, threads in ((None, 1), (1, 1), (2, 1), (8, 7)):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-        passwords = Passwords()
-        assert passwords._pool._most == threads
+        passwords = PasswordHasher()
+        assert passwords._pool._max_threads == threads
         passwords.close()
 
 
 @pytest.fixture(scope="module")
-def passwords() -> Iterator[Passwords]:
-    passwords = Passwords()
+def passwords() -> Iterator[PasswordHasher]:
+    passwords = PasswordHasher()
     yield passwords
     passwords.close()
 
 
-def match(passwords: Passwords, password_hash: str | None, password: str | None) -> PasswordCheck:
+def match(passwords: PasswordHasher, password_hash: str | None, password: str | None) -> PasswordCheck:
     return asyncio.run(passwords.match(password_hash, password))
 
 
-def test_a_right_password_matches_and_a_wrong_one_does_not(passwords: Passwords) -> None:
+def test_a_right_password_matches_and_a_wrong_one_does_not(passwords: PasswordHasher) -> None:
     stored = passwords.hash("right")
     assert match(passwords, stored, "right") == PasswordCheck(True)
     assert [match(passwords, stored, wrong) for wrong in ("wrong", "Right", "right ", "", None)] == [NO_MATCH] * 5
 
 
-def test_hashes_are_argon2id_salted_and_not_cheap(passwords: Passwords) -> None:
+def test_hashes_are_argon2id_salted_and_not_cheap(passwords: PasswordHasher) -> None:
     one, other = passwords.hash("right"), passwords.hash("right")
     found = extract_parameters(one)
     assert one != other and found.type is Type.ID
@@ -325,7 +326,7 @@ def test_hashes_are_argon2id_salted_and_not_cheap(passwords: Passwords) -> None:
 def test_the_same_work_is_done_whether_or_not_there_is_a_user_or_a_password(
     monkeypatch: pytest.MonkeyPatch, hasher: Hasher
 ) -> None:
-    passwords = Passwords()
+    passwords = PasswordHasher()
     stored = passwords.hash("right")
     monkeypatch.setattr(passwords, "_hasher", hasher)
     hasher.gate.set()
@@ -338,18 +339,18 @@ def test_the_same_work_is_done_whether_or_not_there_is_a_user_or_a_password(
     passwords.close()
 
 
-def test_nobody_logs_in_as_nobody(passwords: Passwords) -> None:
+def test_nobody_logs_in_as_nobody(passwords: PasswordHasher) -> None:
     assert match(passwords, None, "nobody has this password") == NO_MATCH
     assert match(passwords, passwords.hash(""), None) == NO_MATCH
 
 
 @pytest.mark.parametrize("stored", ["", "!", "$argon2id$v=19$", "plain text", "$2b$12$" + "a" * 53])
-def test_a_stored_hash_that_is_none_matches_nothing(passwords: Passwords, stored: str) -> None:
+def test_a_stored_hash_that_is_none_matches_nothing(passwords: PasswordHasher, stored: str) -> None:
     assert match(passwords, stored, "plain text") == NO_MATCH
 
 
-def test_a_hash_with_older_parameters_is_renewed_by_a_right_password_only(passwords: Passwords) -> None:
-    old = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash("right")
+def test_a_hash_with_older_parameters_is_renewed_by_a_right_password_only(passwords: PasswordHasher) -> None:
+    old = argon2.PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash("right")
     found = match(passwords, old, "right")
     assert found.matches and found.rehashed
     assert extract_parameters(found.rehashed) == extract_parameters(passwords.hash("right"))

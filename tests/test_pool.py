@@ -101,7 +101,7 @@ def test_room_comes_back_exactly_once(pool: Pool, use: Callable[[Pool], Awaitabl
 
 
 def test_who_has_waited_long_enough_is_told_when_to_come_back() -> None:
-    pool, held = Pool("test", threads=1, queue=0, patience=0.05), Event()
+    pool, held = Pool("test", threads=1, queue=0, timeout=0.05), Event()
 
     async def scenario() -> None:
         with pytest.raises(Unavailable, match=r"took longer than 0\.05 s") as late:

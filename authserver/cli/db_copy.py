@@ -10,8 +10,7 @@ from pydantic import SecretStr
 from .. import system
 from ..domain.errors import Refused, Unavailable
 from ..settings import Settings, load
-from ..settings.values import Refused as BadValue
-from ..settings.values import check_database_url, masked_url
+from ..settings.values import InvalidSetting, check_database_url, masked_url
 from .common import as_json, show, table
 from .progress import progress
 
@@ -68,8 +67,8 @@ def _with_url(settings: Settings, url: str) -> Settings:
     """The settings of a server on the target. Raises Misconfigured for a URL that no server could have."""
     try:
         checked = check_database_url(SecretStr(url))
-    except BadValue as error:
-        raise click.UsageError(f"--to: the URL {error.fault}; allowed: such as {error.mended}.") from None
+    except InvalidSetting as error:
+        raise click.UsageError(f"--to: the URL {error.fault}; allowed: such as {error.suggestion}.") from None
     return settings.model_copy(update={"database_url": checked})
 
 

@@ -222,7 +222,7 @@ def _username(name: str) -> str:
 
 def _hash(username: str, text: str) -> str:
     """Of a new password. Raises UsageError for one that nobody can have, and Refused for one that is easily guessed."""
-    from ..passwords import Passwords, common_passwords, password_form
+    from ..passwords import PasswordHasher, common_passwords, password_form
 
     password = password_form(text)
     if password is None:
@@ -231,7 +231,7 @@ def _hash(username: str, text: str) -> str:
     refused = why_refused(password, username=username, min_length=minimum, common=common_passwords())
     if refused:
         raise Refused(refused)
-    return Passwords().hash(password)
+    return PasswordHasher().hash(password)
 
 
 def _described(user: User) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from ..domain.models import Client, Policy
 from ..keyring import Keyring
-from ..passwords import Passwords
+from ..passwords import PasswordHasher
 from ..store.database import Change, Loader
 from .attempt import Attempt
 from .errors import Refusal
@@ -23,7 +23,7 @@ class Services:
     issuer: str
     policy: Policy
     keyring: Keyring
-    passwords: Passwords
+    passwords: PasswordHasher
     new_id: Callable[[], bytes]
     new_key: Callable[[], bytes]
     new_secret: Callable[[], str]

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ..domain.errors import Misconfigured
 from . import sources, values
-from .values import Refused
+from .values import InvalidSetting
 
 _DAY = 86400
 _DATABASE = SecretStr("sqlite:///authserver.db")
@@ -19,7 +19,7 @@ _DATABASE = SecretStr("sqlite:///authserver.db")
 class _Conflicts(ValueError):
     """Settings that are good one by one and not together."""
 
-    def __init__(self, refused: list[Refused]) -> None:
+    def __init__(self, refused: list[InvalidSetting]) -> None:
         super().__init__("; ".join(map(str, refused)))
         self.refused = refused
 
@@ -193,22 +193,24 @@ def _least_lead_time(settings: Settings) -> int:
     return max(2 * settings.jwks_max_age, 900)
 
 
-def _conflicts(settings: Settings) -> list[Refused]:
+def _conflicts(settings: Settings) -> list[InvalidSetting]:
     least, lead = _least_lead_time(settings), settings.key_lead_time
     conflicts = []
     if lead < least and settings.issuer.startswith("https:"):
         fault = f"is shorter than {least}, the larger of 900 and 2 x AUTHSERVER_JWKS_MAX_AGE, with an https issuer"
-        mended = max(least, min(_DAY, settings.key_rotation_period // 2))
-        conflicts.append(Refused("key_lead_time", fault, mended, ("jwks_max_age", "issuer")))
+        suggestion = max(least, min(_DAY, settings.key_rotation_period // 2))
+        conflicts.append(InvalidSetting("key_lead_time", fault, suggestion, ("jwks_max_age", "issuer")))
         lead = least
     if settings.key_rotation_period <= lead:
         fault = f"is not longer than AUTHSERVER_KEY_LEAD_TIME ({lead})"
-        mended = max(90 * _DAY, 2 * lead)
-        conflicts.append(Refused("key_rotation_period", fault, mended, ("key_lead_time", "jwks_max_age", "issuer")))
+        suggestion = max(90 * _DAY, 2 * lead)
+        conflicts.append(
+            InvalidSetting("key_rotation_period", fault, suggestion, ("key_lead_time", "jwks_max_age", "issuer"))
+        )
     return conflicts
 
 
-def _refusals(given: dict[str, Any]) -> list[Refused]:
+def _refusals(given: dict[str, Any]) -> list[InvalidSetting]:
     """Everything that is wrong: first each value, then what those that are good alone do together."""
     try:
         Settings(**given)
@@ -224,17 +226,17 @@ def _refusals(given: dict[str, Any]) -> list[Refused]:
     return refused + [item for item in others if not bad.intersection((item.name, *item.involved))]
 
 
-def _refusal(name: str, error: object) -> Refused:
-    return error if isinstance(error, Refused) else Refused(name, "is not allowed", _example(name))
+def _refusal(name: str, error: object) -> InvalidSetting:
+    return error if isinstance(error, InvalidSetting) else InvalidSetting(name, "is not allowed", _example(name))
 
 
-def _message(refused: Refused, found: sources.Found | None) -> str:
+def _message(refused: InvalidSetting, found: sources.Found | None) -> str:
     name, origin = refused.name, found or sources.Found(sources.DEFAULT, _FIELDS[refused.name].default)
     value = "" if name in _SECRETS else f" {_brief(origin.value)}"
     where = f"{sources.variable(name)}{'_FILE' if origin.file else ''} ({origin})"
-    mended = refused.mended if origin.file else sources.line(origin.source, name, refused.mended)
+    suggestion = refused.suggestion if origin.file else sources.line(origin.source, name, refused.suggestion)
     write = "Write into that file" if origin.file else "Write"
-    return f"{where}: the value{value} {refused.fault}; allowed: {_extra(name)['allowed']}. {write}:\n{mended}"
+    return f"{where}: the value{value} {refused.fault}; allowed: {_extra(name)['allowed']}. {write}:\n{suggestion}"
 
 
 def _brief(value: object) -> str:

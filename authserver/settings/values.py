@@ -14,12 +14,12 @@ from ..domain.hosts import address_of, is_canonical, is_loopback
 DEFAULT_ISSUER = "http://127.0.0.1:8000"
 
 
-class Refused(ValueError):
-    """One setting's value is refused; `mended` is a value that would do, `involved` what else it was judged by."""
+class InvalidSetting(ValueError):
+    """One setting's value is refused; `suggestion` is a value that would do, `involved` what else it was judged by."""
 
-    def __init__(self, name: str, fault: str, mended: str | int, involved: tuple[str, ...] = ()) -> None:
+    def __init__(self, name: str, fault: str, suggestion: str | int, involved: tuple[str, ...] = ()) -> None:
         super().__init__(f"{name} {fault}")
-        self.name, self.fault, self.mended, self.involved = name, fault, mended, involved
+        self.name, self.fault, self.suggestion, self.involved = name, fault, suggestion, involved
 
 
 _ISSUER_FAULTS = (
@@ -51,7 +51,7 @@ def issuer_fault(issuer: str) -> str | None:
     )
 
 
-def mended_issuer(issuer: str) -> str:
+def suggested_issuer(issuer: str) -> str:
     """The issuer that was probably meant, else the default."""
     bare = issuer.strip()
     try:
@@ -67,14 +67,14 @@ def mended_issuer(issuer: str) -> str:
     plain = is_loopback(host) and not bare.lower().startswith("https://")
     usual = {80 if parts.scheme == "http" else 443, 80 if plain else 443}
     path = re.sub("/+", "/", parts.path).rstrip("/")
-    mended = f"{'http' if plain else 'https'}://{host}{f':{port}' if port and port not in usual else ''}{path}"
-    return DEFAULT_ISSUER if issuer_fault(mended) else mended
+    suggestion = f"{'http' if plain else 'https'}://{host}{f':{port}' if port and port not in usual else ''}{path}"
+    return DEFAULT_ISSUER if issuer_fault(suggestion) else suggestion
 
 
 def check_issuer(issuer: str) -> str:
     fault = issuer_fault(issuer)
     if fault:
-        raise Refused("issuer", fault, mended_issuer(issuer))
+        raise InvalidSetting("issuer", fault, suggested_issuer(issuer))
     return issuer
 
 
@@ -90,8 +90,8 @@ def check_database_url(url: SecretStr) -> SecretStr:
         return url
     if value.startswith("postgres"):
         fault = "is not a PostgreSQL URL for psycopg (percent-encode @ and the like in the password)"
-        raise Refused("database_url", fault, "postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE")
-    raise Refused("database_url", "is not a database URL that is supported", "sqlite:///authserver.db")
+        raise InvalidSetting("database_url", fault, "postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE")
+    raise InvalidSetting("database_url", "is not a database URL that is supported", "sqlite:///authserver.db")
 
 
 def masked_url(url: str) -> str:
@@ -111,32 +111,32 @@ def decoded(keys: SecretStr) -> tuple[bytes, ...]:
 
 def check_keys(keys: SecretStr | None) -> SecretStr | None:
     if keys is not None and not decoded(keys):
-        raise Refused("key_encryption_key", "is not made of base64url keys of 32 bytes", "NEWEST_KEY,OLDER_KEY")
+        raise InvalidSetting("key_encryption_key", "is not made of base64url keys of 32 bytes", "NEWEST_KEY,OLDER_KEY")
     return keys
 
 
 def check_path(path: Path) -> Path:
     if re.search(r"[\x00-\x1f]", str(path)):
-        raise Refused("keys_dir", "has a control character", "keys")
+        raise InvalidSetting("keys_dir", "has a control character", "keys")
     return path
 
 
 def check_module(path: Path | None) -> Path | None:
     if path is not None and re.search(r"[\x00-\x1f]", str(path)):
-        raise Refused("pkcs11_module", "has a control character", "/usr/lib/softhsm/libsofthsm2.so")
+        raise InvalidSetting("pkcs11_module", "has a control character", "/usr/lib/softhsm/libsofthsm2.so")
     return path
 
 
 def check_label(label: str) -> str:
     # PKCS #11 v2.40 s3.2: a token's label is a field of 32 characters.
     if not re.fullmatch(r"[^\x00-\x1f\x7f]{1,32}", label):
-        raise Refused("pkcs11_token", "is not a label", "authserver")
+        raise InvalidSetting("pkcs11_token", "is not a label", "authserver")
     return label
 
 
 def check_pin(pin: SecretStr | None) -> SecretStr | None:
     if pin is not None and not re.fullmatch(r"[^\x00-\x1f\x7f]{4,255}", pin.get_secret_value()):
-        raise Refused("pkcs11_pin", "is not a PIN", "THE_PIN")
+        raise InvalidSetting("pkcs11_pin", "is not a PIN", "THE_PIN")
     return pin
 
 
@@ -144,5 +144,5 @@ def check_proxies(proxies: str | None) -> str | None:
     try:
         trusted_proxies(proxies or "")
     except ValueError as error:
-        raise Refused("trusted_proxies", str(error), "127.0.0.1,10.0.0.0/8") from None
+        raise InvalidSetting("trusted_proxies", str(error), "127.0.0.1,10.0.0.0/8") from None
     return proxies

@@ -77,5 +77,6 @@ def _own(lifetimes: dict[str, int | None]) -> dict[str, Any]:
 def _bounds(name: str) -> range:
     """Those of the setting of that name."""
     limits = Settings.model_fields[name].metadata
-    least, most = (next(getattr(limit, side) for limit in limits if hasattr(limit, side)) for side in ("ge", "le"))
-    return range(least, most + 1)
+    bounds = (next(getattr(limit, side) for limit in limits if hasattr(limit, side)) for side in ("ge", "le"))
+    minimum, maximum = bounds
+    return range(minimum, maximum + 1)

@@ -15,7 +15,7 @@ from ..domain import claims as claims_of
 from ..domain.algorithms import DEFAULT, DEFAULT_TYP
 from ..domain.key_schedule import Transition, in_state
 from ..domain.models import Client, SigningKey, User
-from ..passwords import Passwords, password_form, username_form
+from ..passwords import PasswordHasher, password_form, username_form
 from ..provisioning import initialise, lifecycle, open_database
 from ..resource import Guard
 from ..settings import Settings
@@ -24,7 +24,7 @@ from ..store.database import Database
 from .clients import basic, check_alg, new_client
 from .clock import Clock
 from .logs import to_logging
-from .server import HOST, Port, Server, memory
+from .server import HOST, IssuerServer, Port, memory
 
 _GRANTS = ("password", "refresh_token")
 _TIMEOUT = 30  # seconds
@@ -42,7 +42,7 @@ class Refusal(Exception):
 class Issuer:
     """A running authorization server. Whatever is changed here, the server knows when the call returns."""
 
-    def __init__(self, settings: Settings, database: Database, server: Server, clock: Clock) -> None:
+    def __init__(self, settings: Settings, database: Database, server: IssuerServer, clock: Clock) -> None:
         """Made by `running_issuer`."""
         self.url = settings.issuer
         """The `iss` of its tokens, and where it answers."""
@@ -274,7 +274,7 @@ def running_issuer(**settings: Any) -> Iterator[Issuer]:
         complete = _settings(port, url, settings)
         with closing(open_database(complete, clock.microseconds)) as database:
             initialise(complete, database, clock.microseconds)
-            server = Server(complete, database, port, clock.microseconds)
+            server = IssuerServer(complete, database, port, clock.microseconds)
             clock.moved = server.read_keys
             try:
                 yield Issuer(complete, database, server, clock)
@@ -289,6 +289,6 @@ def _settings(port: Port, database_url: str, given: dict[str, Any]) -> Settings:
 
 
 @cache
-def _passwords() -> Passwords:
+def _passwords() -> PasswordHasher:
     """With the server's own cost: a cheaper hash would be replaced at the first login."""
-    return Passwords()
+    return PasswordHasher()

@@ -51,7 +51,7 @@ class Port:
         self._held.close()
 
 
-class Server:
+class IssuerServer:
     """Does nothing by itself but answer: what else a server does from time to time is done by hand."""
 
     def __init__(self, settings: Settings, database: Database, port: Port, now: Callable[[], int]) -> None:

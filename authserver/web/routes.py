@@ -32,7 +32,7 @@ from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin
 from .documents import Document
 from .form import FormEndpoint
-from .greeting import greeting
+from .landing_page import landing_page
 from .malformed import COUNTER, MalformedRequests
 from .middleware import ErrorBoundary
 from .network import CallerAddress
@@ -117,7 +117,7 @@ def routes(context: AppContext) -> list[Route | Mount]:
         *(_api(context, base, grants) if context.first_party_api else []),
         Route(base + "/health/live", health.live),
         Route(base + "/health/ready", health.ready(context.database, keyring, context.steady, context.pipeline)),
-        Route(base + "/", greeting(context.issuer, origin + metadata_path)),
+        Route(base + "/", landing_page(context.issuer, origin + metadata_path)),
         Mount(base + "/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]
 

@@ -108,7 +108,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, server):
-    """One of the issuer's own; the greeting's policy forbids fetch, which an app's own page would allow."""
+    """One of the issuer's own; the landing page's policy forbids fetch, which an app's own page would allow."""
     with browser.new_context(bypass_csp=True) as context:
         page = context.new_page()
         page.goto(f"{server.url}/")

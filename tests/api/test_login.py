@@ -6,7 +6,7 @@ from base64 import urlsafe_b64decode
 import pytest
 
 from authserver.domain.models import User
-from authserver.passwords import Passwords
+from authserver.passwords import PasswordHasher
 from authserver.store import users
 from tests.api.calling import IS_JSON, LOGIN, MALFORMED, WRONG_PASSWORD, assert_refused, assert_tokens
 from tests.harness.constants import AUDIENCE, ISSUER, PASSWORD
@@ -45,7 +45,7 @@ def test_forms_of_one_username(api, username):
 
 @pytest.mark.parametrize("ensure_ascii", [True, False], ids=["escaped", "in UTF-8"])
 def test_a_password_of_every_kind_of_character(api, database, ensure_ascii):
-    passwords = Passwords()
+    passwords = PasswordHasher()
     with database.begin() as connection:
         users.add(connection, User("u_bob", "bob", passwords.hash(DIFFICULT)))
     passwords.close()
@@ -70,7 +70,7 @@ def test_passwords_that_are_wrong(still, password):
 @pytest.mark.parametrize("password", ["p" * 1025, "é" * 513, "p" * 60_000, "a\u0007"])
 def test_what_cannot_be_a_password_is_not_hashed(still, monkeypatch, password):
     hashed = []
-    monkeypatch.setattr(Passwords, "_match", lambda *arguments: hashed.append(arguments))
+    monkeypatch.setattr(PasswordHasher, "_match", lambda *arguments: hashed.append(arguments))
     assert_refused(still.login("ada", password), WRONG_PASSWORD)
     assert hashed == []
 

@@ -22,7 +22,7 @@ from authserver import app, pool
 from authserver.cli import main
 from authserver.keyring.pkcs11_session import TokenSession
 
-app._SIGNATURE_TIMEOUT, pool._PARTING = 0.3, 0.3
+app._SIGNATURE_TIMEOUT, pool._SHUTDOWN_TIMEOUT = 0.3, 0.3
 use = TokenSession.use
 
 def hang(self, work, **options):

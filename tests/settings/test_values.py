@@ -172,7 +172,7 @@ def test_issuers_that_are_accepted(issuer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("issuer", "mended"),
+    ("issuer", "suggestion"),
     [
         ("http://as.example", "https://as.example"),
         ("http://as.example:80/x", "https://as.example/x"),
@@ -223,22 +223,22 @@ def test_issuers_that_are_accepted(issuer: str) -> None:
     ],
 )
 def test_issuers_that_are_refused_and_the_line_that_mends_them(
-    issuer: str, mended: str | None, monkeypatch: pytest.MonkeyPatch
+    issuer: str, suggestion: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUTHSERVER_ISSUER", issuer)
     message = refusal()
     assert message.startswith("AUTHSERVER_ISSUER (environment): the value '")
-    assert message.splitlines()[-1] == f"AUTHSERVER_ISSUER={mended or 'http://127.0.0.1:8000'}"
-    if mended:
-        assert load(issuer=mended).issuer == mended
+    assert message.splitlines()[-1] == f"AUTHSERVER_ISSUER={suggestion or 'http://127.0.0.1:8000'}"
+    if suggestion:
+        assert load(issuer=suggestion).issuer == suggestion
 
 
 @given(st.text(max_size=40) | st.from_regex(r"https?://[\[\]a-zA-Z0-9.:@/?#%_-]{0,30}"))
 def test_any_text_is_an_issuer_or_is_mended_to_one(text: str) -> None:
-    mended = settings_values.mended_issuer(text)
-    assert settings_values.issuer_fault(mended) is None
+    suggestion = settings_values.suggested_issuer(text)
+    assert settings_values.issuer_fault(suggestion) is None
     if settings_values.issuer_fault(text) is None:
-        assert mended == text
+        assert suggestion == text
 
 
 @given(st.ip_addresses())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from authserver.oauth.errors import SENTENCES
-from authserver.passwords import PasswordCheck, Passwords
+from authserver.passwords import PasswordCheck, PasswordHasher
 from tests.harness.constants import AUDIENCE, PASSWORD, SECRET
 from tests.web.answers import ENCODED, JSON_HEADERS, MALFORMED_HTTP, TOO_LARGE
 from tests.web.serving import Logins
@@ -149,7 +149,7 @@ def tokens(shared):
 
 @pytest.mark.parametrize(("path", "examples"), [("/token", 2000), ("/revoke", 1000)])
 def test_whatever_is_sent(shared, tokens, monkeypatch, path, examples):
-    monkeypatch.setattr(Passwords, "_match", lambda self, hash, password: PasswordCheck(password == PASSWORD))
+    monkeypatch.setattr(PasswordHasher, "_match", lambda self, hash, password: PasswordCheck(password == PASSWORD))
     statuses = set()
 
     @settings(max_examples=examples)

@@ -4,11 +4,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from threading import Event
 
+import argon2
 import pytest
-from argon2 import PasswordHasher, extract_parameters
+from argon2 import extract_parameters
 
 from authserver.domain.models import User
-from authserver.passwords import Passwords, password_form, username_form
+from authserver.passwords import PasswordHasher, password_form, username_form
 from authserver.store import users
 from tests.harness.constants import LONG, PASSWORD
 from tests.web.answers import (
@@ -25,7 +26,7 @@ from tests.web.answers import (
 )
 from tests.web.serving import add_client, change_client, everything, execute, rows
 
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +55,13 @@ def register(shared):
 @pytest.fixture
 def hashed(monkeypatch):
     """The parameters of every password hash that is computed from now on, and the password's length."""
-    work, verify = [], PasswordHasher.verify
+    work, verify = [], argon2.PasswordHasher.verify
 
     def counted(self, hash, password):
         work.append((extract_parameters(hash), len(password)))
         return verify(self, hash, password)
 
-    monkeypatch.setattr(PasswordHasher, "verify", counted)
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", counted)
     return work
 
 
@@ -246,9 +247,9 @@ def test_a_client_has_a_limit_of_logins_of_its_own(database, login, refresh, clo
 @contextmanager
 def no_hash_ends(monkeypatch):
     """Whoever hashes waits until the context ends."""
-    may_end, match = Event(), Passwords._match
+    may_end, match = Event(), PasswordHasher._match
     with monkeypatch.context() as patch:
-        patch.setattr(Passwords, "_match", lambda *arguments: may_end.wait(LONG) and match(*arguments))
+        patch.setattr(PasswordHasher, "_match", lambda *arguments: may_end.wait(LONG) and match(*arguments))
         try:
             yield
         finally:

@@ -40,7 +40,7 @@ from hypothesis.errors import Unsatisfiable  # noqa: E402
 from schemathesis import GenerationMode  # noqa: E402
 from schemathesis.specs.openapi import checks  # noqa: E402
 
-from authserver.passwords import Passwords  # noqa: E402
+from authserver.passwords import PasswordHasher  # noqa: E402
 from scripts.bench.fuzz import http_strategies  # noqa: E402
 from scripts.bench.fuzz.http_strategies import Known  # noqa: E402
 from tests.harness.constants import PASSWORD, SECRET  # noqa: E402
@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("count", nargs="?", type=int, default=10_000, metavar="N")
     parser.add_argument("--seed", type=int, default=1, help="makes the same requests again")
     asked = parser.parse_args(arguments)
-    start, passwords = monotonic(), Passwords()
+    start, passwords = monotonic(), PasswordHasher()
     with (
         tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder,
         running(Path(folder), passwords.hash(PASSWORD), LOG_LEVEL="warning") as server,

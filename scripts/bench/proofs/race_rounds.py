@@ -44,10 +44,10 @@ class Users:
 
     def __init__(self, url: str) -> None:
         from authserver import system
-        from authserver.passwords import Passwords
+        from authserver.passwords import PasswordHasher
         from authserver.store.database import Database
 
-        passwords = Passwords()
+        passwords = PasswordHasher()
         self._old, self._new = passwords.hash(PASSWORD), passwords.hash(PASSWORD[::-1])
         passwords.close()
         self._database = Database(url, system.now)

@@ -1,4 +1,4 @@
-"""/ greets a browser: what this is, and where its documents are."""
+"""The page at /: what this server is, and where its documents are."""
 
 from html import escape
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-_TEMPLATE = Path(__file__).parent / "templates" / "greeting.html"
+_TEMPLATE = Path(__file__).parent / "templates" / "landing_page.html"
 HTML_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -23,11 +23,11 @@ HTML_HEADERS = {
 }
 
 
-def greeting(issuer: str, metadata: str) -> Any:
+def landing_page(issuer: str, metadata: str) -> Any:
     """The endpoint for this issuer and the address of its metadata."""
     page = Template(_TEMPLATE.read_text()).substitute(issuer=escape(issuer), metadata=escape(metadata))
 
-    async def greeting(request: Request) -> Response:
+    async def landing_page(request: Request) -> Response:
         return HTMLResponse(page, headers=HTML_HEADERS)
 
-    return greeting
+    return landing_page
