@@ -35,7 +35,7 @@ TEST_HELP = """usage: quickstart.py test [--fast | ARG ...]
 
 Check the code, in .venv, which is made the first time.
 
-  test          every check: ruff, mypy, lint-imports, and pytest with all tests
+  test          the static checks (scripts/check), then pytest with all tests
   test --fast   only the tests that start no process: under a minute
   test ARG ...  only pytest, with these arguments: test tests/domain -k rotation"""
 
@@ -222,9 +222,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_check(*command: str) -> None:
-    say(f"$ {shlex.join(command)}")
-    code = subprocess.run([VENV / "bin" / command[0], *command[1:]], stdin=subprocess.DEVNULL).returncode
+def run_checks() -> None:
+    code = subprocess.run([PYTHON, ROOT / "scripts" / "check"], stdin=subprocess.DEVNULL).returncode
     if code:
         sys.exit(code)
 
@@ -237,8 +236,7 @@ def test(arguments: list[str]) -> NoReturn:
         if not installed("test"):
             install("test")
     if not arguments:
-        for check in ("ruff check .", "ruff format --check .", "mypy", "lint-imports"):
-            run_check(*check.split())
+        run_checks()
     # Many tests wait for processes that they started: with one more at work than there are cores, no core is idle; nor
     # at the end, when whoever is done takes over tests of whoever is not.
     everything = arguments in ([], ["--fast"])
