@@ -21,6 +21,8 @@ from .client_handler import ClientHandler
 
 
 class Grant(ClientHandler):
+    """Authlib validates in `decide`, and calls the hook that the grant fills in; then `issue` decides."""
+
     GRANT_TYPE: str
     TOKEN_ENDPOINT_AUTH_METHODS = tuple(METHODS)
     validate_token_request: Callable[[], None]
@@ -55,12 +57,14 @@ class Grant(ClientHandler):
         """Authlib's hook: `narrow` decides instead, against what the client may have."""
 
     def narrow(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
+        """The scope that was asked for, or all that is allowed (RFC 6749 s3.3). Raises Refusal."""
         try:
             return scopes.narrow(self.parsed.form.get("scope"), allowed)
         except ScopeRefused as error:
             raise Refusal("invalid_scope", str(error)) from error
 
     def audience(self, granted: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The access token's `aud` (RFC 8707 s2). Raises Refusal for a resource that may not be had."""
         # A client without an audience of its own gets tokens for the server's own interface.
         asked, default = self.parsed.resources, f"{self.services.issuer}/api"
         try:
@@ -68,7 +72,7 @@ class Grant(ClientHandler):
         except TargetRefused as error:
             raise Refusal("invalid_target", str(error)) from error
 
-    def grant(
+    def token_response(
         self,
         scope: tuple[str, ...],
         authorization: Authorization | None = None,

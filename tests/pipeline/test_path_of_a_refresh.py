@@ -16,7 +16,7 @@ import authlib
 import pytest
 
 import authserver
-from authserver.app import assemble
+from authserver.app import create_app
 from authserver.settings import Settings
 from authserver.store.database import Database
 from tests.harness.clock import Clock
@@ -97,7 +97,7 @@ async def post(app: Any, **form: str) -> dict[str, Any]:
 
 @pytest.fixture
 def trace(settings: Settings, database: Database, clock: Clock) -> Trace:
-    app, _ = assemble(settings, now=clock)
+    app = create_app(settings, now=clock)
     trace = Trace()
 
     async def refresh_twice() -> None:

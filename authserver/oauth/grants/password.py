@@ -46,7 +46,7 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         change = authorizations.begin(authorization, most=most, rehashed=self.check.rehashed, ended=ended)
         refreshes = "refresh_token" in self.client.grant_types
         token = self.refresh_token(authorization, 0) if refreshes else ""
-        return self.grant(authorization.scope, authorization, change, self._events(ended), refresh_token=token)
+        return self.token_response(authorization.scope, authorization, change, self._events(ended), refresh_token=token)
 
     def about(self) -> Mapping[str, str]:
         subject = {"subject": self.loaded.id} if self.loaded else {}

@@ -45,10 +45,10 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
     def issue(self) -> Decision[Reply]:
         authorization: Authorization = self.request.refresh_token.authorization
         # RFC 6749 s6: the refresh token scope MUST be identical: narrowing affects this access token only.
-        scope = self.narrow(self._left_of(authorization.scope))
+        scope = self.narrow(self._still_allowed(authorization.scope))
         generation, change = self._advance(authorization)
         token = self.refresh_token(authorization, generation)
-        return self.grant(scope, authorization, change, self._events(authorization), refresh_token=token)
+        return self.token_response(scope, authorization, change, self._events(authorization), refresh_token=token)
 
     def about(self) -> Mapping[str, str]:
         authorization = self.record.authorization if self.record else None
@@ -78,8 +78,8 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
         ended = end_reason(authorization, client=self.client, user=self.record.user, policy=self.policy, now=self.now)
         return ended or "generations used up"
 
-    def _left_of(self, granted: tuple[str, ...]) -> tuple[str, ...]:
-        """A scope that was withdrawn from the client leaves the answer."""
+    def _still_allowed(self, granted: tuple[str, ...]) -> tuple[str, ...]:
+        """Without the scopes that were withdrawn from the client. Raises Refusal if none is left."""
         left = tuple(word for word in granted if word in self.client.scope)
         if granted and not left:
             raise Refusal("invalid_grant", "every granted scope was withdrawn from the client")
