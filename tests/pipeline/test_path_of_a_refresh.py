@@ -16,7 +16,7 @@ import authlib
 import pytest
 
 import authserver
-from authserver.app import create_app
+from authserver.app import assemble
 from authserver.settings import Settings
 from authserver.store.database import Database
 from tests.harness.clock import Clock
@@ -97,8 +97,8 @@ async def post(app: Any, **form: str) -> dict[str, Any]:
 
 @pytest.fixture
 def trace(settings: Settings, database: Database, clock: Clock) -> Trace:
-    app = create_app(settings, now=clock)
-    trace = Trace()
+    assembly, trace = assemble(settings, now=clock), Trace()
+    app = assembly.app
 
     async def refresh_twice() -> None:
         """The second is traced: by then the client is in the cache, as it nearly always is."""
@@ -108,6 +108,7 @@ def trace(settings: Settings, database: Database, clock: Clock) -> Trace:
             assert "access_token" in await post(app, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
 
     asyncio.run(refresh_twice())
+    assembly.close()
     assert trace.is_over
     return trace
 
