@@ -48,6 +48,7 @@ SLOW_FILES = {
     "store/test_sqlite_failures.py",
     "store/test_threads.py",
     "test_file_modes.py",
+    "test_import_contracts.py",
     "test_leaks.py",
     "testing/test_issuer.py",
     "testing/test_elsewhere.py",
