@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .. import system
+from ..clock import Clock
 from ..settings import load
 
 
@@ -20,11 +20,14 @@ def command() -> None:
       AUTHSERVER_DATABASE_URL=sqlite:////var/lib/authserver/authserver.db authserver init
     """
     from ..provisioning import initialise, open_database
+    from ..store import clock
 
-    settings = load()
+    settings, now = load(), Clock()
     database = open_database(settings)
     try:
-        initialise(settings, database, system.now, _print_key_created)
+        with database.begin() as connection:
+            clock.follow(connection, now)
+        initialise(settings, database, now, _print_key_created)
     finally:
         database.close()
     click.echo(f"Ready for: authserver serve   (issuer {settings.issuer})", err=True)

@@ -6,14 +6,13 @@ from typing import Any
 
 import click
 
-from .. import system
 from ..domain import refresh_token
 from ..domain.claims import is_ours
 from ..domain.models import SECOND, Client
 from ..keyring import Keyring
 from ..settings import Settings, load
 from ..store.database import Connection
-from .common import as_json, fields, moment, policy_of, show, transaction
+from .common import as_json, fields, moment, now, policy_of, show, transaction
 
 
 @dataclass
@@ -71,17 +70,18 @@ def _explain(token: str, settings: Settings, connection: Connection) -> Findings
     from ..provisioning import open_key_store
     from ..store import signing_keys
 
-    keyring = Keyring(open_key_store(settings), signing_keys.load(connection), system.now())
+    at = now(connection)
+    keyring = Keyring(open_key_store(settings), signing_keys.load(connection), at)
     presented = refresh_token.parse(token)
     if presented:
-        return _refresh_token(presented, settings, connection, keyring)
+        return _refresh_token(presented, settings, connection, keyring, at)
     if token.count(".") == 2:
-        return _access_token(token, settings, connection, keyring)
+        return _access_token(token, settings, connection, keyring, at)
     return Findings("unknown", ["It has neither the form of a refresh token (rt_ and 72 letters) nor of a JWT."])
 
 
 def _refresh_token(
-    presented: refresh_token.Presented, settings: Settings, connection: Connection, keyring: Keyring
+    presented: refresh_token.Presented, settings: Settings, connection: Connection, keyring: Keyring, at: int
 ) -> Findings:
     from ..store import authorizations, clients
 
@@ -91,7 +91,7 @@ def _refresh_token(
     login = loaded.authorization
     if not refresh_token.is_genuine(presented, key=keyring.refresh_key(login.refresh_key_id), salt=login.salt):
         return Findings("refresh token", ["It is forged: it names a login of this server, but was not made by it."])
-    reasons = _login_reasons(presented, loaded, clients.load(connection, login.client_id), settings)
+    reasons = _login_reasons(presented, loaded, clients.load(connection, login.client_id), settings, at)
     details = {
         "client_id": login.client_id,
         "subject": login.subject,
@@ -107,21 +107,21 @@ def _refresh_token(
 
 
 def _login_reasons(
-    presented: refresh_token.Presented, loaded: Any, client: Client | None, settings: Settings
+    presented: refresh_token.Presented, loaded: Any, client: Client | None, settings: Settings, at: int
 ) -> list[str]:
     from ..domain.rotation import Verdict, judge
 
     if client is None or client.disabled:
         return ["Its client is disabled or deleted."]
-    login, policy, now = loaded.authorization, policy_of(settings, client), system.now()
-    elapsed = max(0, now - login.rotated_at)  # by the wall clock: only running servers know when it was set
-    others = {"client": client, "user": loaded.user, "policy": policy, "now": now, "elapsed": elapsed}
+    login, policy = loaded.authorization, policy_of(settings, client)
+    elapsed = max(0, at - login.rotated_at)  # by the wall clock: only running servers know when it was set
+    others = {"client": client, "user": loaded.user, "policy": policy, "now": at, "elapsed": elapsed}
     verdict = judge(presented.generation, login, **others)
     good = verdict in (Verdict.ROTATE, Verdict.RETRY, Verdict.USE)
-    return [] if good else [_why(verdict, loaded, client, policy)]
+    return [] if good else [_why(verdict, loaded, client, policy, at)]
 
 
-def _why(verdict: Any, loaded: Any, client: Client, policy: Any) -> str:
+def _why(verdict: Any, loaded: Any, client: Client, policy: Any, at: int) -> str:
     from ..domain.end_reason import end_reason
     from ..domain.rotation import Verdict
 
@@ -129,11 +129,11 @@ def _why(verdict: Any, loaded: Any, client: Client, policy: Any) -> str:
         return "It was replaced and its retry window is over: presenting it ends the login as reuse."
     if verdict is Verdict.AHEAD:
         return "It is newer than its row: the database was restored from a backup. Presenting it mends the row."
-    reason = end_reason(loaded.authorization, client=client, user=loaded.user, policy=policy, now=system.now())
+    reason = end_reason(loaded.authorization, client=client, user=loaded.user, policy=policy, now=at)
     return f"Its login is over: {reason or 'generations used up'}."
 
 
-def _access_token(token: str, settings: Settings, connection: Connection, keyring: Keyring) -> Findings:
+def _access_token(token: str, settings: Settings, connection: Connection, keyring: Keyring, at: int) -> Findings:
     claims = keyring.verify(token)
     if claims is None:
         return Findings("JWT", ["None of this server's published keys signed it as an access token."])
@@ -141,12 +141,12 @@ def _access_token(token: str, settings: Settings, connection: Connection, keyrin
         return Findings("JWT", ["A published key signed it, and this server writes no such access tokens."])
     times = {name: moment(claims[name] * SECOND) for name in ("iat", "exp", "auth_time") if name in claims}
     reasons = [] if claims["iss"] == settings.issuer else [f"Its issuer is {claims['iss']}, not {settings.issuer}."]
-    if claims["exp"] * SECOND <= system.now():
+    if claims["exp"] * SECOND <= at:
         reasons.append(f"It expired at {times['exp']}.")
-    return Findings("access token", reasons + _state_reasons(claims, connection), {"claims": claims} | times)
+    return Findings("access token", reasons + _state_reasons(claims, connection, at), {"claims": claims} | times)
 
 
-def _state_reasons(claims: dict[str, Any], connection: Connection) -> list[str]:
+def _state_reasons(claims: dict[str, Any], connection: Connection, at: int) -> list[str]:
     from ..domain.rotation import is_allowed, is_over
     from ..store import token_state
     from ..store.token_state import TokenKey
@@ -157,7 +157,7 @@ def _state_reasons(claims: dict[str, Any], connection: Connection) -> list[str]:
     found = {
         "It was revoked by itself.": state.denied,
         "Its client is disabled or deleted.": state.client is None or state.client.disabled,
-        "Its login is over.": "grant_id" in claims and (login is None or is_over(login.authorization, system.now())),
+        "Its login is over.": "grant_id" in claims and (login is None or is_over(login.authorization, at)),
         "Its user is disabled or has another password now.": login is not None
         and not is_allowed(login.authorization, login.user),
     }

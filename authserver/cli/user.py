@@ -56,8 +56,8 @@ def create(name: str, password_stdin: bool, as_json: bool) -> None:
     """
     username = _username(name)
     password_hash = _hash(username, read_password(password_stdin))
-    user = User(f"u_{system.new_id().hex()}", username, password_hash, created_at=system.now())
     with transaction() as connection:
+        user = User(f"u_{system.new_id().hex()}", username, password_hash, created_at=now(connection))
         if not users.add(connection, user):
             raise fail(
                 f"There is a user {username} already. To change the password: authserver user set-password {username}"

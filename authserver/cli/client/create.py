@@ -1,5 +1,6 @@
 """authserver client create."""
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -7,7 +8,7 @@ import click
 from ... import system
 from ...domain.models import Client
 from ...store.database import Connection
-from ..common import as_json, fail
+from ..common import as_json, fail, now
 from .algorithm import change_clients
 from .options import changed, of_client
 from .shared import check, put_secret, show_secret
@@ -28,7 +29,7 @@ def create(name: str, client_id: str | None, as_json: bool, **options: Any) -> N
       authserver client create "Notes API" --audience https://notes.example
     """
     id = f"c_{system.new_id().hex()}" if client_id is None else client_id
-    new = Client(id, name, "client_secret_basic", frozenset(), scope=(), created_at=system.now())
+    new = Client(id, name, "client_secret_basic", frozenset(), scope=())
     client, secret = put_secret(changed(new, options))
     check(client)
     change_clients(client.access_token_alg, lambda connection: _add(connection, client))
@@ -38,7 +39,8 @@ def create(name: str, client_id: str | None, as_json: bool, **options: Any) -> N
 def _add(connection: Connection, client: Client) -> None:
     from ...store import clients, signing_keys
 
+    at = now(connection)
     # Before the first such token can be signed: its key stays published for as long as it lives.
-    signing_keys.raise_max_token_ttl(connection, client.policy.get("access_token_ttl", 0), client.created_at)
-    if not clients.add(connection, client):
+    signing_keys.raise_max_token_ttl(connection, client.policy.get("access_token_ttl", 0), at)
+    if not clients.add(connection, replace(client, created_at=at)):
         raise fail(f"There is a client {client.id} already. To change it: authserver client update {client.id}")
