@@ -1,7 +1,7 @@
 """The authserver command: noun, then verb; one file per noun.
 
 Data goes to stdout, messages to stderr, an error's begins with "Error: ". Exit codes: 0 done, 1 failed, 2 usage, 3
-refused by policy, 69 the database or a key service cannot be reached, 75 another process changed the same keys, 78
+refused by policy, 69 the database or a key service cannot be reached, 75 another process changed the same rows, 78
 configuration.
 """
 

@@ -5,18 +5,21 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from .. import system
+from ..domain.errors import ChangedMeanwhile
 from ..domain.models import SECOND, Client, Policy
 from ..domain.times import duration, utc
 from ..settings import Settings, load
 from ..store.database import Connection
 
+T = TypeVar("T")
+_TRIES = 3
 ARGUMENTS = f"{__name__}.arguments"
 """Where a click.Context keeps the words of the command line."""
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -32,6 +35,16 @@ def transaction(settings: Settings | None = None) -> Iterator[Connection]:
     with closing(open_existing_database(settings or load())) as database, database.begin() as connection:
         migrations.check(connection)
         yield connection
+
+
+def transact(work: Callable[[Connection], T]) -> T:
+    """What `work` returns, in a `transaction` that runs again after a deadlock with a server. Raises ChangedMeanwhile
+    if it never comes through."""
+    for _ in range(_TRIES - 1):
+        with suppress(ChangedMeanwhile), transaction() as connection:
+            return work(connection)
+    with transaction() as connection:
+        return work(connection)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from .common import (
     read_password,
     show,
     table,
+    transact,
     transaction,
     yes,
 )
@@ -188,11 +189,14 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
 def _end_logins(name: str, reason: str, change: Callable[[Connection, str], bool]) -> int:
     """What `change` does to the user ends every login too. Returns how many that were."""
     username = _username(name)
-    with transaction() as connection:
+
+    def end_logins(connection: Connection) -> int:
         user = load_user(connection, name)
         ended = authorizations.end_logins(connection, user.id, reason=reason, now=now(connection))
         change(connection, username)
-    return ended
+        return ended
+
+    return transact(end_logins)
 
 
 def _show_ended(name: str, ended: int, as_json: bool, done: str = "", would: str = "Ended") -> None:

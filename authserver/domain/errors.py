@@ -18,7 +18,7 @@ class KeyMissing(Unavailable):
 
 
 class ChangedMeanwhile(Unavailable):
-    """Another process changed the keys at the same time, and nothing was written: try again (exit code 75)."""
+    """Another process changed the same rows at the same time, and nothing was written: try again (exit code 75)."""
 
 
 class Refused(Exception):

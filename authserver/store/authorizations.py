@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, exists, insert, select, update
 
 from ..domain.models import SECOND, Authorization, User
+from .authorization_limit import Owner, beyond_limit
 from .changes import Change, Short
 from .schema import authorizations as table
 from .schema import clients, users
@@ -41,22 +42,15 @@ _CONFIRM = (
     .order_by(table.c.id)
     .with_for_update()
 )
+_WRITE_REHASHED = (
+    update(users)
+    .where(users.c.id == bindparam("user"), users.c.credential_version == bindparam("verified"))
+    .values(password_hash=bindparam("hash"))
+)
 _REVOKE = (
     update(table)
     .where(table.c.id == bindparam("key"), _UNREVOKED)
     .values(revoked_at=bindparam("at"), revoked_reason=bindparam("reason"))
-)
-_LIVING = (
-    select(table.c.id)
-    .where(
-        table.c.subject == bindparam("subject"),
-        table.c.client_id == bindparam("client"),
-        table.c.id != bindparam("new"),  # which has only begun, however soon it ends
-        table.c.idle_expires_at > bindparam("at"),
-        _UNREVOKED,
-    )
-    .order_by(table.c.idle_expires_at.desc(), table.c.id)
-    .offset(bindparam("others"))
 )
 # In the order of their ids, as every group takes them.
 _ACTIVE = (
@@ -82,7 +76,7 @@ class AuthorizationRecord:
 @dataclass(frozen=True, slots=True)
 class _Begin:
     authorization: Authorization
-    most: int
+    limit: int
     rehashed: str | None
     ended: list[bytes]
 
@@ -102,13 +96,13 @@ def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, Au
 
 
 def begin(
-    authorization: Authorization, *, most: int, rehashed: str | None = None, ended: list[bytes] | None = None
+    authorization: Authorization, *, limit: int, rehashed: str | None = None, ended: list[bytes] | None = None
 ) -> Change:
-    """A login. The user and client keep at most `most` living ones, the idle longest end, and their ids are put into
-    `ended`; `rehashed` is the user's password under today's parameters, written if the password is still the one that
-    was verified."""
-    begin = _Begin(authorization, most, rehashed, [] if ended is None else ended)
-    return Change(_begin_many, ("authorizations", authorization.id), begin)
+    """Add the authorization. Of its user at its client `limit` stay active: those that were idle longest end, and
+    `ended` gets their ids. `rehashed` is the user's password hashed with today's parameters; it is written if the
+    password is still the one that was verified."""
+    begin = _Begin(authorization, limit, rehashed, [] if ended is None else ended)
+    return Change(_begin_many, "users", authorization.subject, begin)
 
 
 def rotate(login: Authorization, *, next: int, network: str, idle_ttl: int) -> Change:
@@ -128,7 +122,7 @@ def confirm(login: Authorization) -> Change:
 
 def revoke(authorization_id: bytes, *, reason: str) -> Change:
     """End the authorization. Holds also if it was over: the wish is met either way."""
-    return Change(_revoke_many, ("authorizations", authorization_id), (authorization_id, reason))
+    return Change(_revoke_many, "authorizations", authorization_id, (authorization_id, reason))
 
 
 def newest(
@@ -167,7 +161,7 @@ def count_active(connection: Connection, subject: str, now: int) -> int:
 
 def _guarded(apply: Any, login: Authorization, next: int, network: str, idle_ttl: int) -> Change:
     advance = _Advance(login.id, login.generation, next, network, idle_ttl, login.expires_at)
-    return Change(apply, ("authorizations", login.id), advance)
+    return Change(apply, "authorizations", login.id, advance)
 
 
 def _loaded(row: Any) -> AuthorizationRecord:
@@ -181,27 +175,27 @@ def _loaded(row: Any) -> AuthorizationRecord:
 
 def _begin_many(connection: Connection, begins: Sequence[_Begin], now: int) -> list[bool]:
     connection.execute(insert(table), [_values(begin.authorization) for begin in begins])
-    newest = {(begin.authorization.subject, begin.authorization.client_id): begin for begin in begins}
-    for begin in newest.values():
-        _end_idlest(connection, begin, now)
-    for begin in begins:
-        if begin.rehashed:
-            _write_rehashed(connection, begin.authorization, begin.rehashed)
+    _end_idlest(connection, begins, now)
+    rehashed = [_rehash(begin.authorization, begin.rehashed) for begin in begins if begin.rehashed]
+    if rehashed:
+        connection.execute(_WRITE_REHASHED, rehashed)
     return [True] * len(begins)
 
 
-def _end_idlest(connection: Connection, begin: _Begin, now: int) -> None:
-    owner = {"subject": begin.authorization.subject, "client": begin.authorization.client_id}
-    bounds = {"at": now, "new": begin.authorization.id, "others": begin.most - 1}
-    over = connection.execute(_LIVING, owner | bounds).scalars().all()
-    begin.ended[:] = over  # not added to: a group that was rolled back is run again
-    if over:
-        connection.execute(_REVOKE, [{"key": id, "at": now, "reason": "too_many"} for id in over])
+def _rehash(authorization: Authorization, password_hash: str) -> dict[str, Any]:
+    return {"user": authorization.subject, "verified": authorization.credential_version, "hash": password_hash}
 
 
-def _write_rehashed(connection: Connection, login: Authorization, password_hash: str) -> None:
-    verified = (users.c.id == login.subject, users.c.credential_version == login.credential_version)
-    connection.execute(update(users).where(*verified).values(password_hash=password_hash))
+def _end_idlest(connection: Connection, begins: Sequence[_Begin], now: int) -> None:
+    for begin in begins:
+        begin.ended.clear()  # a group that was rolled back is run again
+    newest = {(begin.authorization.subject, begin.authorization.client_id): begin for begin in begins}
+    owners = [Owner(*owner, begin.authorization.id, begin.limit) for owner, begin in newest.items()]
+    idlest = beyond_limit(connection, owners, now)
+    for id, owner in idlest:
+        newest[owner].ended.append(id)
+    if idlest:
+        connection.execute(_REVOKE, [{"key": id, "at": now, "reason": "too_many"} for id, _ in idlest])
 
 
 def _rotate_many(connection: Connection, advances: Sequence[_Advance], now: int) -> list[bool]:

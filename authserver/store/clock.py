@@ -56,7 +56,7 @@ def write(connection: Connection, boot: str, stretches: Stretches, now: int) -> 
 
 def remember(boot: str, stretches: Stretches) -> Change:
     """`write`, as a change."""
-    return Change(_write_many, ("~clocks", boot.encode()), (boot, stretches))
+    return Change(_write_many, "clocks", boot, (boot, stretches))
 
 
 def _write_many(connection: Connection, changes: Sequence[tuple[str, Stretches]], now: int) -> list[bool]:

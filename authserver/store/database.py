@@ -74,7 +74,7 @@ class Database:
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction for commands, scripts and tests. Raises Unavailable if the database fails, Misconfigured if
-        it does not allow this."""
+        it does not allow this, ChangedMeanwhile after a deadlock, with which nothing was written."""
         try:
             with self._engine.begin() as connection:
                 yield connection

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, even
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ..domain.errors import Misconfigured, Unavailable
+from ..domain.errors import ChangedMeanwhile, Misconfigured, Unavailable
 from .advice import advice
 from .deadline import ANSWER
 
@@ -25,6 +25,7 @@ _SQLITE_BUSY_TIMEOUT = 5000  # milliseconds
 _NO_DRIVER = (
     "PostgreSQL needs the driver psycopg, which is not installed. Install it:\n\n    pip install 'authserver[postgres]'"
 )
+_CONFLICT = "Another process changed the same rows at that moment, and nothing was written. Run the command again."
 _NO_RIGHT = "42501"
 _RUNS_AGAIN = {"40001", "40P01"}  # PostgreSQL's serialization failure and deadlock
 
@@ -95,6 +96,8 @@ def describe(error: Exception) -> str:
 
 def failure(error: Exception) -> Unavailable | Misconfigured:
     """What the operator is told of one of DATABASE_ERRORS."""
+    if may_run_again(error):
+        return ChangedMeanwhile(_CONFLICT)
     not_allowed = getattr(getattr(error, "orig", None), "sqlstate", None) == _NO_RIGHT
     return (Misconfigured if not_allowed else Unavailable)(describe(error))
 

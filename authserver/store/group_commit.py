@@ -39,7 +39,7 @@ def commit(engine: Engine, changes: list[Change], now: Now) -> list[Outcome]:
 
     `now` (microseconds) is read when the transaction has begun: the time that it waited for is in no row.
     """
-    order = sorted(range(len(changes)), key=lambda place: changes[place].key)
+    order = sorted(range(len(changes)), key=lambda place: changes[place].rank)
     by_function = groupby((changes[place] for place in order), key=lambda change: change.apply)
     outcomes = _commit(engine, [list(run) for _, run in by_function], now)
     return [outcome for _, outcome in sorted(zip(order, outcomes, strict=True), key=lambda pair: pair[0])]

@@ -85,7 +85,7 @@ def raise_max_token_ttl(connection: Connection, ttl: int, now: int) -> None:
 
 def deny(jti: str, expires_at: int) -> Change:
     """Introspection answers for the access token `jti` as inactive from now on."""
-    return Change(_deny_many, ("denied_tokens", jti), {"jti": jti, "expires_at": expires_at})
+    return Change(_deny_many, "denied_tokens", jti, {"jti": jti, "expires_at": expires_at})
 
 
 def load_denied_many(connection: Connection, jtis: Sequence[str]) -> Mapping[str, bool]:

@@ -48,7 +48,7 @@ def begun(store: Database, *numbers: int, **members: Any) -> list[Authorization]
     logins = [a_login(number, **members) for number in numbers]
     with store.begin() as connection:
         for login in logins:
-            change = authorizations.begin(login, most=1000)
+            change = authorizations.begin(login, limit=1000)
             change.apply(connection, [change.params], NOW)
     return logins
 
@@ -76,7 +76,7 @@ def change_of(apply: Callable[[Connection, Any, int], bool], key: tuple[str, Any
     def apply_many(connection: Connection, many: Sequence[Any], now: int) -> list[bool]:
         return [apply(connection, one, now) for one in many]
 
-    return Change(apply_many, key, params)
+    return Change(apply_many, *key, params)
 
 
 def failing(error: Exception, number: int = 1) -> Change:

@@ -15,7 +15,7 @@ OVER = a_login(revoked_at=NOW, revoked_reason="revoked")
 
 def test_a_login_is_loaded_member_for_member_with_its_user(store, write):
     login = a_login(scope=(), resources=(), salt=bytes(range(32)))
-    assert write(authorizations.begin(login, most=100)) == [True]
+    assert write(authorizations.begin(login, limit=100)) == [True]
     with store.begin() as connection:
         loaded = authorizations.load_many(connection, [login.id, bytes(16)])
         ada = users.load(connection, "ada")
@@ -86,7 +86,7 @@ def test_more_than_the_most_living_logins_end_the_one_idle_longest(store, write)
     begun(store, 3, idle_expires_at=NOW + 30)
     begun(store, 4, client_id="other", idle_expires_at=NOW + 1)
     begun(store, 5, subject="u_bob", idle_expires_at=NOW + 1)
-    assert write(authorizations.begin(a_login(6), most=3)) == [True]
+    assert write(authorizations.begin(a_login(6), limit=3)) == [True]
     over = {number: row_of(store, number).revoked_reason for number in range(1, 7)}
     assert over == {2: "too_many"} | dict.fromkeys((1, 3, 4, 5, 6))
 
@@ -95,13 +95,13 @@ def test_logins_that_are_over_do_not_count_towards_the_most(store, write):
     begun(store, 1, idle_expires_at=NOW)
     begun(store, 2, revoked_at=NOW - 1, revoked_reason="revoked")
     begun(store, 3)
-    assert write(authorizations.begin(a_login(4), most=2)) == [True]
+    assert write(authorizations.begin(a_login(4), limit=2)) == [True]
     assert [is_over(row_of(store, number), NOW) for number in (3, 4)] == [False, False]
 
 
 def test_many_logins_of_one_user_in_one_group_keep_the_most(store, write):
     logins = [a_login(number, idle_expires_at=NOW + number) for number in range(1, 8)]
-    assert write(*(authorizations.begin(login, most=3) for login in logins)) == [True] * 7
+    assert write(*(authorizations.begin(login, limit=3) for login in logins)) == [True] * 7
     living = [number for number in range(1, 8) if not is_over(row_of(store, number), NOW)]
     assert living == [5, 6, 7]
 
@@ -111,7 +111,7 @@ def test_a_rehash_is_written_only_over_the_password_that_was_verified(store, wri
     if changed:
         with store.begin() as connection:
             users.set_password(connection, "ada", "new")
-    assert write(authorizations.begin(a_login(), most=100, rehashed="stronger")) == [True]
+    assert write(authorizations.begin(a_login(), limit=100, rehashed="stronger")) == [True]
     with store.begin() as connection:
         hashes = connection.execute(text("SELECT password_hash FROM users ORDER BY username")).scalars().all()
     assert hashes == [kept, "$argon2id$"]
@@ -119,7 +119,7 @@ def test_a_rehash_is_written_only_over_the_password_that_was_verified(store, wri
 
 def test_a_new_login_is_never_the_one_that_ends_however_soon_it_does(store, write):
     old = [a_login(number, idle_expires_at=NOW + 100 + number) for number in range(1, 4)]
-    assert write(*(authorizations.begin(login, most=3) for login in old)) == [True] * 3
-    assert write(authorizations.begin(a_login(4, idle_expires_at=NOW + 1), most=3)) == [True]
+    assert write(*(authorizations.begin(login, limit=3) for login in old)) == [True] * 3
+    assert write(authorizations.begin(a_login(4, idle_expires_at=NOW + 1), limit=3)) == [True]
     living = [number for number in range(1, 5) if not is_over(row_of(store, number), NOW)]
     assert living == [2, 3, 4]

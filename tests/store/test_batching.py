@@ -21,7 +21,7 @@ class Gate:
 
     def __init__(self):
         self.entered, self.opened = Event(), Event()
-        self.change = change_of(self._pass, ("a", 0))
+        self.change = change_of(self._pass, ("authorizations", b""))
 
     def _pass(self, connection, params, now):
         self.entered.set()
@@ -159,7 +159,7 @@ def test_a_caller_of_a_full_inbox_gets_503_and_no_harm_done(token, login, monkey
 def test_a_key_that_cannot_be_compared_is_an_error_for_its_batch_and_leaves_nobody_waiting(store, run):
     async def scenario():
         unhashable = store.load(users.load_many, ["ada"])
-        unsortable = [store.write(change_of(lambda *_: True, (table, 1))) for table in ("a", 2)]
+        unsortable = [store.write(change_of(lambda *_: True, ("authorizations", row))) for row in ("a", 2)]
         asked = [store.load(users.load_many, "ada"), unhashable, *unsortable]
         answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 60)
         assert all(isinstance(answer, TypeError) for answer in answers)

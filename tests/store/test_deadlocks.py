@@ -1,11 +1,13 @@
 """Groups that run sorted cannot deadlock each other; what deadlocks or cannot be serialized nevertheless runs again."""
 
+from contextlib import nullcontext
 from threading import Thread
 
 import pytest
 from sqlalchemy import event, text
 
-from authserver.domain.errors import Unavailable
+from authserver.cli.common import transact
+from authserver.domain.errors import ChangedMeanwhile, Unavailable
 from authserver.store import authorizations, signing_keys
 from tests.store.nodes import two_nodes
 from tests.store.rows import (
@@ -66,6 +68,31 @@ def test_two_nodes_that_confirm_and_write_one_row_never_deadlock(store, run, url
     assert outcomes == [[[True] * 8] * 2] * ROUNDS
 
 
+def test_two_nodes_that_end_the_idlest_logins_of_one_user_never_deadlock(store, run, url, clock, run_again):
+    """Each refreshes some of the logins and then ends all: it wants rows that the other one holds."""
+
+    def exceed_the_limit(number):
+        rows = range(10 * number + 1, 10 * number + 9)
+        begun(store, *rows)
+        refreshed = [[rotation(a_login(row)) for row in rows[start::2]] for start in (0, 1)]
+        new = [authorizations.begin(a_login(rows[-1] + place), limit=1) for place in (1, 2)]
+        return [*refreshed[0], new[0]], [*refreshed[1], new[1]]
+
+    outcomes = two_nodes(run, url, clock, map(exceed_the_limit, range(100)), run_again.watch)
+    assert run_again.failures == []
+    assert [(one[-1], other[-1]) for one, other in outcomes] == [(True, True)] * 100
+    assert True in {refreshed for one, _ in outcomes for refreshed in one[:-1]}
+    run(store.write(authorizations.begin(a_login(10_000), limit=1)))
+    with store.begin() as connection:
+        active = connection.execute(text("SELECT id FROM authorizations WHERE revoked_at IS NULL")).scalars()
+        assert [int.from_bytes(id) for id in active] == [10_000]
+
+
+def test_a_change_of_a_table_without_a_place_in_the_order_is_a_fault(store, write):
+    (unordered,) = write(change_of(lambda *_: True, ("nowhere", 1)))
+    assert isinstance(unordered, ValueError)
+
+
 def test_the_victim_of_a_deadlock_runs_again_and_its_neighbours_stay_whole(store, write, postgres, url):
     """For real: another connection holds row 2 and waits for row 1, which the group holds while it waits for row 2."""
     logins = begun(store, 1, 2, 3)
@@ -107,6 +134,18 @@ def raising(sqlstate, times, number):
         return True
 
     return change_of(refuse, ("authorizations", number.to_bytes(16))), ran
+
+
+@pytest.mark.parametrize(("times", "runs"), [(0, 1), (2, 3), (1000, 3)])
+def test_a_command_that_deadlocks_with_a_server_runs_again(store, url, monkeypatch, times, runs):
+    monkeypatch.setenv("AUTHSERVER_DATABASE_URL", url)
+    begun(store, 1)
+    change, ran = raising("40P01", times, number=1)
+    outcome = nullcontext() if times < runs else pytest.raises(ChangedMeanwhile, match="Run the command again")
+    with outcome:
+        assert transact(lambda connection: change.apply(connection, [None], 0)) == [True]
+    assert len(ran) == runs
+    assert generations(store) == {1: 7 if times < runs else 0}
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01"])

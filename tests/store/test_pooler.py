@@ -143,12 +143,12 @@ def test_a_session_that_another_client_changed_is_503_named_and_dropped(store, r
         connection.execute(fails)
 
     (loaded,) = run(together([store.load(load_many, 1)]))
-    refused, rotated = write(change_of(change, ("z", 1)), rotation(login))
+    refused, rotated = write(change_of(change, ("clocks", "1")), rotation(login))
     assert rotated is True
     for outcome in (loaded, refused):
         assert isinstance(outcome, Unavailable)
         assert "a pooler in transaction mode" in str(outcome)
         assert "AUTHSERVER_DATABASE_PREPARED_STATEMENTS=off" in str(outcome)
     run(together(store.load(lambda connection, keys: note(connection) or {}, 1) for _ in range(8)))
-    write(change_of(lambda connection, *_: note(connection) or True, ("z", 1)))
+    write(change_of(lambda connection, *_: note(connection) or True, ("clocks", "1")))
     assert set(sessions[3:]).isdisjoint(sessions[:3])

@@ -104,7 +104,7 @@ def test_a_full_disk_is_told_to_everyone_and_passes(store, write, disk):
 def test_what_the_disk_has_no_room_for_leaves_its_neighbours_whole(store, write, disk):
     logins = begun(store, 1, 2, 3)
     first, refused, third = write(
-        rotation(logins[0]), authorizations.begin(a_login(4, scope=BIG), most=100), rotation(logins[2])
+        rotation(logins[0]), authorizations.begin(a_login(4, scope=BIG), limit=100), rotation(logins[2])
     )
     assert (first, third) == (True, True)
     assert isinstance(refused, Unavailable)
@@ -133,7 +133,7 @@ def test_a_database_at_its_largest_leaves_the_neighbours_whole(store, write):
         limits.append(connection)
 
     event.listen(store._engine, "connect", limit)
-    changes = [rotation(logins[0]), authorizations.begin(a_login(4, scope=BIG), most=100), rotation(logins[2])]
+    changes = [rotation(logins[0]), authorizations.begin(a_login(4, scope=BIG), limit=100), rotation(logins[2])]
     first, refused, third = write(*changes)
     assert (first, third) == (True, True)
     assert "full" in str(refused)

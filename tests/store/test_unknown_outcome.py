@@ -33,7 +33,7 @@ def counted(store):
         ran.append(now)
         return True
 
-    return change_of(count, ("z", MARK)), ran
+    return change_of(count, ("clocks", MARK)), ran
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -148,7 +148,7 @@ def test_a_backend_killed_in_commit_after_it_is_durable(store, write, postgres, 
         connection.execute(text("SET LOCAL synchronous_commit = on"))
         return True
 
-    waiting = change_of(wait_for_standby, ("a", 1))
+    waiting = change_of(wait_for_standby, ("authorizations", b""))
     killer = Thread(target=_end_who_waits_for_standby, args=[postgres, url])
     killer.start()
     outcomes = write(waiting, *map(rotation, logins), count)

@@ -135,7 +135,7 @@ class Logins:
         )
         login = replace(login, **changes)
         with self.database.begin() as connection:
-            begin = authorizations.begin(login, most=10_000)
+            begin = authorizations.begin(login, limit=10_000)
             begin.apply(connection, [begin.params], now)
         return login
 

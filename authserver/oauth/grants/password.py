@@ -42,8 +42,8 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
 
     def issue(self) -> Decision[Reply]:
         authorization = self.authorization = self._new_authorization(self.request.user)
-        most, ended = self.policy.max_authorizations, list[bytes]()
-        change = authorizations.begin(authorization, most=most, rehashed=self.check.rehashed, ended=ended)
+        limit, ended = self.policy.max_authorizations, list[bytes]()
+        change = authorizations.begin(authorization, limit=limit, rehashed=self.check.rehashed, ended=ended)
         refreshes = "refresh_token" in self.client.grant_types
         token = self.refresh_token(authorization, 0) if refreshes else ""
         return self.token_response(authorization.scope, authorization, change, self._events(ended), refresh_token=token)
