@@ -16,33 +16,32 @@ from openapi_spec_validator import validate
 from starlette.routing import Mount
 
 from authserver import __version__
+from authserver.cli import _EXIT_CODES as EXIT_CODES
 from authserver.cli import main
 from authserver.domain.end_reason import REVOKED as END_REASONS
 from authserver.oauth.grants import GRANTS
-from authserver.settings import Settings, names_and_help
+from authserver.settings import Settings
 from authserver.web.routes import routes
 from tests.harness.events import documented, in_source, logged_by, reasons
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
 PAGES = {
-    str(file.relative_to(ROOT)): file.read_text() for file in (ROOT / "README.md", *(ROOT / "docs").glob("**/*.md"))
+    str(file.relative_to(ROOT)): file.read_text()
+    for file in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("**/*.md"))
 }
 MEASUREMENTS = (ROOT / "scripts" / "bench" / "README.md").read_text()
 STARTED_BY_TOKENS = "timed_server.py"
 OPENAPI: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text())
 
 
-def test_every_setting_is_in_the_readmes_table_with_its_default_and_its_help():
-    rows = {row["variable"]: row for row in Settings().describe()}
-    for variable, text in names_and_help():
-        default = rows[variable]["default"]
-        shown = "" if default is None else f"`{default}` "
-        assert f"| `{variable}` | {shown}| {text} |" in README, variable
-
-
-def test_the_readmes_table_has_no_setting_that_there_is_not():
-    assert set(re.findall(r"^\| `(AUTHSERVER_\w+)`", README, re.MULTILINE)) == dict(names_and_help()).keys()
+def test_every_setting_is_in_its_table_with_its_default_and_its_help_and_no_other():
+    page = PAGES["docs/reference/settings.md"]
+    assert re.findall(r"^\| `(AUTHSERVER_\w+)`", page, re.MULTILINE) == [
+        row["variable"] for row in Settings().describe()
+    ]
+    for row in Settings().describe():
+        shown = "" if row["default"] is None else f"`{row['default']}`"
+        assert f"| `{row['variable']}` | {shown} | {row['help']}. " in page, row["variable"]
 
 
 def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -54,30 +53,31 @@ def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[
             yield (*path, name)
 
 
-def test_every_command_is_in_the_readmes_table():
-    """A noun's row names its verbs: `authserver user create`, `list`, ..."""
-    table = [line for line in README.splitlines() if line.startswith("| `authserver ")]
-    rows = [re.findall(r"`([^`]*)`", line.split("|")[1]) for line in table]
-    named = {words for row in rows for words in spelt_out(row)}
-    assert named == {" ".join(path) for path in commands()}
+def test_every_command_has_a_row_and_a_heading_and_no_other():
+    page = PAGES["docs/reference/command-line.md"]
+    expected = [" ".join(("authserver", *path)) for path in commands()]
+    assert sorted(re.findall(r"^\| \[`(authserver [^`]+)`\]", page, re.MULTILINE)) == sorted(expected)
+    assert sorted(re.findall(r"^## (authserver .+)$", page, re.MULTILINE)) == sorted(expected)
 
 
-def spelt_out(row: list[str]) -> Iterator[str]:
-    noun, *verb = row[0].removeprefix("authserver ").split()
-    yield " ".join((noun, *verb))
-    for words in row[1:]:
-        if not words.startswith("-"):
-            yield f"{noun} {words.split()[-1]}"
+def test_every_exit_code_is_in_its_table():
+    page = PAGES["docs/reference/exit-codes.md"]
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    assert codes == {0, 1, click.UsageError.exit_code, *EXIT_CODES.values()}
 
 
+PLACEHOLDER = re.compile(r"<[a-z-]+>")
 TYPED = re.compile(r"^(?:\$ | {4})?authserver ([a-z][^`\n]*(?:(?<=\\)\n[^`\n]*)*)$", re.MULTILINE)
 
 
 def typed() -> Iterator[tuple[str, list[str]]]:
-    """Page and arguments of every command that stands in a line of its own, in README.md and docs/."""
+    """Page and arguments of every command on a line of its own, in README.md, CONTRIBUTING.md and docs/."""
     for name, page in PAGES.items():
-        for line in TYPED.findall(page):
-            yield name, shlex.split(re.split(r" [<&]", line.replace("\\\n", " "))[0])
+        for line in TYPED.findall(re.sub(r"```text\n.*?```", "", page, flags=re.DOTALL)):
+            yield (
+                name,
+                shlex.split(re.split(r" (?:[<&|]|\d?>)", PLACEHOLDER.sub("placeholder", line.replace("\\\n", " ")))[0]),
+            )
 
 
 def test_every_command_on_a_page_can_be_typed():

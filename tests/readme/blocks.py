@@ -18,6 +18,8 @@ class Block:
     """What stands behind the opening fence."""
     text: str
     line: int
+    note: str = ""
+    """What the comment right above it says: `not run: <why>`."""
 
     @property
     def name(self) -> str:
@@ -33,14 +35,17 @@ class Block:
 def blocks(markdown: str) -> list[Block]:
     found: list[Block] = []
     heading, opened, kept = "", None, []
-    for number, line in enumerate(markdown.splitlines(), 1):
+    lines = markdown.splitlines()
+    for number, line in enumerate(lines, 1):
         if opened is None:
             heading = line.lstrip("# ") if re.match(r"#+ ", line) else heading
             if fence := re.match(r"\s*(?:```|~~~)\s*(.*)", line):
                 opened, kept = (fence[1].strip(), number), []
         elif re.match(r"\s*(?:```|~~~)\s*$", line):
             like = sum(block.heading == heading and block.kind == opened[0] for block in found)
-            found.append(Block(heading, like + 1, opened[0], "".join(f"{kept}\n" for kept in kept), opened[1]))
+            note = re.fullmatch(r"<!-- (.*) -->", lines[opened[1] - 2] if opened[1] > 1 else "")
+            text = "".join(f"{kept}\n" for kept in kept)
+            found.append(Block(heading, like + 1, opened[0], text, opened[1], note[1] if note else ""))
             opened = None
         else:
             kept.append(line)
