@@ -1,0 +1,46 @@
+"""Clients, and the policy that applies to them. Times are microseconds since the epoch, lifetimes seconds."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..algorithms import DEFAULT, DEFAULT_TYP
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Lifetimes in seconds and bounds: the server's, or a client's own."""
+
+    access_token_ttl: int = 900
+    refresh_retry_window: int = 30
+    refresh_idle_ttl: int = 7 * 86400
+    refresh_absolute_ttl: int = 30 * 86400
+    max_authorizations: int = 100
+    rotation: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """The SHA-256 of a client secret that we generated, and when it ends (microseconds; None is never)."""
+
+    hash: bytes
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    id: str
+    name: str
+    auth_method: str
+    grant_types: frozenset[str]
+    scope: tuple[str, ...]
+    audiences: tuple[str, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    disabled: bool = False
+    created_at: int = 0
+    access_token_alg: str = DEFAULT
+    access_token_typ: str = DEFAULT_TYP
+    web_origins: tuple[str, ...] = ()
+    """Pages of these origins may call /token and /revoke from a browser (CORS)."""
+    policy: dict[str, Any] = field(default_factory=dict)
+    """What this client has of its own, by the names of Policy; the server's policy stands for the rest."""

@@ -1,0 +1,22 @@
+"""The tables, one subject per module. Times are integer microseconds since the epoch; lists are words separated by one
+space."""
+
+from .authorization import authorizations
+from .base import metadata
+from .client import clients
+from .denied_token import denied_tokens
+from .key import refresh_keys, signing_keys
+from .server import clocks, pruning
+from .user import users
+
+__all__ = [
+    "authorizations",
+    "clients",
+    "clocks",
+    "denied_tokens",
+    "metadata",
+    "pruning",
+    "refresh_keys",
+    "signing_keys",
+    "users",
+]

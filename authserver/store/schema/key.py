@@ -1,0 +1,61 @@
+"""Signing keys and refresh-token keys."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, String, Table, Text, text
+
+from .base import metadata
+
+# Whatever the configuration says, and whoever asks: no key leaves the JWKS while a token that it signed may live (330 s
+# of clock skew and stale processes included); one that never signed may. Nor does a private part go while it may sign.
+_REMOVED_IN_TIME = (
+    "state <> 'removed' OR activated_at IS NULL OR (retired_at IS NOT NULL AND removed_at IS NOT NULL"
+    " AND removed_at >= retired_at + (max_token_ttl + 330) * 1000000)"
+)
+_DESTROYED_IN_TIME = (
+    "state <> 'retired' OR destroyed_at IS NULL OR (retired_at IS NOT NULL AND destroyed_at >= retired_at + 90000000)"
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    # On SQLite any length, whatever the type says.
+    Column("kid", String(64).with_variant(String(255), "postgresql"), primary_key=True),
+    Column("alg", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("public", Text, nullable=False),
+    Column("wrapped", Text),
+    Column("max_token_ttl", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("activated_at", BigInteger),
+    Column("retired_at", BigInteger),
+    Column("destroyed_at", BigInteger),
+    Column("removed_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    CheckConstraint("state IN ('pending', 'active', 'retired', 'removed', 'revoked')", "ck_signing_keys_state"),
+    CheckConstraint(_REMOVED_IN_TIME, "ck_signing_keys_removed_in_time"),
+    CheckConstraint(_DESTROYED_IN_TIME, "ck_signing_keys_destroyed_in_time"),
+    # Whatever races, the database holds at most one active and one pending key for each algorithm.
+    Index(
+        "uq_signing_keys_active",
+        "alg",
+        unique=True,
+        sqlite_where=text("state = 'active'"),
+        postgresql_where=text("state = 'active'"),
+    ),
+    Index(
+        "uq_signing_keys_pending",
+        "alg",
+        unique=True,
+        sqlite_where=text("state = 'pending'"),
+        postgresql_where=text("state = 'pending'"),
+    ),
+)
+
+refresh_keys = Table(
+    "refresh_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("wrapped", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("active_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)

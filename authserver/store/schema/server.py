@@ -1,0 +1,24 @@
+"""What the nodes share about their own work."""
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Table, Text
+
+from .base import metadata
+
+# One row, which all nodes share: how far pruning has come along the ids of the authorizations.
+pruning = Table(
+    "pruning",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("position", LargeBinary(17), nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("began_at", BigInteger),  # this pass over the table; NULL is unknown
+)
+
+# How the clock was set in each boot of each machine: domain/timeline.py. Moments are those of its steady clock.
+clocks = Table(
+    "clocks",
+    metadata,
+    Column("boot", String(64), primary_key=True),
+    Column("intervals", Text, nullable=False),  # JSON
+    Column("written_at", BigInteger, nullable=False),
+)
