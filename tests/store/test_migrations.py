@@ -1,4 +1,4 @@
-"""The schema's history: from an empty database to exactly the tables of the schema, and what is said of other states."""
+"""The schema's history: from an empty database to exactly the tables of the schema, and what other states say."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
