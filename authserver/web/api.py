@@ -160,7 +160,7 @@ class Endpoint:
             reply = await self._answer(await self._read(scope, receive))
         except body.Disconnected:
             return
-        except body.Unreadable as error:
+        except body.UnreadableBody as error:
             self._malformed.count(error.reason, network_of(scope))
             reply = Reply(error.status, {"error": error.reason.removesuffix(".")}, CLOSE)
         except Rejected as error:

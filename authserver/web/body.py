@@ -33,7 +33,7 @@ class Disconnected(Exception):
     """The client has gone: there is nobody to answer."""
 
 
-class Unreadable(Exception):
+class UnreadableBody(Exception):
     """The body was not read to its end. `reason` is a constant sentence, for the caller and for the log."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -75,17 +75,17 @@ def has_protocol_parameters(scope: Scope) -> bool:
 
 
 async def read(headers: Mapping[str, list[str]], receive: Receive) -> bytes:
-    """The whole body. Raises Unreadable, before anything is read where the headers say so, or Disconnected."""
+    """The whole body. Raises UnreadableBody, before anything is read where the headers say so, or Disconnected."""
     length = headers.get("content-length", ["0"])[0]
     if not length.isdecimal() or int(length) > MAX_BODY:
-        raise Unreadable(413, _TOO_LARGE)
+        raise UnreadableBody(413, _TOO_LARGE)
     if "content-encoding" in headers:
-        raise Unreadable(415, "A body with a Content-Encoding is not accepted.")
+        raise UnreadableBody(415, "A body with a Content-Encoding is not accepted.")
     try:
         async with asyncio.timeout(_TIMEOUT):
             return await _receive_all(receive)
     except TimeoutError:
-        raise Unreadable(408, "The body did not arrive within 10 seconds.") from None
+        raise UnreadableBody(408, "The body did not arrive within 10 seconds.") from None
 
 
 async def _receive_all(receive: Receive) -> bytes:
@@ -96,6 +96,6 @@ async def _receive_all(receive: Receive) -> bytes:
             raise Disconnected
         body += bytes(message.get("body", b""))
         if len(body) > MAX_BODY:
-            raise Unreadable(413, _TOO_LARGE)
+            raise UnreadableBody(413, _TOO_LARGE)
         if not message.get("more_body", False):
             return body

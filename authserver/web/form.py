@@ -43,7 +43,7 @@ class FormEndpoint:
             reply = await self._pipeline.run(request, self._new_handler)
         except body.Disconnected:
             return
-        except body.Unreadable as error:
+        except body.UnreadableBody as error:
             self._malformed.count(error.reason, network_of(scope))
             reply = unreadable_reply(error.status, error.reason)
         except Refusal as refusal:
