@@ -89,6 +89,8 @@ def test_every_command_on_a_page_can_be_typed():
         try:
             parse(main, words)
         except click.UsageError as error:
+            if "does not exist" in error.message:  # a file that the reader has by then
+                continue
             pytest.fail(f"{name}: authserver {shlex.join(words)}: {error.format_message()}")
 
 

@@ -10,7 +10,7 @@ module). A cloud key service fits as a third one:
   the signer is `remote`: it is asked in a thread, and whatever the service cannot do just now is Unavailable;
 * `destroy` schedules the key's deletion; `present` lists the keys that carry our tag.
 
-app.open_key_service chooses the service by the settings.
+provisioning.open_key_service chooses the service by the settings.
 """
 
 from typing import Protocol
