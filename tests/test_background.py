@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -9,22 +11,26 @@ from starlette.testclient import TestClient
 from authserver.app import assemble
 from authserver.background import INTERVALS, BackgroundTasks
 from authserver.domain.errors import Unavailable
+from authserver.keyring.lifecycle import Lifecycle
+from authserver.settings import Settings
+from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, LONG
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in INTERVALS:
         monkeypatch.setitem(INTERVALS, name, 0.001)
 
 
 @pytest.fixture
-def ran(monkeypatch):
+def ran(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The names of the tasks that have run; none of them does its work."""
     ran = {name: threading.Event() for name in INTERVALS}
 
-    def recorder(name):
-        async def record(self):
+    def recorder(name: Any) -> Callable[..., Any]:
+        async def record(self: Any) -> None:
             ran[name].set()
 
         return record
@@ -34,17 +40,21 @@ def ran(monkeypatch):
     return ran
 
 
-def test_every_task_is_a_method_and_has_an_interval():
+def test_every_task_is_a_method_and_has_an_interval() -> None:
     assert all(asyncio.iscoroutinefunction(getattr(BackgroundTasks, name)) for name in INTERVALS)
     assert all(seconds > 0 for seconds in INTERVALS.values())
 
 
-def test_every_task_runs_unless_some_are_named(settings, database, clock, quick, ran):
+def test_every_task_runs_unless_some_are_named(
+    settings: Settings, database: Database, clock: Clock, quick: Any, ran: Any
+) -> None:
     with TestClient(assemble(settings, now=clock).app, ISSUER):
         assert all(event.wait(LONG) for event in ran.values())
 
 
-def test_only_the_tasks_that_are_named_run(settings, database, clock, quick, ran):
+def test_only_the_tasks_that_are_named_run(
+    settings: Settings, database: Database, clock: Clock, quick: Any, ran: Any
+) -> None:
     server = assemble(settings, now=clock, enable=("read_keys", "prune"))
     with TestClient(server.app, ISSUER) as http:
         assert ran["read_keys"].wait(LONG) and ran["prune"].wait(LONG)
@@ -52,7 +62,7 @@ def test_only_the_tasks_that_are_named_run(settings, database, clock, quick, ran
     assert {name for name, event in ran.items() if event.is_set()} == {"read_keys", "prune"}
 
 
-async def asyncio_tasks_of_the_server():
+async def asyncio_tasks_of_the_server() -> Any:
     return [task for task in asyncio.all_tasks() if task.get_coro().__qualname__ == "BackgroundTasks._repeat"]
 
 
@@ -60,11 +70,18 @@ async def asyncio_tasks_of_the_server():
     ("error", "level"), [(Unavailable("The database is locked."), "warning"), (ValueError("a bug"), "error")]
 )
 def test_a_task_that_failed_is_logged_and_tried_again(
-    settings, database, clock, quick, events, monkeypatch, error, level
-):
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    quick: Any,
+    events: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Any,
+    level: str,
+) -> None:
     runs, again = [], threading.Event()
 
-    async def fail(self):
+    async def fail(self: Any) -> None:
         runs.append(1)
         if len(runs) > 1:
             again.set()
@@ -77,14 +94,16 @@ def test_a_task_that_failed_is_logged_and_tried_again(
     assert (first["event"], first["log_level"], first["task"]) == ("background_task_failed", level, "prune")
 
 
-def test_an_older_state_of_the_keys_that_arrives_after_a_newer_one_is_ignored(settings, lifecycle, clock):
+def test_an_older_state_of_the_keys_that_arrives_after_a_newer_one_is_ignored(
+    settings: Settings, lifecycle: Lifecycle, clock: Clock
+) -> None:
     server = assemble(settings, now=clock, enable=())
     tasks = server.tasks
     with TestClient(server.app, ISSUER) as http:
         revoked = kids(http)[0]
         load, is_read, may_arrive = tasks.database.load, threading.Event(), asyncio.Event()
 
-        async def load_late(*arguments):
+        async def load_late(*arguments: Any) -> Any:
             state = await load(*arguments)
             is_read.set()
             await may_arrive.wait()
@@ -101,5 +120,5 @@ def test_an_older_state_of_the_keys_that_arrives_after_a_newer_one_is_ignored(se
         assert revoked not in kids(http)
 
 
-def kids(http):
+def kids(http: TestClient) -> Any:
     return [key["kid"] for key in http.get("/.well-known/jwks.json").json()["keys"]]

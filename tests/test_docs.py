@@ -34,7 +34,7 @@ STARTED_BY_TOKENS = "timed_server.py"
 OPENAPI: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text())
 
 
-def test_every_setting_is_in_its_table_with_its_default_and_its_help_and_no_other():
+def test_every_setting_is_in_its_table_with_its_default_and_its_help_and_no_other() -> None:
     page = PAGES["docs/reference/settings.md"]
     assert re.findall(r"^\| `(AUTHSERVER_\w+)`", page, re.MULTILINE) == [
         row["variable"] for row in Settings().describe()
@@ -53,14 +53,14 @@ def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[
             yield (*path, name)
 
 
-def test_every_command_has_a_row_and_a_heading_and_no_other():
+def test_every_command_has_a_row_and_a_heading_and_no_other() -> None:
     page = PAGES["docs/reference/command-line.md"]
     expected = [" ".join(("authserver", *path)) for path in commands()]
     assert sorted(re.findall(r"^\| \[`(authserver [^`]+)`\]", page, re.MULTILINE)) == sorted(expected)
     assert sorted(re.findall(r"^## (authserver .+)$", page, re.MULTILINE)) == sorted(expected)
 
 
-def test_every_exit_code_is_in_its_table():
+def test_every_exit_code_is_in_its_table() -> None:
     page = PAGES["docs/reference/exit-codes.md"]
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
     assert codes == {0, 1, click.UsageError.exit_code, *EXIT_CODES.values()}
@@ -80,7 +80,7 @@ def typed() -> Iterator[tuple[str, list[str]]]:
             )
 
 
-def test_every_command_on_a_page_can_be_typed():
+def test_every_command_on_a_page_can_be_typed() -> None:
     found = list(typed())
     assert len(found) > 25 and {"users-and-authorizations.md", "clients.md", "guard.md"} <= {
         Path(name).name for name, _ in found
@@ -105,7 +105,7 @@ def parse(command: click.Command, words: list[str]) -> None:
         command.make_context(command.name, list(words), parent=click.Context(main, **main.context_settings))
 
 
-def test_every_script_is_named():
+def test_every_script_is_named() -> None:
     """Those that people run; what these import or start need not be."""
     scripts = [file for file in (ROOT / "scripts").glob("**/*.py") if '__name__ == "__main__"' in file.read_text()]
     names = {str(file.relative_to(ROOT)): file.name for file in scripts if file.name != STARTED_BY_TOKENS}
@@ -131,27 +131,27 @@ def described() -> set[tuple[str, str]]:
     return {(path, method) for path, item in OPENAPI["paths"].items() for method in item.keys() & methods}
 
 
-def test_every_route_is_in_openapi_and_the_reverse():
+def test_every_route_is_in_openapi_and_the_reverse() -> None:
     assert len(served()) > 10
     assert served() == described()
 
 
-def test_openapi_is_valid():
+def test_openapi_is_valid() -> None:
     validate(OPENAPI)
 
 
-def test_every_grant_is_in_openapi():
+def test_every_grant_is_in_openapi() -> None:
     text = (ROOT / "openapi.yaml").read_text()
     assert [grant.GRANT_TYPE for grant in GRANTS if grant.GRANT_TYPE not in text] == []
 
 
-def test_every_answer_that_is_refused_everywhere_is_described():
+def test_every_answer_that_is_refused_everywhere_is_described() -> None:
     """A dependency that is down is no surprise to whoever reads the description."""
     for path in ("/token", "/revoke", "/introspect"):
         assert {"200", "400", "401", "503"} <= OPENAPI["paths"][path]["post"]["responses"].keys(), path
 
 
-def test_the_version_is_one():
+def test_the_version_is_one() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     source = project["tool"]["hatch"]["version"]["path"]
     assert re.search(r'^__version__ = "(.+)"$', (ROOT / source).read_text(), re.MULTILINE)[1] == __version__
@@ -159,13 +159,13 @@ def test_the_version_is_one():
     assert newest and newest[1] == __version__ == OPENAPI["info"]["version"] == version("authserver")
 
 
-def test_every_event_is_in_the_table_with_its_levels_and_the_reverse():
+def test_every_event_is_in_the_table_with_its_levels_and_the_reverse() -> None:
     found, table = in_source(), documented()
     assert len(found) > 10
     assert {name: row.levels for name, row in found.items()} == {name: row.levels for name, row in table.items()}
 
 
-def test_every_field_of_an_event_is_in_the_table():
+def test_every_field_of_an_event_is_in_the_table() -> None:
     """As far as they stand in the call; tests/web/conftest.py looks at what is really logged."""
     table = documented()
     assert {name: row.fields - table[name].fields for name, row in in_source().items()} == {
@@ -173,7 +173,7 @@ def test_every_field_of_an_event_is_in_the_table():
     }
 
 
-def test_every_reason_of_a_refused_request_is_in_the_table():
+def test_every_reason_of_a_refused_request_is_in_the_table() -> None:
     found = [*reasons(), *END_REASONS.values()]
     assert len(found) > 25 and {"forged refresh token", "client not registered for "} < set(found)
     page = PAGES["docs/reference/events.md"]
@@ -184,5 +184,5 @@ def test_every_reason_of_a_refused_request_is_in_the_table():
     "source",
     ['log.info("new")', 'log.info("new", **fields)', 'getattr(log, "x"); Event("new")', 'x = Event("new", "info")'],
 )
-def test_an_event_would_be_found(source):
+def test_an_event_would_be_found(source: str) -> None:
     assert [found[:2] for found in logged_by(source)] == [("new", "info")]

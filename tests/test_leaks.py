@@ -291,7 +291,7 @@ def right(scene: Scene) -> list[str]:
     return [*tokens, scene.machine["client_secret"], NEW_PASSWORD, key]
 
 
-def test_a_copy_of_the_database_and_the_log_contains_nothing_that_the_server_accepts(scene):
+def test_a_copy_of_the_database_and_the_log_contains_nothing_that_the_server_accepts(scene: Scene) -> None:
     check_that_nothing_is_missing(scene)
     check_that_the_search_sees(scene)
     assert standing(scene) == []

@@ -4,7 +4,9 @@ an origin that a client registered signs in, refreshes and revokes."""
 import shutil
 import threading
 import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -69,24 +71,24 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not instal
 class Blank(BaseHTTPRequestHandler):
     """Somebody else's page."""
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
         self.wfile.write(b"<!doctype html><body></body>")
 
-    def log_message(self, *arguments):
+    def log_message(self, *arguments: Any) -> None:
         pass
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, password_hash):
+def server(tmp_path_factory: pytest.TempPathFactory, password_hash: str) -> Iterator[Any]:
     with running(tmp_path_factory.mktemp("browser"), password_hash) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def elsewhere():
+def elsewhere() -> Iterator[Any]:
     """The port of another server on this machine: as 127.0.0.1 another origin of the same site, as localhost another
     site."""
     other = ThreadingHTTPServer(("127.0.0.1", 0), Blank)
@@ -99,7 +101,7 @@ def elsewhere():
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser() -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -107,7 +109,7 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, server):
+def page(browser: Any, server: Any) -> Iterator[Any]:
     """One of the issuer's own; the landing page's policy forbids fetch, which an app's own page would allow."""
     with browser.new_context(bypass_csp=True) as context:
         page = context.new_page()
@@ -116,7 +118,7 @@ def page(browser, server):
 
 
 @pytest.fixture
-def logged_in(page):
+def logged_in(page: Any) -> Any:
     status, body, visible = page.evaluate(
         CALL, ["/api/login", {"username": "ada", "password": PASSWORD, "cookie": True}]
     )
@@ -124,11 +126,11 @@ def logged_in(page):
     return page
 
 
-def cookies(page):
+def cookies(page: Any) -> Any:
     return [cookie for cookie in page.context.cookies() if cookie["name"] == "refresh_token"]
 
 
-def test_our_own_page(logged_in):
+def test_our_own_page(logged_in: Any) -> None:
     (before,) = cookies(logged_in)
     flags = {"httpOnly": True, "secure": False, "sameSite": "Strict", "path": "/", "domain": "127.0.0.1"}
     assert flags.items() <= before.items()
@@ -145,7 +147,9 @@ def test_our_own_page(logged_in):
 
 
 @pytest.mark.parametrize("path", ["/api/refresh-token", "/api/logout"])
-def test_another_origin_of_the_same_site_sends_the_cookie_in_vain(logged_in, server, elsewhere, path):
+def test_another_origin_of_the_same_site_sends_the_cookie_in_vain(
+    logged_in: Any, server: Any, elsewhere: Any, path: str
+) -> None:
     before = cookies(logged_in)
     evil = logged_in.context.new_page()
     evil.goto(f"http://127.0.0.1:{elsewhere}/")
@@ -158,7 +162,7 @@ def test_another_origin_of_the_same_site_sends_the_cookie_in_vain(logged_in, ser
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/json"}], ids=["simple", "with a preflight"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_another_origin_reads_no_answer(logged_in, server, elsewhere, host, headers):
+def test_another_origin_reads_no_answer(logged_in: Any, server: Any, elsewhere: Any, host: str, headers: Any) -> None:
     before = cookies(logged_in)
     evil = logged_in.context.new_page()
     evil.goto(f"http://{host}:{elsewhere}/")
@@ -168,7 +172,7 @@ def test_another_origin_reads_no_answer(logged_in, server, elsewhere, host, head
 
 
 @pytest.mark.parametrize("path", ["/api/refresh-token", "/api/logout"])
-def test_another_site_does_not_even_send_it(logged_in, server, elsewhere, path):
+def test_another_site_does_not_even_send_it(logged_in: Any, server: Any, elsewhere: Any, path: str) -> None:
     before = cookies(logged_in)
     evil = logged_in.context.new_page()
     evil.goto(f"http://localhost:{elsewhere}/")
@@ -178,7 +182,7 @@ def test_another_site_does_not_even_send_it(logged_in, server, elsewhere, path):
     assert cookies(logged_in) == before
 
 
-def test_a_form_elsewhere_cannot_log_the_user_out(logged_in, server, elsewhere):
+def test_a_form_elsewhere_cannot_log_the_user_out(logged_in: Any, server: Any, elsewhere: Any) -> None:
     """A form takes the browser to the answer, and then SameSite keeps no Set-Cookie out."""
     before = cookies(logged_in)
     evil = logged_in.context.new_page()
@@ -189,7 +193,7 @@ def test_a_form_elsewhere_cannot_log_the_user_out(logged_in, server, elsewhere):
     assert cookies(logged_in) == before
 
 
-def test_a_form_elsewhere_cannot_log_somebody_in(page, server, elsewhere):
+def test_a_form_elsewhere_cannot_log_somebody_in(page: Any, server: Any, elsewhere: Any) -> None:
     """text/plain makes JSON of a field: {"username": ..., "cookie": true, "x": "="}"""
     json = f'{{"username": "ada", "password": "{PASSWORD}", "cookie": true, "x": "'
     evil = page.context.new_page()
@@ -201,7 +205,7 @@ def test_a_form_elsewhere_cannot_log_somebody_in(page, server, elsewhere):
 
 
 @pytest.fixture
-def app_page(browser, server, elsewhere):
+def app_page(browser: Any, server: Any, elsewhere: Any) -> Iterator[Any]:
     """A page of the origin that the client `app` registered."""
     origin = f"http://127.0.0.1:{elsewhere}"
     database = open_database(load(database_url=f"sqlite:///{server.folder}/as.db"))
@@ -213,8 +217,8 @@ def app_page(browser, server, elsewhere):
         yield page
 
 
-def asking(page, server):
-    def ask(path, headers={}, **form):  # noqa: B006
+def asking(page: Any, server: Any) -> Callable[..., Any]:
+    def ask(path: Any, headers: Any = {}, **form: Any) -> Any:  # noqa: B006
         return page.evaluate(ASK, [server.url + path, {"client_id": "app"} | form, headers])
 
     return ask
@@ -223,7 +227,7 @@ def asking(page, server):
 LOGIN = {"grant_type": "password", "username": "ada", "password": PASSWORD}
 
 
-def test_a_page_of_a_registered_origin_signs_in_refreshes_and_revokes(app_page, server):
+def test_a_page_of_a_registered_origin_signs_in_refreshes_and_revokes(app_page: Any, server: Any) -> None:
     ask = asking(app_page, server)
     status, login = ask("/token", **LOGIN)
     assert status == 200, login
@@ -238,21 +242,23 @@ def test_a_page_of_a_registered_origin_signs_in_refreshes_and_revokes(app_page, 
         assert app_page.evaluate(GET, [server.url + document, headers]) == 200
 
 
-def test_a_client_that_is_refused_is_told_so_and_the_browser_asks_nobody_for_a_password(app_page, server):
+def test_a_client_that_is_refused_is_told_so_and_the_browser_asks_nobody_for_a_password(
+    app_page: Any, server: Any
+) -> None:
     """A challenge would open a dialog, and fetch would wait for it."""
     for page in (app_page, own_page(app_page, server)):
         status, refused = asking(page, server)("/token", client_secret="of whom?", **LOGIN)
         assert (status, refused["error"]) == (401, "invalid_client")
 
 
-def own_page(page, server):
+def own_page(page: Any, server: Any) -> Any:
     """Of the issuer's own origin, where fetch may open a dialog; its policy would keep it from asking anything."""
     page.context.route(f"{server.url}/blank", lambda route: route.fulfill(body="<body>", content_type="text/html"))
     page.goto(f"{server.url}/blank")
     return page
 
 
-def test_a_page_of_another_origin_reads_nothing(app_page, server, elsewhere):
+def test_a_page_of_another_origin_reads_nothing(app_page: Any, server: Any, elsewhere: Any) -> None:
     app_page.goto(f"http://localhost:{elsewhere}/")
     ask = asking(app_page, server)
     for headers in ({}, {"X-Requested-With": "fetch"}):

@@ -1,12 +1,17 @@
 """POST /introspect while keys and issuer change."""
 
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from authserver.app import create_app
+from authserver.store.database import Database
 from tests.api.introspecting import INACTIVE, Introspector
+from tests.harness.clock import Clock
 from tests.harness.constants import LONG
 from tests.harness.sample_database import settings_in
 from tests.web.serving import execute
@@ -16,11 +21,11 @@ PROMOTED = "UPDATE signing_keys SET state = 'active', activated_at = created_at 
 
 
 @pytest.fixture
-def introspect(http):
+def introspect(http: TestClient) -> Any:
     return Introspector(http)
 
 
-def change_keys(http, database, *statements):
+def change_keys(http: TestClient, database: Database, *statements: Any) -> None:
     """Until the server has seen it."""
     before = http.get("/.well-known/jwks.json").json()
     for statement in statements:
@@ -31,7 +36,9 @@ def change_keys(http, database, *statements):
         time.sleep(0.005)
 
 
-def test_a_retired_key_still_vouches_for_its_tokens(introspect, http, database, login):
+def test_a_retired_key_still_vouches_for_its_tokens(
+    introspect: Any, http: TestClient, database: Database, login: Callable[..., Any]
+) -> None:
     before = login("app")["access_token"]
     change_keys(http, database, RETIRED, PROMOTED)
     after = login("app")["access_token"]
@@ -41,14 +48,18 @@ def test_a_retired_key_still_vouches_for_its_tokens(introspect, http, database, 
 
 
 @pytest.mark.parametrize("gone", ["state = 'revoked'", "state = 'removed', removed_at = 2 * retired_at"])
-def test_a_key_that_is_published_no_more_does_not(introspect, http, database, login, gone):
+def test_a_key_that_is_published_no_more_does_not(
+    introspect: Any, http: TestClient, database: Database, login: Callable[..., Any], gone: str
+) -> None:
     text = login("app")["access_token"]
     change_keys(http, database, RETIRED, PROMOTED)
     change_keys(http, database, f"UPDATE signing_keys SET {gone} WHERE state = 'retired'")
     assert introspect.shown(text) == INACTIVE
 
 
-def test_a_token_of_the_issuer_that_this_server_was_before(introspect, login, tmp_path, clock):
+def test_a_token_of_the_issuer_that_this_server_was_before(
+    introspect: Any, login: Callable[..., Any], tmp_path: Path, clock: Clock
+) -> None:
     """The guard refuses it by its `iss`, and so no resource server should hear that it is good."""
     text = login("app")["access_token"]
     assert introspect.shown(text)["active"] is True

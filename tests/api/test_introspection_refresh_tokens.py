@@ -1,12 +1,16 @@
 """POST /introspect of refresh tokens: for their own confidential client alone, and nothing reacts (rows B136)."""
 
 import sqlite3
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from starlette.testclient import TestClient
 
 from authserver.store.database import Database
 from tests.api.introspecting import INACTIVE, STRANGER, WARDEN, Introspector
+from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, SECRET
 from tests.web.answers import assert_granted, claims_of
 from tests.web.serving import add_client, change_client, everything, execute, the_login, wait_until_ready
@@ -16,17 +20,19 @@ DAY = 86400
 
 
 @pytest.fixture
-def introspect(http, database):
+def introspect(http: TestClient, database: Database) -> Any:
     add_client(database, "web", **STRANGER)
     add_client(database, "web", **WARDEN)
     return Introspector(http)
 
 
-def is_active(introspect, token):
+def is_active(introspect: Any, token: Any) -> Any:
     return introspect.shown(token, "web")["active"]
 
 
-def test_rfc7662_2_2_what_is_shown(introspect, login, clock, refresh):
+def test_rfc7662_2_2_what_is_shown(
+    introspect: Any, login: Callable[..., Any], clock: Clock, refresh: Callable[..., Any]
+) -> None:
     body = login("web")
     clock.forward(100)
     newest = refresh(body["refresh_token"], "web").json()["refresh_token"]
@@ -43,32 +49,36 @@ def test_rfc7662_2_2_what_is_shown(introspect, login, clock, refresh):
     }
 
 
-def test_its_end_is_the_absolute_end_where_that_comes_first(introspect, database, login):
+def test_its_end_is_the_absolute_end_where_that_comes_first(
+    introspect: Any, database: Database, login: Callable[..., Any]
+) -> None:
     token = login("web")["refresh_token"]
     execute(database, f"UPDATE authorizations SET expires_at = {NOW + 500}000000")
     assert introspect.shown(token, "web")["exp"] == NOW + 500
 
 
 @pytest.mark.parametrize("caller", ["machine", "warden", "stranger"])
-def test_another_client_sees_nothing(introspect, login, caller):
+def test_another_client_sees_nothing(introspect: Any, login: Callable[..., Any], caller: str) -> None:
     """machine and warden may see the access token: they stand for its audience."""
     body = login("web")
     assert introspect.shown(body["access_token"], caller)["active"] is (caller != "stranger")
     assert introspect.shown(body["refresh_token"], caller) == INACTIVE
 
 
-def test_a_public_clients_token_is_for_nobody(introspect, login):
+def test_a_public_clients_token_is_for_nobody(introspect: Any, login: Callable[..., Any]) -> None:
     token = login("app")["refresh_token"]
     for caller in ("web", "machine", "warden"):
         assert introspect.shown(token, caller) == INACTIVE
 
 
 @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "unknown"])
-def test_the_hint_does_not_matter(introspect, login, hint):
+def test_the_hint_does_not_matter(introspect: Any, login: Callable[..., Any], hint: str) -> None:
     assert introspect.shown(login("web")["refresh_token"], "web", token_type_hint=hint)["active"] is True
 
 
-def test_every_generation_inside_the_window_is_active(introspect, rotated, clock):
+def test_every_generation_inside_the_window_is_active(
+    introspect: Any, rotated: Callable[..., list[str]], clock: Clock
+) -> None:
     oldest, previous, newest = rotated(2, "web")
     clock.forward(29.999999)
     assert [is_active(introspect, token) for token in (oldest, previous, newest)] == [False, True, True]
@@ -76,7 +86,14 @@ def test_every_generation_inside_the_window_is_active(introspect, rotated, clock
     assert [is_active(introspect, token) for token in (oldest, previous, newest)] == [False, False, True]
 
 
-def test_nothing_reacts_to_a_replay(introspect, database, rotated, refresh, later, events):
+def test_nothing_reacts_to_a_replay(
+    introspect: Any,
+    database: Database,
+    rotated: Callable[..., list[str]],
+    refresh: Callable[..., Any],
+    later: Callable[[float], None],
+    events: list[Any],
+) -> None:
     tokens = rotated(3, "web")
     later(3600)
     before = everything(database)
@@ -88,10 +105,17 @@ def test_nothing_reacts_to_a_replay(introspect, database, rotated, refresh, late
     assert_granted(refresh(tokens[-1], "web"))
 
 
-def test_an_outage_does_not_count_here_either(introspect, http, rotated, refresh, clock, monkeypatch):
+def test_an_outage_does_not_count_here_either(
+    introspect: Any,
+    http: TestClient,
+    rotated: Callable[..., list[str]],
+    refresh: Callable[..., Any],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What /token would answer with a retry is active."""
 
-    def fails(self, loader, keys):
+    def fails(self: Any, loader: Any, keys: Any) -> None:
         raise OperationalError("SELECT", {}, sqlite3.OperationalError("disk I/O error"))
 
     previous, newest = rotated(1, "web")
@@ -107,14 +131,16 @@ def test_an_outage_does_not_count_here_either(introspect, http, rotated, refresh
     assert is_active(introspect, previous) is False
 
 
-def test_without_rotation(introspect, database, login, refresh):
+def test_without_rotation(
+    introspect: Any, database: Database, login: Callable[..., Any], refresh: Callable[..., Any]
+) -> None:
     change_client(database, "web", policy={"rotation": False})
     token = login("web")["refresh_token"]
     assert_granted(refresh(token, "web"))
     assert is_active(introspect, token) is True
 
 
-def test_a_token_ahead_of_its_row(introspect, database, rotated):
+def test_a_token_ahead_of_its_row(introspect: Any, database: Database, rotated: Callable[..., list[str]]) -> None:
     """The database has lost commits; /token would mend the row, here nothing is mended."""
     _, newest = rotated(1, "web")
     execute(database, "UPDATE authorizations SET generation = 0")
@@ -123,7 +149,7 @@ def test_a_token_ahead_of_its_row(introspect, database, rotated):
     assert the_login(database) == before
 
 
-def test_its_idle_end(introspect, login, later):
+def test_its_idle_end(introspect: Any, login: Callable[..., Any], later: Callable[[float], None]) -> None:
     token = login("web")["refresh_token"]
     later(7 * DAY - 0.000001)
     assert is_active(introspect, token) is True
@@ -142,21 +168,21 @@ def test_its_idle_end(introspect, login, later):
         "DELETE FROM authorizations",
     ],
 )
-def test_what_ends_it(introspect, database, login, statement):
+def test_what_ends_it(introspect: Any, database: Database, login: Callable[..., Any], statement: str) -> None:
     token = login("web")["refresh_token"]
     assert is_active(introspect, token) is True
     execute(database, statement)
     assert introspect.shown(token, "web") == INACTIVE
 
 
-def test_a_revoked_login(introspect, http, login):
+def test_a_revoked_login(introspect: Any, http: TestClient, login: Callable[..., Any]) -> None:
     token = login("web")["refresh_token"]
     http.post("/revoke", data={"client_id": "web", "client_secret": SECRET, "token": token})
     assert introspect.shown(token, "web") == INACTIVE
 
 
 @pytest.mark.parametrize("change", ["{}A", "{} ", "x{}", "{}\n", "RT_{}"])
-def test_a_forged_one(introspect, login, change):
+def test_a_forged_one(introspect: Any, login: Callable[..., Any], change: str) -> None:
     token = login("web")["refresh_token"]
     assert introspect.shown(change.format(token), "web") == INACTIVE
     last = "A" if token[-1] != "A" else "B"

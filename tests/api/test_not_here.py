@@ -3,9 +3,12 @@
 import asyncio
 import json
 import os
+from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
+from authserver.store.database import Database
 from tests.api.calling import (
     CLEARED,
     LOGIN,
@@ -16,23 +19,25 @@ from tests.api.calling import (
     SWITCHED_OFF,
     UNAVAILABLE,
     WRONG_PASSWORD,
+    Caller,
     assert_refused,
     assert_tokens,
     assert_tokens_by_cookie,
 )
+from tests.harness.clock import Clock
 from tests.web.answers import NOT_FOUND
 from tests.web.answers import assert_refused as assert_refused_by_token
-from tests.web.serving import change_client, everything, execute
+from tests.web.serving import Server, change_client, everything, execute
 
 
 @pytest.mark.parametrize("settings", [{"first_party_api": "off"}], indirect=True)
 @pytest.mark.parametrize("path", [LOGIN, REFRESH, LOGOUT, PROTECTED])
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-def test_the_setting_removes_the_routes(http, method, path):
+def test_the_setting_removes_the_routes(http: TestClient, method: str, path: Any) -> None:
     assert_refused_by_token(http.request(method, path), NOT_FOUND)
 
 
-def test_a_disabled_client_has_no_interface(api, refresh_token, database, clock):
+def test_a_disabled_client_has_no_interface(api: Caller, refresh_token: str, database: Database, clock: Clock) -> None:
     cookie = assert_tokens_by_cookie(api.login(cookie=True))
     change_client(database, "first-party", disabled=True)
     clock.forward(5)  # a client's row may be as old as that
@@ -53,13 +58,17 @@ def test_a_disabled_client_has_no_interface(api, refresh_token, database, clock)
     assert_tokens_by_cookie(api.by_cookie(REFRESH, cookie))
 
 
-def test_its_logout_by_cookie_clears_the_cookie_all_the_same(api, cookie, database, clock):
+def test_its_logout_by_cookie_clears_the_cookie_all_the_same(
+    api: Caller, cookie: str, database: Database, clock: Clock
+) -> None:
     change_client(database, "first-party", disabled=True)
     clock.forward(5)
     assert_refused(api.by_cookie(LOGOUT, cookie), SWITCHED_OFF, CLEARED)
 
 
-def test_a_deleted_client_has_no_interface_and_its_logins_are_gone(api, refresh_token, database, clock):
+def test_a_deleted_client_has_no_interface_and_its_logins_are_gone(
+    api: Caller, refresh_token: str, database: Database, clock: Clock
+) -> None:
     execute(database, "DELETE FROM clients WHERE id = 'first-party'")
     clock.forward(5)
     assert_refused(api.login(), SWITCHED_OFF)
@@ -68,7 +77,7 @@ def test_a_deleted_client_has_no_interface_and_its_logins_are_gone(api, refresh_
 
 
 @pytest.mark.parametrize("settings", [{"password_queue": 1}], indirect=True)
-def test_a_full_password_queue(api, monkeypatch):
+def test_a_full_password_queue(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("authserver.pool.Pool._leave", lambda self, settle: settle())  # room never comes back
     room = 1 + max(1, os.cpu_count() - 1)
     for _ in range(room):
@@ -78,7 +87,7 @@ def test_a_full_password_queue(api, monkeypatch):
     assert answer.headers["retry-after"] == "2"
 
 
-def test_a_database_that_cannot_be_reached(api, refresh_token, cookie, database):
+def test_a_database_that_cannot_be_reached(api: Caller, refresh_token: str, cookie: str, database: Database) -> None:
     execute(database, "ALTER TABLE users RENAME TO elsewhere")
     for answer in (api.login(), api.refresh(refresh_token), api.by_cookie(REFRESH, cookie), api.logout(refresh_token)):
         assert_refused(answer, UNAVAILABLE)
@@ -87,18 +96,18 @@ def test_a_database_that_cannot_be_reached(api, refresh_token, cookie, database)
 
 
 @pytest.mark.parametrize("path", [LOGIN, REFRESH, LOGOUT])
-def test_a_body_that_does_not_arrive(shared, monkeypatch, path):
+def test_a_body_that_does_not_arrive(shared: Server, monkeypatch: pytest.MonkeyPatch, path: Any) -> None:
     monkeypatch.setattr("authserver.web.body._TIMEOUT", 0.01)
     status, headers, body = asyncio.run(_begin(shared.app, path))
     assert (status, json.loads(body)) == (408, {"error": SLOW.sentence})
     assert headers[b"connection"] == b"close"
 
 
-async def _begin(app, path):
+async def _begin(app: Any, path: Any) -> Any:
     """Sends half of a body, and then nothing."""
     sent = []
 
-    async def receive():
+    async def receive() -> Any:
         if sent:
             await asyncio.Event().wait()
         sent.append(0)
@@ -106,7 +115,7 @@ async def _begin(app, path):
 
     answer = []
 
-    async def send(message):
+    async def send(message: Any) -> None:
         answer.append(message)
 
     headers = [(b"host", b"as.example"), (b"content-type", b"application/json")]

@@ -1,6 +1,7 @@
 """Where a cookie is set or used, the page must be the issuer's own (rows B117, B221)."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.api.calling import (
     assert_tokens_by_cookie,
 )
 from tests.harness.constants import ISSUER, PASSWORD
-from tests.web.serving import everything
+from tests.web.serving import Server, everything
 
 CREDENTIALS = {"username": "ada", "password": PASSWORD}
 FOREIGN = [
@@ -45,7 +46,7 @@ foreign = pytest.mark.parametrize("origin", [[("Origin", value) for value in cas
 
 
 @foreign
-def test_no_login_by_cookie_from_elsewhere(still, shared, origin):
+def test_no_login_by_cookie_from_elsewhere(still: Caller, shared: Server, origin: Any) -> None:
     before = everything(shared.database)
     answer = still.json(LOGIN, CREDENTIALS | {"cookie": True}, *origin)
     assert_refused(answer, NOT_HERE)
@@ -54,26 +55,26 @@ def test_no_login_by_cookie_from_elsewhere(still, shared, origin):
 
 @foreign
 @pytest.mark.parametrize("path", [REFRESH, LOGOUT])
-def test_no_use_of_the_cookie_from_elsewhere(still, kept, shared, path, origin):
+def test_no_use_of_the_cookie_from_elsewhere(still: Caller, kept: str, shared: Server, path: Any, origin: Any) -> None:
     before = everything(shared.database)
     assert_refused(still.post(path, b"", ("Cookie", f"{COOKIE}={kept}"), *origin), NOT_HERE)
     assert everything(shared.database) == before
 
 
 @pytest.mark.parametrize("origin", [(), (("Origin", "https://evil.example"),), (("Origin", "null"),)], ids=repr)
-def test_by_body_the_origin_does_not_matter(still, origin):
+def test_by_body_the_origin_does_not_matter(still: Caller, origin: Any) -> None:
     """Who can write the token into the body has it."""
     first = assert_tokens(still.json(LOGIN, CREDENTIALS, *origin))["refresh_token"]
     assert_tokens(still.json(REFRESH, {"refresh_token": first}, *origin))
 
 
-def test_no_referer_stands_for_the_origin(still, kept):
+def test_no_referer_stands_for_the_origin(still: Caller, kept: str) -> None:
     headers = [("Cookie", f"{COOKIE}={kept}"), ("Referer", f"{ISSUER}/"), ("Host", "as.example")]
     assert_refused(still.post(REFRESH, b"", *headers), NOT_HERE)
 
 
 @pytest.mark.parametrize("settings", [{"issuer": "https://as.example/tenant"}], indirect=True)
-def test_the_origin_of_an_issuer_with_a_path_has_none(api):
+def test_the_origin_of_an_issuer_with_a_path_has_none(api: Caller) -> None:
     members = CREDENTIALS | {"cookie": True}
     answer = api.json("/tenant" + LOGIN, members, ("Origin", "https://as.example"))
     assert assert_tokens_by_cookie(answer)
@@ -82,7 +83,7 @@ def test_the_origin_of_an_issuer_with_a_path_has_none(api):
 
 @pytest.mark.parametrize("path", [LOGIN, REFRESH, LOGOUT, PROTECTED])
 @pytest.mark.parametrize("origin", [ISSUER, "https://evil.example", "null"])
-def test_no_cors_headers_ever(shared, kept, path, origin):
+def test_no_cors_headers_ever(shared: Server, kept: str, path: Any, origin: Any) -> None:
     asked = [
         ("OPTIONS", b"", [("Access-Control-Request-Method", "POST")]),
         (

@@ -11,12 +11,12 @@ from tests.harness.constants import LONG
 BUSY = [sys.executable, busy.__file__, "--burners", "1", "--", sys.executable, "-c"]
 
 
-def test_its_exit_code_is_the_commands():
+def test_its_exit_code_is_the_commands() -> None:
     assert subprocess.run([*BUSY, "raise SystemExit(3)"], timeout=LONG).returncode == 3
     assert subprocess.run([*BUSY, "import os; os.kill(os.getpid(), 9)"], timeout=LONG).returncode == 137
 
 
-def test_what_burns_ends_with_it_when_it_is_killed():
+def test_what_burns_ends_with_it_when_it_is_killed() -> None:
     """The command's own parent is asked who burns: it is the other child."""
     with subprocess.Popen([*BUSY, "print(flush=True); input()"], stdin=-1, stdout=-1) as process:
         process.stdout.readline()

@@ -1,11 +1,14 @@
 """scripts/bench/proofs/crash.py, small: what it proves, and that it would see an answer that left before its commit."""
 
+from typing import Any
+
 import pytest
 
 from scripts.bench.proofs import crash
 from tests.harness import kill_at
 from tests.harness.constants import LONG
 from tests.harness.http_client import run
+from tests.harness.server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -17,16 +20,16 @@ DATABASES = pytest.mark.parametrize("server", ["sqlite", "postgresql"], indirect
 
 
 @DATABASES
-def test_kill_9_loses_no_login(server, capsys):
+def test_kill_9_loses_no_login(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert crash.measure(server, SMALL), capsys.readouterr().out
 
 
-def test_crash_sees_an_answer_before_its_commit(server, capsys):
+def test_crash_sees_an_answer_before_its_commit(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert crash.look_for_plant(server, SMALL), capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("workers", "points"), [(1, list(kill_at.POINTS)), (2, ["after-commit"])])
-def test_each_point_is_still_in_the_code_and_reached(server, workers, points):
+def test_each_point_is_still_in_the_code_and_reached(server: Server, workers: int, points: Any) -> None:
     tally, server.workers = crash.Tally(), workers
     bench = crash.Bench(server, crash.clients_of(server, SMALL, tally), tally, within=0)
     for point in points:
@@ -34,7 +37,7 @@ def test_each_point_is_still_in_the_code_and_reached(server, workers, points):
     assert bench.deaths.kills == dict.fromkeys(points, 1) and not tally.faults, tally.faults
 
 
-def test_workers_do_not_outlive_the_first_process(server):
+def test_workers_do_not_outlive_the_first_process(server: Server) -> None:
     server.workers = 2
     server.start()
     node = server.nodes[0]

@@ -38,12 +38,16 @@ def twin(server: ScaledServer) -> Iterator[ScaledServer]:
     twin.stop()
 
 
-def test_only_the_tokens_of_a_revoked_key_are_refused(server, twin, capsys):
+def test_only_the_tokens_of_a_revoked_key_are_refused(
+    server: ScaledServer, twin: ScaledServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     twin.start()
     assert emergency.tell(run(emergency.survive(server, twin, LOGINS, RATE))), capsys.readouterr().out
 
 
-def test_a_deaf_server_and_a_guard_that_seldom_looks_are_seen(server, twin, monkeypatch):
+def test_a_deaf_server_and_a_guard_that_seldom_looks_are_seen(
+    server: ScaledServer, twin: ScaledServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(keys, "REVALIDATE", 7200)
     twin.plant(DEAF)
     twin.start()

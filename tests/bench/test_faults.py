@@ -1,6 +1,7 @@
 """scripts/bench/proofs/faults.py, small: each fault is survived, and a server that does not survive one is seen."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -41,13 +42,17 @@ def server(name: str, request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if name != "frozen"])  # tests/store/test_frozen.py has it
-def test_nobody_is_logged_out(server, name, monkeypatch, capsys):
+def test_nobody_is_logged_out(
+    server: Server, name: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(Busy, "lasts", BUSY)
     monkeypatch.setattr(faults, "_READY", LONG)  # how soon is for a quiet machine to say
     assert faults.measure(server, name, ROUNDS, CLIENTS), capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", HARM)
-def test_harm_is_seen(server, name, monkeypatch, capsys):
+def test_harm_is_seen(
+    server: Server, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(faults, "_READY", 5)
     assert faults.look_for_harm(server, name, 4, CLIENTS), capsys.readouterr().out

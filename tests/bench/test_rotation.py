@@ -1,6 +1,7 @@
 """scripts/bench/proofs/rotation.py, small: no verifier fails while keys rotate; without the lead time it is seen."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -19,17 +20,17 @@ def server() -> Iterator[ScaledServer]:
         yield server
 
 
-def test_nobody_notices_two_rotations(server, capsys):
+def test_nobody_notices_two_rotations(server: ScaledServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert rotation.measure(server, 2, RATE), capsys.readouterr().out
 
 
-def test_a_key_that_signs_unannounced_is_seen(capsys):
+def test_a_key_that_signs_unannounced_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
     with set_up(1, **rotation.SETTINGS) as server:
         assert rotation.see_zero_lead(server), capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("there", "missing"), [([], "Node"), (["node"], "npm")])
-def test_without_node_three_go_on_and_it_is_said(there, missing, monkeypatch):
+def test_without_node_three_go_on_and_it_is_said(there: Any, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jose_install, "which", lambda name: name if name in there else None)
     found, skipped = verifier_race.commands("http://127.0.0.1/jwks")
     assert list(found) == ["guard", "PyJWT", "joserfc"]

@@ -1,16 +1,19 @@
 """scripts/bench/speed/soak.py, small: kills and rotations lose nothing, and what grows is told."""
 
+from typing import Any
+
 import pytest
 
 from scripts.bench.speed import soak
 from scripts.bench.speed.soak import Sample
+from tests.harness.server import Server
 
 pytestmark = pytest.mark.slow
 SMALL = soak.parse(["--minutes", "0.1", "--every", "3", "--logins", "16", "--measure", "1", "--share", "0.2"])
 EVEN = Sample(refreshes=1000, p50=5, p99=20, memory=90, early=90, size=400, lost=9, ready=1)
 
 
-def test_nothing_is_lost(server, monkeypatch, capsys):
+def test_nothing_is_lost(server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """How flat all is, so few seconds do not tell."""
     monkeypatch.setattr(soak, "FLAT", {"p99": 1000, "memory": 1.5, "size": 2})
     monkeypatch.setattr(soak, "_GROWTH", 2)
@@ -20,7 +23,7 @@ def test_nothing_is_lost(server, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("name", soak.FLAT)
-def test_a_last_third_that_is_worse_is_told(name, capsys):
+def test_a_last_third_that_is_worse_is_told(name: Any, capsys: pytest.CaptureFixture[str]) -> None:
     found = soak.Soak(None, soak.Steady("app", [], None, 1))
     found.samples = [EVEN] * 9
     assert soak.tell(found)
@@ -29,7 +32,7 @@ def test_a_last_third_that_is_worse_is_told(name, capsys):
     assert f"{name} is not flat" in capsys.readouterr().out
 
 
-def test_memory_that_grows_in_every_interval_is_told(capsys):
+def test_memory_that_grows_in_every_interval_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     found = soak.Soak(None, soak.Steady("app", [], None, 1))
     found.samples = [EVEN._replace(early=70)] * 9
     assert not soak.tell(found)

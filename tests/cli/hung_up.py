@@ -14,6 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from threading import Lock
+from typing import Any
 
 from uvicorn import Config
 
@@ -27,7 +28,7 @@ THREADS = []
 ENDS = sys.argv[1]
 
 
-async def app(scope, receive, send):
+async def app(scope: Any, receive: Any, send: Any) -> None:
     """Knows nothing but how to start and to stop."""
     number = next(NUMBERS)
     await receive()
@@ -40,26 +41,26 @@ async def app(scope, receive, send):
     await send({"type": "lifespan.shutdown.complete"})
 
 
-def serve(number):
+def serve(number: Any) -> None:
     start_thread()
     send_signal(number in (2, 5), "SIGHUP", "serves")
     send_signal(number == 2, "SIGHUP", "still serves")
 
 
-def start_thread():
+def start_thread() -> None:
     """It stays, like those of a server, and blocks what is blocked now."""
     THREADS.append(ThreadPoolExecutor(1))
     THREADS[-1].submit(os.getpid).result()
 
 
-def send_signal(true, name, when):
+def send_signal(true: Any, name: Any, when: Any) -> None:
     if true:
         with LOCK:
             print(name, "while it", when, flush=True)
             THREADS[-1].submit(os.kill, os.getpid(), getattr(signal, name)).result()
 
 
-def reload_config():
+def reload_config() -> Any:
     print("in the middle of it" if LOCK.locked() else "read again", flush=True)
     number = next(READ)
     send_signal(number == 2, "SIGHUP", "reads")
@@ -67,7 +68,7 @@ def reload_config():
     return configure()
 
 
-def configure():
+def configure() -> Any:
     return Config(Draining(app), log_config=None, ws="none")
 
 

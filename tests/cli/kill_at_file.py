@@ -12,8 +12,10 @@ import os
 import signal
 import sqlite3
 import sys
+from collections.abc import Callable
 from functools import partial
 from itertools import count
+from typing import Any
 
 import authserver.app
 import authserver.cli.backup
@@ -26,7 +28,7 @@ from tests.cli.backups import LINE
 TOUCHES = {"open", "os.link", "os.rename", "os.remove", "sqlite3.connect"}
 
 
-def killer_at(fatal: int):
+def killer_at(fatal: int) -> Callable[..., Any]:
     steps = count(1)
 
     def step(*_: object) -> None:
@@ -43,7 +45,7 @@ def watch_files(fatal: int, folder: str) -> None:
         if event in TOUCHES and folder in str(arguments[0]):
             step()
 
-    def connect_watched(uri: str):
+    def connect_watched(uri: str) -> Any:
         connection = connect(uri)
         connection.set_trace_callback(step)
         return connection
@@ -57,7 +59,7 @@ def watch_pages(fatal: int, folder: str) -> None:
     step = killer_at(fatal)
 
     class Slow(sqlite3.Connection):
-        def backup(self, target, **options) -> None:
+        def backup(self, target: Any, **options: Any) -> None:
             target.execute("pragma cache_size=1")
             super().backup(target, pages=8, progress=step)
 

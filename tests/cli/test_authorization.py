@@ -1,6 +1,11 @@
 """authserver authorization ...: who is logged in where, and ending it."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
+from click.testing import Result
 
 from tests.cli.backups import add_login, sql
 from tests.harness.constants import PASSWORD
@@ -11,7 +16,7 @@ FIRST, SECOND, THIRD = (f"{number:032x}" for number in (1, 2, 3))
 
 
 @pytest.fixture
-def people(data):
+def people(data: Callable[..., Any]) -> Any:
     """ada with two logins, the older one ended by reuse; bob with one at another client."""
     ada, bob = (data("user", "create", name, "--password-stdin", input=PASSWORD)["id"] for name in ("ada", "bob"))
     app = data("client", "create", "App", "--grant", "password", "--auth-method", "none")["client_id"]
@@ -22,11 +27,11 @@ def people(data):
     return {"ada": ada, "bob": bob, "app": app}
 
 
-def ids(listed):
+def ids(listed: Any) -> Any:
     return [row["id"] for row in listed]
 
 
-def test_list_has_the_newest_first_with_everything_that_tools_use(data, people):
+def test_list_has_the_newest_first_with_everything_that_tools_use(data: Callable[..., Any], people: Any) -> None:
     listed = data("authorization", "list")
     assert ids(listed) == [SECOND, THIRD, FIRST]
     assert {name: listed[0][name] for name in LISTED} == {
@@ -55,11 +60,13 @@ def test_list_has_the_newest_first_with_everything_that_tools_use(data, people):
     ],
     ids=lambda value: " ".join(value),
 )
-def test_list_by_user_by_client_and_only_what_is_active(data, people, options, found):
+def test_list_by_user_by_client_and_only_what_is_active(
+    data: Callable[..., Any], people: Any, options: Any, found: Any
+) -> None:
     assert ids(data("authorization", "list", *(people["app"] if word == "APP" else word for word in options))) == found
 
 
-def test_a_list_that_is_cut_says_so(cli, data, people):
+def test_a_list_that_is_cut_says_so(cli: Callable[..., Result], data: Callable[..., Any], people: Any) -> None:
     cut = cli("authorization", "list", "--limit", "2")
     assert len(cut.stdout.splitlines()) == 3
     assert cut.stderr == "These are the newest 2; there are more. See them with --limit, up to 10000.\n"
@@ -67,7 +74,9 @@ def test_a_list_that_is_cut_says_so(cli, data, people):
     assert ids(data("authorization", "list", "--limit", "1")) == [SECOND]
 
 
-def test_a_client_that_is_disabled_suspends_its_logins(cli, data, people):
+def test_a_client_that_is_disabled_suspends_its_logins(
+    cli: Callable[..., Result], data: Callable[..., Any], people: Any
+) -> None:
     cli("client", "disable", people["app"])
     shown = data("authorization", "show", THIRD)
     assert (shown["state"], shown["reason"]) == ("suspended", "client disabled")
@@ -75,7 +84,9 @@ def test_a_client_that_is_disabled_suspends_its_logins(cli, data, people):
     assert data("authorization", "show", THIRD)["state"] == "active"
 
 
-def test_show_has_more_than_list_and_no_secret(cli, data, people):
+def test_show_has_more_than_list_and_no_secret(
+    cli: Callable[..., Result], data: Callable[..., Any], people: Any
+) -> None:
     shown, listed = data("authorization", "show", SECOND), data("authorization", "list")[0]
     assert listed.items() <= shown.items()
     assert (shown["generation"], shown["scope"], shown["client_name"]) == (3, "api", "The plain JSON interface")
@@ -84,7 +95,7 @@ def test_show_has_more_than_list_and_no_secret(cli, data, people):
     assert f"id: {SECOND}\n" in words and "revoked_at: -\n" in words
 
 
-def test_end_ends_that_one_for_good(cli, data, people):
+def test_end_ends_that_one_for_good(cli: Callable[..., Result], data: Callable[..., Any], people: Any) -> None:
     done = cli("authorization", "end", SECOND)
     assert done.stdout == "" and done.stderr.startswith("Ended: ended by an operator at 20")
     assert data("authorization", "show", SECOND)["state"] == "ended"
@@ -97,7 +108,9 @@ def test_end_ends_that_one_for_good(cli, data, people):
     )
 
 
-def test_what_ends_a_users_logins_is_the_reason_that_is_shown(cli, data, people):
+def test_what_ends_a_users_logins_is_the_reason_that_is_shown(
+    cli: Callable[..., Result], data: Callable[..., Any], people: Any
+) -> None:
     cli("user", "disable", "ada")
     cli("user", "enable", "ada")
     cli("user", "end-logins", "bob")
@@ -108,12 +121,12 @@ def test_what_ends_a_users_logins_is_the_reason_that_is_shown(cli, data, people)
 
 
 @pytest.mark.parametrize("id", ["", "xyz", FIRST[:-1], f"{FIRST}00"])
-def test_what_is_no_id_is_a_usage_error(cli, here, id):
+def test_what_is_no_id_is_a_usage_error(cli: Callable[..., Result], here: Path, id: Any) -> None:
     for verb in ("show", "end"):
         assert "32 hexadecimal digits" in cli("authorization", verb, id, code=2).stderr
 
 
-def test_what_is_not_there_is_an_error(cli, here):
+def test_what_is_not_there_is_an_error(cli: Callable[..., Result], here: Path) -> None:
     for verb in ("show", "end"):
         assert f"There is no authorization {FIRST}." in cli("authorization", verb, FIRST, code=1).stderr
     assert "There is no user nobody." in cli("authorization", "list", "--user", "nobody", code=1).stderr

@@ -9,10 +9,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 
 from authserver.domain.errors import Misconfigured
 from authserver.keyring import KeyEncryptionKeys, files
@@ -25,7 +28,7 @@ from tests.harness.process import environment_with
 POSTGRESQL = {"DATABASE_URL": "postgresql+psycopg://clerk:hunter2@db.example/as"}
 
 
-def test_it_is_one_new_file_for_its_owner_alone(backup, here):
+def test_it_is_one_new_file_for_its_owner_alone(backup: Callable[..., Path], here: Path) -> None:
     before, umask = set(os.listdir(here)), os.umask(0)
     try:
         made = backup()
@@ -35,13 +38,13 @@ def test_it_is_one_new_file_for_its_owner_alone(backup, here):
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
 
 
-def test_it_says_what_it_wrote(data, here):
+def test_it_says_what_it_wrote(data: Callable[..., Any], here: Path) -> None:
     told = data("backup", "b", "--passphrase-stdin", input=LINE)
     assert (told["file"], told["bytes"]) == ("b", (here / "b").stat().st_size)
     assert told["made_at"].endswith("Z")
 
 
-def test_backup_and_restore_show_progress_on_a_terminal_only(cli, here):
+def test_backup_and_restore_show_progress_on_a_terminal_only(cli: Callable[..., Result], here: Path) -> None:
     typed = {"Passphrase: ": PASSPHRASE, "Repeat for confirmation: ": PASSPHRASE}
     assert "Writing the backup (0 s)\r" in converse("backup", "b", answers=typed)
     typed = {"[y/N]: ": "y", "Passphrase: ": PASSPHRASE}
@@ -50,7 +53,9 @@ def test_backup_and_restore_show_progress_on_a_terminal_only(cli, here):
         assert "(0 s)" not in cli(*command, "--passphrase-stdin", input=LINE).stderr
 
 
-def test_nothing_in_it_opens_without_the_passphrase(backup, cli, here):
+def test_nothing_in_it_opens_without_the_passphrase(
+    backup: Callable[..., Path], cli: Callable[..., Result], here: Path
+) -> None:
     """Neither what is sealed now nor what was sealed once."""
     sealed = [
         row[0]
@@ -76,7 +81,7 @@ def test_nothing_in_it_opens_without_the_passphrase(backup, cli, here):
     assert PASSPHRASE.encode() not in content
 
 
-def test_nothing_that_was_deleted_is_in_it(backup, here):
+def test_nothing_that_was_deleted_is_in_it(backup: Callable[..., Path], here: Path) -> None:
     for id in range(200):
         add_login("authserver.db", id, "u_nobody", scope="a scope that was deleted")
     with closing(sqlite3.connect("authserver.db")) as connection, connection:
@@ -86,14 +91,14 @@ def test_nothing_that_was_deleted_is_in_it(backup, here):
     assert b"a scope that was deleted" not in backup().read_bytes()
 
 
-def test_what_a_key_service_keeps_stays_as_it_is(backup, here):
+def test_what_a_key_service_keeps_stays_as_it_is(backup: Callable[..., Path], here: Path) -> None:
     sql("authserver.db", "UPDATE signing_keys SET wrapped = 'pkcs11:id=%01' WHERE state = 'pending'")
     backup()
     assert sql("b", "SELECT wrapped FROM signing_keys WHERE state = 'pending'") == [("pkcs11:id=%01",)]
 
 
 @pytest.mark.parametrize("there", ["file", "dangling", "database"])
-def test_it_is_written_over_nothing_and_through_no_link(cli, here, there):
+def test_it_is_written_over_nothing_and_through_no_link(cli: Callable[..., Result], here: Path, there: str) -> None:
     if there == "file":
         Path("b").write_text("precious")
     elif there == "dangling":
@@ -105,10 +110,12 @@ def test_it_is_written_over_nothing_and_through_no_link(cli, here, there):
     assert (Path(name).read_bytes() if Path(name).exists() else None) == before
 
 
-def test_what_appears_meanwhile_is_not_overwritten_either(cli, here, monkeypatch):
+def test_what_appears_meanwhile_is_not_overwritten_either(
+    cli: Callable[..., Result], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settle = sqlite_file.settle
 
-    def slowly(path):
+    def slowly(path: Any) -> None:
         settle(path)
         Path("b").write_text("precious")
 
@@ -119,7 +126,7 @@ def test_what_appears_meanwhile_is_not_overwritten_either(cli, here, monkeypatch
 
 
 @pytest.fixture
-def no_links(monkeypatch):
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on FAT, and on some network drives."""
 
     def link(*_: object) -> None:
@@ -128,19 +135,25 @@ def no_links(monkeypatch):
     monkeypatch.setattr(os, "link", link)
 
 
-def test_where_no_file_has_two_names_it_is_copied(backup, restore, here, no_links):
+def test_where_no_file_has_two_names_it_is_copied(
+    backup: Callable[..., Path], restore: Callable[..., Any], here: Path, no_links: Any
+) -> None:
     made = backup()
     assert not list(here.glob("b.*"))
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
     restore()
 
 
-def test_and_still_over_nothing(cli, here, no_links, monkeypatch):
+def test_and_still_over_nothing(
+    cli: Callable[..., Result], here: Path, no_links: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     test_what_appears_meanwhile_is_not_overwritten_either(cli, here, monkeypatch)
 
 
-def test_half_a_copy_does_not_stay(cli, here, no_links, monkeypatch):
-    def copy(source, target) -> None:
+def test_half_a_copy_does_not_stay(
+    cli: Callable[..., Result], here: Path, no_links: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy(source: Any, target: Any) -> None:
         target.write(source.read(1000))
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -153,16 +166,18 @@ def test_half_a_copy_does_not_stay(cli, here, no_links, monkeypatch):
     ("line", "why"),
     [("short\n", "too short"), ("eleven char\n", "too short"), ("\n", "cannot be used"), (b"\xff\n", "not UTF-8")],
 )
-def test_a_passphrase_that_is_too_weak_is_refused(cli, here, line, why):
+def test_a_passphrase_that_is_too_weak_is_refused(
+    cli: Callable[..., Result], here: Path, line: bytes | str, why: str
+) -> None:
     assert why in cli("backup", "b", "--passphrase-stdin", code=2, input=line).stderr
     assert not Path("b").exists()
 
 
-def test_without_a_terminal_the_passphrase_comes_from_stdin(cli, here):
+def test_without_a_terminal_the_passphrase_comes_from_stdin(cli: Callable[..., Result], here: Path) -> None:
     assert "--passphrase-stdin" in cli("backup", "b", code=2, input=LINE).stderr
 
 
-def test_on_a_terminal_it_is_asked_for_twice_and_not_shown(here):
+def test_on_a_terminal_it_is_asked_for_twice_and_not_shown(here: Path) -> None:
     main, side = pty.openpty()
     command = [sys.executable, "-m", "authserver", "backup", "b"]
     streams = {"stdin": side, "stdout": subprocess.DEVNULL, "stderr": side}
@@ -179,7 +194,7 @@ def test_on_a_terminal_it_is_asked_for_twice_and_not_shown(here):
     assert (here / "b").exists()
 
 
-def test_postgresql_has_its_own_tools(cli, here):
+def test_postgresql_has_its_own_tools(cli: Callable[..., Result], here: Path) -> None:
     told = cli("backup", "my file", "--passphrase-stdin", code=3, input=LINE, **POSTGRESQL).stderr
     assert "pg_dump --format=custom --file='my file' DATABASE" in told
     assert "keys/kek-*.key" in told and "hunter2" not in told
@@ -194,7 +209,7 @@ def test_postgresql_has_its_own_tools(cli, here):
         assert command in told
 
 
-def test_where_there_is_no_database_none_is_made(cli, here):
+def test_where_there_is_no_database_none_is_made(cli: Callable[..., Result], here: Path) -> None:
     url = f"sqlite:///{here}/none.db"
     refused = cli("backup", "b", "--passphrase-stdin", code=78, input=LINE, DATABASE_URL=url)
     assert "There is no database" in refused.stderr
@@ -204,24 +219,26 @@ def test_where_there_is_no_database_none_is_made(cli, here):
     assert not list(here.glob("b*"))
 
 
-def test_without_the_key_encryption_key_nothing_is_written(cli, here):
+def test_without_the_key_encryption_key_nothing_is_written(cli: Callable[..., Result], here: Path) -> None:
     shutil.rmtree("keys")
     assert "No key-encryption key opens" in cli("backup", "b", "--passphrase-stdin", code=78, input=LINE).stderr
     assert not list(here.glob("b*"))
 
 
-def test_a_folder_that_is_not_there_is_named(cli, here):
+def test_a_folder_that_is_not_there_is_named(cli: Callable[..., Result], here: Path) -> None:
     told = cli("backup", "none/b", "--passphrase-stdin", code=1, input=LINE).stderr
     assert "cannot be written to none/b: No such file or directory" in told
 
 
-def test_a_newer_database_is_left_alone(cli, here, monkeypatch):
+def test_a_newer_database_is_left_alone(
+    cli: Callable[..., Result], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(migrations, "_known", lambda: ["0000"])
     assert "a newer authserver" in cli("backup", "b", "--passphrase-stdin", code=78, input=LINE).stderr
     assert not list(here.glob("b*"))
 
 
-def test_a_damaged_database_gives_no_backup(cli, here):
+def test_a_damaged_database_gives_no_backup(cli: Callable[..., Result], here: Path) -> None:
     content = bytearray(Path("authserver.db").read_bytes())
     content[4096 : len(content) // 2] = os.urandom(len(content) // 2 - 4096)
     Path("authserver.db").write_bytes(content)
@@ -229,7 +246,7 @@ def test_a_damaged_database_gives_no_backup(cli, here):
     assert not list(here.glob("b*"))
 
 
-def test_on_a_full_disk_nothing_of_it_stays(cli, here):
+def test_on_a_full_disk_nothing_of_it_stays(cli: Callable[..., Result], here: Path) -> None:
     """As if full: the process may write no file longer than half of the database."""
     user = "u_full"
     sql("authserver.db", "INSERT INTO users VALUES (?, 'full', ?, 0, 0, 1)", user, PASSWORD)

@@ -1,8 +1,12 @@
 """authserver client ...: exact forms, secrets shown once and kept as a hash."""
 
+from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 
 from authserver.provisioning import open_database
 from authserver.settings import load
@@ -12,7 +16,7 @@ MACHINE = ["client", "create", "Machine", "--grant", "client_credentials"]
 APP = ["client", "create", "My app", "--grant", "password", "--grant", "refresh_token", "--auth-method", "none"]
 
 
-def in_store(look):
+def in_store(look: Any) -> Any:
     database = open_database(load())
     with database.begin() as connection:
         found = look(connection)
@@ -20,11 +24,11 @@ def in_store(look):
     return found
 
 
-def stored(client_id):
+def stored(client_id: Any) -> Any:
     return in_store(lambda connection: clients.load(connection, client_id))
 
 
-def test_create_prints_id_and_secret_and_keeps_its_hash(data):
+def test_create_prints_id_and_secret_and_keeps_its_hash(data: Callable[..., Any]) -> None:
     created = data(*MACHINE)
     assert set(created) == {"client_id", "client_secret"}
     (secret,) = stored(created["client_id"]).secrets
@@ -33,14 +37,14 @@ def test_create_prints_id_and_secret_and_keeps_its_hash(data):
     assert len(created["client_secret"]) == 43
 
 
-def test_a_public_client_has_no_secret(data, cli):
+def test_a_public_client_has_no_secret(data: Callable[..., Any], cli: Callable[..., Result]) -> None:
     created = data(*APP)
     assert created["client_secret"] is None
     assert stored(created["client_id"]).secrets == ()
     assert "client_secret" not in cli(*APP).stdout
 
 
-def test_create_takes_everything_that_a_client_has(data):
+def test_create_takes_everything_that_a_client_has(data: Callable[..., Any]) -> None:
     uris = ["--redirect-uri", "https://app.example/back", "--redirect-uri", "com.example.app:/back"]
     audiences = ["--audience", "https://api.example", "--audience", "urn:example:other"]
     times = ["--access-token-ttl", "60", "--refresh-retry-window", "0"]
@@ -94,7 +98,9 @@ def test_create_takes_everything_that_a_client_has(data):
     ],
     ids=" ".join,
 )
-def test_what_no_client_can_have_is_a_usage_error_and_creates_none(cli, data, wrong):
+def test_what_no_client_can_have_is_a_usage_error_and_creates_none(
+    cli: Callable[..., Result], data: Callable[..., Any], wrong: Any
+) -> None:
     before = len(data("client", "list"))
     result = cli(*MACHINE, *wrong, code=2)
     assert result.stdout == ""
@@ -102,7 +108,9 @@ def test_what_no_client_can_have_is_a_usage_error_and_creates_none(cli, data, wr
     assert len(data("client", "list")) == before
 
 
-def test_a_client_without_a_grant_has_a_secret_to_introspect_with(cli, data):
+def test_a_client_without_a_grant_has_a_secret_to_introspect_with(
+    cli: Callable[..., Result], data: Callable[..., Any]
+) -> None:
     created = data("client", "create", "Notes API", "--audience", "https://notes.example")
     assert stored(created["client_id"]).grant_types == frozenset() and created["client_secret"]
     refused = cli("client", "create", "Notes API", "--auth-method", "none", code=2)
@@ -110,22 +118,22 @@ def test_a_client_without_a_grant_has_a_secret_to_introspect_with(cli, data):
 
 
 @pytest.mark.parametrize("name", ["", " ", "two\nlines", "\udcff", "\x1b[31mred", "x" * 257])
-def test_a_name_that_cannot_be_read_is_a_usage_error(cli, here, name):
+def test_a_name_that_cannot_be_read_is_a_usage_error(cli: Callable[..., Result], here: Path, name: str) -> None:
     assert "name" in cli("client", "create", name, "--grant", "password", code=2).stderr
 
 
-def test_a_name_may_be_in_any_language(data):
+def test_a_name_may_be_in_any_language(data: Callable[..., Any]) -> None:
     created = data("client", "create", "Приложение ☕", "--grant", "password")
     assert data("client", "show", created["client_id"])["name"] == "Приложение ☕"
 
 
-def test_a_longer_lived_token_keeps_its_key_published_for_longer(data):
+def test_a_longer_lived_token_keeps_its_key_published_for_longer(data: Callable[..., Any]) -> None:
     data(*MACHINE, "--access-token-ttl", "7200")
     state = in_store(signing_keys.load)
     assert {key.max_token_ttl for key in state.signing_keys} == {7200}
 
 
-def test_list_is_complete_and_shows_no_secret(cli, data):
+def test_list_is_complete_and_shows_no_secret(cli: Callable[..., Result], data: Callable[..., Any]) -> None:
     created = data(*MACHINE)
     listed = {client["client_id"]: client for client in data("client", "list")}
     assert listed[created["client_id"]] == data("client", "show", created["client_id"])
@@ -134,7 +142,7 @@ def test_list_is_complete_and_shows_no_secret(cli, data):
         assert created["client_secret"] not in shown.stdout and digest.hexdigest() not in shown.stdout
 
 
-def test_rotate_secret_gives_the_old_one_a_day(data):
+def test_rotate_secret_gives_the_old_one_a_day(data: Callable[..., Any]) -> None:
     created = data(*MACHINE)
     rotated = data("client", "rotate-secret", created["client_id"])
     assert set(rotated) == {"client_id", "client_secret"}
@@ -146,7 +154,7 @@ def test_rotate_secret_gives_the_old_one_a_day(data):
     assert ends[0] is None and ends[1]
 
 
-def test_in_words_the_secret_is_on_stdout_and_the_talk_on_stderr(cli, here):
+def test_in_words_the_secret_is_on_stdout_and_the_talk_on_stderr(cli: Callable[..., Result], here: Path) -> None:
     for result in (cli(*MACHINE), cli("client", "rotate-secret", stored_machine(), "--grace", "0")):
         lines = dict(line.split(": ") for line in result.stdout.splitlines())
         assert set(lines) == {"client_id", "client_secret"}
@@ -154,17 +162,17 @@ def test_in_words_the_secret_is_on_stdout_and_the_talk_on_stderr(cli, here):
         assert lines["client_secret"] not in result.stderr
 
 
-def stored_machine():
+def stored_machine() -> Any:
     everyone = in_store(clients.load_all)
     return next(client.id for client in everyone if client.name == "Machine")
 
 
-def test_a_public_client_has_no_secret_to_rotate(cli, data):
+def test_a_public_client_has_no_secret_to_rotate(cli: Callable[..., Result], data: Callable[..., Any]) -> None:
     created = data(*APP)
     assert "no secret" in cli("client", "rotate-secret", created["client_id"], code=1).stderr
 
 
-def test_disable_and_enable(cli, data):
+def test_disable_and_enable(cli: Callable[..., Result], data: Callable[..., Any]) -> None:
     id = data(*APP)["client_id"]
     assert cli("client", "disable", id).stdout == ""
     assert stored(id).disabled
@@ -172,7 +180,7 @@ def test_disable_and_enable(cli, data):
     assert not stored(id).disabled
 
 
-def test_delete_after_a_dry_run(cli, data):
+def test_delete_after_a_dry_run(cli: Callable[..., Result], data: Callable[..., Any]) -> None:
     id = data(*APP)["client_id"]
     assert "Would delete" in cli("client", "delete", id, "--dry-run").stderr
     assert stored(id)
@@ -181,7 +189,9 @@ def test_delete_after_a_dry_run(cli, data):
 
 
 @pytest.mark.parametrize("verb", ["show", "disable", "enable", "rotate-secret", "delete"])
-def test_no_such_client_is_an_error_that_says_how_to_see_them_all(cli, here, verb):
+def test_no_such_client_is_an_error_that_says_how_to_see_them_all(
+    cli: Callable[..., Result], here: Path, verb: str
+) -> None:
     result = cli("client", verb, "c_nobody", code=1)
     assert result.stderr.endswith("authserver client list\n")
     assert result.stdout == ""

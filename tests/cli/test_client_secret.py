@@ -1,13 +1,17 @@
 """authserver client rotate-secret never cuts off a secret in use by itself."""
 
 import shlex
+from collections.abc import Callable
+from typing import Any
+
+from click.testing import Result
 
 from authserver.provisioning import open_database
 from authserver.settings import load
 from authserver.store import clients
 
 
-def hashes(client_id):
+def hashes(client_id: Any) -> Any:
     database = open_database(load())
     with database.begin() as connection:
         client = clients.load(connection, client_id)
@@ -15,7 +19,9 @@ def hashes(client_id):
     return [secret.hash for secret in client.secrets]
 
 
-def test_a_second_rotation_is_refused_and_says_what_to_type(cli, data):
+def test_a_second_rotation_is_refused_and_says_what_to_type(
+    cli: Callable[..., Result], data: Callable[..., Any]
+) -> None:
     id = data("client", "create", "Machine", "--grant", "client_credentials")["client_id"]
     first = hashes(id)
     data("client", "rotate-secret", id)
@@ -35,7 +41,7 @@ def test_a_second_rotation_is_refused_and_says_what_to_type(cli, data):
     assert hashes(id)[1:] == kept
 
 
-def test_after_the_old_one_has_ended_it_rotates_again(data):
+def test_after_the_old_one_has_ended_it_rotates_again(data: Callable[..., Any]) -> None:
     id = data("client", "create", "Machine", "--grant", "client_credentials")["client_id"]
     data("client", "rotate-secret", id, "--grace", "0")
     data("client", "rotate-secret", id)

@@ -1,6 +1,11 @@
 """authserver client update: the same options as create, and what changed is shown."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
+from click.testing import Result
 
 from authserver.provisioning import open_database
 from authserver.settings import load
@@ -10,7 +15,7 @@ APP = ["--grant", "password", "--grant", "refresh_token", "--scope", "read", "--
 
 
 @pytest.fixture
-def app(data):
+def app(data: Callable[..., Any]) -> Any:
     return data("client", "create", "App", *APP)["client_id"]
 
 
@@ -32,7 +37,7 @@ EVERYTHING = {
 }
 
 
-def test_everything_can_be_changed_at_once_and_old_and_new_are_shown(data, app):
+def test_everything_can_be_changed_at_once_and_old_and_new_are_shown(data: Callable[..., Any], app: Any) -> None:
     before = data("client", "show", app)
     words = [word for option, (given, *_) in EVERYTHING.items() for word in (option, given)]
     done = data("client", "update", app, *words, "--no-rotation")
@@ -47,21 +52,21 @@ def test_everything_can_be_changed_at_once_and_old_and_new_are_shown(data, app):
 
 
 @pytest.mark.parametrize("option", EVERYTHING)
-def test_nothing_else_changes(data, app, option):
+def test_nothing_else_changes(data: Callable[..., Any], app: Any, option: Any) -> None:
     given, name, value = EVERYTHING[option]
     before = data("client", "show", app)
     assert data("client", "update", app, option, given)["changes"].keys() == {name}
     assert data("client", "show", app) == before | {name: value}
 
 
-def test_in_words(cli, app):
+def test_in_words(cli: Callable[..., Result], app: Any) -> None:
     done = cli("client", "update", app, "--scope", "read write", "--access-token-ttl", "60", "--scope", "admin")
     assert done.stdout == "scope: read -> read write admin\naccess_token_ttl: - -> 60\n"
     again = cli("client", "update", app, "--access-token-ttl", "60")
     assert (again.stdout, again.stderr) == ("", "Nothing changed.\n")
 
 
-def test_clear_empties_lists_and_goes_back_to_the_servers_settings(data, app):
+def test_clear_empties_lists_and_goes_back_to_the_servers_settings(data: Callable[..., Any], app: Any) -> None:
     before = data("client", "show", app)
     data("client", "update", app, "--access-token-ttl", "60", "--no-rotation", "--web-origin", "https://app.example")
     names = ["access-token-ttl", "rotation", "web-origin", "audience", "scope", "grant"]
@@ -70,7 +75,9 @@ def test_clear_empties_lists_and_goes_back_to_the_servers_settings(data, app):
     assert cleared["changes"]["rotation"] == {"old": False, "new": None}
 
 
-def test_a_longer_lived_token_keeps_its_keys_published_for_longer_the_next_ones_too(data, app, cli):
+def test_a_longer_lived_token_keeps_its_keys_published_for_longer_the_next_ones_too(
+    data: Callable[..., Any], app: Any, cli: Callable[..., Result]
+) -> None:
     data("client", "update", app, "--access-token-ttl", "7200")
     cli("keys", "rotate", "--emergency")
     database = open_database(load())
@@ -80,7 +87,9 @@ def test_a_longer_lived_token_keeps_its_keys_published_for_longer_the_next_ones_
     assert len(keys) == 3 and {key.max_token_ttl for key in keys} == {7200}
 
 
-def test_a_client_that_becomes_confidential_gets_a_secret_and_a_public_one_loses_it(cli, data, app):
+def test_a_client_that_becomes_confidential_gets_a_secret_and_a_public_one_loses_it(
+    cli: Callable[..., Result], data: Callable[..., Any], app: Any
+) -> None:
     assert data("client", "update", app, "--auth-method", "none")["changes"]["secrets_end_at"] == {
         "old": [None],
         "new": [],
@@ -109,17 +118,19 @@ def test_a_client_that_becomes_confidential_gets_a_secret_and_a_public_one_loses
     ],
     ids=" ".join,
 )
-def test_what_no_client_can_be_is_a_usage_error_and_changes_nothing(cli, data, app, wrong):
+def test_what_no_client_can_be_is_a_usage_error_and_changes_nothing(
+    cli: Callable[..., Result], data: Callable[..., Any], app: Any, wrong: Any
+) -> None:
     before = data("client", "show", app)
     assert cli("client", "update", app, *wrong, code=2).stdout == ""
     assert data("client", "show", app) == before
 
 
-def test_no_such_client(cli, here):
+def test_no_such_client(cli: Callable[..., Result], here: Path) -> None:
     assert "authserver client list" in cli("client", "update", "nobody", "--name", "x", code=1).stderr
 
 
-def test_a_client_keeps_the_id_that_it_had_elsewhere(cli, data):
+def test_a_client_keeps_the_id_that_it_had_elsewhere(cli: Callable[..., Result], data: Callable[..., Any]) -> None:
     assert (
         data("client", "create", "App", *APP, "--client-id", "https://app.example/x")["client_id"]
         == "https://app.example/x"
@@ -130,12 +141,12 @@ def test_a_client_keeps_the_id_that_it_had_elsewhere(cli, data):
 
 
 @pytest.mark.parametrize("id", ["", "a b", "-a", "x" * 65, "caf\u00e9", "a,b", "a'b", 'a"b', "a\\b"])
-def test_an_id_that_no_client_can_have(cli, here, id):
+def test_an_id_that_no_client_can_have(cli: Callable[..., Result], here: Path, id: str) -> None:
     assert "cannot be used" in cli("client", "create", "App", "--client-id", id, code=2).stderr
 
 
 @pytest.mark.parametrize("command", ["create", "update"])
-def test_every_list_repeats_and_drops_what_is_there_twice(data, app, command):
+def test_every_list_repeats_and_drops_what_is_there_twice(data: Callable[..., Any], app: Any, command: str) -> None:
     lists = {"--scope": ["a", "b c", "a"], "--audience": ["urn:a", "urn:b", "urn:a"]}
     lists |= {"--redirect-uri": ["com.example:/a", "com.example:/b"]}
     lists |= {"--web-origin": ["https://a.example", "https://b.example"]}
@@ -147,12 +158,14 @@ def test_every_list_repeats_and_drops_what_is_there_twice(data, app, command):
 
 
 @pytest.mark.parametrize("arguments", [["client", "create", "App"], ["snippet", "fastapi"]], ids=" ".join)
-def test_two_scopes_with_a_comma_between_them_get_a_hint(cli, here, arguments):
+def test_two_scopes_with_a_comma_between_them_get_a_hint(
+    cli: Callable[..., Result], here: Path, arguments: Any
+) -> None:
     said = cli(*arguments, "--scope", "read,write", code=2).stderr
     assert "'read,write' would be one scope with a comma in it. Separate scopes by spaces" in said
 
 
-def test_a_snippet_takes_several_scopes(cli, here):
+def test_a_snippet_takes_several_scopes(cli: Callable[..., Result], here: Path) -> None:
     both, repeated = (
         cli("snippet", "fastapi", *given).stdout for given in (["--scope", "a b"], ["--scope", "a", "--scope", "b"])
     )

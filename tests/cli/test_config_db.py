@@ -1,12 +1,16 @@
 """authserver config show|check and db current|upgrade."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from click.testing import Result
 
 from authserver.settings import names_and_help
 
 
-def test_config_show_has_every_setting_and_where_it_comes_from(cli, tmp_path):
+def test_config_show_has_every_setting_and_where_it_comes_from(cli: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("AUTHSERVER_PASSWORD_QUEUE=7\n")
     (tmp_path / "authserver.toml").write_text("access_token_ttl = 60\npassword_queue = 8\n")
     rows = {row["variable"]: row for row in json.loads(cli("config", "show", "--json", LOG_LEVEL="debug").stdout)}
@@ -23,7 +27,7 @@ SET = {
 }
 
 
-def test_config_show_shows_no_secret(cli):
+def test_config_show_shows_no_secret(cli: Callable[..., Result]) -> None:
     url, key = "postgresql+psycopg://clerk:hunter2@db.example/as?password=hunter3", "A" * 43
     for more in ([], ["--json"]):
         shown = cli("config", "show", *more, DATABASE_URL=url, KEY_ENCRYPTION_KEY=key).stdout
@@ -31,7 +35,7 @@ def test_config_show_shows_no_secret(cli):
         assert not any(secret in shown for secret in ("hunter2", "hunter3", key))
 
 
-def test_config_check_says_what_is_good_and_what_to_know(cli, data):
+def test_config_check_says_what_is_good_and_what_to_know(cli: Callable[..., Result], data: Callable[..., Any]) -> None:
     for client in data("client", "list"):
         cli("client", "disable", client["client_id"])
     assert cli("config", "check").stderr == "The settings are good.\n"
@@ -44,7 +48,9 @@ def test_config_check_says_what_is_good_and_what_to_know(cli, data):
     assert cli("config", "check").stderr == "The settings are good.\n"
 
 
-def test_db_current_of_an_empty_and_of_a_new_database(cli, data, here):
+def test_db_current_of_an_empty_and_of_a_new_database(
+    cli: Callable[..., Result], data: Callable[..., Any], here: Path
+) -> None:
     Path("other.db").touch()
     found = data("db", "current")
     assert found["current"] == found["head"]
@@ -52,7 +58,7 @@ def test_db_current_of_an_empty_and_of_a_new_database(cli, data, here):
     assert cli("db", "current", DATABASE_URL="sqlite:///other.db").stdout.startswith("empty (this version needs ")
 
 
-def test_db_upgrade_of_an_empty_and_of_a_new_database(cli, here):
+def test_db_upgrade_of_an_empty_and_of_a_new_database(cli: Callable[..., Result], here: Path) -> None:
     Path("other.db").touch()
     for _ in range(2):
         assert cli("db", "upgrade", DATABASE_URL="sqlite:///other.db").stdout == ""

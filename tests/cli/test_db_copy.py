@@ -20,6 +20,7 @@ from authserver.cli import main
 from authserver.provisioning import open_database
 from authserver.settings import Settings
 from authserver.store import migrations
+from authserver.store.database import Database
 from authserver.store.schema import metadata
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
@@ -80,7 +81,9 @@ def refresh(http: TestClient, token: str) -> Any:
     return http.post("/token", data=as_client("app") | {"grant_type": "refresh_token", "refresh_token": token})
 
 
-def test_a_login_made_before_goes_on_after(settings, http, login, copy, to, clock):
+def test_a_login_made_before_goes_on_after(
+    settings: Settings, http: TestClient, login: Callable[..., Any], copy: Callable[..., Result], to: str, clock: Clock
+) -> None:
     first = login()["refresh_token"]
     second = refresh(http, first).json()["refresh_token"]
     ended = login()["refresh_token"]
@@ -100,7 +103,15 @@ def test_a_login_made_before_goes_on_after(settings, http, login, copy, to, cloc
         assert refresh(new, first).status_code == 400  # reuse is seen there
 
 
-def test_and_back(settings, database, copy, to, sqlite_url, tmp_path, clock):
+def test_and_back(
+    settings: Settings,
+    database: Database,
+    copy: Callable[..., Result],
+    to: str,
+    sqlite_url: str,
+    tmp_path: Path,
+    clock: Clock,
+) -> None:
     assert copy(to).exit_code == 0
     back = f"sqlite:///{tmp_path}/back.db"
     assert copy(back, frm=to).exit_code == 0
@@ -108,14 +119,23 @@ def test_and_back(settings, database, copy, to, sqlite_url, tmp_path, clock):
     assert (tmp_path / "back.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_many_rows_of_a_table_are_copied_in_batches(settings, database, copy, sqlite_url, monkeypatch, clock):
+def test_many_rows_of_a_table_are_copied_in_batches(
+    settings: Settings,
+    database: Database,
+    copy: Callable[..., Result],
+    sqlite_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
+) -> None:
     monkeypatch.setattr("authserver.store.copying._BATCH", 2)
     assert copy(sqlite_url).exit_code == 0
     source = settings.database_url.get_secret_value()
     assert rows_of(settings, sqlite_url, clock) == rows_of(settings, source, clock)
 
 
-def test_a_dry_run_writes_nothing(settings, database, copy, to, tmp_path, clock):
+def test_a_dry_run_writes_nothing(
+    settings: Settings, database: Database, copy: Callable[..., Result], to: str, tmp_path: Path, clock: Clock
+) -> None:
     done = copy(to, "--dry-run", "--json")
     assert done.exit_code == 0 and json.loads(done.stdout)["rows"]["clients"] == 5
     assert not (tmp_path / "copy.db").exists()
@@ -124,7 +144,9 @@ def test_a_dry_run_writes_nothing(settings, database, copy, to, tmp_path, clock)
             assert migrations.current(connection) is None
 
 
-def test_what_was_migrated_already_may_be_copied_into(settings, database, copy, to, clock):
+def test_what_was_migrated_already_may_be_copied_into(
+    settings: Settings, database: Database, copy: Callable[..., Result], to: str, clock: Clock
+) -> None:
     target = open_database(on(settings, to))
     with target.begin() as connection:
         migrations.upgrade(connection)
@@ -134,7 +156,9 @@ def test_what_was_migrated_already_may_be_copied_into(settings, database, copy, 
 
 
 @pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
-def test_a_target_that_holds_something_is_refused_and_stays(settings, database, copy, to, clock, dry_run):
+def test_a_target_that_holds_something_is_refused_and_stays(
+    settings: Settings, database: Database, copy: Callable[..., Result], to: str, clock: Clock, dry_run: Any
+) -> None:
     assert copy(to).exit_code == 0
     before = rows_of(settings, to, clock)
     done = copy(to, *dry_run)
@@ -142,7 +166,9 @@ def test_a_target_that_holds_something_is_refused_and_stays(settings, database, 
     assert rows_of(settings, to, clock) == before
 
 
-def test_a_database_of_something_else_is_refused(settings, database, copy, to):
+def test_a_database_of_something_else_is_refused(
+    settings: Settings, database: Database, copy: Callable[..., Result], to: str
+) -> None:
     target = open_database(on(settings, to))
     with target.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE theirs (x INTEGER)")
@@ -151,7 +177,15 @@ def test_a_database_of_something_else_is_refused(settings, database, copy, to):
     assert done.exit_code == 3 and "tables that are not ours (theirs)" in done.output
 
 
-def test_where_the_keys_do_not_open_nothing_is_kept(settings, database, copy, to, tmp_path, monkeypatch, clock):
+def test_where_the_keys_do_not_open_nothing_is_kept(
+    settings: Settings,
+    database: Database,
+    copy: Callable[..., Result],
+    to: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
+) -> None:
     monkeypatch.setenv("AUTHSERVER_KEYS_DIR", str(tmp_path / "other-keys"))
     done = copy(to)
     assert done.exit_code == 78, done.output
@@ -161,7 +195,9 @@ def test_where_the_keys_do_not_open_nothing_is_kept(settings, database, copy, to
     target.close()
 
 
-def test_rows_that_differ_are_seen_and_nothing_is_kept(settings, database, copy, to, monkeypatch):
+def test_rows_that_differ_are_seen_and_nothing_is_kept(
+    settings: Settings, database: Database, copy: Callable[..., Result], to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a trigger in the target, or a type that loses something, would make them."""
     from authserver.store import copying
 
@@ -187,32 +223,38 @@ def test_rows_that_differ_are_seen_and_nothing_is_kept(settings, database, copy,
         ("postgresql+psycopg://user:canary@127.0.0.1:1/db", 69, "connection"),
     ],
 )
-def test_targets_that_cannot_be(database, copy, url, code, words):
+def test_targets_that_cannot_be(
+    database: Database, copy: Callable[..., Result], url: str, code: int, words: str
+) -> None:
     done = copy(url)
     assert done.exit_code == code and words in done.output and "canary" not in done.output
 
 
-def test_the_source_itself_is_no_target(settings, database, copy):
+def test_the_source_itself_is_no_target(settings: Settings, database: Database, copy: Callable[..., Result]) -> None:
     assert copy(settings.database_url.get_secret_value()).exit_code == 3
 
 
-def test_a_source_that_is_not_there_is_not_made(copy, tmp_path, to):
+def test_a_source_that_is_not_there_is_not_made(copy: Callable[..., Result], tmp_path: Path, to: str) -> None:
     done = copy(to, frm=f"sqlite:///{tmp_path}/none.db")
     assert done.exit_code == 78 and not (tmp_path / "none.db").exists()
 
 
-def test_the_password_in_the_url_is_not_printed(settings, database, copy, postgres_url):
+def test_the_password_in_the_url_is_not_printed(
+    settings: Settings, database: Database, copy: Callable[..., Result], postgres_url: str
+) -> None:
     done = copy(postgres_url.replace("postgresql+psycopg://", "postgresql+psycopg://postgres:canary@", 1))
     assert "canary" not in done.output
 
 
-def test_no_table_needs_a_sequence_or_has_a_key_of_two_columns():
+def test_no_table_needs_a_sequence_or_has_a_key_of_two_columns() -> None:
     """Whoever adds one teaches store/copying.py to set the sequence, or to walk along such a key."""
     assert [table.name for table in metadata.sorted_tables if table.autoincrement_column is not None] == []
     assert {len(table.primary_key) for table in metadata.sorted_tables} == {1}
 
 
-def test_progress_is_on_a_terminal_only(settings, database, sqlite_url, tmp_path):
+def test_progress_is_on_a_terminal_only(
+    settings: Settings, database: Database, sqlite_url: str, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "authserver", "db", "copy", "--to", sqlite_url]
     environment = environment_with(
         {"DATABASE_URL": settings.database_url.get_secret_value(), "KEYS_DIR": str(settings.keys_dir)}

@@ -1,9 +1,12 @@
 """Commands that destroy something ask on a terminal; elsewhere they need --yes."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 
 from tests.cli.backups import LINE
 from tests.cli.terminal import converse
@@ -11,7 +14,7 @@ from tests.harness.constants import PASSWORD
 
 
 @pytest.fixture
-def lines(data, backup, kid_of):
+def lines(data: Callable[..., Any], backup: Callable[..., Path], kid_of: Callable[[str], str]) -> Any:
     """Each of these commands, as it is typed."""
     data("user", "create", "ada", "--password-stdin", input=PASSWORD)
     backup()
@@ -31,12 +34,14 @@ every = pytest.mark.parametrize(
 )
 
 
-def state(data):
+def state(data: Any) -> Any:
     return data("user", "list"), data("client", "list"), data("keys", "list"), data("keys", "list", "--refresh-keys")
 
 
 @every
-def test_without_a_terminal_it_demands_yes_and_says_what_to_type(cli, data, lines, name):
+def test_without_a_terminal_it_demands_yes_and_says_what_to_type(
+    cli: Callable[..., Result], data: Callable[..., Any], lines: Any, name: Any
+) -> None:
     before = state(data)
     refused = cli(*lines[name], code=2, input=LINE)
     typed = refused.stderr.splitlines()[-1].strip()
@@ -49,14 +54,16 @@ def test_without_a_terminal_it_demands_yes_and_says_what_to_type(cli, data, line
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("", 1)])
-def test_on_a_terminal_it_asks(data, here, answer, code):
+def test_on_a_terminal_it_asks(data: Callable[..., Any], here: Path, answer: str, code: int) -> None:
     data("user", "create", "ada", "--password-stdin", input=PASSWORD)
     shown = converse("user", "delete", "ada", answers={"[y/N]: ": answer}, code=code)
     assert "Delete the user ada and end 0 logins? [y/N]: " in shown
     assert [user["username"] for user in data("user", "list")] == ([] if code == 0 else ["ada"])
 
 
-def test_a_name_that_begins_with_a_hyphen_stays_a_name(cli, data, here):
+def test_a_name_that_begins_with_a_hyphen_stays_a_name(
+    cli: Callable[..., Result], data: Callable[..., Any], here: Path
+) -> None:
     cli("user", "create", "--password-stdin", "--", "-ada", input=PASSWORD)
     line = cli("user", "delete", "--", "-ada", code=2).stderr.splitlines()[-1].strip()
     assert line == "authserver user delete --yes -- -ada"
@@ -64,7 +71,9 @@ def test_a_name_that_begins_with_a_hyphen_stays_a_name(cli, data, here):
     assert data("user", "list") == []
 
 
-def test_where_there_is_nothing_to_replace_a_restore_does_not_ask(cli, data, backup):
+def test_where_there_is_nothing_to_replace_a_restore_does_not_ask(
+    cli: Callable[..., Result], data: Callable[..., Any], backup: Callable[..., Path]
+) -> None:
     backup()
     for file in Path().glob("authserver.db*"):
         file.unlink()

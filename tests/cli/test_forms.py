@@ -2,11 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from click.shell_completion import BashComplete
+from click.testing import Result
 
 from authserver import __version__
 from authserver.cli import main
@@ -31,7 +34,7 @@ LEAVES = {path: command for path, command in ALL.items() if not isinstance(comma
 every = pytest.mark.parametrize("path", ALL, ids=" ".join)
 
 
-def test_the_commands_are_these():
+def test_the_commands_are_these() -> None:
     """So that none is lost; new ones come with a line here."""
     assert {" ".join(path) for path in LEAVES} >= {
         *("init", "serve", "config show", "config check", "db upgrade", "db current", "keys list"),
@@ -43,7 +46,7 @@ def test_the_commands_are_these():
 
 
 @every
-def test_help_has_two_examples_that_call_the_command(cli, path):
+def test_help_has_two_examples_that_call_the_command(cli: Callable[..., Result], path: Any) -> None:
     shown = cli(*path, "--help").stdout
     examples = shown.partition("Examples:\n")[2].split("\n\n")[0].splitlines()
     assert len(examples) >= 2, shown
@@ -52,21 +55,21 @@ def test_help_has_two_examples_that_call_the_command(cli, path):
 
 
 @every
-def test_help_works_without_settings_and_database(cli, path):
+def test_help_works_without_settings_and_database(cli: Callable[..., Result], path: Any) -> None:
     assert cli(*path, "--help", ISSUER="not an issuer").stderr == ""
 
 
 @every
-def test_h_is_help(cli, path):
+def test_h_is_help(cli: Callable[..., Result], path: Any) -> None:
     assert cli(*path, "-h").stdout == cli(*path, "--help").stdout
 
 
-def test_the_version_is_a_command_and_an_option(cli):
+def test_the_version_is_a_command_and_an_option(cli: Callable[..., Result]) -> None:
     assert cli("version").stdout == cli("--version").stdout == f"authserver {__version__}\n"
     assert json.loads(cli("version", "--json").stdout)["version"] == __version__
 
 
-def test_shells_complete_commands_and_options():
+def test_shells_complete_commands_and_options() -> None:
     """What click's scripts for the shells ask, as docs/how-to/users-and-authorizations.md says how."""
     completion = BashComplete(main, {}, "authserver", "_AUTHSERVER_COMPLETE")
     for typed, incomplete, offered in (
@@ -77,32 +80,32 @@ def test_shells_complete_commands_and_options():
         assert offered in {item.value for item in completion.get_completions(typed, incomplete)}
 
 
-def test_every_error_begins_with_the_same_word(cli, here):
+def test_every_error_begins_with_the_same_word(cli: Callable[..., Result], here: Path) -> None:
     """Its own, and click's after the usage."""
     for arguments, code in ((["user", "show", "nobody"], 1), (["user"], 2), (["x"], 2), (["keys", "rotate"], 3)):
         said = cli(*arguments, code=code).stderr
         assert said.startswith("Error: ") or "\n\nError: " in said or arguments == ["user"], said
 
 
-def test_a_database_that_cannot_be_reached_is_told_in_whole_sentences(cli, here):
+def test_a_database_that_cannot_be_reached_is_told_in_whole_sentences(cli: Callable[..., Result], here: Path) -> None:
     """The driver's ends with a question."""
     said = cli("user", "list", code=69, DATABASE_URL="postgresql+psycopg://nobody@127.0.0.1:1/none").stderr
     assert "accepting TCP/IP connections? See which database is meant" in said
 
 
-def test_every_option_is_explained():
+def test_every_option_is_explained() -> None:
     for path, parameter in parameters():
         assert isinstance(parameter, click.Argument) or getattr(parameter, "help", None), (path, parameter.name)
 
 
-def test_reads_and_creates_can_print_json():
+def test_reads_and_creates_can_print_json() -> None:
     printing = {path for path, parameter in parameters() if "--json" in parameter.opts}
     assert printing >= {
         path for path in LEAVES if path[-1] in ("create", "list", "show", "current", "rotate-secret", "inspect")
     }
 
 
-def test_no_secret_is_an_argument():
+def test_no_secret_is_an_argument() -> None:
     """Others see arguments: in the list of processes, in the shell's history."""
     for path, parameter in parameters():
         named = re.search("password|secret|token|credential|private", str(parameter.name))
@@ -110,7 +113,7 @@ def test_no_secret_is_an_argument():
         assert harmless or not named, (path, parameter.name)
 
 
-def parameters():
+def parameters() -> Any:
     return [(path, parameter) for path, command in LEAVES.items() for parameter in command.params]
 
 
@@ -129,7 +132,7 @@ def parameters():
         (["keys", "rotate"], 3),
     ],
 )
-def test_exit_codes(cli, here, arguments, code):
+def test_exit_codes(cli: Callable[..., Result], here: Path, arguments: Any, code: int) -> None:
     result = cli(*arguments, code=code)
     assert result.stdout == "" or code == 0
     assert result.stderr or code == 0
@@ -137,7 +140,9 @@ def test_exit_codes(cli, here, arguments, code):
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "postgresql+psycopg://nobody@127.0.0.1:1/none"])
 @pytest.mark.parametrize("arguments", [["user", "list"], ["init"], ["serve", "--port", "0"], ["db", "upgrade"]])
-def test_exit_code_69_for_a_database_that_cannot_be_reached(cli, here, url, arguments):
+def test_exit_code_69_for_a_database_that_cannot_be_reached(
+    cli: Callable[..., Result], here: Path, url: str, arguments: Any
+) -> None:
     result = cli(*arguments, code=69, DATABASE_URL=url)
     assert result.stdout == ""
     assert result.stderr.startswith("Error: ") and "Traceback" not in result.stderr
@@ -145,7 +150,7 @@ def test_exit_code_69_for_a_database_that_cannot_be_reached(cli, here, url, argu
 
 
 @pytest.mark.parametrize("arguments", [["user", "list"], ["init"], ["serve", "--port", "0"], ["db", "current"]])
-def test_exit_code_78_for_a_misspelt_setting(cli, here, arguments):
+def test_exit_code_78_for_a_misspelt_setting(cli: Callable[..., Result], here: Path, arguments: Any) -> None:
     result = cli(*arguments, code=78, ISUER="https://as.example")
     assert result.stdout == ""
     assert "did you mean AUTHSERVER_ISSUER?" in result.stderr
@@ -156,7 +161,9 @@ def test_exit_code_78_for_a_misspelt_setting(cli, here, arguments):
     [["user", "list"], ["client", "list"], ["keys", "list"], ["db", "current"], ["config", "show"]],
     ids=" ".join,
 )
-def test_reads_answer_on_stdout_alone_in_words_and_in_json(cli, here, arguments):
+def test_reads_answer_on_stdout_alone_in_words_and_in_json(
+    cli: Callable[..., Result], here: Path, arguments: Any
+) -> None:
     words, document = cli(*arguments), cli(*arguments, "--json")
     assert words.stderr == document.stderr == ""
     assert "\x1b" not in words.stdout
@@ -176,7 +183,7 @@ def test_reads_answer_on_stdout_alone_in_words_and_in_json(cli, here, arguments)
         (0, "0"),
     ],
 )
-def test_a_cell_is_words_and_no_python_value(value, words):
+def test_a_cell_is_words_and_no_python_value(value: Any, words: str) -> None:
     assert cell(value) == words
     assert table([[value, "x"]], ["title", "more"]).splitlines()[1].split("  ")[0] == words
 
@@ -186,17 +193,17 @@ def test_a_cell_is_words_and_no_python_value(value, words):
     [["user", "list"], ["client", "list"], ["client", "show", "first-party"], ["keys", "list"], ["config", "show"]],
     ids=" ".join,
 )
-def test_what_people_read_holds_no_python_value(cli, here, arguments):
+def test_what_people_read_holds_no_python_value(cli: Callable[..., Result], here: Path, arguments: Any) -> None:
     cli("user", "create", "ada", "--password-stdin", input="a password")
     assert not re.search(r"\bNone\b|\bTrue\b|\bFalse\b|\[\]|\['", cli(*arguments).stdout)
 
 
-def test_a_table_that_is_wider_than_the_terminal_is_a_list_of_fields(cli, here):
+def test_a_table_that_is_wider_than_the_terminal_is_a_list_of_fields(cli: Callable[..., Result], here: Path) -> None:
     wide, narrow = cli("config", "show").stdout, converse("config", "show", columns=80)
     assert wide.startswith("variable  ") and max(map(len, wide.splitlines())) > 80
     assert narrow.startswith("variable: AUTHSERVER_ISSUER\nvalue: http://127.0.0.1:8000\nfrom: default\n")
 
 
-def test_a_token_that_is_not_even_text_is_no_token(cli, here):
+def test_a_token_that_is_not_even_text_is_no_token(cli: Callable[..., Result], here: Path) -> None:
     result = cli("token", "inspect", "--json", input=b"\xff\xfe", code=1)
     assert json.loads(result.stdout)["good"] is False

@@ -6,16 +6,22 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from jwt import get_unverified_header
+from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from authserver.domain.errors import ChangedMeanwhile, Unavailable
+from authserver.keyring.lifecycle import Lifecycle
 from authserver.settings import load
 from authserver.store import signing_keys
+from tests.harness.clock import Clock
 from tests.harness.constants import LONG, PASSWORD
 from tests.harness.hsm import PIN, Token, needs_softhsm, new_token
 from tests.harness.live import live
@@ -27,7 +33,7 @@ pytestmark = needs_softhsm
 pytest.importorskip("pkcs11")
 
 
-def kept(folder):
+def kept(folder: Path) -> Any:
     with sqlite3.connect(folder / "authserver.db") as connection:
         return dict(connection.execute("SELECT kid, wrapped FROM signing_keys").fetchall())
 
@@ -41,25 +47,25 @@ with pkcs11.lib(module).get_token(token_label=label).open(rw=True, user_pin=pin)
 """
 
 
-def in_token(token):
+def in_token(token: Any) -> Any:
     """The kids of the private keys there."""
     labels = for_each_key(token, "print(key[pkcs11.Attribute.LABEL])").splitlines()
     return {label.removeprefix("authserver ") for label in labels}
 
 
-def for_each_key(token, work):
+def for_each_key(token: Any, work: Any) -> Any:
     """By another process, as this one's module does not look for new tokens."""
     command = [sys.executable, "-c", _FOR_EACH_KEY, token.settings["PKCS11_MODULE"], token.label, token.pin, work]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=LONG).stdout
 
 
-def fetched(server, path="/.well-known/jwks.json", **form):
+def fetched(server: Any, path: Any = "/.well-known/jwks.json", **form: Any) -> Any:
     data = urllib.parse.urlencode(form).encode() if form else None
     with urllib.request.urlopen(server.url + path, data, timeout=LONG) as answer:
         return json.load(answer)
 
 
-def test_a_server_with_an_hsm_from_init_to_a_revoked_key(softhsm, tmp_path):
+def test_a_server_with_an_hsm_from_init_to_a_revoked_key(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("journey")
     with live(tmp_path, **token.settings) as server:
         keys = kept(tmp_path)
@@ -81,7 +87,7 @@ def test_a_server_with_an_hsm_from_init_to_a_revoked_key(softhsm, tmp_path):
     assert token.pin not in log + (tmp_path / "authserver.db").read_bytes().decode("latin-1")
 
 
-def test_sealed_keys_go_on_beside_an_hsm_and_the_next_key_is_made_there(softhsm, tmp_path):
+def test_sealed_keys_go_on_beside_an_hsm_and_the_next_key_is_made_there(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("beside")
     run("init", folder=tmp_path)
     sealed = set(kept(tmp_path))
@@ -100,14 +106,16 @@ def test_sealed_keys_go_on_beside_an_hsm_and_the_next_key_is_made_there(softhsm,
         ({"PKCS11_MODULE": "/nowhere/module.so"}, 78, "AUTHSERVER_PKCS11_MODULE="),
     ],
 )
-def test_a_start_that_cannot_work_says_what_to_write(softhsm, tmp_path, change, code, mended):
+def test_a_start_that_cannot_work_says_what_to_write(
+    softhsm: Path, tmp_path: Path, change: Any, code: int, mended: str
+) -> None:
     token = new_token(mended)
     run("init", folder=tmp_path, **token.settings)
     refused = run("serve", "--port", "1", folder=tmp_path, check=False, **token.settings | change)
     assert refused.returncode == code and mended in refused.stderr and token.pin not in refused.stderr
 
 
-def test_a_key_that_is_gone_from_the_token_stops_the_start(softhsm, tmp_path):
+def test_a_key_that_is_gone_from_the_token_stops_the_start(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("gone")
     run("init", folder=tmp_path, **token.settings)
     for_each_key(token, "key.destroy()")
@@ -116,7 +124,7 @@ def test_a_key_that_is_gone_from_the_token_stops_the_start(softhsm, tmp_path):
 
 
 @pytest.fixture
-def settings(softhsm, tmp_path):
+def settings(softhsm: Path, tmp_path: Path) -> Any:
     return load(
         database_url=f"sqlite:///{tmp_path}/as.db",
         keys_dir=str(tmp_path / "keys"),
@@ -124,11 +132,11 @@ def settings(softhsm, tmp_path):
     )
 
 
-def token_of(http):
+def token_of(http: TestClient) -> Any:
     return http.post("/token", data=as_client("web") | {"grant_type": "client_credentials"})
 
 
-def revoke_active(lifecycle):
+def revoke_active(lifecycle: Any) -> Any:
     """Returns the kid of the key that signs instead."""
     active, pending = sorted(lifecycle.read(), key=lambda key: key.state)
     lifecycle.promote("RS256", emergency=True)
@@ -136,20 +144,26 @@ def revoke_active(lifecycle):
     return pending.kid
 
 
-def test_a_key_that_another_process_revoked_makes_a_server_read_the_keys_anew(lifecycle, started):
+def test_a_key_that_another_process_revoked_makes_a_server_read_the_keys_anew(
+    lifecycle: Lifecycle, started: Callable[[], TestClient]
+) -> None:
     server = started()
     first = assert_granted(token_of(server))
     new = revoke_active(lifecycle)
     assert kid_of(first) != new == kid_of(assert_granted(token_of(server)))
 
 
-def test_a_key_that_another_process_revoked_leaves_a_server_ready(lifecycle, started):
+def test_a_key_that_another_process_revoked_leaves_a_server_ready(
+    lifecycle: Lifecycle, started: Callable[[], TestClient]
+) -> None:
     server = started()
     revoke_active(lifecycle)
     assert server.get("/health/ready").status_code == 200
 
 
-def test_a_key_that_is_gone_from_the_token_is_told_to_the_operator_alone(lifecycle, started):
+def test_a_key_that_is_gone_from_the_token_is_told_to_the_operator_alone(
+    lifecycle: Lifecycle, started: Callable[[], TestClient]
+) -> None:
     server = started()
     lifecycle.open_key_store().destroy(key.wrapped for key in lifecycle.read())
     with capture_logs() as events:
@@ -158,17 +172,19 @@ def test_a_key_that_is_gone_from_the_token_is_told_to_the_operator_alone(lifecyc
     assert server.get("/health/ready").json() == {"status": "unavailable", "down": ["key_service"]}
 
 
-def kid_of(body):
+def kid_of(body: Any) -> Any:
     return get_unverified_header(body["access_token"])["kid"]
 
 
-def here(lifecycle):
+def here(lifecycle: Any) -> Any:
     present = lifecycle.open_key_store().present()
     known = {key.kid for key in lifecycle.read()}
     return set(present) & known, set(present) - known
 
 
-def test_the_schedule_destroys_in_the_token_what_it_destroys_in_the_database(lifecycle, clock):
+def test_the_schedule_destroys_in_the_token_what_it_destroys_in_the_database(
+    lifecycle: Lifecycle, clock: Clock
+) -> None:
     lifecycle.promote("RS256", emergency=True)
     assert len(here(lifecycle)[0]) == 3
     clock.forward(90)
@@ -176,12 +192,14 @@ def test_the_schedule_destroys_in_the_token_what_it_destroys_in_the_database(lif
     assert here(lifecycle)[0] == {key.kid for key in lifecycle.read() if key.wrapped}
 
 
-def test_what_a_killed_process_left_in_the_token_is_destroyed_later(lifecycle, clock, monkeypatch):
+def test_what_a_killed_process_left_in_the_token_is_destroyed_later(
+    lifecycle: Lifecycle, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lifecycle.promote("RS256", emergency=True)
     clock.forward(90)
     from authserver.keyring.pkcs11 import Pkcs11
 
-    def killed(self, kept):
+    def killed(self: Any, kept: Any) -> None:
         raise Unavailable("the HSM is away")
 
     with monkeypatch.context() as patched:
@@ -193,7 +211,7 @@ def test_what_a_killed_process_left_in_the_token_is_destroyed_later(lifecycle, c
     assert here(lifecycle)[0] == {key.kid for key in lifecycle.read() if key.wrapped}
 
 
-def test_a_key_that_was_made_for_nothing_does_not_stay_in_the_token(lifecycle, clock):
+def test_a_key_that_was_made_for_nothing_does_not_stay_in_the_token(lifecycle: Lifecycle, clock: Clock) -> None:
     before = here(lifecycle)[1]
     kid = next(key.kid for key in lifecycle.read() if key.state == "pending")
     lifecycle.revoke(kid)
@@ -203,7 +221,9 @@ def test_a_key_that_was_made_for_nothing_does_not_stay_in_the_token(lifecycle, c
     assert here(lifecycle)[1] == before
 
 
-def test_a_key_that_another_process_forestalled_does_not_stay_in_the_token(lifecycle, monkeypatch):
+def test_a_key_that_another_process_forestalled_does_not_stay_in_the_token(
+    lifecycle: Lifecycle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = here(lifecycle)
     monkeypatch.setattr(signing_keys, "change", lambda *_: False)
     with pytest.raises(ChangedMeanwhile):

@@ -6,6 +6,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +41,7 @@ main()
 class Hanging(Live):
     program = ("-c", HANGS)
 
-    def ask(self, path, form=None):
+    def ask(self, path: Any, form: Any = None) -> Any:
         """Status and members."""
         try:
             with urllib.request.urlopen(self.url + path, form, timeout=LONG) as answer:
@@ -48,14 +51,14 @@ class Hanging(Live):
 
 
 @pytest.fixture
-def hanging(softhsm, tmp_path):
+def hanging(softhsm: Path, tmp_path: Path) -> Iterator[Any]:
     server = Hanging(tmp_path, **new_token("hangs").settings)
     server.set_up()
     with started(server):
         yield server
 
 
-def test_while_an_hsm_hangs_everything_else_goes_on_and_the_server_can_end(hanging):
+def test_while_an_hsm_hangs_everything_else_goes_on_and_the_server_can_end(hanging: Any) -> None:
     created = hanging.command(
         "client", "create", "P", "--grant", "client_credentials", "--auth-method", "client_secret_post"
     )
@@ -73,7 +76,7 @@ def test_while_an_hsm_hangs_everything_else_goes_on_and_the_server_can_end(hangi
     hanging.stop()
 
 
-def test_a_revocation_is_done_though_the_hsm_is_not_named(softhsm, tmp_path):
+def test_a_revocation_is_done_though_the_hsm_is_not_named(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("unnamed")
     run("init", folder=tmp_path, **token.settings)
     (pending,) = [
@@ -86,14 +89,14 @@ def test_a_revocation_is_done_though_the_hsm_is_not_named(softhsm, tmp_path):
     assert states[pending] == "revoked"
 
 
-def test_without_a_pin_none_is_tried(softhsm, tmp_path):
+def test_without_a_pin_none_is_tried(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("no pin")
     without = {name: value for name, value in token.settings.items() if name != "PKCS11_PIN"}
     refused = run("init", folder=tmp_path, check=False, **without)
     assert refused.returncode == 78 and "AUTHSERVER_PKCS11_PIN_FILE=" in refused.stderr
 
 
-def test_what_an_hsm_cannot_do_is_not_blamed_on_the_database(softhsm, tmp_path):
+def test_what_an_hsm_cannot_do_is_not_blamed_on_the_database(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("words")
     run("init", folder=tmp_path, **token.settings)
     with (tmp_path / "nothing.py").open("w") as file:

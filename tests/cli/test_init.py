@@ -1,14 +1,22 @@
 """authserver init: creates what is missing, again and again."""
 
 import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
 
 
-def contents(folder):
+def contents(folder: Path) -> Any:
     """Every file of the folder that init makes, the database by what it holds."""
     return {path.name: path.read_bytes() for path in (folder / "keys").iterdir()}
 
 
-def test_it_makes_database_keys_and_key_encryption_key(cli, tmp_path, monkeypatch):
+def test_it_makes_database_keys_and_key_encryption_key(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = cli("init")
     assert result.stdout == ""
     (key,) = (tmp_path / "keys").iterdir()
@@ -17,11 +25,11 @@ def test_it_makes_database_keys_and_key_encryption_key(cli, tmp_path, monkeypatc
     assert (tmp_path / "authserver.db").is_file()
 
 
-def test_what_it_made_is_enough_to_serve(cli, here):
+def test_what_it_made_is_enough_to_serve(cli: Callable[..., Result], here: Path) -> None:
     assert "The settings are good." in cli("config", "check").stderr
 
 
-def test_the_first_keys_are_one_active_and_one_pending(data):
+def test_the_first_keys_are_one_active_and_one_pending(data: Callable[..., Any]) -> None:
     keys = data("keys", "list")
     assert sorted((key["alg"], key["state"]) for key in keys) == [("RS256", "active"), ("RS256", "pending")]
     for key in keys:
@@ -32,21 +40,21 @@ def test_the_first_keys_are_one_active_and_one_pending(data):
     assert active["due"]["retired_at"] == pending["due"]["activated_at"]
 
 
-def test_run_again_it_changes_nothing(cli, data, here):
+def test_run_again_it_changes_nothing(cli: Callable[..., Result], data: Callable[..., Any], here: Path) -> None:
     before = contents(here), data("keys", "list"), data("client", "list")
     result = cli("init")
     assert "Created" not in result.stderr
     assert (contents(here), data("keys", "list"), data("client", "list")) == before
 
 
-def test_it_makes_no_new_key_where_the_old_one_is_missing(cli, here):
+def test_it_makes_no_new_key_where_the_old_one_is_missing(cli: Callable[..., Result], here: Path) -> None:
     (key,) = (here / "keys").iterdir()
     key.unlink()
     assert "No key-encryption key opens" in cli("init", code=78).stderr
     assert list((here / "keys").iterdir()) == []
 
 
-def test_a_key_that_was_there_before_the_database_seals(cli, here, tmp_path):
+def test_a_key_that_was_there_before_the_database_seals(cli: Callable[..., Result], here: Path, tmp_path: Path) -> None:
     """As after a crash between the two: the next init goes on with the key that is there."""
     before = contents(here)
     for file in here.glob("authserver.db*"):
@@ -56,7 +64,7 @@ def test_a_key_that_was_there_before_the_database_seals(cli, here, tmp_path):
     cli("config", "check")
 
 
-def test_a_folder_that_cannot_be_made_is_named(cli, tmp_path):
+def test_a_folder_that_cannot_be_made_is_named(cli: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("a file")
     result = cli("init", code=78)
     assert "keys is not a folder." in result.stderr

@@ -1,9 +1,12 @@
 """`authserver keys revoke`, `rotate --refresh-keys`, `import`, `export-public` and `rewrap` on the command line."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import RSAKey
@@ -20,11 +23,13 @@ def pem(bits: int = 2048, password: bytes | None = None) -> bytes:
 
 
 @pytest.fixture
-def kid_of(data):
+def kid_of(data: Callable[..., Any]) -> Callable[..., Any]:
     return lambda state: next(key["kid"] for key in data("keys", "list") if key["state"] == state)
 
 
-def test_a_revoked_active_key_gives_way_to_the_announced_one(data, cli, kid_of):
+def test_a_revoked_active_key_gives_way_to_the_announced_one(
+    data: Callable[..., Any], cli: Callable[..., Result], kid_of: Any
+) -> None:
     active, pending = kid_of("active"), kid_of("pending")
     done = data("keys", "revoke", active, "--yes")
     new = kid_of("pending")
@@ -38,7 +43,7 @@ def test_a_revoked_active_key_gives_way_to_the_announced_one(data, cli, kid_of):
     assert again.stderr == "It was revoked before: nothing changed.\n"
 
 
-def test_who_revokes_is_told_what_verifiers_meet(cli, here, kid_of):
+def test_who_revokes_is_told_what_verifiers_meet(cli: Callable[..., Result], here: Path, kid_of: Any) -> None:
     active, pending = kid_of("active"), kid_of("pending")
     told = cli("keys", "revoke", active, "--yes").stderr
     assert told.startswith(
@@ -49,7 +54,9 @@ def test_who_revokes_is_told_what_verifiers_meet(cli, here, kid_of):
     assert f"{pending[:8]} signs (RS256)" in cli("keys", "list").stdout
 
 
-def test_who_revokes_is_told_how_long_which_verifiers_go_on(data, cli, here, kid_of):
+def test_who_revokes_is_told_how_long_which_verifiers_go_on(
+    data: Callable[..., Any], cli: Callable[..., Result], here: Path, kid_of: Any
+) -> None:
     told = cli("keys", "revoke", kid_of("active"), "--yes", JWKS_MAX_AGE="200").stderr
     assert "Every server stops publishing the key within 5 seconds." in told
     assert "authserver.resource.Guard, for at most 60 seconds" in told
@@ -65,7 +72,7 @@ def test_who_revokes_is_told_how_long_which_verifiers_go_on(data, cli, here, kid
     assert REVALIDATE < 60  # what the guard does, test_guard_keys.py holds; what the snippets do, test_snippet.py
 
 
-def test_a_revoked_pending_key_is_replaced(data, kid_of):
+def test_a_revoked_pending_key_is_replaced(data: Callable[..., Any], kid_of: Any) -> None:
     active, pending = kid_of("active"), kid_of("pending")
     assert [change["change"] for change in data("keys", "revoke", pending, "--yes")["changes"]] == [
         "revoke",
@@ -74,7 +81,9 @@ def test_a_revoked_pending_key_is_replaced(data, kid_of):
     assert kid_of("active") == active
 
 
-def test_all_replaces_everything_and_says_what_comes_next(data, cli, here):
+def test_all_replaces_everything_and_says_what_comes_next(
+    data: Callable[..., Any], cli: Callable[..., Result], here: Path
+) -> None:
     before = data("keys", "list")
     rings = data("keys", "list", "--refresh-keys")
     told = cli("keys", "revoke", "--all", "--yes").stderr
@@ -89,14 +98,14 @@ def test_all_replaces_everything_and_says_what_comes_next(data, cli, here):
 
 
 @pytest.mark.parametrize("arguments", [["--all"], ["--refresh-keys"], ["KID"]])
-def test_a_dry_run_of_revoke_changes_nothing(data, here, kid_of, arguments):
+def test_a_dry_run_of_revoke_changes_nothing(data: Callable[..., Any], here: Path, kid_of: Any, arguments: Any) -> None:
     before = data("keys", "list"), data("keys", "list", "--refresh-keys")
     arguments = [kid_of("active")] if arguments == ["KID"] else arguments
     assert data("keys", "revoke", *arguments, "--dry-run")["dry_run"] is True
     assert (data("keys", "list"), data("keys", "list", "--refresh-keys")) == before
 
 
-def test_keys_that_are_still_to_be_made_are_told_apart(data, here):
+def test_keys_that_are_still_to_be_made_are_told_apart(data: Callable[..., Any], here: Path) -> None:
     timeline = data("keys", "revoke", "--all", "--dry-run")["timeline"]
     assert [(event["change"], event["kid"]) for event in timeline] == [
         ("promotable", "new key 2"),
@@ -109,17 +118,17 @@ def test_keys_that_are_still_to_be_made_are_told_apart(data, here):
 
 
 @pytest.mark.parametrize("arguments", [[], ["KID", "--all"], ["--all", "--refresh-keys"]])
-def test_revoke_takes_exactly_one_wish(cli, here, arguments):
+def test_revoke_takes_exactly_one_wish(cli: Callable[..., Result], here: Path, arguments: Any) -> None:
     assert "Give one of: KID, --all, --refresh-keys." in cli("keys", "revoke", *arguments, code=2).stderr
 
 
 @pytest.mark.parametrize("kid", ["nobody", "-nobody"])
-def test_an_unknown_key_is_said_to_be_unknown(cli, here, kid):
+def test_an_unknown_key_is_said_to_be_unknown(cli: Callable[..., Result], here: Path, kid: str) -> None:
     for command in (["revoke", "--yes"], ["export-public"]):
         assert f"There is no key {kid}." in cli("keys", *command, kid, code=1).stderr
 
 
-def test_a_refresh_key_is_announced_once(data, cli, here):
+def test_a_refresh_key_is_announced_once(data: Callable[..., Any], cli: Callable[..., Result], here: Path) -> None:
     assert data("keys", "rotate", "--refresh-keys", "--dry-run")["id"] is None
     assert len(data("keys", "list", "--refresh-keys")) == 1
     new = data("keys", "rotate", "--refresh-keys")
@@ -130,7 +139,9 @@ def test_a_refresh_key_is_announced_once(data, cli, here):
 
 
 @pytest.mark.parametrize("form", ["pem", "jwk"])
-def test_an_imported_key_is_announced(data, cli, here, kid_of, form):
+def test_an_imported_key_is_announced(
+    data: Callable[..., Any], cli: Callable[..., Result], here: Path, kid_of: Any, form: str
+) -> None:
     withdrawn = kid_of("pending")
     content = PRIVATE.as_pem(private=True) if form == "pem" else json.dumps(PRIVATE.as_dict(private=True)).encode()
     Path("key").write_bytes(content)
@@ -144,14 +155,14 @@ def test_an_imported_key_is_announced(data, cli, here, kid_of, form):
     assert told.startswith(f"Done: {PRIVATE.thumbprint()[:8]} signs from now on.\nVerifiers that have not fetched ")
 
 
-def test_an_encrypted_key_takes_its_password_from_stdin(cli, here):
+def test_an_encrypted_key_takes_its_password_from_stdin(cli: Callable[..., Result], here: Path) -> None:
     Path("key").write_bytes(pem(password=b"open sesame"))
     assert "--password-stdin" in cli("keys", "import", "key", code=1).stderr
     assert "Incorrect password" in cli("keys", "import", "key", "--password-stdin", input="x\n", code=1).stderr
     cli("keys", "import", "key", "--password-stdin", input="open sesame\n")
 
 
-def test_a_weak_key_and_a_file_without_a_key_are_refused(cli, here, kid_of):
+def test_a_weak_key_and_a_file_without_a_key_are_refused(cli: Callable[..., Result], here: Path, kid_of: Any) -> None:
     before = kid_of("pending")
     Path("key").write_bytes(pem(1024))
     assert "1024 bits" in cli("keys", "import", "key", code=3).stderr
@@ -161,7 +172,9 @@ def test_a_weak_key_and_a_file_without_a_key_are_refused(cli, here, kid_of):
     assert kid_of("pending") == before
 
 
-def test_public_keys_are_exported_as_pem_and_as_jwks(data, cli, here, kid_of):
+def test_public_keys_are_exported_as_pem_and_as_jwks(
+    data: Callable[..., Any], cli: Callable[..., Result], here: Path, kid_of: Any
+) -> None:
     active, pending = kid_of("active"), kid_of("pending")
     assert [key["kid"] for key in data("keys", "export-public")["keys"]] == [active, pending]
     shown = cli("keys", "export-public", pending).stdout
@@ -175,7 +188,9 @@ def test_public_keys_are_exported_as_pem_and_as_jwks(data, cli, here, kid_of):
     assert set(data("keys", "export-public")["keys"][0]) == {"kty", "n", "e", "kid", "alg", "use"}
 
 
-def test_the_key_encryption_key_is_changed_in_two_steps(data, cli, here, kid_of):
+def test_the_key_encryption_key_is_changed_in_two_steps(
+    data: Callable[..., Any], cli: Callable[..., Result], here: Path, kid_of: Any
+) -> None:
     old = next(Path("keys").glob("kek-*"))
     assert data("keys", "rewrap")["rewrapped"] == 0
     assert data("keys", "rewrap", "--create", "--dry-run")["path"] is None
@@ -190,13 +205,13 @@ def test_the_key_encryption_key_is_changed_in_two_steps(data, cli, here, kid_of)
     assert len(data("keys", "list")) == 3
 
 
-def test_keys_that_are_handed_in_are_not_created_in_the_folder(cli, here):
+def test_keys_that_are_handed_in_are_not_created_in_the_folder(cli: Callable[..., Result], here: Path) -> None:
     given = "A" * 43
     assert "AUTHSERVER_KEY_ENCRYPTION_KEY" in cli("keys", "rewrap", "--create", code=3, KEY_ENCRYPTION_KEY=given).stderr
 
 
 @pytest.mark.parametrize("command", [[], ["list"], ["rotate"], ["revoke"], ["import"], ["export-public"], ["rewrap"]])
-def test_every_help_has_two_examples(cli, command):
+def test_every_help_has_two_examples(cli: Callable[..., Result], command: Any) -> None:
     shown = cli("keys", *command, "--help").stdout
     examples = shown.partition("Examples:")[2].partition("Options:")[0]
     assert examples.count(" ".join(["authserver keys", *command])) == 2

@@ -10,6 +10,7 @@ from base64 import urlsafe_b64decode
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -38,18 +39,18 @@ def set_up(days_ago: int) -> None:
         initialise(settings, database, clock)
 
 
-def authserver(*arguments: str, code: int = 0):
+def authserver(*arguments: str, code: int = 0) -> Any:
     """The command in this process, in the working folder; one test below and all of the next file start real ones."""
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == code, done.output
     return done
 
 
-def rotate(*arguments: str, code: int = 0):
+def rotate(*arguments: str, code: int = 0) -> Any:
     return authserver("keys", "rotate", *arguments, code=code)
 
 
-def keys():
+def keys() -> Any:
     return json.loads(authserver("keys", "list", "--json").stdout)
 
 
@@ -57,7 +58,7 @@ def kid_of(state: str) -> str:
     return next(key["kid"] for key in keys() if key["state"] == state)
 
 
-def test_too_early_is_refused_with_3_and_the_time_from_which_it_may_be(fresh):
+def test_too_early_is_refused_with_3_and_the_time_from_which_it_may_be(fresh: None) -> None:
     before = keys()
     done = rotate(code=3)
     announced = datetime.fromisoformat(next(key["created_at"] for key in before if key["state"] == "pending"))
@@ -70,7 +71,7 @@ def test_too_early_is_refused_with_3_and_the_time_from_which_it_may_be(fresh):
     assert keys() == before
 
 
-def test_after_the_lead_time_it_promotes_and_at_once_again_it_is_refused():
+def test_after_the_lead_time_it_promotes_and_at_once_again_it_is_refused() -> None:
     set_up(days_ago=2)
     active, pending = kid_of("active"), kid_of("pending")
     told = rotate()
@@ -80,7 +81,7 @@ def test_after_the_lead_time_it_promotes_and_at_once_again_it_is_refused():
     rotate(code=3)
 
 
-def test_an_emergency_overrides_the_lead_time(fresh):
+def test_an_emergency_overrides_the_lead_time(fresh: None) -> None:
     pending = kid_of("pending")
     data = json.loads(rotate("--emergency", "--json").stdout)
     assert data["changes"] == [{"change": "promote", "alg": "RS256", "kid": pending}]
@@ -88,13 +89,13 @@ def test_an_emergency_overrides_the_lead_time(fresh):
     assert kid_of("active") == pending
 
 
-def test_due_does_nothing_when_nothing_is_due(fresh):
+def test_due_does_nothing_when_nothing_is_due(fresh: None) -> None:
     before = keys()
     assert rotate("--due").stderr == "Nothing is due.\n"
     assert keys() == before
 
 
-def test_due_does_it_all_when_nobody_looked_for_a_year():
+def test_due_does_it_all_when_nobody_looked_for_a_year() -> None:
     set_up(days_ago=365)
     pending = kid_of("pending")
     assert rotate("--due").stderr == f"Done: {pending[:8]} signs from now on.\n"
@@ -111,7 +112,7 @@ def test_due_does_it_all_when_nobody_looked_for_a_year():
         (["--due"], 91, "Would be done: {pending} signs from now on.\n"),
     ],
 )
-def test_a_dry_run_changes_nothing_and_tells_what_happens_when(arguments, days, told):
+def test_a_dry_run_changes_nothing_and_tells_what_happens_when(arguments: Any, days: int, told: str) -> None:
     set_up(days)
     before, pending = keys(), kid_of("pending")[:8]
     shown = rotate(*arguments, "--dry-run")
@@ -123,7 +124,7 @@ def test_a_dry_run_changes_nothing_and_tells_what_happens_when(arguments, days, 
     assert keys() == before
 
 
-def test_due_finds_what_was_changed_in_the_database_by_hand(fresh):
+def test_due_finds_what_was_changed_in_the_database_by_hand(fresh: None) -> None:
     authserver("client", "create", "app", "--grant", "client_credentials", "--access-token-alg", "ES256")
     with sqlite3.connect("authserver.db") as connection:
         connection.execute("UPDATE clients SET access_token_alg = 'EdDSA'")
@@ -133,11 +134,11 @@ def test_due_finds_what_was_changed_in_the_database_by_hand(fresh):
     assert rotate("--due").stderr == "Nothing is due.\n"
 
 
-def test_due_and_emergency_exclude_each_other(fresh):
+def test_due_and_emergency_exclude_each_other(fresh: None) -> None:
     assert "--due" in rotate("--due", "--emergency", code=2).stderr
 
 
-def test_the_list_draws_the_timeline(fresh):
+def test_the_list_draws_the_timeline(fresh: None) -> None:
     active, pending = kid_of("active")[:8], kid_of("pending")[:8]
     lines = authserver("keys", "list").stdout.splitlines()
     assert f"{active} signs (RS256), {pending} is announced." in lines[4]
@@ -146,7 +147,7 @@ def test_the_list_draws_the_timeline(fresh):
 
 
 @pytest.mark.skipif(not os.access("/usr/bin/python3", os.X_OK), reason="there is no other Python")
-def test_the_script_is_the_command_whichever_python_runs_it(fresh, tmp_path):
+def test_the_script_is_the_command_whichever_python_runs_it(fresh: None, tmp_path: Path) -> None:
     """Any Python may start it: it goes on with .venv's. The working folder stays, and so do the settings."""
     command = ["/usr/bin/python3", SCRIPT, "--json"]
     done = subprocess.run(command, cwd=tmp_path, env=environment_with({}), capture_output=True, text=True)
@@ -156,7 +157,7 @@ def test_the_script_is_the_command_whichever_python_runs_it(fresh, tmp_path):
     assert "authserver keys rotate --dry-run" in helped.stdout
 
 
-def test_running_servers_follow_by_themselves_and_verifiers_never_fail(tmp_path):
+def test_running_servers_follow_by_themselves_and_verifiers_never_fail(tmp_path: Path) -> None:
     with live(tmp_path, workers=2) as server:
         old, new = kid_of("active"), kid_of("pending")
         before = access_token(server)
@@ -171,7 +172,7 @@ def test_running_servers_follow_by_themselves_and_verifiers_never_fail(tmp_path)
             assert time.monotonic() < until
 
 
-def access_token(server) -> str:
+def access_token(server: Any) -> str:
     client = (
         f"client_id={server.app['client_id']}&grant_type=password&username=ada&password={PASSWORD.replace(' ', '+')}"
     )
@@ -179,7 +180,7 @@ def access_token(server) -> str:
         return json.load(answer)["access_token"]
 
 
-def kids_of(server) -> list[str]:
+def kids_of(server: Any) -> list[str]:
     with urllib.request.urlopen(f"{server.url}/.well-known/jwks.json", timeout=LONG) as answer:
         return [key["kid"] for key in json.load(answer)["keys"]]
 

@@ -3,10 +3,12 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,14 +31,14 @@ def settings_in(folder: Path) -> Settings:
 
 
 @contextmanager
-def keys_in(folder: Path, clock=system.now):
+def keys_in(folder: Path, clock: Clock = system.now) -> Iterator[Any]:
     database = open_database(settings_in(folder), clock)
     yield lifecycle(settings_in(folder), database, clock)
     database.close()
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A server that nobody looked after for 100 days: a promotion, a destruction and a removal are due."""
     folder = tmp_path_factory.mktemp("template")
     clock = Clock(system.now() - 200 * DAY * SECOND)
@@ -66,7 +68,7 @@ def assert_right(folder: Path, before: dict[str, list[str]]) -> None:
     }
 
 
-def killed_at_every_step(template: Path, folder: Path, *command: str):
+def killed_at_every_step(template: Path, folder: Path, *command: str) -> Iterator[Any]:
     """Yields a folder with what was left, for each step."""
     with killer(*command) as kill:
         for step in count(1):
@@ -80,7 +82,7 @@ def killed_at_every_step(template: Path, folder: Path, *command: str):
     assert step > 8, "it was hardly ever killed"
 
 
-def test_killed_at_every_step_and_run_again_it_has_promoted_once(template, tmp_path):
+def test_killed_at_every_step_and_run_again_it_has_promoted_once(template: Path, tmp_path: Path) -> None:
     before = kids(template)
     outcomes = set()
     for left in killed_at_every_step(template, tmp_path, SCRIPT):
@@ -96,7 +98,7 @@ def test_killed_at_every_step_and_run_again_it_has_promoted_once(template, tmp_p
     assert outcomes == {"promoted", "had been promoted"}
 
 
-def test_killed_at_every_step_the_schedule_goes_on_where_it_was(template, tmp_path):
+def test_killed_at_every_step_the_schedule_goes_on_where_it_was(template: Path, tmp_path: Path) -> None:
     before, done = kids(template), set()
     for left in killed_at_every_step(template, tmp_path, SCRIPT, "--due"):
         assert_right(left, before)
@@ -112,7 +114,7 @@ def test_killed_at_every_step_the_schedule_goes_on_where_it_was(template, tmp_pa
     assert done == {("promote", "destroy", "remove"), ("destroy", "remove"), ("remove",), ()}
 
 
-def test_killed_at_every_step_a_compromised_host_has_lost_all_its_keys_or_none(template, tmp_path):
+def test_killed_at_every_step_a_compromised_host_has_lost_all_its_keys_or_none(template: Path, tmp_path: Path) -> None:
     before, outcomes = kids(template), set()
     for left in killed_at_every_step(template, tmp_path, "authserver", "keys", "revoke", "--all", "--yes"):
         with keys_in(left) as keys:
@@ -126,7 +128,7 @@ def test_killed_at_every_step_a_compromised_host_has_lost_all_its_keys_or_none(t
 
 
 @pytest.mark.parametrize(("arguments", "codes"), [([], [0, 3]), (["--due"], [0, 0])])
-def test_two_at_once_are_one(template, tmp_path, arguments, codes):
+def test_two_at_once_are_one(template: Path, tmp_path: Path, arguments: Any, codes: Any) -> None:
     folder = tmp_path / "two"
     shutil.copytree(template, folder)
     command = [sys.executable, SCRIPT, *arguments]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,7 @@ def assert_verified(node: Node, tokens: list[str]) -> None:
     assert all(guard.verify(token) for token in tokens)
 
 
-def rotated_beside(nodes: tuple[Node, Node], authorization: str, kill, step: int) -> int:
+def rotated_beside(nodes: tuple[Node, Node], authorization: str, kill: Any, step: int) -> int:
     """How the script ended that was killed at this step, while the first node was killed and started again."""
     first, second = nodes
     for node in nodes:
@@ -129,7 +130,7 @@ def rotated_beside(nodes: tuple[Node, Node], authorization: str, kill, step: int
     return code
 
 
-def test_servers_beside_it_answer_and_verify_whenever_it_is_killed(client, tmp_path):
+def test_servers_beside_it_answer_and_verify_whenever_it_is_killed(client: tuple[Path, str], tmp_path: Path) -> None:
     template, authorization = client
     with forks() as servers, killed.killer(killed.SCRIPT, "--due") as kill:  # promotes, destroys and removes
         for step in count(1, EVERY):

@@ -1,6 +1,11 @@
 """What `keys list` and `keys rotate` say of keys of several algorithms."""
 
 import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
 
 from authserver.domain.errors import KeyServiceDown
 from authserver.keyring import KeyStore
@@ -9,15 +14,15 @@ from authserver.store import signing_keys
 MACHINE = ("client", "create", "Machine", "--grant", "client_credentials", "--access-token-alg", "ES256")
 
 
-def kids(data, alg):
+def kids(data: Any, alg: Any) -> Any:
     return {key["state"]: key["kid"][:8] for key in data("keys", "list") if key["alg"] == alg}
 
 
-def told(cli):
+def told(cli: Any) -> Any:
     return cli("keys", "list").stdout.split("\n\n")[1]
 
 
-def test_the_first_key_of_an_algorithm_replaces_none(data, cli):
+def test_the_first_key_of_an_algorithm_replaces_none(data: Callable[..., Any], cli: Callable[..., Result]) -> None:
     data(*MACHINE)
     first = kids(data, "ES256")["pending"]
     assert f"no key signs ES256, {first} is announced." in told(cli)
@@ -29,7 +34,9 @@ def test_the_first_key_of_an_algorithm_replaces_none(data, cli):
     assert "which RS256 did" not in told(cli)
 
 
-def test_of_an_algorithm_that_is_used_no_more_only_what_stays_is_told(data, cli):
+def test_of_an_algorithm_that_is_used_no_more_only_what_stays_is_told(
+    data: Callable[..., Any], cli: Callable[..., Result]
+) -> None:
     client = data(*MACHINE)["client_id"]
     cli("keys", "rotate", "--alg", "ES256", "--emergency")
     cli("client", "set-alg", client, "RS256")
@@ -39,14 +46,16 @@ def test_of_an_algorithm_that_is_used_no_more_only_what_stays_is_told(data, cli)
     assert f"{rs256['active']} signs (RS256), {rs256['pending']} is announced." in told(cli)
 
 
-def test_what_is_done_is_told_though_another_algorithm_fails(data, cli, monkeypatch):
+def test_what_is_done_is_told_though_another_algorithm_fails(
+    data: Callable[..., Any], cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     clients = [data("client", "create", name, "--grant", "client_credentials")["client_id"] for name in "AB"]
     with sqlite3.connect("authserver.db") as connection:  # as a restore does: the keys follow
         for each in zip(("ES256", "EdDSA"), clients, strict=True):
             connection.execute("UPDATE clients SET access_token_alg = ? WHERE id = ?", each)
     generate = KeyStore.generate
 
-    def refuse(self, alg, **times):
+    def refuse(self: Any, alg: Any, **times: Any) -> Any:
         if alg == "EdDSA":
             raise KeyServiceDown("This HSM knows no EdDSA.")
         return generate(self, alg, **times)
@@ -57,7 +66,9 @@ def test_what_is_done_is_told_though_another_algorithm_fails(data, cli, monkeypa
     assert kids(data, "ES256").keys() == {"pending"}
 
 
-def test_what_another_process_changed_meanwhile_is_tried_later(data, cli, monkeypatch):
+def test_what_another_process_changed_meanwhile_is_tried_later(
+    data: Callable[..., Any], cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = data("keys", "list")
     monkeypatch.setattr(signing_keys, "change", lambda *_: False)
     said = cli("keys", "rotate", "--emergency", code=75).stderr

@@ -2,10 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 
 from authserver.cli.restoring import Prepared, Wish
 from authserver.store import migrations, sqlite_file
@@ -13,12 +16,17 @@ from tests.cli.backups import lose_everything, sql
 from tests.store.next_migration import plant
 
 
-def lose_the_key_encryption_key(cli) -> None:
+def lose_the_key_encryption_key(cli: Any) -> None:
     shutil.rmtree("keys")
     cli("keys", "rewrap", "--create")
 
 
-def test_on_a_new_machine_file_and_passphrase_are_enough(cli, backup, restore, states):
+def test_on_a_new_machine_file_and_passphrase_are_enough(
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    states: Callable[[], dict[str, str]],
+) -> None:
     before = states()
     backup()
     lose_everything()
@@ -30,14 +38,22 @@ def test_on_a_new_machine_file_and_passphrase_are_enough(cli, backup, restore, s
     assert Path("authserver.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_keys_are_sealed_by_this_servers_own_key(cli, data, backup, restore):
+def test_the_keys_are_sealed_by_this_servers_own_key(
+    cli: Callable[..., Result], data: Callable[..., Any], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     backup()
     cli("keys", "rewrap", "--create")
     restore()
     assert data("keys", "rewrap", "--dry-run")["rewrapped"] == 0
 
 
-def test_the_old_database_is_put_aside_and_nothing_else_is_left(cli, backup, restore, here, kid_of):
+def test_the_old_database_is_put_aside_and_nothing_else_is_left(
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    here: Path,
+    kid_of: Callable[[str], str],
+) -> None:
     backup()
     cli("keys", "rotate", "--emergency")
     keys = sql("authserver.db", "SELECT kid, state FROM signing_keys ORDER BY kid")
@@ -47,7 +63,12 @@ def test_the_old_database_is_put_aside_and_nothing_else_is_left(cli, backup, res
     assert {path.name for path in here.iterdir()} == {"authserver.db", "b", "keys", aside.name}
 
 
-def test_the_key_that_signs_goes_on_and_what_is_published_stays_so(cli, backup, restore, states):
+def test_the_key_that_signs_goes_on_and_what_is_published_stays_so(
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    states: Callable[[], dict[str, str]],
+) -> None:
     backup()
     for _ in range(2):
         cli("keys", "rotate", "--emergency")
@@ -58,7 +79,13 @@ def test_the_key_that_signs_goes_on_and_what_is_published_stays_so(cli, backup, 
     assert told.data["unpublished"] == [] and "refuse" not in told.stderr
 
 
-def test_what_was_revoked_stays_revoked(cli, backup, restore, states, kid_of):
+def test_what_was_revoked_stays_revoked(
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    states: Callable[[], dict[str, str]],
+    kid_of: Callable[[str], str],
+) -> None:
     backup()
     revoked = kid_of("active")
     cli("keys", "revoke", revoked, "--yes")
@@ -68,7 +95,9 @@ def test_what_was_revoked_stays_revoked(cli, backup, restore, states, kid_of):
     assert sql("authserver.db", "SELECT wrapped FROM signing_keys WHERE kid = ?", revoked) == [(None,)]
 
 
-def test_a_revoked_refresh_key_stays_revoked_and_a_new_one_takes_its_place(cli, data, backup, restore):
+def test_a_revoked_refresh_key_stays_revoked_and_a_new_one_takes_its_place(
+    cli: Callable[..., Result], data: Callable[..., Any], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     backup()
     cli("keys", "revoke", "--all", "--yes")
     [(revoked,)] = sql("authserver.db", "SELECT id FROM refresh_keys WHERE revoked_at NOT NULL")
@@ -78,7 +107,9 @@ def test_a_revoked_refresh_key_stays_revoked_and_a_new_one_takes_its_place(cli, 
     assert [ring["used"] for ring in rings] == [False, True]
 
 
-def test_a_refresh_key_that_was_revoked_and_is_gone_does_not_live_again(data, cli, backup, restore):
+def test_a_refresh_key_that_was_revoked_and_is_gone_does_not_live_again(
+    data: Callable[..., Any], cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     """The server removes a ring key that no login names any more."""
     backup()
     [(revoked,)] = sql("authserver.db", "SELECT id FROM refresh_keys")
@@ -93,7 +124,9 @@ def test_a_refresh_key_that_was_revoked_and_is_gone_does_not_live_again(data, cl
     cli("config", "check")
 
 
-def test_a_refresh_key_that_nothing_opens_gives_way_to_a_new_one(data, cli, backup, restore):
+def test_a_refresh_key_that_nothing_opens_gives_way_to_a_new_one(
+    data: Callable[..., Any], cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     backup()
     cli("keys", "revoke", "--refresh-keys", "--yes")
     lost = sql("authserver.db", "SELECT id FROM refresh_keys")
@@ -104,7 +137,13 @@ def test_a_refresh_key_that_nothing_opens_gives_way_to_a_new_one(data, cli, back
     cli("config", "check")
 
 
-def test_a_tombstone_that_the_backup_never_knew_is_kept(cli, backup, restore, states, tmp_path):
+def test_a_tombstone_that_the_backup_never_knew_is_kept(
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    states: Callable[[], dict[str, str]],
+    tmp_path: Path,
+) -> None:
     from tests.cli.test_keys_revoke import pem
 
     backup()
@@ -118,8 +157,12 @@ def test_a_tombstone_that_the_backup_never_knew_is_kept(cli, backup, restore, st
 
 
 def test_if_the_key_encryption_key_is_lost_the_backup_of_the_key_that_signs_goes_on(
-    cli, backup, restore, states, kid_of
-):
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    states: Callable[[], dict[str, str]],
+    kid_of: Callable[[str], str],
+) -> None:
     """It was announced when the backup was made, and has been promoted since."""
     backup()
     cli("keys", "rotate", "--emergency")
@@ -131,7 +174,13 @@ def test_if_the_key_encryption_key_is_lost_the_backup_of_the_key_that_signs_goes
     cli("config", "check")
 
 
-def test_if_the_backup_does_not_have_it_a_key_that_verifiers_still_hold_signs(cli, backup, restore, states, kid_of):
+def test_if_the_backup_does_not_have_it_a_key_that_verifiers_still_hold_signs(
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    states: Callable[[], dict[str, str]],
+    kid_of: Callable[[str], str],
+) -> None:
     backup()
     for _ in range(2):
         cli("keys", "rotate", "--emergency")
@@ -143,7 +192,13 @@ def test_if_the_backup_does_not_have_it_a_key_that_verifiers_still_hold_signs(cl
     cli("config", "check")
 
 
-def test_if_verifiers_hold_none_that_opens_it_is_an_emergency(cli, backup, restore, states, kid_of):
+def test_if_verifiers_hold_none_that_opens_it_is_an_emergency(
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    states: Callable[[], dict[str, str]],
+    kid_of: Callable[[str], str],
+) -> None:
     backup()
     cli("keys", "revoke", "--all", "--yes")
     revoked = [kid for kid, state in states().items() if state == "revoked"]
@@ -160,7 +215,9 @@ def test_if_verifiers_hold_none_that_opens_it_is_an_emergency(cli, backup, resto
     cli("config", "check")
 
 
-def test_a_backup_that_nothing_vouches_for_is_an_emergency_once_it_is_older_than_the_jwks(backup, restore, kid_of):
+def test_a_backup_that_nothing_vouches_for_is_an_emergency_once_it_is_older_than_the_jwks(
+    backup: Callable[..., Path], restore: Callable[..., Any], kid_of: Callable[[str], str]
+) -> None:
     backup()
     active = kid_of("active")
     lose_everything()
@@ -171,7 +228,13 @@ def test_a_backup_that_nothing_vouches_for_is_an_emergency_once_it_is_older_than
     assert kid_of("active") == active
 
 
-def test_keys_are_revoked_by_name_where_no_database_knows_it(cli, backup, restore, states, kid_of):
+def test_keys_are_revoked_by_name_where_no_database_knows_it(
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    states: Callable[[], dict[str, str]],
+    kid_of: Callable[[str], str],
+) -> None:
     backup()
     active, pending = kid_of("active"), kid_of("pending")
     lose_everything()
@@ -184,14 +247,22 @@ def test_keys_are_revoked_by_name_where_no_database_knows_it(cli, backup, restor
     assert states()[active] == states()[pending] == "revoked"
 
 
-def test_without_any_key_encryption_key_it_is_asked_for(cli, backup, restore, here):
+def test_without_any_key_encryption_key_it_is_asked_for(
+    cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any], here: Path
+) -> None:
     backup()
     shutil.rmtree("keys")
     assert "authserver keys rewrap --create" in restore(code=78).stderr
     assert not (here / "keys").exists()
 
 
-def test_a_rehearsal_changes_nothing(cli, backup, restore, here, states):
+def test_a_rehearsal_changes_nothing(
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    here: Path,
+    states: Callable[[], dict[str, str]],
+) -> None:
     backup()
     cli("keys", "rotate", "--emergency")
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
@@ -204,17 +275,17 @@ def test_a_rehearsal_changes_nothing(cli, backup, restore, here, states):
     assert [path.name for path in here.iterdir()] == ["b"]
 
 
-def test_the_passphrase_is_the_same_on_every_keyboard(cli, here):
+def test_the_passphrase_is_the_same_on_every_keyboard(cli: Callable[..., Result], here: Path) -> None:
     """RFC 8265 s4.2.2: composed and decomposed letters are one."""
     cli("backup", "b", "--passphrase-stdin", input="caf\u00e9 caf\u00e9 caf\u00e9\n")
     cli("restore", "b", "--passphrase-stdin", "--yes", input="cafe\u0301 cafe\u0301 cafe\u0301\n")
 
 
 @pytest.fixture
-def next_version(tmp_path_factory, monkeypatch):
+def next_version(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Called, it turns this version into one that has another migration."""
 
-    def next_version():
+    def next_version() -> None:
         folder = shutil.copytree(migrations._FOLDER, tmp_path_factory.mktemp("next") / "migrations")
         plant(folder)
         monkeypatch.setattr(migrations, "_FOLDER", folder)
@@ -222,7 +293,13 @@ def next_version(tmp_path_factory, monkeypatch):
     return next_version
 
 
-def test_a_backup_of_an_older_schema_is_upgraded(data, backup, restore, states, next_version):
+def test_a_backup_of_an_older_schema_is_upgraded(
+    data: Callable[..., Any],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    states: Callable[[], dict[str, str]],
+    next_version: Any,
+) -> None:
     before = states()
     backup()
     older = data("db", "current")["current"]
@@ -233,7 +310,9 @@ def test_a_backup_of_an_older_schema_is_upgraded(data, backup, restore, states, 
     assert states() == before
 
 
-def test_a_newer_database_can_be_replaced(backup, restore, states):
+def test_a_newer_database_can_be_replaced(
+    backup: Callable[..., Path], restore: Callable[..., Any], states: Callable[[], dict[str, str]]
+) -> None:
     """As after an upgrade that is taken back."""
     before = states()
     backup()
@@ -242,7 +321,13 @@ def test_a_newer_database_can_be_replaced(backup, restore, states):
     assert states() == before
 
 
-def test_a_database_behind_a_symbolic_link_is_replaced_where_it_is(cli, backup, restore, here, kid_of):
+def test_a_database_behind_a_symbolic_link_is_replaced_where_it_is(
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    here: Path,
+    kid_of: Callable[[str], str],
+) -> None:
     backup()
     Path("data").mkdir()
     shutil.move("authserver.db", "data/real.db")
@@ -254,18 +339,23 @@ def test_a_database_behind_a_symbolic_link_is_replaced_where_it_is(cli, backup, 
 
 
 @pytest.mark.parametrize("name", ["backup", "restore"])
-def test_every_help_has_two_examples(cli, name):
+def test_every_help_has_two_examples(cli: Callable[..., Result], name: str) -> None:
     shown = cli(name, "--help").stdout
     assert shown.partition("Examples:")[2].partition("Options:")[0].count(f"authserver {name}") == 2
 
 
-def test_a_database_that_somebody_makes_meanwhile_is_not_replaced(cli, backup, restore, monkeypatch):
+def test_a_database_that_somebody_makes_meanwhile_is_not_replaced(
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     backup()
     made = Path("authserver.db").read_bytes()
     lose_everything()
     settle = sqlite_file.settle
 
-    def slowly(path):
+    def slowly(path: Any) -> None:
         settle(path)
         Path("authserver.db").write_bytes(made)
 
@@ -275,6 +365,6 @@ def test_a_database_that_somebody_makes_meanwhile_is_not_replaced(cli, backup, r
     assert sorted(os.listdir()) == ["authserver.db", "b"]
 
 
-def test_what_is_prepared_shows_no_secret():
+def test_what_is_prepared_shows_no_secret() -> None:
     shown = {field.name for kind in (Wish, Prepared) for field in fields(kind) if field.repr}
     assert not shown & {"passphrase", "new_kek"} and {"file", "keys"} <= shown

@@ -1,6 +1,11 @@
 """`authserver restore`: the keys fit the clients, which are the backup's."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
+from click.testing import Result
 
 from tests.cli.backups import lose_everything, sql
 
@@ -9,7 +14,7 @@ MACHINE = ("client", "create", "Machine", "--grant", "client_credentials", "--ac
 
 
 @pytest.fixture
-def living(data):
+def living(data: Callable[..., Any]) -> Callable[..., Any]:
     """The states of the keys of ES256 that go on."""
 
     def living() -> list[str]:
@@ -20,7 +25,14 @@ def living(data):
 
 
 @pytest.mark.parametrize("signed", [False, True])
-def test_an_algorithm_that_a_client_uses_again_has_keys_again(data, cli, backup, restore, living, signed):
+def test_an_algorithm_that_a_client_uses_again_has_keys_again(
+    data: Callable[..., Any],
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    living: Any,
+    signed: bool,
+) -> None:
     client = data(*MACHINE, "ES256")["client_id"]
     if signed:
         cli("keys", "rotate", "--alg", "ES256", "--emergency")
@@ -33,7 +45,14 @@ def test_an_algorithm_that_a_client_uses_again_has_keys_again(data, cli, backup,
 
 
 @pytest.mark.parametrize("signed", [False, True])
-def test_an_algorithm_that_no_client_uses_any_more_signs_no_more(data, cli, backup, restore, living, signed):
+def test_an_algorithm_that_no_client_uses_any_more_signs_no_more(
+    data: Callable[..., Any],
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    living: Any,
+    signed: bool,
+) -> None:
     client = data(*MACHINE, "RS256")["client_id"]
     backup()
     cli("client", "set-alg", client, "ES256")
@@ -45,7 +64,13 @@ def test_an_algorithm_that_no_client_uses_any_more_signs_no_more(data, cli, back
     assert {key["state"] for key in data("keys", "list") if key["alg"] == "ES256"} == {"retired"}
 
 
-def test_where_all_keys_of_an_algorithm_were_revoked_one_is_announced(data, cli, backup, restore, living):
+def test_where_all_keys_of_an_algorithm_were_revoked_one_is_announced(
+    data: Callable[..., Any],
+    cli: Callable[..., Result],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+    living: Any,
+) -> None:
     data(*MACHINE, "ES256")
     cli("keys", "rotate", "--alg", "ES256", "--emergency")
     backup()
@@ -55,7 +80,9 @@ def test_where_all_keys_of_an_algorithm_were_revoked_one_is_announced(data, cli,
     assert living() == ["pending"]
 
 
-def test_a_clients_longer_lifetime_is_known_to_the_keys_that_will_sign(data, cli, backup, restore):
+def test_a_clients_longer_lifetime_is_known_to_the_keys_that_will_sign(
+    data: Callable[..., Any], cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     """Whatever the database that is replaced knew of it."""
     data(*MACHINE, "ES256", "--access-token-ttl", "7200")
     backup()
@@ -68,7 +95,9 @@ def test_a_clients_longer_lifetime_is_known_to_the_keys_that_will_sign(data, cli
     assert signing == [(7200,)] * 3
 
 
-def test_keys_that_are_made_know_it_too(data, backup, restore):
+def test_keys_that_are_made_know_it_too(
+    data: Callable[..., Any], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     data(*MACHINE, "ES256", "--access-token-ttl", "7200")
     backup()
     revoked = [key["kid"] for key in data("keys", "list")]

@@ -2,9 +2,12 @@
 
 import json
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from authserver.settings import Settings
 from tests.cli.backups import LINE, sql
 from tests.harness.hsm import needs_softhsm, new_token
 from tests.harness.process import run
@@ -15,12 +18,12 @@ from tests.cli.test_hsm import for_each_key, in_token  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def token(softhsm):
+def token(softhsm: Path) -> Any:
     return new_token("restored")
 
 
 @pytest.fixture(scope="module")
-def template(token, tmp_path_factory):
+def template(token: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("template")
     run("init", folder=folder, **token.settings)
     run("backup", "b", "--passphrase-stdin", folder=folder, input=LINE, **token.settings)
@@ -28,21 +31,21 @@ def template(token, tmp_path_factory):
 
 
 @pytest.fixture
-def folder(template, tmp_path):
+def folder(template: Any, tmp_path: Path) -> Any:
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
-def restore(folder, *arguments, **settings):
+def restore(folder: Path, *arguments: Any, **settings: Settings) -> Any:
     command = ("restore", "b", "--passphrase-stdin", "--yes", *arguments)
     return run(*command, folder=folder, input=LINE, check=False, **settings)
 
 
-def kids(folder):
+def kids(folder: Path) -> Any:
     return [row[0] for row in sql(folder / "authserver.db", "SELECT kid FROM signing_keys")]
 
 
-def test_a_restore_that_is_refused_or_fails_leaves_no_key_there(token, folder):
+def test_a_restore_that_is_refused_or_fails_leaves_no_key_there(token: Any, folder: Any) -> None:
     before = in_token(token)
     revoked = [word for kid in kids(folder) for word in ("--revoked", kid)]
     refused = restore(folder, *revoked, **token.settings)
@@ -53,14 +56,14 @@ def test_a_restore_that_is_refused_or_fails_leaves_no_key_there(token, folder):
     assert in_token(token) == before
 
 
-def test_a_rehearsal_makes_no_key_there(token, folder):
+def test_a_rehearsal_makes_no_key_there(token: Any, folder: Any) -> None:
     before = in_token(token)
     revoked = [word for kid in kids(folder) for word in ("--revoked", kid)]
     assert restore(folder, *revoked, "--emergency", "--dry-run", **token.settings).returncode == 0
     assert in_token(token) == before
 
 
-def test_without_its_settings_what_is_missing_is_said(token, folder):
+def test_without_its_settings_what_is_missing_is_said(token: Any, folder: Any) -> None:
     for arguments in ((), ("--dry-run",)):
         refused = restore(folder, *arguments)
         assert refused.returncode == 78 and "--emergency" in refused.stderr
@@ -69,13 +72,13 @@ def test_without_its_settings_what_is_missing_is_said(token, folder):
     assert run("config", "check", folder=folder).returncode == 0
 
 
-def test_keys_that_are_there_go_on(token, folder):
+def test_keys_that_are_there_go_on(token: Any, folder: Any) -> None:
     before = sql(folder / "authserver.db", "SELECT kid, state, wrapped FROM signing_keys ORDER BY kid")
     assert restore(folder, **token.settings).returncode == 0
     assert sql(folder / "authserver.db", "SELECT kid, state, wrapped FROM signing_keys ORDER BY kid") == before
 
 
-def test_keys_that_are_gone_from_there_do_not_sign(softhsm, tmp_path):
+def test_keys_that_are_gone_from_there_do_not_sign(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("emptied")
     run("init", folder=tmp_path, **token.settings)
     run("backup", "b", "--passphrase-stdin", folder=tmp_path, input=LINE, **token.settings)

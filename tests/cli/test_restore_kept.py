@@ -1,8 +1,11 @@
 """`authserver restore`: what was ended or changed for safety since the backup stays so, and logins go on."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 
 from tests.cli.backups import add_login, lose_everything, sql
 
@@ -11,17 +14,17 @@ OLD, NEW = "an old password for tests", "a new password for tests"
 
 
 @pytest.fixture
-def ada(data):
+def ada(data: Callable[..., Any]) -> Any:
     return data("user", "create", "ada", "--password-stdin", input=OLD)["id"]
 
 
-def login(id: int):
+def login(id: int) -> Any:
     """What became of a login."""
     columns = "generation, idle_expires_at, revoked_reason"
     return sql(DB, f"SELECT {columns} FROM authorizations WHERE id = ?", id.to_bytes(16))[0]
 
 
-def test_a_login_that_was_ended_stays_ended(ada, backup, restore):
+def test_a_login_that_was_ended_stays_ended(ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]) -> None:
     for id in (1, 2, 3):
         add_login(DB, id, ada)
     backup()
@@ -34,7 +37,7 @@ def test_a_login_that_was_ended_stays_ended(ada, backup, restore):
     assert "live again" not in told.stderr
 
 
-def test_a_login_goes_on_where_it_was(ada, backup, restore):
+def test_a_login_goes_on_where_it_was(ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]) -> None:
     """With its generation: a token that was used up since the backup is still a used one."""
     add_login(DB, 1, ada)
     backup()
@@ -43,7 +46,9 @@ def test_a_login_goes_on_where_it_was(ada, backup, restore):
     assert login(1) == (9, 2**51, None)
 
 
-def test_a_login_that_the_backup_knows_better_is_left_as_it_is(ada, backup, restore):
+def test_a_login_that_the_backup_knows_better_is_left_as_it_is(
+    ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     """Where the database is an older one than the backup."""
     add_login(DB, 1, ada)
     backup()
@@ -52,7 +57,9 @@ def test_a_login_that_the_backup_knows_better_is_left_as_it_is(ada, backup, rest
     assert login(1) == (3, 2**52, None)
 
 
-def test_a_changed_password_stays_changed(ada, cli, backup, restore):
+def test_a_changed_password_stays_changed(
+    ada: Any, cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     add_login(DB, 1, ada)
     backup()
     cli("user", "set-password", "ada", "--password-stdin", input=NEW)
@@ -61,7 +68,9 @@ def test_a_changed_password_stays_changed(ada, cli, backup, restore):
     assert sql(DB, "SELECT password_hash, credential_version FROM users") == changed
 
 
-def test_a_client_comes_back_with_all_that_it_is_registered_for(data, cli, backup, restore):
+def test_a_client_comes_back_with_all_that_it_is_registered_for(
+    data: Callable[..., Any], cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     options = ["--access-token-typ", "JWT", "--web-origin", "https://a.example", "--web-origin", "https://b.example"]
     client = data("client", "create", "App", "--auth-method", "none", "--grant", "password", *options)["client_id"]
     registered = data("client", "show", client)
@@ -74,7 +83,9 @@ def test_a_client_comes_back_with_all_that_it_is_registered_for(data, cli, backu
     }  # deleted since: somebody may have meant it
 
 
-def test_a_changed_client_secret_stays_changed(cli, data, backup, restore):
+def test_a_changed_client_secret_stays_changed(
+    cli: Callable[..., Result], data: Callable[..., Any], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     client = data("client", "create", "Web", "--grant", "client_credentials", "--scope", "read")["client_id"]
     backup()
     cli("client", "rotate-secret", client)
@@ -84,7 +95,13 @@ def test_a_changed_client_secret_stays_changed(cli, data, backup, restore):
     assert sql(DB, f"SELECT {columns} FROM clients WHERE id = ?", client) == changed
 
 
-def test_who_was_disabled_stays_disabled_and_who_was_deleted_comes_back_disabled(ada, cli, data, backup, restore):
+def test_who_was_disabled_stays_disabled_and_who_was_deleted_comes_back_disabled(
+    ada: Any,
+    cli: Callable[..., Result],
+    data: Callable[..., Any],
+    backup: Callable[..., Path],
+    restore: Callable[..., Any],
+) -> None:
     ids = [data("client", "create", name, "--grant", "client_credentials")["client_id"] for name in ("A", "B", "C")]
     bob = data("user", "create", "bob", "--password-stdin", input=OLD)["id"]
     backup()
@@ -100,14 +117,18 @@ def test_who_was_disabled_stays_disabled_and_who_was_deleted_comes_back_disabled
     assert "Disabled or deleted since the backup, and disabled now: 2 clients." in told
 
 
-def test_what_was_made_since_is_told_to_be_lost(ada, data, backup, restore):
+def test_what_was_made_since_is_told_to_be_lost(
+    ada: Any, data: Callable[..., Any], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     backup()
     data("user", "create", "bob", "--password-stdin", input=OLD)
     assert "Made since the backup, and not in it: 1 users." in restore().stderr
     assert [row["username"] for row in data("user", "list")] == ["ada"]
 
 
-def test_what_was_changed_by_mistake_is_as_it_was(data, cli, backup, restore):
+def test_what_was_changed_by_mistake_is_as_it_was(
+    data: Callable[..., Any], cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     client = data("client", "create", "Web", "--grant", "client_credentials", "--scope", "read")["client_id"]
     backup()
     sql(DB, "UPDATE clients SET scope = '', name = 'oops' WHERE id = ?", client)
@@ -115,7 +136,7 @@ def test_what_was_changed_by_mistake_is_as_it_was(data, cli, backup, restore):
     assert sql(DB, "SELECT scope, name FROM clients WHERE id = ?", client) == [("read", "Web")]
 
 
-def test_a_denied_token_stays_denied(backup, restore):
+def test_a_denied_token_stays_denied(backup: Callable[..., Path], restore: Callable[..., Any]) -> None:
     sql(DB, "INSERT INTO denied_tokens VALUES ('both', 1), ('old', 2)")
     backup()
     sql(DB, "DELETE FROM denied_tokens WHERE jti = 'old'")
@@ -124,14 +145,16 @@ def test_a_denied_token_stays_denied(backup, restore):
     assert sql(DB, "SELECT * FROM denied_tokens ORDER BY expires_at") == [("both", 1), ("old", 2), ("new", 3)]
 
 
-def test_a_longer_token_lifetime_stays_known(backup, restore):
+def test_a_longer_token_lifetime_stays_known(backup: Callable[..., Path], restore: Callable[..., Any]) -> None:
     backup()
     sql(DB, "UPDATE signing_keys SET max_token_ttl = 86400")
     restore()
     assert sql(DB, "SELECT DISTINCT max_token_ttl FROM signing_keys") == [(86400,)]
 
 
-def test_where_nothing_is_known_logins_live_again_and_that_is_said(ada, backup, restore):
+def test_where_nothing_is_known_logins_live_again_and_that_is_said(
+    ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     add_login(DB, 1, ada)
     backup()
     lose_everything()
@@ -140,7 +163,9 @@ def test_where_nothing_is_known_logins_live_again_and_that_is_said(ada, backup, 
     assert login(1)[2] is None and told.data["logins"] == 1
 
 
-def test_a_database_that_has_tables_and_never_served_ends_nothing(ada, cli, backup, restore):
+def test_a_database_that_has_tables_and_never_served_ends_nothing(
+    ada: Any, cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     add_login(DB, 1, ada)
     backup()
     lose_everything()
@@ -151,7 +176,7 @@ def test_a_database_that_has_tables_and_never_served_ends_nothing(ada, cli, back
     assert login(1)[2] is None and told.data["logins"] == 1
 
 
-def test_end_logins_ends_them_all(ada, backup, restore):
+def test_end_logins_ends_them_all(ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]) -> None:
     add_login(DB, 1, ada)
     add_login(DB, 2, ada, revoked_at=4, revoked_reason="logout")
     backup()

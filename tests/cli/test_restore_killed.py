@@ -3,11 +3,14 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 
 from authserver.clock import Clock
 from authserver.provisioning import open_database, open_keyring
@@ -23,7 +26,7 @@ killer = partial(killer_of, Path(__file__).parent / "kill_at_file.py")
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database whose user Ada came after its backup, and whose client has a mistaken name."""
     folder = tmp_path_factory.mktemp("template")
     run("init", folder=folder)
@@ -43,7 +46,7 @@ def backup_cheaply(folder: Path) -> None:
     subprocess.run([*command, "--passphrase-stdin"], **options)
 
 
-def killed_at_every_step(template: Path, folder: Path, direction: int, *command: str):
+def killed_at_every_step(template: Path, folder: Path, direction: int, *command: str) -> Iterator[Any]:
     """Yields a folder with what was left, for each step."""
     with killer(*command) as kill:
         for step in count(1):
@@ -69,7 +72,7 @@ def users(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def restore(cli, monkeypatch):
+def restore(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """In this process: a process of its own for each step would be most of the time."""
 
     def restore(folder: Path) -> None:
@@ -79,7 +82,7 @@ def restore(cli, monkeypatch):
     return restore
 
 
-def test_killed_at_every_step_a_restore_leaves_the_old_or_the_new_database(template, tmp_path):
+def test_killed_at_every_step_a_restore_leaves_the_old_or_the_new_database(template: Path, tmp_path: Path) -> None:
     found = set()
     for left in killed_at_every_step(template, tmp_path, 1, "restore", "b", "--passphrase-stdin", "--yes"):
         found.add(tuple(users(left)))
@@ -89,7 +92,7 @@ def test_killed_at_every_step_a_restore_leaves_the_old_or_the_new_database(templ
     assert found == {("ada", "bob"), ("bob",)}
 
 
-def test_killed_between_its_pages_the_old_database_is_back(template, tmp_path):
+def test_killed_between_its_pages_the_old_database_is_back(template: Path, tmp_path: Path) -> None:
     found = set()
     for left in killed_at_every_step(template, tmp_path, -1, "restore", "b", "--passphrase-stdin", "--yes"):
         journal = left / "authserver.db-journal"
@@ -99,7 +102,7 @@ def test_killed_between_its_pages_the_old_database_is_back(template, tmp_path):
     assert {users for _, users in found} <= {("ada", "bob"), ("bob",)}
 
 
-def test_what_a_killed_restore_left_the_next_one_removes(template, tmp_path, restore):
+def test_what_a_killed_restore_left_the_next_one_removes(template: Path, tmp_path: Path, restore: Any) -> None:
     left = tmp_path / "left"
     with killer("restore", "b", "--passphrase-stdin", "--yes") as kill:
         for step in count(1):
@@ -114,7 +117,7 @@ def test_what_a_killed_restore_left_the_next_one_removes(template, tmp_path, res
     assert kinds == {"authserver.db", "authserver.db.before", "b", "keys"}
 
 
-def test_killed_at_every_step_a_backup_is_whole_or_not_there(template, tmp_path, restore):
+def test_killed_at_every_step_a_backup_is_whole_or_not_there(template: Path, tmp_path: Path, restore: Any) -> None:
     found = set()
     for left in killed_at_every_step(template, tmp_path, 1, "backup", "c", "--passphrase-stdin"):
         there = (left / "c").exists()

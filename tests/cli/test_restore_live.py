@@ -7,6 +7,9 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -45,12 +48,12 @@ def verifies(server: Live, token: str) -> bool:
     return jwt.decode(token, keys, algorithms=["RS256"]).claims["iss"] == server.url
 
 
-def command(server: Live, *arguments: str, **options) -> subprocess.CompletedProcess:
+def command(server: Live, *arguments: str, **options: Any) -> subprocess.CompletedProcess:
     return run(*arguments, "--passphrase-stdin", folder=server.folder, input=LINE, **server.settings, **options)
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Live:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Live:
     """Set up, and not started."""
     template = Live(tmp_path_factory.mktemp("template"))
     template.set_up()
@@ -58,7 +61,7 @@ def template(tmp_path_factory) -> Live:
 
 
 @pytest.fixture
-def server(template, tmp_path):
+def server(template: Live, tmp_path: Path) -> Iterator[Any]:
     server = Live(tmp_path / "first")
     shutil.copytree(template.folder, server.folder)
     server.app = template.app
@@ -95,7 +98,7 @@ class Load:
         return self.newest
 
 
-def test_a_backup_under_load_restored_elsewhere_lets_every_login_go_on(server, tmp_path):
+def test_a_backup_under_load_restored_elsewhere_lets_every_login_go_on(server: Any, tmp_path: Path) -> None:
     load = Load(server)
     command(server, "backup", "b")
     copied = [row[0] for row in sql(server.folder / "b", "SELECT generation FROM authorizations")]
@@ -115,7 +118,7 @@ def test_a_backup_under_load_restored_elsewhere_lets_every_login_go_on(server, t
         assert verifies(server, answer["access_token"])
 
 
-def test_restored_over_the_same_database_what_happened_since_counts(server):
+def test_restored_over_the_same_database_what_happened_since_counts(server: Any) -> None:
     ended, alive = log_in(server), log_in(server)
     command(server, "backup", "b")
     post(server, "/revoke", token=ended["refresh_token"], client_id=server.app["client_id"])
@@ -132,7 +135,7 @@ def test_restored_over_the_same_database_what_happened_since_counts(server):
     assert status == 200 and verifies(server, newest["access_token"])
 
 
-def test_while_a_server_runs_nothing_is_replaced(server):
+def test_while_a_server_runs_nothing_is_replaced(server: Any) -> None:
     command(server, "backup", "b")
     before = sorted(path.name for path in server.folder.iterdir())
     refused = command(server, "restore", "b", "--yes", check=False)
@@ -142,7 +145,7 @@ def test_while_a_server_runs_nothing_is_replaced(server):
     log_in(server)
 
 
-def test_end_logins_ends_them_on_the_wire(server):
+def test_end_logins_ends_them_on_the_wire(server: Any) -> None:
     token = log_in(server)["refresh_token"]
     command(server, "backup", "b")
     server.stop()
@@ -152,7 +155,7 @@ def test_end_logins_ends_them_on_the_wire(server):
     log_in(server)
 
 
-def test_a_server_that_starts_meanwhile_does_not_get_the_old_database(server):
+def test_a_server_that_starts_meanwhile_does_not_get_the_old_database(server: Any) -> None:
     """While one holds the database for a restore, no other process can open it."""
     server.stop()
     hold = (

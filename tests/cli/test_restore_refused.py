@@ -1,10 +1,13 @@
 """`authserver restore`: the files, and the databases, that it refuses."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import pytest
+from click.testing import Result
 
 from authserver.keyring.passphrase import Stretching
 from authserver.store import migrations
@@ -17,7 +20,9 @@ DEEP = "[" * 200_000
 DEEP_HEADER = b64encode(f'{{"alg":{DEEP}'.encode()).decode()
 
 
-def test_the_wrong_passphrase_opens_nothing(cli, backup, here):
+def test_the_wrong_passphrase_opens_nothing(
+    cli: Callable[..., Result], backup: Callable[..., Path], here: Path
+) -> None:
     backup()
     before = Path("authserver.db").read_bytes()
     told = cli("restore", "b", "--passphrase-stdin", "--yes", code=1, input="another passphrase\n")
@@ -44,7 +49,9 @@ def scrambled(content: bytes) -> bytes:
         (scrambled, "damaged"),
     ],
 )
-def test_what_is_no_whole_backup_is_refused(backup, restore, here, spoil, why):
+def test_what_is_no_whole_backup_is_refused(
+    backup: Callable[..., Path], restore: Callable[..., Any], here: Path, spoil: Any, why: str
+) -> None:
     Path("b").write_bytes(spoil(backup().read_bytes()))
     assert_refused(restore, here, why)
 
@@ -68,12 +75,14 @@ def test_what_is_no_whole_backup_is_refused(backup, restore, here, spoil, why):
         ("UPDATE clients SET name = CAST(x'ff' AS TEXT)", "was changed since it was made"),
     ],
 )
-def test_a_backup_that_was_changed_is_refused(backup, restore, here, change, why):
+def test_a_backup_that_was_changed_is_refused(
+    backup: Callable[..., Path], restore: Callable[..., Any], here: Path, change: str, why: str
+) -> None:
     sql(backup(), change)
     assert_refused(restore, here, why)
 
 
-def assert_refused(restore, here: Path, why: str) -> None:
+def assert_refused(restore: Any, here: Path, why: str) -> None:
     before, content = sql("authserver.db", "SELECT * FROM signing_keys"), Path("b").read_bytes()
     assert why in restore(code=1).stderr
     assert sql("authserver.db", "SELECT * FROM signing_keys") == before
@@ -81,13 +90,17 @@ def assert_refused(restore, here: Path, why: str) -> None:
     assert not list(here.glob("authserver.db.*"))
 
 
-def test_a_backup_of_a_newer_schema_is_refused(backup, restore, monkeypatch):
+def test_a_backup_of_a_newer_schema_is_refused(
+    backup: Callable[..., Path], restore: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     backup()
     monkeypatch.setattr(migrations, "_known", lambda: ["0000"])
     assert "A newer authserver made it. Install that version" in restore(code=1).stderr
 
 
-def test_a_damaged_database_is_to_be_put_aside(backup, restore, here):
+def test_a_damaged_database_is_to_be_put_aside(
+    backup: Callable[..., Path], restore: Callable[..., Any], here: Path
+) -> None:
     backup()
     content = Path("authserver.db").read_bytes()
     Path("authserver.db").write_bytes(content[:8192] + b"x" * (len(content) - 8192))
@@ -96,7 +109,9 @@ def test_a_damaged_database_is_to_be_put_aside(backup, restore, here):
     assert told.endswith(f"    mv {here}/authserver.db {here}/authserver.db.damaged\n")
 
 
-def test_another_servers_database_is_to_be_put_aside(cli, backup, restore, here):
+def test_another_servers_database_is_to_be_put_aside(
+    cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any], here: Path
+) -> None:
     backup()
     for file in Path().glob("authserver.db*"):
         file.unlink()
@@ -105,7 +120,9 @@ def test_another_servers_database_is_to_be_put_aside(cli, backup, restore, here)
 
 
 @pytest.mark.parametrize("kind", ["stranger", "damaged"])
-def test_a_database_elsewhere_is_named_as_it_is(cli, backup, restore, here, kind):
+def test_a_database_elsewhere_is_named_as_it_is(
+    cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any], here: Path, kind: str
+) -> None:
     backup()
     path = here / "sub folder" / "x.db"
     path.parent.mkdir()
@@ -120,7 +137,9 @@ def test_a_database_elsewhere_is_named_as_it_is(cli, backup, restore, here, kind
     assert told.endswith(f"    mv {quote(str(path))} {quote(f'{path}.{ending}')}\n")
 
 
-def test_a_database_in_memory_is_no_postgresql(cli, backup, restore):
+def test_a_database_in_memory_is_no_postgresql(
+    cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
     backup()
     url = "sqlite:///:memory:"
     for told in (

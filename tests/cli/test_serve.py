@@ -8,7 +8,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -24,7 +27,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @contextmanager
-def served(folder, workers=1, **settings):
+def served(folder: Path, workers: Any = 1, **settings: Settings) -> Iterator[Any]:
     """What `live` gives, without the users and clients that take a second each."""
     server = Live(folder, workers, **settings)
     server.start()
@@ -34,7 +37,7 @@ def served(folder, workers=1, **settings):
         server.stop()
 
 
-def begin_request(server, body):
+def begin_request(server: Any, body: Any) -> Any:
     """A connection whose request has reached the application and waits there for its body."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=LONG)
     head = f"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\nContent-Length: {len(body)}\r\n"
@@ -43,7 +46,7 @@ def begin_request(server, body):
     return connection
 
 
-def wait_until_refused(port):
+def wait_until_refused(port: Any) -> None:
     """A connection that is neither taken nor refused fails the test: whoever makes it waits for nobody."""
     ends = time.monotonic() + LONG
     with suppress(ConnectionRefusedError, ConnectionResetError):
@@ -52,7 +55,7 @@ def wait_until_refused(port):
         pytest.fail("connections are still taken")
 
 
-def read_all(connection):
+def read_all(connection: Any) -> Any:
     answer = b""
     while part := connection.recv(65536):
         answer += part
@@ -60,7 +63,7 @@ def read_all(connection):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_sigterm_answers_what_has_begun_and_takes_no_more(here, data, workers):
+def test_sigterm_answers_what_has_begun_and_takes_no_more(here: Path, data: Callable[..., Any], workers: int) -> None:
     data("user", "create", "ada", "--password-stdin", input=PASSWORD)
     form = {"grant_type": "password", "client_id": "first-party", "username": "ada", "password": PASSWORD}
     body = urlencode(form).encode()
@@ -76,7 +79,7 @@ def test_sigterm_answers_what_has_begun_and_takes_no_more(here, data, workers):
     assert code in (0, -signal.SIGTERM)
 
 
-def test_two_workers_serve_and_leave_with_their_parent(here):
+def test_two_workers_serve_and_leave_with_their_parent(here: Path) -> None:
     with served(here, workers=2) as server:
         while len(started := re.findall(r"Started server process \[(\d+)\]", server.log.read_text())) < 2:
             server.wait_until_ready()
@@ -92,7 +95,9 @@ def test_two_workers_serve_and_leave_with_their_parent(here):
         server.start()
 
 
-def test_it_says_what_rfc9700_2_4_forbids_takes_a_free_port_and_leaves_quietly(here, data):
+def test_it_says_what_rfc9700_2_4_forbids_takes_a_free_port_and_leaves_quietly(
+    here: Path, data: Callable[..., Any]
+) -> None:
     data("client", "create", "Shop", "--grant", "password", "--auth-method", "none")
     command = [sys.executable, "-m", "authserver", "serve", "--port", "0"]
     streams = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
@@ -109,7 +114,7 @@ def test_it_says_what_rfc9700_2_4_forbids_takes_a_free_port_and_leaves_quietly(h
     assert "Traceback" not in errors
 
 
-def test_an_idle_connection_is_closed_when_the_setting_says(here, data):
+def test_an_idle_connection_is_closed_when_the_setting_says(here: Path, data: Callable[..., Any]) -> None:
     with (
         served(here, KEEP_ALIVE="1") as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection,
@@ -119,7 +124,7 @@ def test_an_idle_connection_is_closed_when_the_setting_says(here, data):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_settings_of_connections_reach_uvicorn(workers):
+def test_the_settings_of_connections_reach_uvicorn(workers: int) -> None:
     config = configuration.configure(Settings(keep_alive=61, max_connections=5_000), workers)
     made = pickle.loads(pickle.dumps(config.http))  # as each worker has it
     assert (config.timeout_keep_alive, made.func, made.keywords["limit"].limit) == (61, Connection, 5_000)
@@ -136,7 +141,9 @@ def test_the_settings_of_connections_reach_uvicorn(workers):
         ((1024, -1), [(1256, -1)], 0),
     ],
 )
-def test_as_many_files_may_be_open_as_the_connections_need(monkeypatch, limits, set_to, warnings):
+def test_as_many_files_may_be_open_as_the_connections_need(
+    monkeypatch: pytest.MonkeyPatch, limits: Any, set_to: Any, warnings: int
+) -> None:
     called = []
     monkeypatch.setattr(configuration, "getrlimit", lambda _: limits)
     monkeypatch.setattr(configuration, "setrlimit", lambda _, pair: called.append(pair))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,11 @@ READ_AGAIN = "the settings were reloaded"
 GET = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def served(folder, workers=1):
+def served(folder: Path, workers: Any = 1) -> Any:
     return started(Live(folder, workers))
 
 
-def ask(server, path):
+def ask(server: Any, path: Any) -> Any:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LONG)
     connection.request("GET", path)
     answer = connection.getresponse()
@@ -34,14 +35,14 @@ def ask(server, path):
     return answer
 
 
-def wait_until(true):
+def wait_until(true: Any) -> None:
     ends = time.monotonic() + LONG
     while not true():
         assert time.monotonic() < ends
         time.sleep(0.02)
 
 
-def is_refused(port):
+def is_refused(port: Any) -> Any:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=2).close()
     except (ConnectionRefusedError, ConnectionResetError):
@@ -49,11 +50,11 @@ def is_refused(port):
     return False
 
 
-def max_age(server):
+def max_age(server: Any) -> Any:
     return ask(server, "/.well-known/jwks.json").getheader("Cache-Control")
 
 
-def test_who_connected_before_it_stopped_is_answered_after(here):
+def test_who_connected_before_it_stopped_is_answered_after(here: Path) -> None:
     with served(here) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=LONG) as connection:
             server.process.send_signal(signal.SIGTERM)
@@ -65,14 +66,14 @@ def test_who_connected_before_it_stopped_is_answered_after(here):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_readiness_says_that_it_leaves(here, workers):
+def test_readiness_says_that_it_leaves(here: Path, workers: int) -> None:
     with served(here, workers) as server:
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: ask(server, "/health/ready").status == 503)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_sighup_reads_the_settings_again(here, workers):
+def test_sighup_reads_the_settings_again(here: Path, workers: int) -> None:
     with served(here, workers) as server:
         assert "max-age=300" in max_age(server)
         (here / "authserver.toml").write_text("jwks_max_age = 77\n")
@@ -81,7 +82,7 @@ def test_sighup_reads_the_settings_again(here, workers):
         assert ask(server, "/health/ready").status == 200
 
 
-def test_sighup_with_settings_that_would_not_do_changes_nothing(here):
+def test_sighup_with_settings_that_would_not_do_changes_nothing(here: Path) -> None:
     with served(here) as server:
         (here / "authserver.toml").write_text("jwks_max_age = 77\nlog_level = 'nonsense'\n")
         server.process.send_signal(signal.SIGHUP)
@@ -91,7 +92,7 @@ def test_sighup_with_settings_that_would_not_do_changes_nothing(here):
 
 
 @pytest.mark.parametrize("ends", ["reads", "stops"])
-def test_sighup_is_never_lost_and_never_reads_in_the_middle_of_something(ends):
+def test_sighup_is_never_lost_and_never_reads_in_the_middle_of_something(ends: str) -> None:
     program = [sys.executable, str(Path(__file__).with_name("hung_up.py")), ends]
     ran = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     assert ran.stdout.splitlines() == [
@@ -119,7 +120,7 @@ main()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_sighup_while_the_command_starts_is_not_lost(here, workers):
+def test_sighup_while_the_command_starts_is_not_lost(here: Path, workers: int) -> None:
     server = Live(here, workers)
     server.program = ("-c", HUNG_UP_AT_ITS_START)
     with started(server):
@@ -127,7 +128,7 @@ def test_sighup_while_the_command_starts_is_not_lost(here, workers):
         assert server.is_running
 
 
-def test_sighup_to_all_processes_ends_none_but_by_replacing_it(here):
+def test_sighup_to_all_processes_ends_none_but_by_replacing_it(here: Path) -> None:
     """As `pkill -HUP` does, and a service manager that signals a whole group."""
     with served(here, workers=2) as server:
         first, workers = server.process.pid, procfs.workers(server.process.pid)
@@ -140,14 +141,14 @@ def test_sighup_to_all_processes_ends_none_but_by_replacing_it(here):
         assert "died" not in server.log.read_text()
 
 
-def is_sighup_held(pid):
+def is_sighup_held(pid: Any) -> Any:
     """Whether the process has it, and it waits. Neither, and it has ended."""
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return bool(int(status.get("ShdPnd", "0"), 16) & 1 << signal.SIGHUP - 1)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_it_ends_with_its_terminal(here, workers):
+def test_it_ends_with_its_terminal(here: Path, workers: int) -> None:
     terminal, server = pty.openpty(), Live(here, workers)
     server.stdin = terminal[1]
     with started(server):
@@ -158,8 +159,10 @@ def test_it_ends_with_its_terminal(here, workers):
         os.close(each)
 
 
-def test_whatever_goes_wrong_when_it_reads_again_it_goes_on(monkeypatch, capsys):
-    def fail():
+def test_whatever_goes_wrong_when_it_reads_again_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
         raise OSError("too many open files")
 
     monkeypatch.setattr(serve, "load", fail)

@@ -10,10 +10,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
+from click.testing import Result
 
 from authserver.store import migrations
 from tests.harness.constants import LONG
@@ -21,18 +24,18 @@ from tests.harness.process import run
 
 
 @pytest.fixture(autouse=True)
-def never_served(monkeypatch):
-    def serve(server, sockets=None):
+def never_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    def serve(server: Any, sockets: Any = None) -> None:
         raise AssertionError("it was not refused")
 
     monkeypatch.setattr(uvicorn.Server, "run", serve)
 
 
 @pytest.fixture
-def refused(cli, here):
+def refused(cli: Callable[..., Result], here: Path) -> Callable[..., Any]:
     """`refused(78, ISSUER=...)`: the message and its last line."""
 
-    def refused(code, *arguments, **variables):
+    def refused(code: Any, *arguments: Any, **variables: Any) -> Any:
         result = cli("serve", *(arguments or ("--port", "0")), code=code, **variables)
         assert result.stdout == ""
         assert "Traceback" not in result.stderr
@@ -42,18 +45,18 @@ def refused(cli, here):
 
 
 @pytest.fixture
-def key(here) -> Path:
+def key(here: Path) -> Path:
     """The key-encryption key, as the messages name it."""
     (file,) = Path("keys").iterdir()
     return file
 
 
-def carry_out(line):
+def carry_out(line: Any) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run(line, shell=True, check=True, capture_output=True, env=os.environ | {"PATH": path}, timeout=LONG)
 
 
-def test_a_key_file_that_others_can_read(cli, refused, key):
+def test_a_key_file_that_others_can_read(cli: Callable[..., Result], refused: Any, key: Path) -> None:
     for mode in (0o640, 0o604, 0o644, 0o620):
         key.chmod(mode)
         message, line = refused(78)
@@ -62,7 +65,7 @@ def test_a_key_file_that_others_can_read(cli, refused, key):
         cli("config", "check")
 
 
-def test_a_key_file_that_is_a_symbolic_link(cli, refused, key, here):
+def test_a_key_file_that_is_a_symbolic_link(cli: Callable[..., Result], refused: Any, key: Path, here: Path) -> None:
     key.rename(here / "elsewhere")
     key.symlink_to(here / "elsewhere")
     message, line = refused(78)
@@ -73,7 +76,7 @@ def test_a_key_file_that_is_a_symbolic_link(cli, refused, key, here):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_key_file_of_somebody_else(cli, refused, key):
+def test_a_key_file_of_somebody_else(cli: Callable[..., Result], refused: Any, key: Path) -> None:
     os.chown(key, pwd.getpwnam("nobody").pw_uid, -1)
     message, line = refused(78)
     assert message.startswith(f"Error: {key} belongs to another user.")
@@ -81,17 +84,17 @@ def test_a_key_file_of_somebody_else(cli, refused, key):
     cli("config", "check")
 
 
-def test_a_key_file_that_cannot_be_read(refused, key, monkeypatch):
+def test_a_key_file_that_cannot_be_read(refused: Any, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root can read everything, so that the system's refusal is played to it."""
     message, line = refused_by_the_system(refused, key, monkeypatch)
     assert message.startswith(f"Error: {key} cannot be read: Permission denied.")
     assert line == f"chown {os.geteuid()} {key}"
 
 
-def refused_by_the_system(refused, key, monkeypatch):
+def refused_by_the_system(refused: Any, key: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     open_file = os.open
 
-    def deny(path, *arguments, **options):
+    def deny(path: Any, *arguments: Any, **options: Any) -> Any:
         if Path(path).name == key.name:
             raise PermissionError(13, "Permission denied", str(path))
         return open_file(path, *arguments, **options)
@@ -104,7 +107,9 @@ def refused_by_the_system(refused, key, monkeypatch):
 
 
 @pytest.mark.parametrize("content", ["", "not a key", "A" * 42, "A" * 44, "A" * 42 + "\n", "=" * 43, "\x00" * 43])
-def test_a_key_file_that_holds_no_key(cli, refused, key, content, here):
+def test_a_key_file_that_holds_no_key(
+    cli: Callable[..., Result], refused: Any, key: Path, content: str, here: Path
+) -> None:
     shutil.copytree("keys", "backup")
     key.write_text(content)
     message, line = refused(78)
@@ -114,7 +119,7 @@ def test_a_key_file_that_holds_no_key(cli, refused, key, content, here):
     cli("config", "check")
 
 
-def test_a_key_encryption_key_that_is_missing(cli, refused, key, here):
+def test_a_key_encryption_key_that_is_missing(cli: Callable[..., Result], refused: Any, key: Path, here: Path) -> None:
     Path("keys").rename("moved")
     message, line = refused(78)
     assert "No key-encryption key opens the sealed key" in message and "there is no key-encryption key" in message
@@ -122,7 +127,7 @@ def test_a_key_encryption_key_that_is_missing(cli, refused, key, here):
     cli("config", "check", **{name.removeprefix("AUTHSERVER_"): value})
 
 
-def test_a_key_encryption_key_that_opens_nothing(cli, refused, key):
+def test_a_key_encryption_key_that_opens_nothing(cli: Callable[..., Result], refused: Any, key: Path) -> None:
     content = key.read_text()
     key.write_text(("B" if content[0] == "A" else "A") + content[1:])
     message, line = refused(78)
@@ -131,7 +136,7 @@ def test_a_key_encryption_key_that_opens_nothing(cli, refused, key):
     assert line == "AUTHSERVER_KEYS_DIR=/path/to/keys"
 
 
-def test_a_key_encryption_key_handed_in_that_opens_nothing(refused, key):
+def test_a_key_encryption_key_handed_in_that_opens_nothing(refused: Any, key: Path) -> None:
     message, _ = refused(78, KEY_ENCRYPTION_KEY="A" * 43)
     assert "tried: AUTHSERVER_KEY_ENCRYPTION_KEY 0" in message
     assert "A" * 43 not in message
@@ -141,7 +146,7 @@ def test_a_key_encryption_key_handed_in_that_opens_nothing(refused, key):
     ("misspelt", "right"),
     [("ISUER", "ISSUER"), ("DATABASE_URI", "DATABASE_URL"), ("ACCES_TOKEN_TTL", "ACCESS_TOKEN_TTL")],
 )
-def test_a_misspelt_setting(cli, refused, misspelt, right):
+def test_a_misspelt_setting(cli: Callable[..., Result], refused: Any, misspelt: str, right: str) -> None:
     message, line = refused(78, **{misspelt: "60"})
     assert f"AUTHSERVER_{misspelt}" in message and f"did you mean AUTHSERVER_{right}?" in message
     name, value = line.split("=", 1)
@@ -150,7 +155,7 @@ def test_a_misspelt_setting(cli, refused, misspelt, right):
 
 
 @pytest.mark.parametrize("issuer", ["http://as.example", "http://192.0.2.1:8000", "http://0.0.0.0:8000", "as.example"])
-def test_an_issuer_that_is_http_and_not_loopback(cli, refused, issuer):
+def test_an_issuer_that_is_http_and_not_loopback(cli: Callable[..., Result], refused: Any, issuer: str) -> None:
     message, line = refused(78, ISSUER=issuer)
     assert "AUTHSERVER_ISSUER" in message
     name, value = line.split("=", 1)
@@ -159,7 +164,7 @@ def test_an_issuer_that_is_http_and_not_loopback(cli, refused, issuer):
     cli("config", "check", ISSUER=value)
 
 
-def test_a_database_that_is_not_there(cli, refused, here):
+def test_a_database_that_is_not_there(cli: Callable[..., Result], refused: Any, here: Path) -> None:
     for file in here.glob("authserver.db*"):
         file.unlink()
     message, line = refused(78)
@@ -168,7 +173,7 @@ def test_a_database_that_is_not_there(cli, refused, here):
     cli("config", "check")
 
 
-def test_a_database_without_tables(cli, refused, here):
+def test_a_database_without_tables(cli: Callable[..., Result], refused: Any, here: Path) -> None:
     for file in here.glob("authserver.db*"):
         file.unlink()
     (here / "authserver.db").touch()
@@ -178,14 +183,14 @@ def test_a_database_without_tables(cli, refused, here):
     cli("config", "check")
 
 
-def test_a_database_that_is_older_than_the_code(refused, monkeypatch):
+def test_a_database_that_is_older_than_the_code(refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "head", lambda: "9999")
     message, line = refused(78)
     assert "this version needs 9999" in message
     assert line == "authserver db upgrade"
 
 
-def test_a_database_that_is_newer_than_the_code(cli, refused, here):
+def test_a_database_that_is_newer_than_the_code(cli: Callable[..., Result], refused: Any, here: Path) -> None:
     connection = sqlite3.connect(here / "authserver.db")
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.commit()
@@ -197,7 +202,7 @@ def test_a_database_that_is_newer_than_the_code(cli, refused, here):
         assert "revision 9999" in cli(*other, code=78).stderr
 
 
-def test_a_database_that_is_no_database(refused, here):
+def test_a_database_that_is_no_database(refused: Any, here: Path) -> None:
     (here / "authserver.db").write_bytes(b"no database at all, but long enough to look at" * 100)
     message, line = refused(69)
     assert "not a database" in message
@@ -205,7 +210,7 @@ def test_a_database_that_is_no_database(refused, here):
 
 
 @pytest.fixture
-def taken():
+def taken() -> Iterator[Any]:
     """A port on which somebody listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -213,13 +218,13 @@ def taken():
         yield listener.getsockname()[1]
 
 
-def test_a_port_that_is_taken(refused, taken):
+def test_a_port_that_is_taken(refused: Any, taken: Any) -> None:
     message, line = refused(1, "--port", str(taken))
     assert f"Port {taken} is already in use." in message
     assert line == f"authserver serve --host 127.0.0.1 --port {taken + 1}"
 
 
-def test_a_port_that_is_taken_in_the_last_moment(refused, monkeypatch):
+def test_a_port_that_is_taken_in_the_last_moment(refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two servers have bound it, and the other one listens first."""
     rival = socket.socket()
     rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -227,7 +232,7 @@ def test_a_port_that_is_taken_in_the_last_moment(refused, monkeypatch):
     port = rival.getsockname()[1]
 
     class Slower(socket.socket):
-        def bind(self, address):
+        def bind(self, address: Any) -> None:
             super().bind(address)
             rival.listen()
 
@@ -238,18 +243,18 @@ def test_a_port_that_is_taken_in_the_last_moment(refused, monkeypatch):
     assert f"Port {port} is already in use." in message
 
 
-def test_a_host_that_is_not_ours(refused):
+def test_a_host_that_is_not_ours(refused: Any) -> None:
     message, _ = refused(1, "--host", "192.0.2.1", "--port", "0")
     assert "Cannot listen on 192.0.2.1, port 0: " in message
 
 
-def test_everything_that_is_wrong_is_told_at_once(refused):
+def test_everything_that_is_wrong_is_told_at_once(refused: Any) -> None:
     message, _ = refused(78, ISSUER="ftp://as.example", LOG_LEVEL="loud", RETRY_WINDOW="1")
     assert all(word in message for word in ("AUTHSERVER_ISSUER", "AUTHSERVER_LOG_LEVEL", "AUTHSERVER_RETRY_WINDOW"))
 
 
 @pytest.mark.parametrize(("code", "settings"), [(78, {"ISUER": "x"}), (69, {"DATABASE_URL": "sqlite:////no/x.db"})])
-def test_the_process_ends_with_that_code_too(here, code, settings):
+def test_the_process_ends_with_that_code_too(here: Path, code: int, settings: Any) -> None:
     done = run("serve", "--port", "0", folder=here, check=False, **settings)
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith("Error: ")

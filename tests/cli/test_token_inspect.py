@@ -7,10 +7,16 @@ import select
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
+from starlette.testclient import TestClient
 
 from authserver.provisioning import open_database
+from authserver.settings import Settings
 from tests.harness.clock import Clock
 from tests.harness.constants import AUDIENCE, ISSUER, LONG, SECRET
 from tests.harness.process import environment_with
@@ -28,7 +34,7 @@ REPLACED = "It was replaced and its retry window is over: presenting it ends the
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory, password_hash):
+def prepared(tmp_path_factory: pytest.TempPathFactory, password_hash: str) -> Any:
     """A folder with the database and the keys of tests/conftest.py, to be copied."""
     folder, clock = tmp_path_factory.mktemp("prepared"), Clock()
     populated(settings_in(folder), clock, password_hash).close()
@@ -36,7 +42,7 @@ def prepared(tmp_path_factory, password_hash):
 
 
 @pytest.fixture
-def database(prepared, tmp_path, settings, clock):
+def database(prepared: Any, tmp_path: Path, settings: Settings, clock: Clock) -> Iterator[Any]:
     shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     database = open_database(settings, clock)
     yield database
@@ -44,17 +50,19 @@ def database(prepared, tmp_path, settings, clock):
 
 
 @pytest.fixture
-def variables(settings):
+def variables(settings: Settings) -> Any:
     url = settings.database_url.get_secret_value()
     return {"ISSUER": ISSUER, "DATABASE_URL": url, "KEYS_DIR": str(settings.keys_dir)}
 
 
 @pytest.fixture
-def inspect(cli, database, variables, clock, monkeypatch):
+def inspect(
+    cli: Callable[..., Result], database: Any, variables: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
     """`inspect(token, code=1)`: what it says with --json; whatever it is, the database is as before."""
     monkeypatch.setattr("authserver.system.now", clock)
 
-    def inspect(token, code=0, *arguments, **more):
+    def inspect(token: Any, code: Any = 0, *arguments: Any, **more: Any) -> Any:
         before = everything(database)
         result = cli("token", "inspect", "--json", *arguments, input=token, code=code, **variables | more)
         assert everything(database) == before
@@ -67,7 +75,7 @@ def inspect(cli, database, variables, clock, monkeypatch):
 
 
 @pytest.fixture
-def rotated(login, token):
+def rotated(login: Callable[..., Any], token: Callable[..., Any]) -> Any:
     """The refresh tokens of three generations, of the confidential client `web`."""
     tokens = [login("web")["refresh_token"]]
     for _ in range(2):
@@ -75,7 +83,7 @@ def rotated(login, token):
     return tokens
 
 
-def test_a_users_access_token(inspect, login):
+def test_a_users_access_token(inspect: Any, login: Callable[..., Any]) -> None:
     body = login("app")
     assert inspect(body["access_token"]) == {
         "kind": "access token",
@@ -88,13 +96,13 @@ def test_a_users_access_token(inspect, login):
     }
 
 
-def test_a_clients_own_access_token(inspect, token):
+def test_a_clients_own_access_token(inspect: Any, token: Callable[..., Any]) -> None:
     body = token("client_credentials", "web").json()
     found = inspect(body["access_token"] + "\n")
     assert (found["kind"], found["claims"]) == ("access token", claims_of(body))
 
 
-def test_the_newest_refresh_token(inspect, rotated):
+def test_the_newest_refresh_token(inspect: Any, rotated: Any) -> None:
     assert inspect(rotated[-1]) == {
         "kind": "refresh token",
         "good": True,
@@ -111,30 +119,30 @@ def test_the_newest_refresh_token(inspect, rotated):
     }
 
 
-def test_the_previous_refresh_token_inside_its_window_and_after(inspect, rotated, clock):
+def test_the_previous_refresh_token_inside_its_window_and_after(inspect: Any, rotated: Any, clock: Clock) -> None:
     clock.forward(29.999999)
     assert inspect(rotated[1])["generation"] == 1
     clock.forward(0.000001)
     assert inspect(rotated[1], 1)["reasons"] == [REPLACED]
 
 
-def test_a_replayed_refresh_token_ends_no_login_here(inspect, rotated, token):
+def test_a_replayed_refresh_token_ends_no_login_here(inspect: Any, rotated: Any, token: Callable[..., Any]) -> None:
     assert inspect(rotated[0], 1)["reasons"] == [REPLACED]
     assert token("refresh_token", "web", refresh_token=rotated[-1]).status_code == 200
 
 
-def test_a_refresh_token_without_rotation(inspect, database, login):
+def test_a_refresh_token_without_rotation(inspect: Any, database: Any, login: Callable[..., Any]) -> None:
     change_client(database, "web", policy={"rotation": False})
     assert inspect(login("web")["refresh_token"])["generation"] == 0
 
 
-def test_the_clients_own_window(inspect, database, rotated, clock):
+def test_the_clients_own_window(inspect: Any, database: Any, rotated: Any, clock: Clock) -> None:
     change_client(database, "web", policy={"refresh_retry_window": 5})
     clock.forward(5)
     assert inspect(rotated[1], 1)["reasons"] == [REPLACED]
 
 
-def test_a_refresh_token_ahead_of_its_row(inspect, database, rotated):
+def test_a_refresh_token_ahead_of_its_row(inspect: Any, database: Any, rotated: Any) -> None:
     execute(database, "UPDATE authorizations SET generation = 1")
     (reason,) = inspect(rotated[2], 1)["reasons"]
     assert reason.startswith("It is newer than its row: the database was restored from a backup.")
@@ -159,41 +167,43 @@ def test_a_refresh_token_ahead_of_its_row(inspect, database, rotated):
         ("DELETE FROM authorizations", NO_LOGIN),
     ],
 )
-def test_why_a_refresh_token_is_not_good(inspect, database, rotated, statement, reason):
+def test_why_a_refresh_token_is_not_good(
+    inspect: Any, database: Any, rotated: Any, statement: str, reason: str
+) -> None:
     execute(database, statement)
     assert inspect(rotated[-1], 1)["reasons"] == [reason]
 
 
-def test_a_forged_refresh_token(inspect, rotated):
+def test_a_forged_refresh_token(inspect: Any, rotated: Any) -> None:
     last = "A" if rotated[-1][-1] != "A" else "B"
     assert inspect(rotated[-1][:-1] + last, 1) == {"kind": "refresh token", "good": False, "reasons": [FORGED]}
 
 
-def test_a_refresh_token_of_another_server(inspect):
+def test_a_refresh_token_of_another_server(inspect: Any) -> None:
     assert inspect("rt_AQ" + "A" * 70, 1)["reasons"] == [NO_LOGIN]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "x", "rt_", "rt_" + "A" * 72, "a.b", "é", "a" * 100_000, "Bearer x"])
-def test_what_is_no_token(inspect, text):
+def test_what_is_no_token(inspect: Any, text: str) -> None:
     assert inspect(text, 1) == {"kind": "unknown", "good": False, "reasons": [NEITHER]}
 
 
-def test_bytes_that_are_no_text(inspect):
+def test_bytes_that_are_no_text(inspect: Any) -> None:
     assert inspect(b"\xff\xfe\0", 1)["kind"] == "unknown"
 
 
 @pytest.mark.parametrize("text", ["a.b.c", "..", "eyJhbGciOiJub25lIn0.e30.", "é.é.é"])
-def test_a_jwt_of_somebody_else(inspect, text):
+def test_a_jwt_of_somebody_else(inspect: Any, text: str) -> None:
     assert inspect(text, 1) == {"kind": "JWT", "good": False, "reasons": [NOT_OURS]}
 
 
-def test_a_changed_access_token(inspect, login):
+def test_a_changed_access_token(inspect: Any, login: Callable[..., Any]) -> None:
     header, payload, signature = login("app")["access_token"].split(".")
     middle = "A" if signature[100] != "A" else "B"
     assert inspect(f"{header}.{payload}.{signature[:100]}{middle}{signature[101:]}", 1)["reasons"] == [NOT_OURS]
 
 
-def test_an_expired_access_token(inspect, login, clock):
+def test_an_expired_access_token(inspect: Any, login: Callable[..., Any], clock: Clock) -> None:
     text = login("app")["access_token"]
     clock.forward(899.999999)
     assert inspect(text)["exp"] == "2027-01-15T08:15:00Z"
@@ -213,24 +223,26 @@ def test_an_expired_access_token(inspect, login, clock):
         ("UPDATE signing_keys SET state = 'revoked', revoked_at = 1 WHERE state = 'active'", [NOT_OURS]),
     ],
 )
-def test_why_an_access_token_is_not_good(inspect, database, login, statement, reasons):
+def test_why_an_access_token_is_not_good(
+    inspect: Any, database: Any, login: Callable[..., Any], statement: str, reasons: Any
+) -> None:
     text = login("app")["access_token"]
     execute(database, statement)
     assert inspect(text, 1)["reasons"] == reasons
 
 
-def test_an_access_token_that_was_denied(inspect, http, token):
+def test_an_access_token_that_was_denied(inspect: Any, http: TestClient, token: Callable[..., Any]) -> None:
     text = token("client_credentials", "web").json()["access_token"]
     http.post("/revoke", data={"client_id": "web", "client_secret": SECRET, "token": text})
     assert inspect(text, 1)["reasons"] == ["It was revoked by itself."]
 
 
-def test_an_access_token_of_the_issuer_that_this_server_was_before(inspect, login):
+def test_an_access_token_of_the_issuer_that_this_server_was_before(inspect: Any, login: Callable[..., Any]) -> None:
     found = inspect(login("app")["access_token"], 1, ISSUER="https://new.example")
     assert found["reasons"] == [f"Its issuer is {ISSUER}, not https://new.example."]
 
 
-def test_every_reason_is_told(inspect, database, login, clock):
+def test_every_reason_is_told(inspect: Any, database: Any, login: Callable[..., Any], clock: Clock) -> None:
     text = login("app")["access_token"]
     execute(database, "UPDATE users SET disabled = 1")
     execute(database, "UPDATE clients SET disabled = 1")
@@ -238,7 +250,9 @@ def test_every_reason_is_told(inspect, database, login, clock):
     assert len(inspect(text, 1)["reasons"]) == 3
 
 
-def test_in_words(cli, inspect, rotated, login, variables, clock):
+def test_in_words(
+    cli: Callable[..., Result], inspect: Any, rotated: Any, login: Callable[..., Any], variables: Any, clock: Clock
+) -> None:
     good = cli("token", "inspect", input=rotated[-1], **variables).stdout
     assert good.splitlines()[:2] == ["refresh token: good here", "client_id: web"]
     assert "newest_generation: 2" in good.splitlines()
@@ -249,12 +263,14 @@ def test_in_words(cli, inspect, rotated, login, variables, clock):
     assert {f"aud: {AUDIENCE}", "sub: u_ada", f"iat: {START}"} <= set(access.splitlines())
 
 
-def test_a_token_is_never_an_argument(cli, inspect, rotated, variables):
+def test_a_token_is_never_an_argument(cli: Callable[..., Result], inspect: Any, rotated: Any, variables: Any) -> None:
     result = cli("token", "inspect", rotated[-1], code=2, **variables)
     assert result.stdout == ""
 
 
-def test_the_token_itself_is_never_shown(cli, inspect, rotated, login, variables):
+def test_the_token_itself_is_never_shown(
+    cli: Callable[..., Result], inspect: Any, rotated: Any, login: Callable[..., Any], variables: Any
+) -> None:
     for text in (rotated[-1], rotated[0], login("app")["access_token"]):
         for arguments in ((), ("--json",)):
             code = 1 if text == rotated[0] else 0
@@ -262,7 +278,7 @@ def test_the_token_itself_is_never_shown(cli, inspect, rotated, login, variables
             assert text not in shown and text.split(".")[-1] not in shown
 
 
-def test_at_a_terminal_it_is_asked_for_and_not_echoed(database, variables):
+def test_at_a_terminal_it_is_asked_for_and_not_echoed(database: Any, variables: Any) -> None:
     terminal, keyboard = pty.openpty()
     text = "rt_AQ" + "A" * 70
     command = [sys.executable, "-m", "authserver", "token", "inspect", "--json"]

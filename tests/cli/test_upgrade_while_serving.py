@@ -10,7 +10,9 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ EXPANDS = {"add_column", "create_table", "create_index", "bulk_insert", "execute
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path_factory):
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """None for the SQLite file of the folder."""
     if request.param == "sqlite":
         yield None
@@ -43,7 +45,7 @@ def database_url(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def next_version(tmp_path_factory):
+def next_version(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The environment in which `authserver` is a version that has one migration more."""
     folder = tmp_path_factory.mktemp("next")
     shutil.copytree(PACKAGE, folder / "authserver", ignore=shutil.ignore_patterns("__pycache__"))
@@ -54,18 +56,18 @@ def next_version(tmp_path_factory):
 class Refreshing(threading.Thread):
     """One login, refreshed without a pause until `enough` is set."""
 
-    def __init__(self, server):
+    def __init__(self, server: Any) -> None:
         super().__init__()
         self.enough, self.answers, self.server = threading.Event(), [], server
         self.form = {"client_id": server.app["client_id"]}
 
-    def run(self):
+    def run(self) -> None:
         password = {"grant_type": "password", "username": "ada", "password": PASSWORD}
         token = self.post(**password)
         while not self.enough.is_set() and token:
             token = self.post(grant_type="refresh_token", refresh_token=token)
 
-    def post(self, **form):
+    def post(self, **form: Any) -> Any:
         data = urllib.parse.urlencode(self.form | form).encode()
         try:
             with urllib.request.urlopen(f"{self.server.url}/token", data, timeout=LONG) as answer:
@@ -76,7 +78,9 @@ class Refreshing(threading.Thread):
             return None
 
 
-def test_no_request_fails_while_the_next_version_upgrades_and_both_serve(database_url, next_version, tmp_path):
+def test_no_request_fails_while_the_next_version_upgrades_and_both_serve(
+    database_url: Any, next_version: Any, tmp_path: Path
+) -> None:
     settings = {"DATABASE_URL": database_url} if database_url else {}
     with live(tmp_path, **settings) as server:
         refreshing = [Refreshing(server) for _ in range(4)]
@@ -104,7 +108,7 @@ def test_no_request_fails_while_the_next_version_upgrades_and_both_serve(databas
         assert refused.returncode == 78 and "pip install --upgrade" in refused.stderr
 
 
-def test_this_test_upgrades_with_another_version(next_version):
+def test_this_test_upgrades_with_another_version(next_version: Any) -> None:
     code = "from authserver.store import migrations; print(migrations.head())"
     command = [sys.executable, "-c", code]
     shown = subprocess.run(command, env=os.environ | next_version, capture_output=True, text=True, check=True).stdout
@@ -112,7 +116,7 @@ def test_this_test_upgrades_with_another_version(next_version):
 
 
 @pytest.mark.parametrize("path", sorted(VERSIONS.glob("v*.py"))[1:], ids=lambda path: path.stem)
-def test_a_migration_only_expands(path):
+def test_a_migration_only_expands(path: Any) -> None:
     assert what_breaks_the_previous_version(path.read_text()) is None
 
 
@@ -129,13 +133,15 @@ def test_a_migration_only_expands(path):
         ('op.rename_table("users", "people")', "rename_table"),
     ],
 )
-def test_a_migration_that_breaks_the_previous_version_is_seen(statement, fault, tmp_path):
+def test_a_migration_that_breaks_the_previous_version_is_seen(
+    statement: str, fault: str | None, tmp_path: Path
+) -> None:
     (tmp_path / "versions").mkdir()
     planted = plant(tmp_path, EXPANDING + "    " + statement)
     assert what_breaks_the_previous_version(planted.read_text()) == fault
 
 
-def what_breaks_the_previous_version(migration):
+def what_breaks_the_previous_version(migration: Any) -> Any:
     """The operation or column that an older node beside it cannot live with; None for none."""
     calls = [node for node in ast.walk(ast.parse(migration)) if isinstance(node, ast.Call)]
     for call in calls:

@@ -1,6 +1,11 @@
 """authserver user ...: exact forms, and passwords from a terminal or from stdin, never from an argument."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
+from click.testing import Result
 
 from authserver.provisioning import open_database
 from authserver.settings import load
@@ -12,7 +17,7 @@ from tests.harness.constants import PASSWORD
 DB = "authserver.db"
 
 
-def stored(name):
+def stored(name: Any) -> Any:
     database = open_database(load())
     with database.begin() as connection:
         user = users.load(connection, name)
@@ -21,11 +26,11 @@ def stored(name):
 
 
 @pytest.fixture
-def ada(data):
+def ada(data: Callable[..., Any]) -> Any:
     return data("user", "create", "ada", "--password-stdin", input=PASSWORD)
 
 
-def test_create_prints_id_and_username_and_keeps_a_hash(ada):
+def test_create_prints_id_and_username_and_keeps_a_hash(ada: Any) -> None:
     assert set(ada) == {"id", "username"}
     assert ada["username"] == "ada"
     user = stored("ada")
@@ -33,20 +38,22 @@ def test_create_prints_id_and_username_and_keeps_a_hash(ada):
     assert user.password_hash.startswith("$argon2id$")
 
 
-def test_create_in_words(cli, here):
+def test_create_in_words(cli: Callable[..., Result], here: Path) -> None:
     result = cli("user", "create", "Ada", "--password-stdin", input="open sesame\n")
     assert result.stdout == f"Created the user ada ({stored('ada').id}).\n"
 
 
 @pytest.mark.parametrize("input", ["p a s s \n", "p a s s \r\nsecond line\n", "p a s s "])
-def test_the_password_is_the_first_line_of_stdin_with_its_spaces(data, input):
+def test_the_password_is_the_first_line_of_stdin_with_its_spaces(data: Callable[..., Any], input: str) -> None:
     from argon2 import PasswordHasher
 
     data("user", "create", "ada", "--password-stdin", input=input)
     assert PasswordHasher().verify(stored("ada").password_hash, "p a s s ")
 
 
-def test_a_username_is_one_in_all_its_spellings_rfc8265_3_3(cli, data, ada):
+def test_a_username_is_one_in_all_its_spellings_rfc8265_3_3(
+    cli: Callable[..., Result], data: Callable[..., Any], ada: Any
+) -> None:
     result = cli("user", "create", "ＡＤＡ", "--password-stdin", input="another one", code=1)
     assert "There is a user ada already" in result.stderr
     assert result.stderr.endswith("authserver user set-password ada\n")
@@ -54,14 +61,16 @@ def test_a_username_is_one_in_all_its_spellings_rfc8265_3_3(cli, data, ada):
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a\tb", "x" * 257, "\udcff", "a\x7f"])
-def test_a_name_that_no_user_can_have_is_a_usage_error(cli, here, name):
+def test_a_name_that_no_user_can_have_is_a_usage_error(cli: Callable[..., Result], here: Path, name: str) -> None:
     for arguments in (["create", name, "--password-stdin"], ["show", name], ["disable", name]):
         result = cli("user", *arguments, input="open sesame", code=2)
         assert "RFC 8265" in result.stderr
 
 
 @pytest.mark.parametrize("password", [b"", b"\n", b"tab\tbed", b"x" * 1025, b"\xff\xfe\n", b"nul\0\n"])
-def test_a_password_that_nobody_can_have_is_a_usage_error(cli, here, password):
+def test_a_password_that_nobody_can_have_is_a_usage_error(
+    cli: Callable[..., Result], here: Path, password: bytes
+) -> None:
     result = cli("user", "create", "ada", "--password-stdin", input=password, code=2)
     assert "password" in result.stderr
     assert stored("ada") is None
@@ -78,7 +87,9 @@ def test_a_password_that_nobody_can_have_is_a_usage_error(cli, here, password):
     ],
 )
 @pytest.mark.parametrize("verb", ["create", "set-password"])
-def test_a_new_password_that_is_easily_guessed_is_refused_for_operators_too(cli, here, verb, password, why):
+def test_a_new_password_that_is_easily_guessed_is_refused_for_operators_too(
+    cli: Callable[..., Result], here: Path, verb: str, password: str, why: str
+) -> None:
     if verb == "set-password":
         cli("user", "create", "ada.lovelace", "--password-stdin", input=PASSWORD)
     result = cli("user", verb, "ada.lovelace", "--password-stdin", input=password, code=3)
@@ -86,26 +97,28 @@ def test_a_new_password_that_is_easily_guessed_is_refused_for_operators_too(cli,
     assert password not in result.stderr
 
 
-def test_the_minimum_length_of_a_new_password_is_a_setting_and_old_ones_stay_valid(cli, here):
+def test_the_minimum_length_of_a_new_password_is_a_setting_and_old_ones_stay_valid(
+    cli: Callable[..., Result], here: Path
+) -> None:
     cli("user", "create", "ada", "--password-stdin", input="eight ch")
     result = cli("user", "set-password", "ada", "--password-stdin", input="eight ch", code=3, PASSWORD_MIN_LENGTH="9")
     assert "9 are the minimum" in result.stderr
 
 
-def test_without_a_terminal_the_password_must_come_from_stdin_by_name(cli, here):
+def test_without_a_terminal_the_password_must_come_from_stdin_by_name(cli: Callable[..., Result], here: Path) -> None:
     result = cli("user", "create", "ada", input=PASSWORD, code=2)
     assert "--password-stdin" in result.stderr
     assert stored("ada") is None
 
 
-def test_a_terminal_is_asked_twice_and_shows_nothing_of_it(here):
+def test_a_terminal_is_asked_twice_and_shows_nothing_of_it(here: Path) -> None:
     shown = converse("user", "create", "ada", answers={"Password: ": PASSWORD, "Repeat for confirmation: ": PASSWORD})
     assert PASSWORD not in shown
     assert "Created the user ada" in shown
     assert stored("ada") is not None
 
 
-def test_list_and_show(cli, data, ada):
+def test_list_and_show(cli: Callable[..., Result], data: Callable[..., Any], ada: Any) -> None:
     data("user", "create", "bob", "--password-stdin", input="open sesame")
     listed = data("user", "list")
     assert [user["username"] for user in listed] == ["ada", "bob"]
@@ -122,7 +135,7 @@ ENDINGS = {
 
 
 @pytest.fixture
-def active(ada):
+def active(ada: Any) -> Callable[..., Any]:
     """Of ada: two active logins, three that are over in different ways, and one of somebody else."""
 
     def active() -> int:
@@ -133,19 +146,19 @@ def active(ada):
     return active
 
 
-def logins():
+def logins() -> Any:
     return sql(DB, "SELECT id, revoked_reason FROM authorizations ORDER BY id")
 
 
 @pytest.mark.parametrize("reason", ENDINGS)
-def test_what_ends_a_users_logins_says_how_many(data, ada, active, reason):
+def test_what_ends_a_users_logins_says_how_many(data: Callable[..., Any], ada: Any, active: Any, reason: Any) -> None:
     assert data("user", *ENDINGS[reason], input="another password") == {"username": "ada", "logins_ended": 2}
     assert [because for _, because in logins()] == [reason, reason, None, None, None]
     assert stored("ada").credential_version == 1
     assert data("user", *ENDINGS[reason], input="another password")["logins_ended"] == 0
 
 
-def test_nobody_elses_logins_end(cli, data, ada):
+def test_nobody_elses_logins_end(cli: Callable[..., Result], data: Callable[..., Any], ada: Any) -> None:
     bob = data("user", "create", "bob", "--password-stdin", input="another password")
     add_login(DB, 1, bob["id"])
     assert cli("user", "end-logins", "ada").stderr == "Ended 0 logins.\n"
@@ -153,7 +166,7 @@ def test_nobody_elses_logins_end(cli, data, ada):
     assert stored("bob").credential_version == 0
 
 
-def test_disable_and_enable(cli, data, ada):
+def test_disable_and_enable(cli: Callable[..., Result], data: Callable[..., Any], ada: Any) -> None:
     add_login(DB, 1, ada["id"])
     assert cli("user", "disable", "ada").stderr == "ada is disabled. Ended 1 login.\n"
     assert data("user", "show", "ada")["disabled"] is True
@@ -163,7 +176,9 @@ def test_disable_and_enable(cli, data, ada):
     assert because == "user_disabled" and stored("ada").credential_version == 1
 
 
-def test_a_deleted_user_takes_the_logins_along_and_can_be_created_again(cli, data, ada, active):
+def test_a_deleted_user_takes_the_logins_along_and_can_be_created_again(
+    cli: Callable[..., Result], data: Callable[..., Any], ada: Any, active: Any
+) -> None:
     assert data("user", "delete", "ada", "--dry-run") == {"username": "ada", "logins_ended": 2}
     assert len(logins()) == 5
     assert data("user", "delete", "ada", "--yes") == {"username": "ada", "logins_ended": 2}
@@ -171,7 +186,7 @@ def test_a_deleted_user_takes_the_logins_along_and_can_be_created_again(cli, dat
     assert data("user", "create", "ada", "--password-stdin", input=PASSWORD)["id"] != ada["id"]
 
 
-def test_set_password_changes_the_password_alone(cli, ada):
+def test_set_password_changes_the_password_alone(cli: Callable[..., Result], ada: Any) -> None:
     before = stored("ada")
     assert cli("user", "set-password", "ada", "--password-stdin", input="a new one").stdout == ""
     after = stored("ada")
@@ -180,7 +195,7 @@ def test_set_password_changes_the_password_alone(cli, ada):
 
 
 @pytest.mark.parametrize("verb", ["show", "disable", "enable", "set-password", "end-logins", "delete"])
-def test_nobody_is_an_error_that_says_how_to_see_them_all(cli, here, verb):
+def test_nobody_is_an_error_that_says_how_to_see_them_all(cli: Callable[..., Result], here: Path, verb: str) -> None:
     more = ["--password-stdin"] if verb == "set-password" else []
     result = cli("user", verb, "nobody", *more, input="open sesame", code=1)
     assert result.stderr.endswith("authserver user list\n")

@@ -1,6 +1,11 @@
 """A command in a folder without a database says so and creates nothing there."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
+from click.testing import Result
 
 from tests.cli.test_forms import LEAVES
 
@@ -17,7 +22,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("path", sorted(LEAVES.keys() - WITHOUT_A_DATABASE - NEEDS_A_FILE), ids=" ".join)
-def test_it_names_the_database_that_it_looked_for(cli, tmp_path, path):
+def test_it_names_the_database_that_it_looked_for(cli: Callable[..., Result], tmp_path: Path, path: Any) -> None:
     parameters = LEAVES[path].params
     options = [name for name in OPTIONS if any(name in parameter.opts for parameter in parameters)]
     arguments = [ARGUMENTS[str(one.name)] for one in parameters if one.param_type_name == "argument"]
@@ -28,7 +33,9 @@ def test_it_names_the_database_that_it_looked_for(cli, tmp_path, path):
 
 
 @pytest.mark.parametrize("arguments", [["user", "list"], ["serve", "--port", "0"], ["db", "upgrade"]], ids=" ".join)
-def test_a_folder_that_is_not_there_may_be_a_volume_that_is_not_mounted(cli, tmp_path, arguments):
+def test_a_folder_that_is_not_there_may_be_a_volume_that_is_not_mounted(
+    cli: Callable[..., Result], tmp_path: Path, arguments: Any
+) -> None:
     said = cli(*arguments, code=69, DATABASE_URL=f"sqlite:///{tmp_path}/data/as.db").stderr
     assert f"There is no database {tmp_path}/data/as.db, and no folder {tmp_path}/data." in said
     assert list(tmp_path.iterdir()) == []

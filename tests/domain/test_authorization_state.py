@@ -1,6 +1,7 @@
 """An authorization is active exactly when a refresh is accepted; what may be active again is suspended."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ USER = User("u_ada", "ada", "hash")
 DAY = 86400 * SECOND
 
 
-def state(row, *, client=CLIENT, user=USER, now=NOW):
+def state(row: Any, *, client: Any = CLIENT, user: Any = USER, now: Any = NOW) -> Any:
     return state_of(row, client=client, user=user, policy=Policy(), now=now)
 
 
@@ -36,7 +37,7 @@ def state(row, *, client=CLIENT, user=USER, now=NOW):
         ({"revoked_at": NOW + 5, "revoked_reason": "operator"}, {}, "ended", "ended by an operator at", 5),
     ],
 )
-def test_each_state(row, others, word, reason, ends):
+def test_each_state(row: Any, others: Any, word: str, reason: str | None, ends: Any) -> None:
     found = state(a_login(**row), **others)
     assert (found.word, found.ends_at) == (word, NOW + ends)
     assert found.reason == reason or found.reason.startswith(reason)
@@ -50,7 +51,9 @@ def test_each_state(row, others, word, reason, ends):
     disabled=st.booleans(),
     has_user=st.booleans(),
 )
-def test_it_is_active_exactly_when_a_refresh_is_accepted(revoked_at, idle, absolute, version, disabled, has_user):
+def test_it_is_active_exactly_when_a_refresh_is_accepted(
+    revoked_at: Any, idle: int, absolute: int, version: int, disabled: bool, has_user: bool
+) -> None:
     row = a_login(revoked_at=revoked_at, idle_expires_at=NOW + idle, expires_at=NOW + absolute)
     user = replace(USER, credential_version=version, disabled=disabled) if has_user else None
     verdict = judge(0, row, client=CLIENT, user=user, policy=Policy(), now=NOW, elapsed=0)

@@ -1,6 +1,7 @@
 """Why an authorization has ended, in words; and only for one that has ended."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,9 @@ times = st.sampled_from([NOW - 1, NOW, NOW + 1])
     revoked=st.none() | st.sampled_from(["reuse", "revoked", "too_many", "operator"]),
     user=st.sampled_from([None, ADA, replace(ADA, disabled=True), replace(ADA, credential_version=7)]),
 )
-def test_there_is_a_reason_exactly_where_the_newest_token_is_dead(end, idle_end, revoked, user):
+def test_there_is_a_reason_exactly_where_the_newest_token_is_dead(
+    end: Any, idle_end: Any, revoked: Any, user: Any
+) -> None:
     authorization = replace(
         LOGIN,
         expires_at=end,

@@ -1,7 +1,9 @@
 """The schedule and what it does, as a state machine with jumps of the clock: no verifier fails, nothing ever sticks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -20,16 +22,18 @@ POLICY = KeyPolicy(lead_time=DAY, rotation_period=30 * DAY, jwks_max_age=300)
 TTL = 900
 
 
-def maker():
+def maker() -> Callable[..., Any]:
     numbers = count()
     return lambda alg: SigningKey(f"k{next(numbers)}", alg, "pending", {"kty": "RSA"}, "wrapped", TTL, START)
 
 
-def first_keys(make) -> Keys:
+def first_keys(make: Any) -> Keys:
     return key_transitions.all_revoked((make("RS256"),), START, make)[1:]
 
 
-def run_due(keys: Keys, policy: KeyPolicy, now: int, make, algs=("RS256",)) -> tuple[list[Transition], Keys]:
+def run_due(
+    keys: Keys, policy: KeyPolicy, now: int, make: Any, algs: Any = ("RS256",)
+) -> tuple[list[Transition], Keys]:
     """As the lifecycle does it, without a database."""
     done = []
     while steps := transitions(keys, policy, now, algs):
@@ -54,7 +58,7 @@ class Lifecycle(RuleBasedStateMachine):
         max_age=st.integers(0, DAY),
         ttl=st.integers(1, DAY),
     )
-    def begin(self, lead, period, max_age, ttl):
+    def begin(self, lead: Any, period: Any, max_age: Any, ttl: Any) -> None:
         self.policy = KeyPolicy(lead, period, max_age)
         self.make, self.now, self.ttl, self.algs = maker(), START, ttl, {"RS256"}
         self.keys = self._with_ttl(first_keys(self.make))
@@ -81,36 +85,36 @@ class Lifecycle(RuleBasedStateMachine):
         self.seen |= {key.kid for key in changed}
 
     @rule(seconds=st.one_of(st.integers(1, 600), st.integers(1, 3 * DAY), st.integers(1, 900 * DAY)))
-    def time_passes(self, seconds):
+    def time_passes(self, seconds: Any) -> None:
         self.now += seconds * SECOND
 
     @rule(seconds=st.integers(1, 40 * DAY))
-    def the_clock_is_set_back(self, seconds):
+    def the_clock_is_set_back(self, seconds: Any) -> None:
         self.now -= seconds * SECOND
         self.tokens.clear()  # what is left of their lives cannot be told any more
 
     @rule()
-    def one_step_of_the_schedule(self):
+    def one_step_of_the_schedule(self) -> None:
         """As if the process were killed after its first transaction."""
         for step in transitions(self.keys, self.policy, self.now, self.algs)[:1]:
             self._write(key_transitions.apply(self.keys, step, self.now, self.make))
 
     @rule()
-    def the_schedule_runs(self):
+    def the_schedule_runs(self) -> None:
         for _ in range(100):
             for step in transitions(self.keys, self.policy, self.now, self.algs)[:1]:
                 self._write(key_transitions.apply(self.keys, step, self.now, self.make))
         assert run_due(self.keys, self.policy, self.now, self.make, self.algs)[0] == []
 
     @rule(emergency=st.booleans())
-    def an_operator_promotes(self, emergency):
+    def an_operator_promotes(self, emergency: Any) -> None:
         pending = in_state(self.keys, "RS256", "pending")
         if emergency or self.now >= promotable_at(pending, self.policy):
             self.exempt |= {pending.kid} if emergency else set()
             self._write(key_transitions.promoted(self.keys, "RS256", self.now, self.make))
 
     @rule(which=st.integers(0, 100))
-    def an_operator_revokes(self, which):
+    def an_operator_revokes(self, which: Any) -> None:
         kid = self.keys[which % len(self.keys)].kid
         state = next(key for key in self.keys if key.kid == kid).state
         self.exempt |= {key.kid for key in self.keys if key.state == "pending"}
@@ -120,22 +124,22 @@ class Lifecycle(RuleBasedStateMachine):
         assert state == "removed" or next(key for key in self.keys if key.kid == kid).wrapped is None
 
     @rule()
-    def a_host_is_compromised(self):
+    def a_host_is_compromised(self) -> None:
         self._write(key_transitions.all_revoked(self.keys, self.now, self.make))
         self.tokens.clear()
         self.exempt |= {key.kid for key in self.keys}
 
     @rule()
-    def a_key_is_imported(self):
+    def a_key_is_imported(self) -> None:
         self._write(key_transitions.imported(self.keys, self.make("RS256"), self.now))
 
     @rule(ttl=st.integers(1, 7 * DAY))
-    def a_longer_lived_policy_takes_effect(self, ttl):
+    def a_longer_lived_policy_takes_effect(self, ttl: Any) -> None:
         self.ttl = max(self.ttl, ttl)
         self.keys = self._with_ttl(self.keys)
 
     @rule(algs=st.sampled_from([{"RS256", "ES256"}, {"RS256"}]), by_hand=st.booleans())
-    def clients_use_another_algorithm_or_do_not_any_more(self, algs, by_hand):
+    def clients_use_another_algorithm_or_do_not_any_more(self, algs: Any, by_hand: Any) -> None:
         """By the command, which changes the keys too; or in the database, where the schedule finds it."""
         self.algs = algs
         if by_hand:
@@ -144,7 +148,7 @@ class Lifecycle(RuleBasedStateMachine):
             self._write(key_transitions.for_algorithms(self.keys, algs, self.now, self.make))
 
     @rule(late=st.integers(0, 30), alg=st.sampled_from(["RS256", "ES256"]))
-    def a_token_is_signed(self, late, alg):
+    def a_token_is_signed(self, late: Any, alg: Any) -> None:
         """By the active key, or by a process that has not read for a while and signs with the one before."""
         retired = [
             key
@@ -155,7 +159,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.tokens.append(Token(signer.kid, self.now + min(self.ttl, signer.max_token_ttl) * SECOND))
 
     @invariant()
-    def exactly_one_key_is_active_and_one_is_pending(self):
+    def exactly_one_key_is_active_and_one_is_pending(self) -> None:
         if hasattr(self, "keys"):
             states = [(key.alg, key.state) for key in self.keys]
             assert (states.count(("RS256", "active")), states.count(("RS256", "pending"))) == (1, 1)
@@ -163,20 +167,20 @@ class Lifecycle(RuleBasedStateMachine):
             assert states.count(("ES256", "active")) <= len(self.algs) - 1
 
     @invariant()
-    def every_living_token_is_verified(self):
+    def every_living_token_is_verified(self) -> None:
         if hasattr(self, "keys"):
             living = {token.kid for token in self.tokens if token.expires_at > self.now}
             assert living <= set(published(self.keys))
 
     @invariant()
-    def no_key_signed_before_it_was_published_for_the_lead_time(self):
+    def no_key_signed_before_it_was_published_for_the_lead_time(self) -> None:
         if hasattr(self, "keys"):
             for key in self.keys:
                 if key.activated_at is not None and key.kid not in self.exempt:
                     assert key.activated_at >= key.created_at + self.policy.lead_time * SECOND
 
     @invariant()
-    def what_signs_or_will_sign_has_its_private_part_and_what_is_gone_has_not(self):
+    def what_signs_or_will_sign_has_its_private_part_and_what_is_gone_has_not(self) -> None:
         if hasattr(self, "keys"):
             for key in self.keys:
                 assert (key.wrapped is None) or key.state in ("active", "pending", "retired")
@@ -184,7 +188,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @precondition(lambda self: hasattr(self, "keys"))
     @rule()
-    def the_timeline_tells_the_truth(self):
+    def the_timeline_tells_the_truth(self) -> None:
         """What it says is next happens then, and not before."""
         ahead = [event for event in timeline(self.keys, self.policy) if event.change != "promotable"]
         at = max(ahead[0].at, self.now)
@@ -206,7 +210,7 @@ TestLifecycle = Lifecycle.TestCase
 TestLifecycle.settings = settings(max_examples=150, stateful_step_count=40)
 
 
-def test_a_machine_that_was_off_for_a_year_is_right_after_one_run():
+def test_a_machine_that_was_off_for_a_year_is_right_after_one_run() -> None:
     make = maker()
     keys = first_keys(make)
     done, keys = run_due(keys, POLICY, START + 365 * DAY * SECOND, make)
@@ -216,7 +220,7 @@ def test_a_machine_that_was_off_for_a_year_is_right_after_one_run():
     assert sorted(key.state for key in keys) == ["active", "pending", "removed", "retired"]
 
 
-def test_a_year_of_routine_promotes_every_period_and_keeps_nothing_too_long():
+def test_a_year_of_routine_promotes_every_period_and_keeps_nothing_too_long() -> None:
     make = maker()
     keys, now, promotions = first_keys(make), START, []
     while now < START + 365 * DAY * SECOND:
@@ -229,7 +233,7 @@ def test_a_year_of_routine_promotes_every_period_and_keeps_nothing_too_long():
     assert all(key.removed_at - key.retired_at <= (TTL + 330 + 300 + 600) * SECOND for key in keys if key.removed_at)
 
 
-def test_the_first_key_of_an_algorithm_waits_for_the_lead_time_and_the_default_algorithm_for_nothing():
+def test_the_first_key_of_an_algorithm_waits_for_the_lead_time_and_the_default_algorithm_for_nothing() -> None:
     make = maker()
     keys = key_transitions.for_algorithms(first_keys(make), {"RS256", "EdDSA"}, START, make)
     new = keys[0]
@@ -245,14 +249,14 @@ def test_the_first_key_of_an_algorithm_waits_for_the_lead_time_and_the_default_a
 
 
 @pytest.mark.parametrize("missing", ["active", "pending"])
-def test_a_missing_key_is_made_up_for(missing):
+def test_a_missing_key_is_made_up_for(missing: str) -> None:
     make = maker()
     keys = tuple(key for key in first_keys(make) if key.state != missing)
     _, keys = run_due(keys, POLICY, START + 1, make)
     assert {key.state for key in keys} == {"active", "pending"}
 
 
-def test_a_new_key_inherits_the_longest_lifetime_of_a_token():
+def test_a_new_key_inherits_the_longest_lifetime_of_a_token() -> None:
     make = maker()
     keys = tuple(SigningKey(**_members(key) | {"max_token_ttl": 7200}) for key in first_keys(make))
     changed = key_transitions.promoted(keys, "RS256", START, make)
@@ -262,7 +266,7 @@ def test_a_new_key_inherits_the_longest_lifetime_of_a_token():
     assert [key.max_token_ttl for key in changed] == [7200] * 4
 
 
-def test_the_timeline_goes_through_the_next_promotion_to_the_end_of_what_it_retires():
+def test_the_timeline_goes_through_the_next_promotion_to_the_end_of_what_it_retires() -> None:
     keys = first_keys(maker())
     old, new = (in_state(keys, "RS256", state).kid for state in ("active", "pending"))
     events, later = timeline(keys, POLICY), "new key 1"

@@ -1,6 +1,7 @@
 """What becomes of the signing keys when a backup replaces a database: for every pair of them, and the cases by name."""
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +31,7 @@ def key(kid: str, state: str, age: int = 10 * DAY, alg: str = "RS256", ttl: int 
     return SigningKey(kid, alg, state, {}, sealed, ttl, born, **times)
 
 
-def state_of(keys) -> dict[str, str]:
+def state_of(keys: Any) -> dict[str, str]:
     return {key.kid: key.state for key in keys}
 
 
@@ -39,7 +40,7 @@ def usable(*kids: str) -> dict[str, str]:
 
 
 @st.composite
-def databases(draw, least: int = 0) -> tuple[SigningKey, ...]:
+def databases(draw: Any, least: int = 0) -> tuple[SigningKey, ...]:
     """As the database allows them: one active and one pending key at most for each algorithm."""
     keys, taken = [], set()
     for kid in draw(st.lists(st.sampled_from("ABCDEFG"), unique=True, min_size=least)):
@@ -56,7 +57,9 @@ kids = st.sets(st.sampled_from("ABCDEFG"))
 
 
 @given(databases(least=1), databases(), kids, kids)
-def test_whatever_is_restored_no_key_is_lost_and_none_lives_again(backup, replaced, private, revoked):
+def test_whatever_is_restored_no_key_is_lost_and_none_lives_again(
+    backup: Any, replaced: Any, private: Any, revoked: Any
+) -> None:
     keys = restored(backup, replaced, usable(*private), revoked, ALGS, NOW)
     was, others, now = state_of(replaced), state_of(backup), state_of(keys)
     assert len(keys) == len(now) and now.keys() == was.keys() | others.keys()
@@ -70,7 +73,9 @@ def test_whatever_is_restored_no_key_is_lost_and_none_lives_again(backup, replac
 
 
 @given(databases(least=1), databases(), kids, kids)
-def test_whatever_is_restored_the_database_takes_it_and_the_server_can_use_it(backup, replaced, private, revoked):
+def test_whatever_is_restored_the_database_takes_it_and_the_server_can_use_it(
+    backup: Any, replaced: Any, private: Any, revoked: Any
+) -> None:
     keys = restored(backup, replaced, usable(*private), revoked, ALGS, NOW)
     for alg in ("RS256", "ES256"):
         states = [key.state for key in keys if key.alg == alg]
@@ -91,28 +96,28 @@ def test_whatever_is_restored_the_database_takes_it_and_the_server_can_use_it(ba
 
 
 @given(databases(least=1))
-def test_a_backup_alone_comes_back_as_it_was(backup):
+def test_a_backup_alone_comes_back_as_it_was(backup: Any) -> None:
     again = restored(backup, (), {k.kid: k.wrapped for k in backup if k.wrapped}, (), ALGS, NOW)
     announced = {k.kid for k in again if k.state == "pending"}
     if any(k.alg == "RS256" and k.state == "active" for k in backup):
         assert [k for k in again if k.kid not in announced] == [k for k in backup if k.kid not in announced]
 
 
-def test_the_key_that_signs_goes_on():
+def test_the_key_that_signs_goes_on() -> None:
     backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("B", "active"))
     keys = restored(backup, replaced, usable("A", "B"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "retired", "B": "active"}
     assert unpublished(keys, replaced, POLICY, NOW) == ()
 
 
-def test_a_key_that_the_replaced_database_has_not_is_published_for_its_tokens_and_signs_no_more():
+def test_a_key_that_the_replaced_database_has_not_is_published_for_its_tokens_and_signs_no_more() -> None:
     backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("C", "active"))
     keys = restored(backup, replaced, usable("A", "B", "C"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "retired", "B": "pending", "C": "active"}
     assert next(k for k in keys if k.kid == "B").created_at == NOW, "its lead time begins now"
 
 
-def test_where_the_active_key_does_not_open_the_announced_one_signs_if_verifiers_have_it():
+def test_where_the_active_key_does_not_open_the_announced_one_signs_if_verifiers_have_it() -> None:
     for age, refused in ((2 * DAY, ()), (60 * SECOND, ("B",))):
         replaced = (key("A", "active"), key("B", "pending", age))
         keys = restored((key("A", "pending"),), replaced, usable("B"), (), ALGS, NOW)
@@ -120,12 +125,12 @@ def test_where_the_active_key_does_not_open_the_announced_one_signs_if_verifiers
         assert tuple(k.kid for k in unpublished(keys, replaced, POLICY, NOW)) == refused
 
 
-def test_a_key_that_was_removed_never_signs_again():
+def test_a_key_that_was_removed_never_signs_again() -> None:
     backup, replaced = (key("A", "active"),), (key("A", "removed"), key("B", "active"))
     assert state_of(restored(backup, replaced, usable("A"), (), ALGS, NOW)) == {"A": "removed", "B": "retired"}
 
 
-def test_a_retired_key_signs_again_only_if_nothing_better_opens():
+def test_a_retired_key_signs_again_only_if_nothing_better_opens() -> None:
     backup, replaced = (key("A", "active"),), (key("A", "retired"), key("B", "active"))
     assert state_of(restored(backup, replaced, usable("A", "B"), (), ALGS, NOW)) == {"A": "retired", "B": "active"}
     keys = restored(backup, replaced, usable("A"), (), ALGS, NOW)
@@ -133,13 +138,13 @@ def test_a_retired_key_signs_again_only_if_nothing_better_opens():
     assert unpublished(keys, replaced, POLICY, NOW) == ()
 
 
-def test_no_algorithm_begins_to_sign_before_its_lead_time():
+def test_no_algorithm_begins_to_sign_before_its_lead_time() -> None:
     """RFC 9068 s2.1: RS256 is there for all while another algorithm's key is only announced."""
     replaced = (key("A", "active"), key("E", "pending", SECOND, "ES256"))
     assert restored(replaced, replaced, usable("A", "E"), (), ALGS, NOW)[1].state == "pending"
 
 
-def test_what_verifiers_have_is_unknown_once_the_backup_is_older_than_the_jwks():
+def test_what_verifiers_have_is_unknown_once_the_backup_is_older_than_the_jwks() -> None:
     backup = (key("A", "active"), key("B", "pending"))
     keys = restored(backup, (), usable("A", "B"), (), ALGS, NOW)
     assert unpublished(keys, backup, POLICY, NOW) == ()
@@ -147,32 +152,32 @@ def test_what_verifiers_have_is_unknown_once_the_backup_is_older_than_the_jwks()
     assert is_fresh(NOW - 300 * SECOND, POLICY, NOW) and not is_fresh(NOW - 301 * SECOND, POLICY, NOW)
 
 
-def test_a_private_part_that_was_destroyed_is_not_brought_back_beside_a_key_that_signs():
+def test_a_private_part_that_was_destroyed_is_not_brought_back_beside_a_key_that_signs() -> None:
     replaced = (replace(key("A", "retired"), wrapped=None, destroyed_at=NOW), key("B", "active"))
     keys = restored((key("A", "active"),), replaced, usable("A", "B"), (), ALGS, NOW)
     assert [k.wrapped for k in keys] == [None, "anew B"]
 
 
-def test_an_algorithm_goes_on_signing_as_in_the_replaced_database():
+def test_an_algorithm_goes_on_signing_as_in_the_replaced_database() -> None:
     for before, now, after in (("pending", "active", "active"), ("active", "retired", "retired")):
         backup, replaced = ((key("A", "active"), key("F", state, alg="ES256")) for state in (before, now))
         keys = restored(backup, replaced, usable("A", "F"), (), ALGS, NOW)
         assert state_of(keys) == {"A": "active", "F": after}
 
 
-def test_what_verifiers_still_hold_signs_before_what_only_the_backup_announced():
+def test_what_verifiers_still_hold_signs_before_what_only_the_backup_announced() -> None:
     backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("C", "active"))
     keys = restored(backup, replaced, usable("A", "B"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "active", "B": "pending", "C": "retired"}
 
 
-def test_what_nobody_uses_signs_no_more_and_stays_for_its_tokens():
+def test_what_nobody_uses_signs_no_more_and_stays_for_its_tokens() -> None:
     keys = (key("A", "active"), key("F", "active", alg="ES256"), key("G", "pending", alg="ES256"))
     again = restored(keys, keys, usable("A", "F", "G"), (), ("RS256",), NOW)
     assert state_of(again) == {"A": "active", "F": "retired", "G": "retired"}
 
 
-def test_a_revoked_key_keeps_the_longest_lifetime_that_either_knows():
+def test_a_revoked_key_keeps_the_longest_lifetime_that_either_knows() -> None:
     for pair in (("revoked", "active"), ("active", "revoked"), ("revoked", "revoked")):
         for lifetimes in ((900, 9000), (9000, 900)):
             backup, replaced = (key("A", state, ttl=ttl) for state, ttl in zip(pair, lifetimes, strict=True))

@@ -1,8 +1,11 @@
 """Changes of the keys' state in a database: one transaction each, guarded, whoever else wants the same."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from threading import Barrier, Event
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -13,12 +16,13 @@ from authserver.domain.errors import ChangedMeanwhile, Misconfigured, Refused, U
 from authserver.domain.key_schedule import in_state
 from authserver.domain.models import Client
 from authserver.keyring import KeyEncryptionKeys, Keyring, KeyStore
-from authserver.keyring.lifecycle import TooEarly
+from authserver.keyring.lifecycle import Lifecycle, TooEarly
 from authserver.provisioning import initialise, open_database, open_key_store
 from authserver.provisioning import lifecycle as lifecycle_of
-from authserver.settings import load
+from authserver.settings import Settings, load
 from authserver.store import clients, signing_keys
 from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import LONG, SECOND
 from tests.store.conftest import migrated_database, migrated_file, postgres, postgres_url, sqlite_url, url
 
@@ -27,7 +31,7 @@ DAY = 86400
 
 
 @pytest.fixture
-def on_any_database(settings, url, clock):
+def on_any_database(settings: Settings, url: str, clock: Clock) -> Iterator[Any]:
     """The same lifecycle, on SQLite and on PostgreSQL."""
     settings = settings.model_copy(update={"database_url": type(settings.database_url)(url)})
     database = open_database(settings, clock)
@@ -36,16 +40,16 @@ def on_any_database(settings, url, clock):
     database.close()
 
 
-def kid_of(lifecycle, state):
+def kid_of(lifecycle: Any, state: Any) -> Any:
     key = in_state(lifecycle.read(), "RS256", state)
     return key.kid if key else None
 
 
-def states(lifecycle):
+def states(lifecycle: Any) -> Any:
     return sorted(key.state for key in lifecycle.read())
 
 
-def test_a_promotion_before_the_lead_time_is_refused_and_says_when(lifecycle, clock):
+def test_a_promotion_before_the_lead_time_is_refused_and_says_when(lifecycle: Lifecycle, clock: Clock) -> None:
     clock.forward(DAY + 29)
     with pytest.raises(TooEarly) as refused:
         lifecycle.promote("RS256")
@@ -55,7 +59,7 @@ def test_a_promotion_before_the_lead_time_is_refused_and_says_when(lifecycle, cl
     assert lifecycle.promote("RS256").change == "promote"
 
 
-def test_a_promotion_retires_activates_and_announces_in_one(on_any_database, clock):
+def test_a_promotion_retires_activates_and_announces_in_one(on_any_database: Any, clock: Clock) -> None:
     active, pending = kid_of(on_any_database, "active"), kid_of(on_any_database, "pending")
     clock.forward(2 * DAY)
     on_any_database.promote("RS256")
@@ -67,7 +71,7 @@ def test_a_promotion_retires_activates_and_announces_in_one(on_any_database, clo
         on_any_database.promote("RS256")
 
 
-def test_what_is_promoted_opens_and_signs(lifecycle, settings, clock):
+def test_what_is_promoted_opens_and_signs(lifecycle: Lifecycle, settings: Settings, clock: Clock) -> None:
     lifecycle.promote("RS256", emergency=True)
     with lifecycle.database.begin() as connection:
         keyring = Keyring(open_key_store(settings), signing_keys.load(connection), clock())
@@ -76,7 +80,7 @@ def test_what_is_promoted_opens_and_signs(lifecycle, settings, clock):
     assert len(keyring.jwks["keys"]) == 3
 
 
-def test_a_year_of_routine_in_steps_of_a_minute_around_each_change(on_any_database, clock):
+def test_a_year_of_routine_in_steps_of_a_minute_around_each_change(on_any_database: Any, clock: Clock) -> None:
     clock.forward(90 * DAY)
     assert [step.change for step in on_any_database.run_due()] == ["promote"]
     clock.forward(89)
@@ -92,7 +96,7 @@ def test_a_year_of_routine_in_steps_of_a_minute_around_each_change(on_any_databa
     assert gone.public["kid"] == gone.kid
 
 
-def test_many_at_once_do_each_thing_once(on_any_database, clock):
+def test_many_at_once_do_each_thing_once(on_any_database: Any, clock: Clock) -> None:
     """Threads with connections of their own; on PostgreSQL they are nodes, too."""
     clock.forward(90 * DAY)
     with ThreadPoolExecutor(6) as threads:
@@ -101,11 +105,11 @@ def test_many_at_once_do_each_thing_once(on_any_database, clock):
     assert states(on_any_database) == ["active", "pending", "retired"]
 
 
-def test_two_emergencies_at_once_are_one(on_any_database, monkeypatch):
+def test_two_emergencies_at_once_are_one(on_any_database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second must not promote the key that the first one announced a moment ago."""
     together, make = Barrier(2, timeout=LONG), KeyStore.generate
 
-    def make_together(*arguments, **options):
+    def make_together(*arguments: Any, **options: Any) -> Any:
         together.wait()  # both have seen the pending key, neither has begun its transaction
         return make(*arguments, **options)
 
@@ -124,7 +128,7 @@ def test_two_emergencies_at_once_are_one(on_any_database, monkeypatch):
     assert kid_of(on_any_database, "active") == pending
 
 
-def test_keys_that_others_could_not_open_are_never_made(lifecycle, clock):
+def test_keys_that_others_could_not_open_are_never_made(lifecycle: Lifecycle, clock: Clock) -> None:
     clock.forward(91 * DAY)
     foreign = replace(lifecycle, open_key_store=lambda: KeyStore(KeyEncryptionKeys({"elsewhere": bytes(32)})))
     with pytest.raises(Misconfigured, match="tried: elsewhere"):
@@ -132,7 +136,9 @@ def test_keys_that_others_could_not_open_are_never_made(lifecycle, clock):
     assert states(lifecycle) == ["active", "pending"]
 
 
-def test_a_row_that_changes_beside_the_lock_stops_the_transition(lifecycle, clock, monkeypatch):
+def test_a_row_that_changes_beside_the_lock_stops_the_transition(
+    lifecycle: Lifecycle, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock.forward(91 * DAY)
     monkeypatch.setattr(signing_keys, "change", lambda *_: False)
     with pytest.raises(ChangedMeanwhile, match="nothing was written"):
@@ -140,7 +146,7 @@ def test_a_row_that_changes_beside_the_lock_stops_the_transition(lifecycle, cloc
     assert states(lifecycle) == ["active", "pending"]
 
 
-def test_without_a_pending_key_promote_says_what_to_do_and_due_makes_one(lifecycle):
+def test_without_a_pending_key_promote_says_what_to_do_and_due_makes_one(lifecycle: Lifecycle) -> None:
     with lifecycle.database.begin() as connection:
         connection.exec_driver_sql("DELETE FROM signing_keys WHERE state = 'pending'")
     with pytest.raises(Refused, match="rotate --due"):
@@ -150,7 +156,9 @@ def test_without_a_pending_key_promote_says_what_to_do_and_due_makes_one(lifecyc
 
 
 @pytest.mark.parametrize(("column", "seconds"), [("removed", 900 + 330), ("destroyed", 90)])
-def test_the_database_itself_refuses_what_is_too_early(on_any_database, clock, column, seconds):
+def test_the_database_itself_refuses_what_is_too_early(
+    on_any_database: Any, clock: Clock, column: str, seconds: int
+) -> None:
     """By hand, past every statement of ours."""
     on_any_database.promote("RS256", emergency=True)
     state = "removed" if column == "removed" else "retired"
@@ -162,7 +170,9 @@ def test_the_database_itself_refuses_what_is_too_early(on_any_database, clock, c
 
 
 @pytest.mark.parametrize("column", ["removed", "destroyed"])
-def test_the_guard_of_the_statement_reads_the_lifetime_that_the_row_has_by_then(on_any_database, clock, column):
+def test_the_guard_of_the_statement_reads_the_lifetime_that_the_row_has_by_then(
+    on_any_database: Any, clock: Clock, column: str
+) -> None:
     on_any_database.promote("RS256", emergency=True)
     with on_any_database.database.begin() as connection:
         seen = in_state(signing_keys.load(connection).signing_keys, "RS256", "retired")
@@ -178,14 +188,14 @@ def execute(database: Database, statement: str) -> None:
         connection.exec_driver_sql(statement)
 
 
-def test_nothing_is_due_after_it_was_done(lifecycle, clock):
+def test_nothing_is_due_after_it_was_done(lifecycle: Lifecycle, clock: Clock) -> None:
     for _ in range(30):
         clock.forward(20 * DAY)
         lifecycle.run_due()
         assert not lifecycle.is_due(lifecycle.read_state())
 
 
-def test_what_operators_do_works_on_any_database(on_any_database, clock):
+def test_what_operators_do_works_on_any_database(on_any_database: Any, clock: Clock) -> None:
     lifecycle = on_any_database
     lifecycle.import_key(RSAKey.generate_key(2048))
     lifecycle.revoke(kid_of(lifecycle, "pending"))
@@ -200,7 +210,9 @@ def test_what_operators_do_works_on_any_database(on_any_database, clock):
     assert states(lifecycle) == ["active", "pending", "removed", "revoked", "revoked", "revoked"]
 
 
-def test_a_process_forgets_a_private_part_that_was_destroyed(lifecycle, settings, clock):
+def test_a_process_forgets_a_private_part_that_was_destroyed(
+    lifecycle: Lifecycle, settings: Settings, clock: Clock
+) -> None:
     lifecycle.promote("RS256", emergency=True)
     keyring = Keyring(open_key_store(settings), lifecycle.read_state(), clock())
     clock.forward(90)
@@ -210,7 +222,9 @@ def test_a_process_forgets_a_private_part_that_was_destroyed(lifecycle, settings
     assert kept == {key.kid: key.state != "retired" for key in lifecycle.read()}
 
 
-def test_a_process_that_sees_no_active_key_signs_nothing(lifecycle, settings, clock):
+def test_a_process_that_sees_no_active_key_signs_nothing(
+    lifecycle: Lifecycle, settings: Settings, clock: Clock
+) -> None:
     state = lifecycle.read_state()
     pending = tuple(key for key in state.signing_keys if key.state == "pending")
     keyring = Keyring(open_key_store(settings), replace(state, signing_keys=pending), clock())
@@ -219,7 +233,7 @@ def test_a_process_that_sees_no_active_key_signs_nothing(lifecycle, settings, cl
 
 
 @pytest.mark.parametrize("what", [{"state": "active"}, {"wrapped": "by another key"}])
-def test_a_row_that_is_not_as_it_was_seen_is_not_written(lifecycle, what):
+def test_a_row_that_is_not_as_it_was_seen_is_not_written(lifecycle: Lifecycle, what: Any) -> None:
     """Two that saw the same, past the lock: the second finds nothing."""
     seen = in_state(lifecycle.read(), "RS256", "pending")
     with lifecycle.database.begin() as connection:
@@ -227,7 +241,9 @@ def test_a_row_that_is_not_as_it_was_seen_is_not_written(lifecycle, what):
     assert in_state(lifecycle.read(), "RS256", "pending") == seen
 
 
-def test_a_command_keeps_to_the_clock_of_the_database_where_there_is_one(on_any_database, url, tmp_path):
+def test_a_command_keeps_to_the_clock_of_the_database_where_there_is_one(
+    on_any_database: Any, url: str, tmp_path: Path
+) -> None:
     """Nodes whose clocks differ agree on when a key was announced."""
     settings = load(database_url=url, keys_dir=str(tmp_path / "keys"))
     with patch("authserver.system.now", lambda: 1_000_000 * SECOND), opened(settings) as lifecycle:
@@ -235,20 +251,20 @@ def test_a_command_keeps_to_the_clock_of_the_database_where_there_is_one(on_any_
     assert wrong is url.startswith("sqlite")
 
 
-def test_two_commands_on_one_client_at_once_are_both_done(on_any_database):
+def test_two_commands_on_one_client_at_once_are_both_done(on_any_database: Any) -> None:
     """One reads the row and waits; the other changes it meanwhile, or waits for the first."""
     database, disabled, loaded = on_any_database.database, Barrier(2, timeout=LONG), Event()
     with database.begin() as connection:
         clients.add(connection, Client("both", "Both", "none", frozenset(), ()))
 
-    def disable():
+    def disable() -> None:
         with database.begin() as connection:
             client = clients.load_to_change(connection, "both")
             disabled.wait()
             loaded.wait(0.5)  # as long as it may be wrong; where it is right the other one waits for this one
             clients.put(connection, replace(client, disabled=True))
 
-    def change(connection):
+    def change(connection: Any) -> None:
         client = clients.load_to_change(connection, "both")
         loaded.set()
         clients.put(connection, replace(client, access_token_alg="ES256"))

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -30,11 +31,11 @@ ROCA = (
 )
 
 
-def jwk(**members) -> bytes:
+def jwk(**members: Any) -> bytes:
     return json.dumps({name: value for name, value in (MEMBERS | members).items() if value is not None}).encode()
 
 
-def pem(bits=2048, exponent=65537, form=PKCS8, encryption=PLAIN) -> bytes:
+def pem(bits: Any = 2048, exponent: Any = 65537, form: Any = PKCS8, encryption: Any = PLAIN) -> bytes:
     key = rsa.generate_private_key(exponent, bits)
     return key.private_bytes(serialization.Encoding.PEM, form, encryption)
 
@@ -43,7 +44,7 @@ def elliptic() -> bytes:
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(serialization.Encoding.PEM, PKCS8, PLAIN)
 
 
-def other(alg: str, /, **members) -> bytes:
+def other(alg: str, /, **members: Any) -> bytes:
     return json.dumps(OTHER_KINDS[alg].as_dict(private=True) | members).encode()
 
 
@@ -52,7 +53,7 @@ ANOTHER = {alg: key.generate_key().as_dict(private=True) for alg, key in (("ES25
 
 
 @pytest.mark.parametrize("alg", OTHER_KINDS)
-def test_a_good_key_of_each_algorithm_is_read_in_any_form(alg):
+def test_a_good_key_of_each_algorithm_is_read_in_any_form(alg: Any) -> None:
     key = OTHER_KINDS[alg]
     for content in (other(alg), other(alg, alg=alg, kid="theirs"), key.as_pem(private=True)):
         assert read_private_key(content, None, alg).as_dict(private=True) == key.as_dict(private=True)
@@ -75,13 +76,13 @@ def test_a_good_key_of_each_algorithm_is_read_in_any_form(alg):
         ("PS256", lambda: jwk(alg="RS256"), '"alg" is not PS256'),
     ],
 )
-def test_a_key_of_another_curve_or_that_does_not_fit_together_is_refused(alg, content, why):
+def test_a_key_of_another_curve_or_that_does_not_fit_together_is_refused(alg: str, content: Any, why: str) -> None:
     with pytest.raises(Refused, match=why):
         read_private_key(content(), None, alg)
 
 
 @pytest.mark.parametrize("alg", ["ES256", "EdDSA"])
-def test_a_key_of_another_kind_or_a_public_one_is_unreadable(alg):
+def test_a_key_of_another_kind_or_a_public_one_is_unreadable(alg: str) -> None:
     with pytest.raises(Unreadable, match="can be read as an E"):
         read_private_key(GOOD.as_pem(private=True), None, alg)
     with pytest.raises(Unreadable, match="holds no JWK of an E"):
@@ -97,7 +98,7 @@ def test_a_key_of_another_kind_or_a_public_one_is_unreadable(alg):
         st.sampled_from(["kty", "crv", "x", "y", "d"]), st.none() | st.text() | st.integers() | st.lists(st.text())
     ),
 )
-def test_no_jwk_on_a_curve_gives_anything_but_a_key_or_a_reason(alg, changed):
+def test_no_jwk_on_a_curve_gives_anything_but_a_key_or_a_reason(alg: Any, changed: Any) -> None:
     try:
         key = read_private_key(other(alg, **changed), None, alg)
     except (Refused, Unreadable):
@@ -119,12 +120,12 @@ ONLY_D = dict.fromkeys(("p", "q", "dp", "dq", "qi"))
         b"\n " + GOOD.as_pem(private=True),
     ],
 )
-def test_a_good_key_in_any_form_is_the_same_key_with_all_its_members(content):
+def test_a_good_key_in_any_form_is_the_same_key_with_all_its_members(content: Any) -> None:
     key = read_private_key(content)
     assert key.as_dict(private=True) == MEMBERS
 
 
-def test_pkcs1_and_encrypted_pem_are_read():
+def test_pkcs1_and_encrypted_pem_are_read() -> None:
     assert read_private_key(pem(form=PKCS1)).is_private
     secret = serialization.BestAvailableEncryption(b"open sesame")
     assert read_private_key(pem(encryption=secret), "open sesame").is_private
@@ -151,7 +152,7 @@ def test_pkcs1_and_encrypted_pem_are_read():
         (lambda: jwk(oth=[{}]), "more than two primes"),
     ],
 )
-def test_a_weak_or_damaged_key_is_refused(content, why):
+def test_a_weak_or_damaged_key_is_refused(content: Any, why: str) -> None:
     with pytest.raises(Refused, match=why):
         read_private_key(content())
 
@@ -173,13 +174,13 @@ def test_a_weak_or_damaged_key_is_refused(content, why):
         (lambda: jwk(n="\u00fc"), None, "base64url"),
     ],
 )
-def test_what_is_no_private_key_is_unreadable(content, password, why):
+def test_what_is_no_private_key_is_unreadable(content: Any, password: str | None, why: str) -> None:
     with pytest.raises(Unreadable, match=why):
         read_private_key(content(), password)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(MEMBERS)), st.none() | st.text() | st.integers() | st.lists(st.text())))
-def test_no_jwk_gives_anything_but_a_key_or_a_reason(changed):
+def test_no_jwk_gives_anything_but_a_key_or_a_reason(changed: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -189,11 +190,11 @@ def test_no_jwk_gives_anything_but_a_key_or_a_reason(changed):
 
 
 @given(st.binary())
-def test_no_bytes_give_anything_but_a_reason(content):
+def test_no_bytes_give_anything_but_a_reason(content: Any) -> None:
     for body in (content, b"-----BEGIN RSA PRIVATE KEY-----\n" + content):
         with pytest.raises((Refused, Unreadable)):
             read_private_key(body)
 
 
-def test_ordinary_keys_are_not_taken_for_roca():
+def test_ordinary_keys_are_not_taken_for_roca() -> None:
     assert not any(is_roca(rsa.generate_private_key(65537, 1024).private_numbers().public_numbers.n) for _ in range(20))

@@ -1,7 +1,10 @@
 """Compromised keys: one, the ring, all of them; and what the server does by itself while it runs."""
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from joserfc.jwk import RSAKey
@@ -13,17 +16,21 @@ from authserver.domain.errors import Refused
 from authserver.domain.key_schedule import in_state
 from authserver.domain.refresh_token import parse
 from authserver.keyring import Keyring, files
+from authserver.keyring.lifecycle import Lifecycle
 from authserver.keyring.lifecycle.refresh_keys import RefreshKeyWaits
 from authserver.provisioning import open_key_store
+from authserver.settings import Settings
 from authserver.store import signing_keys
 from authserver.store.authorizations import load_many
+from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, PASSWORD, SECOND
 
 DAY = 86400
 
 
 @pytest.fixture
-def http(settings, database, clock, monkeypatch):
+def http(settings: Settings, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The server, which looks after its keys as often as it can."""
     for name in ("read_keys", "rotate_keys", "remove_unused_keys"):
         monkeypatch.setitem(INTERVALS, name, 0.02)
@@ -31,27 +38,29 @@ def http(settings, database, clock, monkeypatch):
         yield http
 
 
-def wait_until(true, seconds=10) -> None:
+def wait_until(true: Any, seconds: Any = 10) -> None:
     ends = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < ends, "it did not happen"
         time.sleep(0.01)
 
 
-def kid_of(lifecycle, state):
+def kid_of(lifecycle: Any, state: Any) -> Any:
     return in_state(lifecycle.read(), "RS256", state).kid
 
 
-def published(http):
+def published(http: Any) -> Any:
     return [key["kid"] for key in http.get("/.well-known/jwks.json").json()["keys"]]
 
 
-def introspected(http, token):
+def introspected(http: Any, token: Any) -> Any:
     client = {"client_id": "web", "client_secret": "web-and-machine-have-this-secret-in-the-tests"}
     return http.post("/introspect", data=client | {"token": token}).json()["active"]
 
 
-def test_the_server_keeps_the_schedule_by_itself(http, lifecycle, clock, login):
+def test_the_server_keeps_the_schedule_by_itself(
+    http: Any, lifecycle: Lifecycle, clock: Clock, login: Callable[..., Any]
+) -> None:
     active, pending = kid_of(lifecycle, "active"), kid_of(lifecycle, "pending")
     assert published(http) == [active, pending]
     clock.forward(90 * DAY)
@@ -64,7 +73,9 @@ def test_the_server_keeps_the_schedule_by_itself(http, lifecycle, clock, login):
     login()
 
 
-def test_a_revoked_signing_key_ends_its_tokens_and_no_login(http, lifecycle, login, token):
+def test_a_revoked_signing_key_ends_its_tokens_and_no_login(
+    http: Any, lifecycle: Lifecycle, login: Callable[..., Any], token: Callable[..., Any]
+) -> None:
     tokens = login("web")
     assert introspected(http, tokens["access_token"])
     active, pending = kid_of(lifecycle, "active"), kid_of(lifecycle, "pending")
@@ -76,7 +87,7 @@ def test_a_revoked_signing_key_ends_its_tokens_and_no_login(http, lifecycle, log
     assert in_state(lifecycle.read(), "RS256", "revoked").wrapped is None
 
 
-def test_each_state_can_be_revoked_once(lifecycle, clock):
+def test_each_state_can_be_revoked_once(lifecycle: Lifecycle, clock: Clock) -> None:
     lifecycle.promote("RS256", emergency=True)
     clock.forward(3000)
     lifecycle.run_due()
@@ -89,7 +100,9 @@ def test_each_state_can_be_revoked_once(lifecycle, clock):
         assert (states.count("active"), states.count("pending")) == (1, 1)
 
 
-def test_a_compromised_host_loses_every_key_the_ring_and_the_logins(http, lifecycle, login, token):
+def test_a_compromised_host_loses_every_key_the_ring_and_the_logins(
+    http: Any, lifecycle: Lifecycle, login: Callable[..., Any], token: Callable[..., Any]
+) -> None:
     tokens, other = login("web"), login("app")
     before = {key.kid for key in lifecycle.read()}
     changed, ended = lifecycle.revoke_all()
@@ -105,7 +118,9 @@ def test_a_compromised_host_loses_every_key_the_ring_and_the_logins(http, lifecy
     assert token("refresh_token", "web", refresh_token=new["refresh_token"]).status_code == 200
 
 
-def test_logins_that_were_over_stay_as_they_ended(lifecycle, http, login, database, clock):
+def test_logins_that_were_over_stay_as_they_ended(
+    lifecycle: Lifecycle, http: Any, login: Callable[..., Any], database: Database, clock: Clock
+) -> None:
     over, living = login(), login()
     http.post("/revoke", data={"client_id": "app", "token": over["refresh_token"]})
     ended_before = authorization_of(database, over)
@@ -116,8 +131,14 @@ def test_logins_that_were_over_stay_as_they_ended(lifecycle, http, login, databa
 
 
 def test_a_login_begun_under_a_revoked_refresh_key_by_a_process_that_has_not_read_yet_ends(
-    settings, database, clock, lifecycle, http, token, monkeypatch
-):
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    lifecycle: Lifecycle,
+    http: Any,
+    token: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in ("read_keys", "rotate_keys"):
         monkeypatch.setitem(INTERVALS, name, 3600)
     with TestClient(create_app(settings, now=clock), ISSUER) as late:
@@ -129,8 +150,8 @@ def test_a_login_begun_under_a_revoked_refresh_key_by_a_process_that_has_not_rea
 
 
 def test_a_refresh_key_waits_before_new_logins_use_it_and_goes_when_no_row_names_it(
-    lifecycle, http, login, clock, database
-):
+    lifecycle: Lifecycle, http: Any, login: Callable[..., Any], clock: Clock, database: Database
+) -> None:
     first = lifecycle.read_state().refresh_keys[0]
     old = login()
     new = lifecycle.rotate_refresh_keys()
@@ -149,17 +170,19 @@ def test_a_refresh_key_waits_before_new_logins_use_it_and_goes_when_no_row_names
     login()
 
 
-def refresh_key_of(database, tokens):
+def refresh_key_of(database: Database, tokens: Any) -> Any:
     return authorization_of(database, tokens).refresh_key_id
 
 
-def authorization_of(database, tokens):
+def authorization_of(database: Database, tokens: Any) -> Any:
     id = parse(tokens["refresh_token"]).authorization_id
     with database.begin() as connection:
         return load_many(connection, [id])[id].authorization
 
 
-def test_an_imported_key_is_announced_and_no_key_is_used_twice(lifecycle, clock, settings, database):
+def test_an_imported_key_is_announced_and_no_key_is_used_twice(
+    lifecycle: Lifecycle, clock: Clock, settings: Settings, database: Database
+) -> None:
     private = RSAKey.generate_key(3072)
     withdrawn = kid_of(lifecycle, "pending")
     lifecycle.import_key(private)
@@ -178,8 +201,14 @@ def test_an_imported_key_is_announced_and_no_key_is_used_twice(lifecycle, clock,
 
 
 def test_rewrapped_keys_open_under_the_new_key_alone_and_the_server_goes_on(
-    lifecycle, settings, clock, http, login, token, tmp_path
-):
+    lifecycle: Lifecycle,
+    settings: Settings,
+    clock: Clock,
+    http: Any,
+    login: Callable[..., Any],
+    token: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
     tokens = login()
     old = next((tmp_path / "keys").glob("kek-*.key"))
     files.create(settings.keys_dir, bytes(range(32)), clock() + SECOND)

@@ -3,6 +3,8 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import pytest
 from joserfc.jws import JWSRegistry
@@ -18,33 +20,33 @@ numbers = count(1)
 pytestmark = needs_softhsm
 
 
-def ids():
+def ids() -> Any:
     return next(numbers).to_bytes(16)
 
 
 @pytest.fixture(scope="module")
-def token(softhsm):
+def token(softhsm: Path) -> Any:
     return Token("keys", PIN)
 
 
 @pytest.fixture(scope="module")
-def service(token):
+def service(token: Any) -> Any:
     from authserver.keyring.pkcs11 import Pkcs11
 
     return Pkcs11(str(MODULES[0]), token.label, token.pin, ids)
 
 
-def opened(service, alg):
+def opened(service: Any, alg: Any) -> Any:
     public, kept = service.generate(alg)
     return public, kept, service.open(public["kid"], alg, kept)
 
 
-def is_good(public, alg, signature, message=b"a message"):
+def is_good(public: Any, alg: Any, signature: Any, message: Any = b"a message") -> Any:
     return JWSRegistry.algorithms[alg].verify(message, signature, public_key(public))
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)
-def test_what_each_algorithm_signs_is_verified_with_its_public_jwk(service, alg):
+def test_what_each_algorithm_signs_is_verified_with_its_public_jwk(service: Any, alg: str) -> None:
     public, kept, signer = opened(service, alg)
     signatures = [signer.sign(b"a message") for _ in range(3)]
     assert all(is_good(public, alg, signature) for signature in signatures)
@@ -54,7 +56,7 @@ def test_what_each_algorithm_signs_is_verified_with_its_public_jwk(service, alg)
     assert kept.startswith("pkcs11:token=keys;id=%00") and service.holds(kept)
 
 
-def test_a_key_with_the_roca_weakness_is_refused_and_destroyed(service, monkeypatch):
+def test_a_key_with_the_roca_weakness_is_refused_and_destroyed(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strength, "is_roca", lambda modulus: True)
     before = service.present()
     with pytest.raises(Refused, match="ROCA"):
@@ -63,7 +65,7 @@ def test_a_key_with_the_roca_weakness_is_refused_and_destroyed(service, monkeypa
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)
-def test_the_private_part_cannot_be_had(service, token, alg):
+def test_the_private_part_cannot_be_had(service: Any, token: Any, alg: str) -> None:
     public, _ = service.generate(alg)
     with pkcs11.lib(str(MODULES[0])).get_token(token_label=token.label).open() as session:
         (key,) = session.get_objects({pkcs11.Attribute.LABEL: f"authserver {public['kid']}"})
@@ -73,7 +75,7 @@ def test_the_private_part_cannot_be_had(service, token, alg):
             key[secret]
 
 
-def test_a_destroyed_key_is_gone_and_may_be_destroyed_again(service):
+def test_a_destroyed_key_is_gone_and_may_be_destroyed_again(service: Any) -> None:
     public, kept, signer = opened(service, "ES256")
     assert service.present()[public["kid"]] == kept
     service.destroy(kept)
@@ -83,25 +85,27 @@ def test_a_destroyed_key_is_gone_and_may_be_destroyed_again(service):
         signer.sign(b"a message")
 
 
-def test_many_threads_sign_at_once(service):
+def test_many_threads_sign_at_once(service: Any) -> None:
     public, _, signer = opened(service, "ES256")
     with ThreadPoolExecutor(12) as threads:
         signatures = list(threads.map(lambda _: signer.sign(b"a message"), range(200)))
     assert all(is_good(public, "ES256", signature) for signature in signatures)
 
 
-def test_after_the_module_has_forgotten_its_sessions_the_next_signature_opens_new_ones(service):
+def test_after_the_module_has_forgotten_its_sessions_the_next_signature_opens_new_ones(service: Any) -> None:
     public, _, signer = opened(service, "ES256")
     signer.sign(b"a message")
     signer._session._session.close()
     assert is_good(public, "ES256", signer.sign(b"a message"))
 
 
-def test_a_module_that_goes_on_failing_is_unavailable_and_asked_again_later(service, monkeypatch):
+def test_a_module_that_goes_on_failing_is_unavailable_and_asked_again_later(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     public, _, signer = opened(service, "ES256")
     calls = []
 
-    def fail(self):
+    def fail(self: Any) -> None:
         calls.append(1)
         raise pkcs11.exceptions.DeviceError
 
@@ -117,7 +121,7 @@ def test_a_module_that_goes_on_failing_is_unavailable_and_asked_again_later(serv
     assert is_good(public, "ES256", signer.sign(b"a message"))
 
 
-def test_a_wrong_pin_is_told_and_not_tried_again_for_a_token_locks_itself(service):
+def test_a_wrong_pin_is_told_and_not_tried_again_for_a_token_locks_itself(service: Any) -> None:
     from authserver.keyring.pkcs11_session import TokenSession
 
     for _ in range(2):
@@ -137,7 +141,7 @@ def test_a_wrong_pin_is_told_and_not_tried_again_for_a_token_locks_itself(servic
     TokenSession(str(MODULES[0]), "locked", PIN)  # it has not locked itself
 
 
-def test_what_does_not_fit_is_told_with_the_line_that_mends_it(service, tmp_path):
+def test_what_does_not_fit_is_told_with_the_line_that_mends_it(service: Any, tmp_path: Path) -> None:
     from authserver.keyring.pkcs11_session import TokenSession
 
     with pytest.raises(Misconfigured, match=r"has no token 'elsewhere' .*keys.*\n\n    AUTHSERVER_PKCS11_TOKEN="):
@@ -148,5 +152,5 @@ def test_what_does_not_fit_is_told_with_the_line_that_mends_it(service, tmp_path
             TokenSession(str(path), "keys", "1234")
 
 
-def test_a_pin_is_in_no_representation(service):
+def test_a_pin_is_in_no_representation(service: Any) -> None:
     assert "PIN of the tests" not in repr(service) + repr(service._session) + json.dumps(service.present())

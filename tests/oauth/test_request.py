@@ -1,7 +1,9 @@
 """Bytes to a frozen request: nothing but two errors may come of it, and what was meant is what is read."""
 
 from base64 import b64encode
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import pytest
@@ -17,19 +19,19 @@ REFUSED = {("invalid_request", 400), ("invalid_client", 401)}
 
 
 @contextmanager
-def refused(code):
+def refused(code: Any) -> Iterator[None]:
     with pytest.raises(Refusal) as raised:
         yield
     assert raised.value.code == code
 
 
-def read(body, *authorization):
+def read(body: Any, *authorization: Any) -> Any:
     return parse(body, authorization, arrived_at=7, network="192.0.2.0/24")
 
 
 @fast
 @given(st.dictionaries(text, text, max_size=8), st.lists(text, max_size=3))
-def test_rfc6749_appendix_b_what_was_encoded_is_what_is_read(form, resources):
+def test_rfc6749_appendix_b_what_was_encoded_is_what_is_read(form: Any, resources: Any) -> None:
     form = {name: value for name, value in form.items() if name not in ("resource", "audience")} | {"client_id": "app"}
     form.pop("client_secret", None)
     body = urlencode([*form.items(), *(("resource", value) for value in resources)])
@@ -42,7 +44,7 @@ def test_rfc6749_appendix_b_what_was_encoded_is_what_is_read(form, resources):
 
 @fast
 @given(st.binary(max_size=120), st.lists(st.text(st.characters(max_codepoint=255), max_size=40), max_size=2))
-def test_no_bytes_raise_anything_but_the_two_errors(body, authorization):
+def test_no_bytes_raise_anything_but_the_two_errors(body: Any, authorization: Any) -> None:
     try:
         request = read(body, *authorization)
     except Refusal as refusal:
@@ -54,7 +56,7 @@ def test_no_bytes_raise_anything_but_the_two_errors(body, authorization):
 
 @fast
 @given(text, text)
-def test_rfc6749_2_3_1_basic_of_any_id_and_secret(client_id, secret):
+def test_rfc6749_2_3_1_basic_of_any_id_and_secret(client_id: Any, secret: Any) -> None:
     encoded = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()
     request = read(b"", "Basic " + b64encode(encoded).decode())
     assert request.credentials == Credentials("client_secret_basic", client_id, secret, by_header=True)
@@ -63,14 +65,14 @@ def test_rfc6749_2_3_1_basic_of_any_id_and_secret(client_id, secret):
 
 @fast
 @given(text)
-def test_basic_with_an_empty_secret_is_none(client_id):
+def test_basic_with_an_empty_secret_is_none(client_id: Any) -> None:
     request = read(b"", "Basic " + b64encode(f"{quote_plus(client_id)}:".encode()).decode())
     assert request.credentials == Credentials("none", client_id, by_header=True)
 
 
 @fast
 @given(text, text)
-def test_rfc6749_2_3_1_a_secret_in_the_body(client_id, secret):
+def test_rfc6749_2_3_1_a_secret_in_the_body(client_id: Any, secret: Any) -> None:
     request = read(urlencode({"client_id": client_id, "client_secret": secret}).encode())
     assert request.credentials == Credentials("client_secret_post", client_id, secret)
 
@@ -79,28 +81,28 @@ OTHER_SCHEMES = ["", "basic\tYTpi", "Negotiate YTpi", "Bearer x", "YTpi"]
 
 
 @pytest.mark.parametrize("value", ["Basic", "Basic ", "Basic  ", *OTHER_SCHEMES])
-def test_what_is_not_basic(value):
+def test_what_is_not_basic(value: Any) -> None:
     with refused("invalid_client"):
         read(b"", value)
 
 
 @pytest.mark.parametrize("value", OTHER_SCHEMES)
-def test_another_scheme_beside_a_client_id_is_ignored(value):
+def test_another_scheme_beside_a_client_id_is_ignored(value: str) -> None:
     assert read(b"client_id=a", value).credentials == Credentials("none", "a")
 
 
-def test_rfc6749_2_3_two_authorization_headers_are_malformed_whatever_they_say():
+def test_rfc6749_2_3_two_authorization_headers_are_malformed_whatever_they_say() -> None:
     with refused("invalid_request"):
         read(b"client_id=a", "Bearer x", "Bearer x")
 
 
 @pytest.mark.parametrize("text", ["%FF:x", "x:%FF", "x:%C0%80", "%ED%A0%80:x", "x:\udcff"])
-def test_basic_of_what_is_not_utf_8_however_it_is_encoded(text):
+def test_basic_of_what_is_not_utf_8_however_it_is_encoded(text: str) -> None:
     with refused("invalid_client"):
         read(b"", "Basic " + b64encode(text.encode(errors="surrogateescape")).decode())
 
 
-def test_a_request_is_frozen():
+def test_a_request_is_frozen() -> None:
     request = read(b"client_id=app")
     with pytest.raises(AttributeError):
         request.network = ""

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_every_top_level_file_is_named() -> None:
 
 
 @pytest.mark.parametrize("block", blocks(TEXT), ids=lambda block: block.name)
-def test_no_block_holds_a_secret_or_a_path_of_one_machine(block) -> None:
+def test_no_block_holds_a_secret_or_a_path_of_one_machine(block: Any) -> None:
     assert not re.search(SECRETS, block.text)
     assert not re.search(MACHINES, block.text)
     for here in (str(ROOT), str(Path.home())):

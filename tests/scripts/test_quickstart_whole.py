@@ -62,7 +62,9 @@ class Running:
 
 
 @pytest.mark.slow
-def test_two_that_start_at_once_serve_each_where_its_greeting_says(clone: Path, tmp_path_factory) -> None:
+def test_two_that_start_at_once_serve_each_where_its_greeting_says(
+    clone: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """In two folders, so that nothing but the port decides who is first."""
     other = tmp_path_factory.mktemp("other") / "clone"
     shutil.copytree(clone, other, symlinks=True)

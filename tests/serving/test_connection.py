@@ -7,7 +7,9 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -31,7 +33,7 @@ class Impatient(Connection):
     write_timeout = PATIENCE
 
 
-async def app(scope, receive, send):
+async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] != "http":
         return
     while (await receive()).get("more_body"):
@@ -46,13 +48,13 @@ async def app(scope, receive, send):
 
 
 @pytest.fixture(scope="module")
-def address():
+def address() -> Iterator[Any]:
     with serving(Impatient) as (_, address):
         yield address
 
 
 @contextlib.contextmanager
-def serving(connection):
+def serving(connection: Any) -> Iterator[Any]:
     """The server and its address."""
     config = uvicorn.Config(app, http=connection, lifespan="off", log_config=None, ws="none", timeout_keep_alive=600)
     server = uvicorn.Server(config)
@@ -70,12 +72,12 @@ def serving(connection):
 
 
 @pytest.fixture
-def client(address):
+def client(address: Any) -> Iterator[Any]:
     with socket.create_connection(address, timeout=10) as client:
         yield client
 
 
-def read_all(client):
+def read_all(client: Any) -> Any:
     """Until the server closes the connection."""
     received = b""
     with contextlib.suppress(ConnectionResetError):  # what we wrote behind a refusal was not read any more
@@ -84,7 +86,7 @@ def read_all(client):
     return received
 
 
-def answer(client):
+def answer(client: Any) -> Any:
     """Status, members of the body; None for a connection that is closed without an answer."""
     received = read_all(client)
     if not received:
@@ -93,11 +95,11 @@ def answer(client):
     return int(head.split()[1]), json.loads(body)
 
 
-def refusal(status):
+def refusal(status: Any) -> Any:
     return status, {"error": "invalid_request", "error_description": connection._SENTENCES[status]}
 
 
-def write(client, content):
+def write(client: Any, content: Any) -> None:
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         client.sendall(content)
 
@@ -118,21 +120,21 @@ def write(client, content):
     ],
 )
 @pytest.mark.parametrize("size", [1_000_000, 1_000])
-def test_what_is_too_much_or_malformed_is_refused(client, content, status, size):
+def test_what_is_too_much_or_malformed_is_refused(client: Any, content: bytes, status: int, size: int) -> None:
     for begin in range(0, len(content), size):
         write(client, content[begin : begin + size])
     assert answer(client) == refusal(status)
 
 
 @pytest.mark.parametrize(("start", "status"), [(b"GET /", 414), (START + b"X: ", 431)])
-def test_what_never_ends_is_refused_before_it_is_much(client, start, status):
+def test_what_never_ends_is_refused_before_it_is_much(client: Any, start: bytes, status: int) -> None:
     write(client, start)
     for _ in range(200):
         write(client, b"a" * 1_000)
     assert answer(client) == refusal(status)
 
 
-def test_after_another_request_the_same_holds(client):
+def test_after_another_request_the_same_holds(client: Any) -> None:
     write(client, WHOLE)
     assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
     write(client, START + b"X: ")
@@ -145,14 +147,16 @@ def test_after_another_request_the_same_holds(client):
 @pytest.mark.parametrize(
     ("behind", "refused"), [(START, b"408"), (START + b"X: " + b"a" * 200_000, b"431"), (b"\x16\x03", b"400")]
 )
-def test_what_is_refused_overtakes_no_answer_rfc9112_9_3_2(client, whole, behind, refused):
+def test_what_is_refused_overtakes_no_answer_rfc9112_9_3_2(
+    client: Any, whole: int, behind: bytes, refused: bytes
+) -> None:
     write(client, WHOLE.replace(b"/here", b"/slow") + (whole - 1) * WHOLE + behind)
     statuses = re.findall(rb"HTTP/1\.1 (\d{3}) ", read_all(client))
     assert statuses == [b"200"] * whole + [refused]
 
 
 @pytest.mark.parametrize("begun", [START, b"GET /", WHOLE + START])
-def test_a_slow_head_is_cut(client, begun):
+def test_a_slow_head_is_cut(client: Any, begun: bytes) -> None:
     write(client, begun)
     received = b""
     while piece := client.recv(65536):
@@ -160,11 +164,11 @@ def test_a_slow_head_is_cut(client, begun):
     assert b"HTTP/1.1 408 " in received
 
 
-def test_who_says_nothing_is_left(client):
+def test_who_says_nothing_is_left(client: Any) -> None:
     assert client.recv(65536) == b""
 
 
-def test_good_requests_go_on_one_after_the_other_beyond_the_patience(client):
+def test_good_requests_go_on_one_after_the_other_beyond_the_patience(client: Any) -> None:
     until = time.monotonic() + 2 * PATIENCE
     count = 0
     while time.monotonic() < until:
@@ -177,7 +181,7 @@ def test_good_requests_go_on_one_after_the_other_beyond_the_patience(client):
     assert received.startswith(b"HTTP/1.1 200 ") and count > 10
 
 
-def test_as_much_as_is_allowed_is_served(client):
+def test_as_much_as_is_allowed_is_served(client: Any) -> None:
     headers = b"".join(b"X-%d: %s\r\n" % (number, b"a" * 600) for number in range(98))
     write(client, START + headers + b"Connection: close\r\n\r\n")
     received = b""
@@ -186,7 +190,7 @@ def test_as_much_as_is_allowed_is_served(client):
     assert received.startswith(b"HTTP/1.1 200 ")
 
 
-def test_who_reads_nothing_of_a_response_is_cut():
+def test_who_reads_nothing_of_a_response_is_cut() -> None:
     with serving(Impatient) as (server, address), socket.create_connection(address, timeout=60) as client:
         write(client, START.replace(b"/here", b"/large") + b"\r\n")
         wait_until(lambda: server.server_state.connections, 60)
@@ -194,7 +198,7 @@ def test_who_reads_nothing_of_a_response_is_cut():
         assert len(read_all(client)) < len(LARGE)
 
 
-def unsent(size):
+def unsent(size: Any) -> Any:
     """A connection of which that much waits to be sent, its event loop and its transport."""
     loop, transport = Mock(), Mock()
     transport.get_extra_info.return_value = None
@@ -205,7 +209,7 @@ def unsent(size):
     return made, loop, transport
 
 
-def test_who_reads_slowly_gets_all_of_it():
+def test_who_reads_slowly_gets_all_of_it() -> None:
     made, loop, transport = unsent(100_000)
     made.pause_writing()
     for size in (99_999, 50_000, 50_001, 1):
@@ -216,32 +220,32 @@ def test_who_reads_slowly_gets_all_of_it():
     transport.abort.assert_called_once()
 
 
-def test_what_is_left_of_a_short_response_is_watched_too():
+def test_what_is_left_of_a_short_response_is_watched_too() -> None:
     made, loop, transport = unsent(1_000)
     made.on_response_complete()
     pass_the_time(loop)
     transport.abort.assert_called_once()
 
 
-def pass_the_time(loop):
+def pass_the_time(loop: Any) -> None:
     """The newest timer goes off."""
     seconds, callback, *arguments = loop.call_later.call_args.args
     assert seconds == 10
     callback(*arguments)
 
 
-def request(client, path=b"/here"):
+def request(client: Any, path: Any = b"/here") -> None:
     write(client, START.replace(b"/here", path) + b"\r\n")
 
 
-def assert_answered(client):
+def assert_answered(client: Any) -> None:
     received = b""
     while not received.endswith(b"ok"):
         received += client.recv(65536)
     assert received.startswith(b"HTTP/1.1 200 ")
 
 
-def test_beyond_the_limit_the_connection_that_has_been_idle_longest_is_closed():
+def test_beyond_the_limit_the_connection_that_has_been_idle_longest_is_closed() -> None:
     connection = partial(Connection, limit=ConnectionLimit(3))
     with serving(connection) as (server, address), contextlib.ExitStack() as stack:
         clients = []
@@ -259,7 +263,7 @@ def test_beyond_the_limit_the_connection_that_has_been_idle_longest_is_closed():
         assert len(server.server_state.connections) == 3
 
 
-def test_one_whose_request_is_being_answered_is_not_closed():
+def test_one_whose_request_is_being_answered_is_not_closed() -> None:
     with (
         serving(partial(Connection, limit=ConnectionLimit(1))) as (server, address),
         socket.create_connection(address, timeout=60) as busy,
@@ -272,7 +276,7 @@ def test_one_whose_request_is_being_answered_is_not_closed():
         assert_answered(busy)
 
 
-def test_connections_at_the_limit_are_logged_once_a_minute(events):
+def test_connections_at_the_limit_are_logged_once_a_minute(events: list[Any]) -> None:
     limit = ConnectionLimit(1)
     for now in (5.0, 6.0, 64.0, 66.0):
         limit.enforce([Mock(last_active=now)] * 2, now)

@@ -2,12 +2,14 @@
 
 import http.client
 import signal
+from pathlib import Path
+from typing import Any
 
 from tests.harness.constants import LONG
 from tests.harness.live import live
 
 
-def test_a_kept_connection_is_answered_and_told_to_close_while_the_server_stops(tmp_path):
+def test_a_kept_connection_is_answered_and_told_to_close_while_the_server_stops(tmp_path: Path) -> None:
     with live(tmp_path) as server:
         kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LONG)
         assert _ask(kept) == (200, None)
@@ -19,7 +21,7 @@ def test_a_kept_connection_is_answered_and_told_to_close_while_the_server_stops(
         server.process = None
 
 
-def _ask(connection):
+def _ask(connection: Any) -> Any:
     connection.request("GET", "/health/live")
     answer = connection.getresponse()
     answer.read()

@@ -4,32 +4,35 @@ Cancelled before its group starts, a request is withdrawn; after that its change
 """
 
 import asyncio
+from collections.abc import Callable
 from threading import Event
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
 
 from authserver.domain.errors import Unavailable
 from authserver.store import authorizations, clients, database, users
+from authserver.store.database import Database
 from tests.harness.constants import LONG
-from tests.store.conftest import together
+from tests.store.conftest import Run, together
 from tests.store.rows import begun, change_of, generations, on_sqlite, rotation
 
 
 class Gate:
     """A change that keeps the database thread busy until it is opened."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.entered, self.opened = Event(), Event()
         self.change = change_of(self._pass, ("authorizations", b""))
 
-    def _pass(self, connection, params, now):
+    def _pass(self, connection: Any, params: Any, now: Any) -> Any:
         self.entered.set()
         assert self.opened.wait(LONG)
         connection.execute(text("SELECT 1"))
         return True
 
-    async def hold(self, store):
+    async def hold(self, store: Any) -> Any:
         """Returns once the thread is busy; the task that waits for the change."""
         holding = asyncio.create_task(store.write(self.change))
         await asyncio.to_thread(self.entered.wait, 10)
@@ -37,10 +40,10 @@ class Gate:
 
 
 @pytest.fixture
-def statements(store):
+def statements(store: Database) -> Any:
     sent = []
 
-    def note(connection, cursor, statement, parameters, context, executemany):
+    def note(connection: Any, cursor: Any, statement: Any, parameters: Any, context: Any, executemany: Any) -> None:
         if statement.split()[0] in ("SELECT", "UPDATE", "BEGIN"):
             sent.append(statement.split()[0])
 
@@ -48,7 +51,7 @@ def statements(store):
     return sent
 
 
-def test_loads_of_one_moment_are_one_statement_for_each_kind(store, run, statements):
+def test_loads_of_one_moment_are_one_statement_for_each_kind(store: Database, run: Run, statements: Any) -> None:
     begun(store, 1, 2)
     statements.clear()
     ids = [number.to_bytes(16) for number in (1, 2, 1, 9)]
@@ -61,10 +64,10 @@ def test_loads_of_one_moment_are_one_statement_for_each_kind(store, run, stateme
 
 
 @on_sqlite
-def test_what_comes_while_a_batch_runs_is_the_next_batch(store, run, statements):
+def test_what_comes_while_a_batch_runs_is_the_next_batch(store: Database, run: Run, statements: Any) -> None:
     logins, gate = begun(store, 1, 2, 3), Gate()
 
-    async def ask():
+    async def ask() -> Any:
         holding = await gate.hold(store)
         statements.clear()
         asked = [asyncio.create_task(store.write(rotation(login))) for login in logins]
@@ -80,7 +83,7 @@ def test_what_comes_while_a_batch_runs_is_the_next_batch(store, run, statements)
     assert statements == ["SELECT", "SELECT", "BEGIN", "UPDATE"], "the gate's own, one load, one group"
 
 
-def test_one_key_that_the_database_cannot_take_fails_no_neighbour(store, run):
+def test_one_key_that_the_database_cannot_take_fails_no_neighbour(store: Database, run: Run) -> None:
     asked = [store.load(users.load_many, name) for name in ("ada", "\udc80", "bob")]
     ada, bad, bob = run(together(asked))
     assert (ada.id, bob.id) == ("u_ada", "u_bob")
@@ -88,8 +91,8 @@ def test_one_key_that_the_database_cannot_take_fails_no_neighbour(store, run):
     assert store.outages.since is None
 
 
-def test_a_loader_that_fails_fails_its_own_kind_only(store, run):
-    def broken(connection, keys):
+def test_a_loader_that_fails_fails_its_own_kind_only(store: Database, run: Run) -> None:
+    def broken(connection: Any, keys: Any) -> None:
         raise LookupError("a defect")
 
     lost, ada = run(together([store.load(broken, 1), store.load(users.load_many, "ada")]))
@@ -98,10 +101,10 @@ def test_a_loader_that_fails_fails_its_own_kind_only(store, run):
 
 
 @on_sqlite
-def test_a_request_cancelled_before_its_group_starts_is_withdrawn(store, run):
+def test_a_request_cancelled_before_its_group_starts_is_withdrawn(store: Database, run: Run) -> None:
     logins, gate = begun(store, 1, 2), Gate()
 
-    async def ask():
+    async def ask() -> Any:
         holding = await gate.hold(store)
         gone, stays = [asyncio.create_task(store.write(rotation(login))) for login in logins]
         await asyncio.sleep(0)
@@ -115,10 +118,10 @@ def test_a_request_cancelled_before_its_group_starts_is_withdrawn(store, run):
     assert generations(store) == {1: 0, 2: 1}
 
 
-def test_a_request_cancelled_after_its_group_has_started_stands(store, run):
+def test_a_request_cancelled_after_its_group_has_started_stands(store: Database, run: Run) -> None:
     logins, gate = begun(store, 1, 2), Gate()
 
-    async def ask():
+    async def ask() -> Any:
         holding = asyncio.create_task(store.write(gate.change))
         gone, stays = [asyncio.create_task(store.write(rotation(login))) for login in logins]
         await asyncio.to_thread(gate.entered.wait, 10)
@@ -132,10 +135,12 @@ def test_a_request_cancelled_after_its_group_has_started_stands(store, run):
     assert generations(store) == {1: 1, 2: 1}
 
 
-def test_an_inbox_that_is_full_refuses_and_then_works_again(store, run, monkeypatch):
+def test_an_inbox_that_is_full_refuses_and_then_works_again(
+    store: Database, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "_INBOX", 3)
 
-    async def ask():
+    async def ask() -> Any:
         asked = [store.write(rotation(login)) for login in logins] + [store.load(users.load_many, "ada")]
         return await together(asked), await store.load(users.load_many, "ada")
 
@@ -147,7 +152,9 @@ def test_an_inbox_that_is_full_refuses_and_then_works_again(store, run, monkeypa
     assert generations(store) == {1: 1, 2: 1, 3: 1, 4: 0}
 
 
-def test_a_caller_of_a_full_inbox_gets_503_and_no_harm_done(token, login, monkeypatch):
+def test_a_caller_of_a_full_inbox_gets_503_and_no_harm_done(
+    token: Callable[..., Any], login: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = login()["refresh_token"]
     with monkeypatch.context() as full:
         full.setattr(database, "_INBOX", 0)
@@ -156,8 +163,10 @@ def test_a_caller_of_a_full_inbox_gets_503_and_no_harm_done(token, login, monkey
     assert token("refresh_token", refresh_token=first).status_code == 200
 
 
-def test_a_key_that_cannot_be_compared_is_an_error_for_its_batch_and_leaves_nobody_waiting(store, run):
-    async def scenario():
+def test_a_key_that_cannot_be_compared_is_an_error_for_its_batch_and_leaves_nobody_waiting(
+    store: Database, run: Run
+) -> None:
+    async def scenario() -> None:
         unhashable = store.load(users.load_many, ["ada"])
         unsortable = [store.write(change_of(lambda *_: True, ("authorizations", row))) for row in ("a", 2)]
         asked = [store.load(users.load_many, "ada"), unhashable, *unsortable]

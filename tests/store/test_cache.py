@@ -1,23 +1,28 @@
 """Clients may be 5 seconds old; one that was not there is asked for anew."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from authserver.store import clients
 from authserver.store.cache import Cache
+from authserver.store.database import Database
+from tests.harness.clock import Clock
+from tests.store.conftest import Run
 
 
 @pytest.fixture
-def asked():
+def asked() -> Any:
     return []
 
 
 @pytest.fixture
-def get(store, clock, run, asked):
+def get(store: Database, clock: Clock, run: Run, asked: Any) -> Callable[..., Any]:
     """`get(id)` through a cache with room for two."""
 
-    def load_many(connection, ids):
+    def load_many(connection: Any, ids: Any) -> Any:
         asked.append(sorted(ids))
         return clients.load_many(connection, ids)
 
@@ -25,12 +30,12 @@ def get(store, clock, run, asked):
     return lambda id: run(cache.get(id))
 
 
-def disable(store, id):
+def disable(store: Any, id: Any) -> None:
     with store.begin() as connection:
         clients.put(connection, replace(clients.load(connection, id), disabled=True))
 
 
-def test_a_row_is_kept_for_less_than_five_seconds(get, store, clock, asked):
+def test_a_row_is_kept_for_less_than_five_seconds(get: Any, store: Database, clock: Clock, asked: Any) -> None:
     assert not get("app").disabled
     disable(store, "app")
     clock.forward(4.999999)
@@ -40,14 +45,14 @@ def test_a_row_is_kept_for_less_than_five_seconds(get, store, clock, asked):
     assert len(asked) == 2
 
 
-def test_what_was_not_found_is_asked_for_anew(get, store, asked):
+def test_what_was_not_found_is_asked_for_anew(get: Any, store: Database, asked: Any) -> None:
     assert get("late") is None
     with store.begin() as connection:
         clients.add(connection, replace(clients.load(connection, "app"), id="late"))
     assert get("late").id == "late"
 
 
-def test_the_one_longest_there_makes_room(get, store, asked):
+def test_the_one_longest_there_makes_room(get: Any, store: Database, asked: Any) -> None:
     with store.begin() as connection:
         clients.add(connection, replace(clients.load(connection, "app"), id="third"))
     for id in ("app", "other", "third", "other", "app"):

@@ -1,12 +1,14 @@
 """Every function of store/clients.py."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from authserver.domain.models import Client, Secret
 from authserver.store import clients
+from authserver.store.database import Database
 from tests.store.rows import NOW, begun
 
 FULL = Client(
@@ -30,27 +32,27 @@ BARE = Client("c_bare", "Bare", "none", frozenset(), ())
 
 
 @pytest.mark.parametrize("client", [FULL, BARE], ids=["full", "bare"])
-def test_what_is_added_is_loaded_member_for_member(store, client):
+def test_what_is_added_is_loaded_member_for_member(store: Database, client: Any) -> None:
     with store.begin() as connection:
         clients.add(connection, client)
     with store.begin() as connection:
         assert clients.load(connection, client.id) == client
 
 
-def test_an_unknown_client_is_none_and_is_left_out_of_many(store):
+def test_an_unknown_client_is_none_and_is_left_out_of_many(store: Database) -> None:
     with store.begin() as connection:
         assert clients.load(connection, "nobody") is None
         assert set(clients.load_many(connection, ["app", "nobody", "other"])) == {"app", "other"}
 
 
-def test_all_clients_come_in_the_order_of_their_creation(store):
+def test_all_clients_come_in_the_order_of_their_creation(store: Database) -> None:
     with store.begin() as connection:
         clients.add(connection, replace(BARE, id="z", created_at=1))
         clients.add(connection, replace(BARE, id="a", created_at=2))
         assert [client.id for client in clients.load_all(connection)] == ["app", "other", "z", "a"]
 
 
-def test_put_writes_over_every_member_and_says_whether_there_was_a_row(store):
+def test_put_writes_over_every_member_and_says_whether_there_was_a_row(store: Database) -> None:
     with store.begin() as connection:
         clients.add(connection, FULL)
         assert clients.put(connection, replace(BARE, id=FULL.id))
@@ -60,7 +62,7 @@ def test_put_writes_over_every_member_and_says_whether_there_was_a_row(store):
         assert clients.load(connection, "nobody") is None
 
 
-def test_remove_takes_its_logins_along_and_nobody_elses(store):
+def test_remove_takes_its_logins_along_and_nobody_elses(store: Database) -> None:
     begun(store, 1)
     begun(store, 2, client_id="other")
     with store.begin() as connection:
@@ -71,7 +73,7 @@ def test_remove_takes_its_logins_along_and_nobody_elses(store):
         assert connection.execute(text("SELECT client_id FROM authorizations")).scalars().all() == ["other"]
 
 
-def test_the_web_origins_are_those_of_all_enabled_clients(store):
+def test_the_web_origins_are_those_of_all_enabled_clients(store: Database) -> None:
     assert store_origins(store) == frozenset()
     with store.begin() as connection:
         clients.add(connection, replace(BARE, id="one", web_origins=("https://a.example", "https://b.example")))
@@ -80,12 +82,12 @@ def test_the_web_origins_are_those_of_all_enabled_clients(store):
     assert store_origins(store) == {"https://a.example", "https://b.example", "http://localhost:3000"}
 
 
-def store_origins(store):
+def store_origins(store: Any) -> Any:
     with store.begin() as connection:
         return clients.web_origins_many(connection, [None])[None]
 
 
-def test_an_id_that_is_in_use_adds_nothing_and_leaves_the_transaction_whole(store):
+def test_an_id_that_is_in_use_adds_nothing_and_leaves_the_transaction_whole(store: Database) -> None:
     with store.begin() as connection:
         assert not clients.add(connection, replace(FULL, id="app"))
         assert clients.add(connection, FULL)

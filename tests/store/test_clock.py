@@ -1,6 +1,8 @@
 """What a machine knows of how its clock was set is written down for the processes that start later in the same boot."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -9,15 +11,18 @@ from authserver import system
 from authserver.clock import Clock
 from authserver.domain.timeline import Stretch
 from authserver.store import clock as database_clock
+from authserver.store.database import Database
 from authserver.timekeeper import Timekeeper
 from tests.harness.constants import LONG, SECOND
-from tests.store.conftest import together
+from tests.store.conftest import Run, together
 
 HOUR = 3600 * SECOND
 KNOWN = (Stretch(5, None, 100), Stretch(-HOUR, 90, None))
 
 
-def test_what_was_written_is_read_by_the_same_boot_alone(store, write, clock):
+def test_what_was_written_is_read_by_the_same_boot_alone(
+    store: Database, write: Callable[..., list[Any]], clock: Any
+) -> None:
     assert write(database_clock.remember("this one", KNOWN)) == [True]
     assert write(database_clock.remember("another", KNOWN[:1])) == [True]
     with store.begin() as connection:
@@ -31,8 +36,8 @@ def test_what_was_written_is_read_by_the_same_boot_alone(store, write, clock):
         assert database_clock.load(connection, "this one") == ()
 
 
-def test_two_processes_that_start_at_once_both_write(store, clock):
-    def write_too():
+def test_two_processes_that_start_at_once_both_write(store: Database, clock: Any) -> None:
+    def write_too() -> None:
         with store.begin() as connection:
             database_clock.write(connection, "this one", KNOWN[1:], clock())
 
@@ -47,7 +52,7 @@ def test_two_processes_that_start_at_once_both_write(store, clock):
 
 
 @pytest.fixture
-def machine(monkeypatch):
+def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The clocks of this machine, in the test's hand: `machine["wall"] += ...`."""
     machine = {"wall": 1_800_000_000 * SECOND, "steady": 7 * HOUR}
     monkeypatch.setattr(system, "now", lambda: machine["wall"])
@@ -56,16 +61,16 @@ def machine(monkeypatch):
     return machine
 
 
-def passes(machine, seconds):
+def passes(machine: Any, seconds: Any) -> None:
     for name in machine:
         machine[name] += seconds * SECOND
 
 
 @pytest.fixture
-def started(store, machine):
+def started(store: Database, machine: Any) -> Callable[..., Any]:
     """`started()` is another process's clock and its keeper."""
 
-    def started():
+    def started() -> Any:
         clock = Clock()
         keeper = Timekeeper(store, clock)
         with store.begin() as connection:  # as if the database had no clock: its own would be this machine's true one
@@ -82,8 +87,8 @@ def started(store, machine):
 @pytest.mark.parametrize("step", [HOUR, -HOUR, 365 * 24 * HOUR, SECOND, SECOND // 2])
 @pytest.mark.parametrize("seen_by_the_first", [True, False])
 def test_a_process_that_starts_after_a_step_knows_how_long_ago_it_was(
-    started, machine, store, run, step, seen_by_the_first
-):
+    started: Any, machine: Any, store: Database, run: Run, step: Any, seen_by_the_first: bool
+) -> None:
     first, keeper = started()
     before, moment = first(), machine["steady"]
     passes(machine, 10)
@@ -98,7 +103,9 @@ def test_a_process_that_starts_after_a_step_knows_how_long_ago_it_was(
     assert second() == machine["wall"]
 
 
-def test_a_step_is_logged_once_with_size_and_direction_and_written_once(started, machine, store, run):
+def test_a_step_is_logged_once_with_size_and_direction_and_written_once(
+    started: Any, machine: Any, store: Database, run: Run
+) -> None:
     clock, keeper = started()
     with capture_logs() as told:
         for step in (HOUR, -3 * HOUR):
@@ -114,7 +121,9 @@ def test_a_step_is_logged_once_with_size_and_direction_and_written_once(started,
         assert database_clock.load(connection, "this one") == clock.timeline().stretches
 
 
-def test_the_databases_clock_is_followed_from_the_start_and_at_each_poll(store, machine, run):
+def test_the_databases_clock_is_followed_from_the_start_and_at_each_poll(
+    store: Database, machine: Any, run: Run
+) -> None:
     """On PostgreSQL it is this machine's true one, however wrong this machine's wall clock is said to be."""
     clock = Clock()
     keeper = Timekeeper(store, clock)

@@ -1,8 +1,10 @@
 """How many connections to PostgreSQL a process holds, and what happens where PostgreSQL has no room for them."""
 
 import asyncio
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from typing import Any
 
 import psycopg
 import pytest
@@ -12,7 +14,9 @@ from authserver.domain.errors import Unavailable
 from authserver.store import users
 from authserver.store.database import Database
 from authserver.store.engine import warnings
-from tests.store.conftest import together
+from tests.harness.clock import Clock
+from tests.harness.postgres import Postgres
+from tests.store.conftest import Run, together
 from tests.store.rows import begun, change_of, on_postgres, rotation
 
 pytestmark = on_postgres
@@ -20,11 +24,11 @@ OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'counted'
 
 
 @pytest.fixture
-def full(postgres):
+def full(postgres: Postgres) -> Iterator[Callable[..., Any]]:
     """`full(leave=2)` takes all connections that PostgreSQL has but two; returns them, to be closed."""
     with ExitStack() as taken:
 
-        def full(leave):
+        def full(leave: Any) -> Any:
             connections = []
             while len(connections) < 200:
                 try:
@@ -39,7 +43,9 @@ def full(postgres):
 
 
 @pytest.mark.parametrize("most", [2, 5])
-def test_a_process_holds_no_more_than_the_setting_allows(store, url, clock, run, most):
+def test_a_process_holds_no_more_than_the_setting_allows(
+    store: Database, url: str, clock: Clock, run: Run, most: int
+) -> None:
     logins = begun(store, *range(1, 30))
     with closing(Database(url + "&application_name=counted", clock, connections=most)) as node:
         for _ in range(5):
@@ -52,23 +58,25 @@ def test_a_process_holds_no_more_than_the_setting_allows(store, url, clock, run,
             assert 0 < connection.exec_driver_sql(OURS).scalar() <= most
 
 
-def _rotate(id):
+def _rotate(id: Any) -> Callable[..., Any]:
     update = text("UPDATE authorizations SET generation = generation + 1 WHERE id = :id")
     return lambda connection, *_: connection.execute(update, {"id": id}).rowcount == 1
 
 
 @pytest.mark.parametrize("room", [1, 2])
-def test_near_max_connections_every_request_is_served(store, url, clock, run, full, room):
+def test_near_max_connections_every_request_is_served(
+    store: Database, url: str, clock: Clock, run: Run, full: Any, room: int
+) -> None:
     """All threads want a connection at the same time."""
     logins = begun(store, *range(1, 9))
     store.close()  # its connections would count
     full(leave=room)
 
-    def take_a_while(connection, keys):
+    def take_a_while(connection: Any, keys: Any) -> Any:
         connection.execute(text("SELECT pg_sleep(0.3)"))
         return users.load_many(connection, keys)
 
-    async def ask(node):
+    async def ask(node: Any) -> Any:
         asked = []
         for login in logins:
             for wish in (node.load(take_a_while, "ada"), node.write(rotation(login))):
@@ -84,11 +92,13 @@ def test_near_max_connections_every_request_is_served(store, url, clock, run, fu
     assert {user.id for user in loaded} == {"u_ada"} and set(written) == {True}
 
 
-def _halves(outcomes):
+def _halves(outcomes: Any) -> Any:
     return outcomes[::2], outcomes[1::2]
 
 
-def test_with_no_room_at_all_a_request_waits_for_some(store, url, clock, run, full):
+def test_with_no_room_at_all_a_request_waits_for_some(
+    store: Database, url: str, clock: Clock, run: Run, full: Any
+) -> None:
     store.close()
     taken = full(leave=0)
     with closing(Database(url, clock)) as node, ThreadPoolExecutor() as threads:
@@ -99,7 +109,7 @@ def test_with_no_room_at_all_a_request_waits_for_some(store, url, clock, run, fu
         assert asked.result(60).id == "u_ada"
 
 
-def test_and_not_for_ever(store, url, clock, run, full):
+def test_and_not_for_ever(store: Database, url: str, clock: Clock, run: Run, full: Any) -> None:
     store.close()
     full(leave=0)
     with closing(Database(url, clock, deadline=1)) as node:
@@ -107,7 +117,7 @@ def test_and_not_for_ever(store, url, clock, run, full):
     assert isinstance(outcome, Unavailable) and "too many clients" in str(outcome)
 
 
-def test_workers_whose_connections_cannot_fit_are_told(store, url):
+def test_workers_whose_connections_cannot_fit_are_told(store: Database, url: str) -> None:
     with store.begin() as connection:
         room = connection.exec_driver_sql("SHOW max_connections").scalar()
         assert warnings(connection, workers=1) == []
@@ -116,7 +126,7 @@ def test_workers_whose_connections_cannot_fit_are_told(store, url):
     assert f"has room for {int(room) - 3}, of which others use" in told and "Every further node needs 100 more" in told
 
 
-def test_a_role_may_have_less_room(store, postgres, url, clock):
+def test_a_role_may_have_less_room(store: Database, postgres: Postgres, url: str, clock: Clock) -> None:
     name = url.split("/")[3].split("?")[0]
     with postgres.connect("postgres") as connection:
         connection.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 4")
@@ -125,7 +135,7 @@ def test_a_role_may_have_less_room(store, postgres, url, clock):
     assert "has room for 4, of which others use 0" in told
 
 
-def test_what_others_use_counts(store, full):
+def test_what_others_use_counts(store: Database, full: Any) -> None:
     full(leave=3)
     with store.begin() as connection:
         (told,) = warnings(connection)

@@ -3,13 +3,17 @@
 PostgreSQL's own clock stays as it is: the database has another function of that name, found first.
 """
 
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from authserver import system
 from authserver.app import assemble
+from authserver.settings import Settings
+from authserver.store.database import Database
 from tests.harness.constants import ISSUER
 from tests.harness.sample_database import as_client
 from tests.web.serving import Logins, the_login
@@ -21,16 +25,16 @@ CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql
 
 
 @pytest.fixture
-def url(postgres_url):
+def url(postgres_url: str) -> str:
     return f"{postgres_url}&options=-csearch_path%3Dpublic,pg_catalog"
 
 
 @pytest.fixture
-def set_back(database):
+def set_back(database: Database) -> Callable[..., Any]:
     with database.begin() as connection:
         connection.exec_driver_sql(_CLOCK)
 
-    def set_back(interval):
+    def set_back(interval: Any) -> None:
         with database.begin() as connection:
             connection.exec_driver_sql(f"UPDATE stepped SET by = by - interval '{interval}'")
 
@@ -38,11 +42,11 @@ def set_back(database):
 
 
 @pytest.fixture
-def nodes(settings, set_back):
+def nodes(settings: Settings, set_back: Any) -> Iterator[Any]:
     """Two, each with the function that makes it read the clock; by itself it never does."""
     with ExitStack() as servers:
 
-        def started():
+        def started() -> Any:
             server = assemble(settings, enable=())
             http = servers.enter_context(TestClient(server.app, ISSUER, raise_server_exceptions=False))
             return http, lambda: http.portal.call(server.tasks.follow_clock)
@@ -51,14 +55,14 @@ def nodes(settings, set_back):
 
 
 @pytest.fixture
-def rotated(nodes, database, settings, set_back):
+def rotated(nodes: Any, database: Database, settings: Settings, set_back: Any) -> Callable[..., Any]:
     """`rotated("1 hour")`: a token that the first node replaced after that step back, and the second node, which has
     not noticed the step."""
     logins = Logins(database, settings, system.now)
     login = logins.plant(1, client_id="web", generation=0)
     old = logins.token(login, 0)
 
-    def rotated(interval):
+    def rotated(interval: Any) -> Any:
         (first, look), (second, _) = nodes
         set_back(interval)
         look()
@@ -68,23 +72,25 @@ def rotated(nodes, database, settings, set_back):
     return rotated
 
 
-def refreshed(http, text):
+def refreshed(http: TestClient, text: Any) -> Any:
     return http.post("/token", data=as_client("web") | {"grant_type": "refresh_token", "refresh_token": text})
 
 
 @pytest.mark.parametrize("interval", ["31 seconds", "1 hour", "6 days"])
-def test_a_retry_at_a_node_that_has_not_noticed_the_step_is_no_reuse_rfc9700_4_14_2(rotated, database, interval):
+def test_a_retry_at_a_node_that_has_not_noticed_the_step_is_no_reuse_rfc9700_4_14_2(
+    rotated: Any, database: Database, interval: str
+) -> None:
     old, unaware = rotated(interval)
     assert refreshed(unaware, old).status_code == 200
     assert the_login(database)["revoked_at"] is None
 
 
-def test_a_token_that_may_be_retried_is_active_at_a_node_that_has_not_noticed_the_step(rotated):
+def test_a_token_that_may_be_retried_is_active_at_a_node_that_has_not_noticed_the_step(rotated: Any) -> None:
     old, unaware = rotated("1 hour")
     assert unaware.post("/introspect", data=as_client("web") | {"token": old}).json()["active"]
 
 
-def test_what_is_reuse_with_the_clock_read_once_more_is_reuse(rotated, database, nodes):
+def test_what_is_reuse_with_the_clock_read_once_more_is_reuse(rotated: Any, database: Database, nodes: Any) -> None:
     old, unaware = rotated("1 hour")
     newest = refreshed(unaware, old).json()["refresh_token"]
     assert refreshed(unaware, newest).status_code == 200

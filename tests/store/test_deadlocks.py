@@ -1,7 +1,9 @@
 """Groups that run sorted cannot deadlock each other; what deadlocks or cannot be serialized nevertheless runs again."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from threading import Thread
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
@@ -9,6 +11,10 @@ from sqlalchemy import event, text
 from authserver.cli.common import transact
 from authserver.domain.errors import ChangedMeanwhile, Unavailable
 from authserver.store import authorizations, signing_keys
+from authserver.store.database import Database
+from tests.harness.clock import Clock
+from tests.harness.postgres import Postgres
+from tests.store.conftest import Run
 from tests.store.nodes import two_nodes
 from tests.store.rows import (
     IDLE,
@@ -25,23 +31,25 @@ ROUNDS = 40
 
 
 @pytest.fixture
-def run_again():
+def run_again() -> Any:
     """`watch` is for two_nodes; `failures` are the SQL states of what the database refused meanwhile."""
 
     class RunAgain:
         failures: list[str] = []
 
-        def watch(self, node):
+        def watch(self, node: Any) -> None:
             event.listen(node._engine, "handle_error", lambda c: self.failures.append(c.original_exception.sqlstate))
 
     RunAgain.failures = []
     return RunAgain()
 
 
-def test_two_nodes_with_opposite_orders_of_arrival_never_deadlock(store, run, url, clock, run_again):
+def test_two_nodes_with_opposite_orders_of_arrival_never_deadlock(
+    store: Database, run: Run, url: str, clock: Clock, run_again: Any
+) -> None:
     begun(store, *range(8))
 
-    def opposite(number):
+    def opposite(number: Any) -> Any:
         changes = [rotation(a_login(row, generation=number)) for row in range(8)]
         denials = [signing_keys.deny(f"{number}-{row}", 1) for row in range(8)]
         return [*changes, *denials], [*denials[::-1], *changes[::-1]]
@@ -53,11 +61,13 @@ def test_two_nodes_with_opposite_orders_of_arrival_never_deadlock(store, run, ur
     assert generations(store) == dict.fromkeys(range(8), ROUNDS)
 
 
-def test_two_nodes_that_confirm_and_write_one_row_never_deadlock(store, run, url, clock, run_again):
+def test_two_nodes_that_confirm_and_write_one_row_never_deadlock(
+    store: Database, run: Run, url: str, clock: Clock, run_again: Any
+) -> None:
     """If a confirmation took a weaker lock than the write after it, each node would wait for the other's."""
     begun(store, *range(4))
 
-    def confirm_and_write(number):
+    def confirm_and_write(number: Any) -> Any:
         logins = [a_login(row) for row in range(4)]
         confirmed = [authorizations.confirm(login) for login in logins]
         used = [authorizations.use(login, idle_ttl=IDLE + number) for login in logins]
@@ -68,10 +78,12 @@ def test_two_nodes_that_confirm_and_write_one_row_never_deadlock(store, run, url
     assert outcomes == [[[True] * 8] * 2] * ROUNDS
 
 
-def test_two_nodes_that_end_the_idlest_logins_of_one_user_never_deadlock(store, run, url, clock, run_again):
+def test_two_nodes_that_end_the_idlest_logins_of_one_user_never_deadlock(
+    store: Database, run: Run, url: str, clock: Clock, run_again: Any
+) -> None:
     """Each refreshes some of the logins and then ends all: it wants rows that the other one holds."""
 
-    def exceed_the_limit(number):
+    def exceed_the_limit(number: Any) -> Any:
         rows = range(10 * number + 1, 10 * number + 9)
         begun(store, *rows)
         refreshed = [[rotation(a_login(row)) for row in rows[start::2]] for start in (0, 1)]
@@ -88,12 +100,16 @@ def test_two_nodes_that_end_the_idlest_logins_of_one_user_never_deadlock(store, 
         assert [int.from_bytes(id) for id in active] == [10_000]
 
 
-def test_a_change_of_a_table_without_a_place_in_the_order_is_a_fault(store, write):
+def test_a_change_of_a_table_without_a_place_in_the_order_is_a_fault(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
     (unordered,) = write(change_of(lambda *_: True, ("nowhere", 1)))
     assert isinstance(unordered, ValueError)
 
 
-def test_the_victim_of_a_deadlock_runs_again_and_its_neighbours_stay_whole(store, write, postgres, url):
+def test_the_victim_of_a_deadlock_runs_again_and_its_neighbours_stay_whole(
+    store: Database, write: Callable[..., list[Any]], postgres: Postgres, url: str
+) -> None:
     """For real: another connection holds row 2 and waits for row 1, which the group holds while it waits for row 2."""
     logins = begun(store, 1, 2, 3)
     rival = postgres.connect(url.split("/")[3].split("?")[0], autocommit=False)
@@ -102,14 +118,14 @@ def test_the_victim_of_a_deadlock_runs_again_and_its_neighbours_stay_whole(store
     rival.execute("UPDATE authorizations SET scope = '' WHERE id = %s", [logins[1].id])
     ran = []
 
-    def rival_waits(connection, params, now):
+    def rival_waits(connection: Any, params: Any, now: Any) -> Any:
         ran.append(params)
         if len(ran) == 1:
             waiting.start()
         connection.execute(text("SELECT 1"))
         return True
 
-    def wait_for_row_1():
+    def wait_for_row_1() -> None:
         rival.execute("UPDATE authorizations SET scope = '' WHERE id = %s", [logins[0].id])
         rival.commit()
         rival.close()
@@ -122,11 +138,11 @@ def test_the_victim_of_a_deadlock_runs_again_and_its_neighbours_stay_whole(store
     assert generations(store) == {1: 1, 2: 1, 3: 1}
 
 
-def raising(sqlstate, times, number):
+def raising(sqlstate: Any, times: Any, number: Any) -> Any:
     """A change of that row which the database refuses so often; how often it ran is in the list."""
     ran = []
 
-    def refuse(connection, params, now):
+    def refuse(connection: Any, params: Any, now: Any) -> Any:
         ran.append(now)
         if len(ran) <= times:
             connection.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{sqlstate}'; END $$"))
@@ -137,7 +153,9 @@ def raising(sqlstate, times, number):
 
 
 @pytest.mark.parametrize(("times", "runs"), [(0, 1), (2, 3), (1000, 3)])
-def test_a_command_that_deadlocks_with_a_server_runs_again(store, url, monkeypatch, times, runs):
+def test_a_command_that_deadlocks_with_a_server_runs_again(
+    store: Database, url: str, monkeypatch: pytest.MonkeyPatch, times: int, runs: int
+) -> None:
     monkeypatch.setenv("AUTHSERVER_DATABASE_URL", url)
     begun(store, 1)
     change, ran = raising("40P01", times, number=1)
@@ -149,7 +167,9 @@ def test_a_command_that_deadlocks_with_a_server_runs_again(store, url, monkeypat
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
-def test_serialization_failures_and_deadlocks_are_known_outcomes_and_run_again(store, write, sqlstate):
+def test_serialization_failures_and_deadlocks_are_known_outcomes_and_run_again(
+    store: Database, write: Callable[..., list[Any]], sqlstate: str
+) -> None:
     first, _, third = begun(store, 1, 2, 3)
     change, ran = raising(sqlstate, 3, number=2)
     assert write(rotation(first), change, rotation(third)) == [True] * 3
@@ -157,7 +177,9 @@ def test_serialization_failures_and_deadlocks_are_known_outcomes_and_run_again(s
     assert generations(store) == {1: 1, 2: 7, 3: 1}
 
 
-def test_what_never_can_be_serialized_is_unavailable_in_the_end(store, write):
+def test_what_never_can_be_serialized_is_unavailable_in_the_end(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
     first, _, third = begun(store, 1, 2, 3)
     change, ran = raising("40001", 1000, number=2)
     one, refused, three = write(rotation(first), change, rotation(third))
@@ -167,7 +189,7 @@ def test_what_never_can_be_serialized_is_unavailable_in_the_end(store, write):
     assert generations(store) == {1: 1, 2: 0, 3: 1}
 
 
-def test_another_error_of_the_database_does_not_run_again(store, write):
+def test_another_error_of_the_database_does_not_run_again(store: Database, write: Callable[..., list[Any]]) -> None:
     begun(store, 2)
     change, ran = raising("22012", 1000, number=2)
     assert [type(outcome) for outcome in write(change)] == [Unavailable]

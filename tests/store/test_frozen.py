@@ -6,10 +6,13 @@ goes on by itself.
 
 import signal
 import socket
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -20,9 +23,11 @@ from authserver.settings import load
 from authserver.store import users
 from authserver.store.database import Database, OutcomeUnknown
 from authserver.store.group_commit import NotWritten
+from tests.harness.clock import Clock
 from tests.harness.live import Live
 from tests.harness.network import Network
-from tests.store.conftest import together
+from tests.harness.postgres import Postgres
+from tests.store.conftest import Run, together
 from tests.store.rows import begun, generations, on_postgres, rotation, row_of
 
 pytestmark = on_postgres
@@ -33,18 +38,18 @@ NEVER = 600.0  # seconds
 class Frozen:
     """`with frozen:` nothing behind `frozen.url` answers."""
 
-    def __init__(self, url, freeze, thaw):
+    def __init__(self, url: Any, freeze: Any, thaw: Any) -> None:
         self.url, self.freeze, self.thaw = url, freeze, thaw
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self.freeze()
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         self.thaw()
 
 
 @pytest.fixture(params=["stopped", "swallowed"])
-def frozen(request, postgres, url):
+def frozen(request: pytest.FixtureRequest, postgres: Postgres, url: str) -> Iterator[Frozen]:
     with closing(Network(postgres)) as network:
         freeze, thaw = postgres.freeze, postgres.thaw
         if request.param == "swallowed":
@@ -53,20 +58,20 @@ def frozen(request, postgres, url):
 
 
 @pytest.fixture
-def impatient(frozen, store, clock):
+def impatient(frozen: Any, store: Database, clock: Clock) -> Iterator[Any]:
     """A node that waits for half a second, on the database of `store`."""
     with closing(Database(frozen.url, clock, deadline=SOON)) as node:
         yield node
 
 
-def until(happens):
+def until(happens: Any) -> None:
     ends = monotonic() + 60
     while not happens():
         assert monotonic() < ends
         sleep(0.05)
 
 
-def test_loads_are_unavailable_while_it_lasts_and_right_afterwards(impatient, frozen, run):
+def test_loads_are_unavailable_while_it_lasts_and_right_afterwards(impatient: Any, frozen: Any, run: Run) -> None:
     ask = [users.load_many] * 6
     assert run(impatient.load(users.load_many, "ada")).id == "u_ada"
     with frozen:
@@ -78,7 +83,7 @@ def test_loads_are_unavailable_while_it_lasts_and_right_afterwards(impatient, fr
     assert impatient.outages.since is None
 
 
-def test_what_was_not_begun_is_known_not_to_be_written(impatient, frozen, store, run):
+def test_what_was_not_begun_is_known_not_to_be_written(impatient: Any, frozen: Any, store: Database, run: Run) -> None:
     (login,) = begun(store, 1)
     run(impatient.load(users.load_many, "ada"))
     with frozen:
@@ -88,11 +93,13 @@ def test_what_was_not_begun_is_known_not_to_be_written(impatient, frozen, store,
     until(lambda: run(together([impatient.write(rotation(login))])) == [True])
 
 
-def test_a_commit_without_answer_is_an_unknown_outcome_for_the_whole_group(impatient, frozen, store, run, monkeypatch):
+def test_a_commit_without_answer_is_an_unknown_outcome_for_the_whole_group(
+    impatient: Any, frozen: Any, store: Database, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     logins = begun(store, 1, 2)
     commit = impatient._engine.dialect.do_commit
 
-    def freeze_first(connection):
+    def freeze_first(connection: Any) -> None:
         frozen.freeze()
         commit(connection)
 
@@ -107,8 +114,8 @@ def test_a_commit_without_answer_is_an_unknown_outcome_for_the_whole_group(impat
     assert impatient.outages.since is None
 
 
-def test_a_statement_that_only_takes_long_is_ended_there_too(impatient, store, run):
-    def sleepy(connection, keys):
+def test_a_statement_that_only_takes_long_is_ended_there_too(impatient: Any, store: Database, run: Run) -> None:
+    def sleepy(connection: Any, keys: Any) -> None:
         connection.execute(text("SELECT pg_sleep(600)"))
 
     (outcome,) = run(together([impatient.load(sleepy, 1)]))
@@ -118,7 +125,7 @@ def test_a_statement_that_only_takes_long_is_ended_there_too(impatient, store, r
         until(lambda: not connection.execute(running).scalar())
 
 
-def test_a_command_ends_too(impatient, frozen):
+def test_a_command_ends_too(impatient: Any, frozen: Any) -> None:
     with impatient.begin() as connection:
         connection.execute(text("SELECT 1"))
     with frozen, pytest.raises(Unavailable), impatient.begin() as connection:
@@ -128,22 +135,22 @@ def test_a_command_ends_too(impatient, frozen):
 
 
 @pytest.fixture
-def settings(settings, frozen):
+def settings(settings: Any, frozen: Any) -> Any:
     return load(issuer=settings.issuer, database_url=frozen.url, keys_dir=str(settings.keys_dir))
 
 
 @pytest.fixture
-def served(monkeypatch, request):
+def served(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[..., Any]:
     """`served("http", deadline=60)`: that fixture, of a server which waits that long for PostgreSQL."""
 
-    def served(*names, deadline):
+    def served(*names: Any, deadline: Any) -> Any:
         monkeypatch.setattr(provisioning, "Database", partial(Database, deadline=deadline))
         return [request.getfixturevalue(name) for name in names]
 
     return served
 
 
-def test_readiness_is_told_whatever_hangs(served, frozen):
+def test_readiness_is_told_whatever_hangs(served: Any, frozen: Any) -> None:
     (http,) = served("http", deadline=NEVER)
     with frozen, ThreadPoolExecutor() as threads:
         asked = [threads.submit(http.get, f"/health/{name}") for name in ("ready", "live")]
@@ -155,7 +162,7 @@ def test_readiness_is_told_whatever_hangs(served, frozen):
     assert live.status_code == 200
 
 
-def test_a_refresh_is_503_and_its_retry_goes_on(served, frozen):
+def test_a_refresh_is_503_and_its_retry_goes_on(served: Any, frozen: Any) -> None:
     login, token = served("login", "token", deadline=SOON)
     first = login()["refresh_token"]
     with frozen:
@@ -166,7 +173,9 @@ def test_a_refresh_is_503_and_its_retry_goes_on(served, frozen):
 
 
 @pytest.mark.parametrize("frozen", ["stopped"], indirect=True)
-def test_sigterm_ends_a_server_whose_requests_hang(settings, frozen, tmp_path, database):
+def test_sigterm_ends_a_server_whose_requests_hang(
+    settings: Any, frozen: Any, tmp_path: Path, database: Database
+) -> None:
     url, keys = settings.database_url.get_secret_value(), str(settings.keys_dir)
     server = Live(tmp_path, ISSUER=settings.issuer, DATABASE_URL=url, KEYS_DIR=keys)
     server.start()

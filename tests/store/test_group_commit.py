@@ -1,34 +1,41 @@
 """Many requests' changes in one transaction: what befalls one member, and what its neighbours notice of it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from sqlalchemy import event, insert, text
 
 from authserver.domain.errors import Unavailable
 from authserver.store import authorizations, signing_keys
+from authserver.store.database import Database
 from authserver.store.group_commit import commit
 from authserver.store.schema import authorizations as table
+from tests.harness.clock import Clock
 from tests.store.rows import NOW, a_login, begun, change_of, failing, generations, rotation
 
 
-def statements(store):
+def statements(store: Any) -> Any:
     """What is sent from now on, with the number of rows that each statement is run for."""
     sent = []
 
-    def note(connection, cursor, statement, parameters, context, executemany):
+    def note(connection: Any, cursor: Any, statement: Any, parameters: Any, context: Any, executemany: Any) -> None:
         sent.append((statement.split()[0].rstrip(";"), len(parameters) if executemany else 1))
 
     event.listen(store._engine, "before_cursor_execute", note)
     return sent
 
 
-def taken(connection, params, now):
+def taken(connection: Any, params: Any, now: Any) -> Any:
     """A change that the database refuses: that id is there already."""
     values = {"id": (1).to_bytes(16), "client_id": "app", "subject": "u_ada"}
     connection.execute(insert(table), authorizations._values(a_login()) | values)
     return True
 
 
-def test_what_comes_in_one_moment_is_one_transaction_and_one_statement_of_a_kind(store, write):
+def test_what_comes_in_one_moment_is_one_transaction_and_one_statement_of_a_kind(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
     logins = begun(store, 1, 2, 3)
     sent, commits = statements(store), []
     event.listen(store._engine, "commit", commits.append)
@@ -37,7 +44,9 @@ def test_what_comes_in_one_moment_is_one_transaction_and_one_statement_of_a_kind
     assert len(commits) == 1
 
 
-def test_each_member_gets_its_own_outcome_in_the_order_of_asking(store, write):
+def test_each_member_gets_its_own_outcome_in_the_order_of_asking(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
     one, two, three = begun(store, 3, 1, 2)
     gone = rotation(a_login(9))
     outcomes = write(rotation(one), gone, authorizations.confirm(two), signing_keys.deny("jti", 1), rotation(three))
@@ -46,7 +55,9 @@ def test_each_member_gets_its_own_outcome_in_the_order_of_asking(store, write):
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_one_member_that_raises_leaves_its_neighbours_whole(store, write, place):
+def test_one_member_that_raises_leaves_its_neighbours_whole(
+    store: Database, write: Callable[..., list[Any]], place: int
+) -> None:
     changes = [rotation(login) for login in begun(store, 1, 2, 3)]
     fault = ValueError("a defect")
     changes[place] = failing(fault, place + 1)
@@ -54,7 +65,9 @@ def test_one_member_that_raises_leaves_its_neighbours_whole(store, write, place)
     assert generations(store) == {number + 1: int(number != place) for number in range(3)}
 
 
-def test_one_member_that_the_database_refuses_leaves_its_neighbours_whole(store, write):
+def test_one_member_that_the_database_refuses_leaves_its_neighbours_whole(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
     logins = begun(store, 1, 2, 3)
     refused = change_of(taken, ("authorizations", (2).to_bytes(16)))
     first, second, third = write(rotation(logins[0]), refused, rotation(logins[2]))
@@ -63,10 +76,10 @@ def test_one_member_that_the_database_refuses_leaves_its_neighbours_whole(store,
     assert generations(store) == {1: 1, 2: 0, 3: 1}
 
 
-def test_what_a_faulty_member_wrote_before_it_failed_is_gone(store, write):
+def test_what_a_faulty_member_wrote_before_it_failed_is_gone(store: Database, write: Callable[..., list[Any]]) -> None:
     (login,) = begun(store, 1)
 
-    def half(connection, params, now):
+    def half(connection: Any, params: Any, now: Any) -> None:
         connection.execute(text("DELETE FROM clients"))
         raise ValueError("half-way")
 
@@ -74,10 +87,12 @@ def test_what_a_faulty_member_wrote_before_it_failed_is_gone(store, write):
     assert generations(store) == {1: 1}
 
 
-def test_changes_run_sorted_by_table_and_key_in_arrival_order_within_one_row(store, write):
+def test_changes_run_sorted_by_table_and_key_in_arrival_order_within_one_row(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
     ran = []
 
-    def note(connection, params, now):
+    def note(connection: Any, params: Any, now: Any) -> Any:
         connection.execute(text("SELECT 1"))
         ran.append(params)
         return True
@@ -94,7 +109,9 @@ def test_changes_run_sorted_by_table_and_key_in_arrival_order_within_one_row(sto
     assert ran == sorted(arrived, key=lambda change: change[:2])
 
 
-def test_an_executemany_that_falls_short_is_repeated_row_by_row(store, write):
+def test_an_executemany_that_falls_short_is_repeated_row_by_row(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
     """Another process was first at one of three rows; executemany tells only a total."""
     logins = begun(store, 1, 2, 3)
     assert write(rotation(logins[1])) == [True]
@@ -104,7 +121,7 @@ def test_an_executemany_that_falls_short_is_repeated_row_by_row(store, write):
     assert generations(store) == {1: 1, 2: 1, 3: 1}
 
 
-def test_a_short_group_whose_repetition_fails_runs_one_by_one(store, write):
+def test_a_short_group_whose_repetition_fails_runs_one_by_one(store: Database, write: Callable[..., list[Any]]) -> None:
     logins = begun(store, 1, 2, 3)
     assert write(rotation(logins[0])) == [True]
     fault = ValueError("a defect")
@@ -112,12 +129,14 @@ def test_a_short_group_whose_repetition_fails_runs_one_by_one(store, write):
     assert generations(store) == {1: 1, 2: 1, 3: 1}
 
 
-def test_a_group_is_stamped_with_the_time_at_which_it_runs(store, write, clock):
+def test_a_group_is_stamped_with_the_time_at_which_it_runs(
+    store: Database, write: Callable[..., list[Any]], clock: Clock
+) -> None:
     (login,) = begun(store, 1)
     clock.forward(42)
     stamps = []
 
-    def note(connection, params, now):
+    def note(connection: Any, params: Any, now: Any) -> Any:
         connection.execute(text("SELECT 1"))
         stamps.append(now)
         return True
@@ -126,11 +145,13 @@ def test_a_group_is_stamped_with_the_time_at_which_it_runs(store, write, clock):
     assert stamps == [clock()]
 
 
-def test_a_transaction_that_ended_by_itself_never_counts_as_committed(store, write):
+def test_a_transaction_that_ended_by_itself_never_counts_as_committed(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
     """PostgreSQL answers COMMIT after an error with a silent ROLLBACK; SQLite may roll back and go on in autocommit."""
     (login,) = begun(store, 1)
 
-    def swallow(connection, params, now):
+    def swallow(connection: Any, params: Any, now: Any) -> Any:
         connection.execute(text("UPDATE authorizations SET generation = 7 WHERE client_id = 'app'"))
         end_by_itself(connection)
         return True
@@ -141,7 +162,7 @@ def test_a_transaction_that_ended_by_itself_never_counts_as_committed(store, wri
     assert generations(store) == {1: 1}
 
 
-def end_by_itself(connection):
+def end_by_itself(connection: Any) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("ROLLBACK")  # as a full disk does
         return
@@ -151,12 +172,12 @@ def end_by_itself(connection):
         assert "division by zero" in str(error)
 
 
-def test_rows_are_stamped_when_their_transaction_has_begun_not_when_it_began_to_wait(store):
+def test_rows_are_stamped_when_their_transaction_has_begun_not_when_it_began_to_wait(store: Database) -> None:
     (login,) = begun(store, 1)
     happened = []
     event.listen(store._engine, "begin", lambda connection: happened.append("begun"))
 
-    def now():
+    def now() -> Any:
         happened.append("stamped")
         return NOW
 

@@ -2,10 +2,13 @@
 
 from contextlib import closing
 from time import monotonic, sleep
+from typing import Any
 
 from authserver.store import authorizations
 from authserver.store.database import Database
 from authserver.store.group_commit import commit
+from tests.harness.clock import Clock
+from tests.harness.postgres import Postgres
 from tests.store.rows import a_login, begun, on_postgres, rotation
 
 pytestmark = on_postgres
@@ -13,7 +16,7 @@ MANY = 120
 COUNTED = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'authorizations'"
 
 
-def test_refreshes_on_full_pages_write_no_index(store, url, clock, postgres):
+def test_refreshes_on_full_pages_write_no_index(store: Database, url: str, clock: Clock, postgres: Postgres) -> None:
     begun(store, *range(MANY))
     name = url.split("/")[3].split("?")[0]
     with postgres.connect(name) as connection:
@@ -26,7 +29,7 @@ def test_refreshes_on_full_pages_write_no_index(store, url, clock, postgres):
     assert (updated, hot) == (MANY, MANY)
 
 
-def _counted(connection):
+def _counted(connection: Any) -> Any:
     """The statistics of a session that has ended come a moment later."""
     until = monotonic() + 60
     while (counted := connection.execute(COUNTED).fetchone())[0] < MANY:
@@ -35,7 +38,7 @@ def _counted(connection):
     return counted
 
 
-def test_the_table_says_so(store):
+def test_the_table_says_so(store: Database) -> None:
     options = "SELECT reloptions FROM pg_class WHERE relname = 'authorizations'"
     with store.begin() as connection:
         found = connection.exec_driver_sql(options).scalar()

@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 
 from authserver.provisioning import check, open_database
-from authserver.settings import load
+from authserver.settings import Settings, load
 from authserver.store import signing_keys
 from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import LONG
 from tests.harness.process import environment_with, owned
 
@@ -32,7 +36,7 @@ ROUNDS, PROCESSES = 4, 3
 
 
 @pytest.fixture
-def processes():
+def processes() -> Iterator[Any]:
     """They have imported all that they need, and wait for a line with a folder and a URL."""
     ends = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     command = [sys.executable, "-c", PROCESS]
@@ -44,12 +48,12 @@ def processes():
         yield started
 
 
-def sqlite_urls(folder):
+def sqlite_urls(folder: Path) -> Any:
     return [f"sqlite:///{folder}/{number}.db" for number in range(ROUNDS)]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_several_at_once_are_one(kind, processes, tmp_path, request):
+def test_several_at_once_are_one(kind: str, processes: Any, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     postgres = request.getfixturevalue("postgres") if kind == "postgres" else None
     urls = [postgres.url(postgres.create_database()) for _ in range(ROUNDS)] if postgres else sqlite_urls(tmp_path)
     for number, url in enumerate(urls):
@@ -62,7 +66,7 @@ def test_several_at_once_are_one(kind, processes, tmp_path, request):
         made_once(load(database_url=url, keys_dir=str(folder / "keys")))
 
 
-def made_once(settings):
+def made_once(settings: Settings) -> None:
     assert len(list(settings.keys_dir.iterdir())) == 1
     check(settings)
     with closing(open_database(settings)) as database, database.begin() as connection:
@@ -71,11 +75,11 @@ def made_once(settings):
     assert len(state.refresh_keys) == 1
 
 
-def test_a_new_file_can_be_opened_by_many_at_once(tmp_path, clock):
+def test_a_new_file_can_be_opened_by_many_at_once(tmp_path: Path, clock: Clock) -> None:
     """Each turns it into WAL, for which SQLite does not wait by itself."""
     start = Barrier(4, timeout=LONG)
 
-    def open_each(_):
+    def open_each(_: Any) -> Any:
         for number in range(60):
             start.wait()
             with (

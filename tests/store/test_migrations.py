@@ -1,7 +1,10 @@
 """The schema's history: from an empty database to exactly the tables of the schema, and what other states say."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -12,11 +15,13 @@ from authserver.domain.errors import Misconfigured, Unavailable
 from authserver.store import migrations
 from authserver.store.database import Database
 from authserver.store.schema import metadata
+from tests.harness.clock import Clock
 from tests.harness.constants import LONG
+from tests.harness.postgres import Postgres
 
 
 @pytest.fixture
-def postgres_url(postgres):
+def postgres_url(postgres: Postgres) -> Iterator[Any]:
     """Empty, in place of the one that is migrated already."""
     name = postgres.create_database()
     yield postgres.url(name)
@@ -24,35 +29,35 @@ def postgres_url(postgres):
 
 
 @pytest.fixture
-def sqlite_url(tmp_path):
+def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/as.db"
 
 
 @pytest.fixture
-def empty(url, clock):
+def empty(url: str, clock: Clock) -> Iterator[Any]:
     database = Database(url, clock)
     yield database
     database.close()
 
 
 @pytest.fixture
-def migrated(empty):
+def migrated(empty: Any) -> Any:
     with empty.begin() as connection:
         migrations.upgrade(connection)
     return empty
 
 
-def put_at(connection, revision):
+def put_at(connection: Any, revision: Any) -> None:
     connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
 
 
-def test_an_upgrade_from_empty_makes_exactly_the_tables_of_the_schema(migrated):
+def test_an_upgrade_from_empty_makes_exactly_the_tables_of_the_schema(migrated: Any) -> None:
     with migrated.begin() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, metadata) == []
 
 
-def test_nothing_of_it_differs_that_the_comparison_does_not_look_at(migrated):
+def test_nothing_of_it_differs_that_the_comparison_does_not_look_at(migrated: Any) -> None:
     """Conditions of indexes, check constraints, what a deletion takes along."""
     with migrated.begin() as connection:
         made = described(connection)
@@ -62,7 +67,7 @@ def test_nothing_of_it_differs_that_the_comparison_does_not_look_at(migrated):
     assert "active" in made["signing_keys"] and "CASCADE" in made["authorizations"], "the description is blind"
 
 
-def described(connection):
+def described(connection: Any) -> Any:
     """Each table as text, with all that the database itself says of it."""
     inspector = inspect(connection)
     looks = ("columns", "pk_constraint", "foreign_keys", "unique_constraints", "check_constraints", "indexes")
@@ -72,20 +77,20 @@ def described(connection):
     }
 
 
-def test_a_second_upgrade_changes_nothing(migrated):
+def test_a_second_upgrade_changes_nothing(migrated: Any) -> None:
     with migrated.begin() as connection:
         migrations.upgrade(connection)
         assert migrations.current(connection) == migrations.head()
         migrations.check(connection)
 
 
-def test_an_empty_database_is_told_to_be_initialised(empty):
+def test_an_empty_database_is_told_to_be_initialised(empty: Any) -> None:
     with pytest.raises(Misconfigured, match=r"empty.*\n\n    authserver init$"), empty.begin() as connection:
         assert migrations.current(connection) is None
         migrations.check(connection)
 
 
-def test_an_older_database_is_told_to_be_upgraded(migrated, monkeypatch):
+def test_an_older_database_is_told_to_be_upgraded(migrated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "head", lambda: "9999")
     with migrated.begin() as connection:
         current = migrations.current(connection)
@@ -94,7 +99,7 @@ def test_an_older_database_is_told_to_be_upgraded(migrated, monkeypatch):
 
 
 @pytest.mark.parametrize("step", ["check", "upgrade"])
-def test_a_newer_database_is_neither_served_nor_touched(migrated, step):
+def test_a_newer_database_is_neither_served_nor_touched(migrated: Any, step: str) -> None:
     with migrated.begin() as connection:
         put_at(connection, "9999")
     with pytest.raises(Misconfigured, match="revision 9999, which this version"), migrated.begin() as connection:
@@ -103,7 +108,7 @@ def test_a_newer_database_is_neither_served_nor_touched(migrated, step):
         assert migrations.current(connection) == "9999"
 
 
-def test_an_upgrade_that_fails_leaves_nothing_behind(empty):
+def test_an_upgrade_that_fails_leaves_nothing_behind(empty: Any) -> None:
     """In one transaction: the next try finds an empty database, not half of one."""
     with empty.begin() as connection:
         connection.execute(text("CREATE TABLE users (id INTEGER)"))
@@ -116,7 +121,7 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(empty):
         migrations.check(connection)
 
 
-def test_an_upgrade_waits_for_another_one_however_long_that_takes(postgres, clock):
+def test_an_upgrade_waits_for_another_one_however_long_that_takes(postgres: Postgres, clock: Clock) -> None:
     """Longer than any timeout: the one for locks is over at once here."""
     name = postgres.create_database()
     database = Database(f"{postgres.url(name)}&options=-c%20lock_timeout%3D20ms", clock)
@@ -132,7 +137,7 @@ def test_an_upgrade_waits_for_another_one_however_long_that_takes(postgres, cloc
     postgres.drop_database(name)
 
 
-def test_a_statement_of_an_upgrade_may_take_longer_than_a_request_ever_waits(postgres, clock):
+def test_a_statement_of_an_upgrade_may_take_longer_than_a_request_ever_waits(postgres: Postgres, clock: Clock) -> None:
     name = postgres.create_database()
     database = Database(f"{postgres.url(name)}&options=-c%20statement_timeout%3D300ms", clock, deadline=0.3)
     with database.begin() as connection:
@@ -150,6 +155,6 @@ WHERE application_name = 'authserver' AND datname = current_database() AND now()
 """
 
 
-def upgrade(database):
+def upgrade(database: Database) -> None:
     with database.begin() as connection:
         migrations.upgrade(connection)

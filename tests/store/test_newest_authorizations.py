@@ -1,12 +1,14 @@
 """store/authorizations.newest: bounded, in order, and what the database takes for active is active."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from authserver.domain.authorization_state import state_of
 from authserver.domain.models import SECOND, Policy
 from authserver.store import authorizations, clients, users
+from authserver.store.database import Database
 from tests.store.rows import NOW, begun
 
 AT = NOW + 1000 * SECOND
@@ -22,24 +24,24 @@ VARIANTS = [
 ]
 
 
-def newest(store, **wishes):
+def newest(store: Any, **wishes: Any) -> Any:
     with store.begin() as connection:
         everything = {"subject": None, "client_id": None, "active_at": None, "limit": 100} | wishes
         return authorizations.newest(connection, **everything)
 
 
-def numbers(found):
+def numbers(found: Any) -> Any:
     return [int.from_bytes(loaded.authorization.id) for loaded in found]
 
 
-def test_the_newest_come_first_and_no_more_than_wanted(store):
+def test_the_newest_come_first_and_no_more_than_wanted(store: Database) -> None:
     for number, created_at in ((1, 5), (2, 7), (3, 6), (4, 7)):
         begun(store, number, created_at=created_at)
     assert numbers(newest(store)) == [2, 4, 3, 1]
     assert numbers(newest(store, limit=2)) == [2, 4]
 
 
-def test_of_one_user_and_of_one_client(store):
+def test_of_one_user_and_of_one_client(store: Database) -> None:
     begun(store, 1)
     begun(store, 2, client_id="other")
     begun(store, 3, subject="u_bob", client_id="other")
@@ -50,7 +52,7 @@ def test_of_one_user_and_of_one_client(store):
 
 
 @pytest.mark.parametrize("disabled", ["nobody", "client", "user"])
-def test_what_is_active_for_the_database_is_so_for_everybody(store, disabled):
+def test_what_is_active_for_the_database_is_so_for_everybody(store: Database, disabled: str) -> None:
     for number, members in enumerate(VARIANTS):
         begun(store, number, **members)
     with store.begin() as connection:
@@ -75,7 +77,7 @@ def test_what_is_active_for_the_database_is_so_for_everybody(store, disabled):
     assert len(active) == {"nobody": 4, "client": 3, "user": 3}[disabled]
 
 
-def test_every_active_login_of_a_user_ends_and_no_other_row_changes(store):
+def test_every_active_login_of_a_user_ends_and_no_other_row_changes(store: Database) -> None:
     for number, members in enumerate(VARIANTS):
         begun(store, number, **members)
     before = {loaded.authorization.id: loaded.authorization for loaded in newest(store)}
@@ -88,7 +90,7 @@ def test_every_active_login_of_a_user_ends_and_no_other_row_changes(store):
     assert {loaded.authorization.revoked_reason for loaded in ended} == {"operator"}
 
 
-def test_a_deleted_user_takes_the_authorizations_along(store):
+def test_a_deleted_user_takes_the_authorizations_along(store: Database) -> None:
     begun(store, 1)
     begun(store, 2, revoked_at=NOW, revoked_reason="reuse")
     begun(store, 3, subject="u_bob")

@@ -1,9 +1,16 @@
 """Several changes of one row: in one group, and from two nodes at once. The database decides, never an `if`."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from authserver.store import authorizations
 from authserver.store.authorizations import confirm, rotate, use
+from authserver.store.database import Database
+from tests.harness.clock import Clock
+from tests.harness.postgres import Postgres
+from tests.store.conftest import Run
 from tests.store.nodes import two_nodes
 from tests.store.rows import IDLE, a_login, begun, generations, on_postgres, row_of
 
@@ -12,7 +19,7 @@ ROUNDS = 25
 every_isolation = pytest.mark.parametrize("url", ["sqlite", "postgres", "serializable"], indirect=True)
 
 
-def change(what, login=FRESH):
+def change(what: Any, login: Any = FRESH) -> Any:
     if what == "rotate":
         return rotate(login, next=login.generation + 1, network="", idle_ttl=IDLE)
     if what == "use":
@@ -39,7 +46,9 @@ def change(what, login=FRESH):
         ("confirm rotate confirm revoke rotate", [True, True, False, True, False], 6, True),
     ],
 )
-def test_two_changes_of_one_row_in_one_group(store, write, arriving, outcomes, generation, revoked):
+def test_two_changes_of_one_row_in_one_group(
+    store: Database, write: Callable[..., list[Any]], arriving: str, outcomes: Any, generation: int, revoked: bool
+) -> None:
     begun(store, 1, generation=5)
     neighbours = begun(store, 0, 2)
     changes = [change(what) for what in arriving.split()]
@@ -51,24 +60,26 @@ def test_two_changes_of_one_row_in_one_group(store, write, arriving, outcomes, g
 
 @pytest.mark.parametrize("what", ["rotate", "use", "confirm"])
 @pytest.mark.parametrize("stale_first", [True, False])
-def test_a_stale_change_beside_a_fresh_one_of_the_same_row_costs_it_nothing(store, write, what, stale_first):
+def test_a_stale_change_beside_a_fresh_one_of_the_same_row_costs_it_nothing(
+    store: Database, write: Callable[..., list[Any]], what: str, stale_first: bool
+) -> None:
     begun(store, 1, generation=5)
     logins = [STALE, FRESH] if stale_first else [FRESH, STALE]
     assert write(*(change(what, login) for login in logins)) == [login is FRESH for login in logins]
     assert generations(store) == {1: 6 if what == "rotate" else 5}
 
 
-def test_of_64_rotations_of_one_row_in_one_group_one_wins(store, write):
+def test_of_64_rotations_of_one_row_in_one_group_one_wins(store: Database, write: Callable[..., list[Any]]) -> None:
     begun(store, 1, generation=5)
     assert sorted(write(*(change("rotate") for _ in range(64)))) == [False] * 63 + [True]
     assert generations(store) == {1: 6}
 
 
 @every_isolation
-def test_of_two_nodes_that_rotate_one_row_at_once_one_wins(store, run, url, clock):
+def test_of_two_nodes_that_rotate_one_row_at_once_one_wins(store: Database, run: Run, url: str, clock: Clock) -> None:
     begun(store, 1)
 
-    def rotate_on_both(number):
+    def rotate_on_both(number: Any) -> Any:
         return [[change("rotate", a_login(generation=number))] for _ in range(2)]
 
     for outcomes in two_nodes(run, url, clock, map(rotate_on_both, range(ROUNDS))):
@@ -77,11 +88,13 @@ def test_of_two_nodes_that_rotate_one_row_at_once_one_wins(store, run, url, cloc
 
 
 @every_isolation
-def test_a_rotation_and_a_revocation_on_two_nodes_never_both_win_in_that_order(store, run, url, clock):
+def test_a_rotation_and_a_revocation_on_two_nodes_never_both_win_in_that_order(
+    store: Database, run: Run, url: str, clock: Clock
+) -> None:
     """Whoever rotates after a revocation loses: what is revoked has the generation that its winners gave it."""
     begun(store, *range(ROUNDS))
 
-    def rotate_and_revoke(number):
+    def rotate_and_revoke(number: Any) -> Any:
         return [[change("rotate", a_login(number))], [change("revoke", a_login(number))]]
 
     for number, outcomes in enumerate(two_nodes(run, url, clock, map(rotate_and_revoke, range(ROUNDS)))):
@@ -92,7 +105,9 @@ def test_a_rotation_and_a_revocation_on_two_nodes_never_both_win_in_that_order(s
 
 
 @on_postgres
-def test_what_is_confirmed_does_not_change_before_the_commit(store, run, postgres, url, clock):
+def test_what_is_confirmed_does_not_change_before_the_commit(
+    store: Database, run: Run, postgres: Postgres, url: str, clock: Clock
+) -> None:
     """A rotation on another node waits for the group that confirmed the row, so that both outcomes are true."""
     (login,) = begun(store, 1)
     name = url.split("/")[3].split("?")[0]

@@ -1,6 +1,8 @@
 """Time in which this process could not reach its database counts towards no retry window, so it ends no login."""
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -10,19 +12,21 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from authserver.domain.errors import Unavailable
 from authserver.domain.models import SECOND
 from authserver.store import users
-from tests.store.conftest import together
+from authserver.store.database import Database
+from tests.harness.clock import Clock
+from tests.store.conftest import Run, together
 from tests.store.rows import begun, failing, generations, on_sqlite, rotation
 
 
 @pytest.fixture(params=[OperationalError("", None, Exception("down")), PoolTimeout("down")], ids=["refused", "no room"])
-def down(monkeypatch, request):
+def down(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[..., Any]:
     """`with down():` no connection can be had, so nothing is written; a reader that is connected reads on."""
 
-    def refuse(engine):
+    def refuse(engine: Any) -> None:
         raise request.param
 
     @contextmanager
-    def down():
+    def down() -> Iterator[None]:
         with monkeypatch.context() as patch:
             patch.setattr(Engine, "connect", refuse)
             yield
@@ -30,7 +34,9 @@ def down(monkeypatch, request):
     return down
 
 
-def test_an_outage_lasts_from_its_first_failure_to_its_end(store, write, clock, down):
+def test_an_outage_lasts_from_its_first_failure_to_its_end(
+    store: Database, write: Callable[..., list[Any]], clock: Clock, down: Any
+) -> None:
     (login,) = begun(store, 1)
     began = clock()
     with down():
@@ -44,7 +50,9 @@ def test_an_outage_lasts_from_its_first_failure_to_its_end(store, write, clock, 
     assert generations(store) == {1: 1}
 
 
-def test_a_load_that_finds_no_database_begins_an_outage_and_one_that_does_ends_it(store, run, clock, down):
+def test_a_load_that_finds_no_database_begins_an_outage_and_one_that_does_ends_it(
+    store: Database, run: Run, clock: Clock, down: Any
+) -> None:
     began = clock()
     with down():
         (lost,) = run(together([store.load(users.load_many, "ada")]))
@@ -54,13 +62,15 @@ def test_a_load_that_finds_no_database_begins_an_outage_and_one_that_does_ends_i
     assert store.outages.spans == ((began, began + 7 * SECOND),)
 
 
-def test_one_faulty_change_is_no_outage(store, write):
+def test_one_faulty_change_is_no_outage(store: Database, write: Callable[..., list[Any]]) -> None:
     (login,) = begun(store, 1)
     write(failing(ValueError("a defect"), 2), rotation(login))
     assert store.outages.since is None
 
 
-def test_a_retry_after_an_outage_that_outlasts_the_window_is_no_reuse(token, login, clock, down):
+def test_a_retry_after_an_outage_that_outlasts_the_window_is_no_reuse(
+    token: Callable[..., Any], login: Callable[..., Any], clock: Clock, down: Any
+) -> None:
     first = login()["refresh_token"]
     second = token("refresh_token", refresh_token=first).json()["refresh_token"]
     clock.forward(29)
@@ -75,7 +85,9 @@ def test_a_retry_after_an_outage_that_outlasts_the_window_is_no_reuse(token, log
 
 
 @on_sqlite
-def test_nor_is_it_while_others_can_still_be_read(token, login, clock, down):
+def test_nor_is_it_while_others_can_still_be_read(
+    token: Callable[..., Any], login: Callable[..., Any], clock: Clock, down: Any
+) -> None:
     """Reading goes on while nothing can be written: a busy file, a full disk, a standby."""
     first = login()["refresh_token"]
     second = token("refresh_token", refresh_token=first).json()["refresh_token"]

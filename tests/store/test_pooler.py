@@ -1,19 +1,26 @@
 """PgBouncer between the server and PostgreSQL, in transaction mode with fewer connections than it has clients, and in
 session mode: everything works, and everything that bounds a statement holds."""
 
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
+from starlette.testclient import TestClient
 
 from authserver.cli import main
 from authserver.domain.errors import Unavailable
+from authserver.keyring.lifecycle import Lifecycle
+from authserver.settings import Settings
 from authserver.store.database import Database
 from authserver.store.engine import warnings
+from tests.harness.clock import Clock
 from tests.harness.pgbouncer import pgbouncer, through
-from tests.store.conftest import together
+from tests.harness.postgres import Postgres
+from tests.store.conftest import Run, together
 from tests.store.nodes import two_nodes
 from tests.store.rows import begun, change_of, generations, rotation
 
@@ -23,7 +30,7 @@ in_transactions = pytest.mark.parametrize("url", ["transaction"], indirect=True)
 
 
 @pytest.fixture(params=["transaction", "session"])
-def url(request, postgres, postgres_url):
+def url(request: pytest.FixtureRequest, postgres: Postgres, postgres_url: str) -> Iterator[Any]:
     if request.param == "postgres":  # without a pooler
         yield postgres_url
         return
@@ -33,13 +40,13 @@ def url(request, postgres, postgres_url):
 
 
 @pytest.fixture
-def cli(settings, monkeypatch):
+def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     for name in ("issuer", "keys_dir"):
         monkeypatch.setenv(f"AUTHSERVER_{name.upper()}", str(getattr(settings, name)))
 
     its_url = settings.database_url.get_secret_value()
 
-    def cli(*arguments, url=its_url, code=0):
+    def cli(*arguments: Any, url: Any = its_url, code: Any = 0) -> Any:
         result = CliRunner().invoke(main, arguments, env={"AUTHSERVER_DATABASE_URL": url}, catch_exceptions=False)
         assert result.exit_code == code, result.output
         return result
@@ -47,7 +54,9 @@ def cli(settings, monkeypatch):
     return cli
 
 
-def test_logins_refreshes_and_new_keys_are_answered_right(http, login, token, lifecycle, cli):
+def test_logins_refreshes_and_new_keys_are_answered_right(
+    http: TestClient, login: Callable[..., Any], token: Callable[..., Any], lifecycle: Lifecycle, cli: Any
+) -> None:
     first, other = login()["refresh_token"], login()["refresh_token"]
     for _ in range(12):  # psycopg prepares what it has sent five times
         second = token("refresh_token", refresh_token=first).json()["refresh_token"]
@@ -61,7 +70,9 @@ def test_logins_refreshes_and_new_keys_are_answered_right(http, login, token, li
     assert http.get("/health/ready").status_code == 200
 
 
-def test_groups_and_loads_of_two_nodes_are_written_and_read_right(store, url, run, clock):
+def test_groups_and_loads_of_two_nodes_are_written_and_read_right(
+    store: Database, url: Any, run: Run, clock: Clock
+) -> None:
     logins = begun(store, *range(1, 9))
     rounds = []
     for generation in range(10):
@@ -72,7 +83,7 @@ def test_groups_and_loads_of_two_nodes_are_written_and_read_right(store, url, ru
     assert generations(store) == dict.fromkeys(range(1, 9), 10)
 
 
-def test_a_new_database_is_set_up_and_upgraded(postgres, url, cli):
+def test_a_new_database_is_set_up_and_upgraded(postgres: Postgres, url: Any, cli: Any) -> None:
     name = url.split("/")[3].split("?")[0]
     new = url.replace(name, postgres.create_database())
     for arguments in (["db", "upgrade"], ["db", "upgrade"], ["init"], ["config", "check"]):
@@ -80,7 +91,7 @@ def test_a_new_database_is_set_up_and_upgraded(postgres, url, cli):
 
 
 @pytest.mark.parametrize("url", ["postgres", "transaction", "session"], indirect=True)
-def test_what_bounds_a_statement_holds(store):
+def test_what_bounds_a_statement_holds(store: Database) -> None:
     with store.begin() as connection:
         assert {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in TIMEOUTS} == TIMEOUTS
         assert connection.exec_driver_sql("SHOW application_name").scalar() == "authserver"
@@ -88,7 +99,9 @@ def test_what_bounds_a_statement_holds(store):
 
 
 @in_transactions
-def test_options_of_the_url_that_a_pooler_ignores_are_told(postgres, postgres_url, clock, cli):
+def test_options_of_the_url_that_a_pooler_ignores_are_told(
+    postgres: Postgres, postgres_url: str, clock: Clock, cli: Any
+) -> None:
     query = "&options=-c%20statement_timeout%3D3s%20-c%20work_mem%3D8MB"
     assert "Warning: the `options`" not in cli("config", "check", url=postgres_url + query).stderr
     with pgbouncer(postgres, "transaction", ignored="options,extra_float_digits") as pooler:
@@ -101,12 +114,12 @@ def test_options_of_the_url_that_a_pooler_ignores_are_told(postgres, postgres_ur
 
 
 @in_transactions
-def test_options_that_a_pooler_refuses_are_told_with_exit_code_78(url, cli):
+def test_options_that_a_pooler_refuses_are_told_with_exit_code_78(url: Any, cli: Any) -> None:
     said = cli("config", "check", url=url + "&options=-c%20work_mem%3D8MB", code=78).stderr
     assert "ignore_startup_parameters = options" in said
 
 
-def test_prepared_statements_behind_a_pooler_are_told(monkeypatch, cli):
+def test_prepared_statements_behind_a_pooler_are_told(monkeypatch: pytest.MonkeyPatch, cli: Any) -> None:
     monkeypatch.setenv("AUTHSERVER_DATABASE_PREPARED_STATEMENTS", "on")
     assert "max_prepared_statements" in cli("config", "check").stderr
     monkeypatch.setenv("AUTHSERVER_DATABASE_PREPARED_STATEMENTS", "off")
@@ -115,7 +128,7 @@ def test_prepared_statements_behind_a_pooler_are_told(monkeypatch, cli):
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 @pytest.mark.parametrize("prepared", [False, True])
-def test_statements_are_prepared_only_where_that_is_asked_for(url, clock, prepared):
+def test_statements_are_prepared_only_where_that_is_asked_for(url: Any, clock: Clock, prepared: bool) -> None:
     database = Database(url, clock, prepared_statements=prepared)
     with database.begin() as connection:
         for _ in range(10):
@@ -127,18 +140,20 @@ def test_statements_are_prepared_only_where_that_is_asked_for(url, clock, prepar
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 @pytest.mark.parametrize("state", ["26000", "42P05", "08P01"])
-def test_a_session_that_another_client_changed_is_503_named_and_dropped(store, run, write, state):
+def test_a_session_that_another_client_changed_is_503_named_and_dropped(
+    store: Database, run: Run, write: Callable[..., list[Any]], state: str
+) -> None:
     (login,) = begun(store, 1)
     fails, sessions = text(f"DO 'BEGIN RAISE EXCEPTION SQLSTATE ''{state}''; END'"), []
 
-    def note(connection):
+    def note(connection: Any) -> None:
         sessions.append(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar())
 
-    def load_many(connection, keys):
+    def load_many(connection: Any, keys: Any) -> None:
         note(connection)
         connection.execute(fails)
 
-    def change(connection, *_):
+    def change(connection: Any, *_: Any) -> None:
         note(connection)
         connection.execute(fails)
 

@@ -3,7 +3,9 @@
 import datetime
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -13,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from authserver.domain.errors import Unavailable
 from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.postgres import NOT_INSTALLED, Postgres, binaries
 from tests.harness.process import free_port
 
@@ -20,7 +23,7 @@ ALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count
 FAST = {"fsync": "off", "synchronous_commit": "off", "shared_buffers": "16MB"}
 
 
-def shown(url, clock, name):
+def shown(url: Any, clock: Clock, name: Any) -> Any:
     database = Database(url, clock)
     try:
         with database.begin() as connection:
@@ -29,7 +32,7 @@ def shown(url, clock, name):
         database.close()
 
 
-def test_nothing_waits_for_ever_unless_the_url_says_so(postgres_url, clock):
+def test_nothing_waits_for_ever_unless_the_url_says_so(postgres_url: str, clock: Clock) -> None:
     assert shown(postgres_url, clock, "application_name") == "authserver"
     assert shown(postgres_url, clock, "statement_timeout") == "10s"
     other = postgres_url + "&application_name=login&options=-c%20statement_timeout%3D3s%20-c%20work_mem%3D8MB"
@@ -42,7 +45,7 @@ def test_nothing_waits_for_ever_unless_the_url_says_so(postgres_url, clock):
         assert {name: asked[name] for name in ALIVE} == ALIVE
 
 
-def certificate(name):
+def certificate(name: Any) -> Any:
     """Its own authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -61,7 +64,7 @@ def certificate(name):
 
 
 @pytest.fixture(scope="module")
-def with_tls(tmp_path_factory):
+def with_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A PostgreSQL that speaks TLS as `localhost`: its URL without what the client demands, and its certificate."""
     programs = binaries()
     if programs is None:
@@ -83,7 +86,7 @@ def with_tls(tmp_path_factory):
         server.remove()
 
 
-def test_tls_is_verified_where_the_url_asks_for_it(with_tls, clock):
+def test_tls_is_verified_where_the_url_asks_for_it(with_tls: Any, clock: Clock) -> None:
     assert shown(f"{with_tls}/ca.crt", clock, "ssl") == "on"
     with pytest.raises(Unavailable, match="certificate verify failed"):
         shown(f"{with_tls}/other.crt", clock, "ssl")

@@ -1,15 +1,24 @@
 """A PostgreSQL that is stopped, started again, or ends connections: 503, and then on without a restart of ours."""
 
+from collections.abc import Callable
+from typing import Any
+
 from sqlalchemy import text
+from starlette.testclient import TestClient
 
 from authserver.domain.errors import Unavailable
+from authserver.settings import Settings
+from authserver.store.database import Database
+from tests.harness.postgres import Postgres
 from tests.store.rows import begun, change_of, generations, on_postgres, rotation
 
 pytestmark = on_postgres
 END_ME = text("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
-def test_a_caller_gets_503_while_it_is_down_and_then_the_next_token(http, token, login, postgres, settings):
+def test_a_caller_gets_503_while_it_is_down_and_then_the_next_token(
+    http: TestClient, token: Callable[..., Any], login: Callable[..., Any], postgres: Postgres, settings: Settings
+) -> None:
     first = login()["refresh_token"]
     postgres.stop()
     try:
@@ -27,17 +36,21 @@ def test_a_caller_gets_503_while_it_is_down_and_then_the_next_token(http, token,
     assert http.get("/health/ready").status_code == 200
 
 
-def test_no_caller_notices_a_database_that_was_started_again_in_between(token, login, postgres):
+def test_no_caller_notices_a_database_that_was_started_again_in_between(
+    token: Callable[..., Any], login: Callable[..., Any], postgres: Postgres
+) -> None:
     first = login()["refresh_token"]
     postgres.stop()
     postgres.start()
     assert token("refresh_token", refresh_token=first).status_code == 200
 
 
-def test_a_connection_that_ends_before_commit_leaves_the_neighbours_whole(store, write):
+def test_a_connection_that_ends_before_commit_leaves_the_neighbours_whole(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
     logins, ran = begun(store, 1, 2, 3), []
 
-    def end_connection_once(connection, params, now):
+    def end_connection_once(connection: Any, params: Any, now: Any) -> Any:
         ran.append(now)
         connection.execute(END_ME if len(ran) == 1 else text("SELECT 1"))
         return True
@@ -47,7 +60,9 @@ def test_a_connection_that_ends_before_commit_leaves_the_neighbours_whole(store,
     assert generations(store) == {1: 1, 2: 1, 3: 1}
 
 
-def test_a_change_that_ends_every_connection_leaves_the_neighbours_whole(store, write):
+def test_a_change_that_ends_every_connection_leaves_the_neighbours_whole(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
     logins = begun(store, 1, 2, 3)
     deadly = change_of(
         lambda connection, *_: connection.execute(END_ME) is None, ("authorizations", b"\0" * 15 + b"\2")

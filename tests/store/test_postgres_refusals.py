@@ -1,10 +1,15 @@
 """A PostgreSQL that refuses us, and a URL that will never do: what is wrong, what to do, and nothing secret."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 from click.testing import CliRunner
 
 from authserver.cli import main
 from authserver.store.advice import advice
+from authserver.store.database import Database
 from tests.harness.postgres import NOT_INSTALLED, Postgres, binaries
 from tests.harness.process import free_port
 from tests.store.test_postgres_connection import FAST
@@ -24,7 +29,7 @@ CREATE ROLE guest LOGIN;
 
 
 @pytest.fixture(scope="module")
-def strict():
+def strict() -> Iterator[Any]:
     """The URL of a PostgreSQL that asks for a password: `{user}` stands for user and password."""
     programs = binaries()
     if programs is None:
@@ -43,7 +48,7 @@ def strict():
         server.remove()
 
 
-def execute(where, statements):
+def execute(where: Any, statements: Any) -> None:
     import psycopg
 
     with psycopg.connect(where, autocommit=True) as connection:
@@ -51,10 +56,10 @@ def execute(where, statements):
 
 
 @pytest.fixture
-def told(strict, monkeypatch, tmp_path):
+def told(strict: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     """`told(code, user, *command)`: what the command says, which ends with that code."""
 
-    def told(code, user, *command, more="", database="as"):
+    def told(code: Any, user: Any, *command: Any, more: Any = "", database: Database = "as") -> Any:
         url = strict.format(user=user).removesuffix("as") + database + more
         env = {"AUTHSERVER_DATABASE_URL": url}
         result = CliRunner().invoke(main, command or ("config", "check"), env=env, catch_exceptions=False)
@@ -65,35 +70,35 @@ def told(strict, monkeypatch, tmp_path):
     return told
 
 
-def test_a_wrong_password(told):
+def test_a_wrong_password(told: Any) -> None:
     said = told(69, "ada:wrong-password")
     assert 'password authentication failed for user "ada"' in said
     assert "Correct the user name or password in AUTHSERVER_DATABASE_URL. Percent-encode" in said
     assert "wrong-password" not in said
 
 
-def test_no_password(told):
+def test_no_password(told: Any) -> None:
     assert "Correct the user name or password" in told(69, "ada")
 
 
-def test_a_database_that_there_is_not(told):
+def test_a_database_that_there_is_not(told: Any) -> None:
     assert "CREATE DATABASE <database> OWNER <user>" in told(69, f"ada:{PASSWORD}", database="nothere")
 
 
-def test_a_user_whom_the_server_does_not_let_connect(told):
+def test_a_user_whom_the_server_does_not_let_connect(told: Any) -> None:
     assert "pg_hba.conf, then reload PostgreSQL" in told(69, "guest", more="?sslmode=prefer&gssencmode=disable")
 
 
-def test_a_user_who_must_come_by_tls(told):
+def test_a_user_who_must_come_by_tls(told: Any) -> None:
     assert "?sslmode=verify-full&sslrootcert=" in told(69, "tls", more="?sslmode=disable")
 
 
-def test_a_server_without_tls(told):
+def test_a_server_without_tls(told: Any) -> None:
     assert "Turn on TLS in PostgreSQL" in told(69, f"ada:{PASSWORD}", more="?sslmode=require")
 
 
 @pytest.mark.parametrize("command", [["db", "upgrade"], ["init"]], ids=" ".join)
-def test_a_role_that_may_not_create_tables(told, command):
+def test_a_role_that_may_not_create_tables(told: Any, command: Any) -> None:
     said = told(78, f"ada:{PASSWORD}", *command)
     assert "permission denied for schema public" in said
     assert "GRANT USAGE, CREATE ON SCHEMA public TO <user>" in said
@@ -113,13 +118,13 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("more", OPTIONS)
-def test_an_option_that_will_never_do(told, more):
+def test_an_option_that_will_never_do(told: Any, more: Any) -> None:
     said = told(78, f"ada:{PASSWORD}", more=more)
     assert "AUTHSERVER_DATABASE_URL: " in said and OPTIONS[more] in said
     assert "libpq-connect.html" in said
 
 
-def test_a_server_that_is_not_there(told):
+def test_a_server_that_is_not_there(told: Any) -> None:
     said = told(69, f"ada:{PASSWORD}", more="?port=1")
     assert "Connection refused" in said and "authserver config show" in said
 
@@ -133,10 +138,10 @@ def test_a_server_that_is_not_there(told):
         ("certificate verify failed", "sslrootcert"),
     ],
 )
-def test_other_words_of_a_server_that_refuses(words, helps):
+def test_other_words_of_a_server_that_refuses(words: str, helps: str) -> None:
     (todo,) = advice(words)
     assert helps in todo and "docs/how-to/postgresql.md" in todo
 
 
-def test_words_that_nobody_knows_get_no_advice():
+def test_words_that_nobody_knows_get_no_advice() -> None:
     assert advice("could not read block 0") == []

@@ -1,17 +1,20 @@
 """Every function of store/signing_keys.py, and what the database itself refuses."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from authserver.domain.errors import Unavailable
 from authserver.domain.models import RefreshTokenKey
 from authserver.store import signing_keys
+from authserver.store.database import Database
 from tests.harness.constants import SECOND
 from tests.store.rows import NOW, a_key
 
 
-def test_what_is_added_is_loaded_member_for_member_oldest_first(store):
+def test_what_is_added_is_loaded_member_for_member_oldest_first(store: Database) -> None:
     times = {"activated_at": 1, "retired_at": 2, "destroyed_at": 3, "removed_at": 4, "revoked_at": 5}
     keys = [a_key("b", "revoked", wrapped=None, **times), a_key("a", "active", created_at=NOW + 1)]
     ring = [RefreshTokenKey("ring-2", "sealed", 2, 20), RefreshTokenKey("ring-1", "sealed", 3, 10)]
@@ -26,7 +29,7 @@ def test_what_is_added_is_loaded_member_for_member_oldest_first(store):
     assert state == signing_keys.KeyState(tuple(keys), tuple(ring))
 
 
-def test_a_kid_from_a_key_service_fits(store):
+def test_a_kid_from_a_key_service_fits(store: Database) -> None:
     key = a_key("k" * 255, "retired", retired_at=NOW)
     with store.begin() as connection:
         signing_keys.add(connection, key)
@@ -35,7 +38,7 @@ def test_a_kid_from_a_key_service_fits(store):
 
 
 @pytest.mark.parametrize("state", ["active", "pending"])
-def test_the_database_refuses_a_second_active_or_pending_key_of_one_algorithm(store, state):
+def test_the_database_refuses_a_second_active_or_pending_key_of_one_algorithm(store: Database, state: str) -> None:
     with store.begin() as connection:
         signing_keys.add(connection, a_key("first", state))
         signing_keys.add(connection, replace(a_key("es", state), alg="ES256"))
@@ -45,14 +48,14 @@ def test_the_database_refuses_a_second_active_or_pending_key_of_one_algorithm(st
         assert {key.kid for key in signing_keys.load(connection).signing_keys} == {"first", "es"}
 
 
-def test_any_number_of_keys_may_be_retired_or_revoked(store):
+def test_any_number_of_keys_may_be_retired_or_revoked(store: Database) -> None:
     with store.begin() as connection:
         for number, state in enumerate(["retired", "retired", "revoked", "revoked", "removed", "removed"]):
             signing_keys.add(connection, a_key(str(number), state))
         assert len(signing_keys.load(connection).signing_keys) == 6
 
 
-def test_a_longer_lived_token_raises_what_signs_or_may_still_sign_and_nothing_else(store):
+def test_a_longer_lived_token_raises_what_signs_or_may_still_sign_and_nothing_else(store: Database) -> None:
     """A process that has not read the keys for 30 s may sign with the one that was retired meanwhile."""
     with store.begin() as connection:
         for state, ttl in (("active", 900), ("pending", 7200)):
@@ -64,7 +67,7 @@ def test_a_longer_lived_token_raises_what_signs_or_may_still_sign_and_nothing_el
     assert kept == {"active": 3600, "pending": 7200, "stale": 3600, "retired": 900}
 
 
-def test_denials_in_one_group_are_loaded_and_may_be_repeated(store, write):
+def test_denials_in_one_group_are_loaded_and_may_be_repeated(store: Database, write: Callable[..., list[Any]]) -> None:
     assert write(*(signing_keys.deny(jti, NOW) for jti in ("b", "a", "a"))) == [True] * 3
     assert write(signing_keys.deny("a", NOW)) == [True]
     with store.begin() as connection:

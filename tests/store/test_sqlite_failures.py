@@ -4,17 +4,21 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 import pytest
 from sqlalchemy import event
+from starlette.testclient import TestClient
 
 from authserver.domain.errors import Unavailable
 from authserver.store import authorizations, engine, users
 from authserver.store.database import Database
-from tests.store.conftest import together
+from tests.harness.clock import Clock
+from tests.store.conftest import Run, together
 from tests.store.rows import a_login, begun, generations, on_sqlite, rotation
 
 BIG = ("s" * 6_000_000,)
@@ -22,12 +26,12 @@ on_small_disk = pytest.mark.parametrize("url", ["disk"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_SQLITE_BUSY_TIMEOUT", 20)
 
 
 @pytest.fixture
-def disk(tmp_path):
+def disk(tmp_path: Path) -> Iterator[Any]:
     """A file system of its own with 2 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -37,14 +41,14 @@ def disk(tmp_path):
 
 
 @pytest.fixture
-def disk_url(disk, migrated_file):
+def disk_url(disk: Any, migrated_file: Path) -> str:
     file = disk / "as.db"
     file.write_bytes(migrated_file.read_bytes())
     return f"sqlite:///{file}"
 
 
 @contextmanager
-def filled(disk):
+def filled(disk: Any) -> Iterator[None]:
     """Not a byte is left, until the end."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
@@ -57,7 +61,7 @@ def filled(disk):
 
 
 @contextmanager
-def busy(file):
+def busy(file: Any) -> Iterator[None]:
     """Another process writes, until the end."""
     rival = sqlite3.connect(file, isolation_level=None)
     rival.execute("BEGIN IMMEDIATE")
@@ -68,7 +72,7 @@ def busy(file):
 
 
 @contextmanager
-def immutable(file):
+def immutable(file: Any) -> Iterator[None]:
     """No byte of it can be written, not even by root, not even through what is open already."""
     _or_skip("chattr", "+i", file)
     try:
@@ -77,7 +81,7 @@ def immutable(file):
         subprocess.run(["chattr", "-i", file], check=True)
 
 
-def _or_skip(*command):
+def _or_skip(*command: Any) -> None:
     """For what only root may do, and not in every container."""
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
@@ -86,12 +90,14 @@ def _or_skip(*command):
         pytest.skip(f"{command[0]} is not allowed here: {done.stderr.strip()}")
 
 
-def all_unavailable(outcomes):
+def all_unavailable(outcomes: Any) -> Any:
     return all(isinstance(outcome, Unavailable) for outcome in outcomes)
 
 
 @on_small_disk
-def test_a_full_disk_is_told_to_everyone_and_passes(store, write, disk):
+def test_a_full_disk_is_told_to_everyone_and_passes(
+    store: Database, write: Callable[..., list[Any]], disk: Any
+) -> None:
     logins = begun(store, 1, 2, 3)
     with filled(disk):
         assert all_unavailable(write(*map(rotation, logins)))
@@ -101,7 +107,9 @@ def test_a_full_disk_is_told_to_everyone_and_passes(store, write, disk):
 
 
 @on_small_disk
-def test_what_the_disk_has_no_room_for_leaves_its_neighbours_whole(store, write, disk):
+def test_what_the_disk_has_no_room_for_leaves_its_neighbours_whole(
+    store: Database, write: Callable[..., list[Any]], disk: Any
+) -> None:
     logins = begun(store, 1, 2, 3)
     first, refused, third = write(
         rotation(logins[0]), authorizations.begin(a_login(4, scope=BIG), limit=100), rotation(logins[2])
@@ -112,7 +120,9 @@ def test_what_the_disk_has_no_room_for_leaves_its_neighbours_whole(store, write,
 
 
 @on_small_disk
-def test_a_caller_gets_503_from_a_full_disk_and_then_the_next_token(http, token, login, disk):
+def test_a_caller_gets_503_from_a_full_disk_and_then_the_next_token(
+    http: TestClient, token: Callable[..., Any], login: Callable[..., Any], disk: Any
+) -> None:
     first = login()["refresh_token"]
     with filled(disk):
         refuses(token("refresh_token", refresh_token=first))
@@ -121,13 +131,15 @@ def test_a_caller_gets_503_from_a_full_disk_and_then_the_next_token(http, token,
 
 
 @on_sqlite
-def test_a_database_at_its_largest_leaves_the_neighbours_whole(store, write):
+def test_a_database_at_its_largest_leaves_the_neighbours_whole(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
     """As on a full disk, where none can be mounted: SQLite itself has no page left for the big one."""
     logins = begun(store, 1, 2, 3)
     store._engine.dispose()
     limits = []
 
-    def limit(connection, record):
+    def limit(connection: Any, record: Any) -> None:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages}")
         limits.append(connection)
@@ -145,7 +157,9 @@ def test_a_database_at_its_largest_leaves_the_neighbours_whole(store, write):
 
 
 @on_sqlite
-def test_a_busy_file_can_be_read_meanwhile_and_is_written_afterwards(store, run, write, tmp_path):
+def test_a_busy_file_can_be_read_meanwhile_and_is_written_afterwards(
+    store: Database, run: Run, write: Callable[..., list[Any]], tmp_path: Path
+) -> None:
     logins = begun(store, 1, 2)
     with busy(tmp_path / "as.db"):
         asked = [store.write(rotation(login)) for login in logins] + [store.load(users.load_many, "ada")]
@@ -157,7 +171,9 @@ def test_a_busy_file_can_be_read_meanwhile_and_is_written_afterwards(store, run,
 
 
 @on_sqlite
-def test_a_file_that_is_busy_for_a_moment_is_waited_for(store, run, monkeypatch, tmp_path, url, clock):
+def test_a_file_that_is_busy_for_a_moment_is_waited_for(
+    store: Database, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str, clock: Clock
+) -> None:
     monkeypatch.setattr(engine, "_SQLITE_BUSY_TIMEOUT", 10_000)
     (login,) = begun(store, 1)
     patient = Database(url, clock)
@@ -169,7 +185,9 @@ def test_a_file_that_is_busy_for_a_moment_is_waited_for(store, run, monkeypatch,
 
 
 @on_sqlite
-def test_a_caller_gets_503_from_a_busy_file_and_then_the_next_token(http, token, login, tmp_path):
+def test_a_caller_gets_503_from_a_busy_file_and_then_the_next_token(
+    http: TestClient, token: Callable[..., Any], login: Callable[..., Any], tmp_path: Path
+) -> None:
     first = login()["refresh_token"]
     with busy(tmp_path / "as.db"):
         refuses(token("refresh_token", refresh_token=first))
@@ -177,7 +195,9 @@ def test_a_caller_gets_503_from_a_busy_file_and_then_the_next_token(http, token,
 
 
 @on_sqlite
-def test_a_log_that_cannot_be_written_through_open_files_passes(store, write, tmp_path):
+def test_a_log_that_cannot_be_written_through_open_files_passes(
+    store: Database, write: Callable[..., list[Any]], tmp_path: Path
+) -> None:
     logins = begun(store, 1, 2)
     with immutable(tmp_path / "as.db-wal"):
         assert all_unavailable(write(*map(rotation, logins)))
@@ -186,7 +206,9 @@ def test_a_log_that_cannot_be_written_through_open_files_passes(store, write, tm
 
 
 @on_sqlite
-def test_a_caller_gets_503_while_nothing_can_be_written_and_then_the_next_token(http, token, login, tmp_path):
+def test_a_caller_gets_503_while_nothing_can_be_written_and_then_the_next_token(
+    http: TestClient, token: Callable[..., Any], login: Callable[..., Any], tmp_path: Path
+) -> None:
     first = login()["refresh_token"]
     with immutable(tmp_path / "as.db-wal"):
         refuses(token("refresh_token", refresh_token=first))
@@ -194,7 +216,9 @@ def test_a_caller_gets_503_while_nothing_can_be_written_and_then_the_next_token(
 
 
 @on_sqlite
-def test_a_connection_made_while_the_file_was_read_only_does_not_stay_so(store, write, tmp_path):
+def test_a_connection_made_while_the_file_was_read_only_does_not_stay_so(
+    store: Database, write: Callable[..., list[Any]], tmp_path: Path
+) -> None:
     logins = begun(store, 1, 2)
     store._engine.dispose()
     with read_only(tmp_path / "as.db"):
@@ -205,7 +229,7 @@ def test_a_connection_made_while_the_file_was_read_only_does_not_stay_so(store, 
 
 
 @contextmanager
-def read_only(file: Path):
+def read_only(file: Path) -> Iterator[None]:
     """For whoever opens it now; root is held back by more than a mode."""
     if os.geteuid() == 0:
         with immutable(file):
@@ -218,10 +242,12 @@ def read_only(file: Path):
         file.chmod(0o600)
 
 
-def test_a_database_that_was_never_there_is_unavailable_until_it_is(run, clock, tmp_path, migrated_file):
+def test_a_database_that_was_never_there_is_unavailable_until_it_is(
+    run: Run, clock: Clock, tmp_path: Path, migrated_file: Path
+) -> None:
     store = Database(f"sqlite:///{tmp_path}/later/as.db", clock)
 
-    def ask():
+    def ask() -> Any:
         change = authorizations.revoke(bytes(16), reason="revoked")
         return run(together([store.load(users.load_many, "ada"), store.write(change)]))
 
@@ -232,12 +258,12 @@ def test_a_database_that_was_never_there_is_unavailable_until_it_is(run, clock, 
     store.close()
 
 
-def refuses(answer):
+def refuses(answer: Any) -> None:
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable"), answer.text
     assert 1 <= int(answer.headers["Retry-After"]) <= 10
 
 
-def goes_on(token, first):
+def goes_on(token: Any, first: Any) -> None:
     """The caller's retry succeeds, and the login has lost nothing."""
     second = token("refresh_token", refresh_token=first)
     assert second.status_code == 200, second.text

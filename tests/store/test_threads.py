@@ -19,15 +19,15 @@ print("closed")
 """
 
 
-def test_a_process_ends_although_a_thread_hangs():
+def test_a_process_ends_although_a_thread_hangs() -> None:
     done = subprocess.run([sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr
 
 
-def test_what_has_begun_ends_before_they_are_closed():
+def test_what_has_begun_ends_before_they_are_closed() -> None:
     threads, begun, ended = Threads("ends", 1), Event(), []
 
-    def work():
+    def work() -> None:
         begun.set()
         ended.append(True)
 

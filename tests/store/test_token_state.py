@@ -1,16 +1,20 @@
 """What introspection reads of an access token, and the clock that nodes share."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from authserver.store import authorizations, signing_keys
 from authserver.store.clock import read_many
+from authserver.store.database import Database
 from authserver.store.schema import denied_tokens
 from authserver.store.token_state import TokenKey, load_many
+from tests.harness.clock import Clock
 from tests.harness.constants import SECOND
 from tests.store.rows import begun
 
 
-def test_each_key_gets_its_denial_its_login_and_its_client(store, write):
+def test_each_key_gets_its_denial_its_login_and_its_client(store: Database, write: Callable[..., list[Any]]) -> None:
     login, _ = begun(store, 1, 2)
     write(signing_keys.deny("denied", 1), authorizations.revoke(login.id, reason="revoked"))
     mine, others = TokenKey("denied", login.id, "app"), TokenKey("jti", None, "other")
@@ -25,14 +29,16 @@ def test_each_key_gets_its_denial_its_login_and_its_client(store, write):
     assert (found[nobodys].login, found[nobodys].client) == (None, None)
 
 
-def test_postgresql_tells_its_time_in_microseconds_and_sqlite_none(store, url):
+def test_postgresql_tells_its_time_in_microseconds_and_sqlite_none(store: Database, url: str) -> None:
     before = time.time_ns() // 1000
     with store.begin() as connection:
         found = read_many(connection, [None])
     assert found == {} if "sqlite" in url else before <= found[None] <= time.time_ns() // 1000
 
 
-def test_denials_are_forgotten_as_fast_as_they_are_made(store, write, clock):
+def test_denials_are_forgotten_as_fast_as_they_are_made(
+    store: Database, write: Callable[..., list[Any]], clock: Clock
+) -> None:
     """For the client that revokes each of its own access tokens: 20 in a second, each for 3 seconds."""
     kept = []
     for second in range(12):
@@ -43,7 +49,9 @@ def test_denials_are_forgotten_as_fast_as_they_are_made(store, write, clock):
     assert max(kept) <= 5 * 20 and min(kept[3:]) >= 3 * 20
 
 
-def test_a_backlog_of_expired_denials_goes_while_new_ones_come(store, write, clock):
+def test_a_backlog_of_expired_denials_goes_while_new_ones_come(
+    store: Database, write: Callable[..., list[Any]], clock: Clock
+) -> None:
     write(*(signing_keys.deny(f"old {number}", clock() + 1) for number in range(100)))
     clock.forward(1)
     for number in range(50):

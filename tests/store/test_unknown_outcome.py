@@ -1,22 +1,27 @@
 """COMMIT itself fails: nobody can know whether the group is durable. It is told as such, and never repeated."""
 
+from collections.abc import Callable
 from threading import Thread
+from typing import Any
 
 import pytest
 from sqlalchemy import text
+from starlette.testclient import TestClient
 
-from authserver.store.database import OutcomeUnknown
+from authserver.settings import Settings
+from authserver.store.database import Database, OutcomeUnknown
+from tests.harness.postgres import Postgres
 from tests.store.rows import begun, change_of, generations, on_postgres, rotation
 
 MARK = b"\xff"
 
 
-def lose_commits(store, monkeypatch, durable):
+def lose_commits(store: Any, monkeypatch: pytest.MonkeyPatch, durable: Any) -> None:
     """The connection is lost in every COMMIT from now on, after or before it took effect."""
     dialect = store._engine.dialect
     commit = dialect.do_commit
 
-    def lose(connection):
+    def lose(connection: Any) -> None:
         if durable:
             commit(connection)
         raise dialect.dbapi.OperationalError("the connection was lost")
@@ -24,11 +29,11 @@ def lose_commits(store, monkeypatch, durable):
     monkeypatch.setattr(dialect, "do_commit", lose)
 
 
-def counted(store):
+def counted(store: Any) -> Any:
     """A change that only counts, in the list, how often it ran."""
     ran = []
 
-    def count(connection, params, now):
+    def count(connection: Any, params: Any, now: Any) -> Any:
         connection.execute(text("SELECT 1"))
         ran.append(now)
         return True
@@ -37,7 +42,9 @@ def counted(store):
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_every_member_of_the_group_is_told_and_none_is_repeated(store, write, monkeypatch, durable):
+def test_every_member_of_the_group_is_told_and_none_is_repeated(
+    store: Database, write: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
     logins = begun(store, 1, 2)
     count, ran = counted(store)
     with monkeypatch.context() as lossy:
@@ -49,7 +56,9 @@ def test_every_member_of_the_group_is_told_and_none_is_repeated(store, write, mo
     assert store.outages.since is not None
 
 
-def test_the_next_group_is_none_the_worse(store, write, monkeypatch):
+def test_the_next_group_is_none_the_worse(
+    store: Database, write: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     logins = begun(store, 1, 2)
     with monkeypatch.context() as lossy:
         lose_commits(store, lossy, durable=False)
@@ -59,12 +68,14 @@ def test_the_next_group_is_none_the_worse(store, write, monkeypatch):
     assert store.outages.since is None
 
 
-def test_a_member_whose_commit_is_lost_alone_leaves_its_neighbours_whole(store, write, monkeypatch):
+def test_a_member_whose_commit_is_lost_alone_leaves_its_neighbours_whole(
+    store: Database, write: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The group falls apart over a fault; the second of those that then run one by one loses its COMMIT."""
     logins = begun(store, 1, 2, 3)
     commits = []
 
-    def lose_the_second(connection):
+    def lose_the_second(connection: Any) -> None:
         commits.append(connection)
         if len(commits) == 2:
             raise store._engine.dialect.dbapi.OperationalError("the connection was lost")
@@ -82,7 +93,14 @@ def test_a_member_whose_commit_is_lost_alone_leaves_its_neighbours_whole(store, 
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_a_caller_gets_503_and_its_retry_the_one_successor(http, token, login, monkeypatch, durable, settings):
+def test_a_caller_gets_503_and_its_retry_the_one_successor(
+    http: TestClient,
+    token: Callable[..., Any],
+    login: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    durable: bool,
+    settings: Settings,
+) -> None:
     first = login()["refresh_token"]
     with monkeypatch.context() as lossy:
         lose_all_commits(lossy, durable, settings)
@@ -95,7 +113,7 @@ def test_a_caller_gets_503_and_its_retry_the_one_successor(http, token, login, m
     assert token("refresh_token", refresh_token=second.json()["refresh_token"]).status_code == 200
 
 
-def lose_all_commits(monkeypatch, durable, settings):
+def lose_all_commits(monkeypatch: pytest.MonkeyPatch, durable: Any, settings: Settings) -> None:
     """Of whatever engine: the server's own is out of reach."""
     from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
     from sqlalchemy.engine.default import DefaultDialect
@@ -103,7 +121,7 @@ def lose_all_commits(monkeypatch, durable, settings):
     dialect = SQLiteDialect_pysqlite if "sqlite" in settings.database_url.get_secret_value() else DefaultDialect
     commit = DefaultDialect.do_commit
 
-    def lose(self, connection):
+    def lose(self: Any, connection: Any) -> None:
         if durable:
             commit(self, connection)
         raise self.loaded_dbapi.OperationalError("the connection was lost")
@@ -112,7 +130,7 @@ def lose_all_commits(monkeypatch, durable, settings):
 
 
 @on_postgres
-def test_a_backend_killed_in_commit_before_it_is_durable(store, write):
+def test_a_backend_killed_in_commit_before_it_is_durable(store: Database, write: Callable[..., list[Any]]) -> None:
     """For real: a deferred trigger ends its own connection in COMMIT."""
     logins = begun(store, 1, 2)
     with store.begin() as connection:
@@ -139,12 +157,14 @@ def test_a_backend_killed_in_commit_before_it_is_durable(store, write):
 
 
 @on_postgres
-def test_a_backend_killed_in_commit_after_it_is_durable(store, write, postgres, url):
+def test_a_backend_killed_in_commit_after_it_is_durable(
+    store: Database, write: Callable[..., list[Any]], postgres: Postgres, url: str
+) -> None:
     """For real: COMMIT waits for a standby that does not exist, and its connection is ended meanwhile."""
     logins = begun(store, 1, 2)
     count, ran = counted(store)
 
-    def wait_for_standby(connection, params, now):
+    def wait_for_standby(connection: Any, params: Any, now: Any) -> Any:
         connection.execute(text("SET LOCAL synchronous_commit = on"))
         return True
 
@@ -159,7 +179,7 @@ def test_a_backend_killed_in_commit_after_it_is_durable(store, write, postgres, 
     assert write(*map(rotation, logins)) == [False, False]
 
 
-def _end_who_waits_for_standby(postgres, url):
+def _end_who_waits_for_standby(postgres: Postgres, url: Any) -> None:
     name = url.split("/")[3].split("?")[0]
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = %s"
     with postgres.connect("postgres") as connection:

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 from authserver.domain.models import User
 from authserver.store import users
+from authserver.store.database import Database
 from tests.store.rows import NOW
 
 EVE = User("u_eve", "ève", "$argon2id$", credential_version=3, disabled=True, created_at=NOW)
 
 
-def test_what_is_added_is_loaded_member_for_member(store):
+def test_what_is_added_is_loaded_member_for_member(store: Database) -> None:
     with store.begin() as connection:
         assert users.add(connection, EVE)
     with store.begin() as connection:
@@ -18,7 +19,7 @@ def test_what_is_added_is_loaded_member_for_member(store):
         assert set(users.load_many(connection, ["ada", "ève", "nobody"])) == {"ada", "ève"}
 
 
-def test_a_taken_username_adds_nothing_and_leaves_the_transaction_whole(store):
+def test_a_taken_username_adds_nothing_and_leaves_the_transaction_whole(store: Database) -> None:
     with store.begin() as connection:
         assert not users.add(connection, replace(EVE, username="ada"))
         assert users.add(connection, EVE)
@@ -26,7 +27,7 @@ def test_a_taken_username_adds_nothing_and_leaves_the_transaction_whole(store):
         assert [user.id for user in users.load_all(connection)] == ["u_ada", "u_bob", "u_eve"]
 
 
-def test_a_new_password_raises_the_credential_version_of_that_user_only(store):
+def test_a_new_password_raises_the_credential_version_of_that_user_only(store: Database) -> None:
     with store.begin() as connection:
         assert users.set_password(connection, "ada", "new")
         assert users.set_password(connection, "ada", "newer")
@@ -37,7 +38,7 @@ def test_a_new_password_raises_the_credential_version_of_that_user_only(store):
     assert (bob.password_hash, bob.credential_version) == ("$argon2id$", 0)
 
 
-def test_disabling_is_told_and_taken_back(store):
+def test_disabling_is_told_and_taken_back(store: Database) -> None:
     with store.begin() as connection:
         assert users.set_disabled(connection, "ada", True)
         assert not users.set_disabled(connection, "nobody", True)

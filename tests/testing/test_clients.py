@@ -1,5 +1,7 @@
 """authserver.testing: the clients that a test makes, what they sign in with, and the algorithms of their tokens."""
 
+from typing import Any
+
 import jwt
 import pytest
 
@@ -34,26 +36,26 @@ def shared() -> Issuer:
 
 
 @pytest.mark.parametrize(("policy", "told"), WRONG, ids=lambda each: str(each)[:40])
-def test_a_client_that_cannot_be_is_refused_with_what_is_allowed(shared, policy, told):
+def test_a_client_that_cannot_be_is_refused_with_what_is_allowed(shared: Issuer, policy: Any, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         shared.client(**policy)
 
 
 @pytest.mark.parametrize("name", ["acess_token_ttl", "max_authorizations"])
-def test_what_is_no_policy_of_a_client_is_not_dropped(shared, name):
+def test_what_is_no_policy_of_a_client_is_not_dropped(shared: Issuer, name: str) -> None:
     with pytest.raises(TypeError, match=name):
         shared.client(**{name: 60})
 
 
 @pytest.mark.parametrize("auth_method", ["client_secret_basic", "client_secret_post"])
-def test_a_confidential_client_logs_in(shared, auth_method):
+def test_a_confidential_client_logs_in(shared: Issuer, auth_method: str) -> None:
     shared.user(auth_method, PASSWORD)
     client = shared.client("read", secret="50 %+:é", auth_method=auth_method, refresh_retry_window=0, rotation=False)
     answer = shared.login(auth_method, PASSWORD, "read", client_id=client)
     assert shared.guard().verify(answer["access_token"], "read").client_id == client
 
 
-def test_a_form_may_be_posted_with_basic(shared):
+def test_a_form_may_be_posted_with_basic(shared: Issuer) -> None:
     client = shared.client(grants=["client_credentials"], secret="ma:chine")
     answer = shared.post("/token", auth=(client, "ma:chine"), grant_type="client_credentials")
     assert shared.guard().verify(answer["access_token"]).client_id == client
@@ -62,7 +64,7 @@ def test_a_form_may_be_posted_with_basic(shared):
 
 
 @pytest.mark.parametrize("alg", ["PS256", "ES256", "EdDSA"])
-def test_tokens_of_each_algorithm(issuer, alg):
+def test_tokens_of_each_algorithm(issuer: Any, alg: str) -> None:
     client = issuer.client(grants=["client_credentials"], secret="machine", access_token_alg=alg)
     with pytest.raises(ValueError, match=f'No key of {alg} is active: .*issuer.rotate\\(alg="{alg}"\\) lets it sign'):
         issuer.token(alg=alg)
@@ -78,7 +80,7 @@ def test_tokens_of_each_algorithm(issuer, alg):
     assert issuer.kid_of(alg) != kids[0]
 
 
-def test_the_typ_of_a_client_and_of_a_token(shared):
+def test_the_typ_of_a_client_and_of_a_token(shared: Issuer) -> None:
     client = shared.client(grants=["client_credentials"], secret="machine", access_token_typ="JWT")
     asked = shared.post("/token", auth=(client, "machine"), grant_type="client_credentials")["access_token"]
     for token in (asked, shared.token(typ="JWT")):
@@ -87,7 +89,7 @@ def test_the_typ_of_a_client_and_of_a_token(shared):
             shared.guard().verify(token)
 
 
-def test_a_client_without_a_grant_introspects(shared):
+def test_a_client_without_a_grant_introspects(shared: Issuer) -> None:
     api = shared.client(grants=[], secret="notes")
     caller = shared.client(grants=["client_credentials"], secret="machine")
     token = shared.post("/token", auth=(caller, "machine"), grant_type="client_credentials")["access_token"]
@@ -96,7 +98,7 @@ def test_a_client_without_a_grant_introspects(shared):
         shared.post("/token", auth=(api, "notes"), grant_type="client_credentials")
 
 
-def test_an_algorithm_that_nobody_uses_has_no_key(shared):
+def test_an_algorithm_that_nobody_uses_has_no_key(shared: Issuer) -> None:
     for call in (shared.token, shared.rotate):
         with pytest.raises(ValueError, match=r'issuer\.client\(access_token_alg="EdDSA"\) announces one'):
             call(alg="EdDSA")

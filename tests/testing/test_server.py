@@ -4,8 +4,10 @@ import logging
 import socket
 import threading
 from asyncio import sleep
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import structlog
@@ -18,7 +20,7 @@ issuer = issuer_fixture
 
 
 @pytest.fixture(autouse=True)
-def not_configured():
+def not_configured() -> Iterator[None]:
     """Nobody has configured structlog, whatever ran before in this process."""
     before = structlog.get_config() if structlog.is_configured() else None
     structlog.reset_defaults()
@@ -29,11 +31,11 @@ def not_configured():
 
 
 @pytest.fixture
-def refuses(monkeypatch):
+def refuses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """From when it is called, applications raise OSError at their start."""
     assemble = server.assemble
 
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> None:
         raise OSError("nothing works")
 
     return lambda: monkeypatch.setattr(
@@ -41,7 +43,7 @@ def refuses(monkeypatch):
     )
 
 
-def test_a_start_that_fails_is_raised_and_leaves_nothing(refuses):
+def test_a_start_that_fails_is_raised_and_leaves_nothing(refuses: Any) -> None:
     refuses()
     before = set(threading.enumerate())
     with pytest.raises(OSError, match="nothing works"), running_issuer():
@@ -49,13 +51,13 @@ def test_a_start_that_fails_is_raised_and_leaves_nothing(refuses):
     assert not set(threading.enumerate()) - before
 
 
-def test_a_start_after_an_outage_that_fails_is_raised(issuer, refuses):
+def test_a_start_after_an_outage_that_fails_is_raised(issuer: Any, refuses: Any) -> None:
     with pytest.raises(OSError, match="nothing works"), issuer.down():
         refuses()
 
 
-def test_a_start_that_hangs_is_raised(monkeypatch):
-    async def app(scope, receive, send):
+def test_a_start_that_hangs_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
         await sleep(3)
 
     assemble = server.assemble
@@ -66,16 +68,16 @@ def test_a_start_that_hangs_is_raised(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["issuer", "database_url", "key_encryption_key"])
-def test_what_the_issuer_chooses_itself_is_refused_in_words(name):
+def test_what_the_issuer_chooses_itself_is_refused_in_words(name: str) -> None:
     with pytest.raises(ValueError, match=f"running_issuer chooses {name} itself"), running_issuer(**{name: "x"}):
         raise AssertionError("there is no issuer")
 
 
-def test_nobody_else_gets_the_port_at_any_moment(issuer):
+def test_nobody_else_gets_the_port_at_any_moment(issuer: Any) -> None:
     """Not even a server that asks for ports with SO_REUSEADDR, as servers do."""
     port, taken, ended = int(issuer.url.rpartition(":")[2]), [], threading.Event()
 
-    def take():
+    def take() -> None:
         while not ended.is_set():
             with closing(socket.socket()) as other, suppress(OSError):
                 other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -95,7 +97,9 @@ def test_nobody_else_gets_the_port_at_any_moment(issuer):
     assert not taken
 
 
-def test_the_log_goes_to_logging_without_secrets(issuer, capfd, caplog):
+def test_the_log_goes_to_logging_without_secrets(
+    issuer: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     log = structlog.get_logger("authserver")
     try:
@@ -109,7 +113,7 @@ def test_the_log_goes_to_logging_without_secrets(issuer, capfd, caplog):
     assert PASSWORD not in caplog.text and "xxx" not in caplog.text
 
 
-def test_logging_is_as_it_was(capfd):
+def test_logging_is_as_it_was(capfd: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     before = (root.level, list(root.handlers), structlog.is_configured())
     with running_issuer(), running_issuer():
@@ -117,7 +121,7 @@ def test_logging_is_as_it_was(capfd):
     assert (root.level, list(root.handlers), structlog.is_configured()) == before
 
 
-def test_who_has_configured_structlog_keeps_that():
+def test_who_has_configured_structlog_keeps_that() -> None:
     structlog.configure(processors=[structlog.processors.JSONRenderer()])
     mine = structlog.get_config()["processors"]
     with running_issuer():
@@ -125,7 +129,7 @@ def test_who_has_configured_structlog_keeps_that():
     assert structlog.get_config()["processors"] is mine
 
 
-def test_the_body_of_a_request_that_offers_to_upgrade_is_read_as_by_serve(issuer):
+def test_the_body_of_a_request_that_offers_to_upgrade_is_read_as_by_serve(issuer: Any) -> None:
     port = int(issuer.url.rpartition(":")[2])
     body = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
     head = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"

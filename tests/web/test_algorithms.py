@@ -2,12 +2,18 @@
 
 import json
 from base64 import urlsafe_b64decode
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
+from authserver.keyring.lifecycle import Lifecycle
 from authserver.resource import Guard
+from authserver.settings import Settings
 from authserver.store import clients
+from tests.harness.clock import Clock
 from tests.harness.constants import AUDIENCE, ISSUER, PASSWORD
 from tests.web.answers import assert_granted
 from tests.web.serving import wait_until
@@ -15,39 +21,41 @@ from tests.web.serving import wait_until
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
 
 
-def use(keys, client_id, alg):
+def use(keys: Any, client_id: Any, alg: Any) -> None:
     """As `authserver client set-alg` does."""
 
-    def change(connection):
+    def change(connection: Any) -> None:
         clients.put(connection, replace(clients.load(connection, client_id), access_token_alg=alg))
 
     keys.change_clients(alg, change)
 
 
-def signed_with(answer):
+def signed_with(answer: Any) -> Any:
     return json.loads(urlsafe_b64decode(assert_granted(answer)["access_token"].partition(".")[0] + "=="))["alg"]
 
 
-def jwks(http):
+def jwks(http: TestClient) -> Any:
     return http.get("/.well-known/jwks.json").json()
 
 
-def published(http):
+def published(http: TestClient) -> Any:
     return [key["alg"] for key in jwks(http)["keys"]]
 
 
-def test_the_metadata_names_what_clients_may_choose(http):
+def test_the_metadata_names_what_clients_may_choose(http: TestClient) -> None:
     document = http.get("/.well-known/oauth-authorization-server").json()
     # RFC 9068 s2.1: MUST include RS256.
     assert document["access_token_signing_alg_values_supported"] == ALGORITHMS
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS[1:])
-def test_from_the_first_token_to_the_last_no_verifier_fails(lifecycle, settings, clock, token, http, alg):
+def test_from_the_first_token_to_the_last_no_verifier_fails(
+    lifecycle: Lifecycle, settings: Settings, clock: Clock, token: Callable[..., Any], http: TestClient, alg: Any
+) -> None:
     """Begun while the server runs: RS256 until the new key has met its lead time, then the client's own."""
     guard = Guard(ISSUER, AUDIENCE, keys=lambda: jwks(http), algorithms=("RS256", alg), now=lambda: clock() / 1e6)
 
-    def next_alg(client_id="web"):
+    def next_alg(client_id: Any = "web") -> Any:
         answer = token("client_credentials", client_id)
         assert guard.verify(answer.json()["access_token"]).client_id == client_id
         return signed_with(answer)
@@ -67,8 +75,13 @@ def test_from_the_first_token_to_the_last_no_verifier_fails(lifecycle, settings,
 
 @pytest.mark.parametrize("alg", ALGORITHMS[1:])
 def test_a_login_refreshes_introspects_and_calls_the_api_with_each_algorithm(
-    lifecycle, clock, login, refresh, http, alg
-):
+    lifecycle: Lifecycle,
+    clock: Clock,
+    login: Callable[..., Any],
+    refresh: Callable[..., Any],
+    http: TestClient,
+    alg: Any,
+) -> None:
     use(lifecycle, "first-party", alg)
     lifecycle.promote(alg, emergency=True)
     clock.forward(6)

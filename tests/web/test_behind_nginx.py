@@ -6,11 +6,15 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.harness.constants import PASSWORD
+from tests.harness.live import Live
 from tests.harness.process import free_port
 from tests.web.wire import exchange
 
@@ -57,14 +61,14 @@ class Asks {
 
 
 @pytest.fixture(scope="module")
-def nginx(real, tmp_path_factory):
+def nginx(real: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The port of an nginx in front of the server, with one connection to it that is kept."""
     with proxy(real.port, tmp_path_factory.mktemp("nginx")) as port:
         yield port
 
 
 @contextmanager
-def proxy(behind, folder):
+def proxy(behind: Any, folder: Path) -> Iterator[Any]:
     port = free_port()
     folders = " ".join(f"{kind}_temp_path {kind};" for kind in KINDS)
     user = "user root;" if os.geteuid() == 0 else ""  # else root's nginx may not read its own folder
@@ -84,7 +88,7 @@ def proxy(behind, folder):
         process.wait(30)
 
 
-def wait_for(port, process, folder):
+def wait_for(port: Any, process: Any, folder: Path) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -97,18 +101,18 @@ def wait_for(port, process, folder):
             return
 
 
-def get(port, path):
+def get(port: Any, path: Any) -> Any:
     return exchange(port, b"GET " + path + b" HTTP/1.1\r\nHost: as.example\r\nConnection: close\r\n\r\n", 60)
 
 
-def attack(smuggled):
+def attack(smuggled: Any) -> Any:
     head = b"POST /token HTTP/1.1\r\nHost: as.example\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     offer = b"Connection: Upgrade, close\r\nUpgrade: websocket\r\n"
     return head + offer + b"Content-Length: %d\r\n\r\n" % len(smuggled) + smuggled
 
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
-def test_behind_nginx_everyone_gets_the_response_to_their_own_request(nginx):
+def test_behind_nginx_everyone_gets_the_response_to_their_own_request(nginx: Any) -> None:
     padding = b"X: " + b"a" * 20_000  # so much that nginx writes it after the head
     smuggled = b"GET " + METADATA + b" HTTP/1.1\r\nHost: as.example\r\n" + padding + b"\r\n\r\n"
     for _ in range(12):
@@ -118,19 +122,19 @@ def test_behind_nginx_everyone_gets_the_response_to_their_own_request(nginx):
         assert (victim.status_code, list(victim.json())) == (200, ["keys"])
 
 
-def login(real):
+def login(real: Any) -> Any:
     members = {"client_id": real.app["client_id"], "grant_type": "password", "username": "ada", "password": PASSWORD}
     return "&".join(f"{name}={value.replace(' ', '+')}" for name, value in members.items())
 
 
-def assert_granted(lines, many):
+def assert_granted(lines: Any, many: Any) -> None:
     answers = [line.split(" ", 1) for line in lines]
     assert [status for status, _ in answers] == ["200"] * many
     assert all(json.loads(body)["token_type"] == "Bearer" for _, body in answers)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl_http2_with_a_body(real):
+def test_curl_http2_with_a_body(real: Live) -> None:
     url, line = f"{real.url}/token", "%{http_code} %{num_connects}\\n"
     command = ["curl", "-sS", "--http2", "-d", login(real), "-w", line, url, "-o", "/dev/null"]
     command += ["--next", "-sS", "--http2", "-d", login(real), "-w", line, url, "-o", "/dev/null"]
@@ -139,7 +143,7 @@ def test_curl_http2_with_a_body(real):
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed")
-def test_javas_http_client_which_offers_h2c(real, tmp_path):
+def test_javas_http_client_which_offers_h2c(real: Live, tmp_path: Path) -> None:
     (tmp_path / "Asks.java").write_text(JAVA)
     command = ["java", "-XX:TieredStopAtLevel=1", "Asks.java", f"{real.url}/token", login(real)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)

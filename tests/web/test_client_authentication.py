@@ -1,15 +1,20 @@
 """Hostile inputs B017-B028 and B142: one table of methods, and one answer to all that fails, at every endpoint."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
+from starlette.testclient import TestClient
 
 from authserver.domain import client_secrets
 from authserver.domain.models import SECOND, Secret
 from authserver.store import clients
+from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import SECRET
 from tests.web.answers import (
     CHALLENGED,
@@ -23,28 +28,28 @@ from tests.web.answers import (
     assert_granted,
     assert_refused,
 )
-from tests.web.serving import add_client, change_client
+from tests.web.serving import Server, add_client, change_client
 
 BODY = {"/token": {"grant_type": "client_credentials"}, "/revoke": {"token": "no token of ours"}}
 both_endpoints = pytest.mark.parametrize("path", BODY)
 
 
 @pytest.fixture
-def ask(shared):
+def ask(shared: Server) -> Callable[..., Any]:
     """`ask(path, form, *authorizations)` for what only needs an authenticated client."""
 
-    def ask(path, form=None, *authorizations):
+    def ask(path: Any, form: Any = None, *authorizations: Any) -> Any:
         headers = [("Authorization", value) for value in authorizations]
         return shared.http.post(path, data=BODY[path] | (form or {}), headers=headers)
 
     return ask
 
 
-def basic(text):
+def basic(text: Any) -> Any:
     return "Basic " + b64encode(text if isinstance(text, bytes) else text.encode()).decode()
 
 
-def assert_accepted(answer):
+def assert_accepted(answer: Any) -> None:
     assert_done(answer) if answer.json() == {} else assert_granted(answer)
 
 
@@ -52,7 +57,7 @@ MACHINE = basic(f"machine:{SECRET}")
 
 
 @both_endpoints
-def test_rfc6749_2_3_1_basic(ask, path):
+def test_rfc6749_2_3_1_basic(ask: Any, path: Any) -> None:
     assert_accepted(ask(path, None, MACHINE))
     assert_accepted(ask(path, {"client_id": "machine"}, MACHINE))
     assert_accepted(ask(path, None, MACHINE.replace("Basic", "bAsIc")))
@@ -60,17 +65,17 @@ def test_rfc6749_2_3_1_basic(ask, path):
 
 @both_endpoints
 @pytest.mark.parametrize("spaces", [2, 3])
-def test_rfc9110_11_4_basic_with_two_spaces(ask, path, spaces):
+def test_rfc9110_11_4_basic_with_two_spaces(ask: Any, path: Any, spaces: int) -> None:
     assert_accepted(ask(path, None, MACHINE.replace(" ", " " * spaces)))
 
 
 @both_endpoints
-def test_basic_user_differs_from_body_client_id(ask, path):
+def test_basic_user_differs_from_body_client_id(ask: Any, path: Any) -> None:
     assert_refused(ask(path, {"client_id": "web"}, MACHINE), INVALID_REQUEST)
 
 
 @both_endpoints
-def test_rfc6749_2_3_two_methods_at_once(ask, path):
+def test_rfc6749_2_3_two_methods_at_once(ask: Any, path: Any) -> None:
     assert_refused(ask(path, {"client_secret": SECRET}, MACHINE), INVALID_REQUEST)
     assert_refused(ask(path, {"client_id": "machine", "client_secret": SECRET}, MACHINE), INVALID_REQUEST)
     assert_refused(ask(path, None, MACHINE, MACHINE), INVALID_REQUEST)
@@ -79,12 +84,12 @@ def test_rfc6749_2_3_two_methods_at_once(ask, path):
 @both_endpoints
 @pytest.mark.parametrize("client_id", [{}, {"client_id": "app"}], ids=["alone", "with client_id"])
 @pytest.mark.parametrize("value", [basic("app:x"), basic("app:\u20ac"), "Basic", "Basic !", basic("app"), basic(":")])
-def test_public_client_with_a_secret_or_what_is_not_basic(ask, path, client_id, value):
+def test_public_client_with_a_secret_or_what_is_not_basic(ask: Any, path: Any, client_id: Any, value: Any) -> None:
     assert_refused(ask(path, client_id, value), CHALLENGED)
 
 
 @both_endpoints
-def test_public_client_with_another_id_in_basic(ask, path):
+def test_public_client_with_another_id_in_basic(ask: Any, path: Any) -> None:
     assert_refused(ask(path, {"client_id": "app"}, basic("other:")), INVALID_REQUEST)
     assert_refused(ask(path, None, basic("nobody:")), CHALLENGED)
 
@@ -94,14 +99,14 @@ PUBLIC = {"/token": {"grant_type": "refresh_token", "refresh_token": "x"}, "/rev
 
 @both_endpoints
 @pytest.mark.parametrize("client_id", [{}, {"client_id": "app"}], ids=["alone", "with client_id"])
-def test_basic_with_an_empty_secret_is_a_public_clients_none(ask, path, client_id):
+def test_basic_with_an_empty_secret_is_a_public_clients_none(ask: Any, path: Any, client_id: Any) -> None:
     """requests-oauthlib sends it."""
     assert_recognised(ask(path, PUBLIC[path] | client_id, basic("app:")))
 
 
 @both_endpoints
 @pytest.mark.parametrize("value", ["Bearer abc", "Bearer", "", "Digest a=b", "DPoP abc", "Basically abc"])
-def test_another_scheme_beside_a_client_id_is_ignored(ask, path, value):
+def test_another_scheme_beside_a_client_id_is_ignored(ask: Any, path: Any, value: str) -> None:
     """axios leaves the access token there when it refreshes."""
     assert_recognised(ask(path, PUBLIC[path] | {"client_id": "app"}, value))
     assert_accepted(ask(path, {"client_id": "web", "client_secret": SECRET}, value))
@@ -110,13 +115,13 @@ def test_another_scheme_beside_a_client_id_is_ignored(ask, path, value):
     assert_refused(ask(path, None, value), CHALLENGED)
 
 
-def assert_recognised(answer):
+def assert_recognised(answer: Any) -> None:
     """As the client, whose refresh token is nonsense."""
     assert_done(answer) if answer.json() == {} else assert_refused(answer, INVALID_GRANT)
 
 
 @both_endpoints
-def test_a_secret_the_other_way_than_registered(ask, path):
+def test_a_secret_the_other_way_than_registered(ask: Any, path: Any) -> None:
     """openid-client, requests_oauth2client and others send it in the body unless told otherwise."""
     assert_accepted(ask(path, None, basic(f"web:{SECRET}")))
     assert_accepted(ask(path, {"client_id": "machine", "client_secret": SECRET}))
@@ -125,12 +130,12 @@ def test_a_secret_the_other_way_than_registered(ask, path):
 
 
 @pytest.fixture(scope="module")
-def asserts(shared):
+def asserts(shared: Server) -> None:
     add_client(shared.database, "web", id="asserts", auth_method="private_key_jwt")
 
 
 @both_endpoints
-def test_a_secret_from_a_client_that_is_registered_for_another_method(asserts, ask, path):
+def test_a_secret_from_a_client_that_is_registered_for_another_method(asserts: Any, ask: Any, path: Any) -> None:
     told = "This client is registered for another authentication method."
     other_method = Refusal(401, "invalid_client", told)
     for form, header, refused in (
@@ -143,13 +148,13 @@ def test_a_secret_from_a_client_that_is_registered_for_another_method(asserts, a
 
 
 @pytest.fixture(scope="module")
-def disabled(shared):
+def disabled(shared: Server) -> None:
     add_client(shared.database, "web", id="disabled web", disabled=True)
     add_client(shared.database, "app", id="disabled app", disabled=True)
 
 
 @both_endpoints
-def test_only_a_disabled_client_that_proves_its_secret_is_told(disabled, ask, path):
+def test_only_a_disabled_client_that_proves_its_secret_is_told(disabled: Any, ask: Any, path: Any) -> None:
     proven = {"client_id": "disabled web", "client_secret": SECRET}
     assert_refused(ask(path, proven), DISABLED)
     assert_refused(ask(path, proven | {"client_secret": "wrong"}), INVALID_CLIENT)
@@ -159,7 +164,7 @@ def test_only_a_disabled_client_that_proves_its_secret_is_told(disabled, ask, pa
 
 @both_endpoints
 @pytest.mark.parametrize("client_id", ["web", "machine"])
-def test_no_secret_from_a_client_that_has_one(ask, path, client_id):
+def test_no_secret_from_a_client_that_has_one(ask: Any, path: Any, client_id: str) -> None:
     assert_refused(ask(path, {"client_id": client_id}), INVALID_CLIENT)
 
 
@@ -172,13 +177,13 @@ _ENCODED = b64encode(f"machine:{SECRET}".encode()).decode()
     ["*".join(_ENCODED), _ENCODED + "=", _ENCODED[:-1], _ENCODED + "====", _ENCODED + "\tx", "%", "\xe9", "a b", "a,b"]
     + [b64encode(b"machine:").decode().rstrip("="), f"\t{_ENCODED}", f"{_ENCODED}, Basic {_ENCODED}"],
 )
-def test_junk_in_base64_bad_padding_no_padding(ask, path, value):
+def test_junk_in_base64_bad_padding_no_padding(ask: Any, path: Any, value: Any) -> None:
     assert_refused(ask(path, None, f"Basic {value}".encode("latin-1")), CHALLENGED)
 
 
 @both_endpoints
 @pytest.mark.parametrize("text", [b"machine:\xff", b"\xff:x", b"machine:\xc0\x80", b"%FF:x", b"machine:%ED%A0%80"])
-def test_basic_of_bytes_that_are_not_utf_8(ask, path, text):
+def test_basic_of_bytes_that_are_not_utf_8(ask: Any, path: Any, text: bytes) -> None:
     assert_refused(ask(path, None, basic(text)), CHALLENGED)
 
 
@@ -187,7 +192,7 @@ def test_basic_of_bytes_that_are_not_utf_8(ask, path, text):
     "text",
     ["machine", f":{SECRET}", "machine:", ":", "", f"machine\0:{SECRET}", f"machine:{SECRET}%00", f"\0:{SECRET}"],
 )
-def test_no_colon_empty_id_empty_secret_nul(ask, path, text):
+def test_no_colon_empty_id_empty_secret_nul(ask: Any, path: Any, text: str) -> None:
     assert_refused(ask(path, None, basic(text)), CHALLENGED)
 
 
@@ -196,7 +201,7 @@ PLAIN, ENCODED = " %&+£€", "+%25%26%2B%C2%A3%E2%82%AC"
 
 
 @pytest.fixture(scope="module")
-def odd(shared):
+def odd(shared: Server) -> None:
     """A client whose id and secret need the encoding."""
     secret = Secret(sha256(f"{PLAIN}:s".encode()).digest())
     add_client(shared.database, "machine", id=f"a:{PLAIN}", secrets=(secret,))
@@ -206,7 +211,7 @@ def odd(shared):
 @pytest.mark.parametrize(
     "encoded", [ENCODED, ENCODED.replace("+", "%20"), ENCODED.lower()], ids=["vector", "space as %20", "lower case"]
 )
-def test_rfc6749_appendix_b_one_decoding(ask, odd, path, encoded):
+def test_rfc6749_appendix_b_one_decoding(ask: Any, odd: Any, path: Any, encoded: Any) -> None:
     assert quote_plus(PLAIN) == ENCODED
     assert_accepted(ask(path, None, basic(f"a%3A{encoded}:{encoded}%3As")))
 
@@ -217,11 +222,11 @@ def test_rfc6749_appendix_b_one_decoding(ask, odd, path, encoded):
     [f"a%3A{PLAIN}:{PLAIN}%3As", f"a%3A{quote(ENCODED)}:{quote(ENCODED)}%3As", f"a:{ENCODED}:{ENCODED}%3As"],
     ids=["not encoded", "encoded twice", "colon in the id"],
 )
-def test_no_and_two_decodings(ask, odd, path, text):
+def test_no_and_two_decodings(ask: Any, odd: Any, path: Any, text: str) -> None:
     assert_refused(ask(path, None, basic(text)), CHALLENGED)
 
 
-def test_a_secret_in_the_body_is_decoded_once_as_the_form_is(shared, ask):
+def test_a_secret_in_the_body_is_decoded_once_as_the_form_is(shared: Server, ask: Any) -> None:
     secret = Secret(sha256(ENCODED.encode()).digest())
     add_client(shared.database, "web", id="posts", secrets=(secret,))
     assert_granted(ask("/token", {"client_id": "posts", "client_secret": ENCODED}))
@@ -230,7 +235,7 @@ def test_a_secret_in_the_body_is_decoded_once_as_the_form_is(shared, ask):
 
 @both_endpoints
 @pytest.mark.parametrize("secret", [SECRET, "x", "\u20ac"])
-def test_a_secret_for_a_client_that_has_none(ask, path, secret):
+def test_a_secret_for_a_client_that_has_none(ask: Any, path: Any, secret: Any) -> None:
     assert_refused(ask(path, {"client_id": "app", "client_secret": secret}), INVALID_CLIENT)
 
 
@@ -243,11 +248,11 @@ def test_a_secret_for_a_client_that_has_none(ask, path, secret):
     + [{"client_id": "web ", "client_secret": SECRET}, {"client_id": "é" * 10_000}],
     ids=["short", "long", "hash", "no id", "nothing", "unknown", "unknown secret", "case", "space", "long id"],
 )
-def test_rfc6749_5_2_one_answer_to_unknown_clients_and_wrong_secrets(ask, path, form):
+def test_rfc6749_5_2_one_answer_to_unknown_clients_and_wrong_secrets(ask: Any, path: Any, form: Any) -> None:
     assert_refused(ask(path, form), INVALID_CLIENT)
 
 
-def test_an_expired_secret(http, database, token, clock):
+def test_an_expired_secret(http: TestClient, database: Database, token: Callable[..., Any], clock: Clock) -> None:
     end = clock() + 3 * SECOND
     change_client(database, "web", secrets=(Secret(sha256(SECRET.encode()).digest(), end),))
     clock.now = end - 1
@@ -258,8 +263,8 @@ def test_an_expired_secret(http, database, token, clock):
     assert_refused(http.post("/revoke", data=revoke), INVALID_CLIENT)
 
 
-def test_two_live_secrets_change_one_without_an_outage(http, database, clock):
-    def ask(secret):
+def test_two_live_secrets_change_one_without_an_outage(http: TestClient, database: Database, clock: Clock) -> None:
+    def ask(secret: Any) -> Any:
         form = {"grant_type": "client_credentials", "client_id": "web", "client_secret": secret}
         return http.post("/token", data=form)
 
@@ -280,8 +285,10 @@ def test_two_live_secrets_change_one_without_an_outage(http, database, clock):
 
 
 @both_endpoints
-def test_a_disabled_client_is_refused_within_5_seconds_and_accepted_again(http, database, clock, path):
-    def ask():
+def test_a_disabled_client_is_refused_within_5_seconds_and_accepted_again(
+    http: TestClient, database: Database, clock: Clock, path: Any
+) -> None:
+    def ask() -> Any:
         return http.post(path, data=BODY[path] | {"client_id": "web", "client_secret": SECRET})
 
     assert_accepted(ask())
@@ -293,13 +300,13 @@ def test_a_disabled_client_is_refused_within_5_seconds_and_accepted_again(http, 
     assert_accepted(ask())
 
 
-def test_a_new_client_is_known_at_once(shared, ask):
+def test_a_new_client_is_known_at_once(shared: Server, ask: Any) -> None:
     assert_refused(ask("/token", {"client_id": "new", "client_secret": SECRET}), INVALID_CLIENT)
     add_client(shared.database, "web", id="new")
     assert_granted(ask("/token", {"client_id": "new", "client_secret": SECRET}))
 
 
-def test_rfc6749_5_2_unauthorized_client(shared, ask):
+def test_rfc6749_5_2_unauthorized_client(shared: Server, ask: Any) -> None:
     add_client(shared.database, "app", id="keeper", grant_types=frozenset({"password"}))
     refresh = {"client_id": "keeper", "grant_type": "refresh_token", "refresh_token": "x"}
     assert_refused(ask("/token", refresh), UNAUTHORIZED_CLIENT)
@@ -307,6 +314,6 @@ def test_rfc6749_5_2_unauthorized_client(shared, ask):
     assert_refused(ask("/token", {"grant_type": "password", "username": "ada"}, MACHINE), UNAUTHORIZED_CLIENT)
 
 
-def test_rfc6749_4_4_client_credentials_is_for_confidential_clients_only(shared, ask):
+def test_rfc6749_4_4_client_credentials_is_for_confidential_clients_only(shared: Server, ask: Any) -> None:
     add_client(shared.database, "app", id="registered", grant_types=frozenset({"client_credentials"}))
     assert_refused(ask("/token", {"client_id": "registered"}), UNAUTHORIZED_CLIENT)

@@ -5,8 +5,11 @@ import select
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.harness.live import Live
 
 STATUS = Path("/proc/self/status")
 MIB = 1024 * 1024
@@ -17,20 +20,20 @@ CHUNKED = b"POST /token HTTP/1.1\r\nHost: as.example\r\nTransfer-Encoding: chunk
 
 
 @pytest.fixture
-def server(real):
+def server(real: Live) -> Any:
     with connect(real) as client:  # so that all of its code is loaded
         write(client, GET * 100, reads=True)
     return real
 
 
-def connect(server):
+def connect(server: Any) -> Any:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # so that what is unread stays with the server
     client.connect(("127.0.0.1", server.port))
     return client
 
 
-def write(client, content, reads=False, seconds=4):
+def write(client: Any, content: Any, reads: Any = False, seconds: Any = 4) -> Any:
     """As much as the server takes in that time, or until it takes nothing for a second; how much that was."""
     client.setblocking(False)
     written, deadline = 0, time.monotonic() + seconds
@@ -46,7 +49,7 @@ def write(client, content, reads=False, seconds=4):
     return written
 
 
-def resident(server):
+def resident(server: Any) -> Any:
     """Bytes of memory that the process has."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
@@ -54,7 +57,7 @@ def resident(server):
 
 
 @pytest.mark.parametrize("reads", [False, True])
-def test_20_mb_of_pipelined_requests(server, reads):
+def test_20_mb_of_pipelined_requests(server: Any, reads: bool) -> None:
     before, content = resident(server), GET * (20 * MIB // len(GET))
     with connect(server) as client:
         written = write(client, content, reads)
@@ -63,7 +66,7 @@ def test_20_mb_of_pipelined_requests(server, reads):
 
 
 @pytest.mark.parametrize("line", [b"X: " + b"a" * 1_000 + b"\r\n", b"a" * 1_000, b"X: a\r\n"])
-def test_an_endless_trailer(server, line):
+def test_an_endless_trailer(server: Any, line: bytes) -> None:
     before = resident(server)
     with connect(server) as client:
         written = write(client, CHUNKED + b"0\r\n" + line * (20 * MIB // len(line)))
@@ -71,7 +74,7 @@ def test_an_endless_trailer(server, line):
     assert written < 8 * MIB  # the kernel takes what the server does not
 
 
-def test_60_clients_that_never_read(server):
+def test_60_clients_that_never_read(server: Any) -> None:
     before = resident(server)
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connect(server)) for _ in range(60)]

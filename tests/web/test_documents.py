@@ -1,28 +1,30 @@
 """The JWKS and the metadata (RFC 7517, RFC 8414) and hostile inputs B152-B157."""
 
 import json
+from typing import Any
 
 import pytest
 from joserfc.jwk import RSAKey
+from starlette.testclient import TestClient
 
 from authserver.oauth import client_auth, metadata
 from authserver.oauth.grants import GRANTS
 from tests.harness.constants import ISSUER
 from tests.harness.sample_database import as_client
 from tests.web.answers import NOT_ALLOWED, NOT_FOUND, assert_granted, assert_refused
-from tests.web.serving import rows
+from tests.web.serving import Server, rows
 
 JWKS = "/.well-known/jwks.json"
 METADATA = "/.well-known/oauth-authorization-server"
 both = pytest.mark.parametrize("path", [JWKS, METADATA])
 
 
-def headers_of(answer):
+def headers_of(answer: Any) -> Any:
     return {name.lower(): value for name, value in answer.headers.items()}
 
 
 @both
-def test_get_and_head(shared, path):
+def test_get_and_head(shared: Server, path: Any) -> None:
     got = shared.http.get(path)
     expected = {
         "content-type": "application/json",
@@ -38,7 +40,7 @@ def test_get_and_head(shared, path):
 
 
 @both
-def test_options(shared, path):
+def test_options(shared: Server, path: Any) -> None:
     asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
     answer = shared.http.options(path, headers=asked)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -50,7 +52,7 @@ def test_options(shared, path):
 
 @both
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', '"x",W/{}, "y"', "*"])
-def test_rfc9110_13_1_2_if_none_match(shared, path, form):
+def test_rfc9110_13_1_2_if_none_match(shared: Server, path: Any, form: str) -> None:
     etag = shared.http.get(path).headers["etag"]
     answer = shared.http.get(path, headers={"If-None-Match": form.format(etag)})
     assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
@@ -59,13 +61,13 @@ def test_rfc9110_13_1_2_if_none_match(shared, path, form):
 
 @both
 @pytest.mark.parametrize("form", ['"x"', "x", "", ",", '"'])
-def test_if_none_match_of_something_else(shared, path, form):
+def test_if_none_match_of_something_else(shared: Server, path: Any, form: str) -> None:
     assert shared.http.get(path, headers={"If-None-Match": form}).status_code == 200
 
 
 @both
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_post(shared, path, method):
+def test_post(shared: Server, path: Any, method: str) -> None:
     answer = shared.http.request(method, path)
     assert_refused(answer, NOT_ALLOWED)
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
@@ -85,7 +87,7 @@ def test_post(shared, path, method):
     ],
     ids=["B153", "B154", "B154 others", "B157", "one range", "accept", "origin"],
 )
-def test_headers_do_not_change_a_document(shared, path, headers):
+def test_headers_do_not_change_a_document(shared: Server, path: Any, headers: Any) -> None:
     plain, answer = shared.http.get(path), shared.http.get(path, headers=headers)
     assert (answer.status_code, answer.content) == (200, plain.content)
     assert headers_of(answer) == headers_of(plain)
@@ -93,12 +95,12 @@ def test_headers_do_not_change_a_document(shared, path, headers):
 
 @both
 @pytest.mark.parametrize("form", ["{}/", "/{}", "{}//", "//{}", "{}%2e", "/%2ewell-known/jwks.json", "{}/..", "{};x"])
-def test_other_spellings_of_the_path_are_404(shared, path, form):
+def test_other_spellings_of_the_path_are_404(shared: Server, path: Any, form: str) -> None:
     answer = shared.http.get(ISSUER + form.format(path), follow_redirects=False)
     assert_refused(answer, NOT_FOUND)
 
 
-def test_the_jwks_publishes_public_members_and_the_active_key_first(shared):
+def test_the_jwks_publishes_public_members_and_the_active_key_first(shared: Server) -> None:
     keys = shared.http.get(JWKS).json()["keys"]
     assert [set(key) for key in keys] == [{"kty", "n", "e", "kid", "alg", "use"}] * 2
     assert [(key["kty"], key["alg"], key["use"]) for key in keys] == [("RSA", "RS256", "sig")] * 2
@@ -108,11 +110,11 @@ def test_the_jwks_publishes_public_members_and_the_active_key_first(shared):
 
 
 @pytest.mark.parametrize("settings", [{"jwks_max_age": 60}], indirect=True)
-def test_the_jwks_may_be_cached_for_as_long_as_is_configured(http):
+def test_the_jwks_may_be_cached_for_as_long_as_is_configured(http: TestClient) -> None:
     assert http.get(JWKS).headers["cache-control"] == "public, max-age=60"
 
 
-def test_rfc8414_2_metadata(shared):
+def test_rfc8414_2_metadata(shared: Server) -> None:
     document = shared.http.get(METADATA).json()
     assert document["issuer"] == ISSUER
     assert document["jwks_uri"] == ISSUER + JWKS
@@ -122,7 +124,7 @@ def test_rfc8414_2_metadata(shared):
     assert not any(value is None for value in document.values())
 
 
-def test_rfc8414_2_metadata_is_derived_from_what_is_registered(monkeypatch):
+def test_rfc8414_2_metadata_is_derived_from_what_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     document = metadata.document(ISSUER)
     assert document["grant_types_supported"] == [grant.GRANT_TYPE for grant in GRANTS]
     assert document["token_endpoint_auth_methods_supported"] == list(client_auth.METHODS)
@@ -135,7 +137,7 @@ def test_rfc8414_2_metadata_is_derived_from_what_is_registered(monkeypatch):
     assert fewer["revocation_endpoint_auth_methods_supported"] == ["private_key_jwt"]
 
 
-def test_each_grant_type_and_endpoint_of_the_metadata_is_there(shared):
+def test_each_grant_type_and_endpoint_of_the_metadata_is_there(shared: Server) -> None:
     document = shared.http.get(METADATA).json()
     for name, url in document.items():
         if name.endswith(("_endpoint", "_uri")):
@@ -149,7 +151,7 @@ TENANT = "https://as.example/tenants/one"
 
 
 @pytest.mark.parametrize("settings", [{"issuer": TENANT}], indirect=True)
-def test_rfc8414_3_1_an_issuer_with_a_path(http):
+def test_rfc8414_3_1_an_issuer_with_a_path(http: TestClient) -> None:
     document = http.get(f"{METADATA}/tenants/one").json()
     assert document["issuer"] == TENANT
     assert document["token_endpoint"] == f"{TENANT}/token"
@@ -161,8 +163,8 @@ def test_rfc8414_3_1_an_issuer_with_a_path(http):
 
 
 @both
-def test_documents_are_json_without_repeated_members(shared, path):
-    def unique(pairs):
+def test_documents_are_json_without_repeated_members(shared: Server, path: Any) -> None:
+    def unique(pairs: Any) -> Any:
         assert len(dict(pairs)) == len(pairs)
         return dict(pairs)
 

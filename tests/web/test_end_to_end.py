@@ -3,7 +3,9 @@
 import json
 import urllib.request
 from base64 import b64encode
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 
@@ -13,6 +15,7 @@ from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
 
 from tests.harness.constants import LONG, PASSWORD
+from tests.harness.live import Live
 from tests.web.answers import INVALID_GRANT, SENTENCES
 
 
@@ -20,7 +23,7 @@ class Refused(Exception):
     """Carries status and body."""
 
 
-def post(url, form, **headers):
+def post(url: Any, form: Any, **headers: Any) -> Any:
     request = urllib.request.Request(url, urlencode(form).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=LONG) as answer:
@@ -30,22 +33,22 @@ def post(url, form, **headers):
     return json.loads(body) if body else None
 
 
-def fetch(url):
+def fetch(url: Any) -> Any:
     with urllib.request.urlopen(url, timeout=LONG) as answer:
         return json.load(answer)
 
 
 @pytest.fixture(scope="module")
-def described(real):
+def described(real: Live) -> Any:
     """The metadata, from the one address that a client is configured with."""
     return fetch(f"{real.url}/.well-known/oauth-authorization-server")
 
 
 @pytest.fixture
-def token(real, described):
+def token(real: Live, described: Any) -> Callable[..., Any]:
     """`token("refresh_token", ...)` as the public client."""
 
-    def token(grant_type, **parameters):
+    def token(grant_type: Any, **parameters: Any) -> Any:
         form = {"grant_type": grant_type, "client_id": real.app["client_id"]} | parameters
         return post(described["token_endpoint"], form)
 
@@ -53,15 +56,15 @@ def token(real, described):
 
 
 @pytest.fixture(params=["PyJWT", "joserfc"])
-def call(request, real, described):
+def call(request: pytest.FixtureRequest, real: Live, described: Any) -> Any:
     """An API that verifies offline, with one library: the claims of the token that a call brings."""
     audience = f"{real.url}/api"
 
-    def by_pyjwt(access_token):
+    def by_pyjwt(access_token: Any) -> Any:
         key = jwt.PyJWKClient(described["jwks_uri"]).get_signing_key_from_jwt(access_token)
         return jwt.decode(access_token, key, algorithms=["RS256"], audience=audience, issuer=described["issuer"])
 
-    def by_joserfc(access_token):
+    def by_joserfc(access_token: Any) -> Any:
         keys = KeySet.import_key_set(fetch(described["jwks_uri"]))
         verified = joserfc_jwt.decode(access_token, keys, ["RS256"])
         rules = joserfc_jwt.JWTClaimsRegistry(
@@ -80,7 +83,7 @@ def call(request, real, described):
 RFC9068_2_2 = {"iss", "exp", "aud", "sub", "client_id", "iat", "jti", "scope", "auth_time"}
 
 
-def test_login_call_refresh_revoke(real, described, token, call):
+def test_login_call_refresh_revoke(real: Live, described: Any, token: Any, call: Any) -> None:
     login = token("password", username="ada", password=PASSWORD)
     claims = call(login["access_token"])
     assert claims.keys() == RFC9068_2_2 | {"grant_id"}
@@ -103,7 +106,7 @@ def test_login_call_refresh_revoke(real, described, token, call):
         assert refused.value.args == (400, body)
 
 
-def test_client_credentials(real, described, call):
+def test_client_credentials(real: Live, described: Any, call: Any) -> None:
     credentials = f"{real.machine['client_id']}:{real.machine['client_secret']}"
     basic = f"Basic {b64encode(credentials.encode()).decode()}"
     answer = post(described["token_endpoint"], {"grant_type": "client_credentials"}, Authorization=basic)
@@ -113,13 +116,13 @@ def test_client_credentials(real, described, call):
     assert "refresh_token" not in answer
 
 
-def test_a_token_that_was_changed_does_not_verify(token, call):
+def test_a_token_that_was_changed_does_not_verify(token: Any, call: Any) -> None:
     header, payload, signature = token("password", username="ada", password=PASSWORD)["access_token"].split(".")
     with pytest.raises(Exception, match="(?i)signature"):
         call(f"{header}.{payload}.{signature[:-8]}AAAAAAA{'A' if signature[-1] != 'A' else 'Q'}")
 
 
-def test_64_parallel_refreshes_have_one_successor(token):
+def test_64_parallel_refreshes_have_one_successor(token: Any) -> None:
     first = token("password", username="ada", password=PASSWORD)["refresh_token"]
     with ThreadPoolExecutor(64) as callers:
         answers = list(callers.map(lambda _: token("refresh_token", refresh_token=first), range(64)))
@@ -132,8 +135,8 @@ def test_64_parallel_refreshes_have_one_successor(token):
         token("refresh_token", refresh_token=third)
 
 
-def test_no_refresh_succeeds_after_revocation_was_answered(real, described, token):
-    def refresh_until_refused(text):
+def test_no_refresh_succeeds_after_revocation_was_answered(real: Live, described: Any, token: Any) -> None:
+    def refresh_until_refused(text: Any) -> Any:
         try:
             while True:
                 text = token("refresh_token", refresh_token=text)["refresh_token"]
@@ -150,7 +153,7 @@ def test_no_refresh_succeeds_after_revocation_was_answered(real, described, toke
             assert [caller.result() for caller in refreshing] == ["invalid_grant"] * 3
 
 
-def test_nothing_that_was_given_out_stands_in_the_log_at_debug_level(real, token):
+def test_nothing_that_was_given_out_stands_in_the_log_at_debug_level(real: Live, token: Any) -> None:
     login = token("password", username="ada", password=PASSWORD)
     refreshed = token("refresh_token", refresh_token=login["refresh_token"])
     log = real.log.read_text()

@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
@@ -13,7 +14,7 @@ from authserver.oauth.errors import SENTENCES
 from authserver.passwords import PasswordCheck, PasswordHasher
 from tests.harness.constants import AUDIENCE, PASSWORD, SECRET
 from tests.web.answers import ENCODED, JSON_HEADERS, MALFORMED_HTTP, TOO_LARGE
-from tests.web.serving import Logins
+from tests.web.serving import Logins, Server
 
 CONSTANT = {*SENTENCES.values(), *(known.description for known in (ENCODED, MALFORMED_HTTP, TOO_LARGE))}
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
@@ -81,7 +82,7 @@ changes = st.one_of(
 )
 
 
-def request_of(good, token, changes):
+def request_of(good: Any, token: Any, changes: Any) -> Any:
     """A good request with the changes made to it: query, headers and body."""
     form, headers = good
     fields = [(name, quote_plus(token if value == "{token}" else value)) for name, value in form.items()]
@@ -103,15 +104,15 @@ def request_of(good, token, changes):
     return query, headers, body
 
 
-async def exchange(app, path, query, headers, chunks):
+async def exchange(app: Any, path: Any, query: Any, headers: Any, chunks: Any) -> Any:
     """Straight into the ASGI application. Returns the messages that it sent."""
     sent, body = [], [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     body.append({"type": "http.request", "body": b""})
 
-    async def receive():
+    async def receive() -> Any:
         return body.pop(0) if body else {"type": "http.disconnect"}
 
-    async def send(message):
+    async def send(message: Any) -> None:
         sent.append(message)
 
     scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode()}
@@ -121,7 +122,7 @@ async def exchange(app, path, query, headers, chunks):
     return sent
 
 
-def assert_ours(sent):
+def assert_ours(sent: Any) -> Any:
     start, body = sent
     assert start["type"] == "http.response.start"
     answer = {name.decode(): value.decode() for name, value in start["headers"]}
@@ -137,7 +138,7 @@ def assert_ours(sent):
 
 
 @pytest.fixture(scope="module")
-def tokens(shared):
+def tokens(shared: Server) -> Any:
     """Refresh tokens of several clients and generations, an access token, and one that nobody has."""
     logins = Logins(shared.database, shared.settings, shared.clock)
     found = ["rt_" + "A" * 72]
@@ -148,13 +149,15 @@ def tokens(shared):
 
 
 @pytest.mark.parametrize(("path", "examples"), [("/token", 2000), ("/revoke", 1000)])
-def test_whatever_is_sent(shared, tokens, monkeypatch, path, examples):
+def test_whatever_is_sent(
+    shared: Server, tokens: Any, monkeypatch: pytest.MonkeyPatch, path: str, examples: int
+) -> None:
     monkeypatch.setattr(PasswordHasher, "_match", lambda self, hash, password: PasswordCheck(password == PASSWORD))
     statuses = set()
 
     @settings(max_examples=examples)
     @given(st.sampled_from(GOOD[path]), st.sampled_from(tokens), st.lists(changes, max_size=4), st.integers(0, 60))
-    def send(good, token, changes, cut):
+    def send(good: Any, token: Any, changes: Any, cut: Any) -> None:
         query, headers, body = request_of(good, token, changes)
         chunks = [body[:cut], body[cut:]]
         statuses.add(assert_ours(shared.http.portal.call(exchange, shared.app, path, query, headers, chunks)))

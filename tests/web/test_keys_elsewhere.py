@@ -1,18 +1,23 @@
 """Moving here from another issuer: its last tokens stay valid at APIs, and its odd tokens never make a 5xx here."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from starlette.testclient import TestClient
 
 from authserver.domain import base64url, key_transitions
 from authserver.domain.key_schedule import removable_at
 from authserver.keyring.database_keys import InProcess
 from authserver.keyring.jwk import public_jwk
 from authserver.keyring.jwt import AccessTokens
+from authserver.keyring.lifecycle import Lifecycle
 from authserver.resource import Guard
 from tests.api.introspecting import INACTIVE, Introspector
+from tests.harness.clock import Clock
 from tests.harness.constants import AUDIENCE, ISSUER, SECOND
 
 OLD = RSAKey.generate_key(2048)
@@ -20,14 +25,14 @@ HOUR = 3600
 
 
 @pytest.fixture
-def server(started, lifecycle, clock):
+def server(started: Callable[[], TestClient], lifecycle: Lifecycle, clock: Clock) -> Any:
     """This server, which publishes the key that the old issuer signed with."""
     public = public_jwk(OLD, "RS256", "old-1")
     lifecycle.publish([key_transitions.published_to_verify("old-1", "RS256", public, HOUR, clock())])
     return started()
 
 
-def claims(clock, **more):
+def claims(clock: Clock, **more: Any) -> Any:
     now = clock() // SECOND
     return {
         "iss": ISSUER,
@@ -40,7 +45,9 @@ def claims(clock, **more):
     } | more
 
 
-def test_a_token_of_the_old_issuer_verifies_until_it_expires_and_then_its_key_goes(server, lifecycle, clock):
+def test_a_token_of_the_old_issuer_verifies_until_it_expires_and_then_its_key_goes(
+    server: Any, lifecycle: Lifecycle, clock: Clock
+) -> None:
     token = jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": "old-1"}, claims(clock), OLD)
     guard = Guard(
         ISSUER,
@@ -83,7 +90,9 @@ ODD = [
 
 @pytest.mark.parametrize("endpoint", ["/introspect", "/revoke"])
 @pytest.mark.parametrize("odd", ODD, ids=str)
-def test_a_token_that_this_server_would_not_write_is_unknown_here(server, clock, odd, endpoint):
+def test_a_token_that_this_server_would_not_write_is_unknown_here(
+    server: Any, clock: Clock, odd: Any, endpoint: str
+) -> None:
     made_elsewhere = AccessTokens(public_jwk(OLD, "RS256", "old-1"), "RS256", InProcess("RS256", OLD))
     token = made_elsewhere.sign(claims(clock, **odd))
     if endpoint == "/introspect":
@@ -93,7 +102,7 @@ def test_a_token_that_this_server_would_not_write_is_unknown_here(server, clock,
 
 
 @pytest.mark.parametrize("payload", ["[]", "null", "1", "[" * 5000, "{", json.dumps("claims")])
-def test_a_payload_that_is_no_object_is_unknown_here(server, payload):
+def test_a_payload_that_is_no_object_is_unknown_here(server: Any, payload: Any) -> None:
     made_elsewhere = AccessTokens(public_jwk(OLD, "RS256", "old-1"), "RS256", InProcess("RS256", OLD))
     header = made_elsewhere.headers["at+jwt"].decode()
     signing_input = f"{header}.{base64url.encode(payload.encode())}"

@@ -1,7 +1,13 @@
 """Idle and absolute ends, to the second, and what never outlives them (hostile inputs B055)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from authserver.settings import Settings
+from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD, SECOND
 from tests.web.answers import INVALID_GRANT, assert_granted, assert_refused, claims_of
 from tests.web.serving import change_client, everything, the_login
@@ -14,7 +20,17 @@ DAY = 86400
 @pytest.mark.parametrize("end", ["refresh_idle_ttl", "refresh_absolute_ttl"])
 @pytest.mark.parametrize("seconds", [-1, 0, 1])
 @pytest.mark.parametrize("policy", [{}, {"refresh_idle_ttl": 3 * DAY, "refresh_absolute_ttl": 4 * DAY}])
-def test_idle_and_absolute_end_to_the_second(settings, database, login, refresh, clock, later, end, seconds, policy):
+def test_idle_and_absolute_end_to_the_second(
+    settings: Settings,
+    database: Database,
+    login: Callable[..., Any],
+    refresh: Callable[..., Any],
+    clock: Clock,
+    later: Callable[[float], None],
+    end: str,
+    seconds: int,
+    policy: Any,
+) -> None:
     change_client(database, "app", policy=policy)
     lives = {"refresh_idle_ttl": settings.refresh_idle_ttl, "refresh_absolute_ttl": settings.refresh_absolute_ttl}
     lives |= policy
@@ -32,7 +48,9 @@ def test_idle_and_absolute_end_to_the_second(settings, database, login, refresh,
         assert everything(database) == before
 
 
-def test_each_refresh_moves_the_idle_end_but_a_retry_does_not(database, login, refresh, clock):
+def test_each_refresh_moves_the_idle_end_but_a_retry_does_not(
+    database: Database, login: Callable[..., Any], refresh: Callable[..., Any], clock: Clock
+) -> None:
     change_client(database, "app", policy=SHORT | {"refresh_absolute_ttl": 1000})
     first = login()["refresh_token"]
     clock.forward(15)
@@ -43,7 +61,9 @@ def test_each_refresh_moves_the_idle_end_but_a_retry_does_not(database, login, r
 
 
 @pytest.mark.parametrize("rotation", [True, False])
-def test_the_idle_end_never_passes_the_absolute_one(database, login, refresh, clock, rotation):
+def test_the_idle_end_never_passes_the_absolute_one(
+    database: Database, login: Callable[..., Any], refresh: Callable[..., Any], clock: Clock, rotation: bool
+) -> None:
     change_client(database, "web", policy=SHORT | {"rotation": rotation})
     text = login("web")["refresh_token"]
     ends = clock() + 25 * SECOND
@@ -55,14 +75,16 @@ def test_the_idle_end_never_passes_the_absolute_one(database, login, refresh, cl
     assert_refused(refresh(text, "web"), INVALID_GRANT)
 
 
-def test_an_idle_time_longer_than_the_absolute_one(database, login):
+def test_an_idle_time_longer_than_the_absolute_one(database: Database, login: Callable[..., Any]) -> None:
     change_client(database, "app", policy={"refresh_idle_ttl": 100, "refresh_absolute_ttl": 50})
     login()
     row = the_login(database)
     assert row["idle_expires_at"] == row["expires_at"] == row["created_at"] + 50 * SECOND
 
 
-def test_an_access_token_never_outlives_the_absolute_end(database, login, refresh, clock):
+def test_an_access_token_never_outlives_the_absolute_end(
+    database: Database, login: Callable[..., Any], refresh: Callable[..., Any], clock: Clock
+) -> None:
     change_client(database, "app", policy=SHORT)
     answer = login()
     ends = the_login(database)["expires_at"]
@@ -74,7 +96,9 @@ def test_an_access_token_never_outlives_the_absolute_end(database, login, refres
         assert claims_of(answer)["exp"] * SECOND <= ends
 
 
-def test_no_access_token_of_no_seconds_is_given(database, login, refresh, clock):
+def test_no_access_token_of_no_seconds_is_given(
+    database: Database, login: Callable[..., Any], refresh: Callable[..., Any], clock: Clock
+) -> None:
     change_client(database, "app", policy=SHORT)
     text = login()["refresh_token"]
     clock.forward(18)
@@ -85,12 +109,14 @@ def test_no_access_token_of_no_seconds_is_given(database, login, refresh, clock)
     assert everything(database) == before
 
 
-def test_an_access_token_ttl_longer_than_the_login(database, login):
+def test_an_access_token_ttl_longer_than_the_login(database: Database, login: Callable[..., Any]) -> None:
     change_client(database, "app", policy={"refresh_absolute_ttl": 50})
     assert claims_of(login())["exp"] * SECOND == the_login(database)["expires_at"]
 
 
-def test_a_clients_own_policy_stands_over_the_servers(database, token, login, clock):
+def test_a_clients_own_policy_stands_over_the_servers(
+    database: Database, token: Callable[..., Any], login: Callable[..., Any], clock: Clock
+) -> None:
     change_client(database, "web", policy={"access_token_ttl": 77, "refresh_idle_ttl": 88, "refresh_absolute_ttl": 99})
     assert assert_granted(token("client_credentials", "web"))["expires_in"] == 77
     assert login("web")["expires_in"] == 77
@@ -99,7 +125,9 @@ def test_a_clients_own_policy_stands_over_the_servers(database, token, login, cl
     assert login()["expires_in"] == 900
 
 
-def test_a_shortened_policy_counts_for_logins_that_were_made_before(database, login, refresh, clock):
+def test_a_shortened_policy_counts_for_logins_that_were_made_before(
+    database: Database, login: Callable[..., Any], refresh: Callable[..., Any], clock: Clock
+) -> None:
     text = login()["refresh_token"]
     change_client(database, "app", policy={"refresh_idle_ttl": 20})
     clock.forward(5)
@@ -109,7 +137,7 @@ def test_a_shortened_policy_counts_for_logins_that_were_made_before(database, lo
 
 
 @pytest.mark.parametrize("settings", [SHORT], indirect=True)
-def test_the_servers_settings(database, token, clock):
+def test_the_servers_settings(database: Database, token: Callable[..., Any], clock: Clock) -> None:
     answer = assert_granted(token("password", username="ada", password=PASSWORD))
     assert answer["expires_in"] == 10
     row = the_login(database)

@@ -1,10 +1,16 @@
 """What else ends a login, or holds it up for a while: its user, its client, their credentials."""
 
 import sqlite3
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
+from authserver.settings import Settings
 from authserver.store import clients, users
+from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
 from tests.web.answers import (
     INVALID_CLIENT,
@@ -18,10 +24,10 @@ from tests.web.serving import change_client, everything, execute, rows, the_logi
 
 
 @pytest.fixture
-def refused(refresh, database):
+def refused(refresh: Callable[..., Any], database: Database) -> Callable[..., Any]:
     """`refused(text)`: the refresh is invalid_grant, and changes nothing."""
 
-    def refused(text, client_id="app"):
+    def refused(text: Any, client_id: Any = "app") -> None:
         before = everything(database)
         assert_refused(refresh(text, client_id), INVALID_GRANT)
         assert everything(database) == before
@@ -29,12 +35,19 @@ def refused(refresh, database):
     return refused
 
 
-def set_password(database, password_hash):
+def set_password(database: Database, password_hash: Any) -> None:
     with database.begin() as connection:
         assert users.set_password(connection, "ada", password_hash)
 
 
-def test_a_changed_password_ends_every_login_at_its_next_refresh(database, login, token, rotated, refused, clock):
+def test_a_changed_password_ends_every_login_at_its_next_refresh(
+    database: Database,
+    login: Callable[..., Any],
+    token: Callable[..., Any],
+    rotated: Callable[..., list[str]],
+    refused: Any,
+    clock: Clock,
+) -> None:
     first, second = rotated(1)
     clock.forward(60)
     set_password(database, rows(database, "users")[0]["password_hash"])  # to the same one
@@ -43,14 +56,23 @@ def test_a_changed_password_ends_every_login_at_its_next_refresh(database, login
     assert_granted(token("refresh_token", refresh_token=login()["refresh_token"]))
 
 
-def test_a_login_that_races_the_change_of_password_is_dead_at_its_first_refresh(database, login, refused):
+def test_a_login_that_races_the_change_of_password_is_dead_at_its_first_refresh(
+    database: Database, login: Callable[..., Any], refused: Any
+) -> None:
     text = login()["refresh_token"]
     execute(database, "UPDATE users SET credential_version = credential_version + 1")
     assert the_login(database)["credential_version"] == 0
     refused(text)
 
 
-def test_a_disabled_users_logins_end_and_are_not_revived(database, login, token, rotated, refresh, refused):
+def test_a_disabled_users_logins_end_and_are_not_revived(
+    database: Database,
+    login: Callable[..., Any],
+    token: Callable[..., Any],
+    rotated: Callable[..., list[str]],
+    refresh: Callable[..., Any],
+    refused: Any,
+) -> None:
     first, second = rotated(1)
     with database.begin() as connection:
         assert users.set_disabled(connection, "ada", True)
@@ -63,7 +85,9 @@ def test_a_disabled_users_logins_end_and_are_not_revived(database, login, token,
     assert_granted(refresh(login()["refresh_token"]))
 
 
-def test_a_deleted_users_logins_are_dead(database, token, rotated, refused):
+def test_a_deleted_users_logins_are_dead(
+    database: Database, token: Callable[..., Any], rotated: Callable[..., list[str]], refused: Any
+) -> None:
     first, second = rotated(1)
     execute(database, "DELETE FROM users WHERE username = 'ada'")
     refused(first)
@@ -71,7 +95,9 @@ def test_a_deleted_users_logins_are_dead(database, token, rotated, refused):
     assert_refused(token("password", username="ada", password=PASSWORD), INVALID_GRANT)
 
 
-def test_a_user_who_has_gone_without_their_logins(database, settings, login, refused):
+def test_a_user_who_has_gone_without_their_logins(
+    database: Database, settings: Settings, login: Callable[..., Any], refused: Any
+) -> None:
     """As in a database whose foreign keys were off, which is how SQLite's own shell opens it."""
     text = login()["refresh_token"]
     with sqlite3.connect(settings.database_url.get_secret_value().removeprefix("sqlite:///")) as connection:
@@ -81,7 +107,9 @@ def test_a_user_who_has_gone_without_their_logins(database, settings, login, ref
     refused(text)
 
 
-def test_a_disabled_clients_logins_are_held_up_within_5_seconds(http, database, rotated, refresh, clock):
+def test_a_disabled_clients_logins_are_held_up_within_5_seconds(
+    http: TestClient, database: Database, rotated: Callable[..., list[str]], refresh: Callable[..., Any], clock: Clock
+) -> None:
     first, second = rotated(1)
     change_client(database, "app", disabled=True)
     clock.forward(5)
@@ -95,7 +123,9 @@ def test_a_disabled_clients_logins_are_held_up_within_5_seconds(http, database, 
     assert_granted(refresh(second))
 
 
-def test_a_deleted_clients_logins_are_dead_at_once(database, login, refresh, refused, clock):
+def test_a_deleted_clients_logins_are_dead_at_once(
+    database: Database, login: Callable[..., Any], refresh: Callable[..., Any], refused: Any, clock: Clock
+) -> None:
     text, others = login()["refresh_token"], login("other")["refresh_token"]
     with database.begin() as connection:
         assert clients.remove(connection, "app")
@@ -105,7 +135,9 @@ def test_a_deleted_clients_logins_are_dead_at_once(database, login, refresh, ref
     assert_granted(refresh(others, "other"))
 
 
-def test_a_login_at_a_client_that_has_just_been_deleted_writes_nothing(database, login, token, clock):
+def test_a_login_at_a_client_that_has_just_been_deleted_writes_nothing(
+    database: Database, login: Callable[..., Any], token: Callable[..., Any], clock: Clock
+) -> None:
     login()
     with database.begin() as connection:
         assert clients.remove(connection, "app")
@@ -114,7 +146,9 @@ def test_a_login_at_a_client_that_has_just_been_deleted_writes_nothing(database,
     assert everything(database) == before
 
 
-def test_the_refresh_grant_is_withdrawn_from_the_client(http, database, login, refresh, clock):
+def test_the_refresh_grant_is_withdrawn_from_the_client(
+    http: TestClient, database: Database, login: Callable[..., Any], refresh: Callable[..., Any], clock: Clock
+) -> None:
     text = login()["refresh_token"]
     change_client(database, "app", grant_types=frozenset({"password"}))
     clock.forward(5)
@@ -125,7 +159,9 @@ def test_the_refresh_grant_is_withdrawn_from_the_client(http, database, login, r
     assert the_login(database)["revoked_reason"] == "revoked"
 
 
-def test_one_login_ends_without_the_others(http, login, refresh):
+def test_one_login_ends_without_the_others(
+    http: TestClient, login: Callable[..., Any], refresh: Callable[..., Any]
+) -> None:
     one, other = login()["refresh_token"], login()["refresh_token"]
     assert_done(http.post("/revoke", data={"client_id": "app", "token": one}))
     assert_refused(refresh(one), INVALID_GRANT)

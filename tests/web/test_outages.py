@@ -1,7 +1,9 @@
 """A failing database, a restart, a moved clock, a key not yet read: hostile inputs B064-B067, B143 and B155."""
 
 import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -12,18 +14,20 @@ from authserver.background import INTERVALS
 from authserver.clock import Clock as SystemClock
 from authserver.keyring.lifecycle import refresh_keys
 from authserver.provisioning import open_key_encryption_keys
+from authserver.settings import Settings
 from authserver.store import signing_keys
 from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, PASSWORD, SECOND
 from tests.web.answers import INVALID_GRANT, UNAVAILABLE, assert_done, assert_granted, assert_refused
 from tests.web.serving import Logins, change_client, everything, execute, rows, the_login, wait_until_ready
 
 
 @contextmanager
-def unreachable_database(monkeypatch):
+def unreachable_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing can be read; what the driver would say."""
 
-    def fails(*_):
+    def fails(*_: Any) -> None:
         raise OperationalError("SELECT", {}, sqlite3.OperationalError("disk I/O error"))
 
     with monkeypatch.context() as patch:
@@ -32,7 +36,7 @@ def unreachable_database(monkeypatch):
 
 
 @contextmanager
-def busy_database(settings):
+def busy_database(settings: Settings) -> Iterator[None]:
     """Another process holds SQLite's write lock."""
     connection = sqlite3.connect(settings.database_url.get_secret_value().removeprefix("sqlite:///"))
     connection.execute("BEGIN IMMEDIATE")
@@ -42,7 +46,7 @@ def busy_database(settings):
 
 
 @contextmanager
-def another_process(settings, now):
+def another_process(settings: Settings, now: Any) -> Iterator[Any]:
     """The server once more on the same database, as after a restart."""
     with TestClient(create_app(settings, now=now), ISSUER, raise_server_exceptions=False) as http:
         yield lambda text: http.post(
@@ -51,7 +55,15 @@ def another_process(settings, now):
 
 
 @pytest.mark.parametrize("which", ["unreachable", "busy"])
-def test_database_down_is_503_and_changes_nothing(settings, database, token, rotated, refresh, monkeypatch, which):
+def test_database_down_is_503_and_changes_nothing(
+    settings: Settings,
+    database: Database,
+    token: Callable[..., Any],
+    rotated: Callable[..., list[str]],
+    refresh: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    which: str,
+) -> None:
     retried, newest = rotated(1)
     before = everything(database)
     with unreachable_database(monkeypatch) if which == "unreachable" else busy_database(settings):
@@ -65,7 +77,9 @@ def test_database_down_is_503_and_changes_nothing(settings, database, token, rot
     assert_granted(refresh(newest))
 
 
-def test_reuse_is_not_told_before_it_is_revoked(settings, database, rotated, refresh):
+def test_reuse_is_not_told_before_it_is_revoked(
+    settings: Settings, database: Database, rotated: Callable[..., list[str]], refresh: Callable[..., Any]
+) -> None:
     oldest, _, newest = rotated(2)
     with busy_database(settings):
         assert_refused(refresh(oldest), UNAVAILABLE)
@@ -74,7 +88,14 @@ def test_reuse_is_not_told_before_it_is_revoked(settings, database, rotated, ref
     assert the_login(database)["revoked_reason"] == "reuse"
 
 
-def test_storage_error_while_revoking(settings, http, database, login, refresh, monkeypatch):
+def test_storage_error_while_revoking(
+    settings: Settings,
+    http: TestClient,
+    database: Database,
+    login: Callable[..., Any],
+    refresh: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     answer = login()
     before = everything(database)
     for text in (answer["refresh_token"], answer["access_token"]):
@@ -88,7 +109,9 @@ def test_storage_error_while_revoking(settings, http, database, login, refresh, 
     assert_done(http.post("/revoke", data={"client_id": "app", "token": answer["refresh_token"]}))
 
 
-def test_the_documents_go_on_while_the_database_is_down(http, clock, monkeypatch):
+def test_the_documents_go_on_while_the_database_is_down(
+    http: TestClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths = ("/.well-known/jwks.json", "/.well-known/oauth-authorization-server")
     before = [http.get(path) for path in paths]
     with unreachable_database(monkeypatch):
@@ -101,7 +124,14 @@ def test_the_documents_go_on_while_the_database_is_down(http, clock, monkeypatch
     assert live.status_code == 200
 
 
-def test_a_process_that_could_not_read_its_keys_for_30_s_signs_nothing(http, database, login, token, refresh, clock):
+def test_a_process_that_could_not_read_its_keys_for_30_s_signs_nothing(
+    http: TestClient,
+    database: Database,
+    login: Callable[..., Any],
+    token: Callable[..., Any],
+    refresh: Callable[..., Any],
+    clock: Clock,
+) -> None:
     text = login()["refresh_token"]
     execute(database, "ALTER TABLE signing_keys RENAME TO away")
     before = the_login(database)
@@ -116,7 +146,13 @@ def test_a_process_that_could_not_read_its_keys_for_30_s_signs_nothing(http, dat
     assert_granted(refresh(text))
 
 
-def test_time_in_which_the_database_was_unreachable_does_not_count(http, rotated, refresh, clock, monkeypatch):
+def test_time_in_which_the_database_was_unreachable_does_not_count(
+    http: TestClient,
+    rotated: Callable[..., list[str]],
+    refresh: Callable[..., Any],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     retried, newest = rotated(1)
     clock.forward(10)
     with unreachable_database(monkeypatch):
@@ -129,20 +165,26 @@ def test_time_in_which_the_database_was_unreachable_does_not_count(http, rotated
     assert_refused(refresh(retried), INVALID_GRANT)
 
 
-def test_without_an_outage_the_same_time_counts(rotated, refresh, later):
+def test_without_an_outage_the_same_time_counts(
+    rotated: Callable[..., list[str]], refresh: Callable[..., Any], later: Callable[[float], None]
+) -> None:
     retried, _ = rotated(1)
     later(620)
     assert_refused(refresh(retried), INVALID_GRANT)
 
 
-def test_after_a_restart_a_retry_is_still_a_retry(settings, rotated, clock):
+def test_after_a_restart_a_retry_is_still_a_retry(
+    settings: Settings, rotated: Callable[..., list[str]], clock: Clock
+) -> None:
     retried, newest = rotated(1)
     clock.forward(29.999999)
     with another_process(settings, clock) as refresh:
         assert assert_granted(refresh(retried))["refresh_token"] == newest
 
 
-def test_after_a_restart_reuse_is_still_reuse(settings, database, rotated, clock):
+def test_after_a_restart_reuse_is_still_reuse(
+    settings: Settings, database: Database, rotated: Callable[..., list[str]], clock: Clock
+) -> None:
     retried, newest = rotated(1)
     clock.forward(30)
     with another_process(settings, clock) as refresh:
@@ -151,7 +193,9 @@ def test_after_a_restart_reuse_is_still_reuse(settings, database, rotated, clock
     assert the_login(database)["revoked_reason"] == "reuse"
 
 
-def test_a_clock_two_hours_back_revives_nothing(http, rotated, refresh, clock):
+def test_a_clock_two_hours_back_revives_nothing(
+    http: TestClient, rotated: Callable[..., list[str]], refresh: Callable[..., Any], clock: Clock
+) -> None:
     retried, newest = rotated(1)
     _, other = rotated(1)
     assert_done(http.post("/revoke", data={"client_id": "app", "token": other}))
@@ -161,7 +205,9 @@ def test_a_clock_two_hours_back_revives_nothing(http, rotated, refresh, clock):
     assert_granted(refresh(newest))
 
 
-def test_a_clock_two_hours_back_opens_no_window_that_is_closed(database, rotated, refresh, clock):
+def test_a_clock_two_hours_back_opens_no_window_that_is_closed(
+    database: Database, rotated: Callable[..., list[str]], refresh: Callable[..., Any], clock: Clock
+) -> None:
     change_client(database, "app", policy={"refresh_retry_window": 0})
     used, _ = rotated(1)
     clock.forward(-7200)
@@ -170,16 +216,16 @@ def test_a_clock_two_hours_back_opens_no_window_that_is_closed(database, rotated
 
 
 @pytest.fixture
-def logins(database, settings, clock):
+def logins(database: Database, settings: Settings, clock: Clock) -> Any:
     return Logins(database, settings, clock)
 
 
-def test_a_wall_clock_that_jumps_an_hour_while_the_process_runs(settings, logins, clock):
+def test_a_wall_clock_that_jumps_an_hour_while_the_process_runs(settings: Settings, logins: Any, clock: Clock) -> None:
     """Behind the server's clock stand the wall clock, which jumps, and a steady one, which does not."""
     wall, steady = [clock()], [0]
     first = logins.token(logins.plant(1, generation=0), 0)
 
-    def pass_seconds(seconds, jump=0):
+    def pass_seconds(seconds: Any, jump: Any = 0) -> None:
         steady[0] += seconds * SECOND
         wall[0] += (seconds + jump) * SECOND
 
@@ -194,11 +240,11 @@ def test_a_wall_clock_that_jumps_an_hour_while_the_process_runs(settings, logins
 
 
 @pytest.fixture
-def keys_are_read_once(monkeypatch):
+def keys_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(INTERVALS, "read_keys", 3600)
 
 
-def add_refresh_key(database, settings, *, created_at, active_at):
+def add_refresh_key(database: Database, settings: Settings, *, created_at: Any, active_at: Any) -> Any:
     """As another node may do. Returns its id."""
     with database.begin() as connection:
         keks = open_key_encryption_keys(settings)
@@ -208,15 +254,22 @@ def add_refresh_key(database, settings, *, created_at, active_at):
 
 
 def test_a_refresh_key_that_this_process_has_not_read_is_read(
-    keys_are_read_once, http, settings, database, refresh, clock
-):
+    keys_are_read_once: Any,
+    http: TestClient,
+    settings: Settings,
+    database: Database,
+    refresh: Callable[..., Any],
+    clock: Clock,
+) -> None:
     id = add_refresh_key(database, settings, created_at=clock() + 1, active_at=clock())
     logins = Logins(database, settings, clock)
     login = logins.plant(1, refresh_key_id=id)
     assert_granted(refresh(logins.token(login, 3)))
 
 
-def test_a_refresh_key_that_there_is_not_is_503_and_never_invalid_grant(http, settings, database, login, refresh):
+def test_a_refresh_key_that_there_is_not_is_503_and_never_invalid_grant(
+    http: TestClient, settings: Settings, database: Database, login: Callable[..., Any], refresh: Callable[..., Any]
+) -> None:
     text = login()["refresh_token"]
     refresh_key_id = the_login(database)["refresh_key_id"]
     execute(database, "UPDATE authorizations SET refresh_key_id = 'lost'")
@@ -229,7 +282,14 @@ def test_a_refresh_key_that_there_is_not_is_503_and_never_invalid_grant(http, se
     assert_granted(refresh(text))
 
 
-def test_a_retry_gets_the_same_string_after_the_ring_has_turned(settings, database, rotated, refresh, clock, later):
+def test_a_retry_gets_the_same_string_after_the_ring_has_turned(
+    settings: Settings,
+    database: Database,
+    rotated: Callable[..., list[str]],
+    refresh: Callable[..., Any],
+    clock: Clock,
+    later: Callable[[float], None],
+) -> None:
     retried, newest = rotated(1)
     first_id = the_login(database)["refresh_key_id"]
     fresh_id = add_refresh_key(database, settings, created_at=clock() + 1, active_at=clock() + 20 * SECOND)
@@ -241,5 +301,5 @@ def test_a_retry_gets_the_same_string_after_the_ring_has_turned(settings, databa
     assert [row["refresh_key_id"] for row in by_age(database)] == [first_id, first_id, fresh_id]
 
 
-def by_age(database):
+def by_age(database: Database) -> Any:
     return sorted(rows(database, "authorizations"), key=lambda row: row["created_at"])

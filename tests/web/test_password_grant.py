@@ -1,16 +1,21 @@
 """Hostile inputs B034-B043: users, their passwords and the hashing pool."""
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from threading import Event
+from typing import Any
 
 import argon2
 import pytest
 from argon2 import extract_parameters
+from starlette.testclient import TestClient
 
 from authserver.domain.models import User
 from authserver.passwords import PasswordHasher, password_form, username_form
 from authserver.store import users
+from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import LONG, PASSWORD
 from tests.web.answers import (
     INVALID_CLIENT,
@@ -24,16 +29,16 @@ from tests.web.answers import (
     assert_granted,
     assert_refused,
 )
-from tests.web.serving import add_client, change_client, everything, execute, rows
+from tests.web.serving import Server, add_client, change_client, everything, execute, rows
 
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 @pytest.fixture(scope="module")
-def ask(shared):
+def ask(shared: Server) -> Callable[..., Any]:
     """`ask(username, password)` as the client app, on the module's server."""
 
-    def ask(username, password, **more):
+    def ask(username: Any, password: Any, **more: Any) -> Any:
         form = {"grant_type": "password", "client_id": "app", "username": username, "password": password} | more
         return shared.http.post("/token", data=form)
 
@@ -41,10 +46,10 @@ def ask(shared):
 
 
 @pytest.fixture(scope="module")
-def register(shared):
+def register(shared: Server) -> Callable[..., Any]:
     """`register(username, password)` adds a user in the forms in which commands store them."""
 
-    def register(username, password=PASSWORD, **more):
+    def register(username: Any, password: Any = PASSWORD, **more: Any) -> None:
         user = User(f"u_{username.encode().hex()}"[:64], username_form(username), CHEAP.hash(password_form(password)))
         with shared.database.begin() as connection:
             assert users.add(connection, user)
@@ -53,11 +58,11 @@ def register(shared):
 
 
 @pytest.fixture
-def hashed(monkeypatch):
+def hashed(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The parameters of every password hash that is computed from now on, and the password's length."""
     work, verify = [], argon2.PasswordHasher.verify
 
-    def counted(self, hash, password):
+    def counted(self: Any, hash: Any, password: Any) -> Any:
         work.append((extract_parameters(hash), len(password)))
         return verify(self, hash, password)
 
@@ -65,13 +70,13 @@ def hashed(monkeypatch):
     return work
 
 
-def test_wrong_password(ask):
+def test_wrong_password(ask: Any) -> None:
     assert_granted(ask("ada", PASSWORD))
     for wrong in (PASSWORD[:-1], PASSWORD + "x", PASSWORD.upper(), PASSWORD.replace(" ", ""), "é"):
         assert_refused(ask("ada", wrong), INVALID_GRANT)
 
 
-def test_unknown_user_has_the_same_answer_for_the_same_work(ask, hashed):
+def test_unknown_user_has_the_same_answer_for_the_same_work(ask: Any, hashed: Any) -> None:
     wrong, unknown = ask("ada", "wrong one"), ask("nobody", "wrong one")
     assert_refused(unknown, INVALID_GRANT)
     assert (unknown.content, unknown.headers) == (wrong.content, wrong.headers)
@@ -79,14 +84,14 @@ def test_unknown_user_has_the_same_answer_for_the_same_work(ask, hashed):
     assert hashed[0] == hashed[1]
 
 
-def test_a_name_that_nobody_can_have_costs_the_same_work(ask, hashed):
+def test_a_name_that_nobody_can_have_costs_the_same_work(ask: Any, hashed: Any) -> None:
     assert_refused(ask("a\u202eb", "wrong one"), INVALID_GRANT)
     assert_refused(ask("ada", "wrong one"), INVALID_GRANT)
     assert len(hashed) == 2
     assert hashed[0] == hashed[1]
 
 
-def test_disabled_user_with_the_right_password(shared, ask, register, hashed):
+def test_disabled_user_with_the_right_password(shared: Server, ask: Any, register: Any, hashed: Any) -> None:
     register("grace")
     assert_granted(ask("grace", PASSWORD))
     execute(shared.database, "UPDATE users SET disabled = 1 WHERE username = 'grace'")
@@ -96,33 +101,35 @@ def test_disabled_user_with_the_right_password(shared, ask, register, hashed):
     assert len(hashed) == 3
 
 
-def test_username_of_257_code_points_is_not_even_normalised(ask, register, monkeypatch):
+def test_username_of_257_code_points_is_not_even_normalised(
+    ask: Any, register: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     longest = "é" * 256
     register(longest)
     assert_granted(ask(longest.upper(), PASSWORD))
 
     class Forbidden:
-        def enforce(self, text):
+        def enforce(self, text: Any) -> None:
             raise AssertionError("normalised")
 
     monkeypatch.setattr("authserver.passwords._USERNAME", Forbidden())
     assert_refused(ask(longest + "a", PASSWORD), INVALID_GRANT)
 
 
-def test_password_of_1025_bytes_is_not_hashed(ask, hashed):
+def test_password_of_1025_bytes_is_not_hashed(ask: Any, hashed: Any) -> None:
     for password in ("a" * 1025, "é" * 513, "a" * 60_000):
         assert_refused(ask("ada", password), INVALID_GRANT)
         assert_refused(ask("nobody", password), INVALID_GRANT)
     assert hashed == []
 
 
-def test_password_of_20_mb(ask, hashed):
+def test_password_of_20_mb(ask: Any, hashed: Any) -> None:
     assert_refused(ask("ada", "a" * 20_000_000), TOO_LARGE)
     assert hashed == []
 
 
 @pytest.mark.parametrize("length", [51, 52, 53, 71, 72, 73, 1023, 1024])
-def test_every_byte_of_a_password_counts(ask, register, length):
+def test_every_byte_of_a_password_counts(ask: Any, register: Any, length: int) -> None:
     register(f"long{length}", "p" * length)
     assert_granted(ask(f"long{length}", "p" * length))
     assert_refused(ask(f"long{length}", "p" * (length - 1)), INVALID_GRANT)
@@ -130,19 +137,21 @@ def test_every_byte_of_a_password_counts(ask, register, length):
 
 
 @pytest.mark.parametrize("odd", ["\x07", "\x7f", "\u202e", "\u2066", "\u200d", "\ufeff", "\u2028", "\ue000", " "])
-def test_username_with_control_bidi_override_zwj(ask, odd):
+def test_username_with_control_bidi_override_zwj(ask: Any, odd: str) -> None:
     assert username_form(f"a{odd}da") is None  # so nobody can be registered under it
     for username in (f"ada{odd}", f"{odd}ada", f"a{odd}da"):
         assert_refused(ask(username, PASSWORD), INVALID_GRANT)
 
 
-def test_username_with_nul(ask):
+def test_username_with_nul(ask: Any) -> None:
     assert username_form("ada\0") is None
     assert_refused(ask("ada\0", PASSWORD), INVALID_REQUEST)
 
 
 @pytest.mark.parametrize("same", ["ZOË", "zoë", "zoe\u0308", "ZOE\u0308", "ｚｏë", "Ｚｏｅ\u0308"])
-def test_rfc8265_3_3_one_account_however_its_name_is_written(ask, register, shared, same):
+def test_rfc8265_3_3_one_account_however_its_name_is_written(
+    ask: Any, register: Any, shared: Server, same: str
+) -> None:
     if not any(row["username"] == "zoë" for row in rows(shared.database, "users")):
         register("Zoë")
     answer = assert_granted(ask(same, PASSWORD))
@@ -163,7 +172,9 @@ def test_rfc8265_3_3_one_account_however_its_name_is_written(ask, register, shar
     ],
     ids=["spaces", "combining", "joiners", "angstrom", "full-width", "emoji"],
 )
-def test_rfc8265_4_2_opaque_string(ask, register, request, password, same, others):
+def test_rfc8265_4_2_opaque_string(
+    ask: Any, register: Any, request: pytest.FixtureRequest, password: str, same: Any, others: Any
+) -> None:
     name = "opaque-" + request.node.callspec.id
     register(name, password)
     for accepted in (password, *same):
@@ -173,13 +184,15 @@ def test_rfc8265_4_2_opaque_string(ask, register, request, password, same, other
 
 
 @pytest.mark.parametrize("missing", [{"username": ""}, {"password": ""}], ids=["username", "password"])
-def test_rfc6749_4_3_2_username_and_password_are_required(ask, hashed, missing):
+def test_rfc6749_4_3_2_username_and_password_are_required(ask: Any, hashed: Any, missing: Any) -> None:
     form = {"username": "ada", "password": PASSWORD} | missing
     assert_refused(ask(**form), INVALID_REQUEST)
     assert hashed == []
 
 
-def test_nothing_is_hashed_for_a_client_that_is_unauthenticated_or_may_not_use_the_grant(shared, ask, hashed):
+def test_nothing_is_hashed_for_a_client_that_is_unauthenticated_or_may_not_use_the_grant(
+    shared: Server, ask: Any, hashed: Any
+) -> None:
     add_client(shared.database, "app", id="no-password", grant_types=frozenset({"refresh_token"}))
     assert_refused(ask("ada", PASSWORD, client_id="web", client_secret="wrong"), INVALID_CLIENT)
     assert_refused(ask("ada", PASSWORD, client_id="nobody"), INVALID_CLIENT)
@@ -187,7 +200,7 @@ def test_nothing_is_hashed_for_a_client_that_is_unauthenticated_or_may_not_use_t
     assert hashed == []
 
 
-def test_a_refused_login_leaves_nothing_behind(shared, ask):
+def test_a_refused_login_leaves_nothing_behind(shared: Server, ask: Any) -> None:
     before = everything(shared.database)
     assert_refused(ask("ada", "wrong one"), INVALID_GRANT)
     assert_refused(ask("ada", PASSWORD, scope="admin"), INVALID_SCOPE)
@@ -195,7 +208,9 @@ def test_a_refused_login_leaves_nothing_behind(shared, ask):
     assert everything(shared.database) == before
 
 
-def test_a_client_without_the_refresh_grant_gets_no_refresh_token(http, database, login):
+def test_a_client_without_the_refresh_grant_gets_no_refresh_token(
+    http: TestClient, database: Database, login: Callable[..., Any]
+) -> None:
     change_client(database, "app", grant_types=frozenset({"password"}))
     answer = login()
     assert "refresh_token" not in answer
@@ -203,7 +218,9 @@ def test_a_client_without_the_refresh_grant_gets_no_refresh_token(http, database
     assert row["expires_at"] - row["created_at"] == answer["expires_in"] * 1_000_000
 
 
-def test_hashes_with_older_parameters_are_renewed_at_login(http, database, token, login):
+def test_hashes_with_older_parameters_are_renewed_at_login(
+    http: TestClient, database: Database, token: Callable[..., Any], login: Callable[..., Any]
+) -> None:
     old = CHEAP.hash(PASSWORD)
     execute(database, "UPDATE users SET password_hash = ?", old)
     assert_refused(token("password", username="ada", password="wrong one"), INVALID_GRANT)
@@ -217,8 +234,10 @@ def test_hashes_with_older_parameters_are_renewed_at_login(http, database, token
 
 
 @pytest.mark.parametrize("settings", [{"max_authorizations": 2}], indirect=True)
-def test_at_most_so_many_living_authorizations_the_one_idle_longest_ends(database, login, refresh, clock):
-    def next_login(client_id="app"):
+def test_at_most_so_many_living_authorizations_the_one_idle_longest_ends(
+    database: Database, login: Callable[..., Any], refresh: Callable[..., Any], clock: Clock
+) -> None:
+    def next_login(client_id: Any = "app") -> Any:
         clock.forward(1)
         return login(client_id)["refresh_token"]
 
@@ -233,7 +252,9 @@ def test_at_most_so_many_living_authorizations_the_one_idle_longest_ends(databas
     assert [(row["revoked_reason"], row["revoked_at"]) for row in over] == [("too_many", clock())]
 
 
-def test_a_client_has_a_limit_of_logins_of_its_own(database, login, refresh, clock):
+def test_a_client_has_a_limit_of_logins_of_its_own(
+    database: Database, login: Callable[..., Any], refresh: Callable[..., Any], clock: Clock
+) -> None:
     change_client(database, "app", policy={"max_authorizations": 1})
     clock.forward(5)
     first, others = login()["refresh_token"], [login("other")["refresh_token"] for _ in range(2)]
@@ -245,7 +266,7 @@ def test_a_client_has_a_limit_of_logins_of_its_own(database, login, refresh, clo
 
 
 @contextmanager
-def no_hash_ends(monkeypatch):
+def no_hash_ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whoever hashes waits until the context ends."""
     may_end, match = Event(), PasswordHasher._match
     with monkeypatch.context() as patch:
@@ -257,13 +278,19 @@ def no_hash_ends(monkeypatch):
 
 
 @pytest.fixture
-def one_hashing_thread(monkeypatch):
+def one_hashing_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
 
 
 @pytest.mark.parametrize("settings", [{"password_queue": 1}], indirect=True)
-def test_a_full_password_queue_is_503_with_retry_after(one_hashing_thread, token, login, refresh, monkeypatch):
-    def log_in():
+def test_a_full_password_queue_is_503_with_retry_after(
+    one_hashing_thread: Any,
+    token: Callable[..., Any],
+    login: Callable[..., Any],
+    refresh: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def log_in() -> Any:
         return token("password", username="ada", password=PASSWORD)
 
     text = login()["refresh_token"]

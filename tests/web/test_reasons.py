@@ -1,13 +1,19 @@
 """Every refusal's line in the log says which of the possible reasons it was, of whom, and nothing that was sent."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from authserver.domain.models import Secret
+from authserver.settings import Settings
+from authserver.store.database import Database
 from authserver.web.malformed import MalformedRequests
+from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD, SECOND, SECRET
 from tests.web.serving import Logins, add_client, execute, the_login
 
@@ -16,10 +22,10 @@ REVOKED = "2027-01-15T08:00:00Z"  # when the tests' clock begins
 
 
 @pytest.fixture
-def refused(http, events):
+def refused(http: TestClient, events: list[Any]) -> Callable[..., Any]:
     """`refused("/token", client_id=..., ...)` posts a form: the fields of the one line that says why it was refused."""
 
-    def refused(path="/token", headers=(), **form):
+    def refused(path: Any = "/token", headers: Any = (), **form: Any) -> Any:
         events.clear()
         assert http.post(path, data=form, headers=dict(headers)).status_code in (400, 401)
         (entry,) = [entry for entry in events if entry["event"] == "refused"]
@@ -29,14 +35,14 @@ def refused(http, events):
 
 
 @pytest.fixture
-def logins(database, settings, clock):
+def logins(database: Database, settings: Settings, clock: Clock) -> Any:
     return Logins(database, settings, clock)
 
 
 ADA = {"client_id": "app", "subject": "u_ada"}
 
 
-def test_reasons_of_a_password(refused, database):
+def test_reasons_of_a_password(refused: Any, database: Database) -> None:
     login = {"grant_type": "password", "client_id": "app", "username": "ada"}
     assert refused(**login, password="wrong") == ADA | {"reason": "wrong password"}
     nobody = refused(**login | {"username": "canary"}, password="canary")
@@ -66,7 +72,9 @@ def test_reasons_of_a_password(refused, database):
         ({"generation": 9}, f"reuse of generation 3; 9 is newest since {REVOKED}"),
     ],
 )
-def test_reasons_of_a_genuine_refresh_token_name_its_authorization(refused, database, logins, changes, reason):
+def test_reasons_of_a_genuine_refresh_token_name_its_authorization(
+    refused: Any, database: Database, logins: Any, changes: Any, reason: str
+) -> None:
     execute(database, "INSERT INTO users SELECT 'u_disabled', 'eve', 'x', 0, true, 0")
     login = logins.plant(1, **changes)
     token = logins.token(login, 3)
@@ -78,7 +86,7 @@ def test_reasons_of_a_genuine_refresh_token_name_its_authorization(refused, data
     }
 
 
-def test_reasons_of_a_refresh_token_that_is_not_genuine_name_no_authorization(refused, logins):
+def test_reasons_of_a_refresh_token_that_is_not_genuine_name_no_authorization(refused: Any, logins: Any) -> None:
     login = logins.plant(1)
     genuine, unknown = logins.token(login, 3), logins.token(replace(login, id=bytes(16)), 3)
     forged = genuine[:-1] + ("A" if genuine[-1] != "A" else "B")
@@ -91,11 +99,11 @@ def test_reasons_of_a_refresh_token_that_is_not_genuine_name_no_authorization(re
         assert found == {"client_id": "app", "reason": reason}
 
 
-def basic(client_id, secret):
+def basic(client_id: Any, secret: Any) -> Any:
     return {"Authorization": "Basic " + b64encode(f"{client_id}:{secret}".encode()).decode()}
 
 
-def test_reasons_of_client_authentication(refused, database, clock):
+def test_reasons_of_client_authentication(refused: Any, database: Database, clock: Clock) -> None:
     ask = {"grant_type": "client_credentials"}
     assert refused(**ask, client_id="web", client_secret="wrong") == {
         "client_id": "web",
@@ -118,7 +126,7 @@ def test_reasons_of_client_authentication(refused, database, clock):
     }
 
 
-def test_a_client_secret_that_was_sent_as_a_client_id_is_in_no_line(http, events):
+def test_a_client_secret_that_was_sent_as_a_client_id_is_in_no_line(http: TestClient, events: list[Any]) -> None:
     """The other way round, or instead of it; in whatever place a client id can be."""
     form = {"grant_type": "client_credentials"}
     for path in ("/token", "/revoke", "/introspect"):
@@ -130,7 +138,9 @@ def test_a_client_secret_that_was_sent_as_a_client_id_is_in_no_line(http, events
     assert len(events) == 10 and SECRET not in str(events)
 
 
-def test_login_and_revoked_carry_both_ids(http, login, events, database):
+def test_login_and_revoked_carry_both_ids(
+    http: TestClient, login: Callable[..., Any], events: list[Any], database: Database
+) -> None:
     tokens = login()
     http.post("/revoke", data={"client_id": "app", "token": tokens["access_token"]})
     http.post("/revoke", data={"client_id": "app", "token": tokens["refresh_token"]})
@@ -140,7 +150,9 @@ def test_login_and_revoked_carry_both_ids(http, login, events, database):
 
 
 @pytest.mark.parametrize("settings", [{"max_authorizations": 2}], indirect=True)
-def test_a_login_that_the_limit_ended_is_an_event_that_names_the_new_one(login, events, clock):
+def test_a_login_that_the_limit_ended_is_an_event_that_names_the_new_one(
+    login: Callable[..., Any], events: list[Any], clock: Clock
+) -> None:
     for _ in range(4):
         login()
         clock.forward(1)
@@ -150,7 +162,9 @@ def test_a_login_that_the_limit_ended_is_an_event_that_names_the_new_one(login, 
     assert all(ADA.items() <= entry.items() and "more than 2 authorizations" in entry["reason"] for entry in ended)
 
 
-def test_a_refusal_after_a_retry_or_a_login_was_found_good_reports_neither(http, login, refresh, events):
+def test_a_refusal_after_a_retry_or_a_login_was_found_good_reports_neither(
+    http: TestClient, login: Callable[..., Any], refresh: Callable[..., Any], events: list[Any]
+) -> None:
     token = login()["refresh_token"]
     refresh(token)
     events.clear()
@@ -167,7 +181,9 @@ MALFORMED = {
 }
 
 
-def test_reasons_of_an_authorization_header_say_whether_it_is_the_scheme_or_what_follows(http, events):
+def test_reasons_of_an_authorization_header_say_whether_it_is_the_scheme_or_what_follows(
+    http: TestClient, events: list[Any]
+) -> None:
     sent = ["Bearer canary", "Basic !", "Basic " + b64encode(b"canary").decode()]
     for value in sent:
         assert http.post("/token", data={"grant_type": "password"}, headers={"Authorization": value}).status_code == 401
@@ -178,7 +194,9 @@ def test_reasons_of_an_authorization_header_say_whether_it_is_the_scheme_or_what
     ]
 
 
-def test_malformed_requests_are_counted_with_their_network(http, events, from_host):
+def test_malformed_requests_are_counted_with_their_network(
+    http: TestClient, events: list[Any], from_host: Callable[[str], None]
+) -> None:
     from_host("192.0.2.7")
     form, json = {"Content-Type": "application/x-www-form-urlencoded"}, {"Content-Type": "application/json"}
     for _ in range(3):
@@ -196,7 +214,7 @@ def test_malformed_requests_are_counted_with_their_network(http, events, from_ho
     assert counts == {kind: [1, 2] for kind in kinds}
 
 
-def test_a_kind_of_malformed_request_is_one_line_a_minute_and_every_one_is_counted(events):
+def test_a_kind_of_malformed_request_is_one_line_a_minute_and_every_one_is_counted(events: list[Any]) -> None:
     malformed = MalformedRequests()
     for number in range(5):
         for network in ("192.0.2.0/24", f"198.51.100.{number}/24"):

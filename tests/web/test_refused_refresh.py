@@ -12,7 +12,7 @@ from tests.harness.constants import SECOND
 from tests.harness.sample_database import as_client
 from tests.web import answers
 from tests.web.answers import Refusal, assert_refused
-from tests.web.serving import Logins, add_client, everything, execute
+from tests.web.serving import Logins, Server, add_client, everything, execute
 
 WINDOW = 30
 RING = "a ring key that nobody has"
@@ -91,7 +91,7 @@ def refusals(draw: Any) -> tuple[Case, int, int, int]:
 
 
 @pytest.fixture(scope="module")
-def logins(shared):
+def logins(shared: Server) -> Any:
     add_client(shared.database, "app", id="disabled", disabled=True)
     add_client(shared.database, "app", id="no-refresh", grant_types=frozenset({"password"}))
     execute(
@@ -102,7 +102,7 @@ def logins(shared):
     return Logins(shared.database, shared.settings, shared.clock)
 
 
-def plant_and_present(shared, logins, case, presented, generation, elapsed):
+def plant_and_present(shared: Any, logins: Any, case: Any, presented: Any, generation: Any, elapsed: Any) -> Any:
     """The answer, and the tables before and after it."""
     execute(shared.database, "DELETE FROM authorizations")
     now = shared.clock()
@@ -116,21 +116,23 @@ def plant_and_present(shared, logins, case, presented, generation, elapsed):
     return answer, before, tables(shared)
 
 
-def tables(shared):
+def tables(shared: Any) -> Any:
     """But for that in which the server, by itself, notes when it last pruned."""
     return {name: rows for name, rows in everything(shared.database).items() if name != "pruning"}
 
 
 @settings(max_examples=300)
 @given(refusals())
-def test_a_refused_refresh_changes_nothing(shared, logins, refusal):
+def test_a_refused_refresh_changes_nothing(shared: Server, logins: Any, refusal: Any) -> None:
     answer, before, after = plant_and_present(shared, logins, *refusal)
     assert_refused(answer, refusal[0].refusal)
     assert after == before
 
 
 @pytest.mark.parametrize(("presented", "then"), [(3, 4), (2, 3), (5, 6)], ids=["rotate", "retry", "ahead"])
-def test_what_is_refused_above_is_refused_for_that_reason_alone(shared, logins, presented, then):
+def test_what_is_refused_above_is_refused_for_that_reason_alone(
+    shared: Server, logins: Any, presented: int, then: int
+) -> None:
     """Without a case's difference the same requests are granted: they do not fail anyhow."""
     answer, _, after = plant_and_present(shared, logins, Case(answers.INVALID_GRANT), presented, 3, 0)
     answers.assert_granted(answer)
@@ -139,7 +141,9 @@ def test_what_is_refused_above_is_refused_for_that_reason_alone(shared, logins, 
 
 @settings(max_examples=100)
 @given(st.integers(1, 5), st.data())
-def test_reuse_is_the_only_refusal_that_writes_and_it_only_revokes(shared, logins, generation, data):
+def test_reuse_is_the_only_refusal_that_writes_and_it_only_revokes(
+    shared: Server, logins: Any, generation: Any, data: Any
+) -> None:
     presented = data.draw(st.integers(0, generation - 1))
     recent = presented == generation - 1
     elapsed = data.draw(st.sampled_from([WINDOW * SECOND, 100 * SECOND] if recent else [0, 1, 100 * SECOND]))

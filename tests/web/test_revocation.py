@@ -1,7 +1,13 @@
 """POST /revoke (RFC 7009) and hostile inputs B134, B135 and B140-B142."""
 
-import pytest
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import pytest
+from starlette.testclient import TestClient
+
+from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import SECOND
 from tests.harness.sample_database import as_client
 from tests.web.answers import INVALID_CLIENT, INVALID_GRANT, assert_done, assert_granted, assert_refused, claims_of
@@ -9,21 +15,27 @@ from tests.web.serving import everything, rows, the_login
 
 
 @pytest.fixture
-def revoke(http):
+def revoke(http: TestClient) -> Callable[..., Any]:
     """`revoke(text)` as the client app."""
     return lambda text, client_id="app", **more: http.post(
         "/revoke", data=as_client(client_id) | {"token": text} | more
     )
 
 
-def reported(events):
+def reported(events: Any) -> Any:
     return [(entry["event"], entry["log_level"]) for entry in events if entry["event"] != "refused"]
 
 
 @pytest.mark.parametrize("client_id", ["app", "web"])
 def test_rfc7009_public_and_confidential_clients_revoke_their_refresh_token(
-    login, revoke, refresh, database, clock, events, client_id
-):
+    login: Callable[..., Any],
+    revoke: Any,
+    refresh: Callable[..., Any],
+    database: Database,
+    clock: Clock,
+    events: list[Any],
+    client_id: str,
+) -> None:
     text = login(client_id)["refresh_token"]
     events.clear()
     clock.forward(3)
@@ -36,8 +48,15 @@ def test_rfc7009_public_and_confidential_clients_revoke_their_refresh_token(
 @pytest.mark.parametrize("generation", [0, 1, 2, 3])
 @pytest.mark.parametrize("passed", [0, 100])
 def test_any_generation_ends_the_login_and_is_no_reuse(
-    rotated, revoke, refresh, database, events, later, generation, passed
-):
+    rotated: Callable[..., list[str]],
+    revoke: Any,
+    refresh: Callable[..., Any],
+    database: Database,
+    events: list[Any],
+    later: Callable[[float], None],
+    generation: int,
+    passed: int,
+) -> None:
     tokens = rotated(3)
     later(passed)
     assert_done(revoke(tokens[generation]))
@@ -47,7 +66,9 @@ def test_any_generation_ends_the_login_and_is_no_reuse(
         assert_refused(refresh(text), INVALID_GRANT)
 
 
-def test_revoking_twice_changes_nothing_more(login, revoke, database, clock):
+def test_revoking_twice_changes_nothing_more(
+    login: Callable[..., Any], revoke: Any, database: Database, clock: Clock
+) -> None:
     text = login()["refresh_token"]
     assert_done(revoke(text))
     before = everything(database)
@@ -58,13 +79,17 @@ def test_revoking_twice_changes_nothing_more(login, revoke, database, clock):
 
 @pytest.mark.parametrize("hint", ["refresh_token", "access_token", "unknown", "", "é"])
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
-def test_rfc7009_2_1_unknown_and_wrong_hints(login, revoke, database, kind, hint):
+def test_rfc7009_2_1_unknown_and_wrong_hints(
+    login: Callable[..., Any], revoke: Any, database: Database, kind: str, hint: str
+) -> None:
     assert_done(revoke(login()[kind], token_type_hint=hint))
     ended = the_login(database)["revoked_at"] is not None
     assert (ended, len(rows(database, "denied_tokens"))) == ((True, 0) if kind == "refresh_token" else (False, 1))
 
 
-def test_another_clients_tokens(login, revoke, refresh, database):
+def test_another_clients_tokens(
+    login: Callable[..., Any], revoke: Any, refresh: Callable[..., Any], database: Database
+) -> None:
     answer = login()
     before = everything(database)
     for kind in ("refresh_token", "access_token"):
@@ -74,7 +99,9 @@ def test_another_clients_tokens(login, revoke, refresh, database):
     assert_granted(refresh(answer["refresh_token"]))
 
 
-def test_a_weaker_method_than_the_registered_one(http, login, database):
+def test_a_weaker_method_than_the_registered_one(
+    http: TestClient, login: Callable[..., Any], database: Database
+) -> None:
     text = login("web")["refresh_token"]
     before = everything(database)
     assert_refused(http.post("/revoke", data={"client_id": "web", "token": text}), INVALID_CLIENT)
@@ -83,7 +110,7 @@ def test_a_weaker_method_than_the_registered_one(http, login, database):
     assert everything(database) == before
 
 
-def spoiled(text):
+def spoiled(text: Any) -> Iterator[Any]:
     """Of an access token: another payload, another signature, another header."""
     header, payload, signature = text.split(".")
     yield f"{header}.{payload}.{'A' * len(signature)}"
@@ -97,7 +124,9 @@ def spoiled(text):
     yield f"eyJhbGciOiJub25lIn0.{payload}."
 
 
-def test_rfc7009_2_2_unknown_tokens_are_200(login, revoke, rotated, database):
+def test_rfc7009_2_2_unknown_tokens_are_200(
+    login: Callable[..., Any], revoke: Any, rotated: Callable[..., list[str]], database: Database
+) -> None:
     (text,) = rotated(0)
     answer = login()
     before = everything(database)
@@ -114,7 +143,9 @@ def test_rfc7009_2_2_unknown_tokens_are_200(login, revoke, rotated, database):
     assert everything(database) == before
 
 
-def test_an_access_token_is_denied_until_it_expires(login, revoke, refresh, database, events):
+def test_an_access_token_is_denied_until_it_expires(
+    login: Callable[..., Any], revoke: Any, refresh: Callable[..., Any], database: Database, events: list[Any]
+) -> None:
     answer = login()
     events.clear()
     assert_done(revoke(answer["access_token"]))
@@ -126,20 +157,24 @@ def test_an_access_token_is_denied_until_it_expires(login, revoke, refresh, data
     assert_granted(refresh(answer["refresh_token"]))  # the login goes on
 
 
-def test_a_clients_own_access_token_is_denied(token, revoke, database):
+def test_a_clients_own_access_token_is_denied(token: Callable[..., Any], revoke: Any, database: Database) -> None:
     answer = assert_granted(token("client_credentials", "web"))
     assert_done(revoke(answer["access_token"], "web"))
     assert [row["jti"] for row in rows(database, "denied_tokens")] == [claims_of(answer)["jti"]]
 
 
-def test_an_expired_access_token_needs_no_denial(login, revoke, database, later):
+def test_an_expired_access_token_needs_no_denial(
+    login: Callable[..., Any], revoke: Any, database: Database, later: Callable[[float], None]
+) -> None:
     text = login()["access_token"]
     later(900)
     assert_done(revoke(text))
     assert rows(database, "denied_tokens") == []
 
 
-def test_a_login_that_is_over_can_be_revoked(login, revoke, later):
+def test_a_login_that_is_over_can_be_revoked(
+    login: Callable[..., Any], revoke: Any, later: Callable[[float], None]
+) -> None:
     text = login()["refresh_token"]
     later(31 * 86400)
     assert_done(revoke(text))

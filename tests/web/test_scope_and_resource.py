@@ -1,18 +1,22 @@
 """Hostile inputs B044-B047 and B056, and RFC 8707: what a token may be good for, asked at login and at refresh."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import AUDIENCE, ISSUER, PASSWORD
 from tests.harness.sample_database import as_client
 from tests.web.answers import INVALID_GRANT, INVALID_SCOPE, INVALID_TARGET, assert_granted, assert_refused, claims_of
-from tests.web.serving import change_client, everything, the_login
+from tests.web.serving import Server, change_client, everything, the_login
 
 OTHER = "https://other.example"
 
 
-def asked_of(shared, scope):
+def asked_of(shared: Any, scope: Any) -> Any:
     return shared.http.post("/token", data=as_client("web") | {"grant_type": "client_credentials", "scope": scope})
 
 
@@ -21,15 +25,15 @@ def asked_of(shared, scope):
     ["admin", "read admin", "READ", "read\twrite", "read\u00a0write", "read\u2003write", 'read"', "read\\", "é"]
     + ["read,write", "read\r\nwrite", "\x1b[31m"],
 )
-def test_scope_that_the_client_may_not_have(shared, scope):
+def test_scope_that_the_client_may_not_have(shared: Server, scope: Any) -> None:
     assert_refused(asked_of(shared, scope), INVALID_SCOPE)
 
 
 @pytest.mark.parametrize("scope", ["read" + " " * 1021, "x" * 50_000, " ".join(f"s{number}" for number in range(1000))])
-def test_50_kb_of_scope_and_1000_scopes(shared, scope):
+def test_50_kb_of_scope_and_1000_scopes(shared: Server, scope: Any) -> None:
     """In 5 ms, and what the test's own client adds: by the processor's time, of which others take none."""
 
-    def seconds():
+    def seconds() -> Any:
         began = time.process_time()
         assert_refused(asked_of(shared, scope), INVALID_SCOPE)
         return time.process_time() - began
@@ -41,16 +45,16 @@ def test_50_kb_of_scope_and_1000_scopes(shared, scope):
     ("scope", "granted"),
     [("read read", "read"), ("write read write", "write read"), (" read  write ", "read write"), (" ", "read write")],
 )
-def test_duplicate_scopes_collapse_in_their_order(shared, scope, granted):
+def test_duplicate_scopes_collapse_in_their_order(shared: Server, scope: str, granted: str) -> None:
     answer = assert_granted(asked_of(shared, scope))
     assert answer["scope"] == claims_of(answer)["scope"] == granted
 
 
-def test_rfc6749_3_3_without_a_scope_the_client_gets_all_of_its_own(shared):
+def test_rfc6749_3_3_without_a_scope_the_client_gets_all_of_its_own(shared: Server) -> None:
     assert assert_granted(asked_of(shared, ""))["scope"] == "read write"
 
 
-def test_wider_scope_at_refresh(login, refresh, database):
+def test_wider_scope_at_refresh(login: Callable[..., Any], refresh: Callable[..., Any], database: Database) -> None:
     first = login(scope="read")["refresh_token"]
     before = everything(database)
     assert_refused(refresh(first, scope="read write"), INVALID_SCOPE)
@@ -59,7 +63,9 @@ def test_wider_scope_at_refresh(login, refresh, database):
     assert assert_granted(refresh(first))["scope"] == "read"
 
 
-def test_rfc6749_6_narrower_scope_at_refresh_does_not_stick(login, refresh, database):
+def test_rfc6749_6_narrower_scope_at_refresh_does_not_stick(
+    login: Callable[..., Any], refresh: Callable[..., Any], database: Database
+) -> None:
     first = login()["refresh_token"]
     narrowed = assert_granted(refresh(first, scope="write"))
     assert narrowed["scope"] == claims_of(narrowed)["scope"] == "write"
@@ -67,7 +73,9 @@ def test_rfc6749_6_narrower_scope_at_refresh_does_not_stick(login, refresh, data
     assert assert_granted(refresh(narrowed["refresh_token"]))["scope"] == "read write"
 
 
-def test_a_scope_withdrawn_from_the_client_leaves_the_answer(login, refresh, database, clock):
+def test_a_scope_withdrawn_from_the_client_leaves_the_answer(
+    login: Callable[..., Any], refresh: Callable[..., Any], database: Database, clock: Clock
+) -> None:
     text = login()["refresh_token"]
     change_client(database, "app", scope=("write", "new"))
     clock.forward(5)
@@ -79,7 +87,9 @@ def test_a_scope_withdrawn_from_the_client_leaves_the_answer(login, refresh, dat
     assert assert_granted(refresh(answer["refresh_token"]))["scope"] == "read write"
 
 
-def test_no_granted_scope_is_left(login, refresh, database, clock):
+def test_no_granted_scope_is_left(
+    login: Callable[..., Any], refresh: Callable[..., Any], database: Database, clock: Clock
+) -> None:
     text = login()["refresh_token"]
     change_client(database, "app", scope=("new",))
     clock.forward(5)
@@ -88,13 +98,17 @@ def test_no_granted_scope_is_left(login, refresh, database, clock):
     assert everything(database) == before
 
 
-def test_rfc8707_2_the_default_audience_is_the_clients_first(login, refresh):
+def test_rfc8707_2_the_default_audience_is_the_clients_first(
+    login: Callable[..., Any], refresh: Callable[..., Any]
+) -> None:
     answer = login()
     assert claims_of(answer)["aud"] == AUDIENCE
     assert claims_of(assert_granted(refresh(answer["refresh_token"])))["aud"] == AUDIENCE
 
 
-def test_a_client_without_audiences_gets_tokens_for_the_servers_own_interface(login, database):
+def test_a_client_without_audiences_gets_tokens_for_the_servers_own_interface(
+    login: Callable[..., Any], database: Database
+) -> None:
     change_client(database, "app", audiences=())
     assert claims_of(login())["aud"] == f"{ISSUER}/api"
 
@@ -103,7 +117,9 @@ def test_a_client_without_audiences_gets_tokens_for_the_servers_own_interface(lo
     "resource", ["https://unknown.example", "https://API.example", f"{AUDIENCE}/", "api.example", "é", ISSUER]
 )
 @pytest.mark.parametrize("grant", ["password", "refresh_token"])
-def test_rfc8707_2_unknown_resource(token, login, database, grant, resource):
+def test_rfc8707_2_unknown_resource(
+    token: Callable[..., Any], login: Callable[..., Any], database: Database, grant: str, resource: Any
+) -> None:
     text = login()["refresh_token"]
     before = everything(database)
     form = {"username": "ada", "password": PASSWORD, "refresh_token": text}
@@ -112,12 +128,14 @@ def test_rfc8707_2_unknown_resource(token, login, database, grant, resource):
     assert everything(database) == before
 
 
-def test_rfc8707_2_one_unknown_resource_among_several(token):
+def test_rfc8707_2_one_unknown_resource_among_several(token: Callable[..., Any]) -> None:
     form = {"username": "ada", "password": PASSWORD, "resource": [AUDIENCE, "https://unknown.example"]}
     assert_refused(token("password", **form), INVALID_TARGET)
 
 
-def test_rfc8707_2_2_resources_of_a_login_bind_its_refreshes(login, refresh):
+def test_rfc8707_2_2_resources_of_a_login_bind_its_refreshes(
+    login: Callable[..., Any], refresh: Callable[..., Any]
+) -> None:
     answer = login(resource=OTHER)
     assert claims_of(answer)["aud"] == OTHER
     answer = assert_granted(refresh(answer["refresh_token"]))
@@ -125,7 +143,9 @@ def test_rfc8707_2_2_resources_of_a_login_bind_its_refreshes(login, refresh):
     assert_refused(refresh(answer["refresh_token"], resource=AUDIENCE), INVALID_TARGET)  # was not granted
 
 
-def test_rfc8707_2_2_a_refresh_may_ask_for_one_of_several(login, refresh):
+def test_rfc8707_2_2_a_refresh_may_ask_for_one_of_several(
+    login: Callable[..., Any], refresh: Callable[..., Any]
+) -> None:
     answer = login(resource=[OTHER, AUDIENCE])
     assert claims_of(answer)["aud"] == [OTHER, AUDIENCE]
     answer = assert_granted(refresh(answer["refresh_token"], resource=AUDIENCE))
@@ -133,11 +153,15 @@ def test_rfc8707_2_2_a_refresh_may_ask_for_one_of_several(login, refresh):
     assert claims_of(assert_granted(refresh(answer["refresh_token"])))["aud"] == [OTHER, AUDIENCE]
 
 
-def test_rfc8707_2_2_a_login_bound_to_nothing_may_ask_for_any_of_the_clients(login, refresh):
+def test_rfc8707_2_2_a_login_bound_to_nothing_may_ask_for_any_of_the_clients(
+    login: Callable[..., Any], refresh: Callable[..., Any]
+) -> None:
     assert claims_of(assert_granted(refresh(login()["refresh_token"], resource=OTHER)))["aud"] == OTHER
 
 
-def test_a_resource_withdrawn_from_the_client(login, refresh, database, clock):
+def test_a_resource_withdrawn_from_the_client(
+    login: Callable[..., Any], refresh: Callable[..., Any], database: Database, clock: Clock
+) -> None:
     both, one = login(resource=[OTHER, AUDIENCE])["refresh_token"], login(resource=OTHER)["refresh_token"]
     change_client(database, "app", audiences=(AUDIENCE,))
     clock.forward(5)
@@ -148,12 +172,18 @@ def test_a_resource_withdrawn_from_the_client(login, refresh, database, clock):
     assert claims_of(assert_granted(refresh(both)))["aud"] == AUDIENCE
 
 
-def test_a_failing_signer_leaves_nothing_changed(login, refresh, database, events, monkeypatch):
+def test_a_failing_signer_leaves_nothing_changed(
+    login: Callable[..., Any],
+    refresh: Callable[..., Any],
+    database: Database,
+    events: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Sign comes before commit: the one way to a 500 is a defect, and it tells its caller an id and nothing else."""
     text = login()["refresh_token"]
     before = everything(database)
 
-    def fails(*_):
+    def fails(*_: Any) -> None:
         raise RuntimeError("rt_secret detail of the signer")
 
     with monkeypatch.context() as patch:
@@ -166,20 +196,20 @@ def test_a_failing_signer_leaves_nothing_changed(login, refresh, database, event
     assert_granted(refresh(text))
 
 
-def test_audience_is_another_name_of_resource(login):
+def test_audience_is_another_name_of_resource(login: Callable[..., Any]) -> None:
     """Auth0's clients send it."""
     assert claims_of(login("app", audience=OTHER))["aud"] == OTHER
     assert claims_of(login("app", audience=OTHER, resource=OTHER))["aud"] == OTHER
     assert claims_of(login("app", audience=OTHER, resource=AUDIENCE))["aud"] == [OTHER, AUDIENCE]
 
 
-def test_an_audience_that_the_client_does_not_have_is_an_invalid_target(token):
+def test_an_audience_that_the_client_does_not_have_is_an_invalid_target(token: Callable[..., Any]) -> None:
     for audience in ("https://nobody.example", "api"):
         asked = token("password", username="ada", password=PASSWORD, audience=audience)
         assert_refused(asked, INVALID_TARGET)
 
 
-def test_an_audience_binds_the_login_as_a_resource_does(login, refresh):
+def test_an_audience_binds_the_login_as_a_resource_does(login: Callable[..., Any], refresh: Callable[..., Any]) -> None:
     text = login("app", audience=OTHER)["refresh_token"]
     assert claims_of(refresh(text).json())["aud"] == OTHER
     assert_refused(refresh(text, audience=AUDIENCE), INVALID_TARGET)

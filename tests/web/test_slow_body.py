@@ -1,10 +1,15 @@
 """B227: a request is judged by the time at which it had arrived whole, however long its body took."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from starlette.testclient import TestClient
 
+from authserver.store.database import Database
+from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
 from tests.harness.sample_database import as_client
 from tests.web.serving import the_login
@@ -14,16 +19,16 @@ FORM, JSON = b"application/x-www-form-urlencoded", b"application/json"
 
 
 @pytest.fixture
-def trickle(http, clock):
+def trickle(http: TestClient, clock: Clock) -> Callable[..., Any]:
     """`trickle(path, type, body, 31)`: status and body, for a request whose second half comes so many seconds later."""
 
-    def trickle(path, type, body, seconds):
-        async def receive():
+    def trickle(path: Any, type: Any, body: Any, seconds: Any) -> Any:
+        async def receive() -> Any:
             if body and halves == [body[5:]]:
                 clock.forward(seconds)
             return {"type": "http.request", "body": halves.pop(0), "more_body": bool(halves)}
 
-        async def send(message):
+        async def send(message: Any) -> None:
             sent.append(message)
 
         halves, sent = [body[:5], body[5:]], []
@@ -36,12 +41,14 @@ def trickle(http, clock):
     return trickle
 
 
-def form(**members):
+def form(**members: Any) -> Any:
     return urlencode({"client_id": "app"} | members).encode()
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(WINDOW - 1, 200), (WINDOW + 1, 400)])
-def test_a_used_refresh_token_whose_body_takes_so_long(rotated, trickle, database, seconds, status):
+def test_a_used_refresh_token_whose_body_takes_so_long(
+    rotated: Callable[..., list[str]], trickle: Any, database: Database, seconds: int, status: int
+) -> None:
     used, _ = rotated(1)
     body = form(grant_type="refresh_token", refresh_token=used)
     assert trickle("/token", FORM, body, seconds)[0] == status
@@ -49,7 +56,9 @@ def test_a_used_refresh_token_whose_body_takes_so_long(rotated, trickle, databas
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(WINDOW - 1, 200), (WINDOW + 1, 401)])
-def test_the_same_at_the_json_interface(http, trickle, database, seconds, status):
+def test_the_same_at_the_json_interface(
+    http: TestClient, trickle: Any, database: Database, seconds: int, status: int
+) -> None:
     password = json.dumps({"username": "ada", "password": PASSWORD})
     used = http.post("/api/login", content=password, headers={"Content-Type": "application/json"}).json()
     body = json.dumps({"refresh_token": used["refresh_token"]}).encode()
@@ -59,7 +68,9 @@ def test_the_same_at_the_json_interface(http, trickle, database, seconds, status
 
 
 @pytest.mark.parametrize(("seconds", "is_active"), [(1, True), (7 * 86_400 + 1, False)])
-def test_a_login_that_ends_while_it_is_asked_about(login, trickle, seconds, is_active):
+def test_a_login_that_ends_while_it_is_asked_about(
+    login: Callable[..., Any], trickle: Any, seconds: int, is_active: bool
+) -> None:
     text = login("web")["refresh_token"]
     status, body = trickle("/introspect", FORM, form(token=text, **as_client("web")), seconds)
     assert (status, body["active"]) == (200, is_active)

@@ -24,12 +24,12 @@ SOURCES = {
         r"BaseHTTPMiddleware|RedirectResponse\([^)]*307",
     ],
 )
-def test_nowhere_in_web_and_oauth(forbidden):
+def test_nowhere_in_web_and_oauth(forbidden: str) -> None:
     assert len(SOURCES) > 15
     lines = [(str(path), line) for path, text in SOURCES.items() for line in text.splitlines()]
     assert [found for found in lines if re.search(forbidden, found[1])] == []
 
 
-def test_only_the_callers_address_is_taken_from_a_forwarded_header():
+def test_only_the_callers_address_is_taken_from_a_forwarded_header() -> None:
     named = {str(path) for path, text in SOURCES.items() if re.search(r'(?i)"(x-forwarded-for|forwarded)"', text)}
     assert named == {"web/network.py"}

@@ -1,5 +1,7 @@
 """Hostile inputs B001-B011, B031, B042, B076, B206, B207, B210: each spoils a request that is otherwise answered."""
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -15,6 +17,7 @@ from tests.web.answers import (
     assert_granted,
     assert_refused,
 )
+from tests.web.serving import Server
 
 FORM = "application/x-www-form-urlencoded"
 WEB = {"client_id": "web", "client_secret": SECRET}
@@ -23,27 +26,27 @@ both_endpoints = pytest.mark.parametrize("path", GOOD)
 
 
 @pytest.fixture
-def post(shared):
+def post(shared: Server) -> Callable[..., Any]:
     """`post(path, body)` as a form, unless the headers say otherwise."""
 
-    def post(path, body, headers=(("Content-Type", FORM),), query=""):
+    def post(path: Any, body: Any, headers: Any = (("Content-Type", FORM),), query: Any = "") -> Any:
         return shared.http.post(path + query, content=body, headers=list(headers))
 
     return post
 
 
-def good(path, **more):
+def good(path: Any, **more: Any) -> Any:
     return urlencode(GOOD[path] | more)
 
 
-def test_the_requests_that_the_rows_spoil_are_answered(post):
+def test_the_requests_that_the_rows_spoil_are_answered(post: Any) -> None:
     assert_granted(post("/token", good("/token")))
     assert_done(post("/revoke", good("/revoke")))
 
 
 @both_endpoints
 @pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "PATCH", "DELETE", "OPTIONS"])
-def test_other_methods(shared, path, method):
+def test_other_methods(shared: Server, path: Any, method: str) -> None:
     answer = shared.http.request(method, path)
     if method != "HEAD":
         assert_refused(answer, NOT_ALLOWED)
@@ -54,37 +57,37 @@ def test_other_methods(shared, path, method):
 @pytest.mark.parametrize(
     "type", ["application/json", "text/plain", "multipart/form-data; boundary=x", "*/*", "", f"{FORM}x", f"x, {FORM}"]
 )
-def test_other_content_types(post, path, type):
+def test_other_content_types(post: Any, path: Any, type: str) -> None:
     assert_refused(post(path, good(path), [("Content-Type", type)]), INVALID_REQUEST)
 
 
 @both_endpoints
-def test_no_content_type(post, path):
+def test_no_content_type(post: Any, path: Any) -> None:
     assert_refused(post(path, good(path), []), INVALID_REQUEST)
 
 
 @both_endpoints
 @pytest.mark.parametrize("second", [FORM, "application/json"])
-def test_two_content_types(post, path, second):
+def test_two_content_types(post: Any, path: Any, second: str) -> None:
     assert_refused(post(path, good(path), [("Content-Type", FORM), ("Content-Type", second)]), INVALID_REQUEST)
 
 
 @both_endpoints
 @pytest.mark.parametrize("charset", ["utf-16", "latin-1", "utf-7", "nonsense", "", "utf-8; charset=utf-16"])
-def test_other_charsets(post, path, charset):
+def test_other_charsets(post: Any, path: Any, charset: str) -> None:
     assert_refused(post(path, good(path), [("Content-Type", f"{FORM}; charset={charset}")]), INVALID_REQUEST)
 
 
 @pytest.mark.parametrize(
     "type", [f"{FORM};charset=UTF-8", f'{FORM}; charset="utf-8"', FORM.upper(), f" {FORM} ", f"{FORM};"]
 )
-def test_utf_8_however_it_is_written(post, type):
+def test_utf_8_however_it_is_written(post: Any, type: Any) -> None:
     assert_granted(post("/token", good("/token"), [("Content-Type", type)]))
 
 
 @both_endpoints
 @pytest.mark.parametrize("charset", ["ISO-8859-1", "us-ascii", "utf8", '"iso-8859-1"', "US-ASCII"])
-def test_another_charset_with_an_ascii_body(post, path, charset):
+def test_another_charset_with_an_ascii_body(post: Any, path: Any, charset: str) -> None:
     headers = [("Content-Type", f"{FORM}; charset={charset}")]
     answer = post(path, good(path), headers)
     assert_granted(answer) if path == "/token" else assert_done(answer)
@@ -92,7 +95,7 @@ def test_another_charset_with_an_ascii_body(post, path, charset):
 
 
 @pytest.mark.parametrize("space", ["\xa0", "\x85", "\x0b", "\x1f"])
-def test_what_latin_1_takes_for_a_space_is_no_space_around_a_content_type(post, space):
+def test_what_latin_1_takes_for_a_space_is_no_space_around_a_content_type(post: Any, space: str) -> None:
     for type in (space + FORM, FORM + space, f"{FORM};{space}charset=utf-8"):
         headers = [("Content-Type", type.encode("latin-1"))]
         assert_refused(post("/token", good("/token"), headers), INVALID_REQUEST)
@@ -113,34 +116,34 @@ def test_what_latin_1_takes_for_a_space_is_no_space_around_a_content_type(post, 
         "%63lient_id",
     ],
 )
-def test_protocol_parameter_in_the_query_string(post, path, name):
+def test_protocol_parameter_in_the_query_string(post: Any, path: Any, name: Any) -> None:
     assert_refused(post(path, good(path), query=f"?x=1&{name}=web"), INVALID_REQUEST)
 
 
 @both_endpoints
-def test_empty_protocol_parameter_in_the_query_string(post, path):
+def test_empty_protocol_parameter_in_the_query_string(post: Any, path: Any) -> None:
     assert_refused(post(path, good(path), query="?scope"), INVALID_REQUEST)
 
 
 @both_endpoints
 @pytest.mark.parametrize("twice", ["client_id=web", "scope=&scope=", "unknown=1&unknown=2", "%74oken=a&token=b"])
-def test_rfc6749_3_2_any_parameter_twice(post, path, twice):
+def test_rfc6749_3_2_any_parameter_twice(post: Any, path: Any, twice: str) -> None:
     assert_refused(post(path, f"{good(path)}&{twice}"), INVALID_REQUEST)
 
 
-def test_rfc8707_2_resource_may_be_repeated(post):
+def test_rfc8707_2_resource_may_be_repeated(post: Any) -> None:
     asked = quote(AUDIENCE, safe="")
     assert_granted(post("/token", f"{good('/token')}&resource={asked}&resource={asked}"))
 
 
-def test_rfc6749_3_2_a_parameter_without_value_is_absent(post):
+def test_rfc6749_3_2_a_parameter_without_value_is_absent(post: Any) -> None:
     assert_granted(post("/token", good("/token", scope="", resource="", unknown="")))
     assert_refused(post("/token", urlencode(WEB | {"grant_type": ""})), INVALID_REQUEST)
     assert_refused(post("/revoke", urlencode(WEB | {"token": ""})), INVALID_REQUEST)
 
 
 @pytest.mark.parametrize("missing", ["grant_type", "token"])
-def test_rfc6749_5_2_the_required_parameter_is_missing(post, missing):
+def test_rfc6749_5_2_the_required_parameter_is_missing(post: Any, missing: str) -> None:
     path = "/revoke" if missing == "token" else "/token"
     assert_refused(post(path, urlencode(WEB)), INVALID_REQUEST)
 
@@ -151,18 +154,18 @@ def test_rfc6749_5_2_the_required_parameter_is_missing(post, missing):
     + ["Password", "password ", " client_credentials", "client_credentials\t"]  # B010
     + ['"password"', "é", "a\r\nSet-Cookie: a=b", "<script>", "\\", "\x1b[31m"],  # B011
 )
-def test_grant_types_that_there_are_not(post, grant_type):
+def test_grant_types_that_there_are_not(post: Any, grant_type: Any) -> None:
     assert_refused(post("/token", urlencode(WEB | {"grant_type": grant_type})), UNSUPPORTED_GRANT_TYPE)
 
 
 @both_endpoints
 @pytest.mark.parametrize("size", [64 * 1024 + 1, 1024 * 1024])
-def test_a_body_of_more_than_64_kib(post, path, size):
+def test_a_body_of_more_than_64_kib(post: Any, path: Any, size: int) -> None:
     body = good(path) + "&padding="
     assert_refused(post(path, body + "a" * (size - len(body))), TOO_LARGE)
 
 
-def test_a_body_of_64_kib(post):
+def test_a_body_of_64_kib(post: Any) -> None:
     body = good("/token") + "&padding="
     assert_granted(post("/token", body + "a" * (64 * 1024 - len(body))))
 
@@ -170,35 +173,35 @@ def test_a_body_of_64_kib(post):
 @both_endpoints
 @pytest.mark.parametrize("value", ["%ED%A0%80", "%C0%80", "%FF", "%E2%82", "%F4%90%80%80", "é", "\xff"])
 @pytest.mark.parametrize("form", ["unknown={}", "{}=1"])
-def test_what_is_not_utf_8(post, path, value, form):
+def test_what_is_not_utf_8(post: Any, path: Any, value: str, form: str) -> None:
     body = f"{good(path)}&{form.format(value)}".encode("latin-1")
     assert_refused(post(path, body), INVALID_REQUEST)
 
 
 @both_endpoints
 @pytest.mark.parametrize("body", ["unknown=a%00b", "unknown%00=1", "unknown=\0", "resource=%00"])
-def test_nul_in_a_body(post, path, body):
+def test_nul_in_a_body(post: Any, path: Any, body: str) -> None:
     assert_refused(post(path, f"{good(path)}&{body}"), INVALID_REQUEST)
 
 
 @both_endpoints
 @pytest.mark.parametrize("fields", [65, 2000])
-def test_too_many_fields(post, path, fields):
+def test_too_many_fields(post: Any, path: Any, fields: int) -> None:
     more = "".join(f"&a{number}=" for number in range(fields - len(GOOD[path])))
     assert_refused(post(path, good(path) + more), INVALID_REQUEST)
 
 
-def test_as_many_fields_as_there_may_be(post):
+def test_as_many_fields_as_there_may_be(post: Any) -> None:
     more = "".join(f"&a{number}=" for number in range(64 - len(GOOD["/token"])))
     assert_granted(post("/token", good("/token") + more))
 
 
 @both_endpoints
 @pytest.mark.parametrize("coding", ["gzip", "identity", "br", ""])
-def test_content_encoding(post, path, coding):
+def test_content_encoding(post: Any, path: Any, coding: str) -> None:
     assert_refused(post(path, good(path), [("Content-Type", FORM), ("Content-Encoding", coding)]), ENCODED)
 
 
-def test_unknown_parameters_are_ignored(post):
+def test_unknown_parameters_are_ignored(post: Any) -> None:
     assert_granted(post("/token", good("/token", unknown="1", nonce="é", **{"": "no name"})))
     assert_granted(post("/token", good("/token"), query="?utm_source=1&utm_source=2&unknown"))

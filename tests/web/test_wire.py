@@ -3,12 +3,15 @@
 import json
 import re
 import time
+from collections.abc import Callable
 from http.client import HTTPConnection
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from tests.harness.constants import LONG, PASSWORD
+from tests.harness.live import Live
 from tests.web.answers import (
     CHALLENGED,
     ENCODED,
@@ -29,49 +32,49 @@ PARSER_400 = '{"error": "invalid_request", "error_description": "The request is 
 
 
 @pytest.fixture
-def ask(real):
+def ask(real: Live) -> Callable[..., Any]:
     return lambda request: exchange(real.port, request)
 
 
 @pytest.fixture
-def app(real):
+def app(real: Live) -> Callable[..., Any]:
     """`app("password", ...)`: the body by which the public client asks."""
     return lambda grant_type, **more: {"client_id": real.app["client_id"], "grant_type": grant_type} | more
 
 
-def assert_not_http(answer):
+def assert_not_http(answer: Any) -> None:
     """What the parser refuses before there is a request: a constant, too."""
     assert (answer.status_code, answer.text) == (400, PARSER_400)
     assert answer.headers.keys() == {"date", "content-type", "cache-control", "content-length", "connection"}
 
 
 @pytest.mark.parametrize("request_", [get(b"/", b"X: a\0b\r\n"), get(b"/\0"), get(b"/?a=\0"), get(b"/", b"X\0: a\r\n")])
-def test_nul_in_a_header_or_a_url(ask, request_):
+def test_nul_in_a_header_or_a_url(ask: Any, request_: Any) -> None:
     assert_not_http(ask(request_))
 
 
-def test_what_the_parser_refuses_is_counted_in_the_log_with_its_reason(real, ask):
+def test_what_the_parser_refuses_is_counted_in_the_log_with_its_reason(real: Live, ask: Any) -> None:
     assert_not_http(ask(get(b"/", b"X : a\r\n")))
     line = next(line for line in log_since(real, 0).splitlines() if "malformed header field" in line)
     assert {"event": "malformed_requests", "network": "127.0.0.0/24"}.items() <= json.loads(line).items()
 
 
 @pytest.mark.parametrize("target", [b"/%00", b"/token%00", b"/?a=%00", b"/token?%00", JWKS + b"?a=b%00"])
-def test_encoded_nul_in_a_url(ask, target):
+def test_encoded_nul_in_a_url(ask: Any, target: bytes) -> None:
     assert_refused(ask(get(target)), MALFORMED_HTTP)
 
 
 @pytest.mark.parametrize("body", [b"client_id=a%00b", b"a\0b=c", b"client_id=app&scope=%00"])
-def test_nul_in_a_body(ask, body):
+def test_nul_in_a_body(ask: Any, body: bytes) -> None:
     assert_refused(ask(post(b"/token", b"grant_type=password&" + body)), INVALID_REQUEST)
 
 
 @pytest.mark.parametrize("body", [b"client_id=%FF", b"client_id=\xff", b"\xff=1", b"client_id=%C0%80", b"\xfe\xff"])
-def test_not_utf_8_in_a_body(ask, body):
+def test_not_utf_8_in_a_body(ask: Any, body: bytes) -> None:
     assert_refused(ask(post(b"/token", b"grant_type=password&" + body)), INVALID_REQUEST)
 
 
-def test_not_utf_8_elsewhere(ask, app):
+def test_not_utf_8_elsewhere(ask: Any, app: Any) -> None:
     assert_not_http(ask(get(b"/\xff")))
     assert_not_http(ask(get(b"/?a=\xff")))
     assert_refused(ask(get(b"/%FF")), NOT_FOUND)
@@ -79,12 +82,12 @@ def test_not_utf_8_elsewhere(ask, app):
     assert_refused(ask(post(b"/token", app("x"), b"X: \xff\r\n")), UNSUPPORTED_GRANT_TYPE)
 
 
-def log_since(real, size):
+def log_since(real: Any, size: Any) -> Any:
     return real.log.read_bytes()[size:].decode()
 
 
 @pytest.mark.parametrize("sent", [b"", b"grant_type=pass", b"x" * 70_000])
-def test_disconnect_in_the_middle_of_the_body(real, ask, app, sent):
+def test_disconnect_in_the_middle_of_the_body(real: Live, ask: Any, app: Any, sent: bytes) -> None:
     size = real.log.stat().st_size
     send_and_go(real.port, b"POST /token HTTP/1.1\r\n" + HOST + FORM + b"Content-Length: 99999\r\n\r\n" + sent)
     send_and_go(real.port, b"POST /token HTTP/1.1\r\n" + HOST + FORM + b"Content-Length: 999\r\n\r\n" + sent[:99])
@@ -96,7 +99,7 @@ def test_disconnect_in_the_middle_of_the_body(real, ask, app, sent):
     assert "error" not in told.replace('"error": "unsupported_grant_type"', "")
 
 
-def test_disconnect_before_the_answer_leaves_no_partial_state(real, ask, app):
+def test_disconnect_before_the_answer_leaves_no_partial_state(real: Live, ask: Any, app: Any) -> None:
     login = assert_granted(ask(post(b"/token", app("password", username="ada", password=PASSWORD))))
     size, first = real.log.stat().st_size, login["refresh_token"]
     for _ in range(20):
@@ -106,12 +109,12 @@ def test_disconnect_before_the_answer_leaves_no_partial_state(real, ask, app):
     assert "Traceback" not in log_since(real, size)
 
 
-def without_date(answer):
+def without_date(answer: Any) -> Any:
     return answer.raw.replace(answer.headers["date"].encode(), b"")
 
 
 @pytest.mark.parametrize("path", [METADATA, JWKS, b"/token", b"/nothing"])
-def test_absolute_form_is_answered_as_origin_form_whatever_host_it_names(ask, path):
+def test_absolute_form_is_answered_as_origin_form_whatever_host_it_names(ask: Any, path: bytes) -> None:
     """RFC 9112 s3.2.2: a server MUST accept the absolute-form in requests."""
     plain, absolute = ask(get(path)), ask(get(b"http://evil.example" + path))
     assert without_date(plain) == without_date(absolute)
@@ -123,11 +126,11 @@ def test_absolute_form_is_answered_as_origin_form_whatever_host_it_names(ask, pa
     [get(b"@google.com"), get(b"http://evil.example"), get(b"evil.example:443", method=b"CONNECT"), get(b"token")]
     + [get(b"http://"), get(b"?a"), get(b"#a")],
 )
-def test_targets_that_are_no_path(ask, request_):
+def test_targets_that_are_no_path(ask: Any, request_: Any) -> None:
     assert_not_http(ask(request_))
 
 
-def test_asterisk_form(ask):
+def test_asterisk_form(ask: Any) -> None:
     assert_refused(ask(get(b"*", method=b"OPTIONS")), NOT_FOUND)
 
 
@@ -146,12 +149,12 @@ def test_asterisk_form(ask):
     ]
     + [b"/revoke/", b"//revoke", b"//evil.example/token", b"/token%20", b"/\\token"],
 )
-def test_other_spellings_of_token_are_404_and_no_redirect(ask, app, target):
+def test_other_spellings_of_token_are_404_and_no_redirect(ask: Any, app: Any, target: Any) -> None:
     answer = ask(post(target, app("password", username="ada", password=PASSWORD)))
     assert_refused(answer, NOT_FOUND)
 
 
-def test_expect_100_continue_with_10_gb(ask):
+def test_expect_100_continue_with_10_gb(ask: Any) -> None:
     head = b"POST /token HTTP/1.1\r\n" + HOST + FORM + b"Expect: 100-continue\r\nContent-Length: 10737418240\r\n\r\n"
     answer = ask(head)
     assert_refused(answer, TOO_LARGE)
@@ -159,19 +162,19 @@ def test_expect_100_continue_with_10_gb(ask):
     assert b"100 Continue" not in answer.raw
 
 
-def test_chunks_without_an_end_are_cut_at_64_kib(ask):
+def test_chunks_without_an_end_are_cut_at_64_kib(ask: Any) -> None:
     chunk = b"1000\r\n" + b"a" * 4096 + b"\r\n"
     answer = ask(b"POST /token HTTP/1.1\r\n" + HOST + FORM + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 17)
     assert_refused(answer, TOO_LARGE)
 
 
 @pytest.mark.parametrize("length", [b"-1", b"1e3", b"9" * 5000, b"0x10", b"1, 1", b"", b"18446744073709551616"])
-def test_content_lengths_that_are_none(ask, length):
+def test_content_lengths_that_are_none(ask: Any, length: bytes) -> None:
     assert_not_http(ask(b"POST /token HTTP/1.1\r\n" + HOST + FORM + b"Content-Length: " + length + b"\r\n\r\n"))
 
 
 @pytest.mark.parametrize("path", [b"/token", b"/revoke"])
-def test_a_gzipped_body(ask, path):
+def test_a_gzipped_body(ask: Any, path: bytes) -> None:
     assert_refused(ask(post(path, b"\x1f\x8b\x08\x00" + b"\0" * 20, b"Content-Encoding: gzip\r\n")), ENCODED)
 
 
@@ -181,7 +184,7 @@ LEAKS = re.compile(
 OUR_NAME_AND_TOKENS = re.compile(rb"authserver|eyJ[\w.-]+")  # the signature of one in some thousand begins with "py"
 
 
-def test_no_answer_says_what_the_server_is_made_of(real, ask, app):
+def test_no_answer_says_what_the_server_is_made_of(real: Live, ask: Any, app: Any) -> None:
     answers = [ask(get(path)) for path in (METADATA, JWKS, b"/nothing", b"/token", b"/health/ready", b"/\xff", b"/")]
     answers += [ask(get(b"/static/" + name)) for name in (b"", b"..", b"nothing.css", b"../routes.py")]
     login = app("password", username="ada", password=PASSWORD)
@@ -193,13 +196,13 @@ def test_no_answer_says_what_the_server_is_made_of(real, ask, app):
         assert answer.status_code < 500
 
 
-def test_over_the_wire_head_has_no_body(ask):
+def test_over_the_wire_head_has_no_body(ask: Any) -> None:
     answer = ask(get(b"/token", method=b"HEAD"))
     assert (answer.status_code, answer.headers["allow"], answer.text) == (405, "POST", "")
     assert_refused(ask(get(b"/token")), NOT_ALLOWED)
 
 
-def test_the_connection_goes_on_after_a_refusal(real, app):
+def test_the_connection_goes_on_after_a_refusal(real: Live, app: Any) -> None:
     """What has been read to its end desynchronises nothing."""
     connection = HTTPConnection("127.0.0.1", real.port, timeout=LONG)
     sockets = set()
