@@ -9,7 +9,7 @@ import click
 from .. import system
 from ..domain.errors import Refused
 from ..domain.models import User
-from ..domain.new_password import why_refused
+from ..domain.user_rules import UserRefused, check_password, check_username, new_id, weakness
 from ..settings import load
 from ..store import authorizations, users
 from ..store.database import Connection
@@ -58,7 +58,7 @@ def create(name: str, password_stdin: bool, as_json: bool) -> None:
     username = _username(name)
     password_hash = _hash(username, read_password(password_stdin))
     with transaction() as connection:
-        user = User(f"u_{system.new_id().hex()}", username, password_hash, created_at=now(connection))
+        user = User(new_id(system.new_id()), username, password_hash, created_at=now(connection))
         if not users.add(connection, user):
             raise fail(
                 f"There is a user {username} already. To change the password: authserver user set-password {username}"
@@ -215,26 +215,24 @@ def load_user(connection: Connection, name: str) -> User:
 def _username(name: str) -> str:
     from ..passwords import username_form
 
-    username = username_form(name)
-    if username is None:
-        raise click.UsageError(
-            "This username cannot be used: 1 to 256 letters, digits and marks without spaces or control characters "
-            "(RFC 8265 s3.3)."
-        )
-    return username
+    try:
+        return check_username(username_form(name))
+    except UserRefused as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _hash(username: str, text: str) -> str:
-    """Of a new password. Raises UsageError for one that nobody can have, and Refused for one that is easily guessed."""
+    """The hash of a new password. Raises UsageError if it is malformed, Refused if it is easy to guess."""
     from ..passwords import PasswordHasher, common_passwords, password_form
 
-    password = password_form(text)
-    if password is None:
-        raise click.UsageError("This password cannot be used: 1 to 1024 bytes without control characters are allowed.")
+    try:
+        password = check_password(password_form(text))
+    except UserRefused as error:
+        raise click.UsageError(str(error)) from None
     minimum = load().password_min_length
-    refused = why_refused(password, username=username, min_length=minimum, common=common_passwords())
-    if refused:
-        raise Refused(refused)
+    weak = weakness(password, username=username, min_length=minimum, common=common_passwords())
+    if weak:
+        raise Refused(weak)
     return PasswordHasher().hash(password)
 
 

@@ -26,6 +26,11 @@ class ClientRefused(ValueError):
     """No client can be like this; the text says what is allowed."""
 
 
+def new_id(random: bytes) -> str:
+    """The id of a new client."""
+    return f"c_{random.hex()}"
+
+
 def check(client: Client, *, grant_types: Collection[str], auth_methods: Collection[str]) -> None:
     """Raises ClientRefused. `grant_types` and `auth_methods` are those that the server knows."""
     _check_id(client.id)

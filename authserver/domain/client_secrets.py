@@ -1,6 +1,7 @@
 """The secrets of a client: two are valid at once for a while, so that one can be changed without an outage."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 from .models import SECOND, Client, Secret
 
@@ -13,9 +14,23 @@ class TwoValid(ValueError):
         self.new, self.old = new, old
 
 
+def digest(secret: str) -> bytes:
+    """What the database keeps of a secret: 256 random bits need no slow hash."""
+    return sha256(secret.encode()).digest()
+
+
+def new(secret: str) -> Secret:
+    """Valid until it is replaced."""
+    return Secret(digest(secret))
+
+
+def is_valid(secret: Secret, now: int) -> bool:
+    return secret.expires_at is None or now < secret.expires_at
+
+
 def valid(client: Client, now: int) -> tuple[Secret, ...]:
     """The newest first."""
-    return tuple(secret for secret in client.secrets if secret.expires_at is None or now < secret.expires_at)
+    return tuple(secret for secret in client.secrets if is_valid(secret, now))
 
 
 def rotated(client: Client, fresh: Secret, *, now: int, grace: int, ends: str | None = None) -> Client:
@@ -28,6 +43,6 @@ def rotated(client: Client, fresh: Secret, *, now: int, grace: int, ends: str | 
         kept = [replace(secret, expires_at=min(secret.expires_at or until, until)) for secret in secrets]
     elif ends is None:
         raise TwoValid(*secrets)
-    else:  # the old one has a full grace again: whoever waits for the new secret still uses it
+    else:  # the secret that stays has a full grace period again: it is still in use until the new one arrives
         kept = [replace(secrets[0 if ends == "old" else 1], expires_at=until)]
     return replace(client, secrets=(fresh, *kept))

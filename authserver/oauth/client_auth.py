@@ -2,10 +2,10 @@
 
 import hmac
 from collections.abc import Callable
-from hashlib import sha256
 
 from authlib.oauth2.rfc6749 import ClientMixin
 
+from ..domain import client_secrets
 from ..domain.models import Client, Secret
 from ..domain.times import utc
 from ..pipeline.errors import Refusal
@@ -47,24 +47,20 @@ def _refusal(detail: str, description: str = "") -> Refusal:
 
 
 def _with_secret(secret: str, client: Client | None, now: int) -> bool:
-    presented = sha256(secret.encode()).digest()
+    presented = client_secrets.digest(secret)
     secrets = client.secrets if client else _NOBODY
-    matches = [hmac.compare_digest(presented, own.hash) and _is_valid(own, now) for own in secrets]
+    matches = [hmac.compare_digest(presented, own.hash) and client_secrets.is_valid(own, now) for own in secrets]
     return any(matches)
 
 
 def _why_unproven(secret: str, client: Client) -> str:
-    presented = sha256(secret.encode()).digest()
+    presented = client_secrets.digest(secret)
     ends = [own.expires_at for own in client.secrets if hmac.compare_digest(presented, own.hash)]
     return f"client secret expired at {utc(ends[0])}" if ends and ends[0] is not None else "wrong client secret"
 
 
 def _without_secret(secret: str, client: Client | None, now: int) -> bool:
     return True
-
-
-def _is_valid(secret: Secret, now: int) -> bool:
-    return secret.expires_at is None or now < secret.expires_at
 
 
 METHODS: dict[str, Callable[[str, Client | None, int], bool]] = {

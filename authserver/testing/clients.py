@@ -2,14 +2,14 @@
 
 from base64 import b64encode
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Any
 from urllib.parse import quote_plus
 
 from .. import system
-from ..domain import scopes
+from ..domain import client_secrets, scopes
 from ..domain.algorithms import ALGORITHMS
-from ..domain.models import Client, Secret
+from ..domain.client_rules import new_id
+from ..domain.models import Client
 from ..oauth.registered import check_client
 from ..settings import Settings
 
@@ -30,13 +30,13 @@ def new_client(
 ) -> Client:
     """Of `lifetimes`, those that are None are the server's. Raises ValueError that says what is allowed."""
     client = Client(
-        id=f"c_{system.new_id().hex()}",
+        id=new_id(system.new_id()),
         name="testing",
         auth_method="none" if secret is None else auth_method,
         grant_types=frozenset(grants),
         scope=scopes.parse(scope),
         audiences=(audience,),
-        secrets=() if secret is None else (Secret(sha256(secret.encode()).digest()),),
+        secrets=() if secret is None else (client_secrets.new(secret),),
         created_at=now,
         access_token_alg=access_token_alg,
         access_token_typ=access_token_typ,

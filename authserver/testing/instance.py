@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from .. import system
-from ..domain import base64url, scopes
+from ..domain import base64url, scopes, user_rules
 from ..domain import claims as claims_of
 from ..domain.algorithms import DEFAULT, DEFAULT_TYP
 from ..domain.key_schedule import Transition, in_state
@@ -99,10 +99,10 @@ class Issuer:
 
     def user(self, username: str, password: str) -> str:
         """Returns the `sub` of the new user's tokens. Raises ValueError for a name or password that nobody can have."""
-        name, text = username_form(username), password_form(password)
-        if name is None or text is None:
-            raise ValueError("Nobody can have this username or this password (RFC 8265).")
-        user = User(f"u_{system.new_id().hex()}", name, _passwords().hash(text), created_at=self.clock.microseconds())
+        name = user_rules.check_username(username_form(username))
+        text = user_rules.check_password(password_form(password))
+        id = user_rules.new_id(system.new_id())
+        user = User(id, name, _passwords().hash(text), created_at=self.clock.microseconds())
         with self._database.begin() as connection:
             if not users.add(connection, user):
                 raise ValueError(f"There is a user {name} already.")

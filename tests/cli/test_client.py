@@ -158,7 +158,7 @@ def test_in_words_the_secret_is_on_stdout_and_the_talk_on_stderr(cli: Callable[.
     for result in (cli(*MACHINE), cli("client", "rotate-secret", stored_machine(), "--grace", "0")):
         lines = dict(line.split(": ") for line in result.stdout.splitlines())
         assert set(lines) == {"client_id", "client_secret"}
-        assert "shown this once" in result.stderr
+        assert "cannot be shown again" in result.stderr
         assert lines["client_secret"] not in result.stderr
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from ... import system
+from ...domain.client_rules import new_id
 from ...domain.models import Client
 from ...store.database import Connection
 from ..common import as_json, fail, now
@@ -28,7 +29,7 @@ def create(name: str, client_id: str | None, as_json: bool, **options: Any) -> N
       authserver client create Billing --grant client_credentials --scope "read write" --audience https://api.example
       authserver client create "Notes API" --audience https://notes.example
     """
-    id = f"c_{system.new_id().hex()}" if client_id is None else client_id
+    id = new_id(system.new_id()) if client_id is None else client_id
     new = Client(id, name, "client_secret_basic", frozenset(), scope=())
     client, secret = put_secret(changed(new, options))
     check(client)

@@ -5,10 +5,10 @@ from shlex import quote
 import click
 
 from ... import system
-from ...domain.client_secrets import TwoValid, rotated
+from ...domain.client_secrets import TwoValid, new, rotated
 from ...domain.errors import Refused
 from ..common import as_json, fail, moment, now, transaction
-from .shared import hashed, load, show_secret
+from .shared import load, show_secret
 
 _DAY = 86400
 
@@ -43,7 +43,7 @@ def rotate_secret(client_id: str, grace: int, ends: str | None, as_json: bool) -
         if client.auth_method == "none":
             raise fail("This client is public: it has no secret.")
         try:
-            after = rotated(client, hashed(secret), now=at, grace=grace, ends=ends)
+            after = rotated(client, new(secret), now=at, grace=grace, ends=ends)
         except TwoValid as error:
             raise Refused(_why_refused(client_id, error)) from None
         clients.put(connection, after)

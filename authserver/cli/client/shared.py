@@ -1,13 +1,13 @@
 """What the commands on clients share."""
 
 from dataclasses import replace
-from hashlib import sha256
 
 import click
 
 from ... import system
+from ...domain import client_secrets
 from ...domain.client_rules import ClientRefused
-from ...domain.models import Client, Secret
+from ...domain.models import Client
 from ...store.database import Connection
 from ..common import fail, show
 
@@ -36,22 +36,17 @@ def check(client: Client) -> None:
 
 
 def put_secret(client: Client) -> tuple[Client, str | None]:
-    """With a secret if its method needs one and it has none, and without one if it is public; the secret if it is
-    new."""
+    """The client with a secret if its method needs one, without if it is public; and the secret if it is new."""
     if client.auth_method == "none":
         return replace(client, secrets=()), None
     if client.secrets:
         return client, None
     secret = system.new_secret()
-    return replace(client, secrets=(hashed(secret),)), secret
-
-
-def hashed(secret: str) -> Secret:
-    return Secret(sha256(secret.encode()).digest())
+    return replace(client, secrets=(client_secrets.new(secret),)), secret
 
 
 def show_secret(client_id: str, secret: str | None, as_json: bool) -> None:
     shown = {"client_id": client_id, "client_secret": secret}
     if secret and not as_json:
-        click.echo("The secret is shown this once and cannot be shown again.", err=True)
+        click.echo("Save the secret now: it cannot be shown again.", err=True)
     show(shown, as_json, lambda: "\n".join(f"{name}: {value}" for name, value in shown.items() if value))

@@ -84,7 +84,7 @@ def _show(before: Client, after: Client, secret: str | None, as_json: bool) -> N
     if not changes:
         click.echo("Nothing changed.", err=True)
     if secret and not as_json:
-        click.echo("The secret is shown this once and cannot be shown again.", err=True)
+        click.echo("Save the secret now: it cannot be shown again.", err=True)
     lines = [f"{name}: {cell(in_words(old).get(name))} -> {cell(in_words(new).get(name))}" for name in names]
     lines += [f"client_secret: {secret}"] if secret else []
     if as_json or lines:

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authserver.domain.new_password import why_refused
+from authserver.domain.user_rules import weakness
 from authserver.passwords import common_passwords, password_form
 
 
 def refused(password: str, username: str = "ada", min_length: int = 8) -> str | None:
     form = password_form(password)
     assert form is not None
-    return why_refused(form, username=username, min_length=min_length, common=common_passwords())
+    return weakness(form, username=username, min_length=min_length, common=common_passwords())
 
 
 @pytest.mark.parametrize("password", ["correct horse", "Tr0ub4dor&3", "\u2764\ufe0f" * 4, "12345678x!"])
