@@ -1,6 +1,5 @@
 """Pythons of this machine, and environments of them into which packages are installed."""
 
-import json
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ from tests.readme.blocks import ROOT
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")  # the classifiers in pyproject.toml
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+UV_PYTHONS = Path.home() / ".local" / "share" / "uv" / "python"
 
 
 @cache
@@ -30,9 +30,6 @@ def candidates(version: str) -> Iterator[str]:
     for root in map(Path, roots):
         yield from map(str, root.glob(f"**/*{version}.*/bin/python{version}"))
     yield shutil.which(f"python{version}") or ""
-
-
-UV_PYTHONS = Path.home() / ".local" / "share" / "uv" / "python"
 
 
 def works(path: str, version: str) -> bool:
@@ -64,25 +61,30 @@ class Environment:
         self._download("--require-hashes", "--requirement", str(Path(ROOT) / name))
 
     def _download(self, *arguments: str) -> None:
-        done = self.pip("install", "--quiet", "--no-compile", *arguments)
+        done = self._install(*arguments)
         if done.returncode:
             pytest.skip(f"Python {self.version}: pip install {' '.join(arguments)} failed: {done.stderr[-300:]}")
 
     def install(self, package: str) -> None:
         """Install a file of ours with the packages that are already there: what it needs beyond them is an error."""
-        done = self.pip("install", "--quiet", "--no-compile", "--no-index", "--no-build-isolation", package)
+        done = self._install("--no-index", "--no-build-isolation", package)
         assert done.returncode == 0, done.stderr
 
-    def pip(self, command: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        words = [*PIP, "--python", str(self.bin / "python"), command, *arguments]
-        return subprocess.run(words, cwd=self.folder, capture_output=True, text=True)
+    def _install(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """By uv where it is installed, which takes a second; by pip where it is not."""
+        python, uv = str(self.bin / "python"), shutil.which("uv")
+        pip = [uv, "pip", "install", "--python", python] if uv else [*PIP, "--python", python, "install"]
+        command = [*pip, "--quiet", "--no-compile", *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
 
     def packages(self) -> set[str]:
-        return {package["name"].lower() for package in json.loads(self.pip("list", "--format", "json").stdout)}
+        program = "from importlib.metadata import distributions; print(*(each.name for each in distributions()))"
+        return set(self.python(program).stdout.lower().split())
 
     def check(self) -> None:
-        """Every package has what it requires."""
-        done = self.pip("check")
+        """`pip check`: every package has what it requires."""
+        command = [*PIP, "--python", str(self.bin / "python"), "check"]
+        done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout
 
     def run(self, *command: str, input: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
