@@ -1,4 +1,4 @@
-"""The project's .venv: made, mended and compared with the lock, with the standard library only."""
+"""The project's .venv: created, repaired and compared with the lock, using only the standard library."""
 
 import contextlib
 import fcntl
@@ -16,22 +16,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-MARK = VENV / "quickstart.json"  # what .venv was made by and from; the digest is written last, when all is done
+MARK = VENV / "quickstart.json"  # which Python created .venv, from which locks; written last
 LOCKS = {"run": "requirements.lock", "test": "requirements-test.lock"}
 NO_VENV = """Error: This Python cannot make a virtual environment: its module {module} is missing.
-On Debian and Ubuntu it is a package of its own. Run
+On Debian and Ubuntu it is in a separate package. Install it, then run this again:
 
-    {sudo}apt-get install python3-venv
-
-and then this again."""
+    {sudo}apt-get install python3-venv"""
 
 
 def say(*lines: str) -> None:
-    print(*lines, sep="\n", flush=True)  # flushed, because exec throws away what is still in the buffer
+    print(*lines, sep="\n", flush=True)  # flushed, because exec discards the buffer
 
 
 def read_json(path: Path) -> dict[str, str]:
-    """What a file says; one that is missing or damaged says nothing, and is made anew."""
+    """The members of a JSON file; empty if it is missing or damaged, so that it is written again."""
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -40,12 +38,12 @@ def read_json(path: Path) -> dict[str, str]:
 
 
 def identity() -> str:
-    """Which Python made .venv and where: a .venv works for no other Python, and not after its folder has moved."""
+    """The Python that created .venv, and its folder: it works only with that Python, and only if it is not moved."""
     return f"{sys.implementation.cache_tag} {VENV}"
 
 
 def digest(kind: str) -> str:
-    """What an installation was made from; pyproject.toml is in it because it names the commands."""
+    """A digest of what an installation is made from: the lock, and pyproject.toml, which names the commands."""
     contents = hashlib.sha256()
     for name in ("pyproject.toml", LOCKS[kind]):
         contents.update((ROOT / name).read_bytes())
@@ -63,7 +61,7 @@ def mark(*kinds: str) -> None:
 
 
 def usable() -> bool:
-    """Whether pip can go on with this .venv: half a package, left by a killed installation, would stay as it is."""
+    """Whether pip can install into this .venv. Not after a killed installation: half a package would stay."""
     known = read_json(MARK)
     if known and (known.get("venv") != identity() or not LOCKS.keys() & known.keys()):
         return False
@@ -77,7 +75,7 @@ def remove_venv() -> None:
     if VENV.is_symlink():
         VENV.unlink()
     elif VENV.exists():
-        say(f"{VENV} is unfinished, was moved or belongs to another Python: making it anew.")
+        say(f"{VENV} is incomplete, was moved or belongs to another Python. Creating it again.")
         shutil.rmtree(VENV)
 
 
@@ -92,31 +90,31 @@ def make_venv() -> None:
     remove_venv()
     say(f"Creating {VENV}.")
     mark()
-    import venv  # not at the top: it costs a tenth of the second in which an unchanged set-up starts
+    import venv  # not at the top: importing it takes a tenth of a second
 
     try:
         venv.EnvBuilder(symlinks=True, with_pip=True).create(VENV)
     except subprocess.CalledProcessError as error:
-        sys.exit(f"Error: Making {VENV} failed:\n{(error.output or b'').decode(errors='replace')}")
+        sys.exit(f"Error: Cannot create {VENV}:\n{(error.output or b'').decode(errors='replace')}")
 
 
 def uv(*arguments: str) -> bool:
-    """Whether uv is there and has installed this; whatever it lacks, a company's pip.conf for one, pip may have."""
+    """Whether uv is installed and could install this. If not, pip may: it reads a company's pip.conf, for example."""
     program = shutil.which("uv")
     if program is None:
         return False
     command = [program, "pip", "install", "--quiet", "--python", PYTHON, *arguments]
     if run_with_progress(command, dict(os.environ)):
-        say("uv could not install this; pip tries now.")
+        say("uv could not install this. Trying pip.")
         return False
     return True
 
 
 def pip(*arguments: str) -> None:
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
-    environment = {**os.environ, "PIP_USER": "0"}  # a user's pip.conf may say otherwise, which fails in a .venv
+    environment = {**os.environ, "PIP_USER": "0"}  # a user's pip.conf may set it, which fails in a .venv
     if run_with_progress(command, environment):
-        sys.exit("Error: The installation failed, see above. Nothing is lost: fix the cause, then run this again.")
+        sys.exit("Error: The installation failed, see above. Fix the cause, then run this again.")
 
 
 def install_with_any(*arguments: str) -> None:
@@ -125,7 +123,7 @@ def install_with_any(*arguments: str) -> None:
 
 
 def run_with_progress(command: "list[str | Path]", environment: dict[str, str]) -> int:
-    """The exit code. On a terminal a line counts the seconds meanwhile."""
+    """Run a command and return its exit code. On a terminal, a line counts the seconds."""
     began = time.monotonic()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
     try:
@@ -135,7 +133,7 @@ def run_with_progress(command: "list[str | Path]", environment: dict[str, str]) 
             if sys.stderr.isatty():
                 print(f"\r  {time.monotonic() - began:.0f} s ", end="", file=sys.stderr, flush=True)
     finally:
-        process.kill()  # nothing if it has ended
+        process.kill()  # does nothing if it has ended
         if sys.stderr.isatty():
             print("\r         \r", end="", file=sys.stderr, flush=True)
 
@@ -150,15 +148,15 @@ def install(kind: str) -> None:
     say("Installing authserver itself.")
     install_with_any("--no-deps", "--no-build-isolation", "-e", ".")
     say(f"Installed in {time.monotonic() - began:.0f} s.")
-    mark(*(LOCKS if kind == "test" else ["run"]))  # the test lock holds all that the run-time lock holds
+    mark(*(LOCKS if kind == "test" else ["run"]))  # the test lock contains everything in the run-time lock
 
 
 @contextlib.contextmanager
 def exclusive_lock() -> Iterator[None]:
-    """Two of these at once must not set up one folder at once. A lock on the folder itself leaves no file behind."""
+    """Hold a lock, so that two processes do not set up this folder at once. It is on the folder and leaves no file."""
     folder = os.open(ROOT, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # some network file systems cannot lock a folder
+        with contextlib.suppress(OSError):  # some network file systems cannot lock folders
             fcntl.flock(folder, fcntl.LOCK_EX)
         yield
     finally:

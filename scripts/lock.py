@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compile requirements.lock and requirements-test.lock from pyproject.toml, for all platforms and with hashes.
 
-Needs uv on the PATH (`pip install uv`) and a network. Versions already locked stay where they are; what follows the
-command goes to uv: `--upgrade` takes the newest of all, `--upgrade-package NAME` of one.
+Needs uv on the PATH (`pip install uv`) and a network. Locked versions stay unless pyproject.toml
+requires others; options go to uv: `--upgrade` takes the newest of everything, `--upgrade-package NAME` of one package.
 """
 
 import shutil
@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILD = "hatchling\neditables\n"  # `pip install --no-build-isolation -e .` finds them installed, hashes and all
+BUILD = "hatchling\neditables\n"  # what `pip install --no-build-isolation -e .` needs installed
 COMPILE = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
-PLAIN = ("--no-annotate", "--no-header")  # no host and no path of the machine that compiled them
+PLAIN = ("--no-annotate", "--no-header")  # so that no host and no path of this machine is in them
 
 
 def compile_lock(uv: str, name: str, *options: str) -> None:
@@ -28,7 +28,7 @@ def main(options: list[str]) -> None:
     if uv is None:
         sys.exit("Error: scripts/lock.py needs uv on the PATH: pip install uv")
     compile_lock(uv, "requirements-test.lock", "--extra", "test", *options)
-    # After the larger one and bound by it: a package that is in both has one version.
+    # Constrained by the larger one, so that a package in both has one version.
     compile_lock(uv, "requirements.lock", "--extra", "server", "--constraints", "requirements-test.lock", *options)
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Set up and start authserver with nothing but Python: a demo to talk to, or with `test` every check of the code."""
+"""Set up and start authserver with nothing but Python: a demo server, or with `test` every check of the code."""
 
 import os
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - older Pythons must get this far, so this file keeps to their syntax
+if sys.version_info < (3, 11):  # noqa: UP036 - older Pythons must be able to parse this file
     sys.exit(
         "Error: authserver needs Python 3.11 or newer; {} is Python {}.{}.".format(
             sys.executable, *sys.version_info[:2]
@@ -33,7 +33,7 @@ PORTS_TO_TRY = 100
 CURL = "curl -sS --fail-with-body"  # an error, or a server that is stopped, shows itself
 TEST_HELP = """usage: quickstart.py test [--fast | ARG ...]
 
-Check the code, in .venv, which is made the first time.
+Check the code, in .venv, which is created the first time.
 
   test          the static checks (scripts/check), then pytest with all tests
   test --fast   only the tests that start no process: under a minute
@@ -44,7 +44,7 @@ Check the code, in .venv, which is made the first time.
 
 
 def configured(setting: str) -> bool:
-    """Whether somebody chose this setting: a demo overrules no choice."""
+    """Whether this setting is configured anywhere; then the demo does not change it."""
     if any(f"AUTHSERVER_{setting}{suffix}" in os.environ for suffix in ("", "_FILE")):
         return True
     line = re.compile(rf"^\s*(export\s+)?(AUTHSERVER_)?{setting}(_FILE)?\s*=", re.IGNORECASE | re.MULTILINE)
@@ -53,7 +53,7 @@ def configured(setting: str) -> bool:
 
 
 def base_url(host: str, port: int) -> str:
-    """Where curl on this machine finds a server that listens on this host; as an issuer, in its one canonical form."""
+    """The URL at which curl on this machine reaches a server that listens on this host, in the form of an issuer."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     reachable = f"[{reachable}]" if ":" in reachable else reachable
     return f"http://{reachable}" if port == 80 else f"http://{reachable}:{port}"
@@ -67,13 +67,13 @@ def bind(host: str, port: int) -> "socket.socket | None":
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return None
-        # create_server adds what it tried
+        # create_server appends the address that it tried
         why = (error.strerror or str(error)).partition(" (while attempting")[0]
         sys.exit(f"Error: Cannot listen on port {port} of {host}: {why}.")
 
 
 def bind_next(host: str, first: int) -> socket.socket:
-    """The first port that is free is ours from now on: what is printed of it stays true."""
+    """Bind the first free port, before it is printed, so that no other process can take it."""
     last = min(first + PORTS_TO_TRY - 1, 65535)
     for port in range(first, last + 1):
         listener = bind(host, port)
@@ -99,15 +99,16 @@ def run_or_exit(*arguments: str, give: str = "") -> str:
 
 
 def schema_digest() -> str:
-    """Which tables the code expects: when it brings a new migration, `init` runs again."""
+    """Which migrations the code has: after a new one, `init` runs again."""
     migrations = (ROOT / "authserver" / "store" / "migrations").rglob("*.py")
     return hashlib.sha256("\n".join(sorted(path.name for path in migrations)).encode()).hexdigest()
 
 
 def ready(demo: dict[str, str]) -> bool:
-    """Whether nothing is to be done. Looks into SQLite itself: starting the command costs most of a second.
+    """Whether the demo's user and client exist. Reads SQLite directly, because starting the command takes a second.
 
-    A false no is harmless, it only takes that second: another database is configured, or its tables look different."""
+    False where it cannot tell: another database is configured, or its tables are different. That costs only the second.
+    """
     if not demo or demo.get("schema") != schema_digest() or configured("DATABASE_URL"):
         return False
     try:
@@ -119,8 +120,8 @@ def ready(demo: dict[str, str]) -> bool:
     return bool(users and clients)
 
 
-def known(demo: dict[str, str]) -> bool:
-    """The same question for every kind of database, through the command."""
+def exists(demo: dict[str, str]) -> bool:
+    """The same for every kind of database, through the command."""
     try:
         asked = (("user", demo["username"]), ("client", demo["client_id"]))
     except KeyError:
@@ -129,7 +130,7 @@ def known(demo: dict[str, str]) -> bool:
 
 
 def create_user(password: str) -> dict[str, str]:
-    """The user `demo`, or `demo-1f3a` where somebody else made a `demo`: a user that is not ours keeps its password."""
+    """Create the user `demo`, or for example `demo-1f3a` if somebody else has `demo`: their password stays."""
     options = ("--password-stdin", "--json")
     first = authserver("user", "create", "demo", *options, give=password)
     if first.returncode == 0:
@@ -155,7 +156,7 @@ def create_demo(password: str) -> dict[str, str]:
 
 
 def write_demo(demo: dict[str, str]) -> None:
-    """Created exclusively and never readable by others, then put in place whole."""
+    """Write the file so that it is never readable by others, and replace the old one in one step."""
     DEMO.parent.mkdir(exist_ok=True)
     fresh = DEMO.with_name("demo.new")
     fresh.unlink(missing_ok=True)
@@ -170,14 +171,14 @@ def prepare_demo() -> dict[str, str]:
         return demo
     say("Preparing the database, the keys and the demo user.")
     run_or_exit("init")
-    if not known(demo):
+    if not exists(demo):
         demo = create_demo(demo.get("password") or secrets.token_urlsafe(18))
     write_demo(demo | {"schema": schema_digest()})
     return demo
 
 
 def curl_lines(url: str, demo: dict[str, str]) -> dict[str, str]:
-    """Each can be pasted as it is, in this order; `tee` shows the answer that `sed` takes the next token from."""
+    """Lines to paste in this order; `tee` shows the response from which `sed` takes the next refresh token."""
     keep = """ | tee /dev/stderr | sed -n 's/.*"refresh_token": *"\\([^"]*\\)".*/\\1/p'); echo"""
     client = f"-d client_id={demo['client_id']}"
     user = f"-d username={demo['username']} -d password={demo['password']}"
@@ -196,7 +197,7 @@ def print_welcome(url: str, demo: dict[str, str]) -> None:
     say(f"authserver serves {url}. Paste these lines into another terminal, one after the other:", "")
     for title, line in curl_lines(url, demo).items():
         say(f"{title}:", f"    {line}", "")
-    say("Ctrl-C stops the server, the same command starts it again. README.md has the rest.", "")
+    say("Ctrl-C stops the server; the same command starts it again. See README.md for more.", "")
 
 
 # Commands
@@ -237,8 +238,8 @@ def test(arguments: list[str]) -> NoReturn:
             install("test")
     if not arguments:
         run_checks()
-    # Many tests wait for processes that they started: with one more at work than there are cores, no core is idle; nor
-    # at the end, when whoever is done takes over tests of whoever is not.
+    # Many tests wait for processes that they started, so one worker more than there are cores keeps all cores busy.
+    # With worksteal, so does the end: a worker that is done takes over tests of another.
     everything = arguments in ([], ["--fast"])
     pytest = ["pytest", *arguments, *(["-n", str(cores() + 1), "--dist", "worksteal"] if everything else [])]
     say(f"$ {shlex.join(pytest)}")
