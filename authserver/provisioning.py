@@ -130,11 +130,14 @@ def open_keyring(settings: Settings, database: Database, clock: Clock) -> Keyrin
     return Keyring(keys, state, clock.steady(), partial(open_key_store, settings))
 
 
+def key_policy(settings: Settings) -> KeyPolicy:
+    return KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
+
+
 def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = system.now) -> Lifecycle:
-    policy = KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
     keys = partial(open_key_store, settings)
     timeline = now.timeline if isinstance(now, Clock) else Clock(now, now).timeline
-    return Lifecycle(database, keys, settings.access_token_ttl, now, policy, system.new_key, timeline)
+    return Lifecycle(database, keys, settings.access_token_ttl, now, key_policy(settings), system.new_key, timeline)
 
 
 def policy(settings: Settings) -> Policy:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .. import system
 from ..domain.errors import Misconfigured, Refused
-from ..domain.key_schedule import KeyPolicy, Keys
+from ..domain.key_schedule import Keys
 from ..domain.models import SECOND
 from ..keyring import KeyEncryptionKeys
 from ..keyring.backup import Opened
@@ -142,14 +142,14 @@ def _merge(
 ) -> Prepared:
     """What it makes outside of the database is destroyed if the `stack` ends with an error."""
     from ..keyring import restoring as keyring_restoring
-    from ..provisioning import open_key_service
+    from ..provisioning import key_policy, open_key_service
     from ..store import restoring, signing_keys
 
     replaced = restoring.replaced_state(connection)
     keks, new_kek = _key_encryption_keys(settings, replaced is None)
     tools = keyring_restoring.Tools(
         stack.enter_context(keyring_restoring.NewKeys(keks, open_key_service(settings))),
-        KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age),
+        key_policy(settings),
         settings.access_token_ttl,
         now,
         system.new_key,

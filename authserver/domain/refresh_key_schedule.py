@@ -17,7 +17,7 @@ def newest(keys: RefreshTokenKeys, now: int) -> RefreshTokenKey:
 
 
 def waiting(keys: RefreshTokenKeys, now: int) -> RefreshTokenKey | None:
-    """The key that is announced and not yet used. One whose time is further away than any lead time was announced by a
+    """The key that is not yet used. One whose time is further away than any lead time was announced by a
     clock that was ahead: nobody has to wait for it."""
     soon = now + LEAD_TIME * SECOND
     return next((key for key in keys if now < key.active_at <= soon and key.revoked_at is None), None)

@@ -1,8 +1,9 @@
 """The keys of the server.
 
-signer.py says what signs and where private keys may be: sealed.py keeps them in the database, under the key-encryption
-keys of files.py and sealing.py, pkcs11.py in a hardware security module. jwt.py makes the tokens of one key, keyring.py
-has all of them at work, first.py makes the first ones, lifecycle.py changes their state in the database.
+signer.py defines what signs and where private keys may be: database_keys.py stores them in the database, wrapped under
+the key-encryption keys of files.py and envelope.py; pkcs11.py leaves them in a hardware security module; key_store.py
+combines both. jwt.py makes the tokens of one key, and keyring.py uses all keys. lifecycle/ has every change of their
+state.
 """
 
 from .envelope import KeyEncryptionKeys

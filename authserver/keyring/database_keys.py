@@ -1,4 +1,4 @@
-"""Private keys sealed in the database."""
+"""Private keys in the database, wrapped."""
 
 import json
 
@@ -10,7 +10,7 @@ from .signer import PublicJwk, Signer
 
 
 class DatabaseKeys:
-    """A key service (signer.py): the private key is made here, and the database keeps it sealed."""
+    """A key service (signer.py): private keys are generated in this process and stored wrapped."""
 
     def __init__(self, keks: KeyEncryptionKeys) -> None:
         self._keks = keks
@@ -19,7 +19,7 @@ class DatabaseKeys:
         return self.wrap(generate(alg), alg)
 
     def wrap(self, key: Key, alg: str, kid: str | None = None) -> tuple[PublicJwk, str]:
-        """What `generate` returns, of a key that is there already."""
+        """What `generate` returns, for an existing key. Its `kid` is its thumbprint unless one is given."""
         public = public_jwk(key, alg, kid)
         return public, self._keks.wrap(public["kid"], json.dumps(key.as_dict(private=True)).encode())
 
@@ -30,10 +30,10 @@ class DatabaseKeys:
         return InProcess(alg, imported(json.loads(self._keks.unwrap(kid, kept))))
 
     def destroy(self, kept: str) -> None:
-        """Nothing: with the row's column the private key is gone."""
+        """Do nothing: clearing the row's column destroys the private key."""
 
     def present(self) -> dict[str, str]:
-        return {}  # what the database keeps is all there is
+        return {}  # all of them are in the database
 
 
 class InProcess:

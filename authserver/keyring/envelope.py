@@ -1,4 +1,4 @@
-"""Private keys at rest: JWE (RFC 7516, dir with A256GCM) under a set of key-encryption keys."""
+"""Keys at rest: wrapped as JWE (RFC 7516, dir with A256GCM) under a set of key-encryption keys."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _REGISTRY = jwe.JWERegistry({"row": HeaderParameter("The row that this secret be
 
 
 class KeyEncryptionKeys:
-    """All of them open, the newest seals."""
+    """All of them unwrap, the newest wraps."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         """32-byte keys by where they come from (a file, a variable), oldest first."""
@@ -27,43 +27,43 @@ class KeyEncryptionKeys:
         return bool(self._keys)
 
     def wrap(self, row: str, secret: bytes) -> str:
-        """The row's id is bound in: what is sealed for one row does not open in another."""
+        """Encrypt `secret`, bound to the row's id: it cannot be unwrapped in another row."""
         id, key = list(self._keys.items())[-1]
         header = {"alg": "dir", "enc": "A256GCM", "kid": id, "row": row}
         return jwe.encrypt_compact(header, secret, key, registry=_REGISTRY)
 
-    def is_newest(self, sealed: str) -> bool:
-        """Whether the key that seals today sealed this."""
-        by: str = json.loads(base64url.decode(sealed.partition(".")[0]))["kid"]
+    def is_newest(self, wrapped: str) -> bool:
+        """Whether the newest key wraps this."""
+        by: str = json.loads(base64url.decode(wrapped.partition(".")[0]))["kid"]
         return by == list(self._keys)[-1]
 
     @property
     def older(self) -> list[str]:
-        """Where the keys come from that open, but do not seal."""
+        """The sources of the keys that still unwrap but no longer wrap."""
         return self._sources[:-1]
 
-    def unwrap(self, row: str, sealed: str) -> bytes:
-        """Raises Misconfigured, naming the keys that were tried."""
+    def unwrap(self, row: str, wrapped: str) -> bytes:
+        """Decrypt what `wrap` returned for that row. Raises Misconfigured, naming the keys that were tried."""
         for key in self._keys.values():
             try:
-                opened = jwe.decrypt_compact(sealed, key, registry=_REGISTRY)
+                opened = jwe.decrypt_compact(wrapped, key, registry=_REGISTRY)
             except (JoseError, ValueError, TypeError):  # the latter two for what is no JWE at all
                 continue
             if opened.headers().get("row") == row and opened.plaintext is not None:
                 return opened.plaintext
-        raise Misconfigured(self._why_closed(row))
+        raise Misconfigured(self._why_not(row))
 
-    def _why_closed(self, row: str) -> str:
+    def _why_not(self, row: str) -> str:
         tried = ", ".join(self._sources) or "none: there is no key-encryption key"
         return (
-            f"No key-encryption key opens the sealed key {row} in the database (tried: {tried}). Put the file that "
-            "sealed it back, or name its folder:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
+            f"No key-encryption key unwraps the key {row} in the database (tried: {tried}). Put the right one's "
+            "file back, or name its folder:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
         )
 
 
 def is_wrapped(kept: str) -> bool:
-    """Whether the database keeps the private key itself, and not the place of one: that has its scheme before a colon,
-    which a JWE never has."""
+    """Whether the database contains the private key itself. Otherwise it contains a URI of the key, and no JWE has the
+    colon that ends a URI's scheme."""
     return ":" not in kept
 
 

@@ -1,6 +1,6 @@
 """Key-encryption keys as files: one 32-byte key each, in base64url, readable by the server's user alone.
 
-The file whose name sorts last is the newest; it seals, all of them open.
+The file whose name sorts last is the newest; it wraps, all of them unwrap.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Keys of each algorithm, as joserfc has them and as JWKs (RFC 7517)."""
+"""Keys of each algorithm, as joserfc's objects and as JWKs (RFC 7517)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ Key = RSAKey | ECKey | OKPKey
 _KINDS: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 _PUBLIC_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
 PUBLISHED = (*_PUBLIC_MEMBERS, "kid", "alg", "use")
-"""The members of a key in the JWKS: an allow-list, whatever a row holds."""
+"""The members of a key in the JWKS: an allow-list, whatever else a row contains."""
 _GENERATE: dict[str, Callable[[], Key]] = {
     "RS256": lambda: RSAKey.generate_key(key_rules.RSA_BITS),
     "PS256": lambda: RSAKey.generate_key(key_rules.RSA_BITS),
@@ -30,13 +30,13 @@ def generate(alg: str) -> Key:
 
 
 def imported(members: Mapping[str, Any]) -> Key:
-    """The key of a JWK, with its private part if that is there."""
+    """The key of a JWK, private if the JWK is."""
     return _KINDS[members["kty"]].import_key(dict(members))
 
 
 def public_jwk(key: Key, alg: str, kid: str | None = None) -> PublicJwk:
-    """An allow-list of members: whatever the library's key holds, nothing private is published. Without a `kid` of its
-    own the key's is its RFC 7638 thumbprint."""
+    """The public JWK, from an allow-list of members, so that nothing private is published. The `kid` is the key's RFC
+    7638 thumbprint unless one is given."""
     return _public(key.as_dict(private=False)) | {
         "kid": key.thumbprint() if kid is None else kid,
         "alg": alg,
@@ -49,7 +49,7 @@ def public_key(jwk: Mapping[str, str]) -> Key:
 
 
 def public_pem(jwk: Mapping[str, str]) -> str:
-    """SubjectPublicKeyInfo (RFC 5280 s4.1), as most other programs want it."""
+    """SubjectPublicKeyInfo (RFC 5280 s4.1), which most other programs read."""
     return public_key(jwk).as_pem(private=False).decode()
 
 

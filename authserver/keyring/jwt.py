@@ -1,4 +1,4 @@
-"""The access tokens of one key: JWTs with headers that are made once (RFC 7515 s3.1)."""
+"""The access tokens of one key: JWTs whose headers are encoded once (RFC 7515 s3.1)."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _HEADER_SIZE = 800  # bytes; with a kid of 255 characters, each escaped in JSON,
 
 
 def is_header(segment: bytes) -> bool:
-    """Whether this server would write such a header, with whatever key."""
+    """Whether this server would write such a header, with any key."""
     try:
         members = json.loads(base64url.decode(segment)) if len(segment) <= _HEADER_SIZE else None
     except ValueError:
@@ -30,7 +30,7 @@ def is_header(segment: bytes) -> bool:
 
 
 class AccessTokens:
-    """Made with one key, where `signer` is there; and recognised."""
+    """Signs access tokens with one key, if there is a `signer`, and verifies them."""
 
     def __init__(self, public: Mapping[str, str], alg: str, signer: Signer | None) -> None:
         self.headers = {typ: _header(typ, alg, public["kid"]) for typ in TYPS}
@@ -41,15 +41,15 @@ class AccessTokens:
         return self._signer is not None and self._signer.remote
 
     def sign(self, claims: dict[str, Any], typ: str = DEFAULT_TYP) -> str:
-        """Raises KeyMissing if the private part is gone, and Unavailable."""
+        """A JWT of these claims. Raises KeyMissing if the private key was destroyed, and Unavailable."""
         if self._signer is None:
-            raise KeyMissing("The key that should sign has no private part any more.")
+            raise KeyMissing("The private key that should sign was destroyed.")
         signing_input = self.headers[typ] + b"." + _segment(claims)
         return (signing_input + b"." + _encode(self._signer.sign(signing_input))).decode()
 
     def claims(self, header: bytes, payload: bytes, signature: bytes) -> dict[str, Any] | None:
-        """The claims if the signature over `header`, which is one of ours, and `payload`, segments as sent, is ours, in
-        its one spelling; None for anything else, and for what is not a JSON object."""
+        """The claims, if the signature of these segments, as they were sent, is valid and canonical; else None. Claims
+        must be a JSON object. `header` must be one of `headers`."""
         try:
             raw = base64url.decode(signature)
         except ValueError:
@@ -63,7 +63,7 @@ def _header(typ: object, alg: object, kid: object) -> bytes:
 
 
 def _object(segment: bytes) -> dict[str, Any] | None:
-    """A key that was made elsewhere may have signed anything."""
+    """None if it is no JSON object: a key from elsewhere may have signed anything."""
     try:
         members = json.loads(base64url.decode(segment))
     except (ValueError, RecursionError):

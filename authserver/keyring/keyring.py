@@ -1,7 +1,7 @@
-"""What this process knows of the keys: signs with the active one, publishes all, holds the ring of refresh tokens.
+"""The keys as this process knows them: it signs with the active key, publishes all, and has the refresh-token keys.
 
-The state lives in the database and is read anew every few seconds; a process that could not read it for 30 s signs
-nothing, so that no key signs that others have already taken out. Its JWKS goes on from memory.
+Their state is in the database and is read every few seconds. A process that could not read it for 30 s signs nothing,
+so that it never signs with a key that others have removed. It still serves its JWKS from memory.
 """
 
 import json
@@ -30,16 +30,16 @@ class Keyring:
         read_at: int,
         reread: Callable[[], KeyStore] | None = None,
     ) -> None:
-        """Opens every private key; `read_at` is a moment of the steady clock, in microseconds. `reread` gives the
-        key-encryption keys that are there by now, when those of the start do not open a key. Raises Misconfigured if
-        one does not open."""
+        """Open every private key. `read_at` is a moment of the steady clock, in microseconds. `reread` is called when a
+        key cannot be unwrapped, and returns the key store with the key-encryption keys that exist now. Raises
+        Misconfigured if a key cannot be opened."""
         self._private, self._reread = private, reread
         self._tokens: dict[tuple[str, bool], AccessTokens] = {}
-        self._ring: dict[str, bytes] = {}
+        self._refresh_secrets: dict[str, bytes] = {}
         self.update(state, read_at)
 
     def update(self, state: KeyState, read_at: int) -> None:
-        """Take over what the database says, read at that moment. Keys that are known already are not opened again."""
+        """Use the state that was read from the database at that moment. Known keys are not opened again."""
         try:
             self._take_over(state)
         except Misconfigured:
@@ -50,16 +50,16 @@ class Keyring:
         self._read_at = read_at
 
     def _take_over(self, state: KeyState) -> None:
-        ring = {
-            key.id: self._ring.get(key.id) or self._private.keks.unwrap(key.id, key.wrapped)
+        refresh_keys = {
+            key.id: self._refresh_secrets.get(key.id) or self._private.keks.unwrap(key.id, key.wrapped)
             for key in state.refresh_keys
         }
         published = sorted((key for key in state.signing_keys if key.state in _PUBLISHED), key=_place)
-        # By whether the private part is there: once it is destroyed, this process forgets it too.
-        known = [key for key in published if key.alg in ALGORITHMS]  # a later version may have brought others
+        # With whether the private key exists: once it is destroyed, this process forgets it too.
+        known = [key for key in published if key.alg in ALGORITHMS]  # a later version may add others
         places = {key.kid: (key.kid, key.wrapped is not None) for key in known}
         tokens = {key.kid: self._tokens.get(places[key.kid]) or self._opened(key) for key in known}
-        self._refresh_keys, self._ring = state.refresh_keys, ring
+        self._refresh_keys, self._refresh_secrets = state.refresh_keys, refresh_keys
         self._tokens = {places[kid]: those for kid, those in tokens.items()}
         self._active = {key.alg: tokens[key.kid] for key in known if key.state == "active"}
         self._by_header = {header: those for those in tokens.values() for header in those.headers.values()}
@@ -68,23 +68,23 @@ class Keyring:
     def sign(self, claims: dict[str, Any], moment: int, alg: str = DEFAULT, typ: str = DEFAULT_TYP) -> str:
         """A JWT, signed at `moment`. Raises KeyMissing while the key state is too old to sign by, and Unavailable."""
         if self.is_stale(moment):
-            raise KeyMissing("The key state has not been read for 30 s: this process signs nothing before it is.")
+            raise KeyMissing("The key state has not been read for 30 s: this process signs nothing until it is.")
         tokens = self._signs(alg)
         if tokens is None:
             raise KeyMissing(f"No key signs {alg} at present.")
         return tokens.sign(claims, typ)
 
     def remote_algorithms(self) -> list[str]:
-        """Those whose key signs outside of this process."""
+        """The algorithms whose key signs outside this process."""
         return [alg for alg, tokens in self._active.items() if tokens.remote]
 
     def is_remote(self, alg: str) -> bool:
-        """Whether `sign` has to ask somebody else, and should be waited for beside the event loop."""
+        """Whether `sign` leaves this process, and should run beside the event loop."""
         tokens = self._signs(alg)
         return tokens is not None and tokens.remote
 
     def check(self) -> None:
-        """Raises Unavailable or Misconfigured unless every active key signs."""
+        """Raise Unavailable or Misconfigured unless every active key signs."""
         for tokens in self._active.values():
             tokens.sign({})
 
@@ -105,7 +105,7 @@ class Keyring:
 
     def refresh_key(self, id: str) -> bytes:
         """Raises KeyMissing if this process has not read that key yet."""
-        key = self._ring.get(id)
+        key = self._refresh_secrets.get(id)
         if key is None:
             raise KeyMissing(f"The refresh-token key {id} is not known here yet.")
         return key
@@ -115,7 +115,7 @@ class Keyring:
         return refresh_key_schedule.newest(self._refresh_keys, now).id
 
     def _signs(self, alg: str) -> AccessTokens | None:
-        """The default algorithm stands in until the first key of another one has met its lead time."""
+        """The default algorithm's key signs for another algorithm until that one's first key has met its lead time."""
         return self._active.get(alg) or self._active.get(DEFAULT)
 
     def _opened(self, key: SigningKey) -> AccessTokens:
@@ -130,5 +130,5 @@ class Keyring:
 
 
 def _place(key: SigningKey) -> tuple[int, bool]:
-    """In the JWKS the active key is first, for verifiers that look no further."""
+    """Sorts the active key first in the JWKS, for verifiers that use only the first."""
     return _PUBLISHED.index(key.state), key.alg != DEFAULT

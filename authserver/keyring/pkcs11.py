@@ -1,6 +1,6 @@
-"""Private keys in a hardware security module (PKCS #11, OASIS v2.40): they are made there and never leave it.
+"""Private keys in a hardware security module (PKCS #11, OASIS v2.40): generated there, they never leave it.
 
-The database keeps the key's URI (RFC 7512). Extra `hsm`; tested with SoftHSM2.
+The database contains the key's URI (RFC 7512). Extra `hsm`; tested with SoftHSM2.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from .signer import PublicJwk, Signer
 from .strength import check_public
 
 _LABEL = "authserver "
-"""Begins the label of our keys; their kid follows."""
+"""The label of our keys is this and their kid."""
 _TEMPLATE = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
 _SIGNS = MechanismFlag.SIGN | MechanismFlag.VERIFY
 _PSS = (Mechanism.SHA256, MGF.SHA256, 32)  # RFC 7518 s3.5: the salt is as long as the hash
@@ -53,7 +53,7 @@ class Pkcs11:
         except KeyServiceDown as error:
             if not isinstance(error.__cause__, MechanismInvalid):
                 raise
-            raise Refused(f"The PKCS #11 token makes no keys for {alg}. Give its clients another algorithm.") from error
+            raise Refused(f"The PKCS #11 token cannot generate keys for {alg}. Choose another algorithm.") from error
         try:
             check_public(public)
         except Refused:
@@ -82,8 +82,8 @@ class Pkcs11:
             keys = session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY})
             return {str(key[Attribute.LABEL]): bytes(key[Attribute.ID]) for key in keys}
 
-        found = self._session.use(read).items()
-        return {label.removeprefix(_LABEL): self._kept(id) for label, id in found if label.startswith(_LABEL)}
+        ids = self._session.use(read).items()
+        return {label.removeprefix(_LABEL): self._kept(id) for label, id in ids if label.startswith(_LABEL)}
 
     def _kept(self, id: bytes) -> str:
         return self._prefix + "".join(f"%{byte:02X}" for byte in id)
@@ -102,11 +102,11 @@ class _InToken:
     def sign(self, message: bytes) -> bytes:
         try:
             return self._session.use(lambda session: _SIGN[self._alg](self._key(session), message))
-        except Misconfigured as error:  # it was right at the start: the PIN was changed at the HSM
+        except Misconfigured as error:  # the PIN was right at the start, and was changed in the HSM
             raise KeyServiceDown(str(error)) from error
 
     def _key(self, session: Session) -> Any:
-        """Looked up once a session, for that asks the HSM three times."""
+        """Looked up once for each session, since a look-up takes three calls to the HSM."""
         if self._found is None or self._found[0] is not session:
             self._found = session, _find(session, self._id)
         return self._found[1]
@@ -114,16 +114,16 @@ class _InToken:
 
 @cache
 def _session(module: str, token: str, pin: str) -> TokenSession:
-    """A process logs in to a token once."""
+    """A process logs in to each token once."""
     return TokenSession(module, token, pin)
 
 
-def _find(session: Session, id: bytes) -> Any:  # the package gives what can sign no type of its own
+def _find(session: Session, id: bytes) -> Any:  # the package has no type for what can sign
     try:
         return session.get_key(object_class=ObjectClass.PRIVATE_KEY, id=id)
     except NoSuchKey as error:
-        # another process may have destroyed it, when it was revoked
-        raise KeyMissing(f"The PKCS #11 token holds no private key with the id {id.hex()}.") from error
+        # another process may have destroyed it after a revocation
+        raise KeyMissing(f"The PKCS #11 token contains no private key with the id {id.hex()}.") from error
 
 
 def _generate(session: Session, alg: str, id: bytes) -> PublicJwk:
@@ -137,7 +137,7 @@ def _generate(session: Session, alg: str, id: bytes) -> PublicJwk:
         )
     jwk = public_jwk(imported(_members(public, alg)), alg)
     private[Attribute.LABEL] = _LABEL + jwk["kid"]
-    public.destroy()  # the database has it
+    public.destroy()  # it is in the database
     return jwk
 
 

@@ -1,4 +1,4 @@
-"""The session with one PKCS #11 token: logged in once, used by one thread at a time, opened anew when the module fails.
+"""The session with one PKCS #11 token: logged in once, used by one thread at a time, opened again after a failure.
 
 One at a time, because the pkcs11 package initialises modules for that (PKCS #11 v2.40 s5.4: C_Initialize without
 arguments says that "the application won't be accessing the Cryptoki library from multiple threads simultaneously").
@@ -20,16 +20,15 @@ T = TypeVar("T")
 _PIN_REFUSED = (exceptions.PinIncorrect, exceptions.PinInvalid, exceptions.PinLenRange, exceptions.PinLocked)
 _one_thread = Lock()
 _NO_MODULE = (
-    "The PKCS #11 module {module} cannot be loaded: {error}. Name the one of your HSM:\n\n"
+    "The PKCS #11 module {module} cannot be loaded: {error}. Name the module of your HSM:\n\n"
     "    AUTHSERVER_PKCS11_MODULE=/path/to/module.so"
 )
 _NOT_THERE = (
-    "The PKCS #11 module {module} has no token {token!r} (it has: {there}). Write:\n\n"
-    "    AUTHSERVER_PKCS11_TOKEN={first}"
+    "The PKCS #11 module {module} has no token {token!r} (it has: {there}). Set:\n\n    AUTHSERVER_PKCS11_TOKEN={first}"
 )
 _WRONG_PIN = (
-    "The PKCS #11 token {token!r} refuses the PIN ({error}). It is not tried again, for a token locks itself. Write "
-    "the right one to a file and name it:\n\n    AUTHSERVER_PKCS11_PIN_FILE=/path/to/pin"
+    "The PKCS #11 token {token!r} rejected the PIN ({error}). The server does not try it again, because tokens lock "
+    "themselves. Write the right PIN to a file and name it:\n\n    AUTHSERVER_PKCS11_PIN_FILE=/path/to/pin"
 )
 
 
@@ -43,8 +42,8 @@ class TokenSession:
         self.use(lambda session: None)
 
     def use(self, work: Callable[[Session], T], *, again: bool = True) -> T:
-        """What `work` returns; it may run twice, unless `again` is False, since an HSM that was restarted has forgotten
-        its sessions. Raises what `work` raises, Misconfigured, and KeyServiceDown for what the module cannot."""
+        """Return what `work` returns. It may run twice, unless `again` is False: an HSM that restarts forgets its
+        sessions. Raises what `work` raises, Misconfigured, and KeyServiceDown when the module fails."""
         with _one_thread:
             try:
                 return self._use(work)

@@ -47,12 +47,12 @@ _PREPARED_HELP = _about(
 _CONNECTIONS_HELP = _whole("PostgreSQL connections that one worker may hold", 2, 100, "connections")
 _DIR_HELP = _about("folder of the key-encryption keys", "a path without control characters")
 _KEYS_HELP = _about(
-    "key-encryption keys in place of the folder: base64url, comma separated, the newest (which seals) first",
+    "key-encryption keys in place of the folder: base64url, comma separated, the newest (which wraps) first",
     "keys of 43 characters, separated by commas; one is made by: openssl rand -base64 32 | tr +/ -_",
     "NEWEST_KEY,OLDER_KEY",
 )
 _MODULE_HELP = _about(
-    "PKCS #11 module of an HSM in which new signing keys are made; without one the database has them, sealed",
+    "PKCS #11 module of an HSM in which new signing keys are generated; without one they are wrapped in the database",
     "a path without control characters",
     "/usr/lib/softhsm/libsofthsm2.so",
 )

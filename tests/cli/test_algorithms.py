@@ -43,7 +43,7 @@ def test_its_first_client_begins_an_algorithm_and_its_last_one_ends_it(
     (first,) = [client["client_id"] for client in data("client", "list") if client["access_token_alg"] == alg]
     cli("client", "set-alg", first, "RS256")
     assert states(data)[alg] == ["removed", "retired"]
-    assert "No key is announced" in cli("keys", "rotate", "--alg", alg, "--emergency", code=3).stderr
+    assert f"No client uses {alg}" in cli("keys", "rotate", "--alg", alg, "--emergency", code=3).stderr
     cli("client", "set-alg", first, alg)
     assert states(data)[alg] == ["pending", "removed", "retired"]
 
@@ -65,7 +65,7 @@ def test_a_key_of_each_algorithm_is_imported_and_shown(
 ) -> None:
     key = KEYS[alg]
     (here / "key.pem").write_bytes(key.as_pem(private=True))
-    assert "no client uses it" in cli("keys", "import", "key.pem", "--alg", alg, code=3).stderr
+    assert f"No client uses {alg}" in cli("keys", "import", "key.pem", "--alg", alg, code=3).stderr
     data(*MACHINE, "--access-token-alg", alg)
     cli("keys", "import", "key.pem", "--alg", alg, "--dry-run")
     cli("keys", "import", "key.pem", "--alg", alg)
@@ -95,7 +95,7 @@ def test_clients_that_were_changed_past_the_command_get_their_keys_by_the_schedu
     client = data(*MACHINE)["client_id"]
     with sqlite3.connect("authserver.db") as connection:
         connection.execute("UPDATE clients SET access_token_alg = 'EdDSA' WHERE id = ?", (client,))
-    assert "a new key is announced" in cli("keys", "rotate", "--due").stderr
+    assert "a new key is published" in cli("keys", "rotate", "--due").stderr
     assert states(data)["EdDSA"] == ["pending"]
     cli("keys", "rotate", "--alg", "EdDSA", "--emergency")
     with sqlite3.connect("authserver.db") as connection:

@@ -120,7 +120,7 @@ def test_a_key_that_is_gone_from_the_token_stops_the_start(softhsm: Path, tmp_pa
     run("init", folder=tmp_path, **token.settings)
     for_each_key(token, "key.destroy()")
     refused = run("serve", "--port", "1", folder=tmp_path, check=False, **token.settings)
-    assert refused.returncode == 69 and "holds no private key" in refused.stderr
+    assert refused.returncode == 69 and "contains no private key" in refused.stderr
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_key_that_is_gone_from_the_token_is_told_to_the_operator_alone(
     lifecycle.open_key_store().destroy(key.wrapped for key in lifecycle.read())
     with capture_logs() as events:
         assert_refused(token_of(server), UNAVAILABLE)
-    assert "holds no private key with the id" in str(events)
+    assert "contains no private key with the id" in str(events)
     assert server.get("/health/ready").json() == {"status": "unavailable", "down": ["key_service"]}
 
 

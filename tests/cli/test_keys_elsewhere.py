@@ -174,7 +174,7 @@ def test_the_signature_keys_of_a_jwk_set_are_published_with_their_kids(
         (PEM, 1, "a private key"),
         (jwk(), 1, "private members"),
         ("{}", 1, '"kty": "RSA"'),
-        ('{"keys": []}', 1, "no key for signatures"),
+        ('{"keys": []}', 1, "no signing key"),
         ("hello", 1, "neither PEM nor JSON"),
         ("-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n", 1, "openssl x509"),
         (PUBLIC * 2, 1, "2 public keys"),

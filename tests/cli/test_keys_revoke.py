@@ -27,7 +27,7 @@ def kid_of(data: Callable[..., Any]) -> Callable[..., Any]:
     return lambda state: next(key["kid"] for key in data("keys", "list") if key["state"] == state)
 
 
-def test_a_revoked_active_key_gives_way_to_the_announced_one(
+def test_a_revoked_active_key_gives_way_to_the_pending_one(
     data: Callable[..., Any], cli: Callable[..., Result], kid_of: Any
 ) -> None:
     active, pending = kid_of("active"), kid_of("pending")
@@ -40,16 +40,16 @@ def test_a_revoked_active_key_gives_way_to_the_announced_one(
     ]
     assert all(active not in event["jwks"] for event in done["timeline"])
     again = cli("keys", "revoke", active, "--yes")
-    assert again.stderr == "It was revoked before: nothing changed.\n"
+    assert again.stderr == "The key was already revoked: nothing changed.\n"
 
 
 def test_who_revokes_is_told_what_verifiers_meet(cli: Callable[..., Result], here: Path, kid_of: Any) -> None:
     active, pending = kid_of("active"), kid_of("pending")
     told = cli("keys", "revoke", active, "--yes").stderr
     assert told.startswith(
-        f"Done: {active[:8]} is revoked: it is out of the key set, and its private part is destroyed.\n"
+        f"Done: {active[:8]} is revoked: it has left the key set, and its private key is destroyed.\n"
     )
-    assert f"refuse the tokens of {pending[:8]} until they do" in told
+    assert f"reject the tokens of {pending[:8]} until they fetch it again" in told
     assert "300 seconds" in told
     assert f"{pending[:8]} signs (RS256)" in cli("keys", "list").stdout
 
@@ -87,8 +87,8 @@ def test_all_replaces_everything_and_says_what_comes_next(
     before = data("keys", "list")
     rings = data("keys", "list", "--refresh-keys")
     told = cli("keys", "revoke", "--all", "--yes").stderr
-    assert "until they do, which may take as long as they may cache it: 300 seconds" in told
-    assert "Every login has ended (0)" in told
+    assert "may cache it for 300 seconds" in told
+    assert "All logins have ended (0)" in told
     assert told.endswith("    authserver keys rewrap --create\n    authserver keys rewrap\n")
     after = data("keys", "list")
     assert sorted(key["state"] for key in after) == ["active", "pending", "revoked", "revoked"]
@@ -119,7 +119,7 @@ def test_keys_that_are_still_to_be_made_are_told_apart(data: Callable[..., Any],
 
 @pytest.mark.parametrize("arguments", [[], ["KID", "--all"], ["--all", "--refresh-keys"]])
 def test_revoke_takes_exactly_one_wish(cli: Callable[..., Result], here: Path, arguments: Any) -> None:
-    assert "Give one of: KID, --all, --refresh-keys." in cli("keys", "revoke", *arguments, code=2).stderr
+    assert "exactly one of KID, --all and --refresh-keys" in cli("keys", "revoke", *arguments, code=2).stderr
 
 
 @pytest.mark.parametrize("kid", ["nobody", "-nobody"])
@@ -128,18 +128,23 @@ def test_an_unknown_key_is_said_to_be_unknown(cli: Callable[..., Result], here: 
         assert f"There is no key {kid}." in cli("keys", *command, kid, code=1).stderr
 
 
-def test_a_refresh_key_is_announced_once(data: Callable[..., Any], cli: Callable[..., Result], here: Path) -> None:
+def test_a_new_refresh_token_key_waits_before_another_one_can_be_made(
+    data: Callable[..., Any], cli: Callable[..., Result], here: Path
+) -> None:
     assert data("keys", "rotate", "--refresh-keys", "--dry-run")["id"] is None
     assert len(data("keys", "list", "--refresh-keys")) == 1
     new = data("keys", "rotate", "--refresh-keys")
     assert [key["used"] for key in data("keys", "list", "--refresh-keys")] == [True, False]
     assert data("keys", "list", "--refresh-keys")[1]["id"] == new["id"]
-    assert f"{new['id']} is announced already" in cli("keys", "rotate", "--refresh-keys", code=3).stderr
-    assert "Done: every refresh-token key was replaced" in cli("keys", "revoke", "--refresh-keys", "--yes").stderr
+    assert new["id"] in cli("keys", "rotate", "--refresh-keys", code=3).stderr
+    assert (
+        "replaces every refresh-token key, and all logins have ended (0)"
+        in cli("keys", "revoke", "--refresh-keys", "--yes").stderr
+    )
 
 
 @pytest.mark.parametrize("form", ["pem", "jwk"])
-def test_an_imported_key_is_announced(
+def test_an_imported_key_is_published(
     data: Callable[..., Any], cli: Callable[..., Result], here: Path, kid_of: Any, form: str
 ) -> None:
     withdrawn = kid_of("pending")
@@ -199,7 +204,10 @@ def test_the_key_encryption_key_is_changed_in_two_steps(
     assert new.stat().st_mode & 0o777 == 0o600
     assert data("keys", "rewrap", "--dry-run") == {"dry_run": True, "rewrapped": 3, "older": [str(old)]}
     done = cli("keys", "rewrap")
-    assert done.stderr == f"Sealed 3 keys anew.\nOnly backups still need: {old}\n"
+    assert (
+        done.stderr
+        == f"Done: 3 keys are wrapped again, under the newest key-encryption key.\nOnly backups still need: {old}\n"
+    )
     old.unlink()
     cli("keys", "rotate", "--emergency")
     assert len(data("keys", "list")) == 3

@@ -61,9 +61,9 @@ def kid_of(state: str) -> str:
 def test_too_early_is_refused_with_3_and_the_time_from_which_it_may_be(fresh: None) -> None:
     before = keys()
     done = rotate(code=3)
-    announced = datetime.fromisoformat(next(key["created_at"] for key in before if key["state"] == "pending"))
-    possible = (announced + timedelta(seconds=DAY + 31)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert f"can be promoted from {possible} on, in " in done.stderr
+    published = datetime.fromisoformat(next(key["created_at"] for key in before if key["state"] == "pending"))
+    possible = (published + timedelta(seconds=DAY + 31)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert f"can be promoted from {possible}, in " in done.stderr
     assert done.stderr.endswith("    authserver keys rotate --emergency\n")
     assert done.stdout == ""
     asked = rotate("--json", code=3)
@@ -105,11 +105,11 @@ def test_due_does_it_all_when_nobody_looked_for_a_year() -> None:
 @pytest.mark.parametrize(
     ("arguments", "days", "told"),
     [
-        ([], 0, "Would be refused. "),
-        ([], 2, "Would be done: {pending} signs from now on.\n"),
-        (["--emergency"], 0, "Would be done: {pending} signs from now on.\nVerifiers that have not fetched "),
+        ([], 0, "Too early: {pending} can be promoted from "),
+        ([], 2, "Dry run: {pending} signs from now on.\n"),
+        (["--emergency"], 0, "Dry run: {pending} signs from now on.\nVerifiers that have not fetched "),
         (["--due"], 0, "Nothing is due.\n"),
-        (["--due"], 91, "Would be done: {pending} signs from now on.\n"),
+        (["--due"], 91, "Dry run: {pending} signs from now on.\n"),
     ],
 )
 def test_a_dry_run_changes_nothing_and_tells_what_happens_when(arguments: Any, days: int, told: str) -> None:
@@ -141,9 +141,9 @@ def test_due_and_emergency_exclude_each_other(fresh: None) -> None:
 def test_the_list_draws_the_timeline(fresh: None) -> None:
     active, pending = kid_of("active")[:8], kid_of("pending")[:8]
     lines = authserver("keys", "list").stdout.splitlines()
-    assert f"{active} signs (RS256), {pending} is announced." in lines[4]
+    assert f"{active} signs (RS256), {pending} is pending." in lines[4]
     assert lines[5].strip() == f"Verifiers see {active}, {pending}."
-    assert f"{pending} signs; {active} signs no more, and stays for its tokens. A new key is announced." in lines[7]
+    assert f"{pending} signs; {active} stops signing" in lines[7]
 
 
 @pytest.mark.skipif(not os.access("/usr/bin/python3", os.X_OK), reason="there is no other Python")

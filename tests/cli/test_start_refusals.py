@@ -113,7 +113,7 @@ def test_a_key_file_that_holds_no_key(
     shutil.copytree("keys", "backup")
     key.write_text(content)
     message, line = refused(78)
-    assert message.startswith(f"Error: {key} does not hold a key-encryption key")
+    assert message.startswith(f"Error: {key} does not contain a key-encryption key")
     assert not content.strip() or content.strip() not in message
     carry_out(line.replace("/path/to/backup", str(here / "backup")))
     cli("config", "check")
@@ -122,7 +122,7 @@ def test_a_key_file_that_holds_no_key(
 def test_a_key_encryption_key_that_is_missing(cli: Callable[..., Result], refused: Any, key: Path, here: Path) -> None:
     Path("keys").rename("moved")
     message, line = refused(78)
-    assert "No key-encryption key opens the sealed key" in message and "there is no key-encryption key" in message
+    assert "No key-encryption key unwraps the key" in message and "there is no key-encryption key" in message
     name, value = line.replace("/path/to/keys", str(here / "moved")).split("=")
     cli("config", "check", **{name.removeprefix("AUTHSERVER_"): value})
 

@@ -47,7 +47,7 @@ def test_it_is_a_compact_jwe_with_the_row_in_its_protected_header_rfc7516_7_1() 
 
 def test_what_is_sealed_for_one_row_does_not_open_in_another() -> None:
     for row in ("row-2", "", "ROW-1", "row-1 ", "row-10"):
-        assert "row-1" not in refused(KEYS, row, SEALED).replace(f"sealed key {row} in", "")
+        assert "row-1" not in refused(KEYS, row, SEALED).replace(f"unwraps the key {row} in", "")
 
 
 def test_the_newest_seals_and_all_of_them_open() -> None:

@@ -81,7 +81,7 @@ def test_a_destroyed_key_is_gone_and_may_be_destroyed_again(service: Any) -> Non
     service.destroy(kept)
     service.destroy(kept)
     assert public["kid"] not in service.present()
-    with pytest.raises(Unavailable, match="holds no private key"):
+    with pytest.raises(Unavailable, match="contains no private key"):
         signer.sign(b"a message")
 
 

@@ -203,7 +203,7 @@ def looked_first(journey: Journey, pasted: Pasted) -> None:
 def refused_before_the_lead_time(journey: Journey, pasted: Pasted) -> None:
     early = journey.shell.paste("python3 scripts/rotate_keys.py")
     assert [failed.split(":")[0] for failed in early.failed] == ["3"]
-    assert re.search(r"from \d{4}-\d\d-\d\dT[\d:]+Z on", early.err)
+    assert re.search(r"from \d{4}-\d\d-\d\dT[\d:]+Z, in", early.err)
 
 
 @check("Rotate now 1")

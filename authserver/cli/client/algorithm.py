@@ -9,7 +9,8 @@ from ...domain.algorithms import ALGORITHMS, DEFAULT
 from ...domain.key_schedule import in_state, promotable_at
 from ...keyring.lifecycle import Lifecycle
 from ...store.database import Connection
-from ..keys.shared import moment_at_latest, opened, tell_changes
+from ..keys.shared import moment_at_latest, opened
+from ..keys.timeline import print_changes
 from .shared import load
 
 
@@ -19,8 +20,9 @@ from .shared import load
 def set_alg(client_id: str, alg: str) -> None:
     """Sign the access tokens of the client CLIENT_ID with the algorithm ALG.
 
-    The first key of an algorithm is announced for the lead time before it signs, like every other; until then its
-    clients get RS256. Let the verifiers allow both before you change it, and every node run this version.
+    The first key of an algorithm is published for the lead time before it signs, like every other key; until then the
+    client's tokens are signed with RS256. Before you change it, upgrade every node and let the
+    verifiers accept both algorithms.
 
     \b
     Examples:
@@ -40,7 +42,7 @@ def set_alg(client_id: str, alg: str) -> None:
 def change_clients(alg: str, change: Callable[[Connection], object]) -> None:
     """Run `change`, which makes a client use `alg`, and begin or end the keys of each algorithm that this concerns."""
     with opened() as lifecycle:
-        tell_changes(lifecycle.change_clients(alg, change), dry_run=False)
+        print_changes(lifecycle.change_clients(alg, change), dry_run=False)
         _tell_when(alg, lifecycle)
 
 

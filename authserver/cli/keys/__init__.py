@@ -21,5 +21,5 @@ def command() -> None:
     """
 
 
-for one in (list_, rotate, revoke, import_, publish, export_public, rewrap):
-    command.add_command(one)
+for each in (list_, rotate, revoke, import_, publish, export_public, rewrap):
+    command.add_command(each)

@@ -12,29 +12,30 @@ from ...keyring.lifecycle import Lifecycle
 from ...keyring.lifecycle.importing import Encrypted, PublicKey, kid_of, read_private_key, read_public_keys
 from ...keyring.lifecycle.key_file import Unreadable
 from ..common import as_json, fail, show
-from .shared import alg_option, as_data, changes, dry_run, in_words, moment_at_latest, opened, short, tell_changes
+from .shared import alg_option, dry_run, moment_at_latest, opened, say, short
+from .timeline import changes_data, print_changes, timeline_data, timeline_text
 
-_MOST_BYTES = 65536
+_MAX_BYTES = 65536
 _key_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 
 
 @click.command("import")
 @_key_file
-@click.option("--password-stdin", is_flag=True, help="Read the password of an encrypted PEM from stdin.")
-@click.option("--keep-kid", is_flag=True, help="Keep the `kid` that the JWK in FILE has.")
-@click.option("--kid", help="The `kid` of the key, for a file that has none (PEM).")
+@click.option("--password-stdin", is_flag=True, help="Read the password of an encrypted PEM file from stdin.")
+@click.option("--keep-kid", is_flag=True, help="Keep the `kid` of the JWK in FILE.")
+@click.option("--kid", help="The `kid` of the key, if FILE contains none (PEM).")
 @alg_option
 @dry_run
 @as_json
 def import_(
     file: str, alg: str, password_stdin: bool, keep_kid: bool, kid: str | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Publish the private key in FILE (PEM or JWK), to sign in place of the key that is pending now.
+    """Import the private key in FILE (PEM or JWK) and publish it in place of the pending key.
 
-    It signs when its lead time is over, like every other key; `keys rotate --emergency` promotes it at once, which is
-    safe for a key that verifiers already have. Its `kid` is its RFC 7638 thumbprint, unless --keep-kid or --kid says
-    otherwise: keep the `kid` of a key that has signed tokens elsewhere, so that they stay valid. Weak and damaged keys
-    are refused (exit code 3), and so are keys that were ever used here. Text around a PEM block is ignored.
+    It signs when its lead time is over, like every other key. If verifiers have it already, you can promote it at once
+    with `keys rotate --emergency`. Its `kid` is its RFC 7638 thumbprint unless you pass --keep-kid or --kid: keep the
+    `kid` of a key that signed tokens elsewhere, so that they stay valid. Weak and damaged keys, and keys that were ever
+    used here, are rejected with exit code 3. Text around a PEM block is ignored.
 
     \b
     Examples:
@@ -48,11 +49,11 @@ def import_(
     kid = _kept_kid(content, keep_kid, kid)
     with opened() as lifecycle:
         before = lifecycle.read()
-        changed = _rehearsed(lifecycle, private, alg, kid) if dry_run else lifecycle.import_key(private, alg, kid)
+        changed = _would_import(lifecycle, private, alg, kid) if dry_run else lifecycle.import_key(private, alg, kid)
         keys, policy, now = key_transitions.merged(before, changed), lifecycle.policy, lifecycle.now()
-    tell_changes(changed, dry_run)
-    data = {"dry_run": dry_run, "changes": changes(changed), "timeline": as_data(keys, policy)}
-    show(data, as_json, lambda: in_words(keys, policy, now))
+    print_changes(changed, dry_run)
+    data = {"dry_run": dry_run, "changes": changes_data(changed), "timeline": timeline_data(keys, policy)}
+    show(data, as_json, lambda: timeline_text(keys, policy, now))
 
 
 @click.command("publish")
@@ -62,17 +63,17 @@ def import_(
     type=click.IntRange(1, 365 * 86400),
     default=86400,
     show_default=True,
-    help="Seconds from now until the last token of the key has expired.",
+    help="Seconds from now until the last token of the key expires.",
 )
-@click.option("--kid", help="The `kid` of the key, for a file that has none (PEM).")
+@click.option("--kid", help="The `kid` of the key, if FILE contains none (PEM).")
 @alg_option
 @dry_run
 @as_json
 def publish(file: str, token_ttl: int, kid: str | None, alg: str, dry_run: bool, as_json: bool) -> None:
-    """Publish the public key in FILE (PEM, JWK or JWK Set), only to verify tokens of the server that this one replaces.
+    """Publish the public key in FILE (PEM, JWK or JWK Set), so that the tokens of an old server stay valid.
 
-    Nothing is ever signed with it. It keeps the `kid` of a JWK, and leaves the key set by itself when its last token
-    has expired. A key that was ever used here is refused (exit code 3).
+    The key never signs here. It keeps the `kid` of a JWK, and leaves the key set automatically when its last token has
+    expired. A key that was ever used here is rejected with exit code 3.
 
     \b
     Examples:
@@ -86,17 +87,14 @@ def publish(file: str, token_ttl: int, kid: str | None, alg: str, dry_run: bool,
         policy = lifecycle.policy
     for key in added:
         until = moment_at_latest(removable_at(key, policy))
-        click.echo(
-            f"{'Would be done' if dry_run else 'Done'}: {short(key.kid)} ({key.alg}) is published until {until}.",
-            err=True,
-        )
+        say(f"{short(key.kid)} ({key.alg}) is published until {until}", dry_run)
     data = [{"kid": key.kid, "alg": key.alg, "until": moment_at_latest(removable_at(key, policy))} for key in added]
     show({"dry_run": dry_run, "published": data}, as_json, lambda: "\n".join(key.kid for key in added))
 
 
 def _content(file: str) -> bytes:
     with click.open_file(file, "rb") as stream:
-        content: bytes = stream.read(_MOST_BYTES)
+        content: bytes = stream.read(_MAX_BYTES)
     return content
 
 
@@ -104,10 +102,10 @@ def _kept_kid(content: bytes, keep_kid: bool, kid: str | None) -> str | None:
     if not keep_kid:
         return kid
     if kid is not None:
-        raise click.UsageError("Give --keep-kid or --kid, not both.")
+        raise click.UsageError("Pass either --keep-kid or --kid, not both.")
     kept = kid_of(content)
     if kept is None:
-        raise fail("The file has no kid: only a JWK can have one. Give it with --kid KID.")
+        raise fail("The file contains no kid: only a JWK can. Pass it with --kid KID.")
     return kept
 
 
@@ -119,7 +117,7 @@ def _read_public(content: bytes, alg: str, kid: str | None) -> list[PublicKey]:
     if kid is None:
         return keys
     if len(keys) > 1:
-        raise click.UsageError("FILE has several keys, and --kid is for one.")
+        raise click.UsageError("FILE contains several keys, but --kid is for one.")
     return [PublicKey(keys[0].key, keys[0].alg, kid)]
 
 
@@ -150,7 +148,7 @@ def _line() -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def _rehearsed(lifecycle: Lifecycle, private: Key, alg: str, kid: str | None) -> tuple[SigningKey, ...]:
+def _would_import(lifecycle: Lifecycle, private: Key, alg: str, kid: str | None) -> tuple[SigningKey, ...]:
     public, now = public_jwk(private, alg, kid), lifecycle.now()
     key = SigningKey(public["kid"], alg, "pending", public, None, lifecycle.max_token_ttl, now)
     return lifecycle.imported(lifecycle.read(), key, now)

@@ -7,16 +7,19 @@ import click
 from ...domain import key_schedule
 from ...domain.key_schedule import KeyPolicy, Keys
 from ...domain.models import SigningKey
-from ..common import as_json, moment, show, table
+from ..common import as_json, moment, show
 from .refresh_keys import list_refresh_keys
-from .shared import in_words, opened
+from .shared import opened, rows_as_table
+from .timeline import timeline_text
+
+_TITLES = ["kid", "alg", "state", "created_at", "activated_at", "retired_at", "removed_at", "revoked_at"]
 
 
 @click.command("list")
-@click.option("--refresh-keys", is_flag=True, help="Not the signing keys: those that make refresh tokens.")
+@click.option("--refresh-keys", is_flag=True, help="List the refresh-token keys instead.")
 @as_json
 def list_(refresh_keys: bool, as_json: bool) -> None:
-    """Every signing key, its state, and when each change of state was; then what happens when, and what verifiers see.
+    """List every signing key with its state and times; then what will happen when, and what verifiers will see.
 
     \b
     Examples:
@@ -29,16 +32,11 @@ def list_(refresh_keys: bool, as_json: bool) -> None:
     with opened() as lifecycle:
         keys, policy, now = lifecycle.read(), lifecycle.policy, lifecycle.now()
     rows = [_described(key, keys, policy) for key in keys]
-    show(rows, as_json, lambda: f"{_table(rows)}\n\n{in_words(keys, policy, now)}")
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    titles = ["kid", "alg", "state", "created_at", "activated_at", "retired_at", "removed_at", "revoked_at"]
-    return table([[row[title] for title in titles] for row in rows], titles)
+    show(rows, as_json, lambda: f"{rows_as_table(rows, _TITLES)}\n\n{timeline_text(keys, policy, now)}")
 
 
 def _described(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, Any]:
-    """Times of transitions that lie ahead stand under `due`."""
+    """The times of changes that lie ahead are under `due`."""
     times = ("created_at", "activated_at", "retired_at", "destroyed_at", "removed_at", "revoked_at")
     passed = {name: moment(getattr(key, name)) for name in times}
     due = {name: moment(at) for name, at in key_schedule.due(key, keys, policy).items()}

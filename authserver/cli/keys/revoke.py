@@ -10,16 +10,17 @@ from ...domain.key_timeline import placeholders
 from ...keyring.lifecycle import Lifecycle
 from ..common import as_json, confirm, fail, show, yes
 from .refresh_keys import revoke_refresh_keys
-from .shared import as_data, changes, dry_run, in_words, opened, tell_changes, warn_of_young
+from .shared import NO_SUCH_KEY, dry_run, opened
+from .timeline import changes_data, print_changes, timeline_data, timeline_text, warn_if_young
 
-# Seconds for which a verifier may go on with a key set that it has; the guard's own test and that of the snippets know.
+# Seconds for which a verifier may keep a key set; the guard's own test and that of the snippets hold these figures.
 _GUARD = _SNIPPETS = 60
 _STILL_ACCEPTED = """\
-Every server stops publishing the key within 5 seconds. After that, its tokens are still accepted by
-{}    verifiers with a fixed cache, for as long as that lasts: often 5 or 10 minutes, or until a restart
-and by none of them once the tokens have expired."""
+Every server stops publishing the key within 5 seconds. After that, these verifiers still accept its tokens, unless the
+tokens expire first:
+{}    verifiers with a fixed cache, for as long as it lasts: often 5 or 10 minutes, or until a restart"""
 _NEXT_KEK = (
-    "Who had the host had the key-encryption key. Change it now:\n\n"
+    "Whoever controlled the host had the key-encryption key. Replace it now:\n\n"
     "    authserver keys rewrap --create\n    authserver keys rewrap"
 )
 
@@ -41,11 +42,12 @@ class _Outcome:
 @yes
 @as_json
 def revoke(kid: str | None, everything: bool, refresh_keys: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Revoke the compromised key KID: it is out of the key set at once, and the announced key takes over.
+    """Revoke the compromised key KID: it leaves the key set at once, and the pending key replaces it.
 
-    Users stay logged in: refresh tokens do not depend on it. Running servers stop publishing it within 5 seconds.
-    A verifier refuses the access tokens that it signed once it fetches the key set again; the command prints how long
-    that takes. With --all, verifiers also refuse new tokens until then, since they have never seen the new keys.
+    Users stay logged in: refresh tokens do not depend on signing keys. Running servers stop publishing the key within
+    5 seconds. Verifiers reject the access tokens that it signed once they fetch the key set again; the command prints
+    how long that takes. With --all, verifiers also reject new tokens until then, since the new keys are unknown to
+    them.
 
     \b
     Examples:
@@ -53,7 +55,7 @@ def revoke(kid: str | None, everything: bool, refresh_keys: bool, dry_run: bool,
       authserver keys revoke --all --dry-run
     """
     if (kid is not None) + everything + refresh_keys != 1:
-        raise click.UsageError("Give one of: KID, --all, --refresh-keys.")
+        raise click.UsageError("Pass exactly one of KID, --all and --refresh-keys.")
     if not dry_run:
         confirm(_question(kid, refresh_keys), yes)
     if refresh_keys:
@@ -65,12 +67,12 @@ def revoke(kid: str | None, everything: bool, refresh_keys: bool, dry_run: bool,
         _print_result(outcome, lifecycle, everything, dry_run)
         data = {
             "dry_run": dry_run,
-            "changes": changes(outcome.changed),
+            "changes": changes_data(outcome.changed),
             "logins_ended": outcome.logins_ended,
             "still_accepted": [{"by": by, "seconds": seconds} for by, seconds in _verifiers(lifecycle)],
-            "timeline": as_data(keys, lifecycle.policy),
+            "timeline": timeline_data(keys, lifecycle.policy),
         }
-        show(data, as_json, lambda: in_words(keys, lifecycle.policy, lifecycle.now()))
+        show(data, as_json, lambda: timeline_text(keys, lifecycle.policy, lifecycle.now()))
 
 
 def _revoke(lifecycle: Lifecycle, kid: str | None, dry_run: bool) -> _Outcome:
@@ -81,7 +83,7 @@ def _revoke(lifecycle: Lifecycle, kid: str | None, dry_run: bool) -> _Outcome:
             return _Outcome(before, key_transitions.all_revoked(before, now, placeholders(before)))
         return _Outcome(before, *lifecycle.revoke_all())
     if not any(key.kid == kid for key in before):
-        raise fail(f"There is no key {kid}. To see them all: authserver keys list")
+        raise fail(NO_SUCH_KEY.format(kid))
     if dry_run:
         return _Outcome(before, key_transitions.revoked(before, kid, now, placeholders(before)))
     return _Outcome(before, lifecycle.revoke(kid))
@@ -89,14 +91,14 @@ def _revoke(lifecycle: Lifecycle, kid: str | None, dry_run: bool) -> _Outcome:
 
 def _question(kid: str | None, refresh_keys: bool) -> str:
     if refresh_keys:
-        return "Replace the keys of the refresh tokens and end every login?"
+        return "Replace every refresh-token key and end all logins?"
     if kid is None:
-        return "Revoke every key and end every login?"
-    return f"Revoke the key {kid}? Its access tokens are refused from now on, and it never signs again. Are you sure?"
+        return "Revoke every key and end all logins?"
+    return f"Revoke the key {kid}? It will never sign again, and the access tokens that it signed become invalid."
 
 
 def _verifiers(lifecycle: Lifecycle) -> list[tuple[str, int]]:
-    """Who may go on accepting a revoked key, and for how many seconds after the servers stopped publishing it."""
+    """Who may still accept a revoked key, and for how many seconds after the servers stopped publishing it."""
     return [
         ("authserver.resource.Guard", _GUARD),
         ("APIs made by authserver snippet", _SNIPPETS),
@@ -104,20 +106,20 @@ def _verifiers(lifecycle: Lifecycle) -> list[tuple[str, int]]:
     ]
 
 
-def _tell_verifiers(lifecycle: Lifecycle) -> None:
-    known = [f"    {by}, for at most {seconds} seconds\n" for by, seconds in _verifiers(lifecycle)]
-    click.echo(_STILL_ACCEPTED.format("".join(known)), err=True)
+def _print_verifiers(lifecycle: Lifecycle) -> None:
+    lines = [f"    {by}, for at most {seconds} seconds\n" for by, seconds in _verifiers(lifecycle)]
+    click.echo(_STILL_ACCEPTED.format("".join(lines)), err=True)
 
 
 def _print_result(outcome: _Outcome, lifecycle: Lifecycle, everything: bool, dry_run: bool) -> None:
-    tell_changes(outcome.changed, dry_run)
+    print_changes(outcome.changed, dry_run)
     if not outcome.changed:
-        click.echo("It was revoked before: nothing changed.", err=True)
+        click.echo("The key was already revoked: nothing changed.", err=True)
     if any(key.state == "revoked" for key in outcome.changed):
-        _tell_verifiers(lifecycle)
+        _print_verifiers(lifecycle)
     for key in outcome.changed:
         if key.state == "active":
-            warn_of_young(key, lifecycle)
+            warn_if_young(key, lifecycle)
     if everything:
-        ended = "would end" if dry_run else f"has ended ({outcome.logins_ended})"
-        click.echo(f"Every login {ended}; a new key makes the refresh tokens.\n{_NEXT_KEK}", err=True)
+        ended = "would end" if dry_run else f"have ended ({outcome.logins_ended})"
+        click.echo(f"All logins {ended}; new logins use a new refresh-token key.\n{_NEXT_KEK}", err=True)

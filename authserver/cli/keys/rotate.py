@@ -11,22 +11,28 @@ from ...domain.key_timeline import apply_due, apply_step
 from ...keyring.lifecycle import Lifecycle, TooEarly
 from ..common import as_json, moment, show
 from .refresh_keys import rotate_refresh_keys
-from .shared import alg_option, as_data, in_words, moment_at_latest, opened, short, span, warn_of_young
+from .shared import alg_option, dry_run, moment_at_latest, opened, say, short, span
+from .timeline import timeline_data, timeline_text, warn_if_young
 
-_DONE = {
-    "publish": "a new key is announced",
+_SENTENCES = {
+    "publish": "a new key is published",
     "promote": "{kid} signs from now on",
-    "destroy": "the private part of {kid} is destroyed",
-    "retire": "{kid} signs no more, since no client uses its algorithm",
+    "destroy": "the private key of {kid} is destroyed",
+    "retire": "{kid} no longer signs, since no client uses its algorithm",
     "withdraw": "{kid} is withdrawn, since no client uses its algorithm",
     "remove": "{kid} leaves the key set, since its last token has expired",
-    "remove_refresh_key": "the refresh-token key {kid} is gone, since no login uses it any more",
+    "remove_refresh_key": "the refresh-token key {kid} is removed, since no login uses it",
 }
+_TOO_EARLY = """\
+{kid} can be promoted from {at}, in {span}. It was published at {created_at}, and verifiers that have not fetched it
+since then would reject its tokens. To promote it now anyway:
+
+    authserver keys rotate --emergency{alg}"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What was done, or would be, and the keys after it; or why it is refused."""
+    """What was done, or would be, and the keys after it; or why nothing was."""
 
     done: list[Transition]
     keys: Keys
@@ -34,24 +40,24 @@ class _Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Request:
     alg: str
     emergency: bool
 
 
 @click.command("rotate")
-@click.option("--due", is_flag=True, help="Do only what the schedule says is due; it may be nothing.")
-@click.option("--emergency", is_flag=True, help="Promote although verifiers may not have fetched the key yet.")
+@click.option("--due", is_flag=True, help="Apply only what the schedule says is due, which may be nothing.")
+@click.option("--emergency", is_flag=True, help="Promote the key even if verifiers may not have fetched it yet.")
 @alg_option
-@click.option("--refresh-keys", is_flag=True, help="Publish a new refresh-token key instead.")
-@click.option("--dry-run", is_flag=True, help="Change nothing; show what would be done, and what happens when.")
+@click.option("--refresh-keys", is_flag=True, help="Create a new refresh-token key for new logins instead.")
+@dry_run
 @as_json
 def rotate(due: bool, emergency: bool, alg: str, refresh_keys: bool, dry_run: bool, as_json: bool) -> None:
-    """Promote the announced key: it signs from now on, and the next one is announced.
+    """Promote the pending key: it signs from now on, and a new pending key is published.
 
-    The key that signed until now stays published for as long as its tokens live. Running servers follow within 5
-    seconds. Until the announced key has been published for the lead time this is refused, with exit code 3. Servers do
-    by themselves what is due, so that none of it is needed for routine.
+    The key that signed until now stays published until its tokens expire. Running servers follow within 5 seconds.
+    Until the pending key has been published for the lead time, this command exits with code 3 and prints the earliest
+    time. You don't need it for routine rotation: running servers rotate keys on schedule.
 
     \b
     Examples:
@@ -59,66 +65,66 @@ def rotate(due: bool, emergency: bool, alg: str, refresh_keys: bool, dry_run: bo
       authserver keys rotate --refresh-keys
     """
     if due + emergency + refresh_keys > 1:
-        raise click.UsageError("--due, --emergency and --refresh-keys exclude each other.")
+        raise click.UsageError("Pass only one of --due, --emergency and --refresh-keys.")
     if refresh_keys:
         rotate_refresh_keys(dry_run, as_json)
         return
     with opened() as lifecycle:
-        act = (_would_do_due if due else _would_promote) if dry_run else (_do_due if due else _promote)
-        outcome, now = act(lifecycle, _Asked(alg, emergency)), lifecycle.now()
+        act = (_would_apply_due if due else _would_promote) if dry_run else (_apply_due if due else _promote)
+        outcome, now = act(lifecycle, _Request(alg, emergency)), lifecycle.now()
     _print_result(outcome, lifecycle, now, dry_run)
-    data = _as_data(outcome, alg, lifecycle, dry_run)
     if as_json or dry_run or not outcome.refused:
-        show(data, as_json, lambda: in_words(outcome.keys, lifecycle.policy, now))
+        data = _as_data(outcome, alg, lifecycle, dry_run)
+        show(data, as_json, lambda: timeline_text(outcome.keys, lifecycle.policy, now))
     if outcome.refused and not dry_run:
         raise Refused(_why_too_early(outcome.refused, now))
 
 
-def _promote(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
+def _promote(lifecycle: Lifecycle, request: _Request) -> _Outcome:
     try:
-        step = lifecycle.promote(asked.alg, emergency=asked.emergency)
+        step = lifecycle.promote(request.alg, emergency=request.emergency)
     except TooEarly as error:
         return _Outcome([], lifecycle.read(), error)
-    _tell_done(step)
+    _print_step(step)
     return _Outcome([step], lifecycle.read())
 
 
-def _do_due(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
-    done = lifecycle.run_due(_tell_done)  # as it is done: what comes after may fail
+def _apply_due(lifecycle: Lifecycle, request: _Request) -> _Outcome:
+    done = lifecycle.run_due(_print_step)  # each when it is done: a later one may fail
     for id in lifecycle.remove_unused_refresh_keys():
         done.append(Transition("remove_refresh_key", "refresh", id))
-        _tell_done(done[-1])
+        _print_step(done[-1])
     lifecycle.destroy_orphaned_keys()
     return _Outcome(done, lifecycle.read())
 
 
-def _would_promote(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
+def _would_promote(lifecycle: Lifecycle, request: _Request) -> _Outcome:
     keys = lifecycle.read()
     try:
-        step = lifecycle.promotion(keys, asked.alg, emergency=asked.emergency)
+        step = lifecycle.promotion(keys, request.alg, emergency=request.emergency)
     except TooEarly as error:
         return _Outcome([], keys, error)
     return _Outcome([step], apply_step(keys, step, lifecycle.now()))
 
 
-def _would_do_due(lifecycle: Lifecycle, asked: _Asked) -> _Outcome:
+def _would_apply_due(lifecycle: Lifecycle, request: _Request) -> _Outcome:
     state = lifecycle.read_state()
     return _Outcome(*apply_due(state.signing_keys, lifecycle.policy, lifecycle.now(), state.algorithms))
 
 
-def _tell_done(step: Transition, said: str = "Done") -> None:
-    kid = step.kid if step.alg == "refresh" else short(step.kid or "")
-    click.echo(f"{said}: {_DONE[step.change].format(kid=kid)}.", err=True)
+def _print_step(step: Transition, dry_run: bool = False) -> None:
+    kid = step.kid if step.change == "remove_refresh_key" else short(step.kid or "")
+    say(_SENTENCES[step.change].format(kid=kid), dry_run)
 
 
 def _print_result(outcome: _Outcome, lifecycle: Lifecycle, now: int, dry_run: bool) -> None:
     for step in outcome.done if dry_run else ():
-        _tell_done(step, "Would be done")
+        _print_step(step, dry_run)
     for key in outcome.keys:
         if key.state == "active" and key.kid in {step.kid for step in outcome.done}:
-            warn_of_young(key, lifecycle)
+            warn_if_young(key, lifecycle)
     if outcome.refused and dry_run:
-        click.echo(f"Would be refused. {_why_too_early(outcome.refused, now)}", err=True)
+        click.echo(f"Too early: {_why_too_early(outcome.refused, now)}", err=True)
     elif not outcome.done and not outcome.refused:
         click.echo("Nothing is due.", err=True)
 
@@ -130,15 +136,15 @@ def _as_data(outcome: _Outcome, alg: str, lifecycle: Lifecycle, dry_run: bool) -
         "refused": outcome.refused is not None,
         "changes": [{"change": step.change, "alg": step.alg, "kid": step.kid} for step in outcome.done],
         "promotable_at": moment_at_latest(promotable_at(pending, lifecycle.policy)) if pending else None,
-        "timeline": as_data(outcome.keys, lifecycle.policy),
+        "timeline": timeline_data(outcome.keys, lifecycle.policy),
     }
 
 
 def _why_too_early(error: TooEarly, now: int) -> str:
-    kid, at = short(error.pending.kid), moment_at_latest(error.possible_at)
-    of = "" if error.pending.alg == DEFAULT else f" --alg {error.pending.alg}"
-    return (
-        f"{kid} can be promoted from {at} on, in {span(error.possible_at - now)}: it was announced at "
-        f"{moment(error.pending.created_at)}, and verifiers that have not fetched it since would refuse its tokens. "
-        f"If it must be now:\n\n    authserver keys rotate --emergency{of}"
+    return _TOO_EARLY.format(
+        kid=short(error.pending.kid),
+        at=moment_at_latest(error.possible_at),
+        span=span(error.possible_at - now),
+        created_at=moment(error.pending.created_at),
+        alg="" if error.pending.alg == DEFAULT else f" --alg {error.pending.alg}",
     )

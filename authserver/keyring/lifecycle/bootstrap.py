@@ -13,10 +13,10 @@ from .refresh_keys import new_refresh_key
 def create_missing(
     connection: Connection, keys: KeyStore, *, now: int, max_token_ttl: int, new_key: Callable[[], bytes]
 ) -> None:
-    """One active and one pending key of the default algorithm, both published, and the first key of the ring, where
-    they are missing.
+    """Create what is missing of: an active and a pending key of the default algorithm, and a refresh-token key.
 
-    The first key signs at once, for nobody can have fetched an older key set; every later one is announced.
+    The first signing key signs at once, since nobody can have fetched an older key set; every later key is published
+    for the lead time first.
     """
     state = signing_keys.load(connection)
     known = (key.max_token_ttl for key in state.signing_keys if key.state != "removed")

@@ -1,4 +1,4 @@
-"""Keys that were made elsewhere, to sign or only to verify: PEM and JWK (RFC 7517), and what is refused."""
+"""Read keys that were generated elsewhere, to sign or only to verify: PEM and JWK (RFC 7517)."""
 
 import warnings
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from .key_file import Unreadable
 _CRT = ("p", "q", "dp", "dq", "qi")
 _RSA_MEMBERS = ("n", "e", "d", *_CRT)
 _MEMBERS = ("kty", *_RSA_MEMBERS, "crv", "x", "y")
-_MISMATCH = "The private part does not match the public one: the key is damaged or was tampered with."
+_MISMATCH = "The private key does not match the public key: it is damaged or was tampered with."
 
 
 class Encrypted(Unreadable):
-    """It may be read with its password."""
+    """The key can be read only with its password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key that verifies only; `kid` as the file has it, None where it has none."""
+    """A key that only verifies. `kid` is None if the file contains none."""
 
     key: Key
     alg: str
@@ -53,8 +53,8 @@ class PublicKey:
 
 
 def read_private_key(content: bytes, password: str | None = None, alg: str = DEFAULT) -> Key:
-    """A key that signs by `alg`. Raises Unreadable, and Refused for one that is too weak, is on another curve or does
-    not fit together."""
+    """Read the private key of a PEM file or JWK, for `alg`. Raises Unreadable (Encrypted if it needs a password), and
+    Refused for a key that is too weak, is on another curve or whose parts do not match."""
     kind, content = _KINDS[alg], key_file.without_mark(content)
     block = key_file.private_block(content)
     if block is None:
@@ -67,7 +67,7 @@ def read_private_key(content: bytes, password: str | None = None, alg: str = DEF
 
 
 def kid_of(content: bytes) -> str | None:
-    """The `kid` that a file with a JWK gives its key; None for PEM, which has none."""
+    """The `kid` of a JWK; None for PEM, which has none."""
     try:
         kid = key_file.json_object(key_file.without_mark(content)).get("kid")
     except Unreadable:
@@ -76,8 +76,8 @@ def kid_of(content: bytes) -> str | None:
 
 
 def read_public_keys(content: bytes, alg: str = DEFAULT) -> list[PublicKey]:
-    """The public key of a PEM file or a JWK, or the signature keys of a JWK Set; by `alg` unless the file says another.
-    Raises Unreadable, and Refused for a key that is too weak or of a kind that is not supported."""
+    """Read the public key of a PEM file or JWK, or the signing keys of a JWK Set; for `alg` unless the file names
+    another. Raises Unreadable, and Refused for a key that is too weak or not supported."""
     content = key_file.without_mark(content)
     block = key_file.public_block(content)
     if block is not None:
@@ -86,17 +86,17 @@ def read_public_keys(content: bytes, alg: str = DEFAULT) -> list[PublicKey]:
     jwks = members["keys"] if isinstance(members.get("keys"), list) else [members]
     signing = [jwk for jwk in jwks if isinstance(jwk, dict) and jwk.get("use", "sig") == "sig"]
     if not signing:
-        raise Unreadable("The file holds no key for signatures.")
+        raise Unreadable("The file contains no signing key.")
     return [_public_of_jwk(jwk, alg) for jwk in signing]
 
 
 def _public_of_jwk(jwk: dict[str, Any], alg: str) -> PublicKey:
     alg = jwk.get("alg", alg)
     if alg not in ALGORITHMS:
-        raise Refused(f"The file holds a key for an algorithm that is not one of {', '.join(ALGORITHMS)}.")
+        raise Refused(f"The file contains a key for an unsupported algorithm. Supported are {', '.join(ALGORITHMS)}.")
     members, kid = _jwk(jwk, _KINDS[alg], alg), jwk.get("kid")
     if members.get("d") is not None:
-        raise Unreadable("The file holds a private key. Remove the private members: only the public part is needed.")
+        raise Unreadable("The file contains a private key. Remove its private members: only the public key is needed.")
     return _public(_imported(members, None, _KINDS[alg]), alg, kid if isinstance(kid, str) else None)
 
 
@@ -111,31 +111,31 @@ def _public(key: Key, alg: str, kid: str | None) -> PublicKey:
 def _imported(source: bytes | dict[str, Any], password: str | None, kind: _Kind) -> Key:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SecurityWarning)  # refused in our words
+            warnings.simplefilter("ignore", SecurityWarning)  # we raise our own error
             key = kind.key.import_key(source, password=password)
-            return kind.key.import_key(key.as_pem(private=True)) if key.is_private else key  # with all its members
+            return kind.key.import_key(key.as_pem(private=True)) if key.is_private else key  # adds missing members
     except TypeError as error:
         if password is None:
-            raise Encrypted("The key is encrypted: give its password with --password-stdin.") from error
-        raise Unreadable("The key has no password.") from error
+            raise Encrypted("The key is encrypted. Pass its password with --password-stdin.") from error
+        raise Unreadable("The key is not encrypted. Leave out the password.") from error
     except (JoseError, ValueError) as error:
-        raise Unreadable(f"This is no private key that can be read as {kind.words}: {_brief(error)}.") from error
+        raise Unreadable(f"The file cannot be read as {kind.words}: {_brief(error)}.") from error
 
 
 def _jwk(jwk: dict[str, Any], kind: _Kind, alg: str) -> dict[str, Any]:
     if jwk.get("kty") != kind.kty:
-        raise Unreadable(f'The file holds no JWK of {kind.words}: an object with "kty": "{kind.kty}" is expected.')
+        raise Unreadable(f'The file contains no JWK of {kind.words}: it needs "kty": "{kind.kty}".')
     if "oth" in jwk:
-        raise Refused("Keys of more than two primes are not supported. Make another one.")
+        raise Refused("Keys with more than two primes are not supported. Generate another key.")
     for name, allowed in (("alg", alg), ("use", "sig")):
         if jwk.get(name, allowed) != allowed:
-            raise Refused(f'The key is meant for something else: its "{name}" is not {allowed}.')
+            raise Refused(f'The key has another purpose: its "{name}" is not {allowed}.')
     return {name: jwk[name] for name in _MEMBERS if name in jwk}
 
 
 def _check(members: dict[str, Any], kind: _Kind) -> None:
     if members.get("d") is None:
-        raise Unreadable("This is a public key. Signing takes the private one.")
+        raise Unreadable("This is a public key. Signing needs the private key.")
     if kind.crv:
         _check_curve(members, kind)
     else:
@@ -155,13 +155,13 @@ def _check_curve(members: dict[str, Any], kind: _Kind) -> None:
 
 def _check_is_on_curve(members: dict[str, Any], kind: _Kind) -> None:
     if members.get("crv") != kind.crv:
-        raise Refused(f"The key is on another curve: {kind.words} is allowed. Make another one.")
+        raise Refused(f"The key is on another curve. Use {kind.words}.")
 
 
 def _check_rsa(members: dict[str, Any]) -> None:
     numbers = {name: _number(value) for name, value in members.items() if name in _RSA_MEMBERS}
     if not {"n", "e"} <= numbers.keys():
-        raise Unreadable("This is a public key. Signing takes the private one.")
+        raise Unreadable("This is a public key. Signing needs the private key.")
     check_rsa(numbers["n"], numbers["e"])
     if not _fits_together(numbers):
         raise Refused("The private exponents do not match the modulus: the key is damaged or was tampered with.")
@@ -186,5 +186,5 @@ def _number(text: object) -> int:
 
 
 def _brief(error: Exception) -> str:
-    """The library's reason, to the end of its first sentence: what follows may quote the file."""
+    """The first sentence of the library's message: the rest may quote the file."""
     return str(error).partition(". ")[0].rstrip(".")

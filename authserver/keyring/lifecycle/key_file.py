@@ -1,4 +1,4 @@
-"""What is in a file of keys, PEM (RFC 7468) or JWK (RFC 7517), without the text that other tools write around it."""
+"""Find the key in a PEM (RFC 7468) or JWK (RFC 7517) file, among text that other tools write around it."""
 
 import json
 import re
@@ -9,7 +9,7 @@ _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe
 
 
 class Unreadable(ValueError):
-    """The file holds no key that can be read; the text says why and never what is in it."""
+    """The file contains no readable key. The message says why, and never quotes the file."""
 
 
 def without_mark(content: bytes) -> bytes:
@@ -19,7 +19,7 @@ def without_mark(content: bytes) -> bytes:
             try:
                 return content.decode(encoding).encode()
             except UnicodeError:
-                raise Unreadable("The file begins as UTF-16 and is damaged.") from None
+                raise Unreadable("The file begins like UTF-16, but is damaged.") from None
     return content
 
 
@@ -29,26 +29,26 @@ def _blocks(content: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def private_block(content: bytes) -> bytes | None:
-    """The one private key among the PEM blocks and the text between them, as `openssl pkcs12 -nodes` writes them; any
-    block if none is private; None if the content is not PEM. Raises Unreadable for several private keys."""
+    """The only private key among the PEM blocks, with or without text between them (`openssl pkcs12 -nodes`). Any block
+    if none is private; None if the content is not PEM. Raises Unreadable for several private keys."""
     blocks = _blocks(content)
     private = [block for label, block in blocks if label.endswith(b"PRIVATE KEY")]
     if len(private) > 1:
-        raise Unreadable(f"The file holds {len(private)} private keys. Keep the one that you mean.")
+        raise Unreadable(f"The file contains {len(private)} private keys. Keep only the one to import.")
     return next(iter(private or [block for _, block in blocks]), None)
 
 
 def public_block(content: bytes) -> bytes | None:
-    """The one public key of a PEM file; None if the content is not PEM. Raises Unreadable for anything else."""
+    """The only public key of a PEM file; None if the content is not PEM. Raises Unreadable for anything else."""
     blocks = _blocks(content)
     if not blocks:
         return None
     if any(label.endswith(b"PRIVATE KEY") for label, _ in blocks):
-        raise Unreadable("The file holds a private key. Take the public part out of it: openssl pkey -in FILE -pubout")
+        raise Unreadable("The file contains a private key. Extract its public key: openssl pkey -in FILE -pubout")
     public = [block for label, block in blocks if label.endswith(b"PUBLIC KEY")]
     if len(public) != 1:
         raise Unreadable(
-            f"The file holds {len(public)} public keys, and exactly one is expected. To extract it from a certificate: "
+            f"The file contains {len(public)} public keys instead of one. To extract the key of a certificate: "
             "openssl x509 -in FILE -noout -pubkey"
         )
     return public[0]
@@ -61,5 +61,5 @@ def json_object(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise Unreadable("The file is neither PEM nor JSON.") from None
     if not isinstance(members, dict):
-        raise Unreadable("The file holds JSON that is neither a JWK nor a JWK Set.")
+        raise Unreadable("The JSON in the file is neither a JWK nor a JWK Set.")
     return members

@@ -12,10 +12,10 @@ from ..envelope import KeyEncryptionKeys
 
 
 class RefreshKeyWaits(Refused):
-    """A new key is announced already; `waiting` takes over by itself."""
+    """A new key exists already; `waiting` will replace the current one by itself."""
 
     def __init__(self, waiting: RefreshTokenKey) -> None:
-        super().__init__(f"The refresh-token key {waiting.id} is published already, and takes over by itself.")
+        super().__init__(f"The refresh-token key {waiting.id} already waits to replace the current one.")
         self.waiting = waiting
 
 
@@ -29,7 +29,7 @@ def check_rotatable(keys: RefreshTokenKeys, now: int) -> None:
 def rotate(
     connection: Connection, keys: RefreshTokenKeys, keks: KeyEncryptionKeys, key: bytes, now: int
 ) -> RefreshTokenKey:
-    """Announce a key for new logins; those of today keep theirs. Raises RefreshKeyWaits."""
+    """Add a key for new logins; existing logins keep theirs. Raises RefreshKeyWaits."""
     check_rotatable(keys, now)
     new = new_refresh_key(keks, key, now=now, active_at=now + refresh_key_schedule.LEAD_TIME * SECOND)
     signing_keys.add_refresh_key(connection, new)
@@ -37,14 +37,14 @@ def rotate(
 
 
 def replace(connection: Connection, keks: KeyEncryptionKeys, key: bytes, now: int) -> int:
-    """Revoke every refresh-token key, end every login, and begin with a new key. Returns how many logins ended."""
+    """Revoke every refresh-token key, end every login, and add a new key. Returns how many logins ended."""
     refresh_token_keys.revoke_all(connection, now)
     signing_keys.add_refresh_key(connection, new_refresh_key(keks, key, now=now, active_at=now))
     return refresh_token_keys.end_logins(connection, now)
 
 
 def remove_unused(connection: Connection, keys: RefreshTokenKeys, now: int) -> list[str]:
-    """Returns the ids of the keys that went."""
+    """Remove the replaced keys that no authorization names, and return their ids."""
     return [
         key.id
         for key in refresh_key_schedule.replaced(keys, now)

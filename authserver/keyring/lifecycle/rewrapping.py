@@ -1,4 +1,4 @@
-"""Changes the key-encryption key of what is sealed in the database, within the caller's transaction."""
+"""Change the key-encryption key that wraps the keys in the database, within the caller's transaction."""
 
 from dataclasses import replace
 
@@ -10,16 +10,16 @@ from ..envelope import KeyEncryptionKeys, is_wrapped
 
 
 def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> int:
-    """Returns how many keys were sealed anew. What was destroyed or resealed meanwhile stays as it is by then. Raises
-    ChangedMeanwhile if a key was changed beside the lock."""
+    """Wrap under the newest key-encryption key what an older one wraps, and return the number of keys. Raises
+    ChangedMeanwhile if a key was changed in spite of the lock."""
     older = wrapped_by_older(state, keks)
     written = [
-        signing_keys.change(connection, key, replace(key, wrapped=_resealed(keks, key.kid, key.wrapped or "")))
+        signing_keys.change(connection, key, replace(key, wrapped=_rewrapped(keks, key.kid, key.wrapped or "")))
         for key in state.signing_keys
         if key.kid in older
     ]
     written += [
-        refresh_token_keys.rewrap(connection, key.id, key.wrapped, _resealed(keks, key.id, key.wrapped))
+        refresh_token_keys.rewrap(connection, key.id, key.wrapped, _rewrapped(keks, key.id, key.wrapped))
         for key in state.refresh_keys
         if key.id in older
     ]
@@ -29,11 +29,11 @@ def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> 
 
 
 def wrapped_by_older(state: KeyState, keks: KeyEncryptionKeys) -> set[str]:
-    """The ids of the keys that are not sealed by the newest key-encryption key."""
+    """The ids of the keys that the newest key-encryption key does not wrap."""
     kept = {key.kid: key.wrapped for key in state.signing_keys if key.wrapped and is_wrapped(key.wrapped)}
-    sealed = kept | {key.id: key.wrapped for key in state.refresh_keys}
-    return {id for id, text in sealed.items() if not keks.is_newest(text)}
+    wrapped = kept | {key.id: key.wrapped for key in state.refresh_keys}
+    return {id for id, text in wrapped.items() if not keks.is_newest(text)}
 
 
-def _resealed(keks: KeyEncryptionKeys, row: str, sealed: str) -> str:
-    return keks.wrap(row, keks.unwrap(row, sealed))
+def _rewrapped(keks: KeyEncryptionKeys, row: str, wrapped: str) -> str:
+    return keks.wrap(row, keks.unwrap(row, wrapped))
