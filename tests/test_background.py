@@ -109,10 +109,10 @@ def test_an_older_state_of_the_keys_that_arrives_after_a_newer_one_is_ignored(
             await may_arrive.wait()
             return state
 
-        tasks.database.load = load_late
+        tasks.database.load = load_late  # type: ignore[assignment, method-assign]
         older = http.portal.start_task_soon(tasks.read_keys)
         assert is_read.wait(LONG)
-        tasks.database.load = load
+        tasks.database.load = load  # type: ignore[method-assign]
         lifecycle.revoke(revoked)
         http.portal.call(tasks.read_keys)
         http.portal.call(may_arrive.set)

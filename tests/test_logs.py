@@ -113,7 +113,7 @@ INSIDE = {
 @pytest.mark.parametrize("inside", INSIDE)
 @pytest.mark.parametrize("kind", [str, str.encode, ValueError])
 def test_tokens_are_hidden_inside_of_what_is_no_text(log: Log, inside: str, kind: Any) -> None:
-    log.info("called", given=INSIDE[inside](kind(f"is {REFRESH} and {ACCESS}")))
+    log.info("called", given=INSIDE[inside](kind(f"is {REFRESH} and {ACCESS}")))  # type: ignore[no-untyped-call]
     (line,) = log.lines()
     assert REFRESH not in str(line) and ACCESS not in str(line) and HIDDEN in str(line)
 

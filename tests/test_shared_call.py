@@ -21,7 +21,7 @@ def counting(seconds: float, fails: Callable[[int], bool] = lambda run: False) -
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(test())  # type: ignore[arg-type]
+    asyncio.run(test())
 
 
 def test_calls_at_once_share_one_run() -> None:

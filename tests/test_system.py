@@ -33,4 +33,4 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], bytes | str]]:
 def test_randomness_is_long_enough_and_never_the_same(make: Callable[[], bytes | str]) -> None:
     lengths = {system.new_id: 16, system.new_key: 32, system.new_secret: 43}
     made = {make() for _ in range(1000)}
-    assert len(made) == 1000 and {len(one) for one in made} == {lengths[make]}  # type: ignore[index]
+    assert len(made) == 1000 and {len(one) for one in made} == {lengths[make]}

@@ -105,7 +105,7 @@ def test_a_body_that_does_not_arrive(shared: Server, monkeypatch: pytest.MonkeyP
 
 async def _begin(app: Any, path: Any) -> Any:
     """Sends half of a body, and then nothing."""
-    sent = []
+    sent: list[Any] = []
 
     async def receive() -> Any:
         if sent:

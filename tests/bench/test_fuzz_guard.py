@@ -25,7 +25,7 @@ def test_the_good_tokens_are_good() -> None:
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
 @few
 @given(rng=st.randoms(use_true_random=True))
-def test_a_mutated_token_is_rejected(mutation: Any, rng: Random) -> None:  # type: ignore[no-untyped-def]
+def test_a_mutated_token_is_rejected(mutation: Any, rng: Random) -> None:
     token = mutation(FORGE, rng)
     if token not in FORGE.good:
         refused, reason = judge(FORGE, token)

@@ -24,7 +24,7 @@ from authserver.serving.processes import serve_in_one_process
 
 LOCK = Lock()
 NUMBERS, READ = count(1), count(1)
-THREADS = []
+THREADS: list[Any] = []
 ENDS = sys.argv[1]
 
 

@@ -64,15 +64,15 @@ def test_a_key_of_each_algorithm_is_imported_and_shown(
     data: Callable[..., Any], cli: Callable[..., Result], here: Path, alg: str
 ) -> None:
     key = KEYS[alg]
-    (here / "key.pem").write_bytes(key.as_pem(private=True))
+    (here / "key.pem").write_bytes(key.as_pem(private=True))  # type: ignore[attr-defined]
     assert f"No client uses {alg}" in cli("keys", "import", "key.pem", "--alg", alg, code=3).stderr
     data(*MACHINE, "--access-token-alg", alg)
     cli("keys", "import", "key.pem", "--alg", alg, "--dry-run")
     cli("keys", "import", "key.pem", "--alg", alg)
     assert "used here before" in cli("keys", "import", "key.pem", "--alg", alg, code=3).stderr
     cli("keys", "rotate", "--alg", alg, "--emergency")
-    assert "BEGIN PUBLIC KEY" in cli("keys", "export-public", key.thumbprint()).stdout
-    (shown,) = [one for one in data("keys", "list") if one["kid"] == key.thumbprint()]
+    assert "BEGIN PUBLIC KEY" in cli("keys", "export-public", key.thumbprint()).stdout  # type: ignore[attr-defined]
+    (shown,) = [one for one in data("keys", "list") if one["kid"] == key.thumbprint()]  # type: ignore[attr-defined]
     assert (shown["alg"], shown["state"]) == (alg, "active")
 
 

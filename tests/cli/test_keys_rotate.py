@@ -153,7 +153,7 @@ def test_the_script_is_the_command_whichever_python_runs_it(fresh: None, tmp_pat
     done = subprocess.run(command, cwd=tmp_path, env=environment_with({}), capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
     assert json.loads(done.stdout)["refused"] is True
-    helped = subprocess.run([*command[:2], "--help"], capture_output=True, text=True, check=True)
+    helped = subprocess.run([*command[:2], "--help"], capture_output=True, text=True, check=True)  # type: ignore[list-item]
     assert "authserver keys rotate --dry-run" in helped.stdout
 
 

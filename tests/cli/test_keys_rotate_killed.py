@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import count
@@ -31,7 +31,7 @@ def settings_in(folder: Path) -> Settings:
 
 
 @contextmanager
-def keys_in(folder: Path, clock: Clock = system.now) -> Iterator[Any]:
+def keys_in(folder: Path, clock: Callable[[], int] = system.now) -> Iterator[Any]:
     database = open_database(settings_in(folder), clock)
     yield lifecycle(settings_in(folder), database, clock)
     database.close()

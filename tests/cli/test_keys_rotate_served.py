@@ -48,7 +48,7 @@ class Node(Live):
         super().__init__(folder)
         self.forks = forks
 
-    def start(self) -> None:
+    def start(self) -> None:  # type: ignore[override]
         self.pid = self.forks.ask(f"serve {self.port} {self.folder}")
 
     def kill(self) -> None:

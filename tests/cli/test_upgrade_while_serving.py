@@ -143,7 +143,7 @@ def test_a_migration_that_breaks_the_previous_version_is_seen(
 
 def what_breaks_the_previous_version(migration: Any) -> Any:
     """The operation or column that an older node beside it cannot live with; None for none."""
-    calls = [node for node in ast.walk(ast.parse(migration)) if isinstance(node, ast.Call)]
+    calls: list[Any] = [node for node in ast.walk(ast.parse(migration)) if isinstance(node, ast.Call)]
     for call in calls:
         if getattr(getattr(call.func, "value", None), "id", "") != "op":
             continue

@@ -58,7 +58,7 @@ def _of_a_post(path: str) -> dict[str, Produce]:
             return _post(server, path, **_that_needs_the_database(server, path))
 
     found: dict[str, Produce] = {
-        "400": lambda server: _post(server, path, **({"data": WEB} if path in FORMS else {"json": []})),
+        "400": lambda server: _post(server, path, **({"data": WEB} if path in FORMS else {"json": []})),  # type: ignore[dict-item]
         "404": lambda server: server.http.post(path.replace("o", "%6F", 1), content=b""),
         "405": get,
         "408": slow,

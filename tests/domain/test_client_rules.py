@@ -17,7 +17,7 @@ API = Client("api", "Notes API", "client_secret_basic", frozenset(), (), ("https
 
 
 def checked(client: Client, **changes: object) -> None:
-    check(replace(client, **changes), grant_types=GRANTS, auth_methods=METHODS)  # type: ignore[arg-type]
+    check(replace(client, **changes), grant_types=GRANTS, auth_methods=METHODS)
 
 
 @pytest.mark.parametrize("client", [WEB, APP, API], ids=lambda client: client.id)

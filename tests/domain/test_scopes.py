@@ -1,5 +1,7 @@
 """Scope: what is a list of scope-tokens, and what a request gets of what it may have."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ lists = st.lists(words, max_size=6)
 
 
 def test_exactly_nqchar_may_stand_in_a_scope_rfc6749_3_3() -> None:
-    accepted = set()
+    accepted: set[Any] = set()
     for code in [*range(0x21), *range(0x21, 0x250), 0x2028, 0x3000, 0xFEFF, 0xFF21, 0x1D400, 0xD800]:
         try:
             accepted.update(parse(f"a{chr(code)}b"))

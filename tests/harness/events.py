@@ -35,7 +35,7 @@ def logged_by(source: str) -> Iterator[tuple[str, str, set[str]]]:
             case ast.Attribute(value=ast.Name(id="log"), attr=level) if level in LEVELS:
                 assert first, f"{ast.unparse(node)}: the name of an event is a literal, so that it can be found"
                 fields = {keyword.arg for keyword in node.keywords if keyword.arg}
-                yield first, "error" if level == "exception" else level, fields
+                yield first, "error" if level == "exception" else level, fields  # type: ignore[misc]
             case ast.Name(id="Event"):
                 yield str(first), str(others[0]) if others else "info", set()
             case _:

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 try:
     import uvloop
 except ImportError:
-    uvloop = None
+    uvloop = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 HOST = "127.0.0.1"  # and never another: these scripts load only this machine
@@ -211,7 +211,7 @@ async def load(port: int, scripts: Sequence[Script], seconds: float) -> Load:
     """
     found, event_loop = Load(), asyncio.get_running_loop()
     loops = [
-        (await event_loop.create_connection(lambda script=script: _Loop(script, found), HOST, port))[1]
+        (await event_loop.create_connection(lambda script=script: _Loop(script, found), HOST, port))[1]  # type: ignore[misc]
         for script in scripts
     ]
     began = perf_counter()

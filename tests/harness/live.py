@@ -27,6 +27,10 @@ class Live:
 
     program: Sequence[str] = ("-m", "authserver")
     """What Python runs, with the arguments of `authserver serve`."""
+    user: dict[str, Any]
+    app: dict[str, Any]
+    machine: dict[str, Any]
+    """What the commands printed that made them."""
     stdin: int = subprocess.DEVNULL
     """Never the terminal that the tests may have: there SIGHUP ends a server."""
 
@@ -67,7 +71,7 @@ class Live:
         command = [sys.executable, *(program or self.program), "serve"]
         command += ["--port", str(self.port), "--workers", str(self.workers)]
         with self.log.open("ab") as log:
-            streams = {"stdin": self.stdin, "stdout": log, "stderr": log}
+            streams: dict[str, Any] = {"stdin": self.stdin, "stdout": log, "stderr": log}
             self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment(), **streams)
 
     def start(self, program: Sequence[str] | None = None) -> None:

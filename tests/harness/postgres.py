@@ -50,7 +50,7 @@ class Postgres:
         self._data = self.folder / "data"
         self.log = self.folder / "log"
         command = ["sh", "-c", _WHEN_WE_ARE_GONE, "sh", programs, self.folder]
-        ends = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        ends: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._undertaker = subprocess.Popen(command, cwd="/", start_new_session=True, **ends, **self._as_whom)
         self.run("initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C")
         lines = (f"{name} = '{value}'\n" for name, value in settings.items())

@@ -16,7 +16,7 @@ from tests.harness.scaled_clock import VARIABLE, Clock
 def run(clock: Clock) -> None:
     from authserver import system
 
-    system.now = system.steady = clock  # type: ignore[assignment]  # before what is imported now takes it for a default
+    system.now = system.steady = clock  # before what is imported now takes it for a default
 
     from authserver.background import INTERVALS
     from authserver.cli import main

@@ -169,7 +169,7 @@ def test_what_is_no_plain_file_is_refused_at_once_and_mended(folder: Path, make:
     """A pipe that nobody writes to must not hang the start."""
     folder.mkdir()
     path = folder / "kek-1.key"
-    make(path, 0o600)  # type: ignore[operator]
+    make(path, 0o600)
     message = refusal(folder)
     assert str(path) in message and "plain file" in message
     mend(message)

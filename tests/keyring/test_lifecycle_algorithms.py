@@ -31,7 +31,7 @@ def test_an_algorithm_that_gets_no_key_holds_up_no_other(
 
     monkeypatch.setattr(KeyStore, "generate", refuse)
     clock.forward(91 * DAY)
-    told = []
+    told: list[Any] = []
     with pytest.raises(Unavailable, match="no EdDSA"):
         lifecycle.run_due(told.append)
     assert in_state(lifecycle.read(), "RS256", "retired")  # RS256 went on

@@ -45,7 +45,7 @@ def elliptic() -> bytes:
 
 
 def other(alg: str, /, **members: Any) -> bytes:
-    return json.dumps(OTHER_KINDS[alg].as_dict(private=True) | members).encode()
+    return json.dumps(OTHER_KINDS[alg].as_dict(private=True) | members).encode()  # type: ignore[attr-defined]
 
 
 OTHER_KINDS = {"ES256": ECKey.generate_key("P-256"), "EdDSA": OKPKey.generate_key("Ed25519"), "PS256": GOOD}
@@ -55,8 +55,8 @@ ANOTHER = {alg: key.generate_key().as_dict(private=True) for alg, key in (("ES25
 @pytest.mark.parametrize("alg", OTHER_KINDS)
 def test_a_good_key_of_each_algorithm_is_read_in_any_form(alg: Any) -> None:
     key = OTHER_KINDS[alg]
-    for content in (other(alg), other(alg, alg=alg, kid="theirs"), key.as_pem(private=True)):
-        assert read_private_key(content, None, alg).as_dict(private=True) == key.as_dict(private=True)
+    for content in (other(alg), other(alg, alg=alg, kid="theirs"), key.as_pem(private=True)):  # type: ignore[attr-defined]
+        assert read_private_key(content, None, alg).as_dict(private=True) == key.as_dict(private=True)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_key_of_another_kind_or_a_public_one_is_unreadable(alg: str) -> None:
         read_private_key(GOOD.as_pem(private=True), None, alg)
     with pytest.raises(Unreadable, match="holds no JWK of an E"):
         read_private_key(jwk(), None, alg)
-    for content in (other(alg, d=None), OTHER_KINDS[alg].as_pem(private=False)):
+    for content in (other(alg, d=None), OTHER_KINDS[alg].as_pem(private=False)):  # type: ignore[attr-defined]
         with pytest.raises(Unreadable, match="public key"):
             read_private_key(content, None, alg)
 
@@ -104,7 +104,7 @@ def test_no_jwk_on_a_curve_gives_anything_but_a_key_or_a_reason(alg: Any, change
     except (Refused, Unreadable):
         assert changed
     else:
-        assert key.as_dict(private=True) == OTHER_KINDS[alg].as_dict(private=True)
+        assert key.as_dict(private=True) == OTHER_KINDS[alg].as_dict(private=True)  # type: ignore[attr-defined]
 
 
 ONLY_D = dict.fromkeys(("p", "q", "dp", "dq", "qi"))

@@ -64,6 +64,6 @@ def test_what_was_wrapped_before_a_rewrap_is_not_written_after_it(
 def test_a_change_that_wraps_nothing_succeeds_in_spite_of_a_rewrap(
     lifecycle: Lifecycle, rewrapped_meanwhile: Any, settings: Settings, clock: Clock
 ) -> None:
-    ran = []
+    ran: list[Any] = []
     assert lifecycle.change_clients("RS256", ran.append) == () and len(ran) == 1
     Keyring(open_key_store(settings), lifecycle.read_state(), clock())

@@ -60,7 +60,7 @@ class Server:
 
 
 def test_the_refresh_grant_sets_request_client_before_it_calls_our_hook() -> None:
-    class Stock(grants.RefreshTokenGrant):
+    class Stock(grants.RefreshTokenGrant):  # type: ignore[misc]
         def authenticate_refresh_token(self, text: Any) -> None:
             seen.append((text, self.request.client))
 
@@ -71,7 +71,7 @@ def test_the_refresh_grant_sets_request_client_before_it_calls_our_hook() -> Non
 
 
 def test_the_password_grant_sets_request_client_only_after_our_hook() -> None:
-    class Stock(grants.ResourceOwnerPasswordCredentialsGrant):
+    class Stock(grants.ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
         def authenticate_user(self, username: Any, password: Any) -> str:
             seen.append((username, password, self.request.client))
             return "user"
@@ -86,7 +86,7 @@ def test_the_password_grant_sets_request_client_only_after_our_hook() -> None:
 def test_a_password_hook_that_returns_nothing_would_be_invalid_request() -> None:
     """So ours raises invalid_grant itself (RFC 6749 s5.2)."""
 
-    class Stock(grants.ResourceOwnerPasswordCredentialsGrant):
+    class Stock(grants.ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
         def authenticate_user(self, username: Any, password: Any) -> Any:
             return None
 
@@ -104,12 +104,12 @@ def test_the_refresh_hook_runs_before_the_scope_is_looked_at() -> None:
         def get_scope(self) -> str:
             return "read"
 
-    class Stock(grants.RefreshTokenGrant):
+    class Stock(grants.RefreshTokenGrant):  # type: ignore[misc]
         def authenticate_refresh_token(self, text: Any) -> Any:
             seen.append(text)
             return Credential()
 
-    seen = []
+    seen: list[Any] = []
     with pytest.raises(InvalidScopeError):
         Stock(request(refresh_token="rt", scope="admin"), Server("refresh_token")).validate_token_request()
     assert seen == ["rt"]

@@ -153,16 +153,16 @@ def inner_wsgi(environ: Any, start_response: Any) -> list[bytes]:
 def django_sync(guard: Guard, *scope: str, **needs: Any) -> Send:
     @guard.django(*scope, **needs)
     def view(request: HttpRequest) -> JsonResponse:
-        return JsonResponse(named(request.token))  # type: ignore[attr-defined]
+        return JsonResponse(named(request.token))
 
     return lambda fields: of_django(view(RequestFactory().get("/", headers=joined(fields))))
 
 
 def django_class(guard: Guard, *scope: str, **needs: Any) -> Send:
     @method_decorator(guard.django(*scope, **needs), name="dispatch")
-    class Notes(View):
+    class Notes(View):  # type: ignore[misc]
         def get(self, request: HttpRequest) -> JsonResponse:
-            return JsonResponse(named(request.token))  # type: ignore[attr-defined]
+            return JsonResponse(named(request.token))
 
     return lambda fields: of_django(Notes.as_view()(RequestFactory().get("/", headers=joined(fields))))
 
@@ -170,7 +170,7 @@ def django_class(guard: Guard, *scope: str, **needs: Any) -> Send:
 def django_async(guard: Guard, *scope: str, **needs: Any) -> Send:
     @guard.django(*scope, **needs)
     async def view(request: HttpRequest) -> JsonResponse:
-        return JsonResponse(named(request.token))  # type: ignore[attr-defined]
+        return JsonResponse(named(request.token))
 
     def send(fields: list[tuple[str, str]]) -> Reply:
         return of_django(asyncio.run(view(AsyncRequestFactory().get("/", headers=joined(fields)))))

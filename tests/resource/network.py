@@ -42,7 +42,7 @@ def guard_with(network: Network, clock: Clock | None) -> Guard:
     Without a `clock`, it goes by the machine's.
     """
     guard = Guard(ISSUER, AUDIENCE, jwks_uri=JWKS, now=clock, fetch=network)
-    guard._verifier._only.keys._spawn = lambda work: work()  # type: ignore[attr-defined]
+    guard._verifier._only.keys._spawn = lambda work: work()
     return guard
 
 

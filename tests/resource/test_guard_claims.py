@@ -174,7 +174,7 @@ def test_other_asymmetric_algorithms_when_allowed(clock: Clock, key: RSAKey, alg
         "ES256": lambda: ECKey.generate_key("P-256", parameters),
         "PS256": lambda: RSAKey.generate_key(2048, parameters),
     }
-    signer: Any = makers.get(alg, lambda: OKPKey.generate_key("Ed25519", parameters))()
+    signer: Any = makers.get(alg, lambda: OKPKey.generate_key("Ed25519", parameters))()  # type: ignore[no-untyped-call]
     jwks = public(key, signer)
     token = token_of(signer)
     assert Guard(ISSUER, AUDIENCE, keys=jwks, algorithms=["RS256", alg], now=clock).verify(token).subject == "user-1"

@@ -296,5 +296,5 @@ def test_an_https_issuer_never_leads_to_http(clock: Clock, key: RSAKey) -> None:
 
 
 def test_tls_is_verified(clock: Clock, key: RSAKey, tmp_path: Any) -> None:
-    context = transport.create_default_context()
+    context = transport.create_default_context()  # type: ignore[attr-defined]
     assert context.check_hostname and context.verify_mode.name == "CERT_REQUIRED"

@@ -118,7 +118,7 @@ def store(url: str, clock: Clock) -> Iterator[Database]:
 def run() -> Iterator[Run]:
     """Runs a coroutine in the one event loop of the test."""
     with asyncio.Runner() as runner:
-        yield runner.run
+        yield runner.run  # type: ignore[misc]
 
 
 @pytest.fixture

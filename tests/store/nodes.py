@@ -24,7 +24,7 @@ def two_nodes(
     """
     nodes = [Database(url, clock), Database(url, clock)]
     for node in nodes if watch else ():
-        watch(node)
+        watch(node)  # type: ignore[misc]
     try:
         return run(_ask(nodes, rounds))
     finally:

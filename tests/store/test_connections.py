@@ -29,7 +29,7 @@ def full(postgres: Postgres) -> Iterator[Callable[..., Any]]:
     with ExitStack() as taken:
 
         def full(leave: Any) -> Any:
-            connections = []
+            connections: list[Any] = []
             while len(connections) < 200:
                 try:
                     connections.append(taken.enter_context(postgres.connect("postgres")))

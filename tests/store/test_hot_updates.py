@@ -43,6 +43,6 @@ def test_the_table_says_so(store: Database) -> None:
     with store.begin() as connection:
         found = connection.exec_driver_sql(options).scalar()
         assert "fillfactor=90" in found
-        authorizations.table.metadata.drop_all(connection)
-        authorizations.table.metadata.create_all(connection)
+        authorizations.table.metadata.drop_all(connection)  # type: ignore[attr-defined]
+        authorizations.table.metadata.create_all(connection)  # type: ignore[attr-defined]
         assert connection.exec_driver_sql(options).scalar() == found

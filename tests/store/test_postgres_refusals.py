@@ -9,7 +9,6 @@ from click.testing import CliRunner
 
 from authserver.cli import main
 from authserver.store.advice import advice
-from authserver.store.database import Database
 from tests.harness.postgres import NOT_INSTALLED, Postgres, binaries
 from tests.harness.process import free_port
 from tests.store.test_postgres_connection import FAST
@@ -59,7 +58,7 @@ def execute(where: Any, statements: Any) -> None:
 def told(strict: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     """`told(code, user, *command)`: what the command says, which ends with that code."""
 
-    def told(code: Any, user: Any, *command: Any, more: Any = "", database: Database = "as") -> Any:
+    def told(code: Any, user: Any, *command: Any, more: str = "", database: str = "as") -> Any:
         url = strict.format(user=user).removesuffix("as") + database + more
         env = {"AUTHSERVER_DATABASE_URL": url}
         result = CliRunner().invoke(main, command or ("config", "check"), env=env, catch_exceptions=False)

@@ -114,7 +114,7 @@ RANDOM = {"sqlite": "randomblob(16)", "postgresql": "decode(md5(random()::text |
 
 def _multiply(database: Database, many: Any) -> None:
     """The one login that there is."""
-    columns = [column.name for column in authorizations.table.columns]
+    columns = [column.name for column in authorizations.table.columns]  # type: ignore[attr-defined]
     with database.begin() as connection:
         values = [RANDOM[connection.dialect.name] if name == "id" else name for name in columns]
         written = COPIES.format(columns=", ".join(columns), values=", ".join(values), many=many)
@@ -126,10 +126,10 @@ def tasks(settings: Settings, database: Database, clock: Clock) -> Iterator[Any]
     """The server's background tasks; `tasks.rests` are the seconds that it gave to requests."""
     server = assemble(settings, now=clock)
     tasks = server.tasks
-    tasks.rests = []
+    tasks.rests = []  # type: ignore[attr-defined]
 
     async def rest(seconds: Any) -> None:
-        tasks.rests.append(seconds)
+        tasks.rests.append(seconds)  # type: ignore[attr-defined]
         clock.forward(0.1)
 
     tasks.pause = rest
@@ -201,4 +201,4 @@ def _prune(database: Database, clock: Clock) -> bool:
 
 def _count(database: Database) -> Any:
     with database.begin() as connection:
-        return len(connection.execute(authorizations.table.select()).all())
+        return len(connection.execute(authorizations.table.select()).all())  # type: ignore[attr-defined]

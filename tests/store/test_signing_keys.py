@@ -21,7 +21,7 @@ def test_what_is_added_is_loaded_member_for_member_oldest_first(store: Database)
     with store.begin() as connection:
         for key in reversed(keys):
             signing_keys.add(connection, key)
-        for key in reversed(ring):
+        for key in reversed(ring):  # type: ignore[assignment]
             signing_keys.add_refresh_key(connection, key)
     with store.begin() as connection:
         state = signing_keys.load(connection)

@@ -123,7 +123,7 @@ def lose_all_commits(monkeypatch: pytest.MonkeyPatch, durable: Any, settings: Se
 
     def lose(self: Any, connection: Any) -> None:
         if durable:
-            commit(self, connection)
+            commit(self, connection)  # type: ignore[no-untyped-call]
         raise self.loaded_dbapi.OperationalError("the connection was lost")
 
     monkeypatch.setattr(dialect, "do_commit", lose, raising=False)

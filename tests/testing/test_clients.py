@@ -1,5 +1,6 @@
 """authserver.testing: the clients that a test makes, what they sign in with, and the algorithms of their tokens."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jwt
@@ -30,7 +31,7 @@ WRONG = [
 
 
 @pytest.fixture(scope="module")
-def shared() -> Issuer:
+def shared() -> Iterator[Issuer]:
     with running_issuer() as issuer:
         yield issuer
 

@@ -33,7 +33,7 @@ def not_configured() -> Iterator[None]:
 @pytest.fixture
 def refuses(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """From when it is called, applications raise OSError at their start."""
-    assemble = server.assemble
+    assemble = server.assemble  # type: ignore[attr-defined]
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise OSError("nothing works")
@@ -60,7 +60,7 @@ def test_a_start_that_hangs_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await sleep(3)
 
-    assemble = server.assemble
+    assemble = server.assemble  # type: ignore[attr-defined]
     monkeypatch.setattr(server, "assemble", lambda *args, **how: replace(assemble(*args, **how), app=app))
     monkeypatch.setattr(server, "_PATIENCE", 0.2)
     with pytest.raises(TimeoutError, match=r"not up within 0\.2 s"), running_issuer():

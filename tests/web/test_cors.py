@@ -170,7 +170,7 @@ def test_while_the_database_is_down_a_page_reads_that_it_is_to_try_again(
 
 
 def test_no_answer_allows_credentials(registered: Any, settings: Settings, clock: Clock) -> None:
-    sent = []
+    sent: list[Any] = []
 
     async def watched(scope: Any, receive: Any, send: Any) -> None:
         async def watch(message: Any) -> None:

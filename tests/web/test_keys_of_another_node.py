@@ -33,5 +33,5 @@ def _pending(database: Database) -> Any:
 
 def _replace_pending(database: Database, key: Any) -> None:
     with database.begin() as connection:
-        connection.execute(signing_keys.table.delete().where(signing_keys.table.c.state == "pending"))
+        connection.execute(signing_keys.table.delete().where(signing_keys.table.c.state == "pending"))  # type: ignore[attr-defined]
         signing_keys.add(connection, replace(key, state="pending"))

@@ -111,7 +111,7 @@ def exercise(operation: Any, many: int, first: int, sender: Sender) -> None:
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
 
         @seed(first)
-        @quiet(many)
+        @quiet(many)  # type: ignore[untyped-decorator]
         @given(operation.as_strategy(mode), changes(sender.known))
         def send(case: Any, changed: dict[str, Any]) -> None:
             sender.send(case, changed)
@@ -153,7 +153,7 @@ def undescribed(port: int, known: Known, many: int, first: int, found: Found) ->
     """Requests as bytes."""
 
     @seed(first)
-    @quiet(many)
+    @quiet(many)  # type: ignore[untyped-decorator]
     @given(http_strategies.requests(known))
     def send(request: bytes) -> None:
         found.note(ask(port, request), lambda: repr(request[:2000]))

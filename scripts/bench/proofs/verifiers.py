@@ -114,7 +114,7 @@ def answer(verifier: Verifier, seconds: str, token: str) -> str:
 
 
 def main(name: str, uri: str, issuer: str, audience: str, scale: str) -> None:
-    verifier: Verifier = VERIFIERS[name](uri, issuer, audience, float(scale))
+    verifier: Verifier = VERIFIERS[name](uri, issuer, audience, float(scale))  # type: ignore[assignment]
     for line in sys.stdin:
         print(answer(verifier, *line.split()), flush=True)
 

@@ -82,8 +82,8 @@ if __name__ == "__main__":
 
     def timed_init(self: InProcess, *arguments: Any) -> None:
         init(self, *arguments)
-        self._algorithm = _TimedAlgorithm(self._algorithm)
+        self._algorithm = _TimedAlgorithm(self._algorithm)  # type: ignore[assignment]
 
-    InProcess.__init__ = timed_init  # type: ignore[method-assign]
+    InProcess.__init__ = timed_init  # type: ignore[assignment, method-assign]
     configuration.create_worker_app = _measured(configuration.create_worker_app)
     main()
