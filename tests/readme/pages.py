@@ -2,9 +2,13 @@
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.harness.postgres import binaries, volatile
+from tests.harness.process import free_port
 from tests.readme.blocks import Block
 from tests.readme.terminal import Foreground, Shell
 from tests.readme.transcript import Step, assert_matches, steps
@@ -12,6 +16,7 @@ from tests.readme.transcript import Step, assert_matches, steps
 NOT_RUN = "not run: "
 """How the comment above a block begins that cannot run here; the reason follows."""
 SHOWN_ONLY = {"text", "json", "toml", "ini", "nginx", "yaml", "sql", "mermaid", "java", "javascript", "go"}
+POSTGRESQL = "docs/how-to/postgresql.md"
 PORTS = ("8000", "8100", "9000")
 PLACEHOLDERS = {
     "client-id": r"client_id\W+(c_[0-9a-f]{32})",
@@ -93,3 +98,33 @@ class Session:
         for port, taken in self.ports.items():
             text = text.replace(taken, port)
         return text.replace(str(self.folder), "/srv/authserver")
+
+
+@contextmanager
+def session(folder: Path, page: str) -> Iterator[Session]:
+    """A terminal for this page, with the server that it takes for granted."""
+    (folder / "authserver").mkdir()
+    opened = Session(folder / "authserver", folder, {port: str(free_port()) for port in PORTS})
+    try:
+        opened.prepare()
+        with databases(opened, page):
+            yield opened
+    finally:
+        opened.end()
+
+
+@contextmanager
+def databases(session: Session, page: str) -> Iterator[None]:
+    """Two empty databases for the page on PostgreSQL."""
+    programs = binaries()
+    if programs is None or not page.endswith(POSTGRESQL):
+        yield
+        return
+    server = volatile(programs)
+    try:
+        server.start()
+        for name in ("database-url", "empty-database-url"):
+            session.seen[name] = server.url(server.create_database())
+        yield
+    finally:
+        server.remove()

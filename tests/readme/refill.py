@@ -8,9 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.harness.process import free_port
 from tests.readme.blocks import Block, blocks
-from tests.readme.pages import NOT_RUN, PORTS, SHOWN_ONLY, Session
+from tests.readme.pages import NOT_RUN, SHOWN_ONLY, Session, session
 from tests.readme.transcript import Step, matches, steps
 
 _SHORT = (
@@ -59,15 +58,8 @@ def _step(session: Session, step: Step) -> str:
 
 
 def refill(page: Path) -> None:
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made).resolve() / "authserver"
-        folder.mkdir()
-        session = Session(folder, folder.parent, {port: str(free_port()) for port in PORTS})
-        try:
-            session.prepare()
-            page.write_text(refilled(session, blocks(page.read_text()), page.read_text()))
-        finally:
-            session.end()
+    with tempfile.TemporaryDirectory() as made, session(Path(made).resolve(), str(page)) as opened:
+        page.write_text(refilled(opened, blocks(page.read_text()), page.read_text()))
 
 
 if __name__ == "__main__":

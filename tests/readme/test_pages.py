@@ -5,16 +5,15 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.harness.process import free_port
+from tests.harness.postgres import binaries
 from tests.readme.blocks import ROOT, Block, blocks, prose
 from tests.readme.journey import PAGES as JOURNEY
-from tests.readme.pages import NOT_RUN, PORTS, SHOWN_ONLY, Session
+from tests.readme.pages import NOT_RUN, POSTGRESQL, SHOWN_ONLY, session
 from tests.readme.test_text import SECRETS, slug
 from tests.readme.transcript import matches
 
@@ -36,23 +35,14 @@ def runs(block: Block) -> bool:
 RUN = {name: blocks(text) for name, text in PAGES.items() if name not in ELSEWHERE and any(map(runs, blocks(text)))}
 
 
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    folder = tmp_path.resolve() / "authserver"
-    folder.mkdir()
-    started = Session(folder, folder.parent, {port: str(free_port()) for port in PORTS})
-    try:
-        yield started
-    finally:
-        started.end()
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("page", RUN)
-def test_every_block_of_a_page_prints_what_the_page_shows(session: Session, page: str) -> None:
-    session.prepare()
-    session.run(RUN[page])
+def test_every_block_of_a_page_prints_what_the_page_shows(tmp_path: Path, page: str) -> None:
+    if page == POSTGRESQL and binaries() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with session(tmp_path.resolve(), page) as opened:
+        opened.run(RUN[page])
 
 
 BLOCKS = [(name, block) for name, text in PAGES.items() for block in blocks(text)]
