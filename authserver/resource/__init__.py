@@ -9,8 +9,8 @@
     guard.wsgi(app, "read")    guard.asgi(app, "read")
     token = guard.verify(text, "read")                               # anywhere; await guard.averify(...)
 
-docs/guard.md documents everything. This package imports only joserfc and the standard library, and a framework when its
-adapter is used; nothing else of authserver.
+docs/reference/guard.md documents everything. This package imports only joserfc and the standard library, and a
+framework when its adapter is used; nothing else of authserver.
 
 A token passes bearer.py (header), jws.py (strict parsing), keys.py (which key), joserfc (signature), token.py (claims)
 and requirement.py (scope); verifier.py has the order. issuers.py says which issuers a guard trusts, source.py and

@@ -19,7 +19,7 @@ from tests.readme.transcript import matches
 
 DOCS = ROOT / "docs"
 PAGES = {str(file.relative_to(ROOT)): file.read_text() for file in sorted(DOCS.glob("**/*.md"))}
-ELSEWHERE = {"docs/guard.md", "docs/reference/guard.md", *JOURNEY}
+ELSEWHERE = {"docs/reference/guard.md", *JOURNEY}
 """Pages whose blocks other tests run: tests/resource/test_guard_page.py, tests/readme/test_readme.py."""
 TOP_LEVEL = {
     name: (ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")

@@ -1,4 +1,4 @@
-"""docs/guard.md: its blocks are run as they stand, and it names what there is."""
+"""docs/reference/guard.md: its blocks are run as they stand, and it names what there is."""
 
 import inspect
 import re
@@ -17,7 +17,7 @@ from authserver.resource.requirement import Needs
 from authserver.testing import running_issuer
 from tests.readme.blocks import ROOT, blocks, prose, tables
 
-PAGE = (Path(ROOT) / "docs" / "guard.md").read_text()
+PAGE = (Path(ROOT) / "docs" / "reference" / "guard.md").read_text()
 PYTHON = {block.heading: block for block in blocks(PAGE) if block.kind == "python"}
 SERVED = {
     "FastAPI": lambda names: TestClient(names["app"]).get("/notes"),
@@ -90,4 +90,4 @@ def test_its_links_lead_somewhere_and_the_readme_leads_to_it() -> None:
     }
     anchors = re.findall(r"\]\(#([^)]+)\)", PAGE)
     assert anchors and set(anchors) <= headings
-    assert "(docs/guard.md)" in (Path(ROOT) / "README.md").read_text()
+    assert "(docs/reference/guard.md)" in (Path(ROOT) / "README.md").read_text()
