@@ -94,7 +94,7 @@ def assemble(
 
 def _lifespan(tasks: BackgroundTasks, close: Callable[[], None]) -> Any:
     @asynccontextmanager
-    async def lifespan(app: object) -> AsyncIterator[None]:
+    async def lifespan(_app: object) -> AsyncIterator[None]:
         try:
             async with tasks.running():
                 yield

@@ -41,7 +41,7 @@ def configure(level: str) -> None:
         logging.getLogger(name).setLevel(least)
 
 
-def redact(logger: object, method: str, event: Any) -> Any:
+def redact(_logger: object, _method: str, event: Any) -> Any:
     """A structlog processor."""
     return {name: _redacted(name, value) for name, value in event.items()}
 

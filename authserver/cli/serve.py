@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from uvicorn import Config
 
 
-def _octal(context: click.Context, parameter: click.Parameter, text: str) -> int:
+def _octal(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
     """A file's mode, as chmod takes it."""
     if not re.fullmatch("[0-7]{3}", text):
         raise click.BadParameter(f"{text!r} is not a mode such as 660.")

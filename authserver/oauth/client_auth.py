@@ -59,7 +59,7 @@ def _why_unproven(secret: str, client: Client) -> str:
     return f"client secret expired at {utc(ends[0])}" if ends and ends[0] is not None else "wrong client secret"
 
 
-def _without_secret(secret: str, client: Client | None, now: int) -> bool:
+def _without_secret(_secret: str, _client: Client | None, _now: int) -> bool:
     return True
 
 

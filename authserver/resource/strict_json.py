@@ -68,7 +68,7 @@ def _array(values: list[Any]) -> tuple[Any, ...]:
     return tuple(_array(value) if type(value) is list else value for value in values)
 
 
-def _reject_constant(constant: str) -> NoReturn:
+def _reject_constant(_constant: str) -> NoReturn:
     raise ValueError("not a JSON number")
 
 

@@ -57,7 +57,7 @@ def unix_socket(path: Path, mode: int) -> Iterator[socket.socket]:
             if _identity(path) == made:
                 path.unlink()
 
-    def leave(number: int, frame: object) -> None:
+    def leave(number: int, _frame: object) -> None:
         """uvicorn raises SIGTERM again after its shutdown, which would end this process before `finally`."""
         remove()
         signal.signal(number, signal.SIG_DFL)

@@ -235,7 +235,7 @@ def _execute_guarded(connection: Connection, statement: Update, rows: list[dict[
     return held
 
 
-def _confirm_many(connection: Connection, advances: Sequence[_Advance], now: int) -> list[bool]:
+def _confirm_many(connection: Connection, advances: Sequence[_Advance], _now: int) -> list[bool]:
     ids = list({advance.id for advance in advances})
     standing = {row.id: row.generation for row in connection.execute(_CONFIRM, {"ids": ids})}
     return [standing.get(advance.id) == advance.seen for advance in advances]

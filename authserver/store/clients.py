@@ -40,7 +40,7 @@ def algorithms(connection: Connection) -> set[str]:
     return {DEFAULT, *connection.execute(_ALGORITHMS).scalars()}
 
 
-def web_origins_many(connection: Connection, keys: Sequence[None]) -> Mapping[None, frozenset[str]]:
+def web_origins_many(connection: Connection, _keys: Sequence[None]) -> Mapping[None, frozenset[str]]:
     """Those of all enabled clients, for a loader: there is one key, None."""
     found = connection.execute(_ORIGINS).scalars()
     return {None: frozenset(origin for origins in found for origin in origins.split())}

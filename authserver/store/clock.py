@@ -22,7 +22,7 @@ _KEPT = 400 * 86400 * SECOND
 Stretches = tuple[Stretch, ...]
 
 
-def read_many(connection: Connection, wishes: Sequence[None]) -> Mapping[None, int]:
+def read_many(connection: Connection, _wishes: Sequence[None]) -> Mapping[None, int]:
     """Microseconds since the epoch; nothing on SQLite, whose processes share this machine's clock."""
     if connection.dialect.name == "sqlite":
         return {}

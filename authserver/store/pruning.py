@@ -65,7 +65,7 @@ class Batch:
     """Only what had ended by this time is deleted (microseconds), in case the clock is ahead; None for no limit."""
 
 
-def next_batch_many(connection: Connection, keys: Sequence[None]) -> Mapping[None, Batch]:
+def next_batch_many(connection: Connection, _keys: Sequence[None]) -> Mapping[None, Batch]:
     """A loader of the next batch; the only key is None."""
     after = connection.execute(_POSITION).scalar_one()
     return {None: Batch(after, connection.execute(_END_OF_BATCH, {"after": after}).scalar())}

@@ -44,7 +44,7 @@ def load(connection: Connection) -> KeyState:
     return KeyState(keys, refresh_keys, frozenset(clients.algorithms(connection)))
 
 
-def load_many(connection: Connection, keys: Sequence[None]) -> Mapping[None, KeyState]:
+def load_many(connection: Connection, _keys: Sequence[None]) -> Mapping[None, KeyState]:
     """The one key state, in the form of a loader."""
     return {None: load(connection)}
 

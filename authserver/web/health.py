@@ -24,7 +24,7 @@ _PATIENCE = 1.5  # seconds
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-async def live(request: Request) -> Response:
+async def live(_request: Request) -> Response:
     return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
 

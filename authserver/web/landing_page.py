@@ -27,7 +27,7 @@ def landing_page(issuer: str, metadata: str) -> Any:
     """The endpoint for this issuer and the address of its metadata."""
     page = Template(_TEMPLATE.read_text()).substitute(issuer=escape(issuer), metadata=escape(metadata))
 
-    async def landing_page(request: Request) -> Response:
+    async def landing_page(_request: Request) -> Response:
         return HTMLResponse(page, headers=HTML_HEADERS)
 
     return landing_page

@@ -138,7 +138,7 @@ def _constant(members: dict[str, Any]) -> Callable[[], tuple[bytes, str]]:
     return lambda: (document, etag)
 
 
-async def _http_error(request: Request, failure: Exception) -> Any:
+async def _http_error(_request: Request, failure: Exception) -> Any:
     status = failure.status_code if isinstance(failure, HTTPException) else 500
     described = _SENTENCES.get(status, "The request cannot be answered.")
     headers = getattr(failure, "headers", None)

@@ -86,7 +86,8 @@ def test_a_disabled_user_is_answered_like_a_wrong_password(api: Caller, database
 
 @pytest.mark.parametrize("missing", ["username", "password"])
 @pytest.mark.parametrize(
-    "value", ["absent", "", None, 1, 1.5, True, ["ada"], {"a": "ada"}, "a\0da", "\ud800", "\udc00"]
+    "value",
+    ["absent", "", None, 1, 1.5, True, ["ada"], {"a": "ada"}, "a\0da", "\ud800", "\udc00"],  # noqa: PT014
 )
 def test_a_credential_is_missing_or_not_text(still: Caller, missing: str, value: Any) -> None:
     members = {"username": "ada", "password": PASSWORD, missing: value}

@@ -193,6 +193,7 @@ class _Loop(Connection):
             return self._end(None)
         self._began = perf_counter()
         self.transport.write(request)
+        return None
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.ended.done():

@@ -2,7 +2,6 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 
@@ -53,9 +52,9 @@ def keys() -> dict[str, SigningKey]:
 
 
 @pytest.fixture
-def keks() -> Iterator[CountingKeys]:
+def keks() -> CountingKeys:
     KEKS.opened.clear()
-    yield KEKS
+    return KEKS
 
 
 def refresh_key(id: str, active_at: int = NOW) -> RefreshTokenKey:

@@ -129,7 +129,7 @@ def test_a_server_that_is_not_there(told: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "words, helps",
+    ("words", "helps"),
     [
         ('FATAL: role "x" does not exist', "CREATE ROLE <user> LOGIN"),
         ("FATAL: no such database: x", "CREATE DATABASE"),

@@ -89,7 +89,7 @@ def _promote(lifecycle: Lifecycle, request: _Request) -> _Outcome:
     return _Outcome([step], lifecycle.read())
 
 
-def _apply_due(lifecycle: Lifecycle, request: _Request) -> _Outcome:
+def _apply_due(lifecycle: Lifecycle, _request: _Request) -> _Outcome:
     done = lifecycle.run_due(_print_step)  # each when it is done: a later one may fail
     for id in lifecycle.remove_unused_refresh_keys():
         done.append(Transition("remove_refresh_key", "refresh", id))
@@ -107,7 +107,7 @@ def _would_promote(lifecycle: Lifecycle, request: _Request) -> _Outcome:
     return _Outcome([step], apply_step(keys, step, lifecycle.now()))
 
 
-def _would_apply_due(lifecycle: Lifecycle, request: _Request) -> _Outcome:
+def _would_apply_due(lifecycle: Lifecycle, _request: _Request) -> _Outcome:
     state = lifecycle.read_state()
     return _Outcome(*apply_due(state.signing_keys, lifecycle.policy, lifecycle.now(), state.algorithms))
 

@@ -24,6 +24,7 @@ def protect(gate: Gate, app: ASGIApp) -> ASGIApp:
         except TokenRejected as rejected:
             return await _send_answer(scope, send, gate.answer(rejected))
         await app(scope, receive, send)
+        return None
 
     return guarded
 
@@ -38,3 +39,4 @@ async def _send_answer(scope: Scope, send: Send, answer: Answer) -> None:
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.items()]
     await send({"type": f"{prefix}http.response.start", "status": answer.status, "headers": headers})
     await send({"type": f"{prefix}http.response.body", "body": answer.body})
+    return None

@@ -68,7 +68,7 @@ def _handled(connection: HTTPConnection, rejected: TokenRejected) -> Exception:
     return rejected
 
 
-async def _respond(request: Request, rejected: TokenRejected) -> Response:
+async def _respond(request: Request, rejected: TokenRejected) -> Response:  # noqa: ARG001
     if rejected.answer is None:  # a TokenRejected from the application's own code
         raise rejected
     return Response(rejected.answer.body, rejected.answer.status, rejected.answer.headers)

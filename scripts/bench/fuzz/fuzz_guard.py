@@ -207,7 +207,7 @@ def nest(rng: Random, depth: int) -> str:
     return opening * depth + "1" + ("]" if opening == "[" else "}") * (depth if rng.random() < 0.8 else 0)
 
 
-def noise(forge: Forge, rng: Random) -> str:
+def noise(_forge: Forge, rng: Random) -> str:
     size = rng.choice((0, 1, 10, 200, 9000))
     alphabet = rng.choice((BASE64 + ".", BASE64 + STRANGE + "..", "."))
     return "".join(rng.choices(alphabet, k=size))

@@ -71,6 +71,7 @@ def _measured(create_app: Any) -> Any:
             headers = [(b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})
+            return None
 
         return measured
 
