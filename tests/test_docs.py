@@ -180,7 +180,7 @@ def test_every_reason_of_a_refused_request_is_in_the_table() -> None:
     assert [reason for reason in found if f"`{reason.rstrip()}" not in page] == []
 
 
-def test_every_reason_of_the_guard_that_a_page_explains_is_one():
+def test_every_reason_of_the_guard_that_a_page_explains_is_one() -> None:
     page = PAGES["docs/how-to/debug-a-refused-token.md"].partition("## Ask the guard")[2]
     explained = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
     source = "\n".join(file.read_text() for file in (ROOT / "authserver" / "resource").glob("*.py"))

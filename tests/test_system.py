@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_the_steady_clock_is_the_same_for_all_processes_and_does_not_go_back() -
 
 
 @pytest.fixture(params=[system.new_id, system.new_key, system.new_secret])
-def make(request: pytest.FixtureRequest) -> Iterator[Callable[[], bytes | str]]:
+def make(request: pytest.FixtureRequest) -> Callable[[], bytes | str]:
     return request.param
 
 
