@@ -1,4 +1,4 @@
-"""The refresh token as a cookie (rows B119): its flags, what is never in the JSON, which cookie is taken."""
+"""The refresh token as a cookie: its flags, what is never in the JSON, and which of several cookies is accepted."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""POST /introspect (RFC 7662) of access tokens: rows B130, B131, B134, B135 and B137."""
+"""POST /introspect (RFC 7662) of access tokens: good, expired, revoked, forged, and asked about by the wrong client."""
 
 from collections.abc import Callable
 from typing import Any

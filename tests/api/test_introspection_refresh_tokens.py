@@ -1,4 +1,4 @@
-"""POST /introspect of refresh tokens: for their own confidential client alone, and nothing reacts (rows B136)."""
+"""POST /introspect of refresh tokens: only their own confidential client may ask, and asking changes nothing."""
 
 import sqlite3
 from collections.abc import Callable

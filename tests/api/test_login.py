@@ -1,4 +1,4 @@
-"""POST /api/login, and rows B037-B040 and B043 by likeness."""
+"""POST /api/login: wrong passwords, unknown and disabled users, and credentials that are missing or no text."""
 
 import json
 from base64 import urlsafe_b64decode

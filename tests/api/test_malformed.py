@@ -1,4 +1,4 @@
-"""rows B002-B007, B031, B042 and B207 by likeness: each row spoils a call that is otherwise answered."""
+"""Malformed calls of /api: each spoils one thing, such as the media type or the JSON, in a call that would succeed."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where a cookie is set or used, the page must be the issuer's own (rows B117, B221)."""
+"""Where a cookie is set or used, the page must be the issuer's own (the Origin header)."""
 
 import json
 from typing import Any

@@ -74,7 +74,7 @@ def test_log_in_call_expire_refresh_call_log_out(server: Any, journey: Any) -> N
 
 
 def assert_kept_nowhere(server: Any, *secrets: Any) -> None:
-    """rows B223: neither in the log, at its most talkative, nor in the database's files."""
+    """Passwords and tokens are neither in the log, at its most talkative, nor in the database's files."""
     files = [server.log, *server.folder.glob("as.db*")]
     kept = b"".join(file.read_bytes() for file in files)
     assert b"login" in kept and b"u_ada" in kept

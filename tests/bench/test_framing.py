@@ -1,4 +1,4 @@
-"""Where a request ends: as h11 has it, or refused; B217, B219 and B225 in memory, with every segmentation."""
+"""Where a request ends: as h11 has it, or refused: upgrades, trailers and lengths, cut in every way."""
 
 import re
 from collections.abc import Iterator

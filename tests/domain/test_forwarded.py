@@ -1,4 +1,4 @@
-"""Hostile input B229: whose word on a caller's address is taken, and that nobody else can say anything of it."""
+"""Whose word on a caller's address is taken, and that nobody else's X-Forwarded-For counts."""
 
 from ipaddress import IPv6Address, ip_address
 

@@ -1,4 +1,4 @@
-"""B202 and RFC 6750: what of an Authorization header is a token."""
+"""RFC 6750: what of an Authorization header is a token."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""B217 with real software: nginx with the usual lines for websockets, curl with --http2, Java's HttpClient."""
+"""Offers to upgrade from real software: nginx with the usual lines for websockets, curl --http2, Java's HttpClient."""
 
 import json
 import os

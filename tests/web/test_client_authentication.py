@@ -1,4 +1,4 @@
-"""Hostile inputs B017-B028 and B142: one table of methods, and one answer to all that fails, at every endpoint."""
+"""Client authentication: one table of methods, and one answer to all that fails, at every endpoint."""
 
 from base64 import b64encode
 from collections.abc import Callable

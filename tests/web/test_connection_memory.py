@@ -1,4 +1,4 @@
-"""What one connection can make a server hold: B219, B225 and B226 against a process, by what /proc says of it."""
+"""How much memory one connection can take: long heads, bodies and pipelines against a process, measured in /proc."""
 
 import contextlib
 import select

@@ -1,5 +1,4 @@
-"""Hostile input B221: pages of the origins that a client registered read its answers, and no others; never with
-credentials."""
+"""CORS: pages of the origins that a client registered read its answers, and no others; never with credentials."""
 
 from typing import Any
 

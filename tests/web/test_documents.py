@@ -1,4 +1,4 @@
-"""The JWKS and the metadata (RFC 7517, RFC 8414) and hostile inputs B152-B157."""
+"""The JWKS and the metadata (RFC 7517, RFC 8414): their content, and that request headers change nothing."""
 
 import json
 from typing import Any
@@ -77,15 +77,15 @@ def test_post(shared: Server, path: Any, method: str) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Host": "evil.example"},  # B153
-        {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http", "X-Forwarded-Port": "81"},  # B154
+        {"Host": "evil.example"},
+        {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http", "X-Forwarded-Port": "81"},
         {"Forwarded": "host=evil.example;proto=http", "X-Forwarded-Prefix": "/evil", "X-Original-URL": "/evil"},
-        {"Range": "bytes=" + ",".join(f"{place}-{place}" for place in range(10_000))},  # B157
+        {"Range": "bytes=" + ",".join(f"{place}-{place}" for place in range(10_000))},
         {"Range": "bytes=0-0", "If-Range": '"x"'},
         {"Accept": "text/html", "Accept-Language": "tlh", "Accept-Encoding": "gzip"},
         {"Origin": "https://evil.example", "Cookie": "a=b"},
     ],
-    ids=["B153", "B154", "B154 others", "B157", "one range", "accept", "origin"],
+    ids=["host", "forwarded", "other forwarding headers", "ten thousand ranges", "one range", "accept", "origin"],
 )
 def test_headers_do_not_change_a_document(shared: Server, path: Any, headers: Any) -> None:
     plain, answer = shared.http.get(path), shared.http.get(path, headers=headers)

@@ -1,4 +1,4 @@
-"""Idle and absolute ends, to the second, and what never outlives them (hostile inputs B055)."""
+"""Idle and absolute ends, to the second, and what never outlives them."""
 
 from collections.abc import Callable
 from typing import Any

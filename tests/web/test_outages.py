@@ -1,4 +1,4 @@
-"""A failing database, a restart, a moved clock, a key not yet read: hostile inputs B064-B067, B143 and B155."""
+"""A failing database, a restart, a clock that is set, a key that was not read yet."""
 
 import sqlite3
 from collections.abc import Callable, Iterator

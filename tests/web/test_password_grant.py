@@ -1,4 +1,4 @@
-"""Hostile inputs B034-B043: users, their passwords and the hashing pool."""
+"""The password grant: users, their passwords and the hashing pool."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed

@@ -1,4 +1,4 @@
-"""The table of verdicts, row by row, and hostile inputs B052-B060: what a presented refresh token means."""
+"""What a presented refresh token means: the table of verdicts row by row, and tokens that are forged or malformed."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""POST /revoke (RFC 7009) and hostile inputs B134, B135 and B140-B142."""
+"""POST /revoke (RFC 7009): both kinds of tokens, other clients' tokens, and hints that are wrong."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

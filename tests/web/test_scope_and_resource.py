@@ -1,4 +1,4 @@
-"""Hostile inputs B044-B047 and B056, and RFC 8707: what a token may be good for, asked at login and at refresh."""
+"""Scopes and RFC 8707: what a token may be good for, asked for at login and at refresh."""
 
 import time
 from collections.abc import Callable

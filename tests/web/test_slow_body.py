@@ -1,4 +1,4 @@
-"""B227: a request is judged by the time at which it had arrived whole, however long its body took."""
+"""A request is judged by the time at which it had arrived whole, however long its body took."""
 
 import json
 from collections.abc import Callable

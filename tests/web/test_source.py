@@ -17,8 +17,8 @@ SOURCES = {
 @pytest.mark.parametrize(
     "forbidden",
     [
-        r"\.(base_)?url\b|url_for|url_path_for",  # B214: what Starlette makes of Host and the target
-        r"(?i)x-forwarded-(?!for\b)|x-real-ip",  # B154: the issuer is configured
+        r"\.(base_)?url\b|url_for|url_path_for",  # what Starlette makes of Host and the target
+        r"(?i)x-forwarded-(?!for\b)|x-real-ip",  # the issuer is configured
         r"request\.(args|data|datalist|body|uri|grant_type)\b",  # Authlib's: deprecated, or from the query string
         r"authlib\.(integrations|jose)",
         r"BaseHTTPMiddleware|RedirectResponse\([^)]*307",

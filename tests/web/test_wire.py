@@ -1,4 +1,4 @@
-"""Hostile inputs B206, B207, B213-B216, B220 and B224: bytes on the wire to a real server."""
+"""Malformed requests as bytes on the wire to a real server: methods, targets, heads and connections that break off."""
 
 import json
 import re
