@@ -1,7 +1,8 @@
-"""Where settings come from: flags, then the environment, .env and authserver.toml. Finds and names; judges no value."""
+"""Where settings come from: flags, then the environment, .env and authserver.toml. Values are not checked here."""
 
 import difflib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, TomlConfigSettingsSource
+from dotenv import dotenv_values
 
 from ..file_modes import writable_by_others
 
@@ -57,11 +58,11 @@ def line(source: str, name: str, value: str | int) -> str:
     return f"{name} = {json.dumps(value)}" if source == TOML else f"{variable(name)}={value}"
 
 
-def read(model: type[BaseSettings], flags: Mapping[str, Any], names: Names) -> tuple[dict[str, Found], list[str]]:
-    """What each setting is set to by the first source that sets it, and what is wrong with the sources themselves."""
+def read(flags: Mapping[str, Any], names: Names) -> tuple[dict[str, Found], list[str]]:
+    """What the first source that has each setting sets it to, and what is wrong with the sources themselves."""
     found: dict[str, Found] = {}
     problems: list[str] = []
-    for source, given in _sources(model, flags, problems):
+    for source, given in _sources(flags, problems):
         problems += [_misspelt(source, name, given[name], names) for name in given if name not in names.all()]
         problems += [_both(source, name) for name in names.secrets if {name, f"{name}_file"} <= given.keys()]
         for name, value in given.items():
@@ -71,14 +72,12 @@ def read(model: type[BaseSettings], flags: Mapping[str, Any], names: Names) -> t
     return _with_files(found, problems), problems
 
 
-def _sources(
-    model: type[BaseSettings], flags: Mapping[str, Any], problems: list[str]
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _sources(flags: Mapping[str, Any], problems: list[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield FLAG, {name: value for name, value in flags.items() if value is not None}
-    yield ENVIRONMENT, _prefixed(EnvSettingsSource(model, case_sensitive=True).env_vars)
+    yield ENVIRONMENT, _prefixed(os.environ)
     problems += [_unsafe(file, fix) for file in (DOTENV, TOML) if (fix := writable_by_others(Path(file)))]
-    yield DOTENV, _prefixed(_opened(DOTENV, lambda: _dotenv(model, problems), problems))
-    yield TOML, _opened(TOML, lambda: TomlConfigSettingsSource(model, Path(TOML)).toml_data, problems)
+    yield DOTENV, _prefixed(_opened(DOTENV, lambda: _dotenv(problems), problems))
+    yield TOML, _opened(TOML, _toml, problems)
 
 
 def _opened(source: str, reader: Callable[[], Mapping[str, Any]], problems: list[str]) -> Mapping[str, Any]:
@@ -105,8 +104,14 @@ def _reason(error: Exception) -> str:
     return (error.strerror or "an error") if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
-def _dotenv(model: type[BaseSettings], problems: list[str]) -> Mapping[str, str | None]:
-    values = DotEnvSettingsSource(model, DOTENV, env_file_encoding="utf-8-sig", case_sensitive=True).env_vars
+def _toml() -> Mapping[str, Any]:
+    return tomllib.loads(Path(TOML).read_bytes().decode()) if Path(TOML).is_file() else {}
+
+
+def _dotenv(problems: list[str]) -> Mapping[str, str | None]:
+    if not Path(DOTENV).is_file() and not Path(DOTENV).is_fifo():
+        return {}
+    values = dotenv_values(DOTENV, encoding="utf-8-sig")
     problems += [
         f"{name} ({DOTENV}): its line cannot be read; allowed: NAME=value, such as:\n{PREFIX}LOG_LEVEL=info"
         for name in _names_on_lines()
