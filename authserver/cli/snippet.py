@@ -11,7 +11,7 @@ from ..settings import load
 
 NAMES = ("fastapi", "starlette", "flask", "django", "express", "spring", "go", "nginx")
 _PLAIN = re.compile(r"[\w.,:;/?@!&()*+=~%-]+", re.ASCII)
-_WHERE_TO_GO_ON = "A token to try it with, for a client with that audience and scope: see README.md, A first token."
+_WHERE_TO_GO_ON = "To get a token for a client with that audience and scope, see docs/tutorial/first-token.md."
 
 
 @click.command("snippet")

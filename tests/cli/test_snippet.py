@@ -315,7 +315,7 @@ def test_nothing_is_left_to_be_filled_in(cli: Any, name: str) -> None:
     result = cli("snippet", name, "--audience", "https://api.example", ISSUER="https://login.example")
     assert "https://login.example" in result.stdout and "https://api.example" in result.stdout
     assert not re.search(r"@(issuer|audience|scopes|authorities)@", result.stdout)
-    assert "A first token" in result.stderr
+    assert "docs/tutorial/first-token.md" in result.stderr
 
 
 @pytest.mark.parametrize("options", [["--audience", 'x" + evil("'], ["--audience", "${x}"], ["--scope", "it's"]])
