@@ -2,7 +2,7 @@
 
 domain/     pure values and decisions: what a token, a key, a scope means (standard library only)
 store/      the only SQL: tables, migrations, grouped commits
-keyring/    signing keys and refresh-token keys: make, seal, sign, publish, rotate
+keyring/    signing keys and refresh-token keys: sign and publish; keyring/lifecycle/ generates, rotates, revokes them
 passwords.py  PRECIS forms and Argon2id; pool.py  threads with a bounded queue
 pipeline/   the steps of every request, what a handler is, errors and replies (no protocol)
 oauth/      the protocol: handlers for grants (with Authlib), revocation, introspection; client authentication, metadata

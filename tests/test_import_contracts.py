@@ -32,6 +32,8 @@ PLANTS = [
     ("resource/cache.py", "import pydantic", {"guard"}),
     ("domain/scopes.py", "from ..resource import strict_json", {"layers", "guard in the server"}),
     ("store/users.py", "from ..resource import strict_json", {"guard in the server"}),
+    ("keyring/jwt.py", "from ..resource import strict_json", {"guard in the server"}),
+    ("keyring/key_store.py", "from .lifecycle import refresh_keys", {"keys at work"}),
     ("domain/scopes.py", "from .. import logs", {"layers"}),
     ("domain/scopes.py", "import os", {"domain"}),
     ("provisioning.py", "import click", {"click"}),

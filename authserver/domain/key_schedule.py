@@ -11,14 +11,14 @@ from .models import SECOND, SigningKey
 from .timeline import Timeline
 
 STALE_AFTER = 30
-"""Seconds for which a process may go on with a key state that it cannot read anew; every time below includes them."""
+"""Seconds for which a process may use a key state that it cannot read again; every time below includes them."""
 
 _CLOCK_SKEW = 300
 _DESTROY_AFTER = 60
 KEPT_AT_LEAST = _CLOCK_SKEW + STALE_AFTER
 """Seconds for which a retired key stays published after its last token expired, whatever the policy says."""
 DESTROYED_AT_LEAST = _DESTROY_AFTER + STALE_AFTER
-"""Seconds between a key's last signature, as far as anyone can know, and the end of its private part."""
+"""Seconds between the last moment at which a key may have signed and the destruction of its private part."""
 
 
 Keys = tuple[SigningKey, ...]
@@ -28,15 +28,15 @@ Keys = tuple[SigningKey, ...]
 class Transition:
     """One change of state.
 
-    `announce`: a pending key is made. `promote`: the pending key signs, the active one retires, the next is announced.
-    `destroy`: a retired key's private part goes. `remove`: it leaves the JWKS. `retire`, `withdraw`: no client uses
-    the algorithm of the active, of the pending key any more.
+    `publish`: a pending key is created. `promote`: the pending key signs, the active one retires, and the next pending
+    key is created. `destroy`: a retired key's private part is destroyed. `remove`: it leaves the JWKS. `retire` and
+    `withdraw`: no client uses the algorithm of the active or the pending key any more.
     """
 
     change: str
     alg: str
     kid: str | None = None
-    """The key that changes; None for one that is still to be made."""
+    """The key that changes; None for one that does not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +49,34 @@ class KeyPolicy:
 
 
 def promotable_at(pending: SigningKey, policy: KeyPolicy) -> int:
-    """From when on every verifier has had the lead time to fetch the pending key."""
+    """The time from which every verifier has had the lead time to fetch the pending key."""
     return pending.created_at + (policy.lead_time + STALE_AFTER) * SECOND
 
 
 def promotion_due_at(pending: SigningKey, active: SigningKey | None, policy: KeyPolicy) -> int:
-    """When the schedule promotes it: the active key has signed for its period, and the lead time is over."""
+    """When the schedule promotes the pending key: after the active key's rotation period and the lead time."""
     signed_since = active.activated_at if active and active.activated_at else 0
     return max(promotable_at(pending, policy), signed_since + policy.rotation_period * SECOND)
 
 
 def only_verifies(key: SigningKey) -> bool:
-    """Whether the key came here to verify another issuer's tokens, and never signed."""
+    """Whether the key was published only to verify another issuer's tokens, and never signed here."""
     return key.state == "retired" and key.activated_at is None
 
 
 def destroyable_at(retired: SigningKey) -> int:
-    """When the private part of a key that stopped signing may go."""
+    """When the private part of a key that stopped signing may be destroyed."""
     return (retired.retired_at or 0) + DESTROYED_AT_LEAST * SECOND
 
 
 def removable_at(retired: SigningKey, policy: KeyPolicy) -> int:
-    """When the last token that it may have signed has expired at every verifier."""
+    """When the last token that the key may have signed has expired at every verifier."""
     kept_for = retired.max_token_ttl + KEPT_AT_LEAST + policy.jwks_max_age
     return (retired.retired_at or 0) + kept_for * SECOND
 
 
 def due(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, int]:
-    """The changes of state that lie ahead of `key`, among all `keys`, and when each is due."""
+    """The coming changes of `key`, one of `keys`, and when each is due."""
     same = {other.state: other for other in keys if other.alg == key.alg}
     pending, active = same.get("pending"), same.get("active")
     if key.state == "pending":
@@ -90,9 +90,10 @@ def due(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, int]:
 
 
 def transitions(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) -> tuple[Transition, ...]:
-    """What is due at `now` while clients use `algs`, most urgent first; none when the state is right. Applied one by
-    one, each judged anew, they make the state right for `now`, however long nobody looked. An algorithm that only a
-    later version knows is left to that."""
+    """The transitions that are due at `now` while clients use `algs`, most urgent first.
+
+    Apply the first and call again, until there is none: then the state is right for `now`, however long ago it was last
+    right. Algorithms that only a later version knows are left alone."""
     used = sorted({DEFAULT, *algs} & {*ALGORITHMS}, key=lambda alg: (alg != DEFAULT, alg))
     signing = (step for alg in used for step in _signing_due(alg, keys, policy, now))
     retired = (step for key in keys if key.state == "retired" for step in _retired_due(key, policy, now))
@@ -100,9 +101,10 @@ def transitions(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) 
 
 
 def as_of_today(keys: Keys, timeline: Timeline) -> Keys:
-    """As if the clock had always been set as it is: what was done before a step is as long ago as it truly was, and
-    nothing is done later than now. A key was retired no earlier than its row says, for by that the database judges what
-    may go."""
+    """The keys with times as if the clock had always been set as it is now: a step of the clock makes none older.
+
+    No time is later than now. The time of retirement never becomes earlier, because the database judges by it what may
+    be removed."""
     times = ((key, timeline.today(key.created_at), key.activated_at, key.retired_at) for key in keys)
     return tuple(
         replace(
@@ -116,8 +118,8 @@ def as_of_today(keys: Keys, timeline: Timeline) -> Keys:
 
 
 def misdated(keys: Keys, timeline: Timeline, now: int) -> Keys:
-    """Pending and active keys with a time that is still to come, which a clock that was ahead has written, as they
-    should be: else no key would be rotated before that time."""
+    """Pending and active keys with a time in the future, written by a clock that was ahead, with corrected times.
+    Uncorrected, no key would be rotated before that time."""
     dated = zip(keys, as_of_today(keys, timeline), strict=True)
     return tuple(
         today
@@ -127,13 +129,13 @@ def misdated(keys: Keys, timeline: Timeline, now: int) -> Keys:
 
 
 def algorithms_in_use(keys: Keys) -> set[str]:
-    """Those with a sequence of keys that goes on; it begins with the first client that uses one, and ends with the
-    last."""
+    """Algorithms that currently have keys. A sequence of keys starts with the first client that uses the algorithm and
+    ends with the last."""
     return {key.alg for key in keys if key.state in ("pending", "active")}
 
 
 def ended(keys: Keys, algs: Collection[str]) -> Iterator[Transition]:
-    """What is over once clients use no more than `algs`: the other algorithms' keys sign no more."""
+    """The transitions that end the keys of every algorithm that is not among `algs`, those that clients use."""
     changes = {"active": "retire", "pending": "withdraw"}
     for key in keys:
         if key.state in changes and key.alg in {*ALGORITHMS} - {DEFAULT, *algs}:
@@ -141,14 +143,14 @@ def ended(keys: Keys, algs: Collection[str]) -> Iterator[Transition]:
 
 
 def in_state(keys: Keys, alg: str, state: str) -> SigningKey | None:
-    """The key of `alg` in a state that one key at most can have: active, pending."""
+    """The key of `alg` in a state that at most one key can have: active or pending."""
     return next((key for key in keys if key.alg == alg and key.state == state), None)
 
 
 def _signing_due(alg: str, keys: Keys, policy: KeyPolicy, now: int) -> Iterator[Transition]:
     pending, active = in_state(keys, alg, "pending"), in_state(keys, alg, "active")
-    # Without an active key of the default algorithm nothing is signed, so no lead time matters. It signs for the others
-    # while they have none.
+    # Without an active key of the default algorithm nothing is signed, so no lead time matters. That key also signs for
+    # algorithms that have no active key.
     at_once = alg == DEFAULT and active is None
     if pending is None:
         yield Transition("publish", alg)

@@ -1,4 +1,4 @@
-"""What the schedule will do with the signing keys, seen from now: the schedule itself, run forward on paper."""
+"""What will happen to the signing keys: the schedule itself, run forward without changing anything."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from .key_transitions import Make, apply, merged
 from .models import SigningKey
 
 NEW = "new key "
-"""Begins what stands for the `kid` of a key that is still to be made; no thumbprint holds such signs."""
+"""Starts the placeholder for the `kid` of a key that does not exist yet; it cannot occur in a thumbprint."""
 
 _CHANGES = {"activated_at": "promote", "promotable_at": "promotable", "destroyed_at": "destroy", "removed_at": "remove"}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`change` is a Transition's, or `promotable`: from then on the key may be promoted by hand."""
+    """`change` is a Transition's, or `promotable`: from then on the key can be promoted by hand."""
 
     at: int
     """Microseconds since the epoch; the past if it should have been done already."""
@@ -29,11 +29,11 @@ class Event:
 
 
 def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
-    """Until the keys that are there now, and the one that the next promotion announces, have met what awaits them."""
+    """Every event of the keys that exist now, and of the one that the next promotion creates."""
     events: list[Event] = []
     promoted, make = set[str](), placeholders(keys)
     while ahead := list(_ahead(keys, policy, promoted, {(event.change, event.kid) for event in events})):
-        at, change, key = min(ahead, key=lambda one: (one[0], one[1], one[2].kid))
+        at, change, key = min(ahead, key=lambda event: (event[0], event[1], event[2].kid))
         active = in_state(keys, key.alg, "active")
         if change != "promotable":
             promoted |= {key.alg} if change == "promote" else set()
@@ -44,7 +44,7 @@ def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
 
 
 def apply_due(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) -> tuple[list[Transition], Keys]:
-    """What is due at `now` while clients use `algs`, one after the other, and the keys after it."""
+    """The transitions that are due at `now` while clients use `algs`, in order, and the keys after them."""
     done: list[Transition] = []
     make = placeholders(keys)
     while steps := transitions(keys, policy, now, algs):
@@ -54,6 +54,7 @@ def apply_due(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) ->
 
 
 def apply_step(keys: Keys, step: Transition, now: int) -> Keys:
+    """The keys after `step`."""
     return merged(keys, apply(keys, step, now, placeholders(keys)))
 
 
@@ -64,16 +65,16 @@ def published(keys: Keys) -> tuple[str, ...]:
 
 
 def _ahead(
-    keys: Keys, policy: KeyPolicy, promoted: set[str], told: set[tuple[str, str]]
+    keys: Keys, policy: KeyPolicy, promoted: set[str], seen: set[tuple[str, str]]
 ) -> Iterator[tuple[int, str, SigningKey]]:
     for key in keys:
         for name, at in due(key, keys, policy).items():
             change = _CHANGES.get(name)
-            if change and (change, key.kid) not in told and not (change == "promote" and key.alg in promoted):
+            if change and (change, key.kid) not in seen and not (change == "promote" and key.alg in promoted):
                 yield at, change, key
 
 
 def placeholders(keys: Keys) -> Make:
-    """Makes keys that exist on paper only, told apart from those that are in `keys` already."""
+    """A maker of placeholders for new keys, numbered after those that are in `keys` already."""
     numbers = count(1 + sum(key.kid.startswith(NEW) for key in keys))
     return lambda alg: SigningKey(f"{NEW}{next(numbers)}", alg, "pending", {}, None, 0, 0)

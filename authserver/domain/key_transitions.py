@@ -1,4 +1,4 @@
-"""What each change of state does to the rows of the signing keys; which change is due when says key_schedule.py.
+"""What each change of state does to the rows of the signing keys; key_schedule.py says which one is due when.
 
 Every function returns the rows that change, in the order in which they are to be written: a key leaves a state before
 another one enters it. `make` gives a new key for an algorithm; what makes keys and the clock are the caller's.
@@ -44,15 +44,15 @@ def new_pending(keys: Keys, alg: str, now: int, make: Make) -> SigningKey:
 
 
 def promoted(keys: Keys, alg: str, now: int, make: Make) -> Keys:
-    """The pending key signs from now on, and the next one is announced in the same breath."""
+    """The pending key signs from now on, and the next pending key is created in the same transaction."""
     active, pending = in_state(keys, alg, "active"), in_state(keys, alg, "pending")
     retired = (replace(active, state="retired", retired_at=now),) if active else ()
     return (*retired, *_take_over(keys, pending, alg, now, make))
 
 
 def revoked(keys: Keys, kid: str, now: int, make: Make) -> Keys:
-    """`kid` is out of the JWKS at once, and nothing of it is kept that could sign. If it was active, the announced key
-    takes over; if it was pending, another one is announced."""
+    """`kid` leaves the JWKS at once, and its private part is destroyed. An active key is replaced by the pending one, a
+    pending key by a new one. No rows if it was already revoked."""
     key = next(key for key in keys if key.kid == kid)
     if key.state == "revoked":
         return ()
@@ -63,28 +63,28 @@ def revoked(keys: Keys, kid: str, now: int, make: Make) -> Keys:
 
 
 def all_revoked(keys: Keys, now: int, make: Make) -> Keys:
-    """Every key is out of the JWKS; for each algorithm a new one signs at once and another one is announced."""
+    """Every key leaves the JWKS; for each algorithm a new key signs at once and another one is pending."""
     gone = tuple(_revoked(key, now) for key in keys if key.state not in ("removed", "revoked"))
     algs = sorted({DEFAULT, *algorithms_in_use(keys)})
     return (*gone, *(key for alg in algs for key in _take_over(keys, None, alg, now, make)))
 
 
 def imported(keys: Keys, key: SigningKey, now: int) -> Keys:
-    """`key` is announced in place of the present pending key, which never signed and is withdrawn."""
+    """`key` becomes pending in place of the present pending key, which never signed and is withdrawn."""
     pending = in_state(keys, key.alg, "pending")
     withdrawn = (_removed(pending, now),) if pending else ()
     return (*withdrawn, new_pending(keys, key.alg, now, lambda alg: key))
 
 
 def published_to_verify(kid: str, alg: str, public: dict[str, str], token_ttl: int, now: int) -> SigningKey:
-    """A key of another issuer, published from `now` for as long as its tokens, which live for `token_ttl` seconds at
-    most: the row of one that signs no more."""
+    """The row of another issuer's public key, published from `now` until its tokens, which live for at most `token_ttl`
+    seconds, have expired. It is a retired key that never signed here."""
     return SigningKey(kid, alg, "retired", public, None, token_ttl, created_at=now, retired_at=now)
 
 
 def for_algorithms(keys: Keys, algs: Collection[str], now: int, make: Make) -> Keys:
-    """A sequence of keys for each of `algs`, which are all that clients use, and for no other: a key is announced where
-    none was, and what nobody uses signs no more."""
+    """Keys for each of `algs`, the algorithms that clients use, and for no other: a pending key is created where there
+    is none, and the keys of an unused algorithm stop signing."""
     over = tuple(key for step in ended(keys, algs) for key in apply(keys, step, now, make))
     new = sorted({*algs} & {*ALGORITHMS} - algorithms_in_use(keys))
     return (*over, *(new_pending(keys, alg, now, make) for alg in new))

@@ -127,7 +127,7 @@ class Issuer:
     ) -> str:
         """Returns the id of a new client: public, or confidential if it has a `secret`, which `auth_method` presents.
 
-        Lifetimes in seconds, the server's unless given. The first key of `access_token_alg` is announced, and RS256
+        Lifetimes in seconds, the server's unless given. The first key of `access_token_alg` is published, and RS256
         signs in its place until `rotate(alg=...)`. Raises ValueError for what `authserver client create` refuses.
         """
         client = new_client(
@@ -197,7 +197,7 @@ class Issuer:
     # Keys
 
     def jwks(self) -> dict[str, Any]:
-        """The key set as it is published: first what signs, then what is announced, then what is retired."""
+        """The key set as it is published: the active key first, then the pending and the retired keys."""
         return deepcopy(self._server.jwks)
 
     @property
@@ -210,7 +210,7 @@ class Issuer:
         return self._key(alg, "active").kid
 
     def rotate(self, alg: str = DEFAULT) -> str:
-        """The announced key signs from now on, however short it has been published, and the next one is announced.
+        """The pending key signs from now on, however recently it was published, and the next one is published.
         Returns its `kid`. Raises ValueError for an algorithm that no client has.
 
         Verifiers that have fetched the key set know it. Called twice, a key signs that nobody has fetched.
@@ -249,7 +249,7 @@ class Issuer:
         check_alg(alg)
         key = in_state(self._lifecycle.read(), alg, state)
         if key is None:
-            begin = f'issuer.client(access_token_alg="{alg}") announces one, issuer.rotate(alg="{alg}") lets it sign'
+            begin = f'issuer.client(access_token_alg="{alg}") publishes one, issuer.rotate(alg="{alg}") lets it sign'
             raise ValueError(f"No key of {alg} is {state}: {begin}.")
         return key
 

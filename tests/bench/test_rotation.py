@@ -24,7 +24,7 @@ def test_nobody_notices_two_rotations(server: ScaledServer, capsys: pytest.Captu
     assert rotation.measure(server, 2, RATE), capsys.readouterr().out
 
 
-def test_a_key_that_signs_unannounced_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_that_signs_unpublished_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
     with set_up(1, **rotation.SETTINGS) as server:
         assert rotation.see_zero_lead(server), capsys.readouterr().out
 

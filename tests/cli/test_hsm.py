@@ -87,12 +87,12 @@ def test_a_server_with_an_hsm_from_init_to_a_revoked_key(softhsm: Path, tmp_path
     assert token.pin not in log + (tmp_path / "authserver.db").read_bytes().decode("latin-1")
 
 
-def test_sealed_keys_go_on_beside_an_hsm_and_the_next_key_is_made_there(softhsm: Path, tmp_path: Path) -> None:
+def test_wrapped_keys_go_on_beside_an_hsm_and_the_next_key_is_made_there(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("beside")
     run("init", folder=tmp_path)
-    sealed = set(kept(tmp_path))
+    wrapped = set(kept(tmp_path))
     run("keys", "rotate", "--emergency", folder=tmp_path, **token.settings)
-    new = kept(tmp_path).keys() - sealed
+    new = kept(tmp_path).keys() - wrapped
     assert in_token(token) == new and len(new) == 1
     refused = run("serve", "--port", "1", folder=tmp_path, check=False)
     assert refused.returncode == 78 and "AUTHSERVER_PKCS11_MODULE=" in refused.stderr

@@ -33,7 +33,7 @@ LOGIN = Authorization(
     expires_at=NOW + 1000 * SECOND,
     revoked_at=None,
     revoked_reason=None,
-    refresh_key_id="ring",
+    refresh_key_id="refresh",
     salt=bytes(32),
 )
 

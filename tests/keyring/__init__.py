@@ -1,1 +1,1 @@
-"""The keys: their files, how they are sealed, how they sign and are published."""
+"""The keys: their files, how they are wrapped, how they sign and are published."""

@@ -1,4 +1,4 @@
-"""The keys that a new server starts with: one that signs, one that is announced, one of the ring; and never again."""
+"""The keys that a new server starts with: an active and a pending signing key and a refresh-token key; only once."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def created(database: Database, now: int) -> KeyState:
         return signing_keys.load(connection)
 
 
-def test_a_new_server_signs_at_once_and_has_the_next_key_announced(database: Database, clock: Clock) -> None:
+def test_a_new_server_signs_at_once_and_publishes_the_next_key(database: Database, clock: Clock) -> None:
     state = created(database, clock())
     by_state = {key.state: key for key in state.signing_keys}
     assert by_state.keys() == {"active", "pending"} and len(state.signing_keys) == 2
@@ -54,23 +54,23 @@ def test_run_again_it_changes_nothing(database: Database, clock: Clock) -> None:
     assert created(database, clock()) == state
 
 
-@pytest.mark.parametrize("lost", ["active", "pending", "ring"])
+@pytest.mark.parametrize("lost", ["active", "pending", "refresh"])
 def test_only_what_is_missing_is_made(database: Database, clock: Clock, lost: str) -> None:
     before = created(database, clock())
     table = schema.signing_keys
     with database.begin() as connection:
         connection.execute(
-            delete(schema.refresh_keys) if lost == "ring" else delete(table).where(table.c.state == lost)
+            delete(schema.refresh_keys) if lost == "refresh" else delete(table).where(table.c.state == lost)
         )
     clock.forward(1)
     after = created(database, clock())
     assert {key.state for key in after.signing_keys} == {"active", "pending"} and len(after.refresh_keys) == 1
     kept = {key.kid for key in before.signing_keys if key.state != lost}
     assert {key.kid for key in after.signing_keys if key.created_at < clock()} == kept
-    assert (after.refresh_keys == before.refresh_keys) is (lost != "ring")
+    assert (after.refresh_keys == before.refresh_keys) is (lost != "refresh")
 
 
-def test_private_keys_are_in_the_database_only_sealed(database: Database, clock: Clock, tmp_path: Path) -> None:
+def test_private_keys_are_in_the_database_only_wrapped(database: Database, clock: Clock, tmp_path: Path) -> None:
     state = created(database, clock())
     content = b"".join(path.read_bytes() for path in tmp_path.glob("as.db*"))
     for key in state.signing_keys:

@@ -30,9 +30,9 @@ class CountingKeys(KeyEncryptionKeys):
         super().__init__({"keys/kek": b"k" * 32})
         self.opened: list[str] = []
 
-    def unwrap(self, row: str, sealed: str) -> bytes:
+    def unwrap(self, row: str, wrapped: str) -> bytes:
         self.opened.append(row)
-        return super().unwrap(row, sealed)
+        return super().unwrap(row, wrapped)
 
 
 KEKS = CountingKeys()
@@ -61,12 +61,12 @@ def refresh_key(id: str, active_at: int = NOW) -> RefreshTokenKey:
     return RefreshTokenKey(id, KEKS.wrap(id, id.encode().ljust(32)), NOW, active_at)
 
 
-RING = (refresh_key("one"),)
+REFRESH_KEYS = (refresh_key("one"),)
 
 
 @pytest.fixture(scope="module")
 def state(keys: dict[str, SigningKey]) -> KeyState:
-    return KeyState(tuple(keys.values()), RING)
+    return KeyState(tuple(keys.values()), REFRESH_KEYS)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_what_the_active_key_signs_verifies_with_what_is_published_rfc9068_2_1(
 def test_only_the_active_key_signs(keks: CountingKeys, keys: dict[str, SigningKey]) -> None:
     others = tuple(key for state, key in keys.items() if state != "active")
     with pytest.raises(KeyMissing):
-        Keyring(KeyStore(keks), KeyState(others, RING), NOW).sign(CLAIMS, NOW)
+        Keyring(KeyStore(keks), KeyState(others, REFRESH_KEYS), NOW).sign(CLAIMS, NOW)
 
 
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # joserfc would have RFC 9864's Ed25519
@@ -102,9 +102,9 @@ def test_another_algorithm_signs_once_it_has_an_active_key_and_the_default_until
     keks: CountingKeys, keys: dict[str, SigningKey], alg: str
 ) -> None:
     other = KeyStore(keks).generate(alg, now=NOW, max_token_ttl=900)
-    keyring = Keyring(KeyStore(keks), KeyState((other, keys["active"]), RING), NOW)
+    keyring = Keyring(KeyStore(keks), KeyState((other, keys["active"]), REFRESH_KEYS), NOW)
     assert header_of(keyring.sign(CLAIMS, NOW, alg)) == ("RS256", keys["active"].kid)
-    keyring.update(KeyState((replace(other, state="active"), keys["active"]), RING), NOW)
+    keyring.update(KeyState((replace(other, state="active"), keys["active"]), REFRESH_KEYS), NOW)
     token = keyring.sign(CLAIMS, NOW, alg)
     assert header_of(token) == (alg, other.kid) and keyring.verify(token) == CLAIMS
     assert header_of(keyring.sign(CLAIMS, NOW)) == ("RS256", keys["active"].kid)
@@ -120,7 +120,7 @@ def test_a_key_of_a_later_versions_algorithm_is_published_and_stops_nothing(
 ) -> None:
     public = {"kty": "AKP", "kid": "new", "alg": "ML-DSA-44", "use": "sig"}
     new = replace(keys["active"], kid="new", alg="ML-DSA-44", public=public, wrapped="something else")
-    keyring = Keyring(KeyStore(keks), KeyState((keys["active"], new), RING), NOW)
+    keyring = Keyring(KeyStore(keks), KeyState((keys["active"], new), REFRESH_KEYS), NOW)
     assert header_of(keyring.sign(CLAIMS, NOW, "ML-DSA-44")) == ("RS256", keys["active"].kid)
     assert [key["kid"] for key in keyring.jwks["keys"]] == [keys["active"].kid, "new"]
 
@@ -144,7 +144,7 @@ def test_whatever_a_row_holds_no_private_member_is_published(keks: CountingKeys,
     private = json.loads(keks.unwrap(keys["active"].kid, str(keys["active"].wrapped)))
     assert private.keys() > {"d", "p", "q"}
     leaky = replace(keys["active"], public=keys["active"].public | private | {"x5c": "canary"})
-    document = Keyring(KeyStore(keks), KeyState((leaky,), RING), NOW).jwks_document
+    document = Keyring(KeyStore(keks), KeyState((leaky,), REFRESH_KEYS), NOW).jwks_document
     assert json.loads(document)["keys"] == [keys["active"].public]
     assert b"canary" not in document and not any(private[name].encode() in document for name in ("d", "p", "q"))
 
@@ -153,7 +153,7 @@ def test_the_etag_changes_with_the_document_and_only_then(fresh: Keyring, keys: 
     before = fresh.jwks_etag
     fresh.update(KeyState(tuple(keys.values()), (refresh_key("two"),)), NOW + 1)
     assert fresh.jwks_etag == before and before.startswith('"') and before.endswith('"')
-    fresh.update(KeyState((keys["active"],), RING), NOW + 2)
+    fresh.update(KeyState((keys["active"],), REFRESH_KEYS), NOW + 2)
     assert fresh.jwks_etag != before
 
 
@@ -193,7 +193,7 @@ def test_own_tokens_are_recognised_by_every_published_key_expired_or_not(
     keks: CountingKeys, keys: dict[str, SigningKey], keyring: Keyring
 ) -> None:
     for state in ("active", "pending", "retired", "revoked", "removed"):
-        signs = Keyring(KeyStore(keks), KeyState((replace(keys[state], state="active"),), RING), NOW)
+        signs = Keyring(KeyStore(keks), KeyState((replace(keys[state], state="active"),), REFRESH_KEYS), NOW)
         expected = CLAIMS if state in ("active", "pending", "retired") else None
         assert keyring.verify(signs.sign(CLAIMS, NOW)) == expected, state
 
@@ -203,7 +203,7 @@ def test_a_retired_key_whose_private_part_is_destroyed_still_verifies(
 ) -> None:
     token = keyring.sign(CLAIMS, NOW)
     retired = replace(keys["active"], state="retired", wrapped=None)
-    assert Keyring(KeyStore(keks), KeyState((retired, keys["pending"]), RING), NOW).verify(token) == CLAIMS
+    assert Keyring(KeyStore(keks), KeyState((retired, keys["pending"]), REFRESH_KEYS), NOW).verify(token) == CLAIMS
 
 
 def test_every_character_of_a_token_matters_rfc7515_2(keyring: Keyring) -> None:
@@ -235,13 +235,13 @@ def test_a_refresh_key_that_was_not_read_yet_is_missing_and_known_after_an_updat
     with pytest.raises(KeyMissing) as missing:
         fresh.refresh_key("two")
     assert "two" in str(missing.value) and missing.value.retry_after >= 1
-    fresh.update(replace(state, refresh_keys=(*RING, refresh_key("two"))), NOW)
+    fresh.update(replace(state, refresh_keys=(*REFRESH_KEYS, refresh_key("two"))), NOW)
     assert fresh.refresh_key("two") == b"two".ljust(32) and fresh.refresh_key("one") == b"one".ljust(32)
 
 
 def test_new_logins_use_the_newest_refresh_key_whose_time_has_come(fresh: Keyring, state: KeyState) -> None:
     later, latest = refresh_key("a later one", NOW + 60 * SECOND), refresh_key("the latest", NOW + 120 * SECOND)
-    fresh.update(replace(state, refresh_keys=(latest, *RING, later)), NOW)
+    fresh.update(replace(state, refresh_keys=(latest, *REFRESH_KEYS, later)), NOW)
     times = (0, 60 * SECOND - 1, 60 * SECOND, 120 * SECOND - 1, 120 * SECOND)
     newest = [fresh.newest_refresh_key_id(NOW + time) for time in times]
     assert newest == ["one", "one", "a later one", "a later one", "the latest"]
@@ -252,7 +252,7 @@ def test_known_keys_are_not_opened_again(keks: CountingKeys, state: KeyState, ke
     keyring = Keyring(KeyStore(keks), state, NOW)
     opened = [keys[name].kid for name in ("active", "pending", "retired")]
     assert sorted(keks.opened) == sorted(["one", *opened])
-    keyring.update(replace(state, refresh_keys=(*RING, refresh_key("two"))), NOW + 1)
+    keyring.update(replace(state, refresh_keys=(*REFRESH_KEYS, refresh_key("two"))), NOW + 1)
     assert keks.opened[4:] == ["two"]
     swapped = replace(
         state, signing_keys=(replace(keys["pending"], state="active"), replace(keys["active"], state="retired"))
@@ -273,8 +273,8 @@ def test_what_goes_is_forgotten(fresh: Keyring, keys: dict[str, SigningKey]) -> 
 
 
 def test_a_key_that_does_not_open_leaves_everything_as_it_was(fresh: Keyring, state: KeyState) -> None:
-    published, sealed = fresh.jwks_document, KeyEncryptionKeys({"another": b"a" * 32}).wrap("two", b"x" * 32)
-    broken = replace(state, signing_keys=(), refresh_keys=(*RING, RefreshTokenKey("two", sealed, NOW, NOW)))
+    published, wrapped = fresh.jwks_document, KeyEncryptionKeys({"another": b"a" * 32}).wrap("two", b"x" * 32)
+    broken = replace(state, signing_keys=(), refresh_keys=(*REFRESH_KEYS, RefreshTokenKey("two", wrapped, NOW, NOW)))
     with pytest.raises(Misconfigured, match="keys/kek"):
         fresh.update(broken, NOW + 20 * SECOND)
     assert fresh.jwks_document == published and fresh.sign(CLAIMS, NOW + 30 * SECOND)

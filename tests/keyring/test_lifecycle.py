@@ -59,7 +59,7 @@ def test_a_promotion_before_the_lead_time_is_refused_and_says_when(lifecycle: Li
     assert lifecycle.promote("RS256").change == "promote"
 
 
-def test_a_promotion_retires_activates_and_announces_in_one(on_any_database: Any, clock: Clock) -> None:
+def test_a_promotion_retires_activates_and_publishes_in_one(on_any_database: Any, clock: Clock) -> None:
     active, pending = kid_of(on_any_database, "active"), kid_of(on_any_database, "pending")
     clock.forward(2 * DAY)
     on_any_database.promote("RS256")
@@ -106,7 +106,7 @@ def test_many_at_once_do_each_thing_once(on_any_database: Any, clock: Clock) -> 
 
 
 def test_two_emergencies_at_once_are_one(on_any_database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second must not promote the key that the first one announced a moment ago."""
+    """The second must not promote the key that the first one published a moment ago."""
     together, make = Barrier(2, timeout=LONG), KeyStore.generate
 
     def make_together(*arguments: Any, **options: Any) -> Any:
@@ -244,7 +244,7 @@ def test_a_row_that_is_not_as_it_was_seen_is_not_written(lifecycle: Lifecycle, w
 def test_a_command_keeps_to_the_clock_of_the_database_where_there_is_one(
     on_any_database: Any, url: str, tmp_path: Path
 ) -> None:
-    """Nodes whose clocks differ agree on when a key was announced."""
+    """Nodes whose clocks differ agree on when a key was published."""
     settings = load(database_url=url, keys_dir=str(tmp_path / "keys"))
     with patch("authserver.system.now", lambda: 1_000_000 * SECOND), opened(settings) as lifecycle:
         wrong = lifecycle.now() < 2_000_000 * SECOND

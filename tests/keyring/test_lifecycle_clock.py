@@ -66,7 +66,7 @@ def test_keys_that_a_clock_ahead_has_dated_before_this_machine_started_rotate_al
     assert "promote" in [step.change for step in lifecycle.run_due()]
 
 
-def test_a_refresh_key_that_a_clock_ahead_has_announced_holds_nobody_up(lifecycle: Lifecycle, clock: Clock) -> None:
+def test_a_refresh_key_that_a_clock_ahead_has_published_holds_nobody_up(lifecycle: Lifecycle, clock: Clock) -> None:
     clock.forward(YEAR)
     lifecycle.rotate_refresh_keys()
     clock.forward(-YEAR)

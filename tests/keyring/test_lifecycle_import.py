@@ -65,13 +65,13 @@ def test_a_good_key_of_each_algorithm_is_read_in_any_form(alg: Any) -> None:
         ("ES256", lambda: other("ES256", d=ANOTHER["ES256"]["d"]), "does not match"),
         ("ES256", lambda: other("ES256", x=ANOTHER["ES256"]["x"]), "does not match"),
         ("ES256", lambda: other("ES256", y=None), "does not match"),
-        ("ES256", lambda: other("ES256", crv="P-384"), "EC key on P-256 is allowed"),
-        ("ES256", lambda: ECKey.generate_key("P-521").as_pem(private=True), "EC key on P-256 is allowed"),
+        ("ES256", lambda: other("ES256", crv="P-384"), "Use an EC key on P-256"),
+        ("ES256", lambda: ECKey.generate_key("P-521").as_pem(private=True), "Use an EC key on P-256"),
         ("ES256", lambda: other("ES256", alg="ES384"), '"alg" is not ES256'),
         ("EdDSA", lambda: other("EdDSA", d=ANOTHER["EdDSA"]["d"]), "does not match"),
         ("EdDSA", lambda: other("EdDSA", x=ANOTHER["EdDSA"]["x"]), "does not match"),
-        ("EdDSA", lambda: OKPKey.generate_key("X25519").as_pem(private=True), "Ed25519 key is allowed"),
-        ("EdDSA", lambda: OKPKey.generate_key("Ed448").as_pem(private=True), "Ed25519 key is allowed"),
+        ("EdDSA", lambda: OKPKey.generate_key("X25519").as_pem(private=True), "Use an Ed25519 key"),
+        ("EdDSA", lambda: OKPKey.generate_key("Ed448").as_pem(private=True), "Use an Ed25519 key"),
         ("PS256", lambda: pem(1024), "1024 bits"),
         ("PS256", lambda: jwk(alg="RS256"), '"alg" is not PS256'),
     ],
@@ -83,9 +83,9 @@ def test_a_key_of_another_curve_or_that_does_not_fit_together_is_refused(alg: st
 
 @pytest.mark.parametrize("alg", ["ES256", "EdDSA"])
 def test_a_key_of_another_kind_or_a_public_one_is_unreadable(alg: str) -> None:
-    with pytest.raises(Unreadable, match="can be read as an E"):
+    with pytest.raises(Unreadable, match="cannot be read as an E"):
         read_private_key(GOOD.as_pem(private=True), None, alg)
-    with pytest.raises(Unreadable, match="holds no JWK of an E"):
+    with pytest.raises(Unreadable, match="contains no JWK of an E"):
         read_private_key(jwk(), None, alg)
     for content in (other(alg, d=None), OTHER_KINDS[alg].as_pem(private=False)):  # type: ignore[attr-defined]
         with pytest.raises(Unreadable, match="public key"):
@@ -163,8 +163,8 @@ def test_a_weak_or_damaged_key_is_refused(content: Any, why: str) -> None:
         (lambda: GOOD.as_pem(private=False), None, "public key"),
         (lambda: jwk(d=None, **ONLY_D), None, "public key"),
         (lambda: pem(encryption=serialization.BestAvailableEncryption(b"x")), None, "--password-stdin"),
-        (lambda: pem(encryption=serialization.BestAvailableEncryption(b"x")), "y", "Incorrect password"),
-        (lambda: GOOD.as_pem(private=True), "x", "has no password"),
+        (lambda: pem(encryption=serialization.BestAvailableEncryption(b"x")), "y", "the password is wrong"),
+        (lambda: GOOD.as_pem(private=True), "x", "is not encrypted"),
         (lambda: b"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n", None, "as an RSA key"),
         (elliptic, None, "as an RSA key"),
         (lambda: b'{"kty": "EC"}', None, '"kty": "RSA"'),

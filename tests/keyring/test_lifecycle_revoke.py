@@ -1,4 +1,4 @@
-"""Compromised keys: one, the ring, all of them; and what the server does by itself while it runs."""
+"""Compromised keys: one, the refresh-token keys, all of them; and what a running server does by itself."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -100,7 +100,7 @@ def test_each_state_can_be_revoked_once(lifecycle: Lifecycle, clock: Clock) -> N
         assert (states.count("active"), states.count("pending")) == (1, 1)
 
 
-def test_a_compromised_host_loses_every_key_the_ring_and_the_logins(
+def test_a_compromised_host_loses_every_key_and_every_login(
     http: Any, lifecycle: Lifecycle, login: Callable[..., Any], token: Callable[..., Any]
 ) -> None:
     tokens, other = login("web"), login("app")
@@ -180,7 +180,7 @@ def authorization_of(database: Database, tokens: Any) -> Any:
         return load_many(connection, [id])[id].authorization
 
 
-def test_an_imported_key_is_announced_and_no_key_is_used_twice(
+def test_an_imported_key_is_published_and_no_key_is_used_twice(
     lifecycle: Lifecycle, clock: Clock, settings: Settings, database: Database
 ) -> None:
     private = RSAKey.generate_key(3072)
@@ -213,7 +213,7 @@ def test_rewrapped_keys_open_under_the_new_key_alone_and_the_server_goes_on(
     old = next((tmp_path / "keys").glob("kek-*.key"))
     files.create(settings.keys_dir, bytes(range(32)), clock() + SECOND)
     assert lifecycle.wrapped_by_older() == 3
-    lifecycle.promote("RS256", emergency=True)  # sealed by the new one, which the server has not read yet
+    lifecycle.promote("RS256", emergency=True)  # wrapped by the new one, which the server has not read yet
     wait_until(lambda: published(http)[0] == kid_of(lifecycle, "active"))
     assert lifecycle.rewrap() == 3
     assert lifecycle.rewrap() == 0

@@ -162,7 +162,7 @@ def test_another_nodes_outage_is_no_excuse(world: World) -> None:
 
 def test_a_refresh_key_that_a_node_has_not_read_is_read_and_then_the_answer_is_given(world: World) -> None:
     world.clock.forward(1)
-    world.turn_ring("new")
+    world.rotate_refresh_key("new")
     token = str(world.login("app", "ada").token)
     assert row(world)["refresh_key_id"] == "new"
     assert world.refresh(token, "app", node=1).status == 200
@@ -174,9 +174,9 @@ def test_a_row_whose_refresh_key_nobody_has_is_503_and_never_invalid_grant(world
     assert world.refresh(token, "app").status == world.revoke(token, "app").status == 503
 
 
-def test_a_retry_after_the_ring_has_turned_gets_the_same_successor(world: World) -> None:
+def test_a_retry_after_a_new_refresh_token_key_gets_the_same_successor(world: World) -> None:
     first, second = first_and_second(world)
-    world.turn_ring("new")
+    world.rotate_refresh_key("new")
     assert world.refresh(first, "app").token == second
 
 

@@ -259,9 +259,9 @@ class RefreshMachine(RuleBasedStateMachine):
         self.present(self.world.ask(login.text(older), login.shop))
 
     @rule()
-    def turn_the_ring(self) -> None:
+    def rotate_the_refresh_key(self) -> None:
         self.turns += 1
-        self.world.turn_ring(f"turned {self.turns}")
+        self.world.rotate_refresh_key(f"turned {self.turns}")
 
     @rule(which=which, times=times, node=nodes)
     def lose_commits(self, which: int, times: int, node: int) -> None:

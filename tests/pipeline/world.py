@@ -205,11 +205,11 @@ class World:
         with self.databases[0].begin() as connection:
             connection.execute(update(table).where(table.c.id == bytes.fromhex(id)).values(expires_at=expires_at))
 
-    def turn_ring(self, name: str) -> None:
-        """A new ring key, which only the first node has read."""
+    def rotate_refresh_key(self, name: str) -> None:
+        """A new refresh-token key, which only the first node has read."""
         with self.databases[0].begin() as connection:
-            sealed = self.keks.wrap(name, system.new_key())
-            signing_keys.add_refresh_key(connection, RefreshTokenKey(name, sealed, self.clock(), self.clock()))
+            wrapped = self.keks.wrap(name, system.new_key())
+            signing_keys.add_refresh_key(connection, RefreshTokenKey(name, wrapped, self.clock(), self.clock()))
         self.wait(self.nodes[0].reload_keys())
 
     def backup(self) -> list[Any]:

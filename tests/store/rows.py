@@ -37,7 +37,7 @@ def a_login(number: int = 1, **members: Any) -> Authorization:
         expires_at=NOW + ABSOLUTE * SECOND,
         revoked_at=None,
         revoked_reason=None,
-        refresh_key_id="ring-1",
+        refresh_key_id="refresh-1",
         salt=bytes(32),
     )
     return replace(login, **members)

@@ -17,16 +17,16 @@ from tests.store.rows import NOW, a_key
 def test_what_is_added_is_loaded_member_for_member_oldest_first(store: Database) -> None:
     times = {"activated_at": 1, "retired_at": 2, "destroyed_at": 3, "removed_at": 4, "revoked_at": 5}
     keys = [a_key("b", "revoked", wrapped=None, **times), a_key("a", "active", created_at=NOW + 1)]
-    ring = [RefreshTokenKey("ring-2", "sealed", 2, 20), RefreshTokenKey("ring-1", "sealed", 3, 10)]
+    refresh_keys = [RefreshTokenKey("refresh-2", "wrapped", 2, 20), RefreshTokenKey("refresh-1", "wrapped", 3, 10)]
     with store.begin() as connection:
         for key in reversed(keys):
             signing_keys.add(connection, key)
-        for key in reversed(ring):  # type: ignore[assignment]
-            signing_keys.add_refresh_key(connection, key)
+        for refresh_key in reversed(refresh_keys):
+            signing_keys.add_refresh_key(connection, refresh_key)
     with store.begin() as connection:
         state = signing_keys.load(connection)
         assert signing_keys.load_many(connection, [None]) == {None: state}
-    assert state == signing_keys.KeyState(tuple(keys), tuple(ring))
+    assert state == signing_keys.KeyState(tuple(keys), tuple(refresh_keys))
 
 
 def test_a_kid_from_a_key_service_fits(store: Database) -> None:

@@ -101,7 +101,7 @@ def test_a_client_without_a_grant_introspects(shared: Issuer) -> None:
 
 def test_an_algorithm_that_nobody_uses_has_no_key(shared: Issuer) -> None:
     for call in (shared.token, shared.rotate):
-        with pytest.raises(ValueError, match=r'issuer\.client\(access_token_alg="EdDSA"\) announces one'):
+        with pytest.raises(ValueError, match=r'issuer\.client\(access_token_alg="EdDSA"\) publishes one'):
             call(alg="EdDSA")
         with pytest.raises(ValueError, match=r"no alg 'none'\. Allowed: RS256"):
             call(alg="none")

@@ -1,4 +1,4 @@
-"""A key that was sealed under a key-encryption key which this node does not have yet: 503, and on again once it is."""
+"""A key that was wrapped under a key-encryption key which this node does not have yet: 503, and on again once it is."""
 
 from collections.abc import Callable
 from dataclasses import replace

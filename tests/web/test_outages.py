@@ -282,7 +282,7 @@ def test_a_refresh_key_that_there_is_not_is_503_and_never_invalid_grant(
     assert_granted(refresh(text))
 
 
-def test_a_retry_gets_the_same_string_after_the_ring_has_turned(
+def test_a_retry_gets_the_same_string_after_a_new_refresh_token_key(
     settings: Settings,
     database: Database,
     rotated: Callable[..., list[str]],

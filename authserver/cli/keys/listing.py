@@ -1,5 +1,6 @@
 """authserver keys list."""
 
+from math import inf
 from typing import Any
 
 import click
@@ -31,8 +32,13 @@ def list_(refresh_keys: bool, as_json: bool) -> None:
         return
     with opened() as lifecycle:
         keys, policy, now = lifecycle.read(), lifecycle.policy, lifecycle.now()
-    rows = [_described(key, keys, policy) for key in keys]
+    rows = [_described(key, keys, policy) for key in sorted(keys, key=_age)]
     show(rows, as_json, lambda: f"{rows_as_table(rows, _TITLES)}\n\n{timeline_text(keys, policy, now)}")
+
+
+def _age(key: SigningKey) -> tuple[int, float]:
+    """Oldest first; of keys that were created at the same time, the one that signed first."""
+    return key.created_at, inf if key.activated_at is None else key.activated_at
 
 
 def _described(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, Any]:

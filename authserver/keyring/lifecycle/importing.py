@@ -119,7 +119,8 @@ def _imported(source: bytes | dict[str, Any], password: str | None, kind: _Kind)
             raise Encrypted("The key is encrypted. Pass its password with --password-stdin.") from error
         raise Unreadable("The key is not encrypted. Leave out the password.") from error
     except (JoseError, ValueError) as error:
-        raise Unreadable(f"The file cannot be read as {kind.words}: {_brief(error)}.") from error
+        or_password = "" if password is None else ", or the password is wrong"
+        raise Unreadable(f"The file cannot be read as {kind.words}{or_password}: {_brief(error)}.") from error
 
 
 def _jwk(jwk: dict[str, Any], kind: _Kind, alg: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Keys rotate by themselves under load, and no verifier fails: our guard, PyJWT, joserfc and jose side by side.
 
 The server runs with the shortest times that are allowed in production on a clock 60 times as fast: keys rotate every
-20 s, a key is announced 15 s before it signs, the JWKS may be cached for 5 s and a token lives for 10 s. Each token is
+20 s, a key is published 15 s before it signs, the JWKS may be cached for 5 s and a token lives for 10 s. Each token is
 shown to every verifier at once and again half a second before it expires. Strangers' tokens arrive too, whose unknown
 keys use up what a verifier allows itself to fetch; every third period has none, so that caches grow as old as they may.
 
@@ -185,7 +185,7 @@ async def _rotate_once(server: ScaledServer) -> Run:
 
 
 def see_zero_lead(server: ScaledServer) -> bool:
-    """Whether nobody fails when a key that was announced begins to sign, and somebody when it was not. At scale 1."""
+    """Whether verifiers fail when a key begins to sign that was not published in time, and only then. At scale 1."""
     failed = []
     for plant in (None, ZERO_LEAD):
         if plant:
@@ -194,7 +194,7 @@ def see_zero_lead(server: ScaledServer) -> bool:
         found = run(_rotate_once(server))
         server.stop()
         failed.append([each.name for each in found.contestants if each.failures])
-        print(f"{plant.what if plant else 'announced'}: {', '.join(failed[-1]) or 'nobody'} failed")
+        print(f"{plant.what if plant else 'published in time'}: {', '.join(failed[-1]) or 'nobody'} failed")
     return not failed[0] and bool(failed[1])
 
 
@@ -219,7 +219,7 @@ def measure(server: ScaledServer, rotations: int, rate: float, *, zero_lead: boo
     server.start()
     found, retired = run(_rotate(server, rotations, rate))
     server.stop()
-    _tell(found, retired)
+    _print_result(found, retired)
     failed = [each.name for each in found.contestants if each.failures]
     complete = retired >= rotations and all(
         each.verified == 2 * found.issued - found.late for each in found.contestants
@@ -231,7 +231,7 @@ def measure(server: ScaledServer, rotations: int, rate: float, *, zero_lead: boo
     return complete and not failed
 
 
-def _tell(found: Run, retired: int) -> None:
+def _print_result(found: Run, retired: int) -> None:
     print(f"{retired} rotations, {found.issued} tokens of {len(found.kids)} keys, {found.strangers} strangers' tokens")
     if found.refused:
         print(f"requests that got no token, by status: {dict(found.refused)}")
