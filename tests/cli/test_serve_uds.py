@@ -18,7 +18,7 @@ from unittest.mock import patch
 import pytest
 
 from authserver.serving import listening, sighup
-from tests.harness.process import environment_with, free_port, run
+from tests.harness.process import environment_with, free_port, owned, run
 
 SECONDS = 120  # until anything must have happened, however busy the machine is
 
@@ -65,13 +65,10 @@ def serving(folder: Path, path: Path, *options: str) -> Iterator["subprocess.Pop
         process = subprocess.Popen(
             command, cwd=folder, env=environment_with({}), stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
-    try:
+    with owned(process):
         wait_until(lambda: process.poll() is not None or path.exists())
         assert process.poll() is None, log.read_text()
         yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 # By itself

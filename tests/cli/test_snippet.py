@@ -3,14 +3,13 @@
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,7 +23,7 @@ import yaml
 from authserver.cli.snippet import NAMES
 from authserver.testing import Issuer, running_issuer
 from tests.harness.constants import LONG
-from tests.harness.process import environment_with, free_port, run
+from tests.harness.process import environment_with, free_port, owned_group, run
 from tests.resource.tools import DROP, LocalIssuer, header_of, make_key, public, reply, serve, sign
 from tests.resource.tools import claims as claims_like
 
@@ -73,14 +72,10 @@ def running(command: str, folder: Path, port: int) -> Iterator[None]:
         process = subprocess.Popen(
             ["sh", "-c", command], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
         )
-    try:
+    with owned_group(process):  # `go run` starts what it has built as a process of its own
         wait_for(port, process, folder / "output.log")
         yield
-    finally:
-        with suppress(ProcessLookupError):  # it ended by itself
-            os.killpg(process.pid, signal.SIGTERM)  # `go run` starts what it has built as a process of its own
-        process.wait(LONG)
-        wait(lambda: not listens(port), folder / "output.log", 30)  # the shell may end before what it started
+    wait(lambda: not listens(port), folder / "output.log", 30)  # the shell may end before what it started
 
 
 def wait_for(port: int, process: Any, log: Path, seconds: float = 120) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -49,3 +50,30 @@ def owned(process: "subprocess.Popen[Any]") -> Iterator["subprocess.Popen[Any]"]
             yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def owned_group(process: "subprocess.Popen[Any]", number: int = signal.SIGTERM) -> Iterator["subprocess.Popen[Any]"]:
+    """As `owned`, with all that the process starts; it must lead its group: `start_new_session=True`."""
+    try:
+        yield process
+    finally:
+        end_group(process, number)
+
+
+def end_group(process: "subprocess.Popen[Any]", number: int = signal.SIGTERM) -> None:
+    """Ends the process and its group by that signal. What is left after that, or will not end, is killed."""
+    try:
+        _signal_group(process, number)
+        process.wait(LONG)
+    finally:
+        _signal_group(process, signal.SIGKILL)
+        process.wait(LONG)
+        for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _signal_group(process: "subprocess.Popen[Any]", number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

@@ -46,7 +46,12 @@ class ScaledServer(Live):
         process = await asyncio.create_subprocess_exec(
             sys.executable, *_PROGRAM, *arguments, cwd=self.folder, env=self.environment(), stdout=pipe, stderr=pipe
         )
-        printed, complaint = await process.communicate()
+        try:
+            printed, complaint = await process.communicate()
+        finally:
+            if process.returncode is None:  # given up while it runs
+                process.kill()
+                await process.wait()
         if process.returncode:
             raise RuntimeError(complaint.decode())
         return printed.decode()

@@ -1,7 +1,5 @@
 """Two terminals: one in which a command stays in the foreground, and one into which block after block is pasted."""
 
-import contextlib
-import os
 import select
 import signal
 import subprocess
@@ -9,10 +7,10 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.error import URLError
 
-from tests.harness.constants import LONG
+from tests.harness.process import end_group
 
 # Every command that fails is noted, in functions and in $(...) too, and the shell goes on, as a newcomer's would.
 _PRELUDE = """set -E -o pipefail; exec 8>>{failed}; trap 'echo "$?: $BASH_COMMAND" >&8' ERR\n"""
@@ -43,7 +41,11 @@ class Shell:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        self._send(_PRELUDE.format(failed=self.notes / "failed"))
+        try:
+            self._send(_PRELUDE.format(failed=self.notes / "failed"))
+        except BaseException:
+            self.end()
+            raise
 
     def paste(self, text: str, seconds: float = 120) -> Pasted:
         self.pasted += 1
@@ -59,9 +61,6 @@ class Shell:
 
     def end(self) -> None:
         end_group(self.process, signal.SIGKILL)
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
 
     def _failed(self) -> list[str]:
         file = self.notes / "failed"
@@ -110,10 +109,3 @@ class Foreground:
 
     def end(self) -> None:
         end_group(self.process, signal.SIGKILL)
-
-
-def end_group(process: "subprocess.Popen[Any]", number: int) -> None:
-    """The process and all that it started and that is still in its group."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
-    process.wait(LONG)

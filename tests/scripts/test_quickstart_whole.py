@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.constants import LONG
-from tests.harness.process import free_port
+from tests.harness.process import free_port, owned
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,11 +87,8 @@ def is_listening(host: str, port: int) -> bool:
 @contextlib.contextmanager
 def started(project: Path, port: int) -> Iterator[Running]:
     running = Running(project, port)
-    try:
+    with owned(running.process):
         yield running
-    finally:
-        running.process.kill()
-        running.process.wait()
 
 
 def paste(lines: list[str]) -> list[str]:
