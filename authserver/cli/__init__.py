@@ -15,26 +15,26 @@ from ..domain.errors import ChangedMeanwhile, Misconfigured, Refused, Unavailabl
 from .common import ARGUMENTS
 
 _EXIT_CODES: dict[type[Exception], int] = {Refused: 3, ChangedMeanwhile: 75, Unavailable: 69, Misconfigured: 78}
-_WHICH_DATABASE = "See which database is meant, and where that is set:\n\n    authserver config show"
+_WHICH_DATABASE = "To see which database this is, and where it is set:\n\n    authserver config show"
 _COMMANDS = {
     "init": "Create the database, the key-encryption key and the first keys, where they are missing.",
-    "serve": "Serve HTTP.",
+    "serve": "Run the server.",
     "config": "Show and check the settings.",
     "db": "Manage the database's schema.",
     "user": "Manage users.",
     "client": "Manage clients.",
-    "authorization": "Show and end logins: what users allowed clients.",
+    "authorization": "Show and end authorizations: what users allowed clients.",
     "keys": "Manage the signing keys.",
     "token": "Explain a token.",
-    "snippet": "Print a small API, in a given framework, that accepts this issuer's tokens.",
-    "backup": "Write a backup of the SQLite database, sealed under a passphrase.",
-    "restore": "Put a backup in the place of the SQLite database.",
+    "snippet": "Print a small API that accepts this server's tokens, for a framework of your choice.",
+    "backup": "Write a backup of the SQLite database, encrypted with a passphrase.",
+    "restore": "Replace the SQLite database with a backup.",
     "version": "Print the version.",
 }
 
 
 class _Commands(click.Group):
-    """Imports a command only when it is called, and turns what went wrong into a message and an exit code."""
+    """Imports a command only when it is called, and turns errors into a message and an exit code."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -59,14 +59,14 @@ class _Commands(click.Group):
         try:
             return super().invoke(context)
         except tuple(_EXIT_CODES) as error:
-            its_database = type(error) is Unavailable  # the others are of keys
+            its_database = type(error) is Unavailable  # the others concern keys
             text = f"{_sentence(str(error))} {_WHICH_DATABASE}" if its_database else str(error)
             click.echo(f"Error: {text}", err=True)
             raise SystemExit(_exit_code(error)) from None
 
 
 def _sentence(text: str) -> str:
-    """Drivers and libraries end theirs as they like."""
+    """Messages of drivers and libraries may lack the final period."""
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 

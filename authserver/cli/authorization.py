@@ -32,13 +32,13 @@ def command() -> None:
 @command.command("list")
 @click.option("--user", help="Only this user's, by username.")
 @click.option("--client", help="Only this client's, by client id.")
-@click.option("--active", is_flag=True, help="Leave out those that have ended or are suspended.")
+@click.option("--active", is_flag=True, help="Only active ones: neither ended nor suspended.")
 @click.option("--limit", default=_LIMIT, show_default=True, type=click.IntRange(1, _MOST), help="How many at most.")
 @as_json
 def list_(user: str | None, client: str | None, active: bool, limit: int, as_json: bool) -> None:
-    """The newest authorizations: who, which client, last use, and whether they are active.
+    """List the newest authorizations: user, client, last use, and whether they are active.
 
-    Those that have ended are kept for a day.
+    Ended ones are kept for a day.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def list_(user: str | None, client: str | None, active: bool, limit: int, as_jso
 @click.argument("id")
 @as_json
 def show_(id: str, as_json: bool) -> None:
-    """Everything about the authorization ID, which tokens and log lines call `grant_id`.
+    """Show the authorization ID. Tokens and log lines call this id `grant_id`.
 
     \b
     Examples:

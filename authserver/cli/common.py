@@ -1,4 +1,4 @@
-"""What the commands share: the open database, passwords from where they may come, and how things are shown."""
+"""What the commands share: opening the database, reading passwords from a prompt or stdin, and printing results."""
 
 import json
 import shlex
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,18 +16,20 @@ from ..domain.errors import ChangedMeanwhile
 from ..domain.models import SECOND, Client, Policy
 from ..domain.times import duration, utc
 from ..settings import Settings, load
-from ..store.database import Connection
+
+if TYPE_CHECKING:
+    from ..store.database import Connection
 
 T = TypeVar("T")
 _TRIES = 3
 ARGUMENTS = f"{__name__}.arguments"
 """Where a click.Context keeps the words of the command line."""
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-yes = click.option("--yes", is_flag=True, help="Do not ask. Required where there is no terminal.")
+yes = click.option("--yes", is_flag=True, help="Do not ask. Required if there is no terminal.")
 
 
 @contextmanager
-def transaction(settings: Settings | None = None) -> Iterator[Connection]:
+def transaction(settings: Settings | None = None) -> Iterator["Connection"]:
     """One transaction on the configured database, which must have this version's schema. Raises Misconfigured."""
     from ..provisioning import open_existing_database
     from ..store import migrations
@@ -37,7 +39,7 @@ def transaction(settings: Settings | None = None) -> Iterator[Connection]:
         yield connection
 
 
-def transact(work: Callable[[Connection], T]) -> T:
+def transact(work: "Callable[[Connection], T]") -> T:
     """What `work` returns, in a `transaction` that runs again after a deadlock with a server. Raises ChangedMeanwhile
     if it never comes through."""
     for _ in range(_TRIES - 1):
@@ -48,7 +50,7 @@ def transact(work: Callable[[Connection], T]) -> T:
 
 
 @contextmanager
-def reading(settings: Settings) -> Iterator[Connection]:
+def reading(settings: Settings) -> Iterator["Connection"]:
     """As `transaction`, each statement for itself: what takes long holds up nobody who writes."""
     from ..provisioning import open_existing_database
     from ..store import migrations
@@ -65,7 +67,7 @@ def policy_of(settings: Settings, client: Client | None) -> Policy:
     return replace(policy(settings), **(client.policy if client else {}))
 
 
-def now(connection: Connection) -> int:
+def now(connection: "Connection") -> int:
     """Microseconds since the epoch, by the clock that the servers on this database keep to."""
     from ..store import clock
 
@@ -124,7 +126,7 @@ def read_password(from_stdin: bool, name: str = "password", *, twice: bool = Tru
         except UnicodeDecodeError:
             raise click.UsageError(f"The {name} on stdin is not UTF-8.") from None
     if not sys.stdin.isatty():
-        raise click.UsageError(f"There is no terminal to ask for the {name}; give it with --{name}-stdin.")
+        raise click.UsageError(f"There is no terminal to ask for the {name}. Use --{name}-stdin.")
     return str(click.prompt(name.capitalize(), hide_input=True, confirmation_prompt=twice, err=True))
 
 
@@ -134,7 +136,7 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         line = _again_with("--yes")
-        raise click.UsageError(f"{question} There is no terminal to ask. If you are sure, type:\n\n    {line}")
+        raise click.UsageError(f"{question} There is no terminal to ask. If you are sure, run:\n\n    {line}")
     click.confirm(question, abort=True, err=True)
 
 

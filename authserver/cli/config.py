@@ -22,7 +22,7 @@ def command() -> None:
 @command.command("show")
 @as_json
 def show_(as_json: bool) -> None:
-    """Every setting, its value and where the value comes from. Secrets are not shown.
+    """Show every setting, its value and where the value comes from. Secrets are not shown.
 
     \b
     Examples:
@@ -36,7 +36,7 @@ def show_(as_json: bool) -> None:
 
 @command.command("check")
 def check() -> None:
-    """Whether the server would start like this; says what does not fit and the line that mends it.
+    """Check the settings and show how to fix any problem.
 
     \b
     Examples:
@@ -48,4 +48,4 @@ def check() -> None:
     settings = load()
     for warning in (*settings.warnings(), *check(settings)):
         click.echo(f"Warning: {warning}", err=True)
-    click.echo("The settings are good.", err=True)
+    click.echo("The settings are valid.", err=True)

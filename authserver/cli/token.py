@@ -8,10 +8,15 @@ import click
 
 from ..domain import refresh_token
 from ..domain.claims import is_ours
+from ..domain.end_reason import end_reason
 from ..domain.models import SECOND, Client
+from ..domain.rotation import Verdict, is_allowed, is_over, judge
 from ..keyring import Keyring
+from ..provisioning import open_key_store
 from ..settings import Settings, load
+from ..store import authorizations, clients, signing_keys, token_state
 from ..store.database import Connection
+from ..store.token_state import TokenKey
 from .common import as_json, fields, moment, now, policy_of, show, transaction
 
 
@@ -67,9 +72,6 @@ def _read_token() -> str:
 
 
 def _explain(token: str, settings: Settings, connection: Connection) -> Findings:
-    from ..provisioning import open_key_store
-    from ..store import signing_keys
-
     at = now(connection)
     keyring = Keyring(open_key_store(settings), signing_keys.load(connection), at)
     presented = refresh_token.parse(token)
@@ -83,8 +85,6 @@ def _explain(token: str, settings: Settings, connection: Connection) -> Findings
 def _refresh_token(
     presented: refresh_token.Presented, settings: Settings, connection: Connection, keyring: Keyring, at: int
 ) -> Findings:
-    from ..store import authorizations, clients
-
     loaded = authorizations.load_many(connection, [presented.authorization_id]).get(presented.authorization_id)
     if loaded is None:
         return Findings("refresh token", ["There is no such login in this database: another server's, or long over."])
@@ -109,8 +109,6 @@ def _refresh_token(
 def _login_reasons(
     presented: refresh_token.Presented, loaded: Any, client: Client | None, settings: Settings, at: int
 ) -> list[str]:
-    from ..domain.rotation import Verdict, judge
-
     if client is None or client.disabled:
         return ["Its client is disabled or deleted."]
     login, policy = loaded.authorization, policy_of(settings, client)
@@ -122,9 +120,6 @@ def _login_reasons(
 
 
 def _why(verdict: Any, loaded: Any, client: Client, policy: Any, at: int) -> str:
-    from ..domain.end_reason import end_reason
-    from ..domain.rotation import Verdict
-
     if verdict is Verdict.REUSE:
         return "It was replaced and its retry window is over: presenting it ends the login as reuse."
     if verdict is Verdict.AHEAD:
@@ -147,10 +142,6 @@ def _access_token(token: str, settings: Settings, connection: Connection, keyrin
 
 
 def _state_reasons(claims: dict[str, Any], connection: Connection, at: int) -> list[str]:
-    from ..domain.rotation import is_allowed, is_over
-    from ..store import token_state
-    from ..store.token_state import TokenKey
-
     key = TokenKey(claims["jti"], bytes.fromhex(claims.get("grant_id", "")), claims["client_id"])
     state = token_state.load_many(connection, [key])[key]
     login = state.login

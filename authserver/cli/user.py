@@ -10,6 +10,7 @@ from .. import system
 from ..domain.errors import Refused
 from ..domain.models import User
 from ..domain.user_rules import UserRefused, check_password, check_username, new_id, weakness
+from ..passwords import PasswordHasher, common_passwords, password_form, username_form
 from ..settings import load
 from ..store import authorizations, users
 from ..store.database import Connection
@@ -61,7 +62,7 @@ def create(name: str, password_stdin: bool, as_json: bool) -> None:
         user = User(new_id(system.new_id()), username, password_hash, created_at=now(connection))
         if not users.add(connection, user):
             raise fail(
-                f"There is a user {username} already. To change the password: authserver user set-password {username}"
+                f"The user {username} already exists. To change the password: authserver user set-password {username}"
             )
     show({"id": user.id, "username": username}, as_json, lambda: f"Created the user {username} ({user.id}).")
 
@@ -69,7 +70,7 @@ def create(name: str, password_stdin: bool, as_json: bool) -> None:
 @command.command("list")
 @as_json
 def list_(as_json: bool) -> None:
-    """All users.
+    """List all users.
 
     \b
     Examples:
@@ -86,7 +87,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @as_json
 def show_(name: str, as_json: bool) -> None:
-    """The user NAME.
+    """Show the user NAME.
 
     \b
     Examples:
@@ -102,7 +103,7 @@ def show_(name: str, as_json: bool) -> None:
 @click.argument("name")
 @as_json
 def disable(name: str, as_json: bool) -> None:
-    """Refuse the user NAME from now on, and end every login. `enable` accepts the user again, but revives no login.
+    """Block the user NAME and end every login. `enable` reverses the block, but ended logins stay ended.
 
     \b
     Examples:
@@ -116,7 +117,7 @@ def disable(name: str, as_json: bool) -> None:
 @command.command("enable")
 @click.argument("name")
 def enable(name: str) -> None:
-    """Accept the user NAME again; they must log in again.
+    """Unblock the user NAME, who must log in again.
 
     \b
     Examples:
@@ -133,7 +134,7 @@ def enable(name: str) -> None:
 @click.argument("name")
 @as_json
 def end_logins(name: str, as_json: bool) -> None:
-    """End every login of the user NAME, who may log in again at once.
+    """End every login of the user NAME, who can log in again at once.
 
     Access tokens that are verified offline stay valid until they expire.
 
@@ -148,7 +149,7 @@ def end_logins(name: str, as_json: bool) -> None:
 @command.command("delete")
 @click.argument("name")
 @yes
-@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @as_json
 def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Delete the user NAME, and end every login. This cannot be undone; `disable` can.
@@ -213,8 +214,6 @@ def load_user(connection: Connection, name: str) -> User:
 
 
 def _username(name: str) -> str:
-    from ..passwords import username_form
-
     try:
         return check_username(username_form(name))
     except UserRefused as error:
@@ -223,8 +222,6 @@ def _username(name: str) -> str:
 
 def _hash(username: str, text: str) -> str:
     """The hash of a new password. Raises UsageError if it is malformed, Refused if it is easy to guess."""
-    from ..passwords import PasswordHasher, common_passwords, password_form
-
     try:
         password = check_password(password_form(text))
     except UserRefused as error:
@@ -242,4 +239,4 @@ def _described(user: User) -> dict[str, Any]:
 
 
 def _nobody(name: str) -> click.ClickException:
-    return fail(f"There is no user {name}. To see them all: authserver user list")
+    return fail(f"There is no user {name}. To list all users: authserver user list")

@@ -105,7 +105,7 @@ class Issuer:
         user = User(id, name, _passwords().hash(text), created_at=self.clock.microseconds())
         with self._database.begin() as connection:
             if not users.add(connection, user):
-                raise ValueError(f"There is a user {name} already.")
+                raise ValueError(f"The user {name} already exists.")
         return user.id
 
     def client(

@@ -38,14 +38,14 @@ def test_config_show_shows_no_secret(cli: Callable[..., Result]) -> None:
 def test_config_check_says_what_is_good_and_what_to_know(cli: Callable[..., Result], data: Callable[..., Any]) -> None:
     for client in data("client", "list"):
         cli("client", "disable", client["client_id"])
-    assert cli("config", "check").stderr == "The settings are good.\n"
+    assert cli("config", "check").stderr == "The settings are valid.\n"
     created = data("client", "create", "Shop", "--grant", "password", "--auth-method", "none")
     warned = cli("config", "check", KEY_LEAD_TIME="60")
     assert warned.stdout == ""
     assert "Warning: AUTHSERVER_KEY_LEAD_TIME=60 is for tests only" in warned.stderr
     assert "RFC 9700 s2.4" in warned.stderr and "Shop" in warned.stderr
     cli("client", "disable", created["client_id"])
-    assert cli("config", "check").stderr == "The settings are good.\n"
+    assert cli("config", "check").stderr == "The settings are valid.\n"
 
 
 def test_db_current_of_an_empty_and_of_a_new_database(

@@ -90,7 +90,7 @@ def test_every_error_begins_with_the_same_word(cli: Callable[..., Result], here:
 def test_a_database_that_cannot_be_reached_is_told_in_whole_sentences(cli: Callable[..., Result], here: Path) -> None:
     """The driver's ends with a question."""
     said = cli("user", "list", code=69, DATABASE_URL="postgresql+psycopg://nobody@127.0.0.1:1/none").stderr
-    assert "accepting TCP/IP connections? See which database is meant" in said
+    assert "accepting TCP/IP connections? To see which database this is" in said
 
 
 def test_every_option_is_explained() -> None:

@@ -26,7 +26,7 @@ def test_it_makes_database_keys_and_key_encryption_key(
 
 
 def test_what_it_made_is_enough_to_serve(cli: Callable[..., Result], here: Path) -> None:
-    assert "The settings are good." in cli("config", "check").stderr
+    assert "The settings are valid." in cli("config", "check").stderr
 
 
 def test_the_first_keys_are_one_active_and_one_pending(data: Callable[..., Any]) -> None:
@@ -50,7 +50,7 @@ def test_run_again_it_changes_nothing(cli: Callable[..., Result], data: Callable
 def test_it_makes_no_new_key_where_the_old_one_is_missing(cli: Callable[..., Result], here: Path) -> None:
     (key,) = (here / "keys").iterdir()
     key.unlink()
-    assert "No key-encryption key opens" in cli("init", code=78).stderr
+    assert "No key-encryption key unwraps" in cli("init", code=78).stderr
     assert list((here / "keys").iterdir()) == []
 
 

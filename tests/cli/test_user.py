@@ -55,7 +55,7 @@ def test_a_username_is_one_in_all_its_spellings_rfc8265_3_3(
     cli: Callable[..., Result], data: Callable[..., Any], ada: Any
 ) -> None:
     result = cli("user", "create", "ＡＤＡ", "--password-stdin", input="another one", code=1)
-    assert "There is a user ada already" in result.stderr
+    assert "The user ada already exists" in result.stderr
     assert result.stderr.endswith("authserver user set-password ada\n")
     assert data("user", "show", "ADA")["id"] == ada["id"]
 

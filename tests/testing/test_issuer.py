@@ -187,7 +187,7 @@ def test_keys_change_while_the_issuer_is_down(issuer: Issuer) -> None:
 
 def test_what_cannot_be_is_refused(issuer: Issuer) -> None:
     issuer.user("ada", PASSWORD)
-    with pytest.raises(ValueError, match="There is a user ada"):
+    with pytest.raises(ValueError, match="The user ada already exists"):
         issuer.user("Ada", PASSWORD)
     with pytest.raises(ValueError, match="RFC 8265"):
         issuer.user("", PASSWORD)

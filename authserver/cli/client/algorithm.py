@@ -8,6 +8,7 @@ import click
 from ...domain.algorithms import ALGORITHMS, DEFAULT
 from ...domain.key_schedule import in_state, promotable_at
 from ...keyring.lifecycle import Lifecycle
+from ...store import clients
 from ...store.database import Connection
 from ..keys.shared import moment_at_latest, opened
 from ..keys.timeline import print_changes
@@ -31,8 +32,6 @@ def set_alg(client_id: str, alg: str) -> None:
     """
 
     def change(connection: Connection) -> None:
-        from ...store import clients
-
         clients.put(connection, replace(load(connection, client_id), access_token_alg=alg))
 
     change_clients(alg, change)

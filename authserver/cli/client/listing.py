@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from ...domain.models import Client
+from ...store import clients
 from ..common import as_json, fields, moment, show, table, transaction
 from .shared import load
 
@@ -12,15 +13,13 @@ from .shared import load
 @click.command("list")
 @as_json
 def list_(as_json: bool) -> None:
-    """All clients.
+    """List all clients.
 
     \b
     Examples:
       authserver client list
       authserver client list --json
     """
-    from ...store import clients
-
     with transaction() as connection:
         rows = [described(client) for client in clients.load_all(connection)]
     titles = ["client_id", "name", "grant_types", "disabled"]
@@ -31,7 +30,7 @@ def list_(as_json: bool) -> None:
 @click.argument("client_id")
 @as_json
 def show_(client_id: str, as_json: bool) -> None:
-    """The client CLIENT_ID; of its secrets only when they end.
+    """Show the client CLIENT_ID. Of its secrets, only their expiry is shown.
 
     \b
     Examples:

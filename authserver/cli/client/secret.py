@@ -7,6 +7,7 @@ import click
 from ... import system
 from ...domain.client_secrets import TwoValid, new, rotated
 from ...domain.errors import Refused
+from ...store import clients
 from ..common import as_json, fail, moment, now, transaction
 from .shared import load, show_secret
 
@@ -35,8 +36,6 @@ def rotate_secret(client_id: str, grace: int, ends: str | None, as_json: bool) -
       authserver client rotate-secret c_5f2b...
       authserver client rotate-secret c_5f2b... --replace old --json
     """
-    from ...store import clients
-
     secret = system.new_secret()
     with transaction() as connection:
         client, at = load(connection, client_id), now(connection)

@@ -8,13 +8,13 @@ from ... import system
 from ...domain import client_secrets
 from ...domain.client_rules import ClientRefused
 from ...domain.models import Client
+from ...oauth.registered import check_client
+from ...store import clients
 from ...store.database import Connection
 from ..common import fail, show
 
 
 def load(connection: Connection, client_id: str) -> Client:
-    from ...store import clients
-
     client = clients.load_to_change(connection, client_id)
     if client is None:
         raise no_client(client_id)
@@ -22,13 +22,11 @@ def load(connection: Connection, client_id: str) -> Client:
 
 
 def no_client(client_id: str) -> click.ClickException:
-    return fail(f"There is no client {client_id}. To see them all: authserver client list")
+    return fail(f"There is no client {client_id}. To list all clients: authserver client list")
 
 
 def check(client: Client) -> None:
     """Raises UsageError for what no client can be."""
-    from ...oauth.registered import check_client
-
     try:
         check_client(client)
     except ClientRefused as error:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import click
 
+from ...store import clients
 from ...store.database import Connection
 from ..common import confirm, transaction, yes
 from ..keys.shared import opened
@@ -13,7 +14,7 @@ from .shared import load
 @click.command("disable")
 @click.argument("client_id")
 def disable(client_id: str) -> None:
-    """Refuse the client everywhere within 5 seconds. `enable` takes it back.
+    """Reject every request of the client, on all servers within 5 seconds. `enable` reverses this.
 
     \b
     Examples:
@@ -27,7 +28,7 @@ def disable(client_id: str) -> None:
 @click.command("enable")
 @click.argument("client_id")
 def enable(client_id: str) -> None:
-    """Accept the client again.
+    """Accept the client's requests again.
 
     \b
     Examples:
@@ -40,10 +41,10 @@ def enable(client_id: str) -> None:
 
 @click.command("delete")
 @click.argument("client_id")
-@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @yes
 def delete(client_id: str, dry_run: bool, yes: bool) -> None:
-    """Delete the client, and with it every login that it holds. This cannot be undone; `disable` can.
+    """Delete the client and end all of its logins. This cannot be undone; `disable` can.
 
     \b
     Examples:
@@ -60,13 +61,9 @@ def delete(client_id: str, dry_run: bool, yes: bool) -> None:
 
 
 def _remove(connection: Connection, client_id: str) -> None:
-    from ...store import clients
-
     clients.remove(connection, client_id)
 
 
 def _put_disabled(client_id: str, disabled: bool) -> None:
-    from ...store import clients
-
     with transaction() as connection:
         clients.put(connection, replace(load(connection, client_id), disabled=disabled))

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from ...domain.models import Client
+from ...store import clients, signing_keys
 from ...store.database import Connection
 from ..common import as_json, cell, now, show, transaction
 from .algorithm import change_clients
@@ -19,7 +20,7 @@ Update = tuple[Client, Client, str | None]
 
 @click.command("update")
 @click.argument("client_id")
-@click.option("--name", help="Its name, for people.")
+@click.option("--name", help="Its display name.")
 @of_client
 @click.option(
     "--clear",
@@ -69,8 +70,6 @@ def _run(change: Any, alg: str | None) -> Update:
 
 
 def _put(connection: Connection, client: Client) -> None:
-    from ...store import clients, signing_keys
-
     # Before the first such token can be signed: its key stays published for as long as it lives.
     signing_keys.raise_max_token_ttl(connection, client.policy.get("access_token_ttl", 0), now(connection))
     clients.put(connection, client)
