@@ -11,6 +11,7 @@ resource/   the resource server's side: Guard (stands alone)
 testing/    the whole server in memory, for the tests of APIs and clients
 serving/    uvicorn, processes, signals, sockets
 app.py      puts the layers together; cli/ is the command; settings/ every setting
+background.py  what the server does by itself; provisioning.py  opens, creates and checks what the settings name
 clock.py    the time that the server goes by; system.py  the machine's clocks, and randomness
 """
 

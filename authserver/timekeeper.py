@@ -1,8 +1,8 @@
-"""Keeps the server's clock: follows the database's, tells of steps, and leaves to the next process what this one knows.
+"""Keeps the server's clock: follows the database's, logs steps, and records what the next process must know.
 
-A process that starts after a step has not seen it. So the distance between wall clock and steady clock is written down
-when a process starts, and again whenever it has changed: who starts later in the same boot of this machine compares.
-What happened before the machine was started nobody can know.
+A process that starts after a step has not seen it. So the distance between wall clock and steady clock goes into the
+database when a process starts and whenever it changes. A process that starts later, in the same boot, compares.
+Nobody can know what happened before the machine started.
 """
 
 from typing import Any
@@ -23,13 +23,12 @@ class Timekeeper:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock, self._boot = database, clock, system.boot()
         self._follows = False
-        """The database's clock, not this machine's."""
+        """Whether the clock is the database's, not this machine's."""
         self._written: int | None = None
-        """The offset that the database knows; None while nothing is written down."""
+        """The offset that is in the database; None if there is none yet."""
 
     def begin(self) -> None:
-        """Take over the database's clock, if it has one, and what is known here of the time before. Raises
-        Unavailable."""
+        """Follow the database's clock, if it has one, and load earlier steps of this one. Raises Unavailable."""
         with self._database.begin() as connection:
             self._follows = database_clock.follow(connection, self._clock)
             if self._boot:
@@ -38,7 +37,7 @@ class Timekeeper:
                 database_clock.write(connection, self._boot, self._clock.timeline().stretches, self._clock())
 
     async def follow(self) -> None:
-        """What the clock that is followed shows now. Raises Unavailable."""
+        """Reads the clock that is followed. Raises Unavailable."""
         if not self._follows:
             return
         asked_at = self._clock.steady()

@@ -221,7 +221,7 @@ def test_where_there_is_no_database_none_is_made(cli: Callable[..., Result], her
 
 def test_without_the_key_encryption_key_nothing_is_written(cli: Callable[..., Result], here: Path) -> None:
     shutil.rmtree("keys")
-    assert "No key-encryption key opens" in cli("backup", "b", "--passphrase-stdin", code=78, input=LINE).stderr
+    assert "No key-encryption key unwraps" in cli("backup", "b", "--passphrase-stdin", code=78, input=LINE).stderr
     assert not list(here.glob("b*"))
 
 
