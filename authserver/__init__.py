@@ -2,6 +2,7 @@
 
 domain/     pure values and decisions: what a token, a key, a scope means (standard library only)
 store/      the only SQL: tables, migrations, grouped commits
+backup/     backup and restore of a SQLite database
 keyring/    signing keys and refresh-token keys: sign and publish; keyring/lifecycle/ generates, rotates, revokes them
 passwords.py  PRECIS forms and Argon2id; pool.py  threads with a bounded queue
 pipeline/   the steps of every request, what a handler is, errors and replies (no protocol)

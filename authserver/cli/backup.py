@@ -14,15 +14,15 @@ from .progress import progress
 passphrase_stdin = click.option(
     "--passphrase-stdin", is_flag=True, help="Read the passphrase from the first line of stdin."
 )
-_POSTGRESQL = """This is for SQLite; this database is PostgreSQL, which has tools of its own:
+_POSTGRESQL = """This command is for SQLite. For PostgreSQL, use its own tools:
 
     pg_dump --format=custom --file={file} DATABASE
 
-Its secrets stay sealed under the key-encryption keys ({keys}): keep a copy of those too, apart from the dump"""
-_IN_MEMORY = """The database is in the memory of a process alone, and nothing can be copied or put there. Name a file:
+Its keys stay encrypted under the key-encryption keys ({keys}): keep a copy of those too, apart from the dump"""
+_IN_MEMORY = """The database is in memory, where it cannot be backed up or restored. Use a file:
 
     AUTHSERVER_DATABASE_URL=sqlite:////path/to/authserver.db"""
-_EXISTS = "{} exists already, and a backup is never written over anything. Name another file."
+_EXISTS = "{} already exists, and a backup never overwrites a file. Name another file."
 
 
 @click.command("backup")
@@ -30,17 +30,20 @@ _EXISTS = "{} exists already, and a backup is never written over anything. Name 
 @passphrase_stdin
 @as_json
 def command(file: Path, passphrase_stdin: bool, as_json: bool) -> None:
-    """Write a backup of the SQLite database to FILE; servers go on meanwhile.
+    """Back up the SQLite database to FILE while servers use it.
 
-    Its keys are sealed under a passphrase that you choose: the file and the passphrase are all that `authserver
-    restore` needs, and the key-encryption keys are not in it. Without the passphrase nobody can sign or refresh with
-    it, nor change it unnoticed; but it shows who has an account, so keep it to yourself.
+    The keys in the backup are encrypted under a passphrase that you choose. FILE and the passphrase are all that
+    `authserver restore` needs; the key-encryption keys are not in the backup. Without the passphrase, nobody can sign
+    or refresh tokens with it or change it unnoticed. It does show who has an account, so keep it private.
 
     \b
     Examples:
       authserver backup authserver.backup
       authserver backup backups/monday --passphrase-stdin < passphrase
     """
+    from ..backup import archive
+    from ..backup.database_file import DatabaseDamaged
+    from ..provisioning import open_key_encryption_keys
     from ..store import sqlite_file
 
     settings = load()
@@ -51,40 +54,23 @@ def command(file: Path, passphrase_stdin: bool, as_json: bool) -> None:
     passphrase = read_passphrase(passphrase_stdin, new=True)
     made_at = system.now()
     try:
-        with sqlite_file.new_file(file.absolute(), system.new_id().hex()) as partial, progress("Writing the backup"):
-            _write(settings, source, partial, passphrase, made_at)
+        with progress("Writing the backup"):
+            archive.create(source, file, open_key_encryption_keys(settings), passphrase, made_at)
+    except archive.NothingToBackUp:
+        raise fail(f"The database {source} is empty: there is nothing to back up.") from None
     except FileExistsError:
         raise fail(_EXISTS.format(file)) from None
     except OSError as error:
         raise fail(f"The backup cannot be written to {file}: {error.strerror}.") from error
-    except sqlite_file.Damaged as error:
-        raise fail(f"The database is damaged, and no backup was made: {error}.") from error
+    except DatabaseDamaged as error:
+        raise fail(f"The database is damaged, so no backup was made: {error}.") from error
     size = file.stat().st_size
     click.echo(f"Wrote {file} ({size} bytes). Try it: authserver restore {quote(str(file))} --dry-run", err=True)
     show({"file": str(file), "bytes": size, "made_at": moment(made_at)}, as_json, lambda: str(file))
 
 
-def _write(settings: Settings, source: Path, partial: Path, passphrase: str, now: int) -> None:
-    from ..keyring import backup
-    from ..provisioning import open_key_encryption_keys
-    from ..store import migrations, sqlite_file
-
-    keks = open_key_encryption_keys(settings)
-    sqlite_file.copy_online(source, partial)
-    database = sqlite_file.opened(partial, system.now)
-    try:
-        with database.begin() as connection:
-            migrations.check_not_newer(connection)
-            if migrations.current(connection) is None:
-                raise fail(f"The database {source} is empty: there is nothing to back up.")
-            backup.seal(connection, keks, passphrase, salt=system.new_id(), now=now)
-    finally:
-        database.close()
-    sqlite_file.settle(partial)
-
-
 def database_file(settings: Settings, otherwise: str) -> Path:
-    """Raises Refused where the database is no SQLite file; with that text if it is PostgreSQL."""
+    """The SQLite file of the settings. Raises Refused if there is none: with the text `otherwise` for PostgreSQL."""
     from ..store import sqlite_file
 
     url = settings.database_url.get_secret_value()
@@ -95,7 +81,7 @@ def database_file(settings: Settings, otherwise: str) -> Path:
 
 
 def read_passphrase(from_stdin: bool, *, new: bool) -> str:
-    """In its one form (RFC 8265 s4.2), whatever keyboard it comes from."""
+    """The passphrase in its normal form (RFC 8265 s4.2), so that every keyboard gives the same one."""
     from ..keyring.passphrase import LEAST_LENGTH
     from ..passwords import password_form
 
@@ -104,8 +90,8 @@ def read_passphrase(from_stdin: bool, *, new: bool) -> str:
         raise click.UsageError("This passphrase cannot be used: 1 to 1024 bytes without control characters.")
     if new and len(passphrase) < LEAST_LENGTH:
         raise click.UsageError(
-            f"The passphrase is too short: with the file, who guesses it can sign as this server. {LEAST_LENGTH} "
-            "characters are the least; five words or more that nobody would put together are good."
+            "The passphrase is too short: anyone who has the file and guesses it can sign as this server. Use at "
+            f"least {LEAST_LENGTH} characters; five or more unrelated words are good."
         )
     return passphrase
 

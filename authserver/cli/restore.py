@@ -2,49 +2,54 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 import click
 
+from ..backup import restore
+from ..backup.archive import UnreadableBackup
+from ..backup.database_file import DatabaseDamaged, DatabaseInUse
+from ..backup.key_merge import UnrelatedDatabase
+from ..backup.merge import MergeReport
+from ..backup.restore import Assessment, EmergencyNeeded, Place, Prepared, RestoreRequest
 from ..domain.errors import Refused
 from ..settings import Settings, load
-from ..store.restoring import Kept
 from .backup import database_file, passphrase_stdin, read_passphrase
 from .common import as_json, confirm, fail, moment, show, yes
 from .keys.shared import dry_run, short
 from .progress import progress
-from .restoring import Emergency, Judged, Prepared, Wish, restore
 
-_POSTGRESQL = """This is for SQLite; this database is PostgreSQL, which has tools of its own. Stop the servers, then:
+_POSTGRESQL = """This command is for SQLite. For PostgreSQL, use its own tools. Stop the servers, then:
 
     pg_restore --clean --if-exists --single-transaction --dbname=DATABASE FILE
     authserver db upgrade
     authserver keys revoke KID
 
-the last one for each key that was revoked since the dump was made, for they are good again. If keys were rotated since,
-verifiers may have dropped the one that signs now; then: authserver keys rotate --emergency. Logins that were ended
-since live again; to end all of them: authserver keys revoke --refresh-keys"""
+Run the last command for each key that was revoked since the dump: it is valid again. If keys were rotated since,
+verifiers may no longer have the key that signs now. Then run: authserver keys rotate --emergency. Logins that were
+ended since are active again. To end every login: authserver keys revoke --refresh-keys"""
 _EMERGENCY = (
-    "{kids} would sign, and verifiers may not have it (any more): {why}. They would refuse new tokens until they fetch "
-    "the key set anew, which may take as long as they may cache it: {max_age} seconds. If it must be:"
+    "{kids} would sign, but verifiers may not have it: {why}. They would reject new tokens until they fetch the key "
+    "set again, up to {max_age} seconds later. To restore anyway:"
     "\n\n    authserver restore {file} --emergency"
 )
 _LIVE_AGAIN = (
-    "Nothing is known of what happened since the backup: logins that were ended live again, passwords and client "
-    "secrets are the old ones, and revoked keys are good again unless they are named with --revoked. To end every "
-    "login, restore with --end-logins."
+    "Without the old database, changes since the backup are lost: logins that were ended are active again, passwords "
+    "and client secrets are the old ones, and keys that were revoked are valid again unless you list them with "
+    "--revoked. To end every login, restore with --end-logins."
 )
-_IN_USE = """The database {path} is in use. Stop every server on it, then restore again: one that went on would write
-what it remembers of the old database into the new one"""
+_IN_USE = """The database {path} is in use. Stop every server on it, then restore again: a running server would write
+what it has cached of the old database into the new one"""
 
 
 @click.command("restore")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--revoked", multiple=True, metavar="KID", help="This key was revoked since the backup; may be repeated.")
-@click.option("--end-logins", is_flag=True, help="End every login: whoever was logged in logs in again.")
-@click.option("--emergency", is_flag=True, help="Sign with a key that verifiers may not have.")
+@click.option("--revoked", multiple=True, metavar="KID", help="A key revoked since the backup; can be repeated.")
+@click.option("--end-logins", is_flag=True, help="End every login: all users must log in again.")
+@click.option("--emergency", is_flag=True, help="Restore even if verifiers may not have the key that will sign.")
 @passphrase_stdin
 @dry_run
 @yes
@@ -59,12 +64,15 @@ def command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Put the backup FILE in the place of the SQLite database, which is put aside. Stop the servers first.
+    """Replace the SQLite database by the backup FILE. Stop the servers first. The old database is kept beside it.
 
-    What was ended for safety in the database that is replaced stays ended: keys that are revoked or removed, logins,
-    denied tokens, passwords and client secrets that were changed, users and clients that were disabled. Those that were
-    deleted since come back disabled, without logins. The key that signed goes on signing if it can be opened here, and
-    what was published stays published. Everything else is as it was when the backup was made.
+    What was ended for safety since the backup stays ended: revoked and removed keys, logins, revoked tokens, changed
+    passwords and client secrets, disabled users and clients. Users and clients deleted since come back disabled,
+    without logins. The key that signed still signs if it can be decrypted here, and published keys stay published.
+    Everything else is as it was when the backup was made.
+
+    If the old database is lost, list the keys revoked since the backup with --revoked. Logins ended since then are
+    active again unless you pass --end-logins.
 
     \b
     Examples:
@@ -75,39 +83,49 @@ def command(
     path = database_file(settings, _POSTGRESQL)
     if path.exists() and not dry_run:
         confirm(f"Replace the database {path} by the backup {file}?", yes)
-    wish = Wish(file, read_passphrase(passphrase_stdin, new=False), revoked, end_logins, emergency, dry_run)
-    with _told(file, path):
+    passphrase = read_passphrase(passphrase_stdin, new=False)
+    request = RestoreRequest(file, passphrase, revoked, end_logins, emergency, dry_run)
+    with _translate_errors(file, path):
         try:
             with progress("Reading the backup" if dry_run else "Restoring the backup"):
-                prepared, aside = restore(settings, path, wish)
-        except Emergency as error:
-            raise Refused(_why_emergency(error.judged, settings, file)) from None
-    _tell(prepared, settings, wish, aside)
-    show(_as_data(prepared, path, wish, aside), as_json, lambda: str(path))
+                prepared, kept = restore.restore(_place(settings, path), request)
+        except EmergencyNeeded as error:
+            raise Refused(_why_emergency(error.assessment, settings, file)) from None
+    _print_result(prepared, settings, request, kept)
+    show(_as_data(prepared, path, request, kept), as_json, lambda: str(path))
+
+
+def _place(settings: Settings, path: Path) -> Place:
+    from ..provisioning import key_policy, open_key_encryption_keys, open_key_service
+
+    return Place(
+        path,
+        settings.keys_dir,
+        partial(open_key_encryption_keys, settings),
+        partial(open_key_service, settings),
+        key_policy(settings),
+        settings.access_token_ttl,
+    )
 
 
 @contextmanager
-def _told(file: Path, path: Path) -> Iterator[None]:
-    """What may be wrong with either file, in words."""
-    from ..keyring.backup import Unreadable
-    from ..keyring.restoring import Stranger
-    from ..store import sqlite_file
-
+def _translate_errors(file: Path, path: Path) -> Iterator[None]:
+    """Say what is wrong with the backup or with the database."""
     try:
         yield
-    except Unreadable as error:
+    except UnreadableBackup as error:
         raise fail(f"{file} cannot be restored. {error}") from error
-    except sqlite_file.Damaged as error:
+    except DatabaseDamaged as error:
         if error.path == path:
             raise fail(
-                f"The database {path} is damaged, so that nothing can be kept of it. Put it aside, with what lies "
-                f"beside it, and restore again:\n\n{_move(path, 'damaged')}"
+                f"The database {path} is damaged, so nothing can be kept of it. Move it away, and the files beside it, "
+                f"then restore again:\n\n{_move(path, 'damaged')}"
             ) from error
-        raise fail(f"{file} cannot be restored: it is no backup, or a damaged one.") from error
-    except sqlite_file.InUse as error:
+        raise fail(f"{file} cannot be restored: it is not a backup, or it is damaged.") from error
+    except DatabaseInUse as error:
         raise Refused(_IN_USE.format(path=path)) from error
-    except Stranger as error:
-        raise Refused(f"{error} Put it aside, then restore again:\n\n{_move(path, 'aside')}") from error
+    except UnrelatedDatabase as error:
+        raise Refused(f"{error} Move it away, then restore again:\n\n{_move(path, 'aside')}") from error
     except OSError as error:
         raise fail(f"{path} cannot be written: {error.strerror}.") from error
 
@@ -116,59 +134,59 @@ def _move(path: Path, ending: str) -> str:
     return f"    mv {quote(str(path))} {quote(f'{path}.{ending}')}"
 
 
-def _why_emergency(judged: Judged, settings: Settings, file: Path) -> str:
-    kids = [short(key.kid) for key in judged.plan.unpublished] + ["A new key"] * judged.plan.needs_new
-    made = f"the backup was made at {moment(judged.made_at)}"
-    why = "it was not in the last key set for long enough" if judged.replaces else made
+def _why_emergency(assessment: Assessment, settings: Settings, file: Path) -> str:
+    kids = [short(key.kid) for key in assessment.plan.unpublished] + ["A new key"] * assessment.plan.needs_new
+    made = f"the backup was made at {moment(assessment.made_at)}"
+    why = "it was not in the last key set for long enough" if assessment.replaces else made
     return _EMERGENCY.format(kids=", ".join(kids), why=why, max_age=settings.jwks_max_age, file=quote(str(file)))
 
 
-def _tell(prepared: Prepared, settings: Settings, wish: Wish, aside: Path | None) -> None:
-    done = "Would restore" if wish.dry_run else "Restored"
-    lines = [f"{done} the backup of {moment(prepared.judged.made_at)}, with {prepared.logins} living logins."]
-    if prepared.unpublished and wish.dry_run and not wish.emergency:
-        lines.append(f"Would be refused. {_why_emergency(prepared.judged, settings, wish.file)}")
-    for key in prepared.unpublished if not wish.dry_run else ():
+def _print_result(prepared: Prepared, settings: Settings, request: RestoreRequest, kept: Path | None) -> None:
+    done = "Would restore" if request.dry_run else "Restored"
+    lines = [f"{done} the backup of {moment(prepared.assessment.made_at)}, with {prepared.active} active logins."]
+    if prepared.unpublished and request.dry_run and not request.emergency:
+        lines.append(f"This would fail. {_why_emergency(prepared.assessment, settings, request.file)}")
+    for key in prepared.unpublished if not request.dry_run else ():
         lines.append(
-            f"Verifiers may refuse the tokens of {short(key.kid)} until they fetch the key set anew, which may take as "
-            f"long as they may cache it: {settings.jwks_max_age} seconds."
+            f"Verifiers may reject tokens signed by {short(key.kid)} until they fetch the key set again, up to "
+            f"{settings.jwks_max_age} seconds later."
         )
-    lines += _about_kept(prepared.kept) if prepared.kept else []
-    if wish.end_logins:
-        lines.append(f"Every login ends ({prepared.logins_ended}); access tokens that are out live until they expire.")
-    elif not prepared.kept:
+    lines += _about_merge(prepared.merged) if prepared.merged else []
+    if request.end_logins:
+        lines.append(f"Every login ends ({prepared.ended}). Issued access tokens stay valid until they expire.")
+    elif not prepared.merged:
         lines.append(_LIVE_AGAIN)
-    if prepared.new_kek and not wish.dry_run:
+    if prepared.new_kek and not request.dry_run:
         lines.append(f"A new key-encryption key is in {settings.keys_dir}: back it up, apart from the database.")
-    if aside:
-        lines.append(f"The database that was replaced is {aside}. Delete it when nothing of it is needed any more.")
+    if kept:
+        lines.append(f"The old database is kept as {kept}. Delete it when you no longer need it.")
     click.echo("\n".join(lines), err=True)
 
 
-def _about_kept(kept: Kept) -> list[str]:
+def _about_merge(merged: MergeReport) -> list[str]:
     lines = []
-    if kept.logins_ended:
-        lines.append(f"Ended, as in the database that is replaced: {kept.logins_ended} logins.")
+    if merged.authorizations_ended:
+        lines.append(f"Ended since the backup, and ended now: {merged.authorizations_ended} logins.")
     for noun, disabled, lost in (
-        ("user", kept.users_disabled, kept.users_lost),
-        ("client", kept.clients_disabled, kept.clients_lost),
+        ("user", merged.users_disabled, merged.users_lost),
+        ("client", merged.clients_disabled, merged.clients_lost),
     ):
         if disabled:
             lines.append(f"Disabled or deleted since the backup, and disabled now: {disabled} {noun}s.")
         if lost:
-            lines.append(f"Made since the backup, and not in it: {lost} {noun}s.")
+            lines.append(f"Created since the backup, and lost: {lost} {noun}s.")
     return lines
 
 
-def _as_data(prepared: Prepared, path: Path, wish: Wish, aside: Path | None) -> dict[str, Any]:
+def _as_data(prepared: Prepared, path: Path, request: RestoreRequest, kept: Path | None) -> dict[str, Any]:
     return {
-        "dry_run": wish.dry_run,
-        "refused": bool(prepared.unpublished) and not wish.emergency,
+        "dry_run": request.dry_run,
+        "refused": bool(prepared.unpublished) and not request.emergency,
         "database": str(path),
-        "replaced": str(aside) if aside else None,
-        "made_at": moment(prepared.judged.made_at),
+        "replaced": str(kept) if kept else None,
+        "made_at": moment(prepared.assessment.made_at),
         "keys": [{"kid": key.kid, "alg": key.alg, "state": key.state} for key in prepared.keys],
         "unpublished": [key.kid for key in prepared.unpublished],
-        "logins": prepared.logins,
-        "logins_ended": prepared.logins_ended + (prepared.kept.logins_ended if prepared.kept else 0),
+        "authorizations": prepared.active,
+        "authorizations_ended": prepared.ended + (prepared.merged.authorizations_ended if prepared.merged else 0),
     }

@@ -21,8 +21,8 @@ import authserver.app
 import authserver.cli.backup
 import authserver.cli.restore
 import authserver.store.migrations  # noqa: F401
+from authserver.backup import database_file
 from authserver.cli import main
-from authserver.store import sqlite_file
 from tests.cli.backups import LINE
 
 TOUCHES = {"open", "os.link", "os.rename", "os.remove", "sqlite3.connect"}
@@ -39,7 +39,7 @@ def killer_at(fatal: int) -> Callable[..., Any]:
 
 
 def watch_files(fatal: int, folder: str) -> None:
-    step, connect = killer_at(fatal), sqlite_file._connect
+    step, connect = killer_at(fatal), database_file._connect
 
     def audit(event: str, arguments: tuple) -> None:
         if event in TOUCHES and folder in str(arguments[0]):
@@ -51,7 +51,7 @@ def watch_files(fatal: int, folder: str) -> None:
         return connection
 
     sys.addaudithook(audit)
-    sqlite_file._connect = connect_watched
+    database_file._connect = connect_watched
 
 
 def watch_pages(fatal: int, folder: str) -> None:
@@ -64,7 +64,7 @@ def watch_pages(fatal: int, folder: str) -> None:
             super().backup(target, pages=8, progress=step)
 
     connect = partial(sqlite3.connect, uri=True, isolation_level=None, factory=Slow)
-    sqlite_file._connect = connect
+    database_file._connect = connect
 
 
 def child(fatal: int, folder: str, arguments: list[str]) -> None:

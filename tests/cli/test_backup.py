@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from authserver.backup import database_file
 from authserver.domain.errors import Misconfigured
 from authserver.keyring import KeyEncryptionKeys, files
-from authserver.store import migrations, sqlite_file
+from authserver.store import migrations
 from tests.cli.backups import LINE, PASSPHRASE, add_login, sql
 from tests.cli.terminal import converse
 from tests.harness.constants import PASSWORD
@@ -105,7 +106,7 @@ def test_it_is_written_over_nothing_and_through_no_link(cli: Callable[..., Resul
         Path("b").symlink_to(here / "elsewhere")
     name = "authserver.db" if there == "database" else "b"
     before = Path(name).read_bytes() if Path(name).exists() else None
-    assert "exists already" in cli("backup", name, "--passphrase-stdin", code=1, input=LINE).stderr
+    assert "already exists" in cli("backup", name, "--passphrase-stdin", code=1, input=LINE).stderr
     assert not Path("elsewhere").exists()
     assert (Path(name).read_bytes() if Path(name).exists() else None) == before
 
@@ -113,14 +114,14 @@ def test_it_is_written_over_nothing_and_through_no_link(cli: Callable[..., Resul
 def test_what_appears_meanwhile_is_not_overwritten_either(
     cli: Callable[..., Result], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle = sqlite_file.settle
+    make_single_file = database_file.make_single_file
 
     def slowly(path: Any) -> None:
-        settle(path)
+        make_single_file(path)
         Path("b").write_text("precious")
 
-    monkeypatch.setattr(sqlite_file, "settle", slowly)
-    assert "exists already" in cli("backup", "b", "--passphrase-stdin", code=1, input=LINE).stderr
+    monkeypatch.setattr(database_file, "make_single_file", slowly)
+    assert "already exists" in cli("backup", "b", "--passphrase-stdin", code=1, input=LINE).stderr
     assert Path("b").read_text() == "precious"
     assert not list(here.glob("b.*"))
 

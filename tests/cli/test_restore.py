@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from authserver.cli.restoring import Prepared, Wish
-from authserver.store import migrations, sqlite_file
+from authserver.backup import database_file
+from authserver.backup.restore import Prepared, RestoreRequest
+from authserver.store import migrations
 from tests.cli.backups import lose_everything, sql
 from tests.store.next_migration import plant
 
@@ -76,7 +77,7 @@ def test_the_key_that_signs_goes_on_and_what_is_published_stays_so(
     assert sorted(before.values()) == ["active", "pending", "retired", "retired"]
     told = restore()
     assert states() == before
-    assert told.data["unpublished"] == [] and "refuse" not in told.stderr
+    assert told.data["unpublished"] == [] and "reject" not in told.stderr
 
 
 def test_what_was_revoked_stays_revoked(
@@ -205,7 +206,7 @@ def test_if_verifiers_hold_none_that_opens_it_is_an_emergency(
     lose_the_key_encryption_key(cli)
     before = states()
     told = restore(code=3)
-    assert "which may take as long as they may cache it: 300 seconds" in told.stderr
+    assert "until they fetch the key set again, up to 300 seconds later" in told.stderr
     assert "authserver restore b --emergency" in told.stderr
     assert states() == before
     assert restore("--dry-run").data["refused"] is True
@@ -222,7 +223,7 @@ def test_a_backup_that_nothing_vouches_for_is_an_emergency_once_it_is_older_than
     active = kid_of("active")
     lose_everything()
     told = restore(code=3, JWKS_MAX_AGE="0")
-    assert f"{active[:8]} would sign, and verifiers may not have it (any more): the backup was made at" in told.stderr
+    assert f"{active[:8]} would sign, but verifiers may not have it: the backup was made at" in told.stderr
     assert os.listdir() == ["b"]
     assert restore("--emergency", JWKS_MAX_AGE="0").data["unpublished"] == [active]
     assert kid_of("active") == active
@@ -353,18 +354,18 @@ def test_a_database_that_somebody_makes_meanwhile_is_not_replaced(
     backup()
     made = Path("authserver.db").read_bytes()
     lose_everything()
-    settle = sqlite_file.settle
+    make_single_file = database_file.make_single_file
 
     def slowly(path: Any) -> None:
-        settle(path)
+        make_single_file(path)
         Path("authserver.db").write_bytes(made)
 
-    monkeypatch.setattr(sqlite_file, "settle", slowly)
+    monkeypatch.setattr(database_file, "make_single_file", slowly)
     assert "is in use. Stop every server" in restore(code=3).stderr
     assert sql("authserver.db", "SELECT count(*) FROM clients") == [(1,)]
     assert sorted(os.listdir()) == ["authserver.db", "b"]
 
 
 def test_what_is_prepared_shows_no_secret() -> None:
-    shown = {field.name for kind in (Wish, Prepared) for field in fields(kind) if field.repr}
+    shown = {field.name for kind in (RestoreRequest, Prepared) for field in fields(kind) if field.repr}
     assert not shown & {"passphrase", "new_kek"} and {"file", "keys"} <= shown

@@ -32,9 +32,9 @@ def test_a_login_that_was_ended_stays_ended(ada: Any, backup: Callable[..., Path
     sql(DB, "DELETE FROM authorizations WHERE id = ?", (2).to_bytes(16))  # it was over, and is pruned
     told = restore()
     assert [login(id)[2] for id in (1, 2, 3)] == ["logout", "restored", None]
-    assert "Ended, as in the database that is replaced: 2 logins." in told.stderr
-    assert (told.data["logins"], told.data["logins_ended"]) == (1, 2)
-    assert "live again" not in told.stderr
+    assert "Ended since the backup, and ended now: 2 logins." in told.stderr
+    assert (told.data["authorizations"], told.data["authorizations_ended"]) == (1, 2)
+    assert "active again" not in told.stderr
 
 
 def test_a_login_goes_on_where_it_was(ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]) -> None:
@@ -122,7 +122,7 @@ def test_what_was_made_since_is_told_to_be_lost(
 ) -> None:
     backup()
     data("user", "create", "bob", "--password-stdin", input=OLD)
-    assert "Made since the backup, and not in it: 1 users." in restore().stderr
+    assert "Created since the backup, and lost: 1 users." in restore().stderr
     assert [row["username"] for row in data("user", "list")] == ["ada"]
 
 
@@ -159,8 +159,8 @@ def test_where_nothing_is_known_logins_live_again_and_that_is_said(
     backup()
     lose_everything()
     told = restore()
-    assert "logins that were ended live again" in told.stderr and "--end-logins" in told.stderr
-    assert login(1)[2] is None and told.data["logins"] == 1
+    assert "logins that were ended are active again" in told.stderr and "--end-logins" in told.stderr
+    assert login(1)[2] is None and told.data["authorizations"] == 1
 
 
 def test_a_database_that_has_tables_and_never_served_ends_nothing(
@@ -172,8 +172,8 @@ def test_a_database_that_has_tables_and_never_served_ends_nothing(
     Path(DB).touch()
     cli("db", "upgrade")
     told = restore()
-    assert "logins that were ended live again" in told.stderr
-    assert login(1)[2] is None and told.data["logins"] == 1
+    assert "logins that were ended are active again" in told.stderr
+    assert login(1)[2] is None and told.data["authorizations"] == 1
 
 
 def test_end_logins_ends_them_all(ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]) -> None:
@@ -183,5 +183,5 @@ def test_end_logins_ends_them_all(ada: Any, backup: Callable[..., Path], restore
     lose_everything()
     told = restore("--end-logins")
     assert [login(id)[2] for id in (1, 2)] == ["restored", "logout"]
-    assert "Every login ends (1)" in told.stderr and "live again" not in told.stderr
-    assert (told.data["logins"], told.data["logins_ended"]) == (0, 1)
+    assert "Every login ends (1)" in told.stderr and "active again" not in told.stderr
+    assert (told.data["authorizations"], told.data["authorizations_ended"]) == (0, 1)

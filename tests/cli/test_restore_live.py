@@ -159,8 +159,9 @@ def test_a_server_that_starts_meanwhile_does_not_get_the_old_database(server: An
     """While one holds the database for a restore, no other process can open it."""
     server.stop()
     hold = (
-        "import sys; from pathlib import Path; from authserver.store import sqlite_file\n"
-        "with sqlite_file.held(Path('authserver.db').resolve()): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from authserver.backup import database_file\n"
+        "with database_file.open_exclusive(Path('authserver.db').resolve()):\n"
+        "    print('held', flush=True); sys.stdin.read()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", hold], cwd=server.folder, env=environment_with({}), **pipes) as holder:

@@ -42,9 +42,9 @@ def scrambled(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (lambda content: b"This is no database.\n" * 1000, "it is no backup"),
-        (lambda content: b"", "no backup"),
-        (lambda content: Path("authserver.db").read_bytes(), "no backup"),
+        (lambda content: b"This is no database.\n" * 1000, "it is not a backup"),
+        (lambda content: b"", "not a backup"),
+        (lambda content: Path("authserver.db").read_bytes(), "not a backup"),
         (cut, "damaged"),
         (scrambled, "damaged"),
     ],
@@ -68,8 +68,8 @@ def test_what_is_no_whole_backup_is_refused(
         (f"UPDATE authserver_backup SET stretching = '{DEEP}'", "damaged"),
         ("UPDATE authserver_backup SET stretching = '[]'", "damaged"),
         ("UPDATE authserver_backup SET stretching = x'00'", "damaged"),
-        (f"UPDATE authserver_backup SET wrapped = '{DEEP_HEADER}.a.a.a.a'", "does not open the backup"),
-        ("ALTER TABLE authserver_backup DROP COLUMN wrapped", "damaged"),
+        (f"UPDATE authserver_backup SET encrypted = '{DEEP_HEADER}.a.a.a.a'", "does not open the backup"),
+        ("ALTER TABLE authserver_backup DROP COLUMN encrypted", "damaged"),
         ("ALTER TABLE signing_keys DROP COLUMN wrapped", "was changed since it was made"),
         ("CREATE TABLE t (a PRIMARY KEY) WITHOUT ROWID", "was changed since it was made"),
         ("UPDATE clients SET name = CAST(x'ff' AS TEXT)", "was changed since it was made"),
@@ -105,7 +105,7 @@ def test_a_damaged_database_is_to_be_put_aside(
     content = Path("authserver.db").read_bytes()
     Path("authserver.db").write_bytes(content[:8192] + b"x" * (len(content) - 8192))
     told = restore(code=1).stderr
-    assert "is damaged, so that nothing can be kept of it" in told
+    assert "is damaged, so nothing can be kept of it" in told
     assert told.endswith(f"    mv {here}/authserver.db {here}/authserver.db.damaged\n")
 
 
@@ -146,5 +146,5 @@ def test_a_database_in_memory_is_no_postgresql(
         restore(code=3, DATABASE_URL=url).stderr,
         cli("backup", "c", "--passphrase-stdin", code=3, DATABASE_URL=url).stderr,
     ):
-        assert "in the memory" in told and "PostgreSQL" not in told
+        assert "is in memory" in told and "PostgreSQL" not in told
         assert told.endswith("    AUTHSERVER_DATABASE_URL=sqlite:////path/to/authserver.db\n")

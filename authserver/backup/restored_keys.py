@@ -1,15 +1,15 @@
-"""What becomes of the signing keys when a backup replaces a database: pure.
+"""What becomes of the signing keys when a backup replaces a database. Pure.
 
-Every key that either of them knows stays known, so that none is ever used twice, and what is published stays published
-for as long as tokens that it signed may live. Where both know a key, the replaced database knows better: it went on.
+Every key that either of them has is kept, so that none is ever used twice. Published keys stay published for as long as
+tokens that they signed are valid. Where both have a key, the replaced database is right: it is newer.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from .algorithms import DEFAULT
-from .key_schedule import KeyPolicy, Keys, promotable_at
-from .models import SECOND, SigningKey
+from ..domain.algorithms import DEFAULT
+from ..domain.key_schedule import KeyPolicy, Keys, promotable_at
+from ..domain.models import SECOND, SigningKey
 
 _PUBLISHED = ("active", "pending", "retired")
 

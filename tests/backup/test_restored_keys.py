@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authserver.backup.restored_keys import is_fresh, restored, unpublished
 from authserver.domain.key_schedule import KeyPolicy
 from authserver.domain.models import SECOND, SigningKey
-from authserver.domain.restored_keys import is_fresh, restored, unpublished
 
 NOW = 1_800_000_000 * SECOND
 DAY = 86400 * SECOND

@@ -1,6 +1,6 @@
 """What a restored database keeps of the one that it replaces, which is attached to the connection as `replaced`.
 
-The replaced database may be at another revision of the schema: only columns that every one has are named.
+The replaced database may have another revision of the schema: only columns that every revision has are used.
 """
 
 import json
@@ -13,22 +13,22 @@ from sqlalchemy import Connection, FromClause, MetaData, Table, delete, exists, 
 from sqlalchemy.dialects import sqlite
 
 from ..domain.models import RefreshTokenKey, SigningKey
-from . import signing_keys
-from .schema import authorizations, clients, denied_tokens, refresh_keys, users
-from .schema import signing_keys as key_table
-from .signing_keys import KeyState
+from ..store import signing_keys
+from ..store.schema import authorizations, clients, denied_tokens, refresh_keys, users
+from ..store.schema import signing_keys as key_table
+from ..store.signing_keys import KeyState
 
-_BECAUSE = "restored"
+_REASON = "restored"
 _elsewhere = MetaData(schema="replaced")
 _CREDENTIALS = ("secret_hash", "secret_expires_at", "previous_secret_hash", "previous_secret_expires_at")
 _PROGRESS = ("generation", "rotated_at", "rotated_from", "idle_expires_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """How many rows of the backup became stricter, and what the backup does not have."""
+class MergeReport:
+    """How many rows of the backup were ended or disabled, and how many rows are not in the backup."""
 
-    logins_ended: int
+    authorizations_ended: int
     users_disabled: int
     clients_disabled: int
     users_lost: int
@@ -40,7 +40,7 @@ def attach(connection: Connection, path: Path) -> None:
 
 
 def replaced_state(connection: Connection) -> KeyState | None:
-    """Its keys; None if there is nothing in it, or tables only: it never served, and nothing in it was ever ended."""
+    """Its keys; None if it has no tables or no keys: it never served, so nothing in it was ever ended."""
     found = connection.execute(text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'signing_keys'"))
     if not found.scalar_one():
         return None
@@ -56,7 +56,7 @@ def replaced_state(connection: Connection) -> KeyState | None:
 
 
 def put_keys(connection: Connection, keys: Iterable[SigningKey], refresh: Iterable[RefreshTokenKey]) -> None:
-    """In place of those that are there."""
+    """Replace the keys in the database."""
     connection.execute(delete(key_table))
     connection.execute(delete(refresh_keys))
     for key in keys:
@@ -65,18 +65,18 @@ def put_keys(connection: Connection, keys: Iterable[SigningKey], refresh: Iterab
         signing_keys.add_refresh_key(connection, refresh_key)
 
 
-def keep(connection: Connection, now: int) -> Kept:
-    """What was ended, refused or changed for safety since the backup stays so (`now` in microseconds)."""
-    living = count_living(connection, now)
+def merge(connection: Connection, now: int) -> MergeReport:
+    """Keep what was ended, disabled or changed for safety since the backup (`now` in microseconds)."""
+    active = count_active(connection, now)
     enabled = _count_enabled(connection, users), _count_enabled(connection, clients)
     _keep_passwords(connection)
     _keep_client_secrets(connection)
     for owners in (users, clients):
         _keep_disabled(connection, owners)
-    _keep_logins(connection, now)
+    _keep_ended(connection, now)
     _keep_denied(connection)
-    return Kept(
-        logins_ended=living - count_living(connection, now),
+    return MergeReport(
+        authorizations_ended=active - count_active(connection, now),
         users_disabled=enabled[0] - _count_enabled(connection, users),
         clients_disabled=enabled[1] - _count_enabled(connection, clients),
         users_lost=_count_lost(connection, users),
@@ -84,15 +84,15 @@ def keep(connection: Connection, now: int) -> Kept:
     )
 
 
-def end_logins(connection: Connection, now: int) -> int:
-    """Returns how many were living."""
-    living = count_living(connection, now)
+def end_all(connection: Connection, now: int) -> int:
+    """End every authorization. Returns how many were active."""
+    active = count_active(connection, now)
     ended = update(authorizations).where(authorizations.c.revoked_at.is_(None))
-    connection.execute(ended.values(revoked_at=now, revoked_reason=_BECAUSE))
-    return living
+    connection.execute(ended.values(revoked_at=now, revoked_reason=_REASON))
+    return active
 
 
-def count_living(connection: Connection, now: int) -> int:
+def count_active(connection: Connection, now: int) -> int:
     unended = (authorizations.c.revoked_at.is_(None), authorizations.c.idle_expires_at > now)
     return connection.execute(select(func.count()).select_from(authorizations).where(*unended)).scalar_one()
 
@@ -103,7 +103,7 @@ def _replaced(table: Table) -> FromClause:
 
 
 def _keep_passwords(connection: Connection) -> None:
-    """A password that was changed since the backup was changed for a reason."""
+    """A password that was changed since the backup stays changed."""
     old = _replaced(users)
     changed = (users.c.id == old.c.id, old.c.credential_version > users.c.credential_version)
     values = {name: old.c[name] for name in ("password_hash", "credential_version")}
@@ -117,20 +117,20 @@ def _keep_client_secrets(connection: Connection) -> None:
 
 
 def _keep_disabled(connection: Connection, owners: Table) -> None:
-    """Who was disabled; and who was deleted comes back, but disabled, for somebody may have meant it."""
+    """Disabled ones stay disabled. Deleted ones come back disabled: deleting them may have been meant for safety."""
     old = _replaced(owners)
     accepted = exists().where(old.c.id == owners.c.id, old.c.disabled.is_(False))
     connection.execute(update(owners).where(~accepted).values(disabled=True))
 
 
-def _keep_logins(connection: Connection, now: int) -> None:
-    """A login that the replaced database has no more was over there; in the others its word is the later one, and with
-    its generation a stolen token that was used up stays used up."""
+def _keep_ended(connection: Connection, now: int) -> None:
+    """An authorization that is gone from the replaced database had ended there. The others take its later state: with
+    its generation, a stolen token that was used up stays used up."""
     rows, old = authorizations.c, _replaced(authorizations)
     same = rows.id == old.c.id
     unended = rows.revoked_at.is_(None)
     gone = update(authorizations).where(unended, ~exists().where(same))
-    connection.execute(gone.values(revoked_at=now, revoked_reason=_BECAUSE))
+    connection.execute(gone.values(revoked_at=now, revoked_reason=_REASON))
     ended = update(authorizations).where(same, unended, old.c.revoked_at.is_not(None))
     connection.execute(ended.values(revoked_at=old.c.revoked_at, revoked_reason=old.c.revoked_reason))
     further = update(authorizations).where(same, old.c.generation >= rows.generation)
@@ -140,7 +140,9 @@ def _keep_logins(connection: Connection, now: int) -> None:
 def _keep_denied(connection: Connection) -> None:
     old = _replaced(denied_tokens)
     columns = ["jti", "expires_at"]
-    rows = select(*(old.c[name] for name in columns)).where(true())  # else SQLite takes ON for a join's
+    rows = select(*(old.c[name] for name in columns)).where(
+        true()
+    )  # otherwise SQLite parses ON CONFLICT as a join condition
     connection.execute(sqlite.insert(denied_tokens).from_select(columns, rows).on_conflict_do_nothing())
 
 

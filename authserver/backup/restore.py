@@ -1,0 +1,182 @@
+"""Put a backup in the place of the database.
+
+The new database is prepared beside the old one, from the backup and from what is kept of the old one. Then one
+transaction of SQLite writes it over the old one: a crash at any moment leaves the old database or the new one.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .. import system
+from ..domain.errors import Misconfigured, Refused
+from ..domain.key_schedule import KeyPolicy, Keys
+from ..domain.models import SECOND
+from ..keyring import KeyEncryptionKeys, files
+from ..keyring.signer import KeyService
+from ..store import migrations, signing_keys
+from ..store.database import Connection
+from . import archive, database_file, key_merge, merge
+from .archive import OpenedBackup, UnreadableBackup
+from .database_file import ExclusiveDatabase
+from .key_merge import KeyPlan, NewKeys, RestoreContext
+from .merge import MergeReport
+
+_NEWER = "A newer authserver made it. Install that version: pip install --upgrade authserver"
+_LOST_KEK = """No key-encryption key is here, and the database that would be replaced has keys wrapped by one. Name its
+folder (AUTHSERVER_KEYS_DIR=/path/to/keys). If it is lost, make another one, then restore again:
+
+    authserver keys rewrap --create"""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """What the operator asks for."""
+
+    file: Path
+    passphrase: str = field(repr=False)
+    revoked: tuple[str, ...]
+    end_logins: bool
+    emergency: bool
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to restore: the database's file, and how the settings keep keys."""
+
+    path: Path
+    keys_dir: Path
+    key_encryption_keys: Callable[[], KeyEncryptionKeys]
+    key_service: Callable[[], KeyService | None]
+    policy: KeyPolicy
+    max_token_ttl: int
+    """Seconds: the longest lifetime of a token by the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What is known before anything is changed."""
+
+    made_at: int
+    """Microseconds since the epoch."""
+    replaces: bool
+    """Whether the old database has anything in it."""
+    plan: KeyPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The new database, ready to take the place of the old one."""
+
+    assessment: Assessment
+    keys: Keys
+    unpublished: Keys
+    merged: MergeReport | None
+    active: int
+    ended: int
+    """Authorizations that --end-logins ended."""
+    new_kek: bytes | None = field(repr=False)
+
+
+class EmergencyNeeded(Refused):
+    """Keys would sign that verifiers may not have."""
+
+    def __init__(self, assessment: Assessment) -> None:
+        super().__init__("Verifiers may not have the key that would sign.")
+        self.assessment = assessment
+
+
+def restore(place: Place, request: RestoreRequest) -> tuple[Prepared, Path | None]:
+    """What was done, or in a dry run would be done, and where the old database is kept.
+
+    Raises EmergencyNeeded, UnreadableBackup, UnrelatedDatabase, DatabaseInUse, DatabaseDamaged, Refused, Misconfigured,
+    Unavailable and OSError. After an error the old database is untouched.
+    """
+    now, path = system.now(), place.path
+    exists, tag = path.exists(), system.new_id().hex()
+    with ExitStack() as stack:
+        is_exclusive = exists and not request.dry_run
+        open_database = database_file.open_exclusive if is_exclusive else database_file.open_for_dry_run
+        database = stack.enter_context(open_database(path))
+        new, old = (
+            stack.enter_context(database_file.temporary_file(path, f"{kind}-{tag}"))
+            for kind in ("restored", "replaced")
+        )
+        database_file.copy_still(request.file, new)
+        database.copy_to(old)
+        prepared = _prepare(place, new, old, request, now, stack)
+        if request.dry_run:
+            return prepared, None
+        if not exists:  # as late as this, so that a restore that fails leaves no empty one
+            database = stack.enter_context(database_file.open_new_exclusive(path))
+        database_file.remove_leftovers(path, but=tag)
+        if prepared.new_kek:
+            files.create(place.keys_dir, prepared.new_kek, now)
+        return prepared, _switch(database, new, old if prepared.assessment.replaces else None, path, now)
+
+
+def _switch(database: ExclusiveDatabase, new: Path, old: Path | None, path: Path, now: int) -> Path | None:
+    """Returns where the old database is kept, if it is."""
+    stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    kept = database_file.keep_replaced(old, path, stamp) if old else None
+    try:
+        database.overwrite_with(new)
+    except BaseException:
+        if kept:
+            kept.unlink()
+        raise
+    return kept
+
+
+def _prepare(place: Place, new: Path, old: Path, request: RestoreRequest, now: int, stack: ExitStack) -> Prepared:
+    with database_file.transaction(new) as connection:
+        opened = _open(connection, request.passphrase)
+        merge.attach(connection, old)
+        prepared = _merge(place, connection, opened, request, now, stack)
+    database_file.make_single_file(new)
+    return prepared
+
+
+def _open(connection: Connection, passphrase: str) -> OpenedBackup:
+    """A database of this version's schema, in which only the keys are still those of the backup."""
+    opened = archive.decrypt(connection, passphrase)
+    try:
+        migrations.upgrade(connection)
+    except Misconfigured as error:
+        raise UnreadableBackup(_NEWER) from error
+    return opened
+
+
+def _merge(
+    place: Place, connection: Connection, opened: OpenedBackup, request: RestoreRequest, now: int, stack: ExitStack
+) -> Prepared:
+    """Keys that it generates in a key service are destroyed if the `stack` ends with an error."""
+    replaced = merge.replaced_state(connection)
+    keks, new_kek = _key_encryption_keys(place, replaced is None)
+    keys = stack.enter_context(NewKeys(keks, place.key_service()))
+    context = RestoreContext(keys, place.policy, place.max_token_ttl, now, system.new_key)
+    plan = key_merge.plan_keys(connection, opened, replaced, request.revoked, context, emergency=request.emergency)
+    assessment = Assessment(opened.made_at, replaced is not None, plan)
+    if request.dry_run:
+        context = replace(context, keys=NewKeys(keks))  # a dry run leaves no key in a key service
+    elif plan.is_emergency and not request.emergency:
+        raise EmergencyNeeded(assessment)
+    unpublished = key_merge.write_keys(connection, plan, context)
+    merged = merge.merge(connection, now) if replaced else None
+    ended = merge.end_all(connection, now) if request.end_logins else 0
+    state, active = signing_keys.load(connection), merge.count_active(connection, now)
+    return Prepared(assessment, state.signing_keys, unpublished, merged, active, ended, new_kek)
+
+
+def _key_encryption_keys(place: Place, may_be_made: bool) -> tuple[KeyEncryptionKeys, bytes | None]:
+    """The keys, and the one among them that is new and in no file yet."""
+    keks = place.key_encryption_keys()
+    if keks:
+        return keks, None
+    if not may_be_made:
+        raise Misconfigured(_LOST_KEK)
+    key = system.new_key()
+    return KeyEncryptionKeys({"new": key}), key
