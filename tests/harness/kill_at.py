@@ -66,8 +66,8 @@ POINTS = {
     "before-commit": ("store.group_commit", "is_in_transaction", after),  # the last call before it
     "in-commit": ("store.group_commit", "is_in_transaction", meanwhile),
     "after-commit": ("store.database", "_settle_writes", before),  # durable, and nobody told
-    "in-key-rotation": ("keyring.lifecycle", "_write", after),
-    "after-key-rotation": ("keyring.lifecycle", "Lifecycle.commit", after),
+    "in-key-rotation": ("keyring.lifecycle.transactions", "write", after),
+    "after-key-rotation": ("keyring.lifecycle.transactions", "Transactions.commit", after),
     "in-pruning": ("store.pruning", "_prune_many", after),
 }
 
