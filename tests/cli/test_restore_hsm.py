@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from authserver.settings import Settings
 from tests.cli.backups import LINE, sql
 from tests.harness.hsm import needs_softhsm, new_token
 from tests.harness.process import run
@@ -36,7 +35,7 @@ def folder(template: Any, tmp_path: Path) -> Any:
     return tmp_path
 
 
-def restore(folder: Path, *arguments: Any, **settings: Settings) -> Any:
+def restore(folder: Path, *arguments: Any, **settings: str) -> Any:
     command = ("restore", "b", "--passphrase-stdin", "--yes", *arguments)
     return run(*command, folder=folder, input=LINE, check=False, **settings)
 

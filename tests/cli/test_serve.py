@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -20,21 +20,10 @@ from authserver.serving import configuration
 from authserver.serving.connection import Connection
 from authserver.settings import Settings
 from tests.harness.constants import LONG, PASSWORD
-from tests.harness.live import Live
+from tests.harness.live import served
 from tests.harness.process import environment_with, owned
 
 FORM = "application/x-www-form-urlencoded"
-
-
-@contextmanager
-def served(folder: Path, workers: Any = 1, **settings: Settings) -> Iterator[Any]:
-    """What `live` gives, without the users and clients that take a second each."""
-    server = Live(folder, workers, **settings)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 def begin_request(server: Any, body: Any) -> Any:

@@ -16,14 +16,10 @@ import pytest
 from authserver.cli import serve
 from tests.harness import procfs
 from tests.harness.constants import LONG
-from tests.harness.live import Live, started
+from tests.harness.live import Live, served, started
 
 READ_AGAIN = "the settings were reloaded"
 GET = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
-def served(folder: Path, workers: Any = 1) -> Any:
-    return started(Live(folder, workers))
 
 
 def ask(server: Any, path: Any) -> Any:

@@ -2,40 +2,20 @@
 
 import base64
 import json
-import os
 import pickle
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from authserver.domain.errors import Misconfigured
 from authserver.settings import Settings, load
 from authserver.settings import values as settings_values
+from tests.settings.refusals import CANARY, refusal
 
-CANARY = "c4n4ry"
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("=")
 OLDER = base64.urlsafe_b64encode(bytes(range(32, 64))).decode()
 POSTGRES = f"postgresql+psycopg://app:{CANARY}@db.example/auth"
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in [name for name in os.environ if name.upper().startswith("AUTHSERVER_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def refusal(**flags: object) -> str:
-    with pytest.raises(Misconfigured) as caught:
-        load(**flags)
-    assert caught.value.__cause__ is None and caught.value.__context__ is None
-    assert CANARY not in repr(caught.value)
-    assert "pydantic" not in str(caught.value)
-    return str(caught.value)
 
 
 # Secrets

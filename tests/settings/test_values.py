@@ -1,6 +1,5 @@
 """Settings through `load()`: which values are refused, in which words, and the line that mends each."""
 
-import os
 import tomllib
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -12,26 +11,7 @@ from hypothesis import strategies as st
 from authserver.domain.errors import Misconfigured
 from authserver.settings import load
 from authserver.settings import values as settings_values
-
-CANARY = "c4n4ry"
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in [name for name in os.environ if name.upper().startswith("AUTHSERVER_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def refusal(**flags: object) -> str:
-    with pytest.raises(Misconfigured) as caught:
-        load(**flags)
-    assert caught.value.__cause__ is None and caught.value.__context__ is None
-    assert CANARY not in repr(caught.value)
-    assert "pydantic" not in str(caught.value)
-    return str(caught.value)
-
+from tests.settings.refusals import CANARY, refusal
 
 # Values
 
