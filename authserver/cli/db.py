@@ -26,7 +26,7 @@ command.add_command(copy)
 
 @command.command("upgrade")
 def upgrade() -> None:
-    """Bring the schema to this version's. The previous version may go on serving meanwhile.
+    """Upgrade the schema to this version. Servers of the previous version keep working meanwhile.
 
     \b
     Examples:
@@ -44,7 +44,7 @@ def upgrade() -> None:
 @command.command("current")
 @as_json
 def current(as_json: bool) -> None:
-    """The revision of the schema, and the one that this version needs.
+    """Show the schema's revision and the one that this version needs.
 
     \b
     Examples:
@@ -55,5 +55,5 @@ def current(as_json: bool) -> None:
     from ..store import migrations
 
     with closing(open_existing_database(load())) as database, database.begin() as connection:
-        found = {"current": migrations.current(connection), "head": migrations.head()}
-    show(found, as_json, lambda: f"{found['current'] or 'empty'} (this version needs {found['head']})")
+        revisions = {"current": migrations.current(connection), "head": migrations.head()}
+    show(revisions, as_json, lambda: f"{revisions['current'] or 'empty'} (this version needs {revisions['head']})")

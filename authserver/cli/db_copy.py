@@ -17,23 +17,23 @@ from .progress import progress
 if TYPE_CHECKING:
     from ..store.database import Connection, Database
 
-_SAME = "The target is the database that is configured. Name another one."
-_NEXT = """Copied {rows} rows. Servers that are still running write to the old database, which the new one misses. Start
-them again with the same key-encryption keys, the same issuer, and
+_SAME = "The target is the configured database. Use another one."
+_NEXT = """Copied {rows} rows. Servers that are still running write to the old database only. Restart them with the same
+key-encryption keys, the same issuer, and
 
     AUTHSERVER_DATABASE_URL={url}"""
 
 
 @click.command("copy")
 @click.option("--to", "url", required=True, metavar="URL", help="The database to copy into, which must be empty.")
-@click.option("--dry-run", is_flag=True, help="Only look whether it can be done, and how much there is.")
+@click.option("--dry-run", is_flag=True, help="Copy nothing; check both databases and count the rows.")
 @as_json
 def copy(url: str, dry_run: bool, as_json: bool) -> None:
-    """Copy the configured database into another one, SQLite or PostgreSQL: to move a server to PostgreSQL, or back.
+    """Copy the configured database to another one, SQLite or PostgreSQL.
 
-    Stop the servers first. All rows are copied and compared in one transaction, or none. The target must be empty, or
-    as `db upgrade` leaves it. Users stay logged in: the keys and the logins are the same ones. Leave the password out
-    of the URL where others could see it; PGPASSWORD and ~/.pgpass work.
+    Use it to move a server to PostgreSQL, or back. Stop the servers first. All rows are copied and compared in one
+    transaction, or none are. The target must be empty, or as `db upgrade` leaves it. Users stay logged in, because keys
+    and logins are copied too. If others could see the password in the URL, use PGPASSWORD or ~/.pgpass instead.
 
     \b
     Examples:
@@ -43,7 +43,7 @@ def copy(url: str, dry_run: bool, as_json: bool) -> None:
     settings = load()
     other = _with_url(settings, url)
     with _opened(settings) as source, source.snapshot() as rows, _opened_target(settings, other, dry_run) as target:
-        counts = _rehearse(rows, target) if dry_run or target is None else _copy(settings, rows, target)
+        counts = _dry_run(rows, target) if dry_run or target is None else _copy(settings, rows, target)
     shown = masked_url(url)
     said = "Nothing was copied: this was a dry run." if dry_run else _NEXT.format(rows=sum(counts.values()), url=shown)
     click.echo(said, err=True)
@@ -82,7 +82,7 @@ def _opened(settings: Settings) -> Iterator["Database"]:
 
 @contextmanager
 def _opened_target(settings: Settings, target: Settings, dry_run: bool) -> Iterator["Database | None"]:
-    """None in a rehearsal for a file that is not there: it is not made."""
+    """None in a dry run if the file does not exist, so that it is not created."""
     from ..provisioning import open_database
     from ..store import sqlite_file
 
@@ -90,7 +90,7 @@ def _opened_target(settings: Settings, target: Settings, dry_run: bool) -> Itera
     if sqlite_file.is_sqlite(url):
         path = sqlite_file.path_of(url)
         if path is None:
-            raise click.UsageError("--to: a database in memory is gone when this command ends. Name a file.")
+            raise click.UsageError("--to: a database in memory is gone when this command ends. Use a file.")
         if path == sqlite_file.path_of(settings.database_url.get_secret_value()):
             raise Refused(_SAME)
         if not path.parent.is_dir():
@@ -104,7 +104,7 @@ def _opened_target(settings: Settings, target: Settings, dry_run: bool) -> Itera
         yield database
 
 
-def _rehearse(source: "Connection", target: "Database | None") -> dict[str, int]:
+def _dry_run(source: "Connection", target: "Database | None") -> dict[str, int]:
     from ..store import copying, migrations
 
     migrations.check(source)
@@ -115,7 +115,7 @@ def _rehearse(source: "Connection", target: "Database | None") -> dict[str, int]
 
 
 def _check_keys(settings: Settings, connection: "Connection") -> None:
-    """A server could start with what was copied. Raises Misconfigured, and then nothing is kept."""
+    """Raises Misconfigured if no server could start with the copied keys; then the copy is rolled back."""
     from ..keyring import Keyring
     from ..provisioning import open_key_store
     from ..store import signing_keys

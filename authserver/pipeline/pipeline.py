@@ -82,7 +82,7 @@ class Pipeline:
         client_id, is_retry = handler.client_id(), handler.attempt.number > 0
         if client_id is None:
             return
-        client = await self.clients.get(client_id, anew=is_retry)
+        client = await self.clients.get(client_id, refresh=is_retry)
         handler.client_exists = client is not None
         try:
             handler.accept_client(client)

@@ -12,7 +12,7 @@ V = TypeVar("V")
 
 
 class Cache(Generic[K, V]):
-    """What was found is kept for `seconds`; what was not found is asked for anew, so that new rows count at once."""
+    """Rows are cached for `seconds`. A missing row is not cached, so that a new one is found at once."""
 
     def __init__(
         self,
@@ -27,15 +27,16 @@ class Cache(Generic[K, V]):
         self._kept_for, self._size = seconds * SECOND, size
         self._rows: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
-    async def get(self, key: K, *, anew: bool = False) -> V | None:
-        """`anew` for who found out that what is kept is too old. Raises Unavailable."""
+    async def get(self, key: K, *, refresh: bool = False) -> V | None:
+        """The row of `key`, None if there is none. Pass `refresh=True` when the cached row proved stale. Raises
+        Unavailable."""
         row, now = self._rows.get(key), self._steady()
-        if row is not None and not anew and now - row[1] < self._kept_for:
+        if row is not None and not refresh and now - row[1] < self._kept_for:
             return row[0]
         return self._keep(key, await self._database.load(self._loader, key), now)
 
     def peek(self, key: K) -> V | None:
-        """What is kept, however old."""
+        """The cached row, however old. None if there is none."""
         row = self._rows.get(key)
         return row[0] if row is not None else None
 

@@ -11,14 +11,14 @@ def revoke_all(connection: Connection, now: int) -> None:
 
 
 def end_logins(connection: Connection, now: int) -> int:
-    """End every authorization that names a revoked key. Returns how many were living."""
+    """End every authorization that names a revoked key. Returns how many were active."""
     if connection.dialect.name == "postgresql":
         # Requests write many of these rows in another order: without it, this and they would deadlock.
         connection.execute(text("LOCK TABLE authorizations IN SHARE ROW EXCLUSIVE MODE"))
     revoked = select(table.c.id).where(table.c.revoked_at.is_not(None))
     rows = authorizations.c
-    living = (rows.revoked_at.is_(None), rows.idle_expires_at > now, rows.refresh_key_id.in_(revoked))
-    ended = update(authorizations).where(*living).values(revoked_at=now, revoked_reason="refresh_keys_revoked")
+    active = (rows.revoked_at.is_(None), rows.idle_expires_at > now, rows.refresh_key_id.in_(revoked))
+    ended = update(authorizations).where(*active).values(revoked_at=now, revoked_reason="refresh_keys_revoked")
     return connection.execute(ended).rowcount
 
 

@@ -27,8 +27,8 @@ def key(kid: str, state: str, age: int = 10 * DAY, alg: str = "RS256", ttl: int 
         "removed": {"activated_at": born, "retired_at": born, "destroyed_at": NOW, "removed_at": NOW},
         "revoked": {"destroyed_at": NOW, "revoked_at": NOW},
     }[state]
-    sealed = f"sealed {kid}" if state in PUBLISHED else None
-    return SigningKey(kid, alg, state, {}, sealed, ttl, born, **times)
+    wrapped = f"wrapped {kid}" if state in PUBLISHED else None
+    return SigningKey(kid, alg, state, {}, wrapped, ttl, born, **times)
 
 
 def state_of(keys: Any) -> dict[str, str]:

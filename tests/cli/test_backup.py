@@ -57,8 +57,8 @@ def test_backup_and_restore_show_progress_on_a_terminal_only(cli: Callable[..., 
 def test_nothing_in_it_opens_without_the_passphrase(
     backup: Callable[..., Path], cli: Callable[..., Result], here: Path
 ) -> None:
-    """Neither what is sealed now nor what was sealed once."""
-    sealed = [
+    """Neither the wrapped keys of today nor earlier ones."""
+    wrapped = [
         row[0]
         for row in sql("authserver.db", "SELECT wrapped FROM signing_keys UNION SELECT wrapped FROM refresh_keys")
     ]
@@ -68,7 +68,7 @@ def test_nothing_in_it_opens_without_the_passphrase(
         "authserver.db",
         "SELECT wrapped FROM signing_keys WHERE wrapped NOT NULL UNION SELECT wrapped FROM refresh_keys",
     )
-    for text in sealed + [row[0] for row in now]:
+    for text in wrapped + [row[0] for row in now]:
         assert text.encode() not in content
         assert text.rpartition(".")[0].rpartition(".")[2].encode()[:64] not in content
     keks = KeyEncryptionKeys(files.read(here / "keys"))

@@ -75,7 +75,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def first_keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, KeyState]:
-    """The folder of the key-encryption key, and the keys that it sealed: making them takes longer than most tests."""
+    """The folder of the key-encryption key, and the keys that it wraps: making them takes longer than most tests."""
     folder, clock = tmp_path_factory.mktemp("keys"), Clock()
     settings = load(issuer=ISSUER, database_url=f"sqlite:///{folder}/as.db", keys_dir=str(folder / "keys"))
     database = Database(f"sqlite:///{folder}/as.db", clock)

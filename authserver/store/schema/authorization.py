@@ -37,7 +37,7 @@ authorizations = Table(
     Column("revoked_reason", String(32)),
     Column("refresh_key_id", String(64), nullable=False),
     Column("salt", LargeBinary(32), nullable=False),
-    # Finds the living authorizations of one user and client. No index holds what a refresh changes: that would double
+    # Finds the active authorizations of one user and client. No index holds what a refresh changes: that would double
     # what each refresh writes.
     Index(
         "ix_authorizations_owner",
