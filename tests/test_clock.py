@@ -202,6 +202,19 @@ def test_what_an_earlier_process_knew_is_known_to_the_next_one_and_a_step_betwee
     assert machine.clock() == machine.wall
 
 
+def test_a_step_between_two_processes_reaches_back_no_further_than_the_step_before_it() -> None:
+    machine = Machine()
+    before, moment = machine.clock(), machine.steady
+    machine.run(60 * SECOND)
+    machine.wall += HOUR
+    machine.run(60 * SECOND)
+    known = machine.clock.timeline().stretches
+    machine.wall -= HOUR + 20 * SECOND
+    machine.clock = Clock(lambda: machine.wall, lambda: machine.steady)
+    machine.clock.resume(known)
+    assert machine.clock.timeline().moment(before) == moment
+
+
 def test_the_first_process_after_a_start_of_the_machine_knows_nothing_and_says_nothing() -> None:
     machine = Machine()
     before = machine.clock.timeline()

@@ -33,6 +33,7 @@ def is_active(introspect: Any, token: Any) -> Any:
 def test_rfc7662_2_2_what_is_shown(
     introspect: Any, login: Callable[..., Any], clock: Clock, refresh: Callable[..., Any]
 ) -> None:
+    clock.forward(0.25)  # RFC 7662 s2.2: integer timestamps
     body = login("web")
     clock.forward(100)
     newest = refresh(body["refresh_token"], "web").json()["refresh_token"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authserver.backup.restored_keys import is_fresh, restored, unpublished
-from authserver.domain.key_schedule import KeyPolicy
+from authserver.domain.key_schedule import DESTROYED_AT_LEAST, STALE_AFTER, KeyPolicy
 from authserver.domain.models import SECOND, SigningKey
 
 NOW = 1_800_000_000 * SECOND
@@ -31,6 +31,11 @@ def key(kid: str, state: str, age: int = 10 * DAY, alg: str = "RS256", ttl: int 
     return SigningKey(kid, alg, state, {}, wrapped, ttl, born, **times)
 
 
+def destroyed(key: SigningKey) -> SigningKey:
+    """Its private part is gone, and its tokens live on."""
+    return replace(key, wrapped=None, destroyed_at=(key.retired_at or 0) + DESTROYED_AT_LEAST * SECOND)
+
+
 def state_of(keys: Any) -> dict[str, str]:
     return {key.kid: key.state for key in keys}
 
@@ -49,7 +54,8 @@ def databases(draw: Any, least: int = 0) -> tuple[SigningKey, ...]:
         state = draw(st.sampled_from(free))
         if state in ("pending", "active"):
             taken.add((alg, state))
-        keys.append(key(kid, state, draw(st.integers(0, 40)) * DAY, alg, draw(st.sampled_from([900, 9000]))))
+        row = key(kid, state, draw(st.integers(0, 40)) * DAY, alg, draw(st.sampled_from([900, 9000])))
+        keys.append(destroyed(row) if state == "retired" and draw(st.booleans()) else row)
     return tuple(keys)
 
 
@@ -114,11 +120,14 @@ def test_a_key_that_the_replaced_database_has_not_is_published_for_its_tokens_an
     backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("C", "active"))
     keys = restored(backup, replaced, usable("A", "B", "C"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "retired", "B": "pending", "C": "active"}
-    assert next(k for k in keys if k.kid == "B").created_at == NOW, "its lead time begins now"
+    assert keys[1].created_at == NOW, "its lead time begins now"
+    known = restored(backup, (key("A", "active"), key("B", "pending")), usable("A", "B"), (), ALGS, NOW)
+    assert known[1].created_at == backup[1].created_at, "its lead time began when it was published"
 
 
 def test_where_the_active_key_does_not_open_the_announced_one_signs_if_verifiers_have_it() -> None:
-    for age, refused in ((2 * DAY, ()), (60 * SECOND, ("B",))):
+    lead_time = (POLICY.lead_time + STALE_AFTER) * SECOND
+    for age, refused in ((lead_time, ()), (lead_time - 1, ("B",))):
         replaced = (key("A", "active"), key("B", "pending", age))
         keys = restored((key("A", "pending"),), replaced, usable("B"), (), ALGS, NOW)
         assert state_of(keys) == {"A": "retired", "B": "active"}
@@ -138,6 +147,12 @@ def test_a_retired_key_signs_again_only_if_nothing_better_opens() -> None:
     assert unpublished(keys, replaced, POLICY, NOW) == ()
 
 
+def test_of_two_retired_keys_the_newer_one_signs_again() -> None:
+    replaced = (key("A", "retired", 2 * DAY), key("B", "retired", DAY), key("C", "active"))
+    keys = restored((), replaced, usable("A", "B"), (), ALGS, NOW)
+    assert state_of(keys) == {"A": "retired", "B": "active", "C": "retired"}
+
+
 def test_no_algorithm_begins_to_sign_before_its_lead_time() -> None:
     """RFC 9068 s2.1: RS256 is there for all while another algorithm's key is only announced."""
     replaced = (key("A", "active"), key("E", "pending", SECOND, "ES256"))
@@ -153,7 +168,7 @@ def test_what_verifiers_have_is_unknown_once_the_backup_is_older_than_the_jwks()
 
 
 def test_a_private_part_that_was_destroyed_is_not_brought_back_beside_a_key_that_signs() -> None:
-    replaced = (replace(key("A", "retired"), wrapped=None, destroyed_at=NOW), key("B", "active"))
+    replaced = (destroyed(key("A", "retired")), key("B", "active"))
     keys = restored((key("A", "active"),), replaced, usable("A", "B"), (), ALGS, NOW)
     assert [k.wrapped for k in keys] == [None, "anew B"]
 
@@ -175,6 +190,24 @@ def test_what_nobody_uses_signs_no_more_and_stays_for_its_tokens() -> None:
     keys = (key("A", "active"), key("F", "active", alg="ES256"), key("G", "pending", alg="ES256"))
     again = restored(keys, keys, usable("A", "F", "G"), (), ("RS256",), NOW)
     assert state_of(again) == {"A": "active", "F": "retired", "G": "retired"}
+
+
+def test_a_key_is_revoked_now_unless_its_row_says_when_it_was_revoked_and_destroyed() -> None:
+    retired, revoked = destroyed(key("A", "retired", DAY)), key("A", "revoked")
+    for row, destroyed_at, revoked_at in (
+        (key("A", "active"), NOW, NOW),
+        (retired, retired.destroyed_at, NOW),
+        (replace(revoked, destroyed_at=NOW - 2, revoked_at=NOW - 1), NOW - 2, NOW - 1),
+    ):
+        (again,) = restored((row,), (), usable("A"), ("A",), ALGS, NOW)
+        assert (again.wrapped, again.destroyed_at, again.revoked_at) == (None, destroyed_at, revoked_at)
+
+
+def test_of_a_key_that_is_over_the_replaced_database_knows_better() -> None:
+    for before, now in (("revoked", "revoked"), ("active", "removed")):
+        backup, replaced = key("A", before, 2 * DAY, ttl=9000), key("A", now, DAY)
+        (again,) = restored((backup,), (replaced,), {}, (), ALGS, NOW)
+        assert again == replace(replaced, max_token_ttl=9000 if now == "revoked" else 900)
 
 
 def test_a_revoked_key_keeps_the_longest_lifetime_that_either_knows() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authserver.domain.claims import access_token, audience
+from authserver.domain.claims import access_token, audience, is_ours
 from authserver.domain.errors import TargetRefused
 from authserver.domain.models import Client
 from tests.domain.test_rotation import LOGIN
@@ -121,3 +121,24 @@ def test_times_are_whole_seconds_never_later_than_true(now: int, ttl: int) -> No
     claims = made(now=now, ttl=ttl)
     assert 0 <= now - claims["iat"] * SECOND < SECOND
     assert claims["exp"] - claims["iat"] == ttl
+    assert is_ours(claims, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("claim", "ours", "others"),
+    [
+        ("iss", [DEFAULT], [A, None]),
+        ("sub", ["s", "s" * 64], ["", "s" * 65, 5, None]),
+        ("client_id", ["c", "c" * 64], ["", "c" * 65, 5, None]),
+        ("jti", ["j", "j" * 64], ["", "j" * 65, 5, None]),
+        ("iat", [0, 2**40 - 1], [-1, 2**40, 1.0, True, None]),
+        ("exp", [0, 2**40 - 1], [-1, 2**40, 1.0, True, None]),
+        ("aud", [A, [], [A, B]], [None, 5, [A, 5]]),
+        ("grant_id", ["", "0123456789abcdef" * 2], ["0" * 31, "0" * 33, "A" * 32, "g" * 32, None]),
+    ],
+)
+def test_claims_that_this_server_writes_and_those_that_it_never_writes(
+    claim: str, ours: list[Any], others: list[Any]
+) -> None:
+    assert all(is_ours(made() | {claim: value}, DEFAULT) for value in ours)
+    assert not any(is_ours(made() | {claim: value}, DEFAULT) for value in others)

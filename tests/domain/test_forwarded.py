@@ -73,7 +73,8 @@ def test_rfc7239_6_an_address_however_proxies_write_it(node: str, address: str) 
     "node",
     ["", " ", "unknown", "_hidden", "_SEVKISEK", "localhost", "203.0.113", "203.0.113.256", "203.0.113.09", "0x7f.1"]
     + ["203.0.113.9 x", "203.0.113.9:", "[203.0.113.9", "2001:db8::1]", "[2001:db8::1]x", "fe80::1%eth0", "::1::2"]
-    + ["\xa0203.0.113.9", '"203.0.113.9"', "203.0.113.9\x00", "\u0661.1.1.1", "9" * 10_000, "[" * 60, ":" * 64],
+    + ["\xa0203.0.113.9", '"203.0.113.9"', "203.0.113.9\x00", "\u0661.1.1.1", "9" * 10_000, "[" * 60, ":" * 64]
+    + ["X203.0.113.9", f"203.0.113.9:{'9' * 53}"],
 )
 def test_rfc7239_6_a_proxy_that_does_not_say_who_called_it_stands_for_its_callers(node: str) -> None:
     assert address_of_node(node) is None
@@ -90,11 +91,18 @@ def test_rfc7239_6_a_proxy_that_does_not_say_who_called_it_stands_for_its_caller
         "for=203.0.113.9 x",
         "for:203.0.113.9",
         "for = 203.0.113.9",
+        "for=X203.0.113.9",
         ";" * 999,
+        f"for=203.0.113.9;by={'_' * 1005}",
     ],
 )
 def test_rfc7239_4_an_element_without_exactly_one_node_says_nothing(element: str) -> None:
     assert asked([], [f"for=203.0.113.9, {element}"]) == PROXY
+
+
+def test_the_longest_node_and_the_longest_element_that_are_read() -> None:
+    assert address_of_node(f"203.0.113.9:{'9' * 52}") == CLIENT
+    assert asked([], [f"for=203.0.113.9;by={'_' * 1005}"]) == CLIENT
 
 
 def test_a_quote_that_a_client_leaves_open_hides_nothing() -> None:

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from authserver.domain import key_transitions
 from authserver.domain.key_schedule import KeyPolicy, Keys, Transition, in_state, promotable_at, transitions
-from authserver.domain.key_timeline import published, timeline
+from authserver.domain.key_timeline import apply_due, apply_step, published, timeline
 from authserver.domain.models import SigningKey
 from tests.harness.constants import SECOND
 
@@ -97,13 +97,18 @@ class Lifecycle(RuleBasedStateMachine):
     def one_step_of_the_schedule(self) -> None:
         """As if the process were killed after its first transaction."""
         for step in transitions(self.keys, self.policy, self.now, self.algs)[:1]:
+            foretold = apply_step(self.keys, step, self.now)
             self._write(key_transitions.apply(self.keys, step, self.now, self.make))
+            assert _states(self.keys) == _states(foretold)
 
     @rule()
     def the_schedule_runs(self) -> None:
-        for _ in range(100):
+        steps, foretold = apply_due(self.keys, self.policy, self.now, self.algs)
+        for number in range(100):
             for step in transitions(self.keys, self.policy, self.now, self.algs)[:1]:
+                assert (step.change, step.alg) == (steps[number].change, steps[number].alg)
                 self._write(key_transitions.apply(self.keys, step, self.now, self.make))
+        assert _states(self.keys) == _states(foretold)
         assert run_due(self.keys, self.policy, self.now, self.make, self.algs)[0] == []
 
     @rule(emergency=st.booleans())
@@ -199,6 +204,11 @@ class Lifecycle(RuleBasedStateMachine):
 
 def _members(key: SigningKey) -> dict:
     return {name: getattr(key, name) for name in key.__dataclass_fields__}
+
+
+def _states(keys: Keys) -> list[Any]:
+    """What can be foretold of keys, some of which are still to be made."""
+    return [(key.alg, key.state, key.created_at, key.activated_at, key.retired_at, key.removed_at) for key in keys]
 
 
 def _assert_at_most_one(keys: Keys) -> None:

@@ -213,9 +213,13 @@ def test_a_process_that_did_not_look_for_long_knows_what_was_before_the_step(siz
 
 
 def test_a_time_that_a_step_forward_skipped_counts_as_the_moment_of_the_step() -> None:
-    timeline = Timeline((Stretch(0),), 100 * SECOND).stepped(HOUR, 100 * SECOND, 101 * SECOND).at(200 * SECOND, HOUR)
-    skipped = 1800 * SECOND
-    assert timeline.moment(skipped) == 101 * SECOND + SPREAD
+    timeline = Timeline((Stretch(YEAR),), 100 * SECOND)
+    for number, at in enumerate((100 * SECOND, 200 * SECOND), start=1):
+        timeline = timeline.stepped(YEAR + number * HOUR, at, at + SECOND)
+    timeline = timeline.at(300 * SECOND, YEAR + 2 * HOUR)
+    for number, at in enumerate((100 * SECOND, 200 * SECOND)):
+        skipped = YEAR + number * HOUR + 1800 * SECOND
+        assert timeline.moment(skipped) == at + SECOND + SPREAD
 
 
 def test_a_time_that_no_clock_here_has_told_yet_counts_as_now() -> None:

@@ -21,12 +21,14 @@ def test_a_password_of_enough_characters_that_is_not_common_is_good(password: st
 
 @pytest.mark.parametrize("password", ["password", "PASSWORD", "12345678", "iloveyou", "qwertyuiop"])
 def test_a_common_password_in_whatever_case_is_refused_sp800_63b_3_1_1_2(password: str) -> None:
-    assert "most common" in (refused(password) or "")
+    assert (
+        refused(password) == "The password is one of the most common ones, which attackers try first. Choose another."
+    )
 
 
 @pytest.mark.parametrize("password", ["00000000", "zzzzZZZZ", "abcdefgh", "ABCDefgh", "87654321", "\u2764" * 8])
 def test_one_character_repeated_and_characters_in_a_row_are_refused(password: str) -> None:
-    assert "in a row" in (refused(password) or "")
+    assert refused(password) == "The password is one character repeated, or characters in a row. Choose another."
 
 
 @pytest.mark.parametrize("password", ["abcdefgi", "zzzzzzzy", "acegikmo", "\u2764\ufe0f" * 4])
@@ -35,7 +37,7 @@ def test_what_only_begins_like_that_is_good(password: str) -> None:
 
 
 def test_the_username_in_whatever_case_is_refused() -> None:
-    assert "username" in (refused("ADALOVELACE", "adalovelace") or "")
+    assert refused("ADALOVELACE", "adalovelace") == "The password is the username. Choose another."
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40), st.integers(8, 64))

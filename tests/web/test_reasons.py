@@ -120,6 +120,8 @@ def test_reasons_of_client_authentication(refused: Any, database: Database, cloc
     assert refused(**ask, client_id="off", client_secret=SECRET)["reason"] == "client disabled"
     unauthorized = refused(grant_type="client_credentials", client_id="app")
     assert unauthorized["reason"] == "client not registered for client_credentials"
+    add_client(database, "app", id="public", grant_types=frozenset({"client_credentials"}))
+    assert refused(**ask, client_id="public")["reason"] == "a public client cannot use client_credentials"
     assert refused(grant_type="canary", client_id="app") == {
         "client_id": "app",
         "reason": "unsupported grant type",

@@ -152,15 +152,19 @@ def test_an_access_token_is_denied_until_it_expires(
     claims = claims_of(answer)
     assert rows(database, "denied_tokens") == [{"jti": claims["jti"], "expires_at": claims["exp"] * SECOND}]
     assert reported(events) == [("access_token_denied", "info")]
+    assert (events[0]["jti"], events[0]["grant_id"]) == (claims["jti"], claims["grant_id"])
     assert_done(revoke(answer["access_token"]))
     assert len(rows(database, "denied_tokens")) == 1
     assert_granted(refresh(answer["refresh_token"]))  # the login goes on
 
 
-def test_a_clients_own_access_token_is_denied(token: Callable[..., Any], revoke: Any, database: Database) -> None:
+def test_a_clients_own_access_token_is_denied(
+    token: Callable[..., Any], revoke: Any, database: Database, events: list[Any]
+) -> None:
     answer = assert_granted(token("client_credentials", "web"))
     assert_done(revoke(answer["access_token"], "web"))
     assert [row["jti"] for row in rows(database, "denied_tokens")] == [claims_of(answer)["jti"]]
+    assert events[-1]["subject"] == "web" and "grant_id" not in events[-1]
 
 
 def test_an_expired_access_token_needs_no_denial(
