@@ -82,16 +82,16 @@ def database_file(settings: Settings, otherwise: str) -> Path:
 
 def read_passphrase(from_stdin: bool, *, new: bool) -> str:
     """The passphrase in its normal form (RFC 8265 s4.2), so that every keyboard gives the same one."""
-    from ..keyring.passphrase import LEAST_LENGTH
+    from ..keyring.passphrase import MIN_LENGTH
     from ..passwords import password_form
 
     passphrase = password_form(read_password(from_stdin, "passphrase", twice=new))
     if passphrase is None:
         raise click.UsageError("This passphrase cannot be used: 1 to 1024 bytes without control characters.")
-    if new and len(passphrase) < LEAST_LENGTH:
+    if new and len(passphrase) < MIN_LENGTH:
         raise click.UsageError(
             "The passphrase is too short: anyone who has the file and guesses it can sign as this server. Use at "
-            f"least {LEAST_LENGTH} characters; five or more unrelated words are good."
+            f"least {MIN_LENGTH} characters; five or more unrelated words are good."
         )
     return passphrase
 

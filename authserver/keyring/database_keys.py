@@ -1,4 +1,4 @@
-"""Private keys in the database, wrapped."""
+"""Stores private keys in the database, wrapped."""
 
 import json
 
@@ -19,7 +19,7 @@ class DatabaseKeys:
         return self.wrap(generate(alg), alg)
 
     def wrap(self, key: Key, alg: str, kid: str | None = None) -> tuple[PublicJwk, str]:
-        """What `generate` returns, for an existing key. Its `kid` is its thumbprint unless one is given."""
+        """Return what `generate` returns, for an existing key. Its `kid` is its thumbprint unless one is given."""
         public = public_jwk(key, alg, kid)
         return public, self._keks.wrap(public["kid"], json.dumps(key.as_dict(private=True)).encode())
 
@@ -33,7 +33,7 @@ class DatabaseKeys:
         """Do nothing: clearing the row's column destroys the private key."""
 
     def present(self) -> dict[str, str]:
-        return {}  # all of them are in the database
+        return {}  # every key is in the database
 
 
 class InProcess:

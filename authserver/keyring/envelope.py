@@ -1,4 +1,4 @@
-"""Keys at rest: wrapped as JWE (RFC 7516, dir with A256GCM) under a set of key-encryption keys."""
+"""Wraps keys for storage as JWE (RFC 7516, dir with A256GCM) under a set of key-encryption keys."""
 
 import json
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ _REGISTRY = jwe.JWERegistry({"row": HeaderParameter("The row that this secret be
 
 
 class KeyEncryptionKeys:
-    """All of them unwrap, the newest wraps."""
+    """A set of key-encryption keys: the newest wraps, and each can unwrap."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
-        """32-byte keys by where they come from (a file, a variable), oldest first."""
+        """`keys` maps the source of each 32-byte key (a file, a variable) to the key, oldest first."""
         self._keys = {_id(key): OctKey.import_key(key) for key in keys.values()}
         self._sources = list(keys)
 
@@ -27,15 +27,15 @@ class KeyEncryptionKeys:
         return bool(self._keys)
 
     def wrap(self, row: str, secret: bytes) -> str:
-        """Encrypt `secret`, bound to the row's id: it cannot be unwrapped in another row."""
+        """Encrypt `secret` and bind it to the row's id, so that it cannot be unwrapped in another row."""
         id, key = list(self._keys.items())[-1]
         header = {"alg": "dir", "enc": "A256GCM", "kid": id, "row": row}
         return jwe.encrypt_compact(header, secret, key, registry=_REGISTRY)
 
     def is_newest(self, wrapped: str) -> bool:
-        """Whether the newest key wraps this."""
-        by: str = json.loads(base64url.decode(wrapped.partition(".")[0]))["kid"]
-        return by == list(self._keys)[-1]
+        """Whether the newest key wrapped this."""
+        kid: str = json.loads(base64url.decode(wrapped.partition(".")[0]))["kid"]
+        return kid == list(self._keys)[-1]
 
     @property
     def older(self) -> list[str]:
@@ -47,7 +47,7 @@ class KeyEncryptionKeys:
         for key in self._keys.values():
             try:
                 opened = jwe.decrypt_compact(wrapped, key, registry=_REGISTRY)
-            except (JoseError, ValueError, TypeError):  # the latter two for what is no JWE at all
+            except (JoseError, ValueError, TypeError):  # the latter two if it is not a JWE at all
                 continue
             if opened.headers().get("row") == row and opened.plaintext is not None:
                 return opened.plaintext
@@ -56,14 +56,14 @@ class KeyEncryptionKeys:
     def _why_not(self, row: str) -> str:
         tried = ", ".join(self._sources) or "none: there is no key-encryption key"
         return (
-            f"No key-encryption key unwraps the key {row} in the database (tried: {tried}). Put the right one's "
-            "file back, or name its folder:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
+            f"No key-encryption key unwraps the key {row} in the database (tried: {tried}). Restore the file of the "
+            "right one, or name its folder:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
         )
 
 
 def is_wrapped(kept: str) -> bool:
-    """Whether the database contains the private key itself. Otherwise it contains a URI of the key, and no JWE has the
-    colon that ends a URI's scheme."""
+    """Whether the database contains the private key itself. Otherwise it contains the key's URI, which has a colon
+    after its scheme; a JWE contains no colon."""
     return ":" not in kept
 
 

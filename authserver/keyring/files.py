@@ -1,6 +1,7 @@
-"""Key-encryption keys as files: one 32-byte key each, in base64url, readable by the server's user alone.
+"""Reads and writes key-encryption keys: files with one 32-byte key each, in base64url, readable only by the server's
+user.
 
-The file whose name sorts last is the newest; it wraps, all of them unwrap.
+The file whose name sorts last is the newest: it wraps, and each can unwrap.
 """
 
 import os
@@ -16,18 +17,18 @@ from ..file_modes import writable_by_others
 
 _PATTERN = "kek-*.key"
 _MOUNTED = (
-    " Where a mount sets owner and mode, as Kubernetes does with secrets and fsGroup, give the path of the file as"
-    " AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/reference/files.md). Elsewhere"
+    " If a mount sets owner and mode, as Kubernetes does for secrets with fsGroup, give the path of the file as"
+    " AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/reference/files.md). Otherwise"
 )
 _NAME_ANOTHER = "Name a folder that the server may write to:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    """The keys by the path of their file, oldest first. Raises Misconfigured for a file that is not safely ours, and
-    for a folder into which others can put one."""
+    """Return the keys by the path of their file, oldest first. Raises Misconfigured if another user can read or replace
+    a file, or can write to the folder."""
     fix = writable_by_others(folder)
     if fix:
-        raise Misconfigured(f"{folder} can be written by others, who could put a key of theirs there:\n\n    {fix}")
+        raise Misconfigured(f"{folder} can be written by others, who could add a key of their own:\n\n    {fix}")
     try:
         paths = sorted(path for path in folder.iterdir() if path.match(_PATTERN))
     except FileNotFoundError:
@@ -40,7 +41,7 @@ def read(folder: Path) -> dict[str, bytes]:
 
 
 def create(folder: Path, key: bytes, now: int) -> Path:
-    """Write a new key-encryption key, durably and for the owner only. Raises Misconfigured where that is impossible."""
+    """Write a new key-encryption key, durably and for the owner only. Raises Misconfigured if that is impossible."""
     made = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%dT%H%M%S%fZ")
     path = folder / f"kek-{made}.key"
     try:
@@ -48,7 +49,7 @@ def create(folder: Path, key: bytes, now: int) -> Path:
         _write_durably(path, f"{base64url.encode(key)}\n".encode())
     except OSError as error:
         raise Misconfigured(
-            f"No key-encryption key can be written to {folder}: {error.strerror}. {_NAME_ANOTHER}"
+            f"The key-encryption key cannot be written to {folder}: {error.strerror}. {_NAME_ANOTHER}"
         ) from error
     return path
 
@@ -67,7 +68,7 @@ def _write_durably(path: Path, content: bytes) -> None:
 
 def _read_key(path: Path) -> bytes:
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not hang the start
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # opening a pipe must not block
     except OSError as error:
         raise Misconfigured(_why_unreadable(path, error)) from error
     try:
@@ -79,19 +80,19 @@ def _read_key(path: Path) -> bytes:
 
 def _why_unreadable(path: Path, error: OSError) -> str:
     if path.is_symlink():
-        mended = f"install -m 600 {quote(os.path.realpath(path))} {quote(str(path))}"
-        return f"{path} is a symbolic link; a key-encryption key must be a plain file.{_MOUNTED}:\n\n    {mended}"
-    mended = f"chown {os.geteuid()} {quote(str(path))}"
-    return f"{path} cannot be read: {error.strerror}. Give it to the user who runs the server:\n\n    {mended}"
+        fix = f"install -m 600 {quote(os.path.realpath(path))} {quote(str(path))}"
+        return f"{path} is a symbolic link; a key-encryption key must be a regular file.{_MOUNTED}:\n\n    {fix}"
+    fix = f"chown {os.geteuid()} {quote(str(path))}"
+    return f"{path} cannot be read: {error.strerror}. Make the server's user its owner:\n\n    {fix}"
 
 
 def _check_owner_and_mode(path: Path, status: os.stat_result) -> None:
     name = quote(str(path))
     if not stat.S_ISREG(status.st_mode):
-        raise Misconfigured(f"{path} is not a plain file. Put it aside:\n\n    mv {name} {name}.aside")
+        raise Misconfigured(f"{path} is not a regular file. Move it away:\n\n    mv {name} {name}.moved")
     if status.st_uid != os.geteuid():
         raise Misconfigured(
-            f"{path} belongs to another user. Give it to the one who runs the server.{_MOUNTED}:\n\n"
+            f"{path} belongs to another user. Make the server's user its owner.{_MOUNTED}:\n\n"
             f"    chown {os.geteuid()} {name}"
         )
     if status.st_mode & 0o077:
@@ -99,7 +100,7 @@ def _check_owner_and_mode(path: Path, status: os.stat_result) -> None:
 
 
 def parse_key(text: str, where: str) -> bytes:
-    """32 bytes from 43 characters of base64url. Raises Misconfigured, naming `where` and never the text."""
+    """Decode 43 characters of base64url to 32 bytes. Raises Misconfigured, naming `where` and never the text."""
     try:
         return key_rules.key_encryption_key(text.strip())
     except ValueError:

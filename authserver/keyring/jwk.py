@@ -13,7 +13,7 @@ Key = RSAKey | ECKey | OKPKey
 _KINDS: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 _PUBLIC_MEMBERS = ("kty", "n", "e", "crv", "x", "y")
 PUBLISHED = (*_PUBLIC_MEMBERS, "kid", "alg", "use")
-"""The members of a key in the JWKS: an allow-list, whatever else a row contains."""
+"""The members that a key has in the JWKS: an allow-list, so nothing else in a row is published."""
 _GENERATE: dict[str, Callable[[], Key]] = {
     "RS256": lambda: RSAKey.generate_key(key_rules.RSA_BITS),
     "PS256": lambda: RSAKey.generate_key(key_rules.RSA_BITS),
@@ -23,20 +23,20 @@ _GENERATE: dict[str, Callable[[], Key]] = {
 
 
 def generate(alg: str) -> Key:
-    """A new private key for `alg`. Its `kid` will be its RFC 7638 thumbprint."""
+    """Generate a private key for `alg`. Its `kid` will be its RFC 7638 thumbprint."""
     while not key_rules.is_generated_kid((key := _GENERATE[alg]()).thumbprint()):
         pass
     return key
 
 
 def imported(members: Mapping[str, Any]) -> Key:
-    """The key of a JWK, private if the JWK is."""
+    """Return the key of a JWK; it is private if the JWK is."""
     return _KINDS[members["kty"]].import_key(dict(members))
 
 
 def public_jwk(key: Key, alg: str, kid: str | None = None) -> PublicJwk:
-    """The public JWK, from an allow-list of members, so that nothing private is published. The `kid` is the key's RFC
-    7638 thumbprint unless one is given."""
+    """Return the public JWK, built from an allow-list of members so that nothing private is published. The `kid` is the
+    key's RFC 7638 thumbprint unless one is given."""
     return _public(key.as_dict(private=False)) | {
         "kid": key.thumbprint() if kid is None else kid,
         "alg": alg,
@@ -49,7 +49,7 @@ def public_key(jwk: Mapping[str, str]) -> Key:
 
 
 def public_pem(jwk: Mapping[str, str]) -> str:
-    """SubjectPublicKeyInfo (RFC 5280 s4.1), which most other programs read."""
+    """Return the key as SubjectPublicKeyInfo (RFC 5280 s4.1), which most other programs read."""
     return public_key(jwk).as_pem(private=False).decode()
 
 

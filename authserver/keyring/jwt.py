@@ -1,4 +1,4 @@
-"""The access tokens of one key: JWTs whose headers are encoded once (RFC 7515 s3.1)."""
+"""Signs and verifies access tokens with one key: JWTs whose headers are encoded once (RFC 7515 s3.1)."""
 
 import json
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from .signer import Signer
 _compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-_HEADER_SIZE = 800  # bytes; with a kid of 255 characters, each escaped in JSON, ours have 732
+_HEADER_SIZE = 800  # bytes; with a kid of 255 characters, each escaped in JSON, our headers have 732
 
 
 def is_header(segment: bytes) -> bool:
-    """Whether this server would write such a header, with any key."""
+    """Whether this server could have written this header, with any key."""
     try:
         members = json.loads(base64url.decode(segment)) if len(segment) <= _HEADER_SIZE else None
     except ValueError:
@@ -30,7 +30,7 @@ def is_header(segment: bytes) -> bool:
 
 
 class AccessTokens:
-    """Signs access tokens with one key, if there is a `signer`, and verifies them."""
+    """Verifies the access tokens of one key, and signs them if there is a `signer`."""
 
     def __init__(self, public: Mapping[str, str], alg: str, signer: Signer | None) -> None:
         self.headers = {typ: _header(typ, alg, public["kid"]) for typ in TYPS}
@@ -41,15 +41,16 @@ class AccessTokens:
         return self._signer is not None and self._signer.remote
 
     def sign(self, claims: dict[str, Any], typ: str = DEFAULT_TYP) -> str:
-        """A JWT of these claims. Raises KeyMissing if the private key was destroyed, and Unavailable."""
+        """Return a JWT of these claims. Raises KeyMissing if the private key was destroyed, and Unavailable if the key
+        service fails."""
         if self._signer is None:
-            raise KeyMissing("The private key that should sign was destroyed.")
+            raise KeyMissing("The private key of the signing key was destroyed.")
         signing_input = self.headers[typ] + b"." + _segment(claims)
         return (signing_input + b"." + _encode(self._signer.sign(signing_input))).decode()
 
     def claims(self, header: bytes, payload: bytes, signature: bytes) -> dict[str, Any] | None:
-        """The claims, if the signature of these segments, as they were sent, is valid and canonical; else None. Claims
-        must be a JSON object. `header` must be one of `headers`."""
+        """Return the claims if the signature of these segments is valid and canonical and the claims are a JSON object;
+        otherwise None. Pass the segments as they were sent; `header` must be one of `headers`."""
         try:
             raw = base64url.decode(signature)
         except ValueError:
@@ -63,7 +64,7 @@ def _header(typ: object, alg: object, kid: object) -> bytes:
 
 
 def _object(segment: bytes) -> dict[str, Any] | None:
-    """None if it is no JSON object: a key from elsewhere may have signed anything."""
+    """Return None if it is not a JSON object: an imported key may have signed anything."""
     try:
         members = json.loads(base64url.decode(segment))
     except (ValueError, RecursionError):

@@ -1,7 +1,8 @@
-"""The keys as this process knows them: it signs with the active key, publishes all, and has the refresh-token keys.
+"""The keys as this process knows them: it signs with the active key, publishes the JWKS, and holds the refresh-token
+keys.
 
-Their state is in the database and is read every few seconds. A process that could not read it for 30 s signs nothing,
-so that it never signs with a key that others have removed. It still serves its JWKS from memory.
+Their state is in the database and is read every few seconds. A process that could not read it for 30 s stops signing,
+so that it never signs with a key that another process has removed. It still serves its JWKS from memory.
 """
 
 import json
@@ -30,16 +31,18 @@ class Keyring:
         read_at: int,
         reread: Callable[[], KeyStore] | None = None,
     ) -> None:
-        """Open every private key. `read_at` is a moment of the steady clock, in microseconds. `reread` is called when a
-        key cannot be unwrapped, and returns the key store with the key-encryption keys that exist now. Raises
-        Misconfigured if a key cannot be opened."""
+        """Open every private key.
+
+        `read_at` is when `state` was read, by the steady clock in microseconds. `reread` is called when a key cannot be
+        unwrapped, and returns a key store with the key-encryption keys that exist now. Raises Misconfigured if a key
+        still cannot be opened."""
         self._private, self._reread = private, reread
         self._tokens: dict[tuple[str, bool], AccessTokens] = {}
         self._refresh_secrets: dict[str, bytes] = {}
         self.update(state, read_at)
 
     def update(self, state: KeyState, read_at: int) -> None:
-        """Use the state that was read from the database at that moment. Known keys are not opened again."""
+        """Switch to `state`, which was read from the database at `read_at`. Keys that are already open stay open."""
         try:
             self._take_over(state)
         except Misconfigured:
@@ -55,31 +58,32 @@ class Keyring:
             for key in state.refresh_keys
         }
         published = sorted((key for key in state.signing_keys if key.state in _PUBLISHED), key=_place)
-        # With whether the private key exists: once it is destroyed, this process forgets it too.
-        known = [key for key in published if key.alg in ALGORITHMS]  # a later version may add others
-        places = {key.kid: (key.kid, key.wrapped is not None) for key in known}
-        tokens = {key.kid: self._tokens.get(places[key.kid]) or self._opened(key) for key in known}
+        supported = [key for key in published if key.alg in ALGORITHMS]  # a later version may add others
+        # The cache key says whether the private key exists: once it is destroyed, this process forgets it too.
+        cache_keys = {key.kid: (key.kid, key.wrapped is not None) for key in supported}
+        tokens = {key.kid: self._tokens.get(cache_keys[key.kid]) or self._opened(key) for key in supported}
         self._refresh_keys, self._refresh_secrets = state.refresh_keys, refresh_keys
-        self._tokens = {places[kid]: those for kid, those in tokens.items()}
-        self._active = {key.alg: tokens[key.kid] for key in known if key.state == "active"}
-        self._by_header = {header: those for those in tokens.values() for header in those.headers.values()}
+        self._tokens = {cache_keys[kid]: opened for kid, opened in tokens.items()}
+        self._active = {key.alg: tokens[key.kid] for key in supported if key.state == "active"}
+        self._by_header = {header: opened for opened in tokens.values() for header in opened.headers.values()}
         self._publish(published)
 
     def sign(self, claims: dict[str, Any], moment: int, alg: str = DEFAULT, typ: str = DEFAULT_TYP) -> str:
-        """A JWT, signed at `moment`. Raises KeyMissing while the key state is too old to sign by, and Unavailable."""
+        """Return a JWT, signed at `moment` of the steady clock (microseconds). Raises KeyMissing if the key state is
+        too old, and Unavailable if the key service fails."""
         if self.is_stale(moment):
-            raise KeyMissing("The key state has not been read for 30 s: this process signs nothing until it is.")
+            raise KeyMissing("The key state has not been read for 30 s. This process does not sign until it is read.")
         tokens = self._signs(alg)
         if tokens is None:
             raise KeyMissing(f"No key signs {alg} at present.")
         return tokens.sign(claims, typ)
 
     def remote_algorithms(self) -> list[str]:
-        """The algorithms whose key signs outside this process."""
+        """Return the algorithms whose active key signs outside this process."""
         return [alg for alg, tokens in self._active.items() if tokens.remote]
 
     def is_remote(self, alg: str) -> bool:
-        """Whether `sign` leaves this process, and should run beside the event loop."""
+        """Whether `sign` calls another system, and should run outside the event loop."""
         tokens = self._signs(alg)
         return tokens is not None and tokens.remote
 
@@ -92,30 +96,32 @@ class Keyring:
         return moment - self._read_at > STALE_AFTER * SECOND
 
     def verify(self, token: str) -> dict[str, Any] | None:
-        """The claims of an access token that one of our published keys signed, whether or not it has expired."""
+        """Return the claims of an access token signed by one of our published keys, even if it has expired; otherwise
+        None."""
         header, _, rest = token.encode("ascii", "replace").partition(b".")
         payload, _, signature = rest.partition(b".")
         tokens = self._by_header.get(header)
         return tokens.claims(header, payload, signature) if tokens else None
 
     def may_be_newer(self, token: str) -> bool:
-        """Whether a key that this process has not read yet may have signed `token`."""
+        """Whether `token` may be signed by a key that this process has not read yet."""
         header = token.encode("ascii", "replace").partition(b".")[0]
         return header not in self._by_header and is_header(header)
 
     def refresh_key(self, id: str) -> bytes:
-        """Raises KeyMissing if this process has not read that key yet."""
+        """Return the secret of the refresh-token key `id`. Raises KeyMissing if this process has not read it yet."""
         key = self._refresh_secrets.get(id)
         if key is None:
-            raise KeyMissing(f"The refresh-token key {id} is not known here yet.")
+            raise KeyMissing(f"This process has not read the refresh-token key {id} yet.")
         return key
 
     def newest_refresh_key_id(self, now: int) -> str:
-        """The key that new authorizations use: the newest that every process has had the time to read."""
+        """Return the id of the key for new authorizations: the newest that every process has had time to read."""
         return refresh_key_schedule.newest(self._refresh_keys, now).id
 
     def _signs(self, alg: str) -> AccessTokens | None:
-        """The default algorithm's key signs for another algorithm until that one's first key has met its lead time."""
+        """Until another algorithm's first key has been published for the lead time, the default algorithm's key signs
+        in its place."""
         return self._active.get(alg) or self._active.get(DEFAULT)
 
     def _opened(self, key: SigningKey) -> AccessTokens:
@@ -130,5 +136,5 @@ class Keyring:
 
 
 def _place(key: SigningKey) -> tuple[int, bool]:
-    """Sorts the active key first in the JWKS, for verifiers that use only the first."""
+    """The sort key that puts the active key first in the JWKS, for verifiers that use only the first key."""
     return _PUBLISHED.index(key.state), key.alg != DEFAULT

@@ -1,4 +1,4 @@
-"""A key from a passphrase: Argon2id (RFC 9106)."""
+"""Derives a key from a passphrase with Argon2id (RFC 9106)."""
 
 import json
 from base64 import b64decode, b64encode
@@ -8,16 +8,16 @@ from argon2.low_level import Type, hash_secret_raw
 
 from .envelope import KeyEncryptionKeys
 
-LEAST_LENGTH = 12  # characters
+MIN_LENGTH = 12  # characters
 _SOURCE = "the passphrase"
-_MOST = {"time_cost": 16, "memory_cost": 1024 * 1024, "parallelism": 16}
-_LEAST_SALT = 8  # bytes
-_LEAST_MEMORY = 8  # KiB for each lane: RFC 9106 s3.1
+_MAX_COSTS = {"time_cost": 16, "memory_cost": 1024 * 1024, "parallelism": 16}
+_MIN_SALT = 8  # bytes
+_MIN_MEMORY = 8  # KiB for each lane: RFC 9106 s3.1
 
 
 @dataclass(frozen=True, slots=True)
 class Stretching:
-    """RFC 9106 s4: the second recommended option. `memory_cost` in KiB."""
+    """The parameters of Argon2id, by default the second recommended option of RFC 9106 s4. `memory_cost` is in KiB."""
 
     salt: bytes
     time_cost: int = 3
@@ -31,20 +31,21 @@ class Stretching:
         return KeyEncryptionKeys({_SOURCE: key})
 
     def as_text(self) -> str:
-        costs = {name: getattr(self, name) for name in _MOST}
+        costs = {name: getattr(self, name) for name in _MAX_COSTS}
         return json.dumps({"function": "argon2id", "salt": b64encode(self.salt).decode(), **costs})
 
     @classmethod
     def from_text(cls, text: str) -> "Stretching":
-        """Raises ValueError for what this version does not do, and for costs that would choke this machine."""
-        given = json.loads(text)
-        if not isinstance(given, dict) or given.keys() != {"function", "salt", *_MOST}:
+        """Parse what `as_text` returned. Raises ValueError for parameters that this version does not support, and for
+        costs that are too high for an ordinary machine."""
+        members = json.loads(text)
+        if not isinstance(members, dict) or members.keys() != {"function", "salt", *_MAX_COSTS}:
             raise ValueError("not the members of Argon2id")
-        if given["function"] != "argon2id" or not all(type(given[name]) is int for name in _MOST):
+        if members["function"] != "argon2id" or not all(type(members[name]) is int for name in _MAX_COSTS):
             raise ValueError("not Argon2id")
-        if not all(1 <= given[name] <= most for name, most in _MOST.items()):
+        if not all(1 <= members[name] <= maximum for name, maximum in _MAX_COSTS.items()):
             raise ValueError("costs out of bounds")
-        salt = b64decode(given["salt"], validate=True)
-        if len(salt) < _LEAST_SALT or given["memory_cost"] < _LEAST_MEMORY * given["parallelism"]:
-            raise ValueError("less than Argon2id takes")
-        return cls(salt, **{name: given[name] for name in _MOST})
+        salt = b64decode(members["salt"], validate=True)
+        if len(salt) < _MIN_SALT or members["memory_cost"] < _MIN_MEMORY * members["parallelism"]:
+            raise ValueError("less than Argon2id accepts")
+        return cls(salt, **{name: members[name] for name in _MAX_COSTS})

@@ -1,6 +1,6 @@
-"""Private keys in a hardware security module (PKCS #11, OASIS v2.40): generated there, they never leave it.
+"""Private keys in a hardware security module (PKCS #11, OASIS v2.40): they are generated there and never leave it.
 
-The database contains the key's URI (RFC 7512). Extra `hsm`; tested with SoftHSM2.
+The database contains the key's URI (RFC 7512). This needs the extra `hsm`; it is tested with SoftHSM2.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from .signer import PublicJwk, Signer
 from .strength import check_public
 
 _LABEL = "authserver "
-"""The label of our keys is this and their kid."""
+"""The label of each of our keys is this prefix and its kid."""
 _TEMPLATE = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
 _SIGNS = MechanismFlag.SIGN | MechanismFlag.VERIFY
 _PSS = (Mechanism.SHA256, MGF.SHA256, 32)  # RFC 7518 s3.5: the salt is as long as the hash
@@ -41,7 +41,8 @@ class Pkcs11:
     """A key service (signer.py): one token of one PKCS #11 module."""
 
     def __init__(self, module: str, token: str, pin: str, new_id: Callable[[], bytes]) -> None:
-        """The module's path, the token's label and its user's PIN. Raises Misconfigured if they do not fit."""
+        """Takes the module's path, the token's label and its user's PIN. Raises Misconfigured if the module cannot be
+        loaded, has no such token, or rejects the PIN."""
         self._session = _session(module, token, pin)
         self._new_id = new_id
         self._prefix = f"pkcs11:token={quote(token, safe='')};id="
@@ -97,28 +98,28 @@ class _InToken:
 
     def __init__(self, session: TokenSession, alg: str, id: bytes) -> None:
         self._session, self._alg, self._id = session, alg, id
-        self._found: tuple[Session, Any] | None = None
+        self._cached: tuple[Session, Any] | None = None
 
     def sign(self, message: bytes) -> bytes:
         try:
             return self._session.use(lambda session: _SIGN[self._alg](self._key(session), message))
-        except Misconfigured as error:  # the PIN was right at the start, and was changed in the HSM
+        except Misconfigured as error:  # the PIN was right at startup, but was changed in the HSM
             raise KeyServiceDown(str(error)) from error
 
     def _key(self, session: Session) -> Any:
-        """Looked up once for each session, since a look-up takes three calls to the HSM."""
-        if self._found is None or self._found[0] is not session:
-            self._found = session, _find(session, self._id)
-        return self._found[1]
+        """Look the key up once for each session, since a look-up takes three calls to the HSM."""
+        if self._cached is None or self._cached[0] is not session:
+            self._cached = session, _find(session, self._id)
+        return self._cached[1]
 
 
 @cache
 def _session(module: str, token: str, pin: str) -> TokenSession:
-    """A process logs in to each token once."""
+    """Cached, so that a process logs in to each token once."""
     return TokenSession(module, token, pin)
 
 
-def _find(session: Session, id: bytes) -> Any:  # the package has no type for what can sign
+def _find(session: Session, id: bytes) -> Any:  # the package has no type for keys that can sign
     try:
         return session.get_key(object_class=ObjectClass.PRIVATE_KEY, id=id)
     except NoSuchKey as error:
@@ -137,14 +138,14 @@ def _generate(session: Session, alg: str, id: bytes) -> PublicJwk:
         )
     jwk = public_jwk(imported(_members(public, alg)), alg)
     private[Attribute.LABEL] = _LABEL + jwk["kid"]
-    public.destroy()  # it is in the database
+    public.destroy()  # the database contains it
     return jwk
 
 
 def _members(public: PublicKey, alg: str) -> PublicJwk:
     if alg == "EdDSA":
         return {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(public[Attribute.EC_POINT][-32:])}
-    if alg == "ES256":  # an uncompressed point, which some modules wrap into an OCTET STRING: X and Y are its end
+    if alg == "ES256":  # an uncompressed point, which some modules wrap in an OCTET STRING: it ends with X and Y
         x, y = public[Attribute.EC_POINT][-64:-32], public[Attribute.EC_POINT][-32:]
         return {"kty": "EC", "crv": "P-256", "x": base64url.encode(x), "y": base64url.encode(y)}
     modulus, exponent = public[Attribute.MODULUS], public[Attribute.PUBLIC_EXPONENT]

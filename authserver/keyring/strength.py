@@ -1,4 +1,4 @@
-"""Which signing keys are strong enough: those that are generated here, in an HSM or elsewhere."""
+"""Checks that signing keys are strong enough, wherever they were generated."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,9 @@ def check_public(jwk: Mapping[str, Any]) -> None:
 
 
 def check_rsa(modulus: int, exponent: int) -> None:
-    """Raise Refused for a key of a wrong size or exponent, and for one with the ROCA weakness."""
+    """Raise Refused for an RSA key with a size or exponent that is not allowed, or with the ROCA weakness."""
     key_rules.check_rsa(modulus, exponent)
     if is_roca(modulus):
-        raise Refused("The key has the ROCA weakness (CVE-2017-15361) and can be computed. Generate another key.")
+        raise Refused(
+            "The key has the ROCA weakness (CVE-2017-15361): its private key can be computed. Generate another key."
+        )

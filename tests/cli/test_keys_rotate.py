@@ -143,7 +143,7 @@ def test_the_list_draws_the_timeline(fresh: None) -> None:
     lines = authserver("keys", "list").stdout.splitlines()
     assert f"{active} signs (RS256), {pending} is pending." in lines[4]
     assert lines[5].strip() == f"Verifiers see {active}, {pending}."
-    assert f"{pending} signs; {active} stops signing" in lines[7]
+    assert f"{pending} signs; {active} stops signing and stays published. A new key is published." in lines[7]
 
 
 @pytest.mark.skipif(not os.access("/usr/bin/python3", os.X_OK), reason="there is no other Python")

@@ -171,7 +171,7 @@ def test_what_is_no_plain_file_is_refused_at_once_and_mended(folder: Path, make:
     path = folder / "kek-1.key"
     make(path, 0o600)
     message = refusal(folder)
-    assert str(path) in message and "plain file" in message
+    assert str(path) in message and "regular file" in message
     mend(message)
     assert files.read(folder) == {}
 

@@ -1,4 +1,4 @@
-"""Every change of the keys' state: lifecycle.py commits what the schedule says is due and what an operator asks for."""
+"""Changes the keys' state: lifecycle.py commits what the schedule says is due and what an operator asks for."""
 
 from .lifecycle import Lifecycle, TooEarly
 

@@ -1,4 +1,4 @@
-"""The keys that a new server starts with."""
+"""Creates the keys that a new server starts with."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,14 +13,15 @@ from .refresh_keys import new_refresh_key
 def create_missing(
     connection: Connection, keys: KeyStore, *, now: int, max_token_ttl: int, new_key: Callable[[], bytes]
 ) -> None:
-    """Create what is missing of: an active and a pending key of the default algorithm, and a refresh-token key.
+    """Create whichever of these is missing: an active and a pending key of the default algorithm, and a refresh-token
+    key.
 
-    The first signing key signs at once, since nobody can have fetched an older key set; every later key is published
-    for the lead time first.
+    The first signing key signs at once, since nobody can have fetched an older key set; every later key is first
+    published for the lead time.
     """
     state = signing_keys.load(connection)
-    known = (key.max_token_ttl for key in state.signing_keys if key.state != "removed")
-    longest = max(max_token_ttl, clients.longest_token_ttl(connection), *known)
+    lifetimes = (key.max_token_ttl for key in state.signing_keys if key.state != "removed")
+    longest = max(max_token_ttl, clients.longest_token_ttl(connection), *lifetimes)
     present = {key.state for key in state.signing_keys if key.alg == DEFAULT}
     for missing, activated_at in (("active", now), ("pending", None)):
         if missing not in present:

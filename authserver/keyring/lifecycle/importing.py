@@ -1,4 +1,4 @@
-"""Read keys that were generated elsewhere, to sign or only to verify: PEM and JWK (RFC 7517)."""
+"""Reads keys that were generated elsewhere, to sign or only to verify: PEM and JWK (RFC 7517)."""
 
 import warnings
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def read_private_key(content: bytes, password: str | None = None, alg: str = DEF
 
 
 def kid_of(content: bytes) -> str | None:
-    """The `kid` of a JWK; None for PEM, which has none."""
+    """Return the `kid` of a JWK; None for PEM, which has none."""
     try:
         kid = key_file.json_object(key_file.without_mark(content)).get("kid")
     except Unreadable:
@@ -76,8 +76,8 @@ def kid_of(content: bytes) -> str | None:
 
 
 def read_public_keys(content: bytes, alg: str = DEFAULT) -> list[PublicKey]:
-    """Read the public key of a PEM file or JWK, or the signing keys of a JWK Set; for `alg` unless the file names
-    another. Raises Unreadable, and Refused for a key that is too weak or not supported."""
+    """Read the public key of a PEM file or JWK, or the signing keys of a JWK Set. They are for `alg` unless the file
+    names another algorithm. Raises Unreadable, and Refused for a key that is too weak or not supported."""
     content = key_file.without_mark(content)
     block = key_file.public_block(content)
     if block is not None:
@@ -111,7 +111,7 @@ def _public(key: Key, alg: str, kid: str | None) -> PublicKey:
 def _imported(source: bytes | dict[str, Any], password: str | None, kind: _Kind) -> Key:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SecurityWarning)  # we raise our own error
+            warnings.simplefilter("ignore", SecurityWarning)  # _check and check_public raise our own error
             key = kind.key.import_key(source, password=password)
             return kind.key.import_key(key.as_pem(private=True)) if key.is_private else key  # adds missing members
     except TypeError as error:
@@ -147,10 +147,10 @@ def _check_curve(members: dict[str, Any], kind: _Kind) -> None:
     _check_is_on_curve(members, kind)
     public = {name: members.get(name) for name in ("x", "y")}
     try:
-        made = kind.key.import_key(kind.key.import_key(members).as_pem(private=True)).as_dict(private=False)
+        computed = kind.key.import_key(kind.key.import_key(members).as_pem(private=True)).as_dict(private=False)
     except (JoseError, ValueError, TypeError) as error:
         raise Refused(_MISMATCH) from error
-    if public != {name: made.get(name) for name in public}:
+    if public != {name: computed.get(name) for name in public}:
         raise Refused(_MISMATCH)
 
 

@@ -1,4 +1,4 @@
-"""Find the key in a PEM (RFC 7468) or JWK (RFC 7517) file, among text that other tools write around it."""
+"""Finds the key in a PEM (RFC 7468) or JWK (RFC 7517) file, among text that other tools write around it."""
 
 import json
 import re
@@ -13,24 +13,25 @@ class Unreadable(ValueError):
 
 
 def without_mark(content: bytes) -> bytes:
-    """The content in UTF-8 without a byte order mark, which editors on Windows write. Raises Unreadable."""
+    """Return the content in UTF-8 without the byte order mark that editors on Windows write. Raises Unreadable."""
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if content.startswith(mark):
             try:
                 return content.decode(encoding).encode()
             except UnicodeError:
-                raise Unreadable("The file begins like UTF-16, but is damaged.") from None
+                raise Unreadable("The file begins like a UTF-16 file, but is damaged.") from None
     return content
 
 
 def _blocks(content: bytes) -> list[tuple[bytes, bytes]]:
-    """Each PEM block with its label before it."""
+    """Return the label and the text of each PEM block."""
     return [(match[1], match[0]) for match in _BLOCK.finditer(content)]
 
 
 def private_block(content: bytes) -> bytes | None:
-    """The only private key among the PEM blocks, with or without text between them (`openssl pkcs12 -nodes`). Any block
-    if none is private; None if the content is not PEM. Raises Unreadable for several private keys."""
+    """Return the only private key among the PEM blocks, which may have text between them (`openssl pkcs12 -nodes`).
+    Returns the first block if none is a private key, and None if the content is not PEM. Raises Unreadable for several
+    private keys."""
     blocks = _blocks(content)
     private = [block for label, block in blocks if label.endswith(b"PRIVATE KEY")]
     if len(private) > 1:
@@ -39,7 +40,7 @@ def private_block(content: bytes) -> bytes | None:
 
 
 def public_block(content: bytes) -> bytes | None:
-    """The only public key of a PEM file; None if the content is not PEM. Raises Unreadable for anything else."""
+    """Return the only public key of a PEM file; None if the content is not PEM. Raises Unreadable for anything else."""
     blocks = _blocks(content)
     if not blocks:
         return None
@@ -55,7 +56,7 @@ def public_block(content: bytes) -> bytes | None:
 
 
 def json_object(content: bytes) -> dict[str, Any]:
-    """Raises Unreadable."""
+    """Parse a JSON object. Raises Unreadable."""
     try:
         members = json.loads(content)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Every change of the keys: what the schedule says is due, and what an operator asks for."""
+"""Changes the keys: applies what the schedule says is due, and what an operator asks for."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -42,9 +42,9 @@ class TooEarly(Refused):
 class Lifecycle(Transactions):
     policy: KeyPolicy
     new_key: Callable[[], bytes]
-    """32 random bytes, for a refresh-token key."""
+    """Returns 32 random bytes for a new refresh-token key."""
     timeline: Callable[[], Timeline]
-    """How the clock was set, so that no step of it makes a key old or young."""
+    """Returns how the clock was set, so that a clock step changes no key's age."""
 
     def read(self) -> Keys:
         return self.read_state().signing_keys
@@ -56,9 +56,10 @@ class Lifecycle(Transactions):
         return bool(due) or refresh_key_schedule.has_late_logins(state.refresh_keys, now)
 
     def run_due(self, report: Callable[[Transition], object] = lambda step: None) -> list[Transition]:
-        """Apply every transition that is due; `report` is called after each. Returns those that this process applied,
-        without those that another one applied first. One that fails does not hold up other algorithms' keys; the first
-        failure is raised at the end."""
+        """Apply every transition that is due, and call `report` after each.
+
+        Returns the transitions that this process applied; another process may have applied some first. A failure does
+        not delay the keys of other algorithms: the first one is raised at the end."""
         done: list[Transition] = []
         failed: dict[Transition, Exception] = {}
         if misdated(self.read(), self.timeline(), self.now()):
@@ -84,7 +85,7 @@ class Lifecycle(Transactions):
 
         def promote(state: KeyState, now: int, make: Make) -> Keys:
             if step != self.promotion(state.signing_keys, alg, emergency=True):
-                # Two emergencies at once are one: the second must not promote a key that no verifier has fetched.
+                # Of two emergency promotions at once, the second must not promote a key that no verifier has fetched.
                 raise Refused(_ALREADY_PROMOTED.format(step.kid))
             return key_transitions.apply(state.signing_keys, step, now, make)
 
@@ -92,7 +93,7 @@ class Lifecycle(Transactions):
         return step
 
     def promotion(self, keys: Keys, alg: str, *, emergency: bool = False) -> Transition:
-        """What `promote` would do with these keys. Raises the same errors."""
+        """Return what `promote` would do with these keys. Raises the same errors."""
         pending, now = in_state(as_of_today(keys, self.timeline()), alg, "pending"), self.now()
         if pending is None:
             key_rules.check_in_use(keys, alg)
@@ -102,7 +103,7 @@ class Lifecycle(Transactions):
         return Transition("promote", alg, pending.kid)
 
     def revoke(self, kid: str) -> Keys:
-        """Take `kid` out of the JWKS at once. Returns the rows that changed; none if it was already revoked."""
+        """Remove `kid` from the JWKS at once. Returns the rows that changed; none if it was already revoked."""
         algs = {key.alg for key in self.read() if key.kid == kid}
         return self.commit(lambda state, now, make: key_transitions.revoked(state.signing_keys, kid, now, make), algs)
 
@@ -126,7 +127,7 @@ class Lifecycle(Transactions):
         return self.commit(lambda state, now, make: self.imported(state.signing_keys, key, now))
 
     def imported(self, keys: Keys, key: SigningKey, now: int) -> Keys:
-        """What `import_key` would change in these keys. Raises the same errors."""
+        """Return the rows that `import_key` would change in these keys. Raises the same errors."""
         key_rules.check_in_use(keys, key.alg)
         key_rules.check_new(keys, key)
         return key_transitions.imported(keys, key, now)
@@ -137,7 +138,7 @@ class Lifecycle(Transactions):
         return self.commit(lambda state, now, make: self.published(state.signing_keys, public))
 
     def published(self, keys: Keys, public: Iterable[SigningKey]) -> Keys:
-        """What `publish` would add to these keys. Raises the same errors."""
+        """Return the rows that `publish` would add to these keys. Raises the same errors."""
         added: Keys = ()
         for key in public:
             key_rules.check_new((*keys, *added), key)
@@ -157,8 +158,8 @@ class Lifecycle(Transactions):
             return refresh_keys.replace(connection, keks, self.new_key(), now)
 
     def remove_unused_refresh_keys(self) -> list[str]:
-        """Remove the refresh-token keys that no authorization uses, and return their ids. It may read every
-        authorization: call it seldom."""
+        """Remove the refresh-token keys that no authorization uses, and return their ids. This may read every
+        authorization, so call it rarely."""
         replaced = refresh_key_schedule.replaced(self.read_state().refresh_keys, self.now())
         with self.database.read() as connection:
             if all(refresh_token_keys.is_named(connection, key.id) for key in replaced):
@@ -167,29 +168,29 @@ class Lifecycle(Transactions):
             return refresh_keys.remove_unused(connection, state.refresh_keys, now)
 
     def rewrap(self) -> int:
-        """Wrap under the newest key-encryption key what an older one wraps. Returns the number of keys."""
+        """Wrap every key that an older key-encryption key wraps under the newest one. Returns the number of keys."""
         keks = self.checked_keks()
         with self.exclusive() as (connection, state, _):
             return rewrapping.rewrap(connection, state, keks)
 
     def wrapped_by_older(self) -> int:
-        """How many keys `rewrap` would wrap again."""
+        """Return how many keys `rewrap` would wrap again."""
         return len(rewrapping.wrapped_by_older(self.read_state(), self.checked_keks()))
 
     def change_clients(self, alg: str, change: Change) -> Keys:
-        """Run `change`, which may make clients use `alg` or stop using it; then give keys to each algorithm that a
-        client uses, and to no other. One transaction. Returns the rows of keys that changed."""
+        """Run `change`, which may make clients use `alg` or stop using it; then create keys for each algorithm that a
+        client uses, and end those of every other. Runs in one transaction. Returns the rows of keys that changed."""
         algs = {alg} - {DEFAULT} - algorithms_in_use(self.read())
 
         def fit(state: KeyState, now: int, make: Make) -> Keys:
-            known = algorithms_in_use(state.signing_keys) | {alg}  # the schedule adds keys for any other algorithm
-            return key_transitions.for_algorithms(state.signing_keys, state.algorithms & known, now, make)
+            wanted = algorithms_in_use(state.signing_keys) | {alg}  # the schedule adds keys for any other algorithm
+            return key_transitions.for_algorithms(state.signing_keys, state.algorithms & wanted, now, make)
 
         return self.commit(fit, algs, change)
 
     def destroy_orphaned_keys(self) -> list[str]:
-        """Destroy private keys outside the database that it records as destroyed: the process that should have done it
-        was killed. Returns their kids. Raises Unavailable."""
+        """Destroy private keys outside the database that the database records as destroyed; they remain if the process
+        that was to destroy them was killed. Returns their kids. Raises Unavailable."""
         store = self.open_key_store()
         present = store.present()
         orphaned = [key.kid for key in (self.read() if present else ()) if key.wrapped is None and key.kid in present]
@@ -200,7 +201,7 @@ class Lifecycle(Transactions):
         return transitions(as_of_today(state.signing_keys, self.timeline()), self.policy, now, state.algorithms)
 
     def _apply(self, step: Transition) -> bool:
-        """Whether the transition was still due."""
+        """Apply `step` if it is still due, and return whether it was."""
         algs = (step.alg,) if step.change in ("publish", "promote") else ()
         return bool(self.commit(self._if_still_due(step), algs))
 

@@ -1,4 +1,4 @@
-"""Changes of the refresh-token keys, within the caller's transaction."""
+"""Changes the refresh-token keys, within the caller's transaction."""
 
 from hashlib import sha256
 
@@ -12,7 +12,7 @@ from ..envelope import KeyEncryptionKeys
 
 
 class RefreshKeyWaits(Refused):
-    """A new key exists already; `waiting` will replace the current one by itself."""
+    """A new key exists already: `waiting` will replace the current one without further action."""
 
     def __init__(self, waiting: RefreshTokenKey) -> None:
         super().__init__(f"The refresh-token key {waiting.id} already waits to replace the current one.")
@@ -20,7 +20,7 @@ class RefreshKeyWaits(Refused):
 
 
 def check_rotatable(keys: RefreshTokenKeys, now: int) -> None:
-    """Raises RefreshKeyWaits."""
+    """Raise RefreshKeyWaits if a new key is waiting already."""
     waiting = refresh_key_schedule.waiting(keys, now)
     if waiting:
         raise RefreshKeyWaits(waiting)

@@ -1,4 +1,4 @@
-"""Change the key-encryption key that wraps the keys in the database, within the caller's transaction."""
+"""Changes the key-encryption key that wraps the keys in the database, within the caller's transaction."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from ..envelope import KeyEncryptionKeys, is_wrapped
 
 
 def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> int:
-    """Wrap under the newest key-encryption key what an older one wraps, and return the number of keys. Raises
+    """Wrap every key that an older key-encryption key wraps under the newest one, and return the number of keys. Raises
     ChangedMeanwhile if a key was changed in spite of the lock."""
     older = wrapped_by_older(state, keks)
     written = [
@@ -29,9 +29,9 @@ def rewrap(connection: Connection, state: KeyState, keks: KeyEncryptionKeys) -> 
 
 
 def wrapped_by_older(state: KeyState, keks: KeyEncryptionKeys) -> set[str]:
-    """The ids of the keys that the newest key-encryption key does not wrap."""
-    kept = {key.kid: key.wrapped for key in state.signing_keys if key.wrapped and is_wrapped(key.wrapped)}
-    wrapped = kept | {key.id: key.wrapped for key in state.refresh_keys}
+    """Return the ids of the keys that the newest key-encryption key does not wrap."""
+    signing_keys = {key.kid: key.wrapped for key in state.signing_keys if key.wrapped and is_wrapped(key.wrapped)}
+    wrapped = signing_keys | {key.id: key.wrapped for key in state.refresh_keys}
     return {id for id, text in wrapped.items() if not keks.is_newest(text)}
 
 

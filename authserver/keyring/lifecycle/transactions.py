@@ -1,7 +1,8 @@
-"""How the keys are changed: each change is one transaction that locks, reads, decides and writes under guards.
+"""The transactions that change keys: each one locks, reads, decides, and writes only rows that are still as it read
+them.
 
-It can be killed at any step, run by many nodes at once, and run again. New keys are generated before the transaction,
-because that takes long.
+A change may be killed at any step, run by many nodes at once, and repeated. New keys are generated before the
+transaction, because that takes long.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +21,8 @@ from ..key_store import KeyStore
 from . import rewrapping
 
 Decide = Callable[[KeyState, int, Make], Keys]
-"""From the state of the keys, the time in microseconds and a maker of keys to the rows to write. Raises Refused."""
+"""Takes the state of the keys, the time in microseconds and a function that makes keys; returns the rows to write.
+Raises Refused."""
 Change = Callable[[Connection], object]
 _CHANGED = "The key {} was changed by another command: nothing was written. Try again."
 _REWRAPPED = "The key-encryption key was changed by another command: nothing was written. Try again."
@@ -32,7 +34,7 @@ class Transactions:
     open_key_store: Callable[[], KeyStore]
     """Reads the key-encryption keys again each time, so that a new one wraps as soon as its file exists."""
     max_token_ttl: int
-    """Seconds: the longest lifetime of a token by this process's settings."""
+    """The longest lifetime of a token under this process's settings, in seconds."""
     now: Callable[[], int]
     """Microseconds since the epoch."""
 
@@ -43,7 +45,7 @@ class Transactions:
     def commit(self, decide: Decide, algs: Iterable[str] = (), before: Change | None = None) -> Keys:
         """Write what `decide` returns, in one transaction, and return it.
 
-        `algs` names the algorithm of each key that `decide` will need. `before` runs first in the same transaction, and
+        `algs` lists the algorithm of each key that `decide` will need. `before` runs first in the same transaction, and
         `decide` sees its effect. Raises what these two raise, and Unavailable."""
         with self.making(algs) as make, self.exclusive(before) as (connection, state, now):
             changed = decide(state, now, make)
@@ -53,8 +55,8 @@ class Transactions:
 
     @contextmanager
     def exclusive(self, before: Change | None = None) -> Iterator[tuple[Connection, KeyState, int]]:
-        """A transaction that alone may change keys, with the state that it found and the time. Raises ChangedMeanwhile
-        if the key-encryption key was replaced in the meantime."""
+        """Run a transaction that holds the lock on all keys; yields its connection, the state of the keys, and the time
+        in microseconds. Raises ChangedMeanwhile if the key-encryption key was replaced in the meantime."""
         with self.database.begin() as connection:
             signing_keys.lock(connection)
             if before:
@@ -65,8 +67,8 @@ class Transactions:
 
     @contextmanager
     def making(self, algs: Iterable[str]) -> Iterator[Make]:
-        """A maker of new keys. Keys of `algs` are generated at once; others only while the transaction waits. Unused
-        keys are destroyed, unless the commit's outcome is unknown."""
+        """Yield a function that makes new keys. Keys for `algs` are generated now, others while the transaction waits.
+        Unused keys are destroyed, unless the commit's outcome is unknown."""
         if algs:
             self.checked_keks()
         store, made = self.open_key_store(), list[SigningKey]()
@@ -92,14 +94,14 @@ class Transactions:
                 store.destroy(key.wrapped for key in made if key.kid not in written)
 
     def destroy(self, before: Keys, changed: Keys) -> None:
-        """Destroy the private parts that `changed` gave up. Call it after the commit: before it, a change that fails
-        would leave a key that cannot sign."""
+        """Destroy the private keys that `changed` no longer refers to. Call it after the commit: if the commit then
+        failed, a key would be left that cannot sign."""
         gone = {key.kid for key in changed if key.wrapped is None}
         self.open_key_store().destroy(key.wrapped for key in before if key.kid in gone)
 
     def checked_keks(self) -> KeyEncryptionKeys:
-        """The key-encryption keys. Raises Misconfigured if they are not those of this database: no running server could
-        unwrap what they wrap."""
+        """Return the key-encryption keys. Raises Misconfigured if they do not unwrap this database's keys: no running
+        server could then unwrap what they wrap."""
         keks, state = self.open_key_store().keks, self.read_state()
         for key in state.signing_keys:
             if key.wrapped and is_wrapped(key.wrapped):
@@ -109,17 +111,18 @@ class Transactions:
         return keks
 
     def _check_wrapping(self, before: KeyState, after: KeyState) -> None:
-        """After a rewrap by another process the old key-encryption key may be gone, with whatever it wraps now."""
+        """Another process may have rewrapped the keys and deleted the old key-encryption key: anything wrapped under it
+        now would be lost."""
         keks = self.open_key_store().keks
         if rewrapping.wrapped_by_older(after, keks) - rewrapping.wrapped_by_older(before, keks):
             raise ChangedMeanwhile(_REWRAPPED)
 
 
 def write(connection: Connection, keys: Keys, changed: Keys) -> None:
-    """Insert or update the rows of `changed`. Raises ChangedMeanwhile if a row is not as it is in `keys`."""
-    known = {key.kid: key for key in keys}
+    """Insert or update the rows of `changed`. Raises ChangedMeanwhile if a row in the database differs from `keys`."""
+    by_kid = {key.kid: key for key in keys}
     for key in changed:
-        if key.kid not in known:
+        if key.kid not in by_kid:
             signing_keys.add(connection, key)
-        elif not signing_keys.change(connection, known[key.kid], key):
+        elif not signing_keys.change(connection, by_kid[key.kid], key):
             raise ChangedMeanwhile(_CHANGED.format(key.kid))
