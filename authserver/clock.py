@@ -41,21 +41,21 @@ class Clock:
             self._look(*reading)
             return reading[2] + self._offset
 
-    def follow(self, asked_at: int, shown: int, answered_at: int) -> None:
-        """Keep to another clock, which said `shown` between two moments of the steady one."""
+    def follow(self, asked_at: int, reading: int, answered_at: int) -> None:
+        """Keep to another clock, which said `reading` between two moments of the steady one."""
         with self._lock:
             if self._wall is not None:
                 self._wall = None
-                self._begin(asked_at, shown, answered_at)
-            self._look(asked_at, shown, answered_at)
+                self._begin(asked_at, reading, answered_at)
+            self._look(asked_at, reading, answered_at)
 
-    def resume(self, known: tuple[Stretch, ...]) -> None:
+    def resume(self, recorded: tuple[Stretch, ...]) -> None:
         """What an earlier process knew by the same steady clock, if there was one. A step that came after that, and
         before this process, is a step here."""
         with self._lock:
-            if known:
-                self._timeline = Timeline(known, self._looked_at)
-                self._turn(known[-1].offset, known[-1].begins, self._looked_at)
+            if recorded:
+                self._timeline = Timeline(recorded, self._looked_at)
+                self._turn(recorded[-1].offset, recorded[-1].begins, self._looked_at)
 
     def timeline(self) -> Timeline:
         self()  # or a step of this very moment were not in it
@@ -69,13 +69,13 @@ class Clock:
             self._steps.clear()
             return steps
 
-    def _begin(self, asked_at: int, shown: int, answered_at: int) -> None:
-        self._offset, self._looked_at = shown - (asked_at + answered_at) // 2, asked_at
+    def _begin(self, asked_at: int, reading: int, answered_at: int) -> None:
+        self._offset, self._looked_at = reading - (asked_at + answered_at) // 2, asked_at
         self._timeline = Timeline((Stretch(self._offset),), answered_at)
 
-    def _look(self, asked_at: int, shown: int, answered_at: int) -> None:
+    def _look(self, asked_at: int, reading: int, answered_at: int) -> None:
         """What took long to read, or was interrupted, moves the clock only as far as it certainly is off."""
-        offset = max(shown - answered_at, min(self._offset, shown - asked_at))
+        offset = max(reading - answered_at, min(self._offset, reading - asked_at))
         before, self._offset = self._offset, offset
         self._turn(before, self._looked_at, answered_at)
         self._looked_at = asked_at

@@ -37,8 +37,8 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for name, least in _SILENT.items():
-        logging.getLogger(name).setLevel(least)
+    for name, minimum in _SILENT.items():
+        logging.getLogger(name).setLevel(minimum)
 
 
 def redact(_logger: object, _method: str, event: Any) -> Any:

@@ -93,8 +93,8 @@ class PasswordHasher:
 
     async def match(self, password_hash: str | None, password: str | None) -> PasswordCheck:
         """Takes the same time whether or not user and password exist. Raises Unavailable if the queue is full."""
-        found = await self._pool.run(self._match, password_hash or self._nobody, password or "")
-        return found if password_hash is not None and password is not None else _NO_MATCH
+        check = await self._pool.run(self._match, password_hash or self._nobody, password or "")
+        return check if password_hash is not None and password is not None else _NO_MATCH
 
     def close(self) -> None:
         self._pool.close()

@@ -41,9 +41,9 @@ class Timekeeper:
         if not self._follows:
             return
         asked_at = self._clock.steady()
-        shown = await self._database.load(database_clock.read_many, None)
-        if shown is not None:
-            self._clock.follow(asked_at, shown, self._clock.steady())
+        reading = await self._database.load(database_clock.read_many, None)
+        if reading is not None:
+            self._clock.follow(asked_at, reading, self._clock.steady())
 
     async def look(self) -> None:
         """Raises Unavailable."""

@@ -41,14 +41,14 @@ def attach(connection: Connection, path: Path) -> None:
 
 def replaced_state(connection: Connection) -> KeyState | None:
     """Its keys; None if it has no tables or no keys: it never served, so nothing in it was ever ended."""
-    found = connection.execute(text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'signing_keys'"))
-    if not found.scalar_one():
+    count = connection.execute(text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'signing_keys'"))
+    if not count.scalar_one():
         return None
-    keys, ring = _replaced(key_table), _replaced(refresh_keys)
+    keys, refresh = _replaced(key_table), _replaced(refresh_keys)
     rows = connection.execute(select(*(keys.c[field.name] for field in fields(SigningKey)))).all()
     if not rows:
         return None
-    others = connection.execute(select(*(ring.c[field.name] for field in fields(RefreshTokenKey))))
+    others = connection.execute(select(*(refresh.c[field.name] for field in fields(RefreshTokenKey))))
     return KeyState(
         tuple(SigningKey(**row._asdict() | {"public": json.loads(row.public)}) for row in rows),
         tuple(RefreshTokenKey(*row) for row in others),

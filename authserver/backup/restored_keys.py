@@ -24,12 +24,17 @@ def restored(
 ) -> Keys:
     """The rows of the restored database. `private` has the private parts that can be used, by `kid`, and `algs` what
     its clients use: nothing else goes on signing. There may be no active key among the rows. `now` in microseconds."""
-    known = {key.kid for key in replaced}
+    replaced_kids = {key.kid for key in replaced}
     keys = [_revoked(key, now) if key.kid in revoked else key for key in _united(backup, replaced)]
     # Best what signed until now, next what was announced, at last what verifiers still hold.
     usable = sorted(
         (key for key in keys if key.state in _PUBLISHED and key.kid in private and key.alg in algs),
-        key=lambda key: (bool(known) and key.kid not in known, _PUBLISHED.index(key.state), -key.created_at, key.kid),
+        key=lambda key: (
+            bool(replaced_kids) and key.kid not in replaced_kids,
+            _PUBLISHED.index(key.state),
+            -key.created_at,
+            key.kid,
+        ),
     )
     signing = {DEFAULT} | {key.alg for key in replaced or backup if key.state == "active"}
     active: dict[str, str] = {}
@@ -40,7 +45,7 @@ def restored(
         elif key.state == "pending":
             pending.setdefault(key.alg, key.kid)
     chosen = {kid: "active" for kid in active.values()} | {kid: "pending" for kid in pending.values()}
-    return tuple(_placed(key, chosen.get(key.kid), private.get(key.kid), key.kid in known, now) for key in keys)
+    return tuple(_placed(key, chosen.get(key.kid), private.get(key.kid), key.kid in replaced_kids, now) for key in keys)
 
 
 def unpublished(keys: Keys, published_by: Keys, policy: KeyPolicy, now: int) -> Keys:
@@ -61,9 +66,9 @@ def _has_spread(key: SigningKey, policy: KeyPolicy, now: int) -> bool:
 
 def _united(backup: Keys, replaced: Keys) -> list[SigningKey]:
     """The row of the replaced database, unless only the backup has one; what either revoked is revoked."""
-    theirs = {key.kid: key for key in backup}
-    ours = {key.kid: _later(key, theirs.get(key.kid, key)) for key in replaced}
-    return list((theirs | ours).values())
+    by_backup = {key.kid: key for key in backup}
+    merged = {key.kid: _later(key, by_backup.get(key.kid, key)) for key in replaced}
+    return list((by_backup | merged).values())
 
 
 def _later(replaced: SigningKey, backup: SigningKey) -> SigningKey:

@@ -15,7 +15,7 @@ from .common import ago, as_json, fail, fields, moment, now, policy_of, reading,
 from .user import load_user
 
 _LIMIT = 100
-_MOST = 10_000
+_MAX_LIMIT = 10_000
 
 
 @click.group("authorization")
@@ -33,7 +33,9 @@ def command() -> None:
 @click.option("--user", help="Only this user's, by username.")
 @click.option("--client", help="Only this client's, by client id.")
 @click.option("--active", is_flag=True, help="Only active ones: neither ended nor suspended.")
-@click.option("--limit", default=_LIMIT, show_default=True, type=click.IntRange(1, _MOST), help="How many at most.")
+@click.option(
+    "--limit", default=_LIMIT, show_default=True, type=click.IntRange(1, _MAX_LIMIT), help="How many at most."
+)
 @as_json
 def list_(user: str | None, client: str | None, active: bool, limit: int, as_json: bool) -> None:
     """List the newest authorizations: user, client, last use, and whether they are active.
@@ -52,14 +54,16 @@ def list_(user: str | None, client: str | None, active: bool, limit: int, as_jso
         if client and clients.load(connection, client) is None:
             raise no_client(client)
         active_at = at if active else None
-        found = authorizations.newest(
+        records = authorizations.newest(
             connection, subject=subject, client_id=client, active_at=active_at, limit=limit + 1
         )
-        owners = clients.load_many(connection, list({loaded.authorization.client_id for loaded in found}))
-    rows = [(loaded, owners.get(loaded.authorization.client_id)) for loaded in found[:limit]]
+        owners = clients.load_many(connection, list({loaded.authorization.client_id for loaded in records}))
+    rows = [(loaded, owners.get(loaded.authorization.client_id)) for loaded in records[:limit]]
     show([_listed(*row, settings, at) for row in rows], as_json, lambda: _table(rows, settings, at))
-    if len(found) > limit:
-        click.echo(f"These are the newest {limit}; there are more. See them with --limit, up to {_MOST}.", err=True)
+    if len(records) > limit:
+        click.echo(
+            f"These are the newest {limit}; there are more. See them with --limit, up to {_MAX_LIMIT}.", err=True
+        )
 
 
 @command.command("show")

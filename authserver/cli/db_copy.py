@@ -44,8 +44,8 @@ def copy(url: str, dry_run: bool, as_json: bool) -> None:
     other = _with_url(settings, url)
     with _opened(settings) as source, source.snapshot() as rows, _opened_target(settings, other, dry_run) as target:
         counts = _dry_run(rows, target) if dry_run or target is None else _copy(settings, rows, target)
-    shown = masked_url(url)
-    said = "Nothing was copied: this was a dry run." if dry_run else _NEXT.format(rows=sum(counts.values()), url=shown)
+    masked = masked_url(url)
+    said = "Nothing was copied: this was a dry run." if dry_run else _NEXT.format(rows=sum(counts.values()), url=masked)
     click.echo(said, err=True)
     show({"dry_run": dry_run, "rows": counts}, as_json, lambda: table(list(counts.items()), ("table", "rows")))
 
@@ -54,10 +54,10 @@ def _copy(settings: Settings, rows: "Connection", target: "Database") -> dict[st
     from ..store import copying, migrations
 
     migrations.check(rows)
-    with progress("Looking at both databases") as shown, target.begin() as connection:
+    with progress("Looking at both databases") as display, target.begin() as connection:
         copying.check_target(connection)
-        counts = copying.copy_all(rows, connection, shown.count)
-        shown.step("Comparing both databases")
+        counts = copying.copy_all(rows, connection, display.count)
+        display.step("Comparing both databases")
         copying.compare_all(rows, connection)
         _check_keys(settings, connection)
     return counts

@@ -24,9 +24,9 @@ class Progress:
         self._step = words
         self.tick()
 
-    def count(self, what: str, done: int, whole: int) -> None:
-        self._step = f"{what}: {done:,} of {whole:,}"
-        if done == whole or system.now() - self._shown_at > _PAUSE:
+    def count(self, what: str, done: int, total: int) -> None:
+        self._step = f"{what}: {done:,} of {total:,}"
+        if done == total or system.now() - self._shown_at > _PAUSE:
             self.tick()
 
     def tick(self) -> None:
@@ -44,20 +44,20 @@ class Progress:
 @contextmanager
 def progress(words: str) -> Iterator[Progress]:
     """A line that counts the seconds by itself, while work goes on that cannot say how far it is."""
-    shown, ended = Progress(), Event()
-    shown.step(words)
+    display, ended = Progress(), Event()
+    display.step(words)
 
     def count_seconds() -> None:
         while not ended.wait(1):
-            shown.tick()
+            display.tick()
 
     thread = Thread(target=count_seconds, daemon=True)
-    if shown.visible:
+    if display.visible:
         thread.start()
     try:
-        yield shown
+        yield display
     finally:
         ended.set()
         if thread.is_alive():
             thread.join()
-        shown.clear()
+        display.clear()

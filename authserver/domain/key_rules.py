@@ -56,9 +56,9 @@ def check_new(keys: Keys, key: SigningKey) -> None:
     otherwise their tokens would become valid again."""
     if not _KID.fullmatch(key.kid):
         raise Refused("A kid must have 1 to 255 visible ASCII characters. Choose another one with --kid.")
-    for known in keys:
-        if known.kid == key.kid or _material(known) == _material(key):
-            raise Refused(f"The key {known.kid} was used here before (it is {known.state}), and no key is used twice.")
+    for other in keys:
+        if other.kid == key.kid or _material(other) == _material(key):
+            raise Refused(f"The key {other.kid} was used here before (it is {other.state}), and no key is used twice.")
 
 
 def _material(key: SigningKey) -> dict[str, str]:

@@ -31,8 +31,8 @@ def apply(keys: Keys, step: Transition, now: int, make: Make) -> Keys:
 def merged(keys: Keys, changed: Keys) -> Keys:
     """The keys after `changed` was written."""
     new = {key.kid: key for key in changed}
-    known = {key.kid for key in keys}
-    return (*(new.get(key.kid, key) for key in keys), *(key for key in changed if key.kid not in known))
+    kids = {key.kid for key in keys}
+    return (*(new.get(key.kid, key) for key in keys), *(key for key in changed if key.kid not in kids))
 
 
 def new_pending(keys: Keys, alg: str, now: int, make: Make) -> SigningKey:

@@ -34,27 +34,27 @@ class Key:
         self.kid, self.jwk, self.checks = kid, jwk, checks
 
 
-def read_key_set(document: object, algorithms: frozenset[str], known: Mapping[str, Key]) -> dict[str, Key]:
-    """The usable keys of `document` by kid, for `algorithms`. A key that is already `known` stays the same object.
+def read_key_set(document: object, algorithms: frozenset[str], cached: Mapping[str, Key]) -> dict[str, Key]:
+    """The usable keys of `document` by kid, for `algorithms`. A key that is already `cached` stays the same object.
 
     Raises ValueError if the document is not a key set at all (RFC 7517 s5).
     """
     entries = document.get("keys") if isinstance(document, Mapping) else None
     if not isinstance(entries, list | tuple):
         raise ValueError("not a JWK Set")
-    keys = [key for jwk in entries if (key := _read_key(jwk, algorithms, known)) is not None]
+    keys = [key for jwk in entries if (key := _read_key(jwk, algorithms, cached)) is not None]
     times = Counter(key.kid for key in keys)
     # RFC 7517 s4.5: different keys within the JWK Set SHOULD use distinct "kid" values; of two equal ones, use neither
     return {key.kid: key for key in keys if times[key.kid] == 1}
 
 
-def _read_key(jwk: object, algorithms: frozenset[str], known: Mapping[str, Key]) -> Key | None:
+def _read_key(jwk: object, algorithms: frozenset[str], cached: Mapping[str, Key]) -> Key | None:
     try:
         if not isinstance(jwk, dict) or not _may_verify(jwk):
             return None
         kid = jwk["kid"]
-        if kid in known and known[kid].jwk == jwk:
-            return known[kid]
+        if kid in cached and cached[kid].jwk == jwk:
+            return cached[kid]
         checks = _checks(jwk, algorithms)
         return Key(kid, dict(jwk), checks) if checks else None
     except Exception:  # whatever a library raises for a malformed key: only that key is dropped

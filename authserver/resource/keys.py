@@ -17,15 +17,15 @@ from .errors import KeysUnavailable
 from .jwks import Key, read_key_set
 from .source import LoadedKeySet, SourceError
 
-# seconds at most between two fetches while tokens arrive: with PATIENCE, a revoked key is gone within 60
+# seconds at most between two fetches while tokens arrive: with TIMEOUT, a revoked key is gone within 60
 REVALIDATE = 50
 SHORTEST = 5  # seconds at least, whatever the issuer's max-age
 RETRY = 5  # seconds after a failure
 KEEP = 86400  # seconds for which the last usable keys are used while the issuer is down
 UNKNOWN = 30  # seconds between two fetches for unknown kids, however many arrive
 IDLE = 60  # seconds without a fetch after which one verification waits for it
-PATIENCE = 3.0  # seconds that a verification waits for the network when it has no key
-IDLE_PATIENCE = 1.0  # and when it has one that was not confirmed for IDLE seconds
+TIMEOUT = 3.0  # seconds that a verification waits for the network when it has no key
+IDLE_TIMEOUT = 1.0  # and when it has one that was not confirmed for IDLE seconds
 GIVEN_UP = 30  # seconds after which a fetch that does not end (a slow DNS, a transport without a timeout) is forgotten
 
 log = logging.getLogger("authserver.resource")
@@ -93,13 +93,13 @@ class Snapshot:
     def is_usable(self, now: float) -> bool:
         return bool(self.keys) and now - self.confirmed <= KEEP
 
-    def patience(self, now: float) -> float:
+    def timeout(self, now: float) -> float:
         """Seconds that a verification waits for the fetch that is due."""
         if not self.is_usable(now):
-            return PATIENCE
+            return TIMEOUT
         # Nothing came for a while. Without this the first token would be judged by keys of any age, and a key that was
         # revoked in the meantime would be accepted once more.
-        return IDLE_PATIENCE if self.healthy and now - self.confirmed > IDLE else 0.0
+        return IDLE_TIMEOUT if self.healthy and now - self.confirmed > IDLE else 0.0
 
 
 def in_background(work: Callable[[], None]) -> None:
@@ -147,20 +147,20 @@ class FetchedKeys:
 
     def _revalidate(self, now: float, wait: bool) -> bool:
         """Have the issuer asked. Returns whether this call caused the fetch or waited for the first keys."""
-        patience = self._snapshot.patience(now)
-        if patience and not wait:
+        timeout = self._snapshot.timeout(now)
+        if timeout and not wait:
             raise WouldWait
         with self._lock:
             fetch, mine = self._fetch, False
             if fetch is None or not (fetch.is_running(now) or self._snapshot.is_fresh(now)):
                 fetch, mine = self._start(now), True
-        fetch.ended.wait(patience)
-        return mine or patience == PATIENCE
+        fetch.ended.wait(timeout)
+        return mine or timeout == TIMEOUT
 
     def _ask(self, kid: str, now: float, wait: bool) -> Key | None:
         """The key `kid` that is not known yet, if a fetch finds it."""
         while fetch := self._fetch_for_unknown(now, wait):
-            if not fetch.ended.wait(PATIENCE) or kid in self._snapshot.keys:
+            if not fetch.ended.wait(TIMEOUT) or kid in self._snapshot.keys:
                 break
         return self._snapshot.keys.get(kid)
 

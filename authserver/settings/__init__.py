@@ -141,10 +141,10 @@ class Settings(BaseModel):
 
     def warnings(self) -> list[str]:
         """What the server prints when it starts nevertheless."""
-        least = _least_lead_time(self)
-        if self.key_lead_time >= least:
+        minimum = _minimum_lead_time(self)
+        if self.key_lead_time >= minimum:
             return []
-        short = f"AUTHSERVER_KEY_LEAD_TIME={self.key_lead_time} is for tests only: below {least} seconds"
+        short = f"AUTHSERVER_KEY_LEAD_TIME={self.key_lead_time} is for tests only: below {minimum} seconds"
         return [f"{short} verifiers receive tokens whose key they have not fetched yet"]
 
     def describe(self) -> list["Row"]:
@@ -186,28 +186,28 @@ def load(**flags: Any) -> Settings:
     """The settings, each from the first source that gives it: flags (None is not given), the environment, .env,
     authserver.toml, its default."""
     examples = {name: _example(name) for name in _FIELDS}
-    found, problems = sources.read(flags, sources.Names(examples, _SECRETS))
-    given = {name: item.value for name, item in found.items()}
-    problems += [_message(refused, found.get(refused.name)) for refused in _refusals(given)]
+    origins, problems = sources.read(flags, sources.Names(examples, _SECRETS))
+    given = {name: item.value for name, item in origins.items()}
+    problems += [_message(refused, origins.get(refused.name)) for refused in _refusals(given)]
     if problems:
         raise Misconfigured("\n".join(problems))
     settings = Settings(**given)
-    settings._origins.update((name, str(item)) for name, item in found.items())
+    settings._origins.update((name, str(item)) for name, item in origins.items())
     return settings
 
 
-def _least_lead_time(settings: Settings) -> int:
+def _minimum_lead_time(settings: Settings) -> int:
     return max(2 * settings.jwks_max_age, 900)
 
 
 def _conflicts(settings: Settings) -> list[InvalidSetting]:
-    least, lead = _least_lead_time(settings), settings.key_lead_time
+    minimum, lead = _minimum_lead_time(settings), settings.key_lead_time
     conflicts = []
-    if lead < least and settings.issuer.startswith("https:"):
-        fault = f"is shorter than {least}, the larger of 900 and 2 x AUTHSERVER_JWKS_MAX_AGE, with an https issuer"
-        suggestion = max(least, min(_DAY, settings.key_rotation_period // 2))
+    if lead < minimum and settings.issuer.startswith("https:"):
+        fault = f"is shorter than {minimum}, the larger of 900 and 2 x AUTHSERVER_JWKS_MAX_AGE, with an https issuer"
+        suggestion = max(minimum, min(_DAY, settings.key_rotation_period // 2))
         conflicts.append(InvalidSetting("key_lead_time", fault, suggestion, ("jwks_max_age", "issuer")))
-        lead = least
+        lead = minimum
     if settings.key_rotation_period <= lead:
         fault = f"is not longer than AUTHSERVER_KEY_LEAD_TIME ({lead})"
         suggestion = max(90 * _DAY, 2 * lead)
@@ -237,8 +237,8 @@ def _refusal(name: str, error: object) -> InvalidSetting:
     return error if isinstance(error, InvalidSetting) else InvalidSetting(name, "is not allowed", _example(name))
 
 
-def _message(refused: InvalidSetting, found: sources.Found | None) -> str:
-    name, origin = refused.name, found or sources.Found(sources.DEFAULT, _FIELDS[refused.name].default)
+def _message(refused: InvalidSetting, source: sources.Found | None) -> str:
+    name, origin = refused.name, source or sources.Found(sources.DEFAULT, _FIELDS[refused.name].default)
     value = "" if name in _SECRETS else f" {_brief(origin.value)}"
     where = f"{sources.variable(name)}{'_FILE' if origin.file else ''} ({origin})"
     suggestion = refused.suggestion if origin.file else sources.line(origin.source, name, refused.suggestion)

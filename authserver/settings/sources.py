@@ -60,7 +60,7 @@ def line(source: str, name: str, value: str | int) -> str:
 
 def read(flags: Mapping[str, Any], names: Names) -> tuple[dict[str, Found], list[str]]:
     """What the first source that has each setting sets it to, and what is wrong with the sources themselves."""
-    found: dict[str, Found] = {}
+    values: dict[str, Found] = {}
     problems: list[str] = []
     for source, given in _sources(flags, problems):
         problems += [_misspelt(source, name, given[name], names) for name in given if name not in names.all()]
@@ -68,8 +68,8 @@ def read(flags: Mapping[str, Any], names: Names) -> tuple[dict[str, Found], list
         for name, value in given.items():
             setting = name.removesuffix("_file") if name.removesuffix("_file") in names.secrets else name
             if setting in names.examples:
-                found.setdefault(setting, Found(source, value, str(value) if setting != name else None))
-    return _with_files(found, problems), problems
+                values.setdefault(setting, Found(source, value, str(value) if setting != name else None))
+    return _with_files(values, problems), problems
 
 
 def _sources(flags: Mapping[str, Any], problems: list[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -130,26 +130,28 @@ def _names_on_lines() -> list[str]:
 
 def _prefixed(variables: Mapping[str, str | None]) -> dict[str, str]:
     """Our variables by setting; a name that is not in capitals stays as it is and so is no setting."""
-    ours = {name: value or "" for name, value in variables.items() if name.upper().startswith(PREFIX)}
+    prefixed = {name: value or "" for name, value in variables.items() if name.upper().startswith(PREFIX)}
     return {
         name.removeprefix(PREFIX).lower() if name.isupper() else name: value
-        for name, value in ours.items()
+        for name, value in prefixed.items()
         if not _SERVICE_LINK.fullmatch(f"{name}={value}")
     }
 
 
 def _misspelt(source: str, name: str, value: Any, names: Names) -> str:
-    shown = name if source in (FLAG, TOML) or name.upper().startswith(PREFIX) else variable(name)
+    spelled = name if source in (FLAG, TOML) or name.upper().startswith(PREFIX) else variable(name)
     bare = name.lower().removeprefix(PREFIX.lower()).replace("-", "_")
     close = difflib.get_close_matches(bare, names.all(), 1)
     if not close:
         hint = "host, port and workers are flags of authserver serve; " if bare in _SERVE_FLAGS else ""
-        return f"{shown} ({source}): is not a setting; {hint}allowed: {', '.join(names.examples)}. Remove:\n{shown}"
+        return f"{spelled} ({source}): is not a setting; {hint}allowed: {', '.join(names.examples)}. Remove:\n{spelled}"
     example = names.examples.get(close[0], "PATH")
     if isinstance(example, int) and re.fullmatch(r"[0-9]{1,9}", str(value)):
         example = int(value)  # any other value may be a secret and is not repeated
-    known = close[0] if source in (FLAG, TOML) else variable(close[0])
-    return f"{shown} ({source}): is not a setting; did you mean {known}? Write:\n{line(source, close[0], example)}"
+    suggestion = close[0] if source in (FLAG, TOML) else variable(close[0])
+    return (
+        f"{spelled} ({source}): is not a setting; did you mean {suggestion}? Write:\n{line(source, close[0], example)}"
+    )
 
 
 def _both(source: str, name: str) -> str:
@@ -157,16 +159,16 @@ def _both(source: str, name: str) -> str:
     return f"{both}; allowed: one of the two. Keep only:\n{line(source, f'{name}_file', 'PATH')}"
 
 
-def _with_files(found: dict[str, Found], problems: list[str]) -> dict[str, Found]:
+def _with_files(values: dict[str, Found], problems: list[str]) -> dict[str, Found]:
     """Reads the files behind ..._FILE; one that cannot be read leaves its setting out."""
     read: dict[str, Found] = {}
-    for name, item in found.items():
+    for name, item in values.items():
         try:
             read[name] = replace(item, value=_content(item.file)) if item.file is not None else item
         except (OSError, ValueError) as error:
-            shown = f"{variable(name)}_FILE ({item.source}): {_path_shown(item.file or '')} cannot be read"
+            fault = f"{variable(name)}_FILE ({item.source}): {_path_shown(item.file or '')} cannot be read"
             fix = line(item.source, f"{name}_file", "PATH")
-            problems.append(f"{shown}: {_reason(error)}; allowed: the path of a UTF-8 text file. Write:\n{fix}")
+            problems.append(f"{fault}: {_reason(error)}; allowed: the path of a UTF-8 text file. Write:\n{fix}")
     return read
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Update, bindparam, exists, ins
 
 from ..domain.models import SECOND, Authorization, User
 from .authorization_limit import Owner, beyond_limit
-from .changes import Change, Short
+from .changes import Change, PartialMatch
 from .schema import authorizations as table
 from .schema import clients, users
 
@@ -228,10 +228,10 @@ def _row(advance: _Advance, now: int) -> dict[str, Any]:
 
 
 def _execute_guarded(connection: Connection, statement: Update, rows: list[dict[str, Any]]) -> bool:
-    """Whether every guard held. Raises Short when some of several did not: executemany tells only a total."""
+    """Whether every guard held. Raises PartialMatch when some of several did not: executemany tells only a total."""
     held = connection.execute(statement, rows).rowcount == len(rows)
     if not held and len(rows) > 1:
-        raise Short
+        raise PartialMatch
     return held
 
 

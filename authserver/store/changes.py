@@ -30,5 +30,5 @@ class Change:
         return LOCK_ORDER.index(self.table), self.row
 
 
-class Short(Exception):
+class PartialMatch(Exception):
     """executemany found fewer rows than it was given and cannot say which: roll back, repeat row by row."""

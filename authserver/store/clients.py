@@ -42,8 +42,8 @@ def algorithms(connection: Connection) -> set[str]:
 
 def web_origins_many(connection: Connection, _keys: Sequence[None]) -> Mapping[None, frozenset[str]]:
     """Those of all enabled clients, for a loader: there is one key, None."""
-    found = connection.execute(_ORIGINS).scalars()
-    return {None: frozenset(origin for origins in found for origin in origins.split())}
+    origin_lists = connection.execute(_ORIGINS).scalars()
+    return {None: frozenset(origin for origins in origin_lists for origin in origins.split())}
 
 
 def longest_token_ttl(connection: Connection) -> int:

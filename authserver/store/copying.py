@@ -56,11 +56,11 @@ def compare_all(source: Connection, target: Connection) -> None:
 
 
 def _copy(source: Connection, target: Connection, table: Table, progress: Progress) -> int:
-    whole, done = _count(source, table), 0
+    total, done = _count(source, table), 0
     for rows in _batches(source, table):
         target.execute(insert(table), [dict(row._mapping) for row in rows])
         done += len(rows)
-        progress(table.name, done, whole)
+        progress(table.name, done, total)
     return done
 
 

@@ -105,8 +105,8 @@ class Database:
         """What `loader` finds for `key`, in one statement with whoever else asks. Raises Unavailable."""
         done = self._new_future()
         self._inbox.append(_Load(loader, key, done))
-        found: V | None = await done
-        return found
+        value: V | None = await done
+        return value
 
     async def write(self, change: Change) -> bool:
         """Whether the guard held; `change` is durable then. Raises Unavailable if nothing was written, OutcomeUnknown
@@ -162,13 +162,13 @@ class Database:
         for load in loads:
             kinds[load.loader].append(load)
         for loader, asks in kinds.items():
-            found = self._load_many(loader, list({ask.key for ask in asks}))
-            loop.call_soon_threadsafe(_settle_loads, asks, found)
+            values = self._load_many(loader, list({ask.key for ask in asks}))
+            loop.call_soon_threadsafe(_settle_loads, asks, values)
 
     def _load_many(self, loader: Loader[Any, Any], keys: list[Any]) -> Mapping[Any, Any] | Exception:
         began = self._steady()
         try:
-            found = self._load_now(loader, keys)
+            values = self._load_now(loader, keys)
         except CONNECTION_ERRORS as error:
             self.outages = self.outages.failed(began)
             return Unavailable(describe(error))
@@ -177,7 +177,7 @@ class Database:
             return error if len(keys) == 1 else {key: self._load_alone(loader, key) for key in keys}
         if self._writable:
             self.outages = self.outages.worked(self._steady())
-        return found
+        return values
 
     def _load_now(self, loader: Loader[K, V], keys: list[K]) -> Mapping[K, V]:
         """Once more on a new connection if the old one has ended: the database may only have been started again."""
@@ -202,8 +202,8 @@ class Database:
             raise
 
     def _load_alone(self, loader: Loader[Any, Any], key: Any) -> Any:
-        found = self._load_many(loader, [key])
-        return found if isinstance(found, Exception) else found.get(key)
+        values = self._load_many(loader, [key])
+        return values if isinstance(values, Exception) else values.get(key)
 
     def _run_writes(self, writes: list[_Write], loop: asyncio.AbstractEventLoop) -> None:
         if not writes:
@@ -216,12 +216,12 @@ class Database:
         loop.call_soon_threadsafe(_settle_writes, writes, outcomes)
 
 
-def _settle_loads(loads: list[_Load], found: Mapping[Any, Any] | Exception) -> None:
+def _settle_loads(loads: list[_Load], values: Mapping[Any, Any] | Exception) -> None:
     for load in loads:
-        if isinstance(found, Exception):
-            _settle(load.done, found)
+        if isinstance(values, Exception):
+            _settle(load.done, values)
         else:
-            _settle(load.done, found.get(load.key))
+            _settle(load.done, values.get(load.key))
 
 
 def _settle_writes(writes: list[_Write], outcomes: list[Outcome]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, RootTransaction
 from sqlalchemy.exc import IntegrityError
 
 from ..domain.errors import Unavailable
-from .changes import Change, Short
+from .changes import Change, PartialMatch
 from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, describe, is_in_transaction, may_run_again
 
 Outcome = bool | Exception
@@ -49,7 +49,7 @@ def _commit(engine: Engine, runs: list[Run], now: Now) -> list[Outcome]:
     changes = [change for run in runs for change in run]
     try:
         return _transact(engine, runs, now)
-    except Short:
+    except PartialMatch:
         return _commit(engine, [[change] for change in changes], now)
     except (NotBegun, OutcomeUnknown) as error:
         return [error] * len(changes)

@@ -64,8 +64,8 @@ def _too_many(connection: Connection, workers: int) -> str | None:
 
 def _lost(connection: Connection, message: str, name: str, wanted: str) -> str | None:
     """Setting it says how PostgreSQL writes the value that was wanted."""
-    found = connection.execute(text("SELECT current_setting(:name)"), {"name": name}).scalar()
+    current = connection.execute(text("SELECT current_setting(:name)"), {"name": name}).scalar()
     written = text("SELECT set_config(:name, :wanted, true)")
-    if connection.execute(written, {"name": name, "wanted": wanted}).scalar() == found:
+    if connection.execute(written, {"name": name, "wanted": wanted}).scalar() == current:
         return None
-    return message.format(name=name, wanted=wanted, found=found)
+    return message.format(name=name, wanted=wanted, found=current)

@@ -10,18 +10,18 @@ from threading import Thread
 from ..domain.models import SECOND
 from ..system import steady
 
-_PARTING = 5 * SECOND  # for what has begun, when the threads are closed
+_SHUTDOWN_TIMEOUT = 5 * SECOND  # for what has begun, when the threads are closed
 
 
 class Threads:
-    def __init__(self, name: str, most: int) -> None:
-        """At most `most`, each started when it is needed first."""
-        self._name, self._most, self._threads = name, most, list[Thread]()
+    def __init__(self, name: str, limit: int) -> None:
+        """At most `limit`, each started when it is needed first."""
+        self._name, self._limit, self._threads = name, limit, list[Thread]()
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     def submit(self, work: Callable[[], None]) -> None:
         self._work.put(work)
-        if len(self._threads) < self._most:
+        if len(self._threads) < self._limit:
             self._threads.append(Thread(target=self._serve, name=self._name, daemon=True))
             self._threads[-1].start()
 
@@ -29,7 +29,7 @@ class Threads:
         """What has begun ends, or is left behind where it hangs."""
         for _ in self._threads:
             self._work.put(None)
-        ends_at = steady() + _PARTING
+        ends_at = steady() + _SHUTDOWN_TIMEOUT
         for thread in self._threads:
             thread.join(max(0, ends_at - steady()) / SECOND)
 

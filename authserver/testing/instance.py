@@ -76,15 +76,15 @@ class Issuer:
         """
         if alg != DEFAULT:
             self._key(alg, "active")  # else the default would sign in its place
-        lives = self._settings.access_token_ttl if ttl is None else ttl
-        self._keep_keys_for(lives)
+        lifetime = self._settings.access_token_ttl if ttl is None else ttl
+        self._keep_keys_for(lifetime)
         payload = claims_of.access_token(
             issuer=self.url,
             client=Client(client_id, "", "none", frozenset(), ()),
             scope=scopes.parse(scope),
             audience=(audience or self.audience,),
             now=self.clock.microseconds(),
-            ttl=lives,
+            ttl=lifetime,
             jti=system.new_secret(),
             authorization=None,
         )

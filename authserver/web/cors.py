@@ -61,10 +61,10 @@ class CrossOrigin:
     async def _every_origin(self) -> frozenset[str]:
         """While the database is down, those of before: a page should be able to read that it is to try again."""
         try:
-            found = await self._origins.get(None)
+            origins = await self._origins.get(None)
         except Unavailable:
-            found = self._origins.peek(None)
-        return found or frozenset()
+            origins = self._origins.peek(None)
+        return origins or frozenset()
 
 
 def _to(origin: list[str], allowed: Collection[str], headers: Mapping[str, str]) -> dict[str, str]:

@@ -35,8 +35,8 @@ class Document:
             return
         document, etag = self._current()
         headers = [*self._headers, (b"etag", etag.encode())]
-        known = [value for name, value in scope["headers"] if name == b"if-none-match"]
-        if known and matches(b",".join(known).decode("latin-1"), etag):
+        tags = [value for name, value in scope["headers"] if name == b"if-none-match"]
+        if tags and matches(b",".join(tags).decode("latin-1"), etag):
             await send({"type": "http.response.start", "status": 304, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
             return

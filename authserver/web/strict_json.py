@@ -11,12 +11,12 @@ from typing import Any
 def parse(body: bytes) -> dict[str, Any]:
     """Raises ValueError."""
     try:
-        found = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        document = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("The JSON is nested too deeply.") from None
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise ValueError("The JSON is not an object.")
-    return found
+    return document
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Node(Live):
         self.stop()
         self.start()
 
-    def hang_up(self) -> None:
+    def send_sighup(self) -> None:
         """SIGHUP: with several workers, each is replaced by a new one."""
         os.kill(self.pid, signal.SIGHUP)
 

@@ -9,7 +9,7 @@ from authserver.store.threads import Threads
 HANGS = """
 from threading import Event
 from authserver.store import threads
-threads._PARTING = 0
+threads._SHUTDOWN_TIMEOUT = 0
 hanging = threads.Threads("hanging", 1)
 begun = Event()
 hanging.submit(lambda: (begun.set(), Event().wait()))

@@ -44,7 +44,7 @@ def put_secret(client: Client) -> tuple[Client, str | None]:
 
 
 def show_secret(client_id: str, secret: str | None, as_json: bool) -> None:
-    shown = {"client_id": client_id, "client_secret": secret}
+    credentials = {"client_id": client_id, "client_secret": secret}
     if secret and not as_json:
         click.echo("Save the secret now: it cannot be shown again.", err=True)
-    show(shown, as_json, lambda: "\n".join(f"{name}: {value}" for name, value in shown.items() if value))
+    show(credentials, as_json, lambda: "\n".join(f"{name}: {value}" for name, value in credentials.items() if value))

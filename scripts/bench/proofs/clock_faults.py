@@ -73,10 +73,10 @@ class ClockOfWorkers(Clock):
     def strike(self, server: Server) -> None:
         for step in self.steps:
             if step:
-                server.nodes[0].hang_up()
+                server.nodes[0].send_sighup()
             self.set(server, step)
             sleep(LASTS)
-        server.nodes[0].hang_up()
+        server.nodes[0].send_sighup()
         sleep(LASTS)
 
 
@@ -101,7 +101,7 @@ class ClockAtStart(Clock):
         sleep(LASTS)
         for step in (_HOUR, -_DAY):
             self.set(server, step)
-            server.nodes[0].hang_up()
+            server.nodes[0].send_sighup()
             sleep(LASTS)
             self.set(server, 0)
             sleep(LASTS)

@@ -79,7 +79,7 @@ async def reload_nodes(server: Server) -> int:
 def replace_workers(node: Node) -> None:
     """Raises TimeoutError if a worker stays."""
     old = set(node.worker_pids())
-    node.hang_up()
+    node.send_sighup()
     until = monotonic() + _RELOADED
     while len(new := set(node.worker_pids())) != node.workers or new & old:
         if monotonic() > until:
@@ -90,7 +90,7 @@ def replace_workers(node: Node) -> None:
 def reload_process(node: Node) -> None:
     """Raises ChildProcessError if it ends, TimeoutError if it does not serve again."""
     place = node.log.stat().st_size
-    node.hang_up()
+    node.send_sighup()
     until = monotonic() + _RELOADED
     while b"as they are now" not in node.log.read_bytes()[place:]:
         if not node.is_running:
