@@ -21,8 +21,8 @@ from .store.database import Database
 from .store.engine import warnings as database_warnings
 
 _FORBIDDEN_GRANT = (
-    "These clients may use the password grant, which RFC 9700 s2.4 says MUST NOT be used; keep it to your own "
-    "first-party apps: {}"
+    "RFC 9700 s2.4 says that the password grant MUST NOT be used. Keep it to your own first-party apps. These clients "
+    "may use it: {}"
 )
 _NO_HSM_EXTRA = """AUTHSERVER_PKCS11_MODULE is set, but the package for PKCS #11 is not installed. Run:
 

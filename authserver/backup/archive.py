@@ -53,8 +53,8 @@ _SIGNING_KEYS = table("signing_keys", column("kid"), column("wrapped"))
 _REFRESH_KEYS = table("refresh_keys", column("id"), column("wrapped"))
 _SECRETS = ((_SIGNING_KEYS, _SIGNING_KEYS.c.kid), (_REFRESH_KEYS, _REFRESH_KEYS.c.id))
 _SCHEMA = text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name <> 'authserver_backup' ORDER BY type, name")
-_CHANGED = "The backup was changed since it was made: take another copy of it."
-_DAMAGED = "The backup is damaged: it does not say how its passphrase is used."
+_CHANGED = "The backup was changed after it was made. Use another copy."
+_DAMAGED = "The backup is damaged: the parameters of its passphrase are missing."
 
 
 class UnreadableBackup(ValueError):

@@ -26,8 +26,8 @@ from .restored_keys import is_fresh, restored, unpublished
 
 RefreshTokenKeys = tuple[RefreshTokenKey, ...]
 _UNKNOWN = (
-    "Neither the backup nor the database here has a key {}. To see them: --dry-run --json. A key that was made after "
-    "the backup is not in it, and needs no --revoked."
+    "Neither the backup nor the database here has a key {}. To list the keys: --dry-run --json. A key made after the "
+    "backup is not in it, and needs no --revoked."
 )
 _ELSEWHERE = "Keys that sign are kept outside of the database; if they are lost, restore with --emergency. {}"
 

@@ -25,7 +25,7 @@ from .key_merge import KeyPlan, NewKeys, RestoreContext
 from .merge import MergeReport
 
 _NEWER = "A newer authserver made it. Install that version: pip install --upgrade authserver"
-_LOST_KEK = """No key-encryption key is here, and the database that would be replaced has keys wrapped by one. Name its
+_LOST_KEK = """There is no key-encryption key here, but the database to be replaced has keys wrapped with one. Name its
 folder (AUTHSERVER_KEYS_DIR=/path/to/keys). If it is lost, make another one, then restore again:
 
     authserver keys rewrap --create"""

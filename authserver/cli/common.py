@@ -102,8 +102,8 @@ def cell(value: object) -> str:
     return "-" if value is None or value == "" else str(value)
 
 
-def logins(count: int) -> str:
-    return "1 login" if count == 1 else f"{count} logins"
+def authorization_count(count: int) -> str:
+    return "1 authorization" if count == 1 else f"{count} authorizations"
 
 
 def moment(microseconds: int | None) -> str | None:

@@ -33,7 +33,7 @@ def copy(url: str, dry_run: bool, as_json: bool) -> None:
 
     Use it to move a server to PostgreSQL, or back. Stop the servers first. All rows are copied and compared in one
     transaction, or none are. The target must be empty, or as `db upgrade` leaves it. Users stay logged in, because keys
-    and logins are copied too. If others could see the password in the URL, use PGPASSWORD or ~/.pgpass instead.
+    and authorizations are copied too. If others could see the password in the URL, use PGPASSWORD or ~/.pgpass instead.
 
     \b
     Examples:
@@ -68,7 +68,7 @@ def _with_url(settings: Settings, url: str) -> Settings:
     try:
         checked = check_database_url(SecretStr(url))
     except InvalidSetting as error:
-        raise click.UsageError(f"--to: the URL {error.fault}; allowed: such as {error.suggestion}.") from None
+        raise click.UsageError(f"--to: the URL {error.fault}; allowed, for example: {error.suggestion}.") from None
     return settings.model_copy(update={"database_url": checked})
 
 

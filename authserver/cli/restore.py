@@ -29,26 +29,26 @@ _POSTGRESQL = """This command is for SQLite. For PostgreSQL, use its own tools. 
     authserver keys revoke KID
 
 Run the last command for each key that was revoked since the dump: it is valid again. If keys were rotated since,
-verifiers may no longer have the key that signs now. Then run: authserver keys rotate --emergency. Logins that were
-ended since are active again. To end every login: authserver keys revoke --refresh-keys"""
+verifiers may no longer have the key that signs now. Then run: authserver keys rotate --emergency.
+Authorizations that ended since are active again. To end them all: authserver keys revoke --refresh-keys"""
 _EMERGENCY = (
     "{kids} would sign, but verifiers may not have it: {why}. They would reject new tokens until they fetch the key "
     "set again, up to {max_age} seconds later. To restore anyway:"
     "\n\n    authserver restore {file} --emergency"
 )
 _LIVE_AGAIN = (
-    "Without the old database, changes since the backup are lost: logins that were ended are active again, passwords "
-    "and client secrets are the old ones, and keys that were revoked are valid again unless you list them with "
-    "--revoked. To end every login, restore with --end-logins."
+    "Without the old database, changes since the backup are lost: authorizations that were ended are active again, "
+    "passwords and client secrets are the old ones, and keys that were revoked are valid again unless you list them "
+    "with --revoked. To end every authorization, restore with --end-logins."
 )
 _IN_USE = """The database {path} is in use. Stop every server on it, then restore again: a running server would write
-what it has cached of the old database into the new one"""
+data of the old database, which it has cached, into the new one"""
 
 
 @click.command("restore")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--revoked", multiple=True, metavar="KID", help="A key revoked since the backup; can be repeated.")
-@click.option("--end-logins", is_flag=True, help="End every login: all users must log in again.")
+@click.option("--end-logins", is_flag=True, help="End every authorization: all users must log in again.")
 @click.option("--emergency", is_flag=True, help="Restore even if verifiers may not have the key that will sign.")
 @passphrase_stdin
 @dry_run
@@ -64,15 +64,15 @@ def command(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Replace the SQLite database by the backup FILE. Stop the servers first. The old database is kept beside it.
+    """Replace the SQLite database with the backup FILE. Stop the servers first. The old database is renamed and kept.
 
-    What was ended for safety since the backup stays ended: revoked and removed keys, logins, revoked tokens, changed
-    passwords and client secrets, disabled users and clients. Users and clients deleted since come back disabled,
-    without logins. The key that signed still signs if it can be decrypted here, and published keys stay published.
-    Everything else is as it was when the backup was made.
+    What was ended for safety since the backup stays ended: revoked and removed keys, authorizations, revoked tokens,
+    changed passwords and client secrets, disabled users and clients. Users and clients deleted since come back
+    disabled, without authorizations. The key that signed still signs if it can be decrypted here, and published keys
+    stay published. Everything else is as it was when the backup was made.
 
-    If the old database is lost, list the keys revoked since the backup with --revoked. Logins ended since then are
-    active again unless you pass --end-logins.
+    If the old database is lost, list the keys revoked since the backup with --revoked. Authorizations ended since
+    then are active again unless you pass --end-logins.
 
     \b
     Examples:
@@ -82,7 +82,7 @@ def command(
     settings = load()
     path = database_file(settings, _POSTGRESQL)
     if path.exists() and not dry_run:
-        confirm(f"Replace the database {path} by the backup {file}?", yes)
+        confirm(f"Replace the database {path} with the backup {file}?", yes)
     passphrase = read_passphrase(passphrase_stdin, new=False)
     request = RestoreRequest(file, passphrase, revoked, end_logins, emergency, dry_run)
     with _translate_errors(file, path):
@@ -118,7 +118,7 @@ def _translate_errors(file: Path, path: Path) -> Iterator[None]:
     except DatabaseDamaged as error:
         if error.path == path:
             raise fail(
-                f"The database {path} is damaged, so nothing can be kept of it. Move it away, and the files beside it, "
+                f"The database {path} is damaged, so nothing can be kept of it. Move it and its journal files away, "
                 f"then restore again:\n\n{_move(path, 'damaged')}"
             ) from error
         raise fail(f"{file} cannot be restored: it is not a backup, or it is damaged.") from error
@@ -143,7 +143,9 @@ def _why_emergency(assessment: Assessment, settings: Settings, file: Path) -> st
 
 def _print_result(prepared: Prepared, settings: Settings, request: RestoreRequest, kept: Path | None) -> None:
     done = "Would restore" if request.dry_run else "Restored"
-    lines = [f"{done} the backup of {moment(prepared.assessment.made_at)}, with {prepared.active} active logins."]
+    lines = [
+        f"{done} the backup of {moment(prepared.assessment.made_at)}, with {prepared.active} active authorizations."
+    ]
     if prepared.unpublished and request.dry_run and not request.emergency:
         lines.append(f"This would fail. {_why_emergency(prepared.assessment, settings, request.file)}")
     for key in prepared.unpublished if not request.dry_run else ():
@@ -153,7 +155,7 @@ def _print_result(prepared: Prepared, settings: Settings, request: RestoreReques
         )
     lines += _about_merge(prepared.merged) if prepared.merged else []
     if request.end_logins:
-        lines.append(f"Every login ends ({prepared.ended}). Issued access tokens stay valid until they expire.")
+        lines.append(f"Every authorization ends ({prepared.ended}). Issued access tokens stay valid until they expire.")
     elif not prepared.merged:
         lines.append(_LIVE_AGAIN)
     if prepared.new_kek and not request.dry_run:
@@ -166,7 +168,7 @@ def _print_result(prepared: Prepared, settings: Settings, request: RestoreReques
 def _about_merge(merged: MergeReport) -> list[str]:
     lines = []
     if merged.authorizations_ended:
-        lines.append(f"Ended since the backup, and ended now: {merged.authorizations_ended} logins.")
+        lines.append(f"Ended since the backup, and ended now: {merged.authorizations_ended} authorizations.")
     for noun, disabled, lost in (
         ("user", merged.users_disabled, merged.users_lost),
         ("client", merged.clients_disabled, merged.clients_lost),

@@ -56,7 +56,7 @@ def _fill(template: str, values: dict[str, str]) -> str:
 def _audience(text: str) -> str:
     if not _PLAIN.fullmatch(text):
         raise click.UsageError(
-            f"{text!r} cannot stand in every language's quotes: give an audience without spaces, quotes, backslashes, "
+            f"{text!r} cannot be quoted in every language. Use an audience without spaces, quotes, backslashes, "
             "brackets and $, like https://api.example."
         )
     return text

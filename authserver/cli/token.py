@@ -22,14 +22,14 @@ from .common import as_json, fields, moment, now, policy_of, show, transaction
 
 @dataclass
 class Findings:
-    """What a token is, and every reason why it is not good here."""
+    """What a token is, and every reason why it is not valid on this server."""
 
     kind: str
     reasons: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
 
     def described(self) -> dict[str, Any]:
-        return {"kind": self.kind, "good": not self.reasons, "reasons": self.reasons, **self.details}
+        return {"kind": self.kind, "valid": not self.reasons, "reasons": self.reasons, **self.details}
 
 
 @click.group("token")
@@ -46,10 +46,10 @@ def command() -> None:
 @command.command("inspect")
 @as_json
 def inspect(as_json: bool) -> None:
-    """What the token on stdin is, whether it is good here, and if not, why. Exit code 1 if it is not.
+    """Show what the token on stdin is, whether it is valid on this server, and if not, why.
 
-    A token is a secret, so it is never an argument; without a pipe it is asked for. Nothing is changed: a replayed
-    refresh token ends no login here.
+    Exit code 1 means that it is not valid. A token is a secret, so it is never an argument: pipe it in, or type it at
+    the prompt. Inspecting a token changes nothing, even if the token was used before.
 
     \b
     Examples:
@@ -61,7 +61,7 @@ def inspect(as_json: bool) -> None:
     with transaction(settings) as connection:
         found = _explain(token.strip(), settings, connection).described()
     show(found, as_json, lambda: _in_words(found))
-    if not found["good"]:
+    if not found["valid"]:
         raise SystemExit(1)
 
 
@@ -79,7 +79,7 @@ def _explain(token: str, settings: Settings, connection: Connection) -> Findings
         return _refresh_token(presented, settings, connection, keyring, at)
     if token.count(".") == 2:
         return _access_token(token, settings, connection, keyring, at)
-    return Findings("unknown", ["It has neither the form of a refresh token (rt_ and 72 letters) nor of a JWT."])
+    return Findings("unknown", ["It is neither a refresh token (rt_ and 72 characters) nor a JWT."])
 
 
 def _refresh_token(
@@ -87,11 +87,17 @@ def _refresh_token(
 ) -> Findings:
     loaded = authorizations.load_many(connection, [presented.authorization_id]).get(presented.authorization_id)
     if loaded is None:
-        return Findings("refresh token", ["There is no such login in this database: another server's, or long over."])
+        return Findings(
+            "refresh token",
+            ["Its authorization is not in this database: it belongs to another server, or it ended and was deleted."],
+        )
     login = loaded.authorization
     if not refresh_token.is_genuine(presented, key=keyring.refresh_key(login.refresh_key_id), salt=login.salt):
-        return Findings("refresh token", ["It is forged: it names a login of this server, but was not made by it."])
-    reasons = _login_reasons(presented, loaded, clients.load(connection, login.client_id), settings, at)
+        return Findings(
+            "refresh token",
+            ["It is forged: it names an authorization of this server, but this server did not issue it."],
+        )
+    reasons = _refresh_token_reasons(presented, loaded, clients.load(connection, login.client_id), settings, at)
     details = {
         "client_id": login.client_id,
         "subject": login.subject,
@@ -106,7 +112,7 @@ def _refresh_token(
     return Findings("refresh token", reasons, details)
 
 
-def _login_reasons(
+def _refresh_token_reasons(
     presented: refresh_token.Presented, loaded: Any, client: Client | None, settings: Settings, at: int
 ) -> list[str]:
     if client is None or client.disabled:
@@ -121,19 +127,21 @@ def _login_reasons(
 
 def _why(verdict: Any, loaded: Any, client: Client, policy: Any, at: int) -> str:
     if verdict is Verdict.REUSE:
-        return "It was replaced and its retry window is over: presenting it ends the login as reuse."
+        return "It was replaced, and its retry window is over: presenting it is reuse and ends the authorization."
     if verdict is Verdict.AHEAD:
-        return "It is newer than its row: the database was restored from a backup. Presenting it mends the row."
+        return (
+            "It is newer than its row: the database lost commits, as after a restore. Presenting it corrects the row."
+        )
     reason = end_reason(loaded.authorization, client=client, user=loaded.user, policy=policy, now=at)
-    return f"Its login is over: {reason or 'generations used up'}."
+    return f"Its authorization has ended: {reason or 'generations used up'}."
 
 
 def _access_token(token: str, settings: Settings, connection: Connection, keyring: Keyring, at: int) -> Findings:
     claims = keyring.verify(token)
     if claims is None:
-        return Findings("JWT", ["None of this server's published keys signed it as an access token."])
+        return Findings("JWT", ["No published key of this server signed it as an access token."])
     if not is_ours(claims, str(claims.get("iss"))):
-        return Findings("JWT", ["A published key signed it, and this server writes no such access tokens."])
+        return Findings("JWT", ["A published key signed it, but this server does not issue access tokens like this."])
     times = {name: moment(claims[name] * SECOND) for name in ("iat", "exp", "auth_time") if name in claims}
     reasons = [] if claims["iss"] == settings.issuer else [f"Its issuer is {claims['iss']}, not {settings.issuer}."]
     if claims["exp"] * SECOND <= at:
@@ -146,9 +154,9 @@ def _state_reasons(claims: dict[str, Any], connection: Connection, at: int) -> l
     state = token_state.load_many(connection, [key])[key]
     login = state.login
     found = {
-        "It was revoked by itself.": state.denied,
+        "This access token was revoked.": state.denied,
         "Its client is disabled or deleted.": state.client is None or state.client.disabled,
-        "Its login is over.": "grant_id" in claims and (login is None or is_over(login.authorization, at)),
+        "Its authorization has ended.": "grant_id" in claims and (login is None or is_over(login.authorization, at)),
         "Its user is disabled or has another password now.": login is not None
         and not is_allowed(login.authorization, login.user),
     }
@@ -156,8 +164,10 @@ def _state_reasons(claims: dict[str, Any], connection: Connection, at: int) -> l
 
 
 def _in_words(found: dict[str, Any]) -> str:
-    good = "good here" if found["good"] else "not good here"
-    lines = [f"{found['kind']}: {good}", *(f"  {reason}" for reason in found["reasons"])]
+    lines = [
+        f"{found['kind']}: {'valid' if found['valid'] else 'not valid'}",
+        *(f"  {reason}" for reason in found["reasons"]),
+    ]
     details = {**found.get("claims", {}), **{name: value for name, value in found.items() if name != "claims"}}
-    told = ("kind", "good", "reasons")
+    told = ("kind", "valid", "reasons")
     return "\n".join([*lines, fields({name: value for name, value in details.items() if name not in told})])

@@ -16,10 +16,10 @@ from ..store import authorizations, users
 from ..store.database import Connection
 from .common import (
     as_json,
+    authorization_count,
     confirm,
     fail,
     fields,
-    logins,
     moment,
     now,
     read_password,
@@ -103,7 +103,7 @@ def show_(name: str, as_json: bool) -> None:
 @click.argument("name")
 @as_json
 def disable(name: str, as_json: bool) -> None:
-    """Block the user NAME and end every login. `enable` reverses the block, but ended logins stay ended.
+    """Block the user NAME and end all of their authorizations, which `enable` does not bring back.
 
     \b
     Examples:
@@ -117,7 +117,7 @@ def disable(name: str, as_json: bool) -> None:
 @command.command("enable")
 @click.argument("name")
 def enable(name: str) -> None:
-    """Unblock the user NAME, who must log in again.
+    """Unblock the user NAME. The user must log in again.
 
     \b
     Examples:
@@ -134,7 +134,7 @@ def enable(name: str) -> None:
 @click.argument("name")
 @as_json
 def end_logins(name: str, as_json: bool) -> None:
-    """End every login of the user NAME, who can log in again at once.
+    """Log the user NAME out everywhere: end all of their authorizations. They can log in again at once.
 
     Access tokens that are verified offline stay valid until they expire.
 
@@ -152,7 +152,7 @@ def end_logins(name: str, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @as_json
 def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Delete the user NAME, and end every login. This cannot be undone; `disable` can.
+    """Delete the user NAME and end all of their authorizations. This cannot be undone; `disable` can.
 
     \b
     Examples:
@@ -165,7 +165,7 @@ def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         _show_ended(name, active, as_json, f"Would delete the user {username}.", "Would end")
         return
-    confirm(f"Delete the user {username} and end {logins(active)}?", yes)
+    confirm(f"Delete the user {username} and end {authorization_count(active)}?", yes)
     ended = _end_logins(name, "user_deleted", users.remove)
     _show_ended(name, ended, as_json, f"Deleted the user {username}.")
 
@@ -175,7 +175,7 @@ def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
 @password_stdin
 @as_json
 def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
-    """Change the password of the user NAME, and end every login.
+    """Change the password of the user NAME and end all of their authorizations.
 
     \b
     Examples:
@@ -188,7 +188,7 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
 
 
 def _end_logins(name: str, reason: str, change: Callable[[Connection, str], bool]) -> int:
-    """What `change` does to the user ends every login too. Returns how many that were."""
+    """Apply `change` to the user and end all of their authorizations. Returns how many were active."""
     username = _username(name)
 
     def end_logins(connection: Connection) -> int:
@@ -201,9 +201,9 @@ def _end_logins(name: str, reason: str, change: Callable[[Connection, str], bool
 
 
 def _show_ended(name: str, ended: int, as_json: bool, done: str = "", would: str = "Ended") -> None:
-    click.echo(f"{done} {would} {logins(ended)}.".strip(), err=True)
+    click.echo(f"{done} {would} {authorization_count(ended)}.".strip(), err=True)
     if as_json:
-        show({"username": _username(name), "logins_ended": ended}, as_json, str)
+        show({"username": _username(name), "authorizations_ended": ended}, as_json, str)
 
 
 def load_user(connection: Connection, name: str) -> User:

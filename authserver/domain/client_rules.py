@@ -56,7 +56,7 @@ def origin_fault(origin: str) -> str | None:
     if form is None or not is_canonical(form[2]) or int(form[3] or 1) > 65535:
         return "is not a web origin"
     if int(form[3] or 0) == _USUAL_PORTS[form[1]]:
-        return "names the port that its scheme has anyway, which browsers leave out"
+        return "names the default port of its scheme, which browsers leave out"
     # Fetch s3.2: whoever can change the page on its way could use what it may.
     return "is http on a host that is not loopback" if form[1] == "http" and not is_loopback(form[2]) else None
 

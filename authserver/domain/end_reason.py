@@ -6,12 +6,12 @@ from .times import duration, utc
 REVOKED = {
     "revoked": "revoked by its client, or signed out,",
     "reuse": "revoked by reuse",
-    "too_many": "ended by the limit of logins",
+    "too_many": "ended by the limit of authorizations",
     "refresh_keys_revoked": "ended because the refresh-token keys were revoked",
     "restored": "ended by a restore from a backup",
     "user_disabled": "ended because the user was disabled",
     "password_changed": "ended by a change of the password",
-    "logins_ended": "ended by an operator with every login of the user",
+    "logins_ended": "ended by an operator with all others of the user",
     "operator": "ended by an operator",
 }
 

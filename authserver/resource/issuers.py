@@ -81,10 +81,10 @@ def trusted(issuer: str | TrustedIssuer | Sequence[str | TrustedIssuer], **defau
     """One issuer or several, each a TrustedIssuer; those that are given by their URL take the rest from `defaults`."""
     given = [issuer] if isinstance(issuer, str | TrustedIssuer) else list(issuer)
     if len(given) > 1 and not (defaults["keys"] is defaults["jwks_uri"] is None):
-        raise ValueError("of several issuers each has its own keys or jwks_uri: give TrustedIssuer(url, keys=...)")
+        raise ValueError("with several issuers, each has its own keys or jwks_uri: use TrustedIssuer(url, keys=...)")
     issuers = tuple(TrustedIssuer(each, **defaults) if isinstance(each, str) else each for each in given)
     if not issuers or len({each.url for each in issuers}) < len(issuers):
-        raise ValueError("give one issuer or more, and each once")
+        raise ValueError("name at least one issuer, and each only once")
     return issuers
 
 

@@ -78,14 +78,14 @@ def read_header(segment: bytes, algorithms: Container[str], types: Container[str
         raise TokenRejected("header larger than 1 KiB")
     header = read_object(data, "header")
     if not _MEMBERS.issuperset(header) or not all(isinstance(header.get(name, ""), str) for name in _THUMBPRINTS):
-        raise TokenRejected("header member that is not allowed")
+        raise TokenRejected("header member not allowed")
     alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ")
     # RFC 9068 s4: The resource server MUST verify that the "typ" header value is "at+jwt" or "application/at+jwt"
     typ = _TYPES.get(typ.lower()) if isinstance(typ, str) else None
     if typ is None or typ not in types:
-        raise TokenRejected("not an access token by typ")
+        raise TokenRejected("wrong typ for an access token")
     if not isinstance(alg, str) or alg not in algorithms:
-        raise TokenRejected("algorithm that is not allowed")
+        raise TokenRejected("algorithm not allowed")
     if not isinstance(kid, str) or not is_kid(kid):
         raise TokenRejected("kid missing or malformed")
     return Header(alg, kid, typ)

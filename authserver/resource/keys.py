@@ -53,7 +53,7 @@ class GivenKeys:
         try:
             return self._current().get(kid)
         except Exception as error:
-            raise KeysUnavailable("the key set that was handed in could not be read") from error
+            raise KeysUnavailable("the given key set could not be read") from error
 
     def _current(self) -> dict[str, Key]:
         document = self._provide()

@@ -97,12 +97,12 @@ class Source:
         metadata: Any = _json(answer, "the metadata")
         # RFC 8414 s3.3: If these values are not identical, the data contained in the response MUST NOT be used.
         if not isinstance(metadata, dict) or metadata.get("issuer") != self._issuer:
-            raise SourceError("the metadata are of another issuer")
+            raise SourceError("the metadata is another issuer's")
         uri = metadata.get("jwks_uri")
         if not isinstance(uri, str):
-            raise SourceError("the metadata have no jwks_uri")
+            raise SourceError("the metadata has no jwks_uri")
         if urlsplit(self._issuer).scheme == "https" and urlsplit(uri).scheme == "http":
-            raise SourceError("the metadata lead from https to http")
+            raise SourceError("the metadata leads from https to http")
         return check_url(uri, "jwks_uri", self._allow_http)
 
 

@@ -19,7 +19,7 @@ class ReadOnly(dict[str, Any]):
     """A dict that cannot be changed; JSON and pickle take it for a dict."""
 
     def _fail(self, *args: object, **members: object) -> NoReturn:
-        raise TypeError("what a token says cannot be changed")
+        raise TypeError("the claims of a token cannot be changed")
 
     __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _fail
 

@@ -100,7 +100,7 @@ def _check_is_access_token(claims: Mapping[str, Any]) -> None:
         if claims["typ"] != "Bearer":
             raise TokenRejected("claim typ says that it is not an access token")
     elif not _NEVER_IN_ACCESS_TOKENS.isdisjoint(claims):
-        raise TokenRejected("an ID token or a logout token by its claims")
+        raise TokenRejected("its claims are those of an ID token or logout token")
 
 
 def _client(claims: Mapping[str, Any]) -> str:

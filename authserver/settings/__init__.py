@@ -55,13 +55,13 @@ _URL_HELP = _about(
     "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE",
 )
 _PREPARED_HELP = _about(
-    "whether statements are prepared: off works with every pooler, on saves PostgreSQL some parsing", "on or off"
+    "whether to prepare statements: off works with every pooler, on saves PostgreSQL some parsing", "on or off"
 )
 _CONNECTIONS_HELP = _whole("PostgreSQL connections that one worker may hold", 2, 100, "connections")
 _DIR_HELP = _about("folder of the key-encryption keys", "a path without control characters")
 _KEYS_HELP = _about(
-    "key-encryption keys instead of the folder: base64url, comma separated, the newest (which encrypts) first",
-    "keys of 43 characters, separated by commas; one is made by: openssl rand -base64 32 | tr +/ -_",
+    "key-encryption keys instead of the folder: base64url, comma separated, the newest, which encrypts, first",
+    "keys of 43 characters, separated by commas; to make one: openssl rand -base64 32 | tr +/ -_",
     "NEWEST_KEY,OLDER_KEY",
 )
 _MODULE_HELP = _about(
@@ -80,7 +80,9 @@ _PROXIES_HELP = _about(
     "addresses, networks and the word unix (whoever connects by a Unix-domain socket), separated by commas",
     "127.0.0.1,10.0.0.0/8",
 )
-_KEEP_HELP = _whole("seconds that an idle connection stays open; more than in your load balancer", 1, 3600)
+_KEEP_HELP = _whole(
+    "seconds for which an idle connection stays open; make it longer than in your load balancer", 1, 3600
+)
 _OPEN_HELP = _whole(
     "open connections per worker; above that, the one idle longest is closed", 10, 65_536, "connections"
 )
@@ -108,10 +110,14 @@ class Settings(BaseModel):
     password_min_length: Annotated[int, _LENGTH_HELP] = 8
     access_token_ttl: Annotated[int, _whole("seconds for which an access token is valid", 1, _DAY)] = 900
     refresh_retry_window: Annotated[int, _whole("seconds in which a refresh may be retried; 0 is strict", 0, 300)] = 30
-    refresh_idle_ttl: Annotated[int, _whole("seconds without a refresh that end a login", 1, 3650 * _DAY)] = 7 * _DAY
-    refresh_absolute_ttl: Annotated[int, _whole("seconds after which every login ends", 1, 3650 * _DAY)] = 30 * _DAY
+    refresh_idle_ttl: Annotated[
+        int, _whole("seconds without a refresh after which an authorization ends", 1, 3650 * _DAY)
+    ] = 7 * _DAY
+    refresh_absolute_ttl: Annotated[int, _whole("seconds after which every authorization ends", 1, 3650 * _DAY)] = (
+        30 * _DAY
+    )
     jwks_max_age: Annotated[int, _whole("seconds for which verifiers may cache the JWKS", 0, _DAY)] = 300
-    key_lead_time: Annotated[int, _whole("seconds that a key is published before it signs", 0, 365 * _DAY)] = _DAY
+    key_lead_time: Annotated[int, _whole("seconds for which a key is published before it signs", 0, 365 * _DAY)] = _DAY
     key_rotation_period: Annotated[int, _whole("seconds for which a signing key signs", 1, 3650 * _DAY)] = 90 * _DAY
     max_authorizations: Annotated[int, _MAX_HELP] = 100
     trusted_proxies: Annotated[str | None, _PROXIES_HELP, AfterValidator(values.check_proxies)] = None

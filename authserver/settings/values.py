@@ -31,7 +31,7 @@ _ISSUER_FAULTS = (
     (r"@", "has user information"),
     (r"/$", "ends with a slash"),
     (r"/\.{1,2}(/|$)", "has a dot segment in its path"),
-    (r"^https://[^/]*:443(/|$)|^http://[^/]*:80(/|$)", "names the port that its scheme has anyway"),
+    (r"^https://[^/]*:443(/|$)|^http://[^/]*:80(/|$)", "names the default port of its scheme"),
 )
 _ISSUER_FORM = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?((?:/[A-Za-z0-9._~-]+)*)")
 
@@ -43,7 +43,7 @@ def issuer_fault(issuer: str) -> str | None:
             return fault
     form = _ISSUER_FORM.fullmatch(issuer)
     if form is None or int(form[3] or 1) > 65535:
-        return "is not a scheme, a host and, if need be, a port and a plain path"
+        return "is not a scheme and a host, with an optional port and plain path"
     if not is_canonical(form[2]):
         return "has a host that is neither a DNS name nor an IP address in canonical form"
     return (

@@ -29,7 +29,7 @@ def check_target(target: Connection) -> None:
         tables = inspect(target).get_table_names()
         if tables:
             raise Refused(
-                f"The target holds tables that are not ours ({', '.join(tables[:3])}). Name an empty database."
+                f"The target has tables of another program ({', '.join(tables[:3])}). Name an empty database."
             )
         return
     migrations.check(target)
@@ -52,7 +52,7 @@ def compare_all(source: Connection, target: Connection) -> None:
     """Raises Refused unless both hold the same rows."""
     different = [table.name for table in metadata.sorted_tables if _digest(source, table) != _digest(target, table)]
     if different:
-        raise Refused(f"The target does not hold what was copied to {', '.join(different)}; nothing was kept.")
+        raise Refused(f"The target differs from the source in {', '.join(different)}; nothing was kept.")
 
 
 def _copy(source: Connection, target: Connection, table: Table, progress: Progress) -> int:

@@ -11,12 +11,13 @@ _OPTION_LOST = (
     "`options`. Set it for the role instead: ALTER ROLE ... SET {name} = '{wanted}'"
 )
 _TIMEOUT_LOST = (
-    "{name} is {found} in a transaction of this server, not {wanted}: a stuck statement could hold a connection for "
-    "ever. Does a pooler in statement mode stand between? Use transaction or session mode"
+    "{name} is {found} in a transaction of this server, not {wanted}: a stuck statement could hold a connection "
+    "forever. If there is a pooler in statement mode, use transaction or session mode"
 )
 _PREPARED_BEHIND_POOLER = (
-    "AUTHSERVER_DATABASE_PREPARED_STATEMENTS=on, and a pooler stands before PostgreSQL: in transaction mode that needs "
-    "PgBouncer 1.21 or later with max_prepared_statements above 0; anything else mixes up the statements of its clients"
+    "AUTHSERVER_DATABASE_PREPARED_STATEMENTS=on, and there is a pooler in front of PostgreSQL: in transaction mode "
+    "that needs PgBouncer 1.21 or later with max_prepared_statements above 0; anything else mixes up the "
+    "statements of its clients"
 )
 _TOO_MANY = (
     "{wanted} connections ({workers} workers x AUTHSERVER_DATABASE_CONNECTIONS={each}) do not fit: PostgreSQL has room "

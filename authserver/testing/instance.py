@@ -268,7 +268,7 @@ def running_issuer(**settings: Any) -> Iterator[Issuer]:
     Several may run at once; each leaves no thread, file or port behind.
     """
     if chosen := sorted(_CHOSEN & set(settings)):
-        raise ValueError(f"running_issuer chooses {', '.join(chosen)} itself, anew each time: leave that out.")
+        raise ValueError(f"running_issuer chooses {', '.join(chosen)} itself each time: leave that out.")
     clock = Clock()
     with to_logging(), memory() as url, closing(Port()) as port:
         complete = _settings(port, url, settings)

@@ -168,7 +168,9 @@ class Endpoint:
             reply = error.reply
         except Unavailable as error:
             log.warning("unavailable", reason=str(error), path=scope["path"])
-            reply = Reply(503, {"error": "The server cannot answer now"}, {"Retry-After": str(error.retry_after)})
+            reply = Reply(
+                503, {"error": "The server is temporarily unavailable"}, {"Retry-After": str(error.retry_after)}
+            )
         await send_reply(send, reply)
 
     async def _read(self, scope: Scope, receive: Receive) -> ApiRequest:

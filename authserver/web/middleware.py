@@ -16,7 +16,7 @@ from .replies import CLOSE, error_reply, send_reply, unavailable_reply
 _HOST = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
 _MALFORMED = error_reply(400, "invalid_request", "The HTTP request is malformed.", CLOSE)
 _NOT_FOUND = error_reply(404, "not_found", "There is nothing at this address.")
-_FAILED = "The server failed. The operator finds the cause in the log under this request id."
+_FAILED = "Internal error. The operator can find the cause in the log by this request id."
 log: Any = structlog.get_logger("authserver")
 
 

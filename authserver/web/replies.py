@@ -45,7 +45,7 @@ def unreadable_reply(status: int, reason: str) -> Reply:
 
 def unavailable_reply(cause: Unavailable) -> Reply:
     headers = {"Retry-After": str(cause.retry_after)}
-    return error_reply(503, "temporarily_unavailable", "The server cannot answer now. Try again.", headers)
+    return error_reply(503, "temporarily_unavailable", "The server is temporarily unavailable. Try again.", headers)
 
 
 async def send_reply(send: Send, reply: Reply) -> None:

@@ -34,7 +34,7 @@ SWITCHED_OFF = Refusal(403, "This interface is switched off")
 SLOW = Refusal(408, "The body did not arrive within 10 seconds")
 TOO_LARGE = Refusal(413, "The body exceeds 64 KiB")
 ENCODED = Refusal(415, "A body with a Content-Encoding is not accepted")
-UNAVAILABLE = Refusal(503, "The server cannot answer now", frozenset({"retry-after"}))
+UNAVAILABLE = Refusal(503, "The server is temporarily unavailable", frozenset({"retry-after"}))
 
 
 class Caller:

@@ -116,7 +116,7 @@ def test_what_ends_a_users_logins_is_the_reason_that_is_shown(
     cli("user", "end-logins", "bob")
     reasons = {row["id"]: row["reason"] for row in data("authorization", "list")}
     assert reasons[SECOND].startswith("ended because the user was disabled at ")
-    assert reasons[THIRD].startswith("ended by an operator with every login of the user at ")
+    assert reasons[THIRD].startswith("ended by an operator with all others of the user at ")
     assert reasons[FIRST].startswith("revoked by reuse at ")
 
 

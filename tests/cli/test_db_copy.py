@@ -174,7 +174,7 @@ def test_a_database_of_something_else_is_refused(
         connection.exec_driver_sql("CREATE TABLE theirs (x INTEGER)")
     target.close()
     done = copy(to)
-    assert done.exit_code == 3 and "tables that are not ours (theirs)" in done.output
+    assert done.exit_code == 3 and "tables of another program (theirs)" in done.output
 
 
 def test_where_the_keys_do_not_open_nothing_is_kept(
@@ -210,7 +210,7 @@ def test_rows_that_differ_are_seen_and_nothing_is_kept(
 
     monkeypatch.setattr(copying, "_copy", lossy)
     done = copy(to)
-    assert done.exit_code == 3 and "does not hold what was copied to users" in done.output
+    assert done.exit_code == 3 and "differs from the source in users" in done.output
     assert copy(to, "--dry-run").exit_code == 0  # it is empty
 
 

@@ -57,7 +57,7 @@ def test_without_a_terminal_it_demands_yes_and_says_what_to_type(
 def test_on_a_terminal_it_asks(data: Callable[..., Any], here: Path, answer: str, code: int) -> None:
     data("user", "create", "ada", "--password-stdin", input=PASSWORD)
     shown = converse("user", "delete", "ada", answers={"[y/N]: ": answer}, code=code)
-    assert "Delete the user ada and end 0 logins? [y/N]: " in shown
+    assert "Delete the user ada and end 0 authorizations? [y/N]: " in shown
     assert [user["username"] for user in data("user", "list")] == ([] if code == 0 else ["ada"])
 
 

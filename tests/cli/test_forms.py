@@ -206,4 +206,4 @@ def test_a_table_that_is_wider_than_the_terminal_is_a_list_of_fields(cli: Callab
 
 def test_a_token_that_is_not_even_text_is_no_token(cli: Callable[..., Result], here: Path) -> None:
     result = cli("token", "inspect", "--json", input=b"\xff\xfe", code=1)
-    assert json.loads(result.stdout)["good"] is False
+    assert json.loads(result.stdout)["valid"] is False

@@ -88,7 +88,7 @@ def test_all_replaces_everything_and_says_what_comes_next(
     rings = data("keys", "list", "--refresh-keys")
     told = cli("keys", "revoke", "--all", "--yes").stderr
     assert "may cache it for 300 seconds" in told
-    assert "All logins have ended (0)" in told
+    assert "All authorizations have ended (0)" in told
     assert told.endswith("    authserver keys rewrap --create\n    authserver keys rewrap\n")
     after = data("keys", "list")
     assert sorted(key["state"] for key in after) == ["active", "pending", "revoked", "revoked"]
@@ -138,7 +138,7 @@ def test_a_new_refresh_token_key_waits_before_another_one_can_be_made(
     assert data("keys", "list", "--refresh-keys")[1]["id"] == new["id"]
     assert new["id"] in cli("keys", "rotate", "--refresh-keys", code=3).stderr
     assert (
-        "replaces every refresh-token key, and all logins have ended (0)"
+        "replaces every refresh-token key, and all authorizations have ended (0)"
         in cli("keys", "revoke", "--refresh-keys", "--yes").stderr
     )
 

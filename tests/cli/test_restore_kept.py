@@ -32,7 +32,7 @@ def test_a_login_that_was_ended_stays_ended(ada: Any, backup: Callable[..., Path
     sql(DB, "DELETE FROM authorizations WHERE id = ?", (2).to_bytes(16))  # it was over, and is pruned
     told = restore()
     assert [login(id)[2] for id in (1, 2, 3)] == ["logout", "restored", None]
-    assert "Ended since the backup, and ended now: 2 logins." in told.stderr
+    assert "Ended since the backup, and ended now: 2 authorizations." in told.stderr
     assert (told.data["authorizations"], told.data["authorizations_ended"]) == (1, 2)
     assert "active again" not in told.stderr
 
@@ -159,7 +159,7 @@ def test_where_nothing_is_known_logins_live_again_and_that_is_said(
     backup()
     lose_everything()
     told = restore()
-    assert "logins that were ended are active again" in told.stderr and "--end-logins" in told.stderr
+    assert "authorizations that were ended are active again" in told.stderr and "--end-logins" in told.stderr
     assert login(1)[2] is None and told.data["authorizations"] == 1
 
 
@@ -172,7 +172,7 @@ def test_a_database_that_has_tables_and_never_served_ends_nothing(
     Path(DB).touch()
     cli("db", "upgrade")
     told = restore()
-    assert "logins that were ended are active again" in told.stderr
+    assert "authorizations that were ended are active again" in told.stderr
     assert login(1)[2] is None and told.data["authorizations"] == 1
 
 
@@ -183,5 +183,5 @@ def test_end_logins_ends_them_all(ada: Any, backup: Callable[..., Path], restore
     lose_everything()
     told = restore("--end-logins")
     assert [login(id)[2] for id in (1, 2)] == ["restored", "logout"]
-    assert "Every login ends (1)" in told.stderr and "active again" not in told.stderr
+    assert "Every authorization ends (1)" in told.stderr and "active again" not in told.stderr
     assert (told.data["authorizations"], told.data["authorizations_ended"]) == (0, 1)

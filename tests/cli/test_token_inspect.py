@@ -1,4 +1,4 @@
-"""authserver token inspect: what a token is, whether it is good here, and why not. Nothing is changed."""
+"""authserver token inspect: what a token is, whether it is valid here, and why not. Nothing is changed."""
 
 import json
 import os
@@ -25,12 +25,12 @@ from tests.web.answers import claims_of
 from tests.web.serving import change_client, everything, execute
 
 START = "2027-01-15T08:00:00Z"
-OVER = "Its login is over."
-FORGED = "It is forged: it names a login of this server, but was not made by it."
-NO_LOGIN = "There is no such login in this database: another server's, or long over."
-NOT_OURS = "None of this server's published keys signed it as an access token."
-NEITHER = "It has neither the form of a refresh token (rt_ and 72 letters) nor of a JWT."
-REPLACED = "It was replaced and its retry window is over: presenting it ends the login as reuse."
+OVER = "Its authorization has ended."
+FORGED = "It is forged: it names an authorization of this server, but this server did not issue it."
+NO_LOGIN = "Its authorization is not in this database: it belongs to another server, or it ended and was deleted."
+NOT_OURS = "No published key of this server signed it as an access token."
+NEITHER = "It is neither a refresh token (rt_ and 72 characters) nor a JWT."
+REPLACED = "It was replaced, and its retry window is over: presenting it is reuse and ends the authorization."
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def inspect(
         assert everything(database) == before
         assert result.stderr == ""
         found = json.loads(result.stdout)
-        assert found["good"] is (code == 0) and found["good"] is (found["reasons"] == [])
+        assert found["valid"] is (code == 0) and found["valid"] is (found["reasons"] == [])
         return found
 
     return inspect
@@ -87,7 +87,7 @@ def test_a_users_access_token(inspect: Any, login: Callable[..., Any]) -> None:
     body = login("app")
     assert inspect(body["access_token"]) == {
         "kind": "access token",
-        "good": True,
+        "valid": True,
         "reasons": [],
         "claims": claims_of(body),
         "iat": START,
@@ -105,7 +105,7 @@ def test_a_clients_own_access_token(inspect: Any, token: Callable[..., Any]) -> 
 def test_the_newest_refresh_token(inspect: Any, rotated: Any) -> None:
     assert inspect(rotated[-1]) == {
         "kind": "refresh token",
-        "good": True,
+        "valid": True,
         "reasons": [],
         "client_id": "web",
         "subject": "u_ada",
@@ -145,7 +145,7 @@ def test_the_clients_own_window(inspect: Any, database: Any, rotated: Any, clock
 def test_a_refresh_token_ahead_of_its_row(inspect: Any, database: Any, rotated: Any) -> None:
     execute(database, "UPDATE authorizations SET generation = 1")
     (reason,) = inspect(rotated[2], 1)["reasons"]
-    assert reason.startswith("It is newer than its row: the database was restored from a backup.")
+    assert reason.startswith("It is newer than its row: the database lost commits")
 
 
 @pytest.mark.parametrize(
@@ -153,15 +153,15 @@ def test_a_refresh_token_ahead_of_its_row(inspect: Any, database: Any, rotated: 
     [
         (
             "UPDATE authorizations SET revoked_at = 1800000000000000, revoked_reason = 'reuse'",
-            f"Its login is over: revoked by reuse at {START}.",
+            f"Its authorization has ended: revoked by reuse at {START}.",
         ),
         (
             "UPDATE authorizations SET idle_expires_at = 1",
-            "Its login is over: idle for 7 days, ended at 1970-01-01T00:00:00Z.",
+            "Its authorization has ended: idle for 7 days, ended at 1970-01-01T00:00:00Z.",
         ),
-        ("UPDATE users SET disabled = 1", "Its login is over: user disabled."),
+        ("UPDATE users SET disabled = 1", "Its authorization has ended: user disabled."),
         ("DELETE FROM users", NO_LOGIN),
-        ("UPDATE users SET credential_version = 1", "Its login is over: password changed."),
+        ("UPDATE users SET credential_version = 1", "Its authorization has ended: password changed."),
         ("UPDATE clients SET disabled = 1 WHERE id = 'web'", "Its client is disabled or deleted."),
         ("DELETE FROM clients WHERE id = 'web'", NO_LOGIN),
         ("DELETE FROM authorizations", NO_LOGIN),
@@ -176,7 +176,7 @@ def test_why_a_refresh_token_is_not_good(
 
 def test_a_forged_refresh_token(inspect: Any, rotated: Any) -> None:
     last = "A" if rotated[-1][-1] != "A" else "B"
-    assert inspect(rotated[-1][:-1] + last, 1) == {"kind": "refresh token", "good": False, "reasons": [FORGED]}
+    assert inspect(rotated[-1][:-1] + last, 1) == {"kind": "refresh token", "valid": False, "reasons": [FORGED]}
 
 
 def test_a_refresh_token_of_another_server(inspect: Any) -> None:
@@ -185,7 +185,7 @@ def test_a_refresh_token_of_another_server(inspect: Any) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", "x", "rt_", "rt_" + "A" * 72, "a.b", "é", "a" * 100_000, "Bearer x"])
 def test_what_is_no_token(inspect: Any, text: str) -> None:
-    assert inspect(text, 1) == {"kind": "unknown", "good": False, "reasons": [NEITHER]}
+    assert inspect(text, 1) == {"kind": "unknown", "valid": False, "reasons": [NEITHER]}
 
 
 def test_bytes_that_are_no_text(inspect: Any) -> None:
@@ -194,7 +194,7 @@ def test_bytes_that_are_no_text(inspect: Any) -> None:
 
 @pytest.mark.parametrize("text", ["a.b.c", "..", "eyJhbGciOiJub25lIn0.e30.", "é.é.é"])
 def test_a_jwt_of_somebody_else(inspect: Any, text: str) -> None:
-    assert inspect(text, 1) == {"kind": "JWT", "good": False, "reasons": [NOT_OURS]}
+    assert inspect(text, 1) == {"kind": "JWT", "valid": False, "reasons": [NOT_OURS]}
 
 
 def test_a_changed_access_token(inspect: Any, login: Callable[..., Any]) -> None:
@@ -234,7 +234,7 @@ def test_why_an_access_token_is_not_good(
 def test_an_access_token_that_was_denied(inspect: Any, http: TestClient, token: Callable[..., Any]) -> None:
     text = token("client_credentials", "web").json()["access_token"]
     http.post("/revoke", data={"client_id": "web", "client_secret": SECRET, "token": text})
-    assert inspect(text, 1)["reasons"] == ["It was revoked by itself."]
+    assert inspect(text, 1)["reasons"] == ["This access token was revoked."]
 
 
 def test_an_access_token_of_the_issuer_that_this_server_was_before(inspect: Any, login: Callable[..., Any]) -> None:
@@ -254,12 +254,12 @@ def test_in_words(
     cli: Callable[..., Result], inspect: Any, rotated: Any, login: Callable[..., Any], variables: Any, clock: Clock
 ) -> None:
     good = cli("token", "inspect", input=rotated[-1], **variables).stdout
-    assert good.splitlines()[:2] == ["refresh token: good here", "client_id: web"]
+    assert good.splitlines()[:2] == ["refresh token: valid", "client_id: web"]
     assert "newest_generation: 2" in good.splitlines()
     bad = cli("token", "inspect", input=rotated[0], code=1, **variables).stdout
-    assert bad.splitlines()[:2] == ["refresh token: not good here", f"  {REPLACED}"]
+    assert bad.splitlines()[:2] == ["refresh token: not valid", f"  {REPLACED}"]
     access = cli("token", "inspect", input=login("app")["access_token"], **variables).stdout
-    assert access.splitlines()[0] == "access token: good here"
+    assert access.splitlines()[0] == "access token: valid"
     assert {f"aud: {AUDIENCE}", "sub: u_ada", f"iat: {START}"} <= set(access.splitlines())
 
 

@@ -152,23 +152,23 @@ def logins() -> Any:
 
 @pytest.mark.parametrize("reason", ENDINGS)
 def test_what_ends_a_users_logins_says_how_many(data: Callable[..., Any], ada: Any, active: Any, reason: Any) -> None:
-    assert data("user", *ENDINGS[reason], input="another password") == {"username": "ada", "logins_ended": 2}
+    assert data("user", *ENDINGS[reason], input="another password") == {"username": "ada", "authorizations_ended": 2}
     assert [because for _, because in logins()] == [reason, reason, None, None, None]
     assert stored("ada").credential_version == 1
-    assert data("user", *ENDINGS[reason], input="another password")["logins_ended"] == 0
+    assert data("user", *ENDINGS[reason], input="another password")["authorizations_ended"] == 0
 
 
 def test_nobody_elses_logins_end(cli: Callable[..., Result], data: Callable[..., Any], ada: Any) -> None:
     bob = data("user", "create", "bob", "--password-stdin", input="another password")
     add_login(DB, 1, bob["id"])
-    assert cli("user", "end-logins", "ada").stderr == "Ended 0 logins.\n"
+    assert cli("user", "end-logins", "ada").stderr == "Ended 0 authorizations.\n"
     assert logins() == [(bytes(15) + b"\1", None)]
     assert stored("bob").credential_version == 0
 
 
 def test_disable_and_enable(cli: Callable[..., Result], data: Callable[..., Any], ada: Any) -> None:
     add_login(DB, 1, ada["id"])
-    assert cli("user", "disable", "ada").stderr == "ada is disabled. Ended 1 login.\n"
+    assert cli("user", "disable", "ada").stderr == "ada is disabled. Ended 1 authorization.\n"
     assert data("user", "show", "ada")["disabled"] is True
     assert cli("user", "enable", "ada").stdout == ""
     assert data("user", "show", "ada")["disabled"] is False
@@ -179,9 +179,9 @@ def test_disable_and_enable(cli: Callable[..., Result], data: Callable[..., Any]
 def test_a_deleted_user_takes_the_logins_along_and_can_be_created_again(
     cli: Callable[..., Result], data: Callable[..., Any], ada: Any, active: Any
 ) -> None:
-    assert data("user", "delete", "ada", "--dry-run") == {"username": "ada", "logins_ended": 2}
+    assert data("user", "delete", "ada", "--dry-run") == {"username": "ada", "authorizations_ended": 2}
     assert len(logins()) == 5
-    assert data("user", "delete", "ada", "--yes") == {"username": "ada", "logins_ended": 2}
+    assert data("user", "delete", "ada", "--yes") == {"username": "ada", "authorizations_ended": 2}
     assert logins() == [] and stored("ada") is None
     assert data("user", "create", "ada", "--password-stdin", input=PASSWORD)["id"] != ada["id"]
 

@@ -106,7 +106,7 @@ ORIGIN = (
         (
             WEB,
             {"web_origins": ("https://a.example:443",)},
-            "'https://a.example:443' names the port that its scheme has anyway, which browsers leave out: " + ORIGIN,
+            "'https://a.example:443' names the default port of its scheme, which browsers leave out: " + ORIGIN,
         ),
         (
             WEB,

@@ -158,7 +158,7 @@ def test_their_id_tokens_do_not_even_for_the_same_audience(name: str, key: RSAKe
 def test_without_typ_jwt_no_such_token_comes_in(name: str, key: RSAKey, clock: Clock) -> None:
     issuer, members, *_ = ACCESS_TOKENS[name]
     guard = guard_of(TrustedIssuer(**{**vars(issuer), "typ": "at+jwt"}), key, clock)
-    assert rejected(lambda: guard.verify(theirs(key, issuer, members))) == "not an access token by typ"
+    assert rejected(lambda: guard.verify(theirs(key, issuer, members))) == "wrong typ for an access token"
 
 
 @pytest.mark.parametrize("spoil", [{"aud": "other"}, {"iss": "https://evil.example"}, {"exp": NOW}, {"sub": 1},

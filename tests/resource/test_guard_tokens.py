@@ -39,7 +39,7 @@ def test_hs256_keyed_with_the_public_key(guard: Guard, key: RSAKey, encoding: An
     secret = jwk if encoding == "JWK" else key.as_bytes(encoding=encoding, private=False)
     signed = sign(key, header_of(key, alg="HS256"), claims()).rsplit(".", 1)[0]
     forged = f"{signed}.{b64(hmac.digest(secret, signed.encode(), 'sha256'))}"
-    assert rejected(lambda: guard.verify(forged)) == "algorithm that is not allowed"
+    assert rejected(lambda: guard.verify(forged)) == "algorithm not allowed"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_hs256_keyed_with_the_public_key(guard: Guard, key: RSAKey, encoding: An
 )
 def test_algorithm_outside_the_list(guard: Guard, key: RSAKey, alg: object) -> None:
     forged = sign(key, header_of(key, alg=alg), claims(), "RS256")
-    assert rejected(lambda: guard.verify(forged)) == "algorithm that is not allowed"
+    assert rejected(lambda: guard.verify(forged)) == "algorithm not allowed"
 
 
 def test_algorithm_that_is_not_the_key_s(key: RSAKey, clock: Clock) -> None:
@@ -102,7 +102,7 @@ def test_kid_of_10_kb(guard: Guard, key: RSAKey) -> None:
 def test_header_member_that_brings_its_own_key_or_is_unknown(guard: Guard, key: RSAKey, name: str) -> None:
     values = {"jwk": key.as_dict(private=False), "x5c": [b64encode(b"x").decode()], "b64": False}
     forged = sign(key, header_of(key, **{name: values.get(name, "https://evil.example")}), claims())
-    assert rejected(lambda: guard.verify(forged)) == "header member that is not allowed"
+    assert rejected(lambda: guard.verify(forged)) == "header member not allowed"
 
 
 CRITS = [["exp"], ["b64"], [], ["alg"], ["exp", "exp"], 1, None, "exp", [["x"]], {"exp": 1}]
@@ -159,7 +159,7 @@ def test_rfc7515_s4_header_that_is_not_one_small_object(guard: Guard, key: RSAKe
         "the header is not strict JSON",
         "the header is not an object",
         "header larger than 1 KiB",
-        "not an access token by typ",
+        "wrong typ for an access token",
     )
 
 

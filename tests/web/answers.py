@@ -51,7 +51,7 @@ TOO_LARGE = Refusal(413, "invalid_request", "The body exceeds 64 KiB.")
 ENCODED = Refusal(415, "invalid_request", "A body with a Content-Encoding is not accepted.")
 MALFORMED_HTTP = Refusal(400, "invalid_request", "The HTTP request is malformed.")
 UNAVAILABLE = Refusal(
-    503, "temporarily_unavailable", "The server cannot answer now. Try again.", frozenset({"retry-after"})
+    503, "temporarily_unavailable", "The server is temporarily unavailable. Try again.", frozenset({"retry-after"})
 )
 
 

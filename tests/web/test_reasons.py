@@ -59,7 +59,7 @@ def test_reasons_of_a_password(refused: Any, database: Database) -> None:
         ({"revoked_at": 1_800_000_000 * SECOND, "revoked_reason": "reuse"}, f"revoked by reuse at {REVOKED}"),
         (
             {"revoked_at": 1_800_000_000 * SECOND, "revoked_reason": "too_many"},
-            f"ended by the limit of logins at {REVOKED}",
+            f"ended by the limit of authorizations at {REVOKED}",
         ),
         ({"idle_expires_at": 1_800_000_000 * SECOND}, f"idle for 7 days, ended at {REVOKED}"),
         (

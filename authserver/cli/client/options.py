@@ -45,7 +45,9 @@ def of_client(function: F) -> F:
             for name, bounds in SECONDS.items()
         ),
         click.option(
-            "--max-authorizations", type=click.IntRange(1, 10_000), help="Logins that one user may have at once."
+            "--max-authorizations",
+            type=click.IntRange(1, 10_000),
+            help="Limit of active authorizations per user; the server's setting by default.",
         ),
         click.option(
             "--access-token-alg", type=click.Choice(ALGORITHMS), help="Signs its access tokens; RS256 for a new client."

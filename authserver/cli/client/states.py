@@ -22,7 +22,7 @@ def disable(client_id: str) -> None:
       authserver client disable first-party
     """
     _put_disabled(client_id, True)
-    click.echo(f"{client_id} is disabled: every server refuses it within 5 seconds.", err=True)
+    click.echo(f"{client_id} is disabled. Every server rejects its requests within 5 seconds.", err=True)
 
 
 @click.command("enable")
@@ -44,7 +44,7 @@ def enable(client_id: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @yes
 def delete(client_id: str, dry_run: bool, yes: bool) -> None:
-    """Delete the client and end all of its logins. This cannot be undone; `disable` can.
+    """Delete the client and end all of its authorizations. This cannot be undone; `disable` can.
 
     \b
     Examples:
@@ -54,10 +54,12 @@ def delete(client_id: str, dry_run: bool, yes: bool) -> None:
     with transaction() as connection:
         client = load(connection, client_id)
     if not dry_run:
-        confirm(f"Delete {client_id} ({client.name}) and end every login that it holds?", yes)
+        confirm(f"Delete {client_id} ({client.name}) and end all of its authorizations?", yes)
         with opened() as lifecycle:  # the keys of an algorithm that nobody uses any more sign no more
             lifecycle.change_clients(client.access_token_alg, lambda connection: _remove(connection, client_id))
-    click.echo(f"{'Would delete' if dry_run else 'Deleted'} {client_id} ({client.name}) and its logins.", err=True)
+    click.echo(
+        f"{'Would delete' if dry_run else 'Deleted'} {client_id} ({client.name}) and its authorizations.", err=True
+    )
 
 
 def _remove(connection: Connection, client_id: str) -> None:

@@ -31,10 +31,11 @@ Update = tuple[Client, Client, str | None]
 )
 @as_json
 def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Change the client CLIENT_ID: only the options that are given. Prints each old and new value.
+    """Change the client CLIENT_ID, and print each old and new value. Options that you leave out change nothing.
 
-    A list is replaced as a whole. Running servers follow within 5 seconds. Logins stay valid: a scope that is withdrawn
-    is missing from their next access token, and new lifetimes of refresh tokens apply from the next refresh or login.
+    A list is replaced as a whole. Running servers follow within 5 seconds. Authorizations stay valid: a scope that you
+    withdraw is missing from their next access token, and new lifetimes of refresh tokens apply from the next refresh or
+    login.
 
     \b
     Examples:

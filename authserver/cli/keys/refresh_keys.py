@@ -10,7 +10,7 @@ from ..common import moment, show
 from .shared import moment_at_latest, opened, rows_as_table, say
 
 _TITLES = ["id", "created_at", "active_at", "revoked_at", "used"]
-_WAITING = "A new refresh-token key, {}, exists already; new logins use it from {}. Run this again after that."
+_WAITING = "A new refresh-token key, {}, exists already; new authorizations use it from {}. Run this again after that."
 
 
 def list_refresh_keys(as_json: bool) -> None:
@@ -36,7 +36,7 @@ def rotate_refresh_keys(dry_run: bool, as_json: bool) -> None:
         except RefreshKeyWaits as error:
             raise Refused(_WAITING.format(error.waiting.id, moment_at_latest(error.waiting.active_at))) from None
     at = moment_at_latest(active_at)
-    say(f"new logins use a new refresh-token key from {at}; existing logins keep theirs", dry_run)
+    say(f"new authorizations use a new refresh-token key from {at}; existing ones keep theirs", dry_run)
     show({"dry_run": dry_run, "id": id, "active_at": at}, as_json, lambda: id or "")
 
 
@@ -44,9 +44,9 @@ def revoke_refresh_keys(dry_run: bool, as_json: bool) -> None:
     with opened() as lifecycle:
         ended = None if dry_run else lifecycle.revoke_refresh_keys()
     if dry_run:
-        say("a new key replaces every refresh-token key, and all logins end", dry_run)
+        say("a new key replaces every refresh-token key, and all authorizations end", dry_run)
     else:
-        say(f"a new key replaces every refresh-token key, and all logins have ended ({ended})", dry_run)
+        say(f"a new key replaces every refresh-token key, and all authorizations have ended ({ended})", dry_run)
         click.echo("Access tokens that were issued before stay valid until they expire.", err=True)
     if as_json:
-        show({"dry_run": dry_run, "logins_ended": ended}, as_json, str)
+        show({"dry_run": dry_run, "authorizations_ended": ended}, as_json, str)

@@ -29,15 +29,20 @@ _NEXT_KEK = (
 class _Outcome:
     before: Keys
     changed: Keys
-    logins_ended: int | None = None
+    authorizations_ended: int | None = None
 
 
 @click.command("revoke", context_settings={"ignore_unknown_options": True})  # a KID may begin with a hyphen
 @click.argument("kid", required=False)
 @click.option(
-    "--all", "everything", is_flag=True, help="Replace every key and end every login, after a host was compromised."
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Replace every key and end every authorization, after a host was compromised.",
 )
-@click.option("--refresh-keys", is_flag=True, help="Replace the refresh-token keys instead, and end every login.")
+@click.option(
+    "--refresh-keys", is_flag=True, help="Replace the refresh-token keys instead, and end every authorization."
+)
 @dry_run
 @yes
 @as_json
@@ -68,7 +73,7 @@ def revoke(kid: str | None, everything: bool, refresh_keys: bool, dry_run: bool,
         data = {
             "dry_run": dry_run,
             "changes": changes_data(outcome.changed),
-            "logins_ended": outcome.logins_ended,
+            "authorizations_ended": outcome.authorizations_ended,
             "still_accepted": [{"by": by, "seconds": seconds} for by, seconds in _verifiers(lifecycle)],
             "timeline": timeline_data(keys, lifecycle.policy),
         }
@@ -91,9 +96,9 @@ def _revoke(lifecycle: Lifecycle, kid: str | None, dry_run: bool) -> _Outcome:
 
 def _question(kid: str | None, refresh_keys: bool) -> str:
     if refresh_keys:
-        return "Replace every refresh-token key and end all logins?"
+        return "Replace every refresh-token key and end all authorizations?"
     if kid is None:
-        return "Revoke every key and end all logins?"
+        return "Revoke every key and end all authorizations?"
     return f"Revoke the key {kid}? It will never sign again, and the access tokens that it signed become invalid."
 
 
@@ -121,5 +126,5 @@ def _print_result(outcome: _Outcome, lifecycle: Lifecycle, everything: bool, dry
         if key.state == "active":
             warn_if_young(key, lifecycle)
     if everything:
-        ended = "would end" if dry_run else f"have ended ({outcome.logins_ended})"
-        click.echo(f"All logins {ended}; new logins use a new refresh-token key.\n{_NEXT_KEK}", err=True)
+        ended = "would end" if dry_run else f"have ended ({outcome.authorizations_ended})"
+        click.echo(f"All authorizations {ended}; new ones use a new refresh-token key.\n{_NEXT_KEK}", err=True)

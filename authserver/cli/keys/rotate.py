@@ -21,7 +21,7 @@ _SENTENCES = {
     "retire": "{kid} no longer signs, since no client uses its algorithm",
     "withdraw": "{kid} is withdrawn, since no client uses its algorithm",
     "remove": "{kid} leaves the key set, since its last token has expired",
-    "remove_refresh_key": "the refresh-token key {kid} is removed, since no login uses it",
+    "remove_refresh_key": "the refresh-token key {kid} is removed, since no authorization uses it",
 }
 _TOO_EARLY = """\
 {kid} can be promoted from {at}, in {span}. It was published at {created_at}, and verifiers that have not fetched it
@@ -49,7 +49,7 @@ class _Request:
 @click.option("--due", is_flag=True, help="Apply only what the schedule says is due, which may be nothing.")
 @click.option("--emergency", is_flag=True, help="Promote the key even if verifiers may not have fetched it yet.")
 @alg_option
-@click.option("--refresh-keys", is_flag=True, help="Create a new refresh-token key for new logins instead.")
+@click.option("--refresh-keys", is_flag=True, help="Create a new refresh-token key for new authorizations instead.")
 @dry_run
 @as_json
 def rotate(due: bool, emergency: bool, alg: str, refresh_keys: bool, dry_run: bool, as_json: bool) -> None:
