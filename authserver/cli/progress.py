@@ -14,7 +14,7 @@ _PAUSE = SECOND // 5
 """Between two writings of the line, in microseconds."""
 
 
-class Progress:
+class ProgressLine:
     def __init__(self) -> None:
         self._width, self._shown_at, self._step, self._began = 0, 0, "", system.now()
         self.visible = sys.stderr.isatty()
@@ -42,9 +42,9 @@ class Progress:
 
 
 @contextmanager
-def progress(words: str) -> Iterator[Progress]:
+def progress(words: str) -> Iterator[ProgressLine]:
     """A line that counts the seconds by itself, while work goes on that cannot say how far it is."""
-    display, ended = Progress(), Event()
+    display, ended = ProgressLine(), Event()
     display.step(words)
 
     def count_seconds() -> None:

@@ -15,7 +15,7 @@ _CHANGES = {"activated_at": "promote", "promotable_at": "promotable", "destroyed
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TimelineEvent:
     """`change` is a Transition's, or `promotable`: from then on the key can be promoted by hand."""
 
     at: int
@@ -28,9 +28,9 @@ class Event:
     """The JWKS after it: what verifiers see."""
 
 
-def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
+def timeline(keys: Keys, policy: KeyPolicy) -> list[TimelineEvent]:
     """Every event of the keys that exist now, and of the one that the next promotion creates."""
-    events: list[Event] = []
+    events: list[TimelineEvent] = []
     promoted, make = set[str](), placeholders(keys)
     while ahead := list(_ahead(keys, policy, promoted, {(event.change, event.kid) for event in events})):
         at, change, key = min(ahead, key=lambda event: (event[0], event[1], event[2].kid))
@@ -39,7 +39,7 @@ def timeline(keys: Keys, policy: KeyPolicy) -> list[Event]:
             promoted |= {key.alg} if change == "promote" else set()
             keys = merged(keys, apply(keys, Transition(change, key.alg, key.kid), at, make))
         replaced = active.kid if active and change == "promote" else None
-        events.append(Event(at, change, key.kid, replaced, published(keys)))
+        events.append(TimelineEvent(at, change, key.kid, replaced, published(keys)))
     return events
 
 

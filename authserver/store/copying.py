@@ -13,7 +13,7 @@ from .schema import metadata, pruning
 
 _BATCH = 1000
 _MADE_BY_MIGRATIONS = {pruning.name}
-Progress = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 """Called with a table's name, how many of its rows are done, and how many there are."""
 
 
@@ -39,7 +39,7 @@ def check_target(target: Connection) -> None:
         raise Refused(f"The target is not empty: it has rows in {', '.join(filled)}. Name an empty database.")
 
 
-def copy_all(source: Connection, target: Connection, progress: Progress) -> dict[str, int]:
+def copy_all(source: Connection, target: Connection, progress: OnProgress) -> dict[str, int]:
     """How many rows each table has. Creates the tables."""
     lift(source)
     migrations.upgrade(target)
@@ -55,7 +55,7 @@ def compare_all(source: Connection, target: Connection) -> None:
         raise Refused(f"The target differs from the source in {', '.join(different)}; nothing was kept.")
 
 
-def _copy(source: Connection, target: Connection, table: Table, progress: Progress) -> int:
+def _copy(source: Connection, target: Connection, table: Table, progress: OnProgress) -> int:
     total, done = _count(source, table), 0
     for rows in _batches(source, table):
         target.execute(insert(table), [dict(row._mapping) for row in rows])

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 
 from ..domain.errors import Misconfigured
 from .engine import READS
-from .postgresql_connection import LIBPQ, Pool, connect
+from .postgresql_connection import LIBPQ, PostgresPool, connect
 
 _DEFAULTS = {
     "application_name": "authserver",
@@ -68,7 +68,7 @@ def _engine(url: str, connections: int, arguments: dict[str, Any]) -> Engine:
             # psycopg would send BEGIN by itself, alone; `_begin` sends it together with the timeouts.
             isolation_level="AUTOCOMMIT",
             use_native_hstore=False,
-            poolclass=Pool,
+            poolclass=PostgresPool,
             pool_size=connections,
             max_overflow=0,
             pool_timeout=_ROOM,

@@ -37,7 +37,7 @@ def connect(answer: float, _dialect: object, _record: object, arguments: list[An
         chosen = int(parameters["connect_timeout"])
         parameters = parameters | {"connect_timeout": min(chosen if chosen > 0 else inf, max(2, int(seconds)))}
     try:
-        connection = Connection.connect(*arguments, **parameters)
+        connection = PostgresConnection.connect(*arguments, **parameters)
     except psycopg.Error as error:
         said = str(error)
         if isinstance(error, psycopg.ProgrammingError) or _BAD_VALUE.search(said):
@@ -49,7 +49,7 @@ def connect(answer: float, _dialect: object, _record: object, arguments: list[An
     return connection
 
 
-class Connection(psycopg.Connection[Any]):
+class PostgresConnection(psycopg.Connection[Any]):
     """Ends itself where no answer comes: its server may be frozen, or the network may swallow every packet."""
 
     answer = ANSWER
@@ -79,7 +79,7 @@ class Connection(psycopg.Connection[Any]):
         self.pgconn.finish()
 
 
-class Pool(QueuePool):
+class PostgresPool(QueuePool):
     def _do_get(self) -> ConnectionPoolEntry:
         """Where PostgreSQL has no room for one more, a connection that there is will soon be free."""
         waited, longest = 0.0, self._timeout if left() == inf else left()

@@ -21,7 +21,7 @@ from typing import Any
 
 try:
     from .clock import Clock
-    from .instance import Issuer, Refusal, running_issuer
+    from .instance import ErrorResponse, Issuer, running_issuer
 except ModuleNotFoundError as error:
     if (error.name or "").startswith("authserver"):
         raise
@@ -30,7 +30,7 @@ except ModuleNotFoundError as error:
         '    pip install "authserver[testing]"'
     ) from error
 
-__all__ = ["Clock", "Issuer", "Refusal", "running_issuer"]
+__all__ = ["Clock", "ErrorResponse", "Issuer", "running_issuer"]
 
 
 def __getattr__(name: str) -> Any:

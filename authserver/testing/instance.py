@@ -31,8 +31,8 @@ _TIMEOUT = 30  # seconds
 _CHOSEN = {"issuer", "database_url", "key_encryption_key"}
 
 
-class Refusal(Exception):
-    """The server refused; `status` and `members` are its answer."""
+class ErrorResponse(Exception):
+    """The server answered with an error: its HTTP `status`, and the `members` of its JSON (RFC 6749 s5.2)."""
 
     def __init__(self, status: int, members: dict[str, Any]) -> None:
         super().__init__(f"{status} {members.get('error')}: {members.get('error_description')}")
@@ -164,7 +164,7 @@ class Issuer:
         audience: str | None = None,
         client_id: str | None = None,
     ) -> dict[str, Any]:
-        """The server's answer to a login over HTTP, with access_token and refresh_token. Raises Refusal.
+        """The server's answer to a login over HTTP, with access_token and refresh_token. Raises ErrorResponse.
 
         Without `client_id` by a public client that may have that scope and audience; a client that has a secret
         presents it.
@@ -177,7 +177,7 @@ class Issuer:
 
     def post(self, path: str, *, auth: tuple[str, str] | None = None, **form: str) -> dict[str, Any]:
         """The members of the answer to a form, such as post("/revoke", token=..., client_id=...). `auth` is the id and
-        the secret of a client that authenticates by client_secret_basic. Raises Refusal."""
+        the secret of a client that authenticates by client_secret_basic. Raises ErrorResponse."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"} | basic(auth)
         with closing(HTTPConnection(HOST, int(self.url.rpartition(":")[2]), timeout=_TIMEOUT)) as connection:
             connection.request("POST", path, urlencode(form), headers)
@@ -185,7 +185,7 @@ class Issuer:
             body = answer.read()
         members: dict[str, Any] = json.loads(body) if body else {}
         if answer.status != 200:
-            raise Refusal(answer.status, members)
+            raise ErrorResponse(answer.status, members)
         return members
 
     def _post_as(self, client_id: str, form: dict[str, str]) -> dict[str, Any]:

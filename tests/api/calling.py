@@ -17,7 +17,7 @@ _CHALLENGE = 'Bearer realm="api"'
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ExpectedError:
     """The whole body is this sentence: so no answer that equals it can echo what was sent."""
 
     status: int
@@ -26,15 +26,15 @@ class Refusal:
     """The names of those that it has beside JSON_HEADERS."""
 
 
-MALFORMED = Refusal(400, "The request is malformed")
-WRONG_PASSWORD = Refusal(401, "Username or password is wrong", frozenset({"www-authenticate"}))
-DEAD_TOKEN = Refusal(401, "Refresh token is invalid or has expired", frozenset({"www-authenticate"}))
-NOT_HERE = Refusal(403, "This origin is not allowed")
-SWITCHED_OFF = Refusal(403, "This interface is switched off")
-SLOW = Refusal(408, "The body did not arrive within 10 seconds")
-TOO_LARGE = Refusal(413, "The body exceeds 64 KiB")
-ENCODED = Refusal(415, "A body with a Content-Encoding is not accepted")
-UNAVAILABLE = Refusal(503, "The server is temporarily unavailable", frozenset({"retry-after"}))
+MALFORMED = ExpectedError(400, "The request is malformed")
+WRONG_PASSWORD = ExpectedError(401, "Username or password is wrong", frozenset({"www-authenticate"}))
+DEAD_TOKEN = ExpectedError(401, "Refresh token is invalid or has expired", frozenset({"www-authenticate"}))
+NOT_HERE = ExpectedError(403, "This origin is not allowed")
+SWITCHED_OFF = ExpectedError(403, "This interface is switched off")
+SLOW = ExpectedError(408, "The body did not arrive within 10 seconds")
+TOO_LARGE = ExpectedError(413, "The body exceeds 64 KiB")
+ENCODED = ExpectedError(415, "A body with a Content-Encoding is not accepted")
+UNAVAILABLE = ExpectedError(503, "The server is temporarily unavailable", frozenset({"retry-after"}))
 
 
 class Caller:
@@ -68,7 +68,7 @@ class Caller:
         return self.http.get(PROTECTED, headers=[("Authorization", value) for value in authorization])
 
 
-def assert_refused(answer: Any, expected: Refusal, set_cookie: str | None = None) -> None:
+def assert_refused(answer: Any, expected: ExpectedError, set_cookie: str | None = None) -> None:
     """Status, every header and the whole body; a cookie only where the test names it."""
     assert (answer.status_code, answer.json()) == (expected.status, {"error": expected.sentence})
     headers = _headers(answer, expected.headers, set_cookie)

@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from authserver.resource import TokenRejected
-from authserver.testing import Issuer, Refusal, running_issuer
+from authserver.testing import ErrorResponse, Issuer, running_issuer
 from authserver.testing import issuer as issuer_fixture
 from tests.harness.constants import PASSWORD
 
@@ -60,7 +60,7 @@ def test_a_form_may_be_posted_with_basic(shared: Issuer) -> None:
     client = shared.client(grants=["client_credentials"], secret="ma:chine")
     answer = shared.post("/token", auth=(client, "ma:chine"), grant_type="client_credentials")
     assert shared.guard().verify(answer["access_token"]).client_id == client
-    with pytest.raises(Refusal, match="401 invalid_client"):
+    with pytest.raises(ErrorResponse, match="401 invalid_client"):
         shared.post("/token", auth=(client, "wrong"), grant_type="client_credentials")
 
 
@@ -95,7 +95,7 @@ def test_a_client_without_a_grant_introspects(shared: Issuer) -> None:
     caller = shared.client(grants=["client_credentials"], secret="machine")
     token = shared.post("/token", auth=(caller, "machine"), grant_type="client_credentials")["access_token"]
     assert shared.post("/introspect", auth=(api, "notes"), token=token)["client_id"] == caller
-    with pytest.raises(Refusal, match="400 unauthorized_client"):
+    with pytest.raises(ErrorResponse, match="400 unauthorized_client"):
         shared.post("/token", auth=(api, "notes"), grant_type="client_credentials")
 
 

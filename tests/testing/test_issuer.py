@@ -17,7 +17,7 @@ import jwt
 import pytest
 
 from authserver.resource import TokenRejected
-from authserver.testing import Issuer, Refusal, running_issuer
+from authserver.testing import ErrorResponse, Issuer, running_issuer
 from authserver.testing import issuer as issuer_fixture
 from tests.harness.constants import PASSWORD
 
@@ -114,7 +114,7 @@ def test_a_login_ends_by_the_clock(issuer: Issuer) -> None:
     issuer.clock.forward(6 * DAY)
     refresh_token = issuer.post("/token", refresh_token=refresh_token, **form)["refresh_token"]
     issuer.clock.forward(8 * DAY)
-    with pytest.raises(Refusal, match="400 invalid_grant"):
+    with pytest.raises(ErrorResponse, match="400 invalid_grant"):
         issuer.post("/token", refresh_token=refresh_token, **form)
 
 
@@ -191,7 +191,7 @@ def test_what_cannot_be_is_refused(issuer: Issuer) -> None:
         issuer.user("Ada", PASSWORD)
     with pytest.raises(ValueError, match="RFC 8265"):
         issuer.user("", PASSWORD)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ErrorResponse) as refused:
         issuer.login("ada", "wrong")
     assert (refused.value.status, refused.value.members["error"]) == (400, "invalid_grant")
 
@@ -201,7 +201,7 @@ def test_a_client_with_a_secret_and_a_lifetime_of_its_own(issuer: Issuer) -> Non
     post = {"secret": "machine", "auth_method": "client_secret_post"}
     client = issuer.client("read", grants=("client_credentials",), **post, **lifetime)
     request = {"grant_type": "client_credentials", "client_id": client}
-    with pytest.raises(Refusal, match="401 invalid_client"):
+    with pytest.raises(ErrorResponse, match="401 invalid_client"):
         issuer.post("/token", **request)
     assert issuer.post("/token", client_secret="machine", **request)["expires_in"] == DAY
 
@@ -239,7 +239,7 @@ def test_two_in_one_process_know_nothing_of_each_other(nothing_left: None) -> No
         assert verified.expires_at - verified.issued_at == 60
         assert refusal(one.guard().verify, token) != ""
         login(one)
-        with pytest.raises(Refusal, match="invalid_grant"):
+        with pytest.raises(ErrorResponse, match="invalid_grant"):
             other.login("ada", PASSWORD)
 
 

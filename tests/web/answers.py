@@ -20,7 +20,7 @@ _OF_THE_CONNECTION = {"content-length", "date", "connection"}
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ExpectedError:
     """Its description is a constant: so no answer that equals it can echo what was sent."""
 
     status: int
@@ -30,32 +30,32 @@ class Refusal:
     """The names of those that it has beside JSON_HEADERS."""
 
 
-def _oauth(error: str, status: int = 400, *headers: str) -> Refusal:
-    return Refusal(status, error, SENTENCES[error], frozenset(headers))
+def _oauth(error: str, status: int = 400, *headers: str) -> ExpectedError:
+    return ExpectedError(status, error, SENTENCES[error], frozenset(headers))
 
 
 INVALID_REQUEST = _oauth("invalid_request")
 INVALID_CLIENT = _oauth("invalid_client", 401)
 CHALLENGED = _oauth("invalid_client", 401, "www-authenticate")
 """The same to a client that used the Authorization header (RFC 6749 s5.2)."""
-DISABLED = Refusal(401, "invalid_client", "This client is disabled.")
+DISABLED = ExpectedError(401, "invalid_client", "This client is disabled.")
 """To one that has proved its secret."""
 INVALID_GRANT = _oauth("invalid_grant")
 UNAUTHORIZED_CLIENT = _oauth("unauthorized_client")
 UNSUPPORTED_GRANT_TYPE = _oauth("unsupported_grant_type")
 INVALID_SCOPE = _oauth("invalid_scope")
 INVALID_TARGET = _oauth("invalid_target")
-NOT_FOUND = Refusal(404, "not_found", "There is nothing at this address.")
-NOT_ALLOWED = Refusal(405, "invalid_request", "This method is not allowed here.", frozenset({"allow"}))
-TOO_LARGE = Refusal(413, "invalid_request", "The body exceeds 64 KiB.")
-ENCODED = Refusal(415, "invalid_request", "A body with a Content-Encoding is not accepted.")
-MALFORMED_HTTP = Refusal(400, "invalid_request", "The HTTP request is malformed.")
-UNAVAILABLE = Refusal(
+NOT_FOUND = ExpectedError(404, "not_found", "There is nothing at this address.")
+NOT_ALLOWED = ExpectedError(405, "invalid_request", "This method is not allowed here.", frozenset({"allow"}))
+TOO_LARGE = ExpectedError(413, "invalid_request", "The body exceeds 64 KiB.")
+ENCODED = ExpectedError(415, "invalid_request", "A body with a Content-Encoding is not accepted.")
+MALFORMED_HTTP = ExpectedError(400, "invalid_request", "The HTTP request is malformed.")
+UNAVAILABLE = ExpectedError(
     503, "temporarily_unavailable", "The server is temporarily unavailable. Try again.", frozenset({"retry-after"})
 )
 
 
-def assert_refused(answer: Any, expected: Refusal) -> None:
+def assert_refused(answer: Any, expected: ExpectedError) -> None:
     """Status, every header and the whole body; `answer` is anything with status_code, headers and json()."""
     assert answer.status_code == expected.status, answer.text
     assert answer.json() == {"error": expected.error, "error_description": expected.description}

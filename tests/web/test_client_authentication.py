@@ -23,7 +23,7 @@ from tests.web.answers import (
     INVALID_GRANT,
     INVALID_REQUEST,
     UNAUTHORIZED_CLIENT,
-    Refusal,
+    ExpectedError,
     assert_done,
     assert_granted,
     assert_refused,
@@ -137,7 +137,7 @@ def asserts(shared: Server) -> None:
 @both_endpoints
 def test_a_secret_from_a_client_that_is_registered_for_another_method(asserts: Any, ask: Any, path: Any) -> None:
     told = "This client is registered for another authentication method."
-    other_method = Refusal(401, "invalid_client", told)
+    other_method = ExpectedError(401, "invalid_client", told)
     for form, header, refused in (
         ({"client_id": "asserts", "client_secret": SECRET}, (), other_method),
         ({}, (basic(f"asserts:{SECRET}"),), replace(other_method, headers=CHALLENGED.headers)),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.harness.constants import SECOND
 from tests.harness.sample_database import as_client
 from tests.web import answers
-from tests.web.answers import Refusal, assert_refused
+from tests.web.answers import ExpectedError, assert_refused
 from tests.web.serving import Logins, Server, add_client, everything, execute
 
 WINDOW = 30
@@ -22,7 +22,7 @@ RING = "a ring key that nobody has"
 class Case:
     """One way to be refused: what is different about the login, and about the request."""
 
-    refusal: Refusal
+    refusal: ExpectedError
     login: Callable[[int], dict[str, Any]] = lambda now: {}
     form: dict[str, Any] = field(default_factory=dict)
     spoil: Callable[[str], str] = lambda text: text

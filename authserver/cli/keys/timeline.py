@@ -6,7 +6,7 @@ import click
 
 from ...domain.algorithms import DEFAULT
 from ...domain.key_schedule import KeyPolicy, Keys, algorithms_in_use, in_state, promotable_at
-from ...domain.key_timeline import Event, published, timeline
+from ...domain.key_timeline import TimelineEvent, published, timeline
 from ...domain.models import SigningKey
 from ...keyring.lifecycle import Lifecycle
 from ..common import moment
@@ -81,7 +81,7 @@ def _seen(kids: tuple[str, ...]) -> str:
     return f"{'':<48}Verifiers see {', '.join(short(kid) for kid in kids) or 'no key'}."
 
 
-def _sentence(event: Event, algs: dict[str, str]) -> str:
+def _sentence(event: TimelineEvent, algs: dict[str, str]) -> str:
     if event.change == "promote" and event.replaced is None:
         return _EVENTS["begin"].format(kid=short(event.kid), alg=algs[event.kid], default=DEFAULT)
     return _EVENTS[event.change].format(kid=short(event.kid), replaced=short(event.replaced or ""))
