@@ -31,7 +31,19 @@ hypothesis.settings.load_profile("ci")
 # Their assertions are reported as those of tests. Here, because tests of several folders import them.
 pytest.register_assert_rewrite("tests.readme.journey", "tests.readme.terminal", "tests.readme.blocks")
 
-FAST = ("domain", "keyring", "oauth", "pipeline", "resource", "serving", "settings", "store", "testing", "web")
+FAST = (
+    "backup",
+    "domain",
+    "keyring",
+    "oauth",
+    "pipeline",
+    "resource",
+    "serving",
+    "settings",
+    "store",
+    "testing",
+    "web",
+)
 """Where the tests of `--fast` are, beside those directly in tests/; what they leave out has a fixture or file below."""
 SLOW_FIXTURES = {"postgres", "serializable", "softhsm", "real"}
 SLOW_FILES = {
