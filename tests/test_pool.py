@@ -104,9 +104,9 @@ def test_who_has_waited_long_enough_is_told_when_to_come_back() -> None:
     pool, held = Pool("test", threads=1, queue=0, timeout=0.05), Event()
 
     async def scenario() -> None:
-        with pytest.raises(Unavailable, match=r"took longer than 0\.05 s") as late:
+        with pytest.raises(Unavailable, match=r"^The test took longer than 0\.05 s\.$") as late:
             await pool.run(held.wait, 30)
-        with pytest.raises(Unavailable, match="queue is full") as full:
+        with pytest.raises(Unavailable, match=r"^The test queue is full\.$") as full:
             await pool.run(int)
         assert late.value.retry_after == full.value.retry_after == 2
         held.set()

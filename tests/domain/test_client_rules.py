@@ -14,6 +14,7 @@ GRANTS = ("client_credentials", "password", "refresh_token")
 METHODS = ("client_secret_basic", "client_secret_post", "none")
 WEB = Client("web", "Web", "client_secret_post", frozenset(GRANTS), ("read", "write"), ("https://api.example",))
 APP = Client("app", "App", "none", frozenset({"password", "refresh_token"}), ("read",))
+LONGEST_HOST = ".".join(["a" * 63, "a" * 63, "a" * 63, "a" * 61])
 API = Client("api", "Notes API", "client_secret_basic", frozenset(), (), ("https://notes.example",))
 
 
@@ -151,6 +152,7 @@ def test_rfc8252_8_4_redirect_uris_that_lead_where_no_client_should_be(uri: str)
         "http://127.0.0.1:5173",
         "http://[::1]:3000",
         "https://[2001:db8::1]",
+        f"https://{LONGEST_HOST}",
     ],
 )
 def test_rfc6454_6_2_an_origin_as_browsers_send_it(origin: str) -> None:
@@ -166,7 +168,8 @@ def test_rfc6454_6_2_an_origin_as_browsers_send_it(origin: str) -> None:
     + ["https://app.example:0", "https://app.example:65536", "https://app.example:", "https://app.example."]
     + ["http://app.example", "http://localhost.example", "http://0.0.0.0:3000", "http://127.1", "https://[::1%1]"]
     + ["ftp://app.example", "chrome-extension://abc", "file://", "https://a.example https://b.example"]
-    + [" https://app.example", "https://app.example\n", "https://app.example\x00"],
+    + [" https://app.example", "https://app.example\n", "https://app.example\x00"]
+    + [f"https://{'a' * 64}.example", f"https://{LONGEST_HOST}b"],
 )
 def test_what_no_browser_sends_or_nobody_should_trust_is_no_origin(origin: str) -> None:
     with pytest.raises(

@@ -87,6 +87,12 @@ def test_keys_of_another_algorithm_are_not_looked_at() -> None:
     assert due(other, (ACTIVE, other), POLICY)["activated_at"] == promotable_at(other, POLICY)
 
 
+def test_the_default_algorithm_comes_first_and_what_only_a_later_version_knows_is_left_to_that() -> None:
+    keys = (replace(ACTIVE, alg="later"), replace(PENDING, alg="unused"))
+    steps = transitions(keys, POLICY, NOW, ["ES256", "later"])
+    assert [(step.change, step.alg) for step in steps] == [("publish", "RS256"), ("publish", "ES256")]
+
+
 @pytest.mark.parametrize("nudge", [-1, 0])
 def test_the_schedule_acts_on_that_very_microsecond_and_not_before(nudge: int) -> None:
     """What `due` says lies ahead is what `transitions` does then."""
@@ -119,6 +125,7 @@ def test_without_a_step_keys_are_what_their_rows_say() -> None:
     timeline = Timeline((Stretch(5),), NOW)
     assert as_of_today(keys, timeline) == keys
     assert misdated(keys, timeline, NOW + 5) == ()
+    assert misdated(keys, Timeline((Stretch(0),), NOW), NOW) == (), "what was done just now is not still to come"
 
 
 def test_a_key_from_a_clock_that_was_ahead_is_as_old_as_the_moment_when_that_is_seen() -> None:

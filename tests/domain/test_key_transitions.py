@@ -1,7 +1,7 @@
 """The schedule and what it does, as a state machine with jumps of the clock: no verifier fails, nothing ever sticks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -274,6 +274,22 @@ def test_a_new_key_inherits_the_longest_lifetime_of_a_token() -> None:
         keys, {"RS256", "ES256"}, START, make
     )  # which was another's tokens until now
     assert [key.max_token_ttl for key in changed] == [7200] * 4
+
+
+def test_what_is_over_keeps_the_times_that_its_row_has() -> None:
+    make = maker()
+    active, pending = first_keys(make)
+    retired = replace(active, kid="retired", state="retired", retired_at=START, wrapped=None, destroyed_at=START + 1)
+    over = [replace(retired, kid=state, state=state) for state in ("removed", "revoked")]
+    keys, now = (active, pending, retired, *over), START + 9
+    (removed,) = key_transitions.apply(keys, Transition("remove", "RS256", "retired"), now, make)
+    assert (removed.state, removed.destroyed_at, removed.removed_at) == ("removed", START + 1, now)
+    gone = [key for key in key_transitions.all_revoked(keys, now, make) if key.state == "revoked"]
+    assert [(key.kid, key.wrapped, key.destroyed_at, key.revoked_at) for key in gone] == [
+        (active.kid, None, now, now),
+        (pending.kid, None, now, now),
+        ("retired", None, START + 1, now),
+    ]
 
 
 def test_the_timeline_goes_through_the_next_promotion_to_the_end_of_what_it_retires() -> None:

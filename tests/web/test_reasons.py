@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from authserver.domain.models import Secret
+from authserver.domain.refresh_token import MAX_GENERATION
 from authserver.settings import Settings
 from authserver.store.database import Database
 from authserver.web.malformed import MalformedRequests
@@ -70,6 +71,9 @@ def test_reasons_of_a_password(refused: Any, database: Database) -> None:
         ({"subject": "u_disabled"}, "user disabled"),
         ({"client_id": "other"}, "refresh token of another client"),
         ({"generation": 9}, f"reuse of generation 3; 9 is newest since {REVOKED}"),
+        ({"expires_at": 1_800_000_000 * SECOND + SECOND - 1}, "authorization ends within a second"),
+        ({"scope": ("withdrawn",)}, "every granted scope was withdrawn from the client"),
+        ({"resources": ("https://withdrawn.example",)}, "No granted resource is left to this client."),
     ],
 )
 def test_reasons_of_a_genuine_refresh_token_name_its_authorization(
@@ -84,6 +88,26 @@ def test_reasons_of_a_genuine_refresh_token_name_its_authorization(
         "subject": login.subject,
         "grant_id": login.id.hex(),
     }
+
+
+def test_reasons_of_a_refresh_that_asks_for_more_than_is_left(refused: Any, logins: Any) -> None:
+    last = logins.plant(1, generation=MAX_GENERATION)
+    used_up = refused(grant_type="refresh_token", client_id="app", refresh_token=logins.token(last, MAX_GENERATION))
+    assert used_up["reason"] == "generations used up"
+    ask = {"grant_type": "refresh_token", "client_id": "app", "refresh_token": logins.token(logins.plant(2), 3)}
+    assert refused(**ask, scope="admin")["reason"] == "invalid scope"
+    unknown = refused(**ask, resource="https://unknown.example")
+    assert unknown["reason"] == "A resource is unknown or was not granted."
+
+
+def test_reasons_of_a_scope(refused: Any) -> None:
+    ask = {"grant_type": "client_credentials", "client_id": "web", "client_secret": SECRET}
+    for scope, reason in (
+        ("admin", "The scope exceeds what is allowed."),
+        ("a" * 1025, "The scope exceeds 1024 characters."),
+        ("\u00e9", "A scope has a character that RFC 6749 s3.3 does not allow."),
+    ):
+        assert refused(**ask, scope=scope)["reason"] == reason
 
 
 def test_reasons_of_a_refresh_token_that_is_not_genuine_name_no_authorization(refused: Any, logins: Any) -> None:
@@ -105,6 +129,9 @@ def basic(client_id: Any, secret: Any) -> Any:
 
 def test_reasons_of_client_authentication(refused: Any, database: Database, clock: Clock) -> None:
     ask = {"grant_type": "client_credentials"}
+    assert refused(**ask, client_id="nobody") == {"client_id": "", "reason": "no such client"}
+    public = refused("/introspect", client_id="app", token="x")
+    assert public == {"client_id": "app", "reason": "a public client cannot introspect"}
     assert refused(**ask, client_id="web", client_secret="wrong") == {
         "client_id": "web",
         "reason": "wrong client secret",
@@ -176,6 +203,7 @@ def test_a_refusal_after_a_retry_or_a_login_was_found_good_reports_neither(
 
 MALFORMED = {
     "username=canary&username=canary": "A parameter is repeated.",
+    "username=canary%00": "A parameter has a NUL character.",
     "username=canary%FF": "The body is not UTF-8, or has too many fields.",
     "client_secret=canary&scope=canary": "No client id and no client authentication.",
     "client_id=app&username=canary&password=canary": "No grant_type.",
@@ -193,6 +221,16 @@ def test_reasons_of_an_authorization_header_say_whether_it_is_the_scheme_or_what
         "No client id, and an Authorization header that is not Basic.",
         "The Authorization header cannot be decoded.",
         "The Authorization header has no client id and secret.",
+    ]
+
+
+def test_reasons_of_more_than_one_client_authentication(http: TestClient, events: list[Any]) -> None:
+    form, header = {"grant_type": "password"}, ("Authorization", "Basic " + b64encode(b"web:canary").decode())
+    for more, headers in (({}, [header, header]), ({"client_secret": "x"}, [header]), ({"client_id": "x"}, [header])):
+        assert http.post("/token", data=form | more, headers=headers).status_code == 400
+    assert [entry["reason"] for entry in events] == [
+        "Two Authorization headers.",
+        "Two client authentications, or two client ids.",
     ]
 
 
