@@ -1,4 +1,5 @@
-"""What is not documented fails here: settings, commands, scripts, routes, grants; and the version is one everywhere."""
+"""What is not documented fails here: settings, commands, scripts, events; and the version is one everywhere. Routes and
+grants: tests/contract/."""
 
 import re
 import shlex
@@ -7,21 +8,16 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import click
 import pytest
 import yaml
-from openapi_spec_validator import validate
-from starlette.routing import Mount
 
 from authserver import __version__
 from authserver.cli import _EXIT_CODES as EXIT_CODES
 from authserver.cli import main
 from authserver.domain.end_reason import REVOKED as END_REASONS
-from authserver.oauth.grants import GRANTS
 from authserver.settings import Settings
-from authserver.web.routes import routes
 from tests.harness.events import documented, in_source, logged_by, reasons
 
 ROOT = Path(__file__).parents[1]
@@ -113,36 +109,6 @@ def test_every_script_is_named() -> None:
     assert STARTED_BY_TOKENS in (ROOT / "scripts" / "bench" / "speed" / "tokens.py").read_text()
     pages = "\n".join((*PAGES.values(), MEASUREMENTS))
     assert [path for path, name in names.items() if path not in pages and f"`{name}`" not in pages] == []
-
-
-def served() -> set[tuple[str, str]]:
-    """Every path with each method that it answers; HEAD comes with GET, OPTIONS with CORS."""
-    found = set()
-    for route in routes(Mock(issuer="https://as.example", first_party_api=True)):
-        if isinstance(route, Mount):
-            found.add((f"{route.path}/{{file}}", "get"))
-        else:
-            found |= {(route.path, method.lower()) for method in route.methods or {"GET"}}
-    return {(path, method) for path, method in found if method not in ("head", "options")}
-
-
-def described() -> set[tuple[str, str]]:
-    methods = {"get", "post", "put", "patch", "delete"}
-    return {(path, method) for path, item in OPENAPI["paths"].items() for method in item.keys() & methods}
-
-
-def test_every_route_is_in_openapi_and_the_reverse() -> None:
-    assert len(served()) > 10
-    assert served() == described()
-
-
-def test_openapi_is_valid() -> None:
-    validate(OPENAPI)
-
-
-def test_every_grant_is_in_openapi() -> None:
-    text = (ROOT / "openapi.yaml").read_text()
-    assert [grant.GRANT_TYPE for grant in GRANTS if grant.GRANT_TYPE not in text] == []
 
 
 def test_every_answer_that_is_refused_everywhere_is_described() -> None:

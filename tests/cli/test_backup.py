@@ -111,9 +111,8 @@ def test_it_is_written_over_nothing_and_through_no_link(cli: Callable[..., Resul
     assert (Path(name).read_bytes() if Path(name).exists() else None) == before
 
 
-def test_what_appears_meanwhile_is_not_overwritten_either(
-    cli: Callable[..., Result], here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def assert_not_overwritten(cli: Callable[..., Result], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that appears while the backup is being made stays as it is."""
     make_single_file = database_file.make_single_file
 
     def slowly(path: Any) -> None:
@@ -126,6 +125,12 @@ def test_what_appears_meanwhile_is_not_overwritten_either(
     assert not list(here.glob("b.*"))
 
 
+def test_a_file_that_appears_meanwhile_is_not_overwritten(
+    cli: Callable[..., Result], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_not_overwritten(cli, here, monkeypatch)
+
+
 @pytest.fixture
 def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on FAT, and on some network drives."""
@@ -136,7 +141,7 @@ def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", link)
 
 
-def test_where_no_file_has_two_names_it_is_copied(
+def test_without_hard_links_the_backup_is_copied(
     backup: Callable[..., Path], restore: Callable[..., Any], here: Path, no_links: Any
 ) -> None:
     made = backup()
@@ -145,10 +150,10 @@ def test_where_no_file_has_two_names_it_is_copied(
     restore()
 
 
-def test_and_still_over_nothing(
+def test_without_hard_links_a_file_that_appears_meanwhile_is_not_overwritten(
     cli: Callable[..., Result], here: Path, no_links: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    test_what_appears_meanwhile_is_not_overwritten_either(cli, here, monkeypatch)
+    assert_not_overwritten(cli, here, monkeypatch)
 
 
 def test_half_a_copy_does_not_stay(

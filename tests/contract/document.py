@@ -10,7 +10,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 PATH = Path(__file__).resolve().parents[2] / "openapi.yaml"
-METHODS = ("get", "head", "options", "post")
+METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
 _HERE = "urn:openapi"
 
 
