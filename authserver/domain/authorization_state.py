@@ -1,4 +1,4 @@
-"""Whether an authorization is active, for operators: what /token would say of its newest refresh token."""
+"""Whether an authorization is active, for operators: whether /token would accept its newest refresh token."""
 
 from dataclasses import dataclass, replace
 
@@ -9,9 +9,9 @@ from .models import Authorization, Client, Policy, User
 @dataclass(frozen=True, slots=True)
 class State:
     word: str
-    """`active`; `suspended` while only its disabled client or user is in the way; `ended` for good."""
+    """`active`; `suspended` while its client or user is disabled; or `ended`, which is permanent."""
     reason: str | None
-    """Why it is not active."""
+    """Why it is not active; None if it is."""
     ends_at: int
     """When it ended, or will end unless it is refreshed (microseconds)."""
 

@@ -1,4 +1,4 @@
-"""The claims of an access token (RFC 9068 s2.2), and the audience that a request may have (RFC 8707)."""
+"""The claims of an access token (RFC 9068 s2.2), and the audience that a request may ask for (RFC 8707)."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from . import scopes
 from .errors import TargetRefused
 from .models import SECOND, Authorization, Client
 
-_MAX_TEXT = 64  # characters, as the database keeps them
+_MAX_TEXT = 64  # characters: the width of the database's columns
 _MAX_TIME = 2**40  # seconds since the epoch
 
 
@@ -23,8 +23,8 @@ def access_token(
     jti: str,
     authorization: Authorization | None,
 ) -> dict[str, Any]:
-    """`now` in microseconds, `ttl` in seconds; `authorization` is None for a client's own token, whose
-    subject is the client."""
+    """Return the claims of a new access token. `now` is in microseconds, `ttl` in seconds. `authorization` is None for
+    a client's own token, whose subject is the client."""
     issued_at = now // SECOND
     claims: dict[str, Any] = {
         "iss": issuer,
@@ -41,7 +41,7 @@ def access_token(
 
 
 def is_ours(claims: Mapping[str, Any], issuer: str) -> bool:
-    """Whether this server writes such access tokens: a key that was made elsewhere may have signed other ones."""
+    """Whether this server could have issued these claims. An imported key may also have signed other tokens."""
     audience = claims.get("aud")
     texts = [claims.get(name) for name in ("sub", "client_id", "jti")]
     numbers = [claims.get(name) for name in ("iat", "exp")]
@@ -49,21 +49,21 @@ def is_ours(claims: Mapping[str, Any], issuer: str) -> bool:
         claims.get("iss") == issuer
         and all(isinstance(text, str) and 0 < len(text) <= _MAX_TEXT for text in texts)
         and all(type(number) is int and 0 <= number < _MAX_TIME for number in numbers)
-        and all(isinstance(one, str) for one in (audience if isinstance(audience, list) else [audience]))
+        and all(isinstance(text, str) for text in (audience if isinstance(audience, list) else [audience]))
         and re.fullmatch(r"[0-9a-f]{32}|", str(claims.get("grant_id", ""))) is not None
     )
 
 
 def audience(asked: tuple[str, ...], client: Client, granted: tuple[str, ...] = (), *, default: str) -> tuple[str, ...]:
-    """What was asked for if all of it may be had; else what the authorization was granted, the client's first, or
-    `default`.
+    """Return `asked` if it names resources and all of them are allowed. If it names none, return the resources that the
+    authorization was granted; if there are none either, the client's first audience or `default`.
 
-    Raises TargetRefused. `granted` is what the authorization is bound to: empty if it asked for no resource.
+    `granted` are the resources that the authorization is bound to: empty if it asked for none. Raises TargetRefused.
     """
     allowed = tuple(resource for resource in granted or client.audiences if resource in client.audiences)
     # RFC 8707 s2: if the AS is unwilling or unable to ... it SHOULD use invalid_target.
     if not set(asked) <= set(allowed):
         raise TargetRefused("A resource is unknown or was not granted.")
     if granted and not allowed:
-        raise TargetRefused("No granted resource is left to this client.")
+        raise TargetRefused("Every granted resource was withdrawn from the client.")
     return asked or (allowed if granted else allowed[:1]) or (default,)

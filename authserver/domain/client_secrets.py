@@ -1,4 +1,4 @@
-"""The secrets of a client: two are valid at once for a while, so that one can be changed without an outage."""
+"""A client's secrets. Two may be valid at once for a while, so that a secret can be replaced without an outage."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -7,7 +7,7 @@ from .models import SECOND, Client, Secret
 
 
 class TwoValid(ValueError):
-    """A third secret would end one of two that are in use."""
+    """Two secrets are valid already: adding a third would end one that is in use."""
 
     def __init__(self, new: Secret, old: Secret) -> None:
         super().__init__("Two secrets of the client are valid.")
@@ -15,12 +15,12 @@ class TwoValid(ValueError):
 
 
 def digest(secret: str) -> bytes:
-    """What the database keeps of a secret: 256 random bits need no slow hash."""
+    """Return the hash of a secret that the database stores: 256 random bits need no slow hash."""
     return sha256(secret.encode()).digest()
 
 
 def new(secret: str) -> Secret:
-    """Valid until it is replaced."""
+    """Return a secret that is valid until it is replaced."""
     return Secret(digest(secret))
 
 
@@ -29,14 +29,14 @@ def is_valid(secret: Secret, now: int) -> bool:
 
 
 def valid(client: Client, now: int) -> tuple[Secret, ...]:
-    """The newest first."""
+    """Return the secrets that are valid at `now` (microseconds), the newest first."""
     return tuple(secret for secret in client.secrets if is_valid(secret, now))
 
 
 def rotated(client: Client, fresh: Secret, *, now: int, grace: int, ends: str | None = None) -> Client:
-    """The client with `fresh` as its newest secret; the one before stays valid for `grace` seconds.
+    """Return the client with `fresh` as its newest secret; the previous one stays valid for `grace` seconds.
 
-    Where two are valid, `ends` says which of them ends now, "new" or "old". Raises TwoValid if it does not.
+    If two are valid, `ends` says which of them ends now, "new" or "old"; raises TwoValid if it is None.
     """
     secrets, until = valid(client, now), now + grace * SECOND
     if len(secrets) < 2:

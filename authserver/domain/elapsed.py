@@ -1,4 +1,4 @@
-"""How much of the time that passed counts towards a retry window."""
+"""How much time counts towards a retry window."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from .timeline import Timeline
 
 @dataclass(frozen=True, slots=True)
 class Elapsed:
-    """What a process knows of the time behind it: how its wall clock was set, and when its database was away."""
+    """What a process knows about the past: how its wall clock was set, and when its database was unreachable."""
 
     timeline: Timeline
     outages: Outages
 
     def between(self, start: int, end: int) -> int:
-        """Microseconds that count between two wall times; never less than none."""
+        """Return how many microseconds between two wall times count; never less than 0."""
         began, ended = self.timeline.moment(start), self.timeline.moment(end)
         return max(0, ended - began - self.outages.between(began, ended))

@@ -1,4 +1,4 @@
-"""Why an authorization has ended, in the words of the log and of the command line. The caller never reads them."""
+"""Why an authorization has ended, as the log and the command line say it. OAuth callers never see these texts."""
 
 from .models import Authorization, Client, Policy, User
 from .times import duration, utc
@@ -19,7 +19,7 @@ REVOKED = {
 def end_reason(
     authorization: Authorization, *, client: Client | None, user: User | None, policy: Policy, now: int
 ) -> str | None:
-    """None while its newest refresh token is accepted."""
+    """Return why the authorization's newest refresh token is not accepted; None while it is. `now` in microseconds."""
     if authorization.revoked_at is not None:
         return f"{_revoked_by(authorization.revoked_reason)} at {utc(authorization.revoked_at)}"
     if client is None or client.disabled:

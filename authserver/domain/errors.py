@@ -1,4 +1,4 @@
-"""The few errors that every layer may raise. Their text is for the operator; the caller gets a constant sentence."""
+"""The errors that every layer may raise. Their text is for the operator; the caller gets a constant sentence."""
 
 
 class Unavailable(Exception):
@@ -10,28 +10,28 @@ class Unavailable(Exception):
 
 
 class KeyServiceDown(Unavailable):
-    """What holds private keys outside of the database cannot be reached."""
+    """The service that holds private keys outside the database cannot be reached."""
 
 
 class KeyMissing(Unavailable):
-    """A key that this process has not read yet, or not lately enough, or that is gone: read the keys, then go on."""
+    """This process does not have the key, or has not read the keys recently enough: read them again, then retry."""
 
 
 class ChangedMeanwhile(Unavailable):
-    """Another process changed the same rows at the same time, and nothing was written: try again (exit code 75)."""
+    """Another process changed the same rows at the same time. Nothing was written: try again (exit code 75)."""
 
 
 class Refused(Exception):
-    """The operator asked for what policy forbids (exit code 3); the text says what is allowed and what to do next."""
+    """Policy forbids what the operator asked for (exit code 3). The text says what is allowed and what to do next."""
 
 
 class Misconfigured(Exception):
-    """The server cannot start like this (exit code 78); the text ends with the line that mends it."""
+    """The server cannot start with this configuration (exit code 78). The text ends with the line that fixes it."""
 
 
 class ScopeRefused(ValueError):
-    """A scope was asked for that is malformed or may not be had (RFC 6749 s3.3)."""
+    """The requested scope is malformed or not allowed (RFC 6749 s3.3)."""
 
 
 class TargetRefused(ValueError):
-    """A resource was asked for that is unknown or not granted (RFC 8707 s2)."""
+    """The requested resource is unknown or was not granted (RFC 8707 s2)."""

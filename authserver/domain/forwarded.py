@@ -1,4 +1,4 @@
-"""The address of a caller behind proxies, from what these say of it (RFC 7239, and X-Forwarded-For before it)."""
+"""The address of a caller behind proxies, from the headers that they add (Forwarded, RFC 7239, or X-Forwarded-For)."""
 
 import re
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Address = IPv4Address | IPv6Address
 UNIX = "unix"
-MOST_HOPS = 20
-_LONGEST_NODE = 64
-_LONGEST_ELEMENT = 1024
+MAX_HOPS = 20
+_MAX_NODE = 64
+_MAX_ELEMENT = 1024
 # RFC 7239 s6: node = nodename [ ":" node-port ]; proxies write the same into X-Forwarded-For.
 _NODE = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[\w.-]+)?|([0-9.]+)(?::[\w.-]+)?|([0-9A-Fa-f:.]+)", re.ASCII)
 _FOR = re.compile(r'(?:^|;)[ \t]*for=("[^"\\]*"|[^";, \t]*)[ \t]*(?=;|$)', re.IGNORECASE)
@@ -17,31 +17,31 @@ _FOR = re.compile(r'(?:^|;)[ \t]*for=("[^"\\]*"|[^";, \t]*)[ \t]*(?=;|$)', re.IG
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
-    """Whose word on a caller's address is taken."""
+    """The peers whose statement of a caller's address is believed."""
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     unix: bool = False
-    """Whoever connects by the Unix-domain socket, which has no address."""
+    """Whether peers on the Unix-domain socket, which have no address, are trusted."""
 
     def trusts(self, address: Address | None) -> bool:
-        """None is a peer without an address."""
+        """Whether the peer with this address is trusted; None is a peer without an address."""
         return self.unix if address is None else any(address in network for network in self.networks)
 
 
 def trusted_proxies(text: str) -> TrustedProxies:
-    """From addresses, networks and the word unix, comma separated. Raises ValueError that says what is wrong."""
+    """Parse addresses, networks and the word `unix`, separated by commas. Raises ValueError, saying what is wrong."""
     words = [word for word in map(str.strip, text.split(",")) if word]
     return TrustedProxies(tuple(_network(word) for word in words if word != UNIX), UNIX in words)
 
 
 def caller(peer: Address | None, hops: Sequence[str], trusted: TrustedProxies) -> Address | None:
-    """The right-most address that is not a trusted proxy's: what stands left of it, anyone may have written.
+    """Return the right-most address that is not a trusted proxy's. Anyone may have written the nodes left of it.
 
-    `hops` are the nodes in the order of the header, the last one added by `peer`. A proxy that does not say who called
-    it (`unknown`, `_hidden`, what is no address) stands for its callers itself.
+    `hops` are the nodes in the order of the header, the last one added by `peer`. If a proxy hides its caller's address
+    (`unknown`, `_hidden`, anything else that is not an address), its own address is returned.
     """
     address = peer
-    for hop in list(reversed(hops))[:MOST_HOPS]:
+    for hop in list(reversed(hops))[:MAX_HOPS]:
         if not trusted.trusts(address):
             break
         before = address_of_node(hop)
@@ -52,9 +52,9 @@ def caller(peer: Address | None, hops: Sequence[str], trusted: TrustedProxies) -
 
 
 def hops(forwarded_for: Sequence[str], forwarded: Sequence[str]) -> list[str]:
-    """The nodes that the values of all X-Forwarded-For or else of all Forwarded headers name, as many as are looked at.
+    """Return the last MAX_HOPS nodes from all X-Forwarded-For headers, or from all Forwarded headers if there are none.
 
-    X-Forwarded-For wins: it is what nearly every proxy adds to, and one that does hands on a Forwarded that its caller
+    X-Forwarded-For wins: nearly every proxy adds to it, and such a proxy passes on a Forwarded header that its caller
     made up.
     """
     if forwarded_for:
@@ -63,7 +63,8 @@ def hops(forwarded_for: Sequence[str], forwarded: Sequence[str]) -> list[str]:
 
 
 def address_of_node(node: str) -> Address | None:
-    form = _NODE.fullmatch(node.strip(" \t")) if len(node) <= _LONGEST_NODE else None
+    """Return the address in a node; None if it contains none."""
+    form = _NODE.fullmatch(node.strip(" \t")) if len(node) <= _MAX_NODE else None
     try:
         return plain(ip_address(form[1] or form[2] or form[3])) if form else None
     except ValueError:
@@ -71,7 +72,7 @@ def address_of_node(node: str) -> Address | None:
 
 
 def plain(address: Address) -> Address:
-    """An IPv4 address as a socket for both families spells it is the IPv4 address."""
+    """Return an IPv4-mapped IPv6 address as IPv4: a dual-stack socket reports IPv4 peers in that form."""
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 
 
@@ -81,15 +82,16 @@ def _network(word: str) -> IPv4Network | IPv6Network:
     except ValueError as error:
         raise ValueError(f"names {word!r}, which is neither an address nor a network ({error})") from None
     if network.prefixlen == 0:
-        raise ValueError(f"names {word!r}, which is everybody")
+        raise ValueError(f"names {word!r}, which is every address")
     return network
 
 
 def _last(values: Sequence[str]) -> list[str]:
-    return ",".join(values).rsplit(",", MOST_HOPS)[-MOST_HOPS:]
+    return ",".join(values).rsplit(",", MAX_HOPS)[-MAX_HOPS:]
 
 
 def _node_in(element: str) -> str:
-    """What `for=` says, once; "" otherwise. Commas within quotes have cut the element: no address has any."""
-    nodes = _FOR.findall(element) if len(element) <= _LONGEST_ELEMENT else []
+    """Return the value of the element's only `for=`; "" if there is none or several. A comma within quotes splits an
+    element, but an address contains no comma."""
+    nodes = _FOR.findall(element) if len(element) <= _MAX_ELEMENT else []
     return nodes[0].strip('"') if len(nodes) == 1 else ""

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
-    """The IP address that `host` is, in brackets or not; None for a name."""
+    """Return the IP address that `host` is, in brackets or not; None for a name."""
     try:
         return ip_address(host.strip("[]"))
     except ValueError:
@@ -22,11 +22,11 @@ def is_loopback(host: str) -> bool:
 
 
 def is_canonical(host: str) -> bool:
-    """Whether it is a DNS name in lower case, or an address in its one spelling that is somebody's."""
+    """Whether `host` is a DNS name in lower case, or an address in its canonical form and not the unspecified one."""
     address = address_of(host)
     if address is not None:
         written = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
         return host == written and not address.is_unspecified
     label = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
-    # A last label that is a number makes programs read the whole as an IPv4 address (127.1, 0x7f.1).
+    # If the last label is a number, programs read the name as an IPv4 address (127.1, 0x7f.1).
     return len(host) <= 253 and re.fullmatch(rf"({label}\.)*(?!\d+$|0x[0-9a-f]*$){label}", host) is not None

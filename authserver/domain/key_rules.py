@@ -1,6 +1,6 @@
-"""What a key may be: the form of a key-encryption key; a signing key's `kid` and strength, and that it is new here.
+"""The rules for keys: the form of a key-encryption key; a signing key's `kid` and strength; no key is used twice.
 
-The ROCA test is in keyring/strength.py, since the guard has it too.
+The ROCA test is in keyring/strength.py, because it shares the guard's implementation.
 """
 
 import re
@@ -12,7 +12,7 @@ from .key_schedule import Keys, algorithms_in_use
 from .models import SigningKey
 
 RSA_BITS = 2048
-"""Size of the RSA keys that are generated, and the smallest that may be imported."""
+"""The size of generated RSA keys, and the smallest size that may be imported."""
 _MAX_RSA_BITS = 8192
 RSA_EXPONENT = 65537
 _KID = re.compile(r"[\x21-\x7e]{1,255}")
@@ -23,7 +23,7 @@ _NO_CLIENT = (
 
 
 def key_encryption_key(text: str) -> bytes:
-    """The 32 bytes of a key-encryption key from its 43 characters of base64url. Raises ValueError."""
+    """Decode a key-encryption key: 43 characters of base64url, 32 bytes. Raises ValueError."""
     key = base64url.decode(text)
     if len(key) != 32:
         raise ValueError("not 32 bytes")
@@ -31,12 +31,12 @@ def key_encryption_key(text: str) -> bytes:
 
 
 def is_generated_kid(kid: str) -> bool:
-    """Whether a generated key may keep this `kid`: the command line would take a leading hyphen for an option."""
+    """Whether a generated key may have this `kid`: the command line reads a leading hyphen as an option."""
     return not kid.startswith("-")
 
 
 def check_rsa(modulus: int, exponent: int) -> None:
-    """Raise Refused for an RSA key of another size or exponent than is allowed."""
+    """Raise Refused for an RSA key whose size or exponent is not allowed."""
     bits = modulus.bit_length()
     if not RSA_BITS <= bits <= _MAX_RSA_BITS:
         # RFC 7518 s3.3: a key of size 2048 bits or larger MUST be used with these algorithms.

@@ -11,7 +11,7 @@ from .models import SECOND, SigningKey
 from .timeline import Timeline
 
 STALE_AFTER = 30
-"""Seconds for which a process may use a key state that it cannot read again; every time below includes them."""
+"""Seconds for which a process may use a key state that it cannot read again; every period below includes them."""
 
 _CLOCK_SKEW = 300
 _DESTROY_AFTER = 60
@@ -28,20 +28,20 @@ Keys = tuple[SigningKey, ...]
 class Transition:
     """One change of state.
 
-    `publish`: a pending key is created. `promote`: the pending key signs, the active one retires, and the next pending
-    key is created. `destroy`: a retired key's private part is destroyed. `remove`: it leaves the JWKS. `retire` and
-    `withdraw`: no client uses the algorithm of the active or the pending key any more.
+    `publish`: a pending key is created. `promote`: the pending key becomes active, the active key retires, and the next
+    pending key is created. `destroy`: a retired key's private part is destroyed. `remove`: a retired key leaves the
+    JWKS. `retire` and `withdraw`: the active and the pending key end, because no client uses their algorithm.
     """
 
     change: str
     alg: str
     kid: str | None = None
-    """The key that changes; None for one that does not exist yet."""
+    """The key that changes; None if it does not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPolicy:
-    """In seconds: how long a key is published before it signs, how long it signs, how long a JWKS may be cached."""
+    """How long a key is published before it signs, how long it signs, and how long a JWKS may be cached, in seconds."""
 
     lead_time: int = 86400
     rotation_period: int = 90 * 86400
@@ -49,12 +49,12 @@ class KeyPolicy:
 
 
 def promotable_at(pending: SigningKey, policy: KeyPolicy) -> int:
-    """The time from which every verifier has had the lead time to fetch the pending key."""
+    """Return the time from which every verifier has had the lead time to fetch the pending key."""
     return pending.created_at + (policy.lead_time + STALE_AFTER) * SECOND
 
 
 def promotion_due_at(pending: SigningKey, active: SigningKey | None, policy: KeyPolicy) -> int:
-    """When the schedule promotes the pending key: after the active key's rotation period and the lead time."""
+    """Return when the schedule promotes the pending key: after the active key's rotation period and the lead time."""
     signed_since = active.activated_at if active and active.activated_at else 0
     return max(promotable_at(pending, policy), signed_since + policy.rotation_period * SECOND)
 
@@ -65,18 +65,18 @@ def only_verifies(key: SigningKey) -> bool:
 
 
 def destroyable_at(retired: SigningKey) -> int:
-    """When the private part of a key that stopped signing may be destroyed."""
+    """Return when the private part of a key that stopped signing may be destroyed."""
     return (retired.retired_at or 0) + DESTROYED_AT_LEAST * SECOND
 
 
 def removable_at(retired: SigningKey, policy: KeyPolicy) -> int:
-    """When the last token that the key may have signed has expired at every verifier."""
+    """Return when the last token that the key may have signed has expired at every verifier."""
     kept_for = retired.max_token_ttl + KEPT_AT_LEAST + policy.jwks_max_age
     return (retired.retired_at or 0) + kept_for * SECOND
 
 
 def due(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, int]:
-    """The coming changes of `key`, one of `keys`, and when each is due."""
+    """Return the coming changes of `key`, which is one of `keys`, and when each is due."""
     same = {other.state: other for other in keys if other.alg == key.alg}
     pending, active = same.get("pending"), same.get("active")
     if key.state == "pending":
@@ -90,10 +90,10 @@ def due(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, int]:
 
 
 def transitions(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) -> tuple[Transition, ...]:
-    """The transitions that are due at `now` while clients use `algs`, most urgent first.
+    """Return the transitions that are due at `now` while clients use `algs`, most urgent first.
 
-    Apply the first and call again, until there is none: then the state is right for `now`, however long ago it was last
-    right. Algorithms that only a later version knows are left alone."""
+    Apply the first and call this again until nothing is due: then the state is correct for `now`, however long nothing
+    was applied. Algorithms that only a later version supports are ignored."""
     used = sorted({DEFAULT, *algs} & {*ALGORITHMS}, key=lambda alg: (alg != DEFAULT, alg))
     signing = (step for alg in used for step in _signing_due(alg, keys, policy, now))
     retired = (step for key in keys if key.state == "retired" for step in _retired_due(key, policy, now))
@@ -101,10 +101,10 @@ def transitions(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) 
 
 
 def as_of_today(keys: Keys, timeline: Timeline) -> Keys:
-    """The keys with times as if the clock had always been set as it is now: a step of the clock makes none older.
+    """Return the keys with their times adjusted to how the clock is set now, so that a clock step makes no key older.
 
-    No time is later than now. The time of retirement never becomes earlier, because the database judges by it what may
-    be removed."""
+    No time is later than now. The time of retirement never becomes earlier, because the database compares it to decide
+    which keys may be removed."""
     times = ((key, timeline.today(key.created_at), key.activated_at, key.retired_at) for key in keys)
     return tuple(
         replace(
@@ -118,8 +118,8 @@ def as_of_today(keys: Keys, timeline: Timeline) -> Keys:
 
 
 def misdated(keys: Keys, timeline: Timeline, now: int) -> Keys:
-    """Pending and active keys with a time in the future, written by a clock that was ahead, with corrected times.
-    Uncorrected, no key would be rotated before that time."""
+    """Return, with corrected times, the pending and active keys that have a time in the future, written by a clock that
+    was ahead. Without the correction, no key would be rotated before that time."""
     dated = zip(keys, as_of_today(keys, timeline), strict=True)
     return tuple(
         today
@@ -129,13 +129,13 @@ def misdated(keys: Keys, timeline: Timeline, now: int) -> Keys:
 
 
 def algorithms_in_use(keys: Keys) -> set[str]:
-    """Algorithms that currently have keys. A sequence of keys starts with the first client that uses the algorithm and
-    ends with the last."""
+    """Return the algorithms that currently have keys. An algorithm gets keys when the first client uses it, and they
+    end when no client uses it."""
     return {key.alg for key in keys if key.state in ("pending", "active")}
 
 
 def ended(keys: Keys, algs: Collection[str]) -> Iterator[Transition]:
-    """The transitions that end the keys of every algorithm that is not among `algs`, those that clients use."""
+    """Yield the transitions that end the keys of each algorithm that is not among `algs`, those that clients use."""
     changes = {"active": "retire", "pending": "withdraw"}
     for key in keys:
         if key.state in changes and key.alg in {*ALGORITHMS} - {DEFAULT, *algs}:
@@ -143,7 +143,7 @@ def ended(keys: Keys, algs: Collection[str]) -> Iterator[Transition]:
 
 
 def in_state(keys: Keys, alg: str, state: str) -> SigningKey | None:
-    """The key of `alg` in a state that at most one key can have: active or pending."""
+    """Return the key of `alg` in a state that at most one key can have: active or pending. None if there is none."""
     return next((key for key in keys if key.alg == alg and key.state == state), None)
 
 

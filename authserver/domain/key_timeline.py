@@ -25,11 +25,11 @@ class TimelineEvent:
     replaced: str | None
     """The key that signed until then, if this is a promotion."""
     published: tuple[str, ...]
-    """The JWKS after it: what verifiers see."""
+    """The kids in the JWKS after this event: what verifiers see."""
 
 
 def timeline(keys: Keys, policy: KeyPolicy) -> list[TimelineEvent]:
-    """Every event of the keys that exist now, and of the one that the next promotion creates."""
+    """Return every coming event of the keys that exist now and of the one that the next promotion creates."""
     events: list[TimelineEvent] = []
     promoted, make = set[str](), placeholders(keys)
     while ahead := list(_ahead(keys, policy, promoted, {(event.change, event.kid) for event in events})):
@@ -44,7 +44,7 @@ def timeline(keys: Keys, policy: KeyPolicy) -> list[TimelineEvent]:
 
 
 def apply_due(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) -> tuple[list[Transition], Keys]:
-    """The transitions that are due at `now` while clients use `algs`, in order, and the keys after them."""
+    """Return the transitions that are due at `now` while clients use `algs`, in order, and the keys after them."""
     done: list[Transition] = []
     make = placeholders(keys)
     while steps := transitions(keys, policy, now, algs):
@@ -54,12 +54,12 @@ def apply_due(keys: Keys, policy: KeyPolicy, now: int, algs: Collection[str]) ->
 
 
 def apply_step(keys: Keys, step: Transition, now: int) -> Keys:
-    """The keys after `step`."""
+    """Return the keys after `step`."""
     return merged(keys, apply(keys, step, now, placeholders(keys)))
 
 
 def published(keys: Keys) -> tuple[str, ...]:
-    """The kids of the JWKS, the active key first."""
+    """Return the kids in the JWKS, the active key first."""
     order = ("active", "pending", "retired")
     return tuple(key.kid for state in order for key in keys if key.state == state)
 
@@ -75,6 +75,6 @@ def _ahead(
 
 
 def placeholders(keys: Keys) -> Make:
-    """A maker of placeholders for new keys, numbered after those that are in `keys` already."""
+    """Return a function that makes placeholders for new keys, numbered after those that are in `keys` already."""
     numbers = count(1 + sum(key.kid.startswith(NEW) for key in keys))
     return lambda alg: SigningKey(f"{NEW}{next(numbers)}", alg, "pending", {}, None, 0, 0)

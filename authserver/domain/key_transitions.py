@@ -1,7 +1,7 @@
 """What each change of state does to the rows of the signing keys; key_schedule.py says which one is due when.
 
-Every function returns the rows that change, in the order in which they are to be written: a key leaves a state before
-another one enters it. `make` gives a new key for an algorithm; what makes keys and the clock are the caller's.
+Every function returns the rows that change, in the order in which they must be written: a key leaves a state before
+another one enters it. `make` returns a new key for an algorithm. The caller supplies it, and the time.
 """
 
 from collections.abc import Callable, Collection
@@ -15,7 +15,7 @@ Make = Callable[[str], SigningKey]
 
 
 def apply(keys: Keys, step: Transition, now: int, make: Make) -> Keys:
-    """The rows that `step` changes at `now` (microseconds); `step` must be possible in `keys`."""
+    """Return the rows that `step` changes at `now` (microseconds). `step` must be possible in `keys`."""
     if step.change == "publish":
         return (new_pending(keys, step.alg, now, make),)
     if step.change == "promote":
@@ -29,14 +29,14 @@ def apply(keys: Keys, step: Transition, now: int, make: Make) -> Keys:
 
 
 def merged(keys: Keys, changed: Keys) -> Keys:
-    """The keys after `changed` was written."""
+    """Return the keys after `changed` was written."""
     new = {key.kid: key for key in changed}
     kids = {key.kid for key in keys}
     return (*(new.get(key.kid, key) for key in keys), *(key for key in changed if key.kid not in kids))
 
 
 def new_pending(keys: Keys, alg: str, now: int, make: Make) -> SigningKey:
-    """A new pending key. It inherits the longest lifetime of a token that any other key may sign."""
+    """Return a new pending key. It inherits the longest token lifetime of all keys that may sign."""
     made = make(alg)
     may_sign = (key for key in (made, *keys) if key.state not in ("removed", "revoked") and not only_verifies(key))
     longest = max(key.max_token_ttl for key in may_sign)
@@ -51,8 +51,8 @@ def promoted(keys: Keys, alg: str, now: int, make: Make) -> Keys:
 
 
 def revoked(keys: Keys, kid: str, now: int, make: Make) -> Keys:
-    """`kid` leaves the JWKS at once, and its private part is destroyed. An active key is replaced by the pending one, a
-    pending key by a new one. No rows if it was already revoked."""
+    """`kid` leaves the JWKS at once, and its private part is destroyed. The pending key replaces an active key, and a
+    new key replaces a pending key. Returns no rows if it was already revoked."""
     key = next(key for key in keys if key.kid == kid)
     if key.state == "revoked":
         return ()
@@ -70,21 +70,21 @@ def all_revoked(keys: Keys, now: int, make: Make) -> Keys:
 
 
 def imported(keys: Keys, key: SigningKey, now: int) -> Keys:
-    """`key` becomes pending in place of the present pending key, which never signed and is withdrawn."""
+    """`key` becomes pending in place of the current pending key, which never signed and is withdrawn."""
     pending = in_state(keys, key.alg, "pending")
     withdrawn = (_removed(pending, now),) if pending else ()
     return (*withdrawn, new_pending(keys, key.alg, now, lambda alg: key))
 
 
 def published_to_verify(kid: str, alg: str, public: dict[str, str], token_ttl: int, now: int) -> SigningKey:
-    """The row of another issuer's public key, published from `now` until its tokens, which live for at most `token_ttl`
-    seconds, have expired. It is a retired key that never signed here."""
+    """Return the row of another issuer's public key. It is published from `now` until that issuer's tokens, valid for
+    at most `token_ttl` seconds, have expired. The row is a retired key that never signed here."""
     return SigningKey(kid, alg, "retired", public, None, token_ttl, created_at=now, retired_at=now)
 
 
 def for_algorithms(keys: Keys, algs: Collection[str], now: int, make: Make) -> Keys:
-    """Keys for each of `algs`, the algorithms that clients use, and for no other: a pending key is created where there
-    is none, and the keys of an unused algorithm stop signing."""
+    """Make exactly `algs`, the algorithms that clients use, have keys: create a pending key for each that has none, and
+    end the keys of every other algorithm."""
     over = tuple(key for step in ended(keys, algs) for key in apply(keys, step, now, make))
     new = sorted({*algs} & {*ALGORITHMS} - algorithms_in_use(keys))
     return (*over, *(new_pending(keys, alg, now, make) for alg in new))

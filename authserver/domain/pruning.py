@@ -1,24 +1,24 @@
-"""When the next batch of expired rows is deleted: decided from how much the last one deleted and how far it came."""
+"""Decides when the next batch of expired rows is deleted: by how much the last one deleted and how far it got."""
 
 from dataclasses import dataclass
 
 from .models import SECOND
 
 BATCH = 1000
-"""The most rows of one table that a batch looks at."""
+"""The maximum number of rows of one table that a batch reads."""
 EVERY = 10
 """Seconds between two batches when there is little to delete."""
 _PASS = 86400 * SECOND
-"""Within this time every row is looked at once."""
+"""The time in which every row is read once."""
 _MUCH = BATCH // 20
 _SHARE = 3
-"""Requests get this many times as long as a batch took before the next one begins."""
+"""The wait before the next batch, as a multiple of the time that the last one took: requests come first."""
 _REST = (0.01, 5.0)  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a batch did. `position` is the last id that it looked at: ids are random, so it shows how much is done."""
+    """What a batch did. `position` is the last id that it read: ids are random, so it shows how much is done."""
 
     authorizations: int
     denials: int
@@ -28,7 +28,8 @@ class Progress:
 
 
 def next_at(progress: Progress, now: int) -> int:
-    """`now` while batches delete much or the pass is late; otherwise EVERY seconds later."""
+    """Return when the next batch is due: `now` while batches delete much or the pass is late; otherwise EVERY seconds
+    later."""
     is_much = progress.authorizations >= _MUCH or progress.denials >= BATCH
     done = int.from_bytes(progress.position[:4].ljust(4, b"\0")) / 2**32
     is_late = done * _PASS < now - progress.began_at - EVERY * SECOND
@@ -36,6 +37,6 @@ def next_at(progress: Progress, now: int) -> int:
 
 
 def rest(took: int) -> float:
-    """Seconds to wait before the next batch, after one that took `took` microseconds: requests come first."""
+    """Return the seconds to wait before the next batch, after one that took `took` microseconds."""
     low, high = _REST
     return min(max(_SHARE * took / SECOND, low), high)

@@ -11,20 +11,22 @@ _LATE = 4 * STALE_AFTER  # seconds
 
 
 def newest(keys: RefreshTokenKeys, now: int) -> RefreshTokenKey:
-    """The key of new authorizations: of those that are not revoked the newest whose time has come, else the newest."""
+    """Return the key for new authorizations: the newest key that is not revoked and whose `active_at` has passed. If
+    there is none, the newest of those that are not revoked; if all are revoked, of all."""
     usable = [key for key in keys if key.revoked_at is None] or list(keys)
     return max([key for key in usable if key.active_at <= now] or usable, key=lambda key: (key.active_at, key.id))
 
 
 def waiting(keys: RefreshTokenKeys, now: int) -> RefreshTokenKey | None:
-    """The new key that is not used yet. A key whose time is further away than the lead time does not count: it was made
-    by a clock that was ahead."""
+    """Return the new key that is not used yet. A key whose `active_at` is further away than the lead time does not
+    count: it was created by a clock that was ahead."""
     soon = now + LEAD_TIME * SECOND
     return next((key for key in keys if now < key.active_at <= soon and key.revoked_at is None), None)
 
 
 def replaced(keys: RefreshTokenKeys, now: int) -> RefreshTokenKeys:
-    """The keys that no process has used for new authorizations for an hour; removable once no row names them."""
+    """Return the keys that no process has used for new authorizations for an hour. They can be removed once no row
+    refers to them."""
     newest_now = newest(keys, now) if keys else None
     if newest_now is None or newest_now.active_at + _IN_USE_EVERYWHERE * SECOND > now:
         return ()
@@ -32,5 +34,5 @@ def replaced(keys: RefreshTokenKeys, now: int) -> RefreshTokenKeys:
 
 
 def has_late_logins(keys: RefreshTokenKeys, now: int) -> bool:
-    """Whether a process that has not read the keys again may still begin logins under a key that was just revoked."""
+    """Whether a process that has not read the keys again may still create logins with a key that was just revoked."""
     return any(key.revoked_at is not None and abs(now - key.revoked_at) < _LATE * SECOND for key in keys)

@@ -1,6 +1,6 @@
-"""The refresh token's form: rt_ + base64url of version, reserved, id, generation and MAC, 54 bytes in all.
+"""The form of refresh tokens: rt_ and the base64url of version, reserved, id, generation and MAC, 54 bytes in all.
 
-54 bytes fill 72 characters exactly, so no spelling has spare bits. Tokens are recomputed, never stored.
+54 bytes fill 72 characters exactly, so each token has only one encoding. Tokens are recomputed, never stored.
 """
 
 import hmac
@@ -18,7 +18,7 @@ _VERSION = b"\x01\x00"
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A well-formed token; whether it is genuine only `render` and a comparison can say."""
+    """A well-formed token, which may still be forged: `is_genuine` tells."""
 
     text: str
     authorization_id: bytes
@@ -26,7 +26,7 @@ class Presented:
 
 
 def parse(text: str) -> Presented | None:
-    """None for anything that no server of ours can have made."""
+    """Parse a refresh token. Returns None for anything that this server cannot have made."""
     if not _FORM.fullmatch(text):
         return None
     raw = base64url.decode(text[len(PREFIX) :])
@@ -34,11 +34,12 @@ def parse(text: str) -> Presented | None:
 
 
 def render(authorization_id: bytes, generation: int, *, key: bytes, salt: bytes) -> str:
+    """Return the refresh token of this generation of the authorization."""
     head = _VERSION + authorization_id + generation.to_bytes(4)
     return PREFIX + base64url.encode(head + hmac.digest(key, _LABEL + head + salt, "sha256"))
 
 
 def is_genuine(presented: Presented, *, key: bytes, salt: bytes) -> bool:
-    """Compares the whole string, in constant time, with the one that we would have made."""
+    """Compare the whole token, in constant time, with the one that this server would have made."""
     expected = render(presented.authorization_id, presented.generation, key=key, salt=salt)
     return hmac.compare_digest(presented.text.encode(), expected.encode())

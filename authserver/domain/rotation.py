@@ -1,7 +1,7 @@
 """What a presented refresh token means, given its authorization (RFC 9700 s4.14.2).
 
-Ownership is looked at first, then whether the login is over, then the generation; the order is the table of verdicts:
-a stranger learns and changes nothing, and what is over is never revived.
+The client is checked first, then whether the authorization is over, then the generation. The order matters: another
+client learns and changes nothing, and an authorization that is over is never revived.
 """
 
 from enum import Enum
@@ -33,7 +33,7 @@ def judge(
 ) -> Verdict:
     """Judge a genuine token of `generation`, presented by `client` at `now`.
 
-    `elapsed` is how much of the time since the rotation counts towards the retry window, in microseconds.
+    `elapsed` is the time since the rotation that counts towards the retry window, in microseconds.
     """
     if authorization.client_id != client.id:
         return Verdict.FOREIGN
@@ -48,11 +48,12 @@ def judge(
 
 
 def is_over(authorization: Authorization, now: int) -> bool:
-    """Revoked, or its idle or absolute end reached."""
+    """Whether the authorization is revoked, or has reached its idle or absolute end."""
     ends_at = min(authorization.idle_expires_at, authorization.expires_at)
     return authorization.revoked_at is not None or now >= ends_at
 
 
 def is_allowed(authorization: Authorization, user: User | None) -> bool:
-    """Versions are compared, never times: a login that raced a change of password is dead at its first refresh."""
+    """Whether the user is enabled and has not changed the password since. Versions are compared, never times: a login
+    that raced a password change is rejected at its first refresh."""
     return user is not None and not user.disabled and user.credential_version == authorization.credential_version

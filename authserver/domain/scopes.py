@@ -1,4 +1,4 @@
-"""Scope, an ordered set of words (RFC 6749 s3.3)."""
+"""Parses and narrows scopes, which are ordered sets of words (RFC 6749 s3.3)."""
 
 import re
 from collections.abc import Iterable
@@ -10,17 +10,19 @@ _NQCHAR = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 
 def parse(text: str) -> tuple[str, ...]:
-    """Words in their order, repeats dropped. Raises ScopeRefused for what is not a list of scope-tokens."""
+    """Return the words of a scope in order, without repeats. Raises ScopeRefused if it is not a list of
+    scope-tokens."""
     if len(text) > MAX_LENGTH:
         raise ScopeRefused("The scope exceeds 1024 characters.")
     words = tuple(dict.fromkeys(word for word in text.split(" ") if word))
     if not all(_NQCHAR.fullmatch(word) for word in words):
-        raise ScopeRefused("A scope has a character that RFC 6749 s3.3 does not allow.")
+        raise ScopeRefused("A scope contains a character that RFC 6749 s3.3 does not allow.")
     return words
 
 
 def listed(texts: Iterable[str]) -> tuple[str, ...]:
-    """As `parse`, for lists that people type. RFC 6749 allows a comma in a scope; whoever types `a,b` means two."""
+    """Like `parse`, for lists that people type. RFC 6749 allows a comma in a scope, but someone who types `a,b` means
+    two scopes. Raises ScopeRefused for it."""
     words = parse(" ".join(texts))
     for word in words:
         if "," in word:
@@ -29,7 +31,8 @@ def listed(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def narrow(asked: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """What a request gets: what it asked for if all of it is allowed; if it asked for nothing, all that is allowed."""
+    """Return the scope that a request gets: the one it asked for, if all of it is allowed; everything that is allowed,
+    if it asked for none. Raises ScopeRefused."""
     words = parse(asked or "")
     # RFC 6749 s6: the requested scope MUST NOT include any scope not originally granted.
     if not set(words) <= set(allowed):
@@ -38,5 +41,6 @@ def narrow(asked: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def member(words: tuple[str, ...]) -> dict[str, str]:
-    """The `scope` of an answer or a token; none for no scope, for RFC 6749 s3.3 knows no empty one."""
+    """Return the member `scope` of a response or token; no member for no scope, since RFC 6749 s3.3 has no empty
+    scope."""
     return {"scope": " ".join(words)} if words else {}

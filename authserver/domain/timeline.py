@@ -1,8 +1,8 @@
-"""What the wall clock said at which moment, through every step of it.
+"""Which time the wall clock showed at which moment, across clock steps.
 
 Tokens and lifetimes follow the wall clock at once, so the difference between two of its readings need not be the time
-that passed between them. The retry window counts the time that passed: by a steady clock, which nobody can set. All
-times are microseconds: a wall time since 1970, a moment by the steady clock.
+that passed between them. The retry window counts the time that passed, by a steady clock, which cannot be set. All
+values are microseconds: a wall time since 1970, a moment by the steady clock.
 """
 
 from dataclasses import dataclass, replace
@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from .models import SECOND
 
 DRIFT = SECOND // 4
-"""The wall clock may move this far from where it was at the start of a stretch; then a new stretch begins."""
+"""The wall clock may drift this far within a stretch; beyond that, a new stretch begins."""
 STEP = 2 * SECOND
-"""A change of the wall clock that is larger is a step, which is logged."""
+"""A larger change of the wall clock is a step, which is logged."""
 SPREAD = 5 * SECOND
-"""Other nodes may notice a step this much later."""
+"""How much later other nodes may notice a step."""
 _KEPT = 256
 _LONG_AGO = 600 * SECOND
 """Longer than any retry window."""
@@ -24,7 +24,7 @@ _LONG_AGO = 600 * SECOND
 class Stretch:
     """The moments from `begins` to `ends`, at which the wall clock may have been `offset` ahead of the steady clock.
 
-    `begins` is None for the first that is known, `ends` for the one that lasts."""
+    `begins` is None for the earliest stretch, and `ends` for the current one."""
 
     offset: int
     begins: int | None = None
@@ -34,38 +34,38 @@ class Stretch:
 @dataclass(frozen=True, slots=True)
 class Timeline:
     stretches: tuple[Stretch, ...]
-    """Oldest first; neighbours overlap, because nobody knows when exactly the clock was set."""
+    """Oldest first. Neighbours overlap, because the exact moment of a clock change is unknown."""
     now: int
 
     def stepped(self, offset: int, seen_at: int | None, now: int) -> "Timeline":
-        """The wall clock is now `offset` ahead; at the moment `seen_at` it still was as the last stretch says. None is
-        as far back as anyone knows."""
+        """Return the timeline after the wall clock was set to `offset` ahead of the steady clock. `seen_at` is the last
+        moment at which the clock still agreed with the last stretch; None if that is unknown."""
         *older, last = self.stretches
         closed = replace(last, ends=now + SPREAD)
         kept = _thinned((*older, closed), now)[1 - _KEPT :] + (Stretch(offset, seen_at),)
         return Timeline((replace(kept[0], begins=None), *kept[1:]), now)
 
     def at(self, now: int, offset: int) -> "Timeline":
-        """A moment later: the last stretch has drifted."""
+        """Return the timeline at a later moment, when the last stretch has drifted to `offset`."""
         return Timeline((*self.stretches[:-1], replace(self.stretches[-1], offset=offset)), now)
 
     def today(self, wall: int) -> int:
-        """What the wall clock would have said, set as it is now, at the moment when it said `wall`."""
+        """Return what the wall clock, set as it is now, would have shown at the moment when it showed `wall`."""
         return self.moment(wall) + self.stretches[-1].offset
 
     def earliest(self, within: int) -> int:
-        """What the wall clock says, or would say if it were set as it once was in the last `within` microseconds,
-        whichever is earlier."""
+        """Return the earliest time that the wall clock would show now, over all its settings in the last `within`
+        microseconds."""
         return self.now + min(s.offset for s in self.stretches if s.ends is None or s.ends > self.now - within)
 
     def is_ahead(self, wall: int) -> bool:
-        """Whether `wall` was said by a clock that was ahead, and that nobody here knows: still to come by this one."""
+        """Whether an unknown clock that was ahead wrote `wall`: by this clock, that time is still to come."""
         return wall > self.now + self.stretches[-1].offset and all(
             self._moment_in(stretch, wall) is None for stretch in self.stretches
         )
 
     def moment(self, wall: int) -> int:
-        """When the wall clock said `wall`: the latest such moment, for it may have said so twice; never after now."""
+        """Return the moment when the wall clock showed `wall`: the latest, if it did so twice; never after now."""
         moments = [moment for stretch in self.stretches if (moment := self._moment_in(stretch, wall)) is not None]
         return min(max(moments), self.now) if moments else self._never_said(wall)
 
@@ -75,7 +75,8 @@ class Timeline:
         return None if is_too_early or moment > ends else moment
 
     def _never_said(self, wall: int) -> int:
-        """A time that is still to come counts as now; one that a step forward skipped, as the moment of that step."""
+        """Return the moment for a time that the clock never showed: now for a time that is still to come, and the
+        moment of the step for one that a step forward skipped."""
         if wall > self.now + self.stretches[-1].offset:
             return self.now
         ends = [s.ends for s in self.stretches if s.ends is not None and wall - s.offset > s.ends]
@@ -83,8 +84,8 @@ class Timeline:
 
 
 def _thinned(stretches: tuple[Stretch, ...], now: int) -> tuple[Stretch, ...]:
-    """Join neighbours that ended long ago and differ by no more than a step: small changes need not be told apart
-    once no retry window reaches back to them."""
+    """Join neighbours that ended long ago and differ by at most a step: small changes no longer matter once no retry
+    window reaches back to them."""
     first, *others = stretches
     kept = [first]
     for stretch in others:

@@ -1,6 +1,6 @@
-"""What a user may be. Commands, the tests' issuer and later the registration pages ask here before they write.
+"""The rules for users and passwords. Every command and endpoint that writes a user checks them first.
 
-The rules for new passwords are those of NIST SP 800-63B-4 s3.1.1.2. They never apply to a password that is in use.
+The rules for new passwords are those of NIST SP 800-63B-4 s3.1.1.2. They never apply to existing passwords.
 """
 
 from collections.abc import Container
@@ -8,50 +8,51 @@ from itertools import pairwise
 
 
 class UserRefused(ValueError):
-    """No user can be like this; the text says what is allowed."""
+    """The user breaks a rule; the text says what is allowed."""
 
 
 def new_id(random: bytes) -> str:
-    """The id of a new user, which is the `sub` of its tokens."""
+    """Return the id of a new user, which is the `sub` of its tokens."""
     return f"u_{random.hex()}"
 
 
 def check_username(form: str | None) -> str:
-    """`form` is what `passwords.username_form` returned. Raises UserRefused."""
+    """Return `form`, which `passwords.username_form` returned. Raises UserRefused if it is None."""
     if form is None:
         raise UserRefused(
-            "This username cannot be used: 1 to 256 letters, digits and marks without spaces or control characters "
-            "(RFC 8265 s3.3)."
+            "This username is not valid. It needs 1 to 256 letters, digits and marks without spaces or control "
+            "characters (RFC 8265 s3.3)."
         )
     return form
 
 
 def check_password(form: str | None) -> str:
-    """`form` is what `passwords.password_form` returned. Raises UserRefused."""
+    """Return `form`, which `passwords.password_form` returned. Raises UserRefused if it is None."""
     if form is None:
-        raise UserRefused("This password cannot be used: 1 to 1024 bytes without control characters are allowed.")
+        raise UserRefused("This password is not valid. It needs 1 to 1024 bytes without control characters.")
     return form
 
 
 def weakness(form: str, *, username: str, min_length: int, common: Container[str]) -> str | None:
-    """Why this new password, in its canonical form, is too easy to guess; None if it is not.
+    """Return why this new password, in its canonical form, is too easy to guess; None if it is not.
 
-    `min_length` in code points; `common` contains well-known passwords, case-folded.
+    `min_length` is in code points; `common` contains well-known passwords, case-folded.
     """
     # NIST SP 800-63B-4 s3.1.1.2: each Unicode code point SHALL be counted as a single character.
     if len(form) < min_length:
-        return f"The password is too short: it has {len(form)} characters, and {min_length} are the minimum."
+        return f"The password is too short: it has {len(form)} characters, and the minimum is {min_length}."
     # s3.1.1.2: verifiers SHALL compare the prospective secret against a blocklist ... of commonly used passwords.
     if form.casefold() in common:
         return "The password is one of the most common ones, which attackers try first. Choose another."
     if _is_run(form.casefold()):
-        return "The password is one character repeated, or characters in a row. Choose another."
+        return "The password is one repeated character, or a run like abcdef or 654321. Choose another."
     if form.casefold() == username.casefold():
         return "The password is the username. Choose another."
     return None
 
 
 def _is_run(text: str) -> bool:
-    """00000000, abcdefgh, 87654321: common too, but absent from the list, whose source also finds them by a rule."""
+    """Whether the text is like 00000000, abcdefgh or 87654321. These are common, but not in the list: its source also
+    finds them by a rule."""
     steps = {ord(after) - ord(before) for before, after in pairwise(text)}
     return steps in ({0}, {1}, {-1})

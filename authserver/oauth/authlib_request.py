@@ -1,4 +1,4 @@
-"""An attempt, as Authlib's grants read and write it."""
+"""Adapts an attempt to the request class of Authlib's grants."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from ..pipeline.handler import Services
 from .request import ClientRequest
 
 _URI = "https://authserver.invalid/token"
-"""Authlib looks for https in each request's URI. What the client sent is not asked: a proxy may have ended its TLS."""
+"""Authlib requires https in each request's URI. The real URI is not used: a proxy may have terminated TLS."""
 
 
 class AuthlibRequest(OAuth2Request):

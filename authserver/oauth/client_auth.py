@@ -1,4 +1,4 @@
-"""Client authentication (RFC 6749 s2.3). Every endpoint and the metadata share one table of methods."""
+"""Client authentication (RFC 6749 s2.3), by one table of methods for every endpoint and the metadata."""
 
 import hmac
 from collections.abc import Callable
@@ -17,22 +17,23 @@ _NOBODY = (Secret(bytes(32)),)
 
 
 class AuthlibClient(ClientMixin):
-    """The one question that Authlib's grants still ask a client, answered by its set of grant types."""
+    """The only client method that Authlib's grants still call: whether the client may use a grant type."""
 
     def __init__(self, client: Client) -> None:
         self.check_grant_type = client.grant_types.__contains__
 
 
 def authenticate(credentials: Credentials, client: Client | None, now: int) -> None:
-    """Raises Refusal: the same to the caller for an unknown client, another method and a wrong secret."""
+    """Raise Refusal unless the credentials prove that the caller is this client. The response is the same for an
+    unknown client, another method and a wrong secret."""
     method = METHODS[credentials.method]
     proven = method(credentials.secret, client, now)
     if client is None:
         raise _refusal("no such client")
-    # A client that has proved its secret is told what is wrong; to others it would say which clients there are.
+    # Only a client that has proved its secret is told what is wrong: others would learn which clients exist.
     knows_secret = proven and credentials.secret
-    # RFC 6749 s2.3.1: a secret by Basic, or in the body. Clients choose by themselves, so whoever registered one of the
-    # two may use both; for the rest, only the method that the client registered, at every endpoint.
+    # RFC 6749 s2.3.1: a secret is sent by Basic, or in the body. Client libraries choose one themselves, so a client
+    # that registered either may use both. Otherwise only the registered method is accepted, at every endpoint.
     if METHODS.get(client.auth_method) is not method:
         detail = f"registered for {client.auth_method}, not {credentials.method}"
         raise _refusal(detail, OTHER_METHOD if knows_secret else "")

@@ -1,4 +1,4 @@
-"""What handlers share whose caller is a client that authenticates itself: the grants, revocation, introspection."""
+"""The base of handlers whose caller is an authenticated client: the grants, revocation and introspection."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -31,7 +31,8 @@ class ClientHandler(Handler[Reply]):
     def genuine(
         self, presented: refresh_token.Presented | None, record: AuthorizationRecord | None
     ) -> AuthorizationRecord | None:
-        """The loaded record, if the presented refresh token, of whatever generation, was really made for it."""
+        """Return the loaded record if this server made the presented refresh token for it, whatever its generation;
+        otherwise None."""
         if presented is None or record is None:
             return None
         authorization = record.authorization
@@ -39,17 +40,21 @@ class ClientHandler(Handler[Reply]):
         return record if refresh_token.is_genuine(presented, key=key, salt=authorization.salt) else None
 
     def verified(self, access_token: str) -> dict[str, Any] | None:
-        """The claims of an access token of ours, expired or not. Raises KeyMissing, once, for a key that this process
-        may not have read yet: another one may sign with it already, after `keys revoke --all`."""
+        """Return the claims of an access token that this server issued, even if it has expired; otherwise None.
+
+        Raises KeyMissing at the first attempt if the key may be one that this process has not read yet: after `keys
+        revoke --all`, another process may already sign with it."""
         keyring = self.services.keyring
         own_claims = keyring.verify(access_token)
         if own_claims is None and self.attempt.number == 0 and keyring.may_be_newer(access_token):
-            raise KeyMissing("The key of the access token is not known here yet.")
+            raise KeyMissing("This process may not have read the key of the access token yet.")
         return own_claims if own_claims and claims.is_ours(own_claims, self.services.issuer) else None
 
     def judge(self, generation: int, record: AuthorizationRecord) -> Verdict:
-        """What a genuine token of `generation` means when this client presents it now. Raises Stale, once, for what is
-        reuse unless the database's clock was set back, and another process, which had read it since, rotated."""
+        """Return the verdict on a genuine token of `generation` that this client presents now.
+
+        Raises Stale for reuse at the first attempt: the database's clock may have been set back, and another process,
+        which has read it since, may have rotated the token."""
         authorization = record.authorization
         verdict = judge(
             generation,
@@ -66,6 +71,6 @@ class ClientHandler(Handler[Reply]):
 
     @cached_property
     def policy(self) -> Policy:
-        """The client's own policy over the server's."""
+        """The server's policy, with the client's own values in place of the server's."""
         own, servers = self.client.policy, self.services.policy
         return replace(servers, **own) if own else servers

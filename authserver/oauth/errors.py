@@ -1,4 +1,4 @@
-"""What a caller is told: one constant sentence per error code (RFC 6749 s5.2), never its own input."""
+"""The error descriptions: one constant sentence per error code (RFC 6749 s5.2), which never repeats input."""
 
 SENTENCES = {
     "invalid_request": "The request is malformed: a parameter is missing, repeated or invalid.",

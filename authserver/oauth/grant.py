@@ -1,4 +1,4 @@
-"""What the grants of the token endpoint share. Mixed in before Authlib's class of the grant, which validates."""
+"""The base of the token endpoint's grants. It is mixed in before Authlib's class of the grant, which validates."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -21,20 +21,20 @@ from .client_handler import ClientHandler
 
 
 class Grant(ClientHandler):
-    """Authlib validates in `decide`, and calls the hook that the grant fills in; then `issue` decides."""
+    """In `decide`, Authlib validates the request and calls the grant's hook; then `issue` makes the decision."""
 
     GRANT_TYPE: str
     TOKEN_ENDPOINT_AUTH_METHODS = tuple(METHODS)
     validate_token_request: Callable[[], None]
-    """Authlib's: asks for the grant's parameters, then calls its hook. What the hook finds is kept on the grant."""
+    """Authlib's method: checks the grant's parameters, then calls its hook, which stores its result on the grant."""
 
     def __init__(self, request: AuthlibRequest, server: AuthorizationServer) -> None:
-        """As Authlib's registry calls it."""
+        """Has the signature that Authlib's registry calls."""
         super().__init__(request.attempt, request.services)
         BaseGrant.__init__(self, request, server)
 
     def check_client(self) -> None:
-        # RFC 6749 s5.2: unauthorized_client; here, so that no password is hashed for a client without the grant.
+        # RFC 6749 s5.2: unauthorized_client. Checked before a password is hashed in vain.
         if self.GRANT_TYPE not in self.client.grant_types:
             raise Refusal("unauthorized_client", f"client not registered for {self.GRANT_TYPE}")
 
@@ -46,26 +46,27 @@ class Grant(ClientHandler):
         return self.issue()
 
     def issue(self) -> Decision[Reply]:
-        """Decide what a valid request gets. Raises Refusal and Stale."""
+        """Return the decision for a valid request. Raises Refusal and Stale."""
         raise NotImplementedError
 
     def authenticate_token_endpoint_client(self) -> AuthlibClient:
-        """Authlib's hook: the pipeline has accepted the client by now."""
+        """Authlib's hook. The pipeline has already accepted the client."""
         return AuthlibClient(self.client)
 
     def validate_requested_scope(self) -> None:
-        """Authlib's hook: `narrow` decides instead, against what the client may have."""
+        """Authlib's hook, which does nothing: `narrow` checks the scope against the client's instead."""
 
     def narrow(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
-        """The scope that was asked for, or all that is allowed (RFC 6749 s3.3). Raises Refusal."""
+        """Return the requested scope, or everything that is allowed if none was requested (RFC 6749 s3.3). Raises
+        Refusal."""
         try:
             return scopes.narrow(self.parsed.form.get("scope"), allowed)
         except ScopeRefused as error:
             raise Refusal("invalid_scope", str(error)) from error
 
     def audience(self, granted: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """The access token's `aud` (RFC 8707 s2). Raises Refusal for a resource that may not be had."""
-        # A client without an audience of its own gets tokens for the server's own interface.
+        """Return the access token's `aud` (RFC 8707 s2). Raises Refusal for a resource that is not allowed."""
+        # A client without an audience of its own gets tokens for this server's JSON interface.
         asked, default = self.parsed.resources, f"{self.services.issuer}/api"
         try:
             return claims.audience(asked, self.client, granted, default=default)
@@ -81,7 +82,7 @@ class Grant(ClientHandler):
         *,
         refresh_token: str = "",
     ) -> Decision[Reply]:
-        """The success of the token endpoint (RFC 6749 s5.1): an access token to sign, and what else comes with it."""
+        """Return the token endpoint's successful response (RFC 6749 s5.1), with the access token still to be signed."""
         ttl = self._ttl(authorization)
         payload = claims.access_token(
             issuer=self.services.issuer,
@@ -100,12 +101,13 @@ class Grant(ClientHandler):
         return Decision(reply, change, (token,), _with_tokens, events)
 
     def refresh_token(self, authorization: Authorization, generation: int) -> str:
-        """Made of the key that the row names, so that a retry gets the same string after the keys have rotated."""
+        """Return the refresh token of `generation`, made with the authorization's own key: a retry gets the same token
+        even after the keys have rotated."""
         key = self.services.keyring.refresh_key(authorization.refresh_key_id)
         return refresh_token.render(authorization.id, generation, key=key, salt=authorization.salt)
 
     def _ttl(self, authorization: Authorization | None) -> int:
-        """Seconds; an access token never outlives the absolute end of its authorization."""
+        """Return the access token's lifetime in seconds: it never outlives the absolute end of its authorization."""
         ttl = self.policy.access_token_ttl
         if authorization is None:
             return ttl
@@ -120,6 +122,7 @@ def _with_tokens(reply: Reply, tokens: Mapping[str, str]) -> Reply:
 
 
 def _detail_of(error: OAuth2Error) -> str:
-    """Authlib's own errors describe a parameter that is missing, and may repeat what a caller sent."""
-    described = error.description if isinstance(error, InvalidRequestError) else error.error.replace("_", " ")
-    return str(described or "malformed")
+    """Return the detail for the log. Only Authlib's InvalidRequestError keeps its description, which names the missing
+    parameter; other descriptions may repeat what a caller sent."""
+    detail = error.description if isinstance(error, InvalidRequestError) else error.error.replace("_", " ")
+    return str(detail or "malformed")

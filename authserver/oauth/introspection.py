@@ -1,7 +1,7 @@
-"""POST /introspect (RFC 7662): tells a client that may know whether a token is valid now. It changes nothing.
+"""POST /introspect (RFC 7662): tells a client whether a token is valid now. It changes nothing.
 
-An access token is shown to its own client and to clients whose audiences include one of the token's; a refresh token
-only to its own client. Everyone else gets `{"active": false}`, as for a token that does not exist.
+A client may introspect its own tokens, and access tokens with an audience that is also one of the client's. For any
+other token it gets `{"active": false}`, as for a token that does not exist.
 """
 
 from typing import Any
@@ -54,7 +54,7 @@ class Introspection(ClientHandler):
 
     def _access_token(self, state: TokenState) -> dict[str, Any] | None:
         claims, now = self.claims, self.now
-        # Keys outlive a change of the issuer's name; the guard refuses such a token by its `iss`.
+        # Keys remain valid when the issuer's URL changes; the guard rejects such a token by its `iss`.
         if claims is None or claims["iss"] != self.services.issuer:
             return None
         if not _may_see(self.client, claims) or now >= claims["exp"] * SECOND:

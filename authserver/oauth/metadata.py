@@ -8,6 +8,7 @@ from .grants import GRANTS
 
 
 def document(issuer: str) -> dict[str, Any]:
+    """Return the metadata of the server with this issuer URL."""
     methods = list(METHODS)
     return {
         "issuer": issuer,

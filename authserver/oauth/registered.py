@@ -1,4 +1,4 @@
-"""The rules of domain/client_rules.py, with the grant types and authentication methods that this server has."""
+"""Checks clients by domain/client_rules.py, with the grant types and authentication methods that are registered."""
 
 from ..domain import client_rules
 from ..domain.models import Client
@@ -9,5 +9,5 @@ GRANT_TYPES = [grant.GRANT_TYPE for grant in GRANTS]
 
 
 def check_client(client: Client) -> None:
-    """Raises ClientRefused."""
+    """Raise ClientRefused if `client` breaks a rule."""
     client_rules.check(client, grant_types=GRANT_TYPES, auth_methods=METHODS)

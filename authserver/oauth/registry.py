@@ -1,4 +1,4 @@
-"""Authlib's registry of grants: the handler of a token request is picked by its grant_type (RFC 6749 s4.5)."""
+"""Authlib's registry of grants: it picks the handler of a token request by its grant_type (RFC 6749 s4.5)."""
 
 from authlib.oauth2 import AuthorizationServer
 from authlib.oauth2.rfc6749 import UnsupportedGrantTypeError
@@ -28,7 +28,7 @@ class GrantRegistry(AuthorizationServer):
 
 
 class UnsupportedGrant(ClientHandler):
-    """The client is looked up, since operators want to know whose program sends this; it need not authenticate."""
+    """Refuses the request, and looks the client up so that the log names it; the client need not authenticate."""
 
     def accept_client(self, client: Client | None) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Bytes to a frozen request: strict UTF-8, every parameter at most once, exactly one client authentication."""
+"""Parses bytes to a frozen request: strict UTF-8, every parameter at most once, exactly one client authentication."""
 
 import binascii
 from base64 import b64decode
@@ -30,13 +30,14 @@ class ClientRequest:
     resources: tuple[str, ...]
     credentials: Credentials
     arrived_at: int
-    """Microseconds: the time by which the whole request is judged."""
+    """When the request had arrived, in microseconds: every decision about the request uses this time."""
     network: str
     """The caller's network, for events and for the row of its authorization."""
 
 
 def parse(body: bytes, authorization: Sequence[str], *, arrived_at: int, network: str) -> ClientRequest:
-    """`authorization` has the values of all such headers. Raises Refusal."""
+    """Parse a form and its client authentication. `authorization` holds the values of all Authorization headers. Raises
+    Refusal."""
     form, resources = _parse_form(body)
     return ClientRequest(form, resources, _credentials(form, authorization), arrived_at, network)
 
@@ -54,7 +55,7 @@ def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
     if len(form) != sum(1 for name, _ in pairs if name != "resource"):
         raise Refusal("invalid_request", "A parameter is repeated.")
     if any("\0" in name or "\0" in value for name, value in pairs):
-        raise Refusal("invalid_request", "A parameter has a NUL character.")
+        raise Refusal("invalid_request", "A parameter contains a NUL character.")
     # RFC 6749 s3.2: parameters sent without a value MUST be treated as if they were omitted.
     return {name: value for name, value in form.items() if value}, resources
 
@@ -75,7 +76,8 @@ def _credentials(form: Mapping[str, str], authorization: Sequence[str]) -> Crede
 
 
 def _is_client_authentication(authorization: str, client_id: str | None) -> bool:
-    """Next to a client id, another scheme does not authenticate it: many programs send their access token there."""
+    """Whether the header authenticates the client. If the form has a client id, only Basic does: many programs send
+    their access token in this header."""
     return client_id is None or authorization.partition(" ")[0].lower() == "basic"
 
 

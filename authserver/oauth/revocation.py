@@ -1,6 +1,6 @@
 """POST /revoke (RFC 7009): ends the authorization of a refresh token of any generation, or denies one access token.
 
-`token_type_hint` is not looked at: our two kinds of token cannot be mistaken for each other.
+`token_type_hint` is ignored: our two kinds of token cannot be confused with each other.
 """
 
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ class Revocation(ClientHandler):
 
 
 class Logout(Revocation):
-    """A revocation to which an access token is unknown: denying it alone would only look like a logout."""
+    """A revocation that ignores access tokens: denying only an access token would not log the user out."""
 
     def _deny_access_token(self) -> Decision[Reply]:
         return _NOTHING_TO_DO

@@ -1,1 +1,1 @@
-"""The pipeline that every protocol request goes down. It knows no protocol and no library of one."""
+"""The pipeline that handles every protocol request. It depends on no protocol and on no protocol library."""

@@ -1,5 +1,4 @@
-"""One attempt to handle a request. Each begins at the load step; there are a few, since another request may commit
-first."""
+"""One attempt to handle a request. If another request commits first, a new attempt begins at the load step."""
 
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -8,11 +7,11 @@ from ..domain.elapsed import Elapsed
 
 
 class Request(Protocol):
-    """What every parsed request has, whatever its protocol."""
+    """The fields of every parsed request, whatever its protocol."""
 
     @property
     def arrived_at(self) -> int:
-        """Microseconds: the time by which the whole request is judged."""
+        """When the request had arrived, in microseconds: every decision about the request uses this time."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""How a handler ends without a decision: it refuses, or it asks for another attempt."""
+"""How a handler ends without a decision: it refuses the request, or it asks for another attempt."""
 
 from collections.abc import Iterable
 
@@ -7,8 +7,7 @@ from .event import Event
 
 
 class Refusal(Exception):
-    """An error response. It carries two texts: `code`, from which the caller's constant sentence is made, and `detail`
-    for the log."""
+    """An error response. The caller gets `code` and its constant sentence; the log gets `detail`."""
 
     def __init__(
         self,
@@ -20,13 +19,13 @@ class Refusal(Exception):
         writes: Change | None = None,
         events: Iterable[Event] = (),
     ) -> None:
-        """Neither a secret nor anything that the caller sent belongs in `detail`. `description` replaces the code's
-        constant sentence for this caller. `writes` is committed before the response leaves: a success's change is in
-        its Decision alone, so that no refusal can commit it."""
+        """`detail` must contain neither a secret nor anything that the caller sent. `description` replaces the code's
+        constant sentence. `writes` is committed before the response is sent; it is separate from a Decision's change,
+        so that a refusal can never commit that one."""
         super().__init__(detail)
         self.code, self.detail, self.status, self.description = code, detail, status, description
         self.writes, self.events = writes, events
 
 
 class Stale(Exception):
-    """What was loaded is out of date or not enough to decide from: begin a new attempt, which loads again."""
+    """The loaded data is out of date or not enough to decide: begin a new attempt, which loads it again."""

@@ -1,4 +1,4 @@
-"""A line of the log, as a value."""
+"""One line of the log, as a value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Logged by the pipeline once the change that it tells of is durable; docs/reference/events.md lists them all."""
+    """The pipeline logs an event once the change that it reports is durable. docs/reference/events.md lists all
+    events."""
 
     name: str
     level: str = "info"

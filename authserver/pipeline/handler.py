@@ -1,4 +1,4 @@
-"""What the pipeline asks of a handler. It calls the hooks in the order in which they stand here."""
+"""The interface of handlers. The pipeline calls the hooks in the order in which they are defined here."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from .errors import Refusal
 from .event import Event
 
 A = TypeVar("A")
-"""A family of answers: `Reply` for clients."""
+"""The type of the response: `Reply` for clients."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a handler may use to decide: no database, no clock (the request's time is `Handler.now`)."""
+    """What a handler may use to decide. There is no database and no clock: the request's time is `Handler.now`."""
 
     issuer: str
     policy: Policy
@@ -31,7 +31,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class UnsignedToken:
-    """A JWT to sign; `name` tells the answer which of its tokens it is."""
+    """A JWT to sign. `name` says which of the response's tokens it is."""
 
     name: str
     claims: dict[str, Any]
@@ -41,58 +41,59 @@ class UnsignedToken:
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[A]):
-    """A success. `change` is committed, and `tokens` are signed in their order, before the answer leaves."""
+    """A successful result. Before the response is sent, `tokens` are signed in order and `change` is committed."""
 
     answer: A
     change: Change | None = None
     tokens: tuple[UnsignedToken, ...] = ()
     with_tokens: Callable[[A, Mapping[str, str]], A] | None = None
-    """Puts the signed tokens, by name, into the answer."""
+    """Adds the signed tokens, by name, to the response."""
     events: Iterable[Event] = ()
-    """Read once the change is durable: a generator can tell what the change found out."""
+    """Read once the change is durable, so a generator can report what the commit did."""
 
 
 class Handler(Generic[A]):
-    """Handles one attempt of a request: it names what to load, and decides from what was loaded."""
+    """Handles one attempt of a request: it says what to load, and decides from the loaded data."""
 
     loader: Loader[Any, Any] | None = None
     loaded: Any = None
-    """What `loader` found for `key`; None if there was nothing."""
+    """The result of `loader` for `key`; None if there was none."""
     accepted: Client | None = None
     client_exists = False
-    """Whether the client id that was sent is a client's; if it is not, it may be a secret, and is never logged."""
+    """Whether the client id in the request exists. If it does not, it may be a secret, and is never logged."""
 
     def __init__(self, attempt: Attempt[Any], services: Services) -> None:
         self.attempt, self.services = attempt, services
         self.now: int = attempt.request.arrived_at
 
     def client_id(self) -> str | None:
-        """The client that the request names; None where no client takes part."""
+        """Return the id of the client that the request names; None if the request involves no client."""
         return None
 
     def accept_client(self, client: Client | None) -> None:
-        """Authenticate the named client, or merely know it; None if there is no such client. Raises Refusal."""
+        """Authenticate or just identify the named client; `client` is None if it does not exist. Raises Refusal."""
 
     def check_client(self) -> None:
-        """Whether the accepted client may do this at all, before any costly work is done for it. Raises Refusal."""
+        """Raise Refusal if the accepted client may not do this at all, before any expensive work is done for it."""
 
     def key(self) -> Hashable:
-        """What `loader` loads for this request; None for nothing."""
+        """Return the key of the data that `loader` loads for this request; None for no data."""
         return None
 
     async def authenticate(self) -> None:
-        """Authenticate the user, where the request presents a password. Raises Unavailable."""
+        """Authenticate the user, if the request contains a password. Raises Unavailable."""
 
     def decide(self) -> Decision[A]:
-        """Pure: from the request and what was loaded. Raises Refusal, Stale and KeyMissing."""
+        """Decide from the request and the loaded data alone, without side effects. Raises Refusal, Stale and
+        KeyMissing."""
         raise NotImplementedError
 
     def refuse(self, refusal: Refusal) -> A:
-        """The answer to a refusal, where this handler alone knows it; others leave it to the endpoint."""
+        """Return the response to a refusal. By default, raise the refusal and leave the response to the endpoint."""
         raise refusal
 
     def about(self) -> Mapping[str, str]:
-        """The subject and the authorization, as far as they are proven: fields of every event of this request."""
+        """Return the fields of every event of this request: the subject and the authorization, once they are proven."""
         return {}
 
     @property

@@ -1,6 +1,6 @@
 """The pipeline: parse -> accept client -> load -> authenticate -> decide -> sign -> commit -> render.
 
-Endpoints parse before it and render after it. Each step stands once, in `_attempt`, so that no handler can skip one.
+Endpoints parse before it and render after it. Each step occurs once, in `_attempt`, so that no handler can skip one.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -23,7 +23,7 @@ ATTEMPTS = 3
 A = TypeVar("A")
 R = TypeVar("R", bound=Request)
 NewHandler = Callable[[Attempt[R], Services], Handler[A]]
-"""A class of handlers, or what picks one by the request."""
+"""A handler class, or a callable that picks one by the request."""
 log: Any = structlog.get_logger("authserver")
 
 
@@ -38,7 +38,7 @@ class Pipeline:
         clock: Clock,
         follow_clock: Callable[[], Awaitable[None]],
     ) -> None:
-        """`sign_in_worker` calls a signing function off the event loop, for keys outside of this process.
+        """`sign_in_worker` calls a signing function outside the event loop, for keys outside this process.
         `follow_clock` reads the clock that `clock` follows, if there is one."""
         self.database, self.clients, self.services = database, clients, services
         self.reload_keys, self.sign_in_worker = reload_keys, sign_in_worker
@@ -46,7 +46,7 @@ class Pipeline:
 
     async def run(self, request: R, new_handler: NewHandler[R, A]) -> A:
         """Handle the request; retry from the load step whenever a concurrent commit wins. Raises Unavailable, and
-        Refusal where the handler leaves the answer to the endpoint."""
+        Refusal if the handler leaves the response to the endpoint."""
         has_reloaded = False
         for number in range(ATTEMPTS):
             if number > 0:
@@ -99,7 +99,7 @@ class Pipeline:
             handler.loaded = await self.database.load(handler.loader, key)
 
     async def _sign(self, decision: Decision[A]) -> A:
-        """Outside of any transaction and before the commit: a signer that fails leaves nothing changed."""
+        """Sign outside any transaction and before the commit, so that a failing signer leaves nothing changed."""
         if decision.with_tokens is None:
             return decision.answer
         return decision.with_tokens(
@@ -117,7 +117,7 @@ class Pipeline:
             raise Stale
 
     async def _refuse(self, handler: Handler[A], refusal: Refusal) -> A:
-        """What a refusal writes is durable before the caller hears of it."""
+        """Commit what the refusal writes, log it, and only then return the response."""
         if refusal.writes is not None:
             await self.database.write(refusal.writes)
         refused = Event("refused", fields={"error": refusal.code, "reason": refusal.detail})
@@ -126,7 +126,7 @@ class Pipeline:
 
 
 def _log(handler: Handler[Any], events: Iterable[Event]) -> None:
-    """Each with the fields that all events of the request share."""
+    """Log each event with the fields that all events of the request share."""
     for event in events:
         client_id = handler.client_id() if handler.client_exists else None
         shared = {"client_id": client_id or "", "network": handler.attempt.request.network, **handler.about()}

@@ -79,7 +79,7 @@ def test_a_password_that_nobody_can_have_is_a_usage_error(
 @pytest.mark.parametrize(
     ("password", "why"),
     [
-        ("7 chars", "it has 7 characters, and 8 are the minimum"),
+        ("7 chars", "it has 7 characters, and the minimum is 8"),
         ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "it has 5 characters"),
         ("baseball", "one of the most common"),
         ("PassWord1", "one of the most common"),
@@ -102,7 +102,7 @@ def test_the_minimum_length_of_a_new_password_is_a_setting_and_old_ones_stay_val
 ) -> None:
     cli("user", "create", "ada", "--password-stdin", input="eight ch")
     result = cli("user", "set-password", "ada", "--password-stdin", input="eight ch", code=3, PASSWORD_MIN_LENGTH="9")
-    assert "9 are the minimum" in result.stderr
+    assert "the minimum is 9" in result.stderr
 
 
 def test_without_a_terminal_the_password_must_come_from_stdin_by_name(cli: Callable[..., Result], here: Path) -> None:

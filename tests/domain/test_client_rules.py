@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authserver.domain.algorithms import ALGORITHMS
-from authserver.domain.client_rules import MOST_ORIGINS, ClientRefused, check, origin_fault
+from authserver.domain.client_rules import MAX_ORIGINS, ClientRefused, check, origin_fault
 from authserver.domain.models import Client
 
 GRANTS = ("client_credentials", "password", "refresh_token")
@@ -30,45 +30,48 @@ def test_what_is_allowed(client: Client, typ: str) -> None:
 
 def test_the_most_and_the_longest_that_a_client_can_have() -> None:
     checked(WEB, id="c" * 64, name="n" * 256, audiences=("https://api.example/!",))
-    checked(WEB, web_origins=tuple(f"https://{n}.example:65535" for n in range(MOST_ORIGINS)))
+    checked(WEB, web_origins=tuple(f"https://{n}.example:65535" for n in range(MAX_ORIGINS)))
 
 
-WORDS = "Give words of visible ASCII letters without quotes and backslashes."
-ID = "1 to 64 visible ASCII characters, none of them a space, quote, comma or backslash, and a letter or digit first."
-NAME = "This name cannot be used: 1 to 256 characters, no control characters among them."
-ABSOLUTE = "give an absolute URI without a fragment, like https://api.example."
+WORDS = "A scope is one word of visible ASCII characters without quotes and backslashes."
+ID = (
+    "It needs 1 to 64 visible ASCII characters without spaces, quotes, commas and backslashes, and starts with a "
+    "letter or digit."
+)
+NAME = "This name is not valid. It needs 1 to 256 characters without control characters."
+ABSOLUTE = "Give an absolute URI without a fragment, like https://api.example."
 REDIRECT = (
     "cannot be a redirect URI: give https, http on a loopback host only, or an app's own scheme, "
     "which is a domain name in reverse (com.example.app:/back), without a user name or wildcard."
 )
 ORIGIN = (
-    "give scheme, host and port as a browser sends them, without a path or a slash at the end: "
-    "https://app.example, or http for loopback only, like http://localhost:3000."
+    "give scheme, host and port as a browser sends them, without a path or a slash at the end, such as "
+    "https://app.example, or http://localhost:3000 (http is for loopback hosts only)."
 )
 
 
 @pytest.mark.parametrize(
     ("client", "changes", "told"),
     [
-        (WEB, {"id": "i" * 65}, f"The client id '{'i' * 64}' cannot be used: {ID}"),
-        (WEB, {"id": "-web"}, f"The client id '-web' cannot be used: {ID}"),
+        (WEB, {"id": "i" * 65}, f"The client id '{'i' * 64}' is not valid. {ID}"),
+        (WEB, {"id": "-web"}, f"The client id '-web' is not valid. {ID}"),
         (WEB, {"name": " "}, NAME),
         (WEB, {"name": "n" * 257}, NAME),
         (WEB, {"name": "a\nb"}, NAME),
         (
             APP,
             {"grant_types": frozenset({"client_credentials"})},
-            "client_credentials needs a client with a secret, and this one is public.",
+            "The grant type client_credentials requires a secret, and this client is public.",
         ),
         (
             APP,
             {"grant_types": frozenset()},
-            "A client without a grant type can only introspect tokens, and needs a secret for that.",
+            "A client without a grant type can only introspect tokens, which requires a secret.",
         ),
         (
             APP,
             {"policy": {"rotation": False}},
-            "A public client cannot go without rotation: allow rotation, or give it a secret.",
+            "A public client requires refresh-token rotation. Allow rotation, or give it a secret.",
         ),
         (
             APP,
@@ -86,22 +89,26 @@ ORIGIN = (
             {"access_token_alg": "HS256"},
             f"There is no access_token_alg 'HS256'. Allowed: {', '.join(ALGORITHMS)}.",
         ),
-        (WEB, {"scope": ("a b",)}, "Each scope is one word, and named once."),
-        (WEB, {"scope": ("a", "a")}, "Each scope is one word, and named once."),
-        (WEB, {"scope": ('"',)}, f"A scope has a character that RFC 6749 s3.3 does not allow. {WORDS}"),
+        (WEB, {"scope": ("a b",)}, "Give each scope once, as one word."),
+        (WEB, {"scope": ("a", "a")}, "Give each scope once, as one word."),
+        (WEB, {"scope": ('"',)}, f"A scope contains a character that RFC 6749 s3.3 does not allow. {WORDS}"),
         (
             WEB,
             {"scope": ("a,b",)},
             f"'a,b' would be one scope with a comma in it. Separate scopes by spaces: \"a b\". {WORDS}",
         ),
-        (WEB, {"audiences": ("/api",)}, f"'/api' is no audience: {ABSOLUTE}"),
-        (WEB, {"audiences": ("https://a.example/ b",)}, f"'https://a.example/ b' is no audience: {ABSOLUTE}"),
-        (WEB, {"redirect_uris": ("https://a.example/#x",)}, f"'https://a.example/#x' is no redirect URI: {ABSOLUTE}"),
+        (WEB, {"audiences": ("/api",)}, f"'/api' is not a valid audience. {ABSOLUTE}"),
+        (WEB, {"audiences": ("https://a.example/ b",)}, f"'https://a.example/ b' is not a valid audience. {ABSOLUTE}"),
+        (
+            WEB,
+            {"redirect_uris": ("https://a.example/#x",)},
+            f"'https://a.example/#x' is not a valid redirect URI. {ABSOLUTE}",
+        ),
         (WEB, {"redirect_uris": ("http://a.example",)}, f"'http://a.example' {REDIRECT}"),
         (
             WEB,
-            {"web_origins": tuple(f"https://{n}.example" for n in range(MOST_ORIGINS + 1))},
-            "A client has at most 100 web origins.",
+            {"web_origins": tuple(f"https://{n}.example" for n in range(MAX_ORIGINS + 1))},
+            "A client can have at most 100 web origins.",
         ),
         (WEB, {"web_origins": ("null",)}, f"'null' is not a web origin: {ORIGIN}"),
         (
@@ -172,9 +179,8 @@ def test_rfc6454_6_2_an_origin_as_browsers_send_it(origin: str) -> None:
     + [f"https://{'a' * 64}.example", f"https://{LONGEST_HOST}b"],
 )
 def test_what_no_browser_sends_or_nobody_should_trust_is_no_origin(origin: str) -> None:
-    with pytest.raises(
-        ClientRefused, match=r"as a browser sends them.*https://app\.example, or http for loopback only"
-    ):
+    match = r"as a browser sends them.*https://app\.example, .*http is for loopback hosts only"
+    with pytest.raises(ClientRefused, match=match):
         checked(APP, web_origins=(origin,))
 
 

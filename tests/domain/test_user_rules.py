@@ -28,7 +28,9 @@ def test_a_common_password_in_whatever_case_is_refused_sp800_63b_3_1_1_2(passwor
 
 @pytest.mark.parametrize("password", ["00000000", "zzzzZZZZ", "abcdefgh", "ABCDefgh", "87654321", "\u2764" * 8])
 def test_one_character_repeated_and_characters_in_a_row_are_refused(password: str) -> None:
-    assert refused(password) == "The password is one character repeated, or characters in a row. Choose another."
+    assert (
+        refused(password) == "The password is one repeated character, or a run like abcdef or 654321. Choose another."
+    )
 
 
 @pytest.mark.parametrize("password", ["abcdefgi", "zzzzzzzy", "acegikmo", "\u2764\ufe0f" * 4])

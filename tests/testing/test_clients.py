@@ -14,8 +14,8 @@ from tests.harness.constants import PASSWORD
 issuer = issuer_fixture
 WRONG = [
     ({"grants": ("passwrod",)}, r"no grant type 'passwrod'\. Allowed: .*password"),
-    ({"grants": ()}, r"can only introspect tokens, and needs a secret"),
-    ({"grants": ("client_credentials",)}, r"a client with a secret"),
+    ({"grants": ()}, r"can only introspect tokens, which requires a secret"),
+    ({"grants": ("client_credentials",)}, r"client_credentials requires a secret"),
     ({"access_token_typ": "at-jwt"}, r"no access_token_typ 'at-jwt'\. Allowed: at\+jwt, JWT"),
     ({"web_origins": ["https://app.example/"]}, "without a path or a slash at the end"),
     ({"access_token_ttl": 0}, r"access_token_ttl is 0\. Allowed: whole seconds from 1 to 86400"),

@@ -1,4 +1,4 @@
-"""The values that every layer uses. Times are microseconds since the epoch, lifetimes seconds."""
+"""The values that every layer uses. Times are microseconds since the epoch; lifetimes are seconds."""
 
 from .authorization import Authorization
 from .client import Client, Policy, Secret

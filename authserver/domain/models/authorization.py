@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What one user allowed one client at one moment; carries the refresh-token sequence, its generations."""
+    """What one user allowed one client at one moment. It carries the generations of its refresh tokens."""
 
     id: bytes
     client_id: str

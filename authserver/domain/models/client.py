@@ -1,4 +1,4 @@
-"""Clients, and the policy that applies to them. Times are microseconds since the epoch, lifetimes seconds."""
+"""Clients, and the policy that applies to them. Times are microseconds since the epoch; lifetimes are seconds."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ from ..algorithms import DEFAULT, DEFAULT_TYP
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Lifetimes in seconds and bounds: the server's, or a client's own."""
+    """Lifetimes (in seconds) and limits: the server's, or a client's own."""
 
     access_token_ttl: int = 900
     refresh_retry_window: int = 30
@@ -20,7 +20,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """The SHA-256 of a client secret that we generated, and when it ends (microseconds; None is never)."""
+    """The SHA-256 of a generated client secret, and when it expires (microseconds; None is never)."""
 
     hash: bytes
     expires_at: int | None = None
@@ -43,4 +43,4 @@ class Client:
     web_origins: tuple[str, ...] = ()
     """Pages of these origins may call /token and /revoke from a browser (CORS)."""
     policy: dict[str, Any] = field(default_factory=dict)
-    """What this client has of its own, by the names of Policy; the server's policy stands for the rest."""
+    """This client's own values for fields of Policy; the server's policy applies to the rest."""

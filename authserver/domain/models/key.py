@@ -1,20 +1,20 @@
-"""Keys as the database has them. Times are microseconds since the epoch, lifetimes seconds."""
+"""Keys as the database stores them. Times are microseconds since the epoch; lifetimes are seconds."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One signing key: its public part for as long as the row lives, its private part until that is destroyed."""
+    """One signing key: its public part for as long as the row exists, its private part until that is destroyed."""
 
     kid: str
     alg: str
     state: str
     public: dict[str, str]
     wrapped: str | None
-    """The private part, wrapped, or where a key service keeps it."""
+    """The wrapped private part, or the URI of the key in a key service; None once it is destroyed."""
     max_token_ttl: int
-    """Seconds: the longest lifetime of any token that this key may have signed."""
+    """The longest lifetime of any token that this key may have signed, in seconds."""
     created_at: int
     activated_at: int | None = None
     retired_at: int | None = None
@@ -25,7 +25,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class RefreshTokenKey:
-    """A key that makes refresh tokens; new authorizations use the newest whose `active_at` has come."""
+    """A key that makes refresh tokens. New authorizations use the newest key whose `active_at` has passed."""
 
     id: str
     wrapped: str

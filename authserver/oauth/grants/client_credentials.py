@@ -1,4 +1,4 @@
-"""grant_type=client_credentials (RFC 6749 s4.4): a client's token of its own."""
+"""grant_type=client_credentials (RFC 6749 s4.4): a client gets a token for itself."""
 
 from authlib.oauth2.rfc6749 import grants
 

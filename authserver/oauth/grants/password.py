@@ -19,7 +19,7 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
     loaded: User | None
     check = PasswordCheck(False)
     authorization: Authorization | None = None
-    """The new one."""
+    """The new authorization, once the request was accepted."""
 
     def key(self) -> str | None:
         return username_form(self.parsed.form.get("username", ""))
@@ -27,13 +27,14 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
     async def authenticate(self) -> None:
         form = self.parsed.form
         password = password_form(form.get("password", ""))
-        # Nobody can have a password without a form: that is refused without the work, and tells nothing of any user.
+        # No user can have a password without a canonical form, so it is rejected without hashing. That reveals nothing
+        # about any user.
         if "username" in form and password is not None:
             password_hash = self.loaded.password_hash if self.loaded else None
             self.check = await self.services.passwords.match(password_hash, password)
 
     def authenticate_user(self, username: str, password: str) -> User:
-        """Authlib's hook. It would answer invalid_request."""
+        """Authlib's hook, which raises our own error: Authlib's would be invalid_request."""
         user = self.loaded
         # RFC 6749 s5.2: invalid_grant for invalid resource owner credentials.
         if user is None or not self.check.matches or user.disabled:
@@ -44,8 +45,8 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         authorization = self.authorization = self._new_authorization(self.request.user)
         limit, ended = self.policy.max_authorizations, list[bytes]()
         change = authorizations.begin(authorization, limit=limit, rehashed=self.check.rehashed, ended=ended)
-        refreshes = "refresh_token" in self.client.grant_types
-        token = self.refresh_token(authorization, 0) if refreshes else ""
+        may_refresh = "refresh_token" in self.client.grant_types
+        token = self.refresh_token(authorization, 0) if may_refresh else ""
         return self.token_response(authorization.scope, authorization, change, self._events(ended), refresh_token=token)
 
     def about(self) -> Mapping[str, str]:
@@ -53,7 +54,7 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         return subject | ({"grant_id": self.authorization.id.hex()} if self.authorization else {})
 
     def _events(self, ended: list[bytes]) -> Iterator[Event]:
-        """`ended` is filled by the commit, before this is read."""
+        """The commit fills `ended` before these events are read."""
         yield Event("login")
         reason = f"more than {self.policy.max_authorizations} authorizations of one user and client"
         for id in ended:
@@ -67,8 +68,8 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
 
     def _new_authorization(self, user: User) -> Authorization:
         now, policy = self.now, self.policy
-        refreshes = "refresh_token" in self.client.grant_types
-        lifetime = policy.refresh_absolute_ttl if refreshes else policy.access_token_ttl
+        may_refresh = "refresh_token" in self.client.grant_types
+        lifetime = policy.refresh_absolute_ttl if may_refresh else policy.access_token_ttl
         self.audience()
         return Authorization(
             id=self.services.new_id(),

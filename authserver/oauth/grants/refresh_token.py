@@ -26,7 +26,7 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
     loaded: AuthorizationRecord | None
     presented: refresh_token.Presented | None = None
     record: AuthorizationRecord | None = None
-    """What was loaded, once the presented token's MAC was right."""
+    """The loaded record, once the presented token has proved genuine."""
     verdict = Verdict.UNKNOWN
 
     def key(self) -> bytes | None:
@@ -79,14 +79,14 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
         return ended or "generations used up"
 
     def _still_allowed(self, granted: tuple[str, ...]) -> tuple[str, ...]:
-        """Without the scopes that were withdrawn from the client. Raises Refusal if none is left."""
+        """Return `granted` without the scopes that were withdrawn from the client. Raises Refusal if none is left."""
         left = tuple(word for word in granted if word in self.client.scope)
         if granted and not left:
             raise Refusal("invalid_grant", "every granted scope was withdrawn from the client")
         return left
 
     def _advance(self, authorization: Authorization) -> tuple[int, Change]:
-        """The generation of the refresh token in the answer, and the change that makes it valid."""
+        """Return the generation of the refresh token in the response, and the change that makes it valid."""
         policy, network = self.policy, self.parsed.network
         if self.verdict is Verdict.RETRY:
             return authorization.generation, self._retried(authorization)
@@ -97,8 +97,8 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
         return next, change
 
     def _retried(self, authorization: Authorization) -> Change:
-        """Nothing is written; but from a row whose time is still to come, since the clock was ahead before this machine
-        was started, the window counts from now on: else it would stay open until that time."""
+        """A retry writes nothing, with one exception: if the row's time is in the future, because the clock was ahead
+        before this machine started, the retry window starts now. Otherwise it would stay open until that time."""
         if not self.attempt.elapsed.timeline.is_ahead(authorization.rotated_at):
             return authorizations.confirm(authorization)
         next, network, idle_ttl = authorization.generation, authorization.rotated_from, self.policy.refresh_idle_ttl
@@ -108,7 +108,7 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
         if self.verdict is Verdict.ROTATE or self.presented is None:
             return authorization.generation + 1
         if self.attempt.number == 0:
-            raise Stale  # a token ahead of its row is believed only if a second load says the same
+            raise Stale  # a token ahead of its row is accepted only if a second load confirms it
         return self.presented.generation + 1
 
     def _events(self, authorization: Authorization) -> list[Event]:
@@ -122,13 +122,13 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
 
 
 class Credential:
-    """The authorization behind Authlib's two questions to a refresh token."""
+    """Adapts an authorization to the two methods that Authlib calls on a refresh token."""
 
     def __init__(self, authorization: Authorization) -> None:
         self.authorization = authorization
 
     def check_client(self, client: object) -> bool:
-        return True  # judge has looked, before anything else
+        return True  # `judge` has already checked the client
 
     def get_scope(self) -> str:
         return " ".join(self.authorization.scope)
