@@ -73,7 +73,7 @@ def test_reasons_of_a_password(refused: Any, database: Database) -> None:
         ({"generation": 9}, f"reuse of generation 3; 9 is newest since {REVOKED}"),
         ({"expires_at": 1_800_000_000 * SECOND + SECOND - 1}, "authorization ends within a second"),
         ({"scope": ("withdrawn",)}, "every granted scope was withdrawn from the client"),
-        ({"resources": ("https://withdrawn.example",)}, "No granted resource is left to this client."),
+        ({"resources": ("https://withdrawn.example",)}, "Every granted resource was withdrawn from the client."),
     ],
 )
 def test_reasons_of_a_genuine_refresh_token_name_its_authorization(
@@ -105,7 +105,7 @@ def test_reasons_of_a_scope(refused: Any) -> None:
     for scope, reason in (
         ("admin", "The scope exceeds what is allowed."),
         ("a" * 1025, "The scope exceeds 1024 characters."),
-        ("\u00e9", "A scope has a character that RFC 6749 s3.3 does not allow."),
+        ("\u00e9", "A scope contains a character that RFC 6749 s3.3 does not allow."),
     ):
         assert refused(**ask, scope=scope)["reason"] == reason
 
@@ -203,7 +203,7 @@ def test_a_refusal_after_a_retry_or_a_login_was_found_good_reports_neither(
 
 MALFORMED = {
     "username=canary&username=canary": "A parameter is repeated.",
-    "username=canary%00": "A parameter has a NUL character.",
+    "username=canary%00": "A parameter contains a NUL character.",
     "username=canary%FF": "The body is not UTF-8, or has too many fields.",
     "client_secret=canary&scope=canary": "No client id and no client authentication.",
     "client_id=app&username=canary&password=canary": "No grant_type.",
