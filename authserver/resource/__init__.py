@@ -9,16 +9,16 @@
     guard.wsgi(app, "read")    guard.asgi(app, "read")
     token = guard.verify(text, "read")                               # anywhere; await guard.averify(...)
 
-docs/reference/guard.md documents everything. This package imports only joserfc and the standard library, and a
-framework when its adapter is used; nothing else of authserver.
+docs/reference/guard.md documents everything. This package imports only joserfc and the standard library, plus a
+framework when its adapter is used. It imports nothing else from authserver.
 
-A token passes bearer.py (header), jws.py (strict parsing), keys.py (which key), joserfc (signature), token.py (claims)
-and requirement.py (scope); verifier.py has the order. issuers.py says which issuers a guard trusts, source.py and
-fetch.py load their keys, errors.py has the errors.
+A token passes bearer.py (header), jws.py (strict parsing), keys.py (key lookup), joserfc (signature), token.py (claims)
+and requirement.py (scope); verifier.py calls them in order. issuers.py defines which issuers a guard trusts, source.py
+and fetch.py load their keys, and errors.py contains the errors.
 
 The process may fork at any moment: the caches have no locks, the result of a fetch is replaced as a whole, and keys.py
-makes a new lock in the child. Nothing is imported after a guard was made, because a fork during an import would leave
-that module locked for ever in the child.
+creates a new lock in the child. Nothing is imported after a guard is created, because a fork during an import would
+leave that module locked for ever in the child.
 """
 
 from .errors import (

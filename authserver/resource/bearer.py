@@ -1,4 +1,4 @@
-"""RFC 6750: the token in a request's Authorization header, and the answer to a refusal."""
+"""RFC 6750: reads the token in a request's Authorization header, and makes the response to an error."""
 
 import json
 import re
@@ -13,9 +13,9 @@ Body = Callable[[TokenRejected], Mapping[str, object]]
 
 
 def bearer_token(authorization: Sequence[str]) -> str:
-    """The token in the values of a request's Authorization headers; raises TokenMissing and InvalidRequest.
+    """Return the token in the values of a request's Authorization headers. Raises TokenMissing and InvalidRequest.
 
-    Tokens in the query or in a form are never looked for (RFC 9700 s4.3.2, RFC 6750 s2.2 and s2.3).
+    Tokens in the query string or in a form are ignored (RFC 9700 s4.3.2, RFC 6750 s2.2 and s2.3).
     """
     if not authorization:
         raise TokenMissing("no Authorization header")
@@ -35,12 +35,12 @@ def bearer_token(authorization: Sequence[str]) -> str:
 
 
 def json_body(rejected: TokenRejected) -> Mapping[str, object]:
-    """The default body: the members of an OAuth error (RFC 6749 s5.2), constant for each kind of refusal."""
+    """Return the default body: the members of an OAuth error (RFC 6749 s5.2), constant for each kind of error."""
     return {"error": rejected.error, "error_description": rejected.description}
 
 
 def answer(rejected: TokenRejected, realm: str, resource_metadata: str | None, body: Body) -> Answer:
-    """The HTTP answer to `rejected` (RFC 6750 s3, RFC 9728 s5.1, RFC 9470 s3)."""
+    """Return the HTTP response to `rejected` (RFC 6750 s3, RFC 9728 s5.1, RFC 9470 s3)."""
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
     if isinstance(rejected, KeysUnavailable):
         headers["Retry-After"] = str(rejected.retry_after)

@@ -1,4 +1,4 @@
-"""A bounded memory of what was used last."""
+"""A bounded cache of the most recently used values."""
 
 from collections import OrderedDict
 from contextlib import suppress
@@ -9,10 +9,10 @@ V = TypeVar("V")
 
 
 class Lru(Generic[K, V]):
-    """At most `size` values; the one unused for longest goes first.
+    """Holds at most `size` values, and drops the least recently used one first.
 
-    Thread-safe without a lock: each call of an OrderedDict with keys of str or bytes is atomic, and between two calls
-    any order is right. A lock that another thread holds during a fork stays locked in the child for ever.
+    It is thread-safe without a lock: each call of an OrderedDict with keys of str or bytes is atomic, and any order of
+    the calls is valid. A lock that another thread holds during a fork would stay locked in the child for ever.
     """
 
     def __init__(self, size: int) -> None:

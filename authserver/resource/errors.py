@@ -10,7 +10,7 @@ EXPIRED = "expired"
 
 
 class Answer(NamedTuple):
-    """The HTTP response to an error: status code, header fields, JSON body in UTF-8."""
+    """The HTTP response to an error: status code, header fields, and JSON body in UTF-8."""
 
     status: int
     headers: dict[str, str]
@@ -18,12 +18,12 @@ class Answer(NamedTuple):
 
 
 class TokenRejected(Exception):
-    """The access token does not give access. Every error of the guard is this class or a subclass.
+    """The access token does not grant access. Every error of the guard is this class or a subclass.
 
     `reason` is a short constant for the log and never for the caller, with one exception: a caller may learn that a
     token has `expired`, since that is set only if signature, type, issuer, audience and every other claim are valid. No
     attribute contains any part of the token.
-    `answer` is the HTTP response, set where an adapter raises the error instead of responding (FastAPI).
+    `answer` is the HTTP response, set if an adapter raises the error instead of responding (FastAPI).
     """
 
     status: int = 401
@@ -79,7 +79,7 @@ class InsufficientScope(TokenRejected):
 
     def __init__(self, scope: Sequence[str]) -> None:
         super().__init__("insufficient scope")
-        self.args = (scope,)  # what pickle makes it from again
+        self.args = (scope,)  # pickle recreates the error from this
         self.scope = tuple(scope)
 
     def challenge(self) -> dict[str, str]:
@@ -87,7 +87,8 @@ class InsufficientScope(TokenRejected):
 
 
 class InsufficientAuthentication(TokenRejected):
-    """The user must log in again or more strongly (RFC 9470 s3); `max_age` in seconds, `acr` the values that do."""
+    """The user must log in again, or with a stronger method (RFC 9470 s3). `max_age` is in seconds; `acr` lists the
+    accepted values."""
 
     error = "insufficient_user_authentication"
     description = "A more recent or stronger authentication is required"
@@ -104,7 +105,7 @@ class InsufficientAuthentication(TokenRejected):
 
 
 class KeysUnavailable(TokenRejected):
-    """The token cannot be verified now: the issuer's keys were never loaded, or not for 24 hours."""
+    """The token cannot be verified now: the issuer's keys were never loaded, or not within the last 24 hours."""
 
     status = 503
     error = "temporarily_unavailable"

@@ -1,8 +1,8 @@
-"""Tokens that tests use instead of real ones: `Guard.fake`.
+"""Fake tokens for tests: `Guard.fake`.
 
 A fake belongs to the context (contextvars) in which it was made: to its thread and task, to the tasks that these start,
-and to what `asyncio.to_thread` and the test clients of the frameworks run for them. Tests that run at the same time, in
-other tasks or threads, do not see it.
+and to the code that `asyncio.to_thread` and the frameworks' test clients run for them. Tests that run at the same time,
+in other tasks or threads, do not see it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from contextvars import ContextVar
 
 from .token import AccessToken
 
-# By guard. One variable for all: a context never forgets one that it has seen.
+# Fakes by guard. All guards share one variable, because a context never releases a variable that it has seen.
 _FAKES: ContextVar[Mapping[object, AccessToken] | None] = ContextVar("authserver_fakes", default=None)
 
 
@@ -27,4 +27,4 @@ def faked(guard: object, token: AccessToken) -> Iterator[None]:
     try:
         yield
     finally:
-        _FAKES.set(before)  # not reset: an asynchronous fixture may end in another context than it began in
+        _FAKES.set(before)  # not reset(): an asynchronous fixture may end in another context than it began in

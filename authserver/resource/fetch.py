@@ -1,10 +1,10 @@
-"""The default transport: one GET, bounded in every direction. Imported by the first guard that fetches (10 ms).
+"""The default transport: one GET with limits on time and size. The first guard that fetches imports it (10 ms).
 
-http.client and nothing above it: no redirects, no proxies from the environment, no cookies, no file: URLs. For a
-proxy, a client certificate or a private CA, pass `Guard(fetch=...)`; for a private CA, SSL_CERT_FILE is enough.
+It uses http.client directly: no redirects, no proxies from the environment, no cookies, no file: URLs. For a proxy or a
+client certificate, pass `Guard(fetch=...)`; for a private CA, setting SSL_CERT_FILE is enough.
 """
 
-import encodings.idna  # noqa: F401 - else imported by the first fetch, and a fork during an import hangs the child
+import encodings.idna  # noqa: F401 - the first fetch would import it, and a fork during an import hangs the child
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,13 +20,13 @@ TIMEOUT = 3.0  # seconds, for the whole exchange
 
 
 def fetch(url: str, headers: Mapping[str, str]) -> Fetched:
-    """GET `url` within 3 s and 64 KiB; raises OSError or http.client.HTTPException if there is no response."""
+    """GET `url` within 3 s and 64 KiB. Raises OSError or http.client.HTTPException if there is no response."""
     deadline = steady() + TIMEOUT
     parts = urlsplit(url)
     connection = _connection(parts)
     try:
         connection.connect()
-        # A timeout of a socket is for one read; a server that drips bytes is cut off by this.
+        # A socket's timeout applies to one read; this ends the exchange with a server that sends a byte at a time.
         watchdog = Timer(max(0.0, deadline - steady()), _cut, (connection.sock,))
         watchdog.daemon = True
         watchdog.start()
@@ -41,13 +41,13 @@ def fetch(url: str, headers: Mapping[str, str]) -> Fetched:
 def _connection(parts: SplitResult) -> HTTPConnection:
     host = parts.hostname or ""
     if parts.scheme == "https":
-        # A context of our own: the process-wide default is what people patch to switch verification off.
+        # A context of our own: people patch the process-wide default to disable verification.
         return HTTPSConnection(host, parts.port, timeout=TIMEOUT, context=create_default_context())
     return HTTPConnection(host, parts.port, timeout=TIMEOUT)
 
 
 def _exchange(connection: HTTPConnection, target: str, headers: Mapping[str, str]) -> Fetched:
-    # identity: an answer of a few bytes must not unpack to gigabytes
+    # identity: a response of a few bytes must not decompress to gigabytes
     fixed = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
     connection.request("GET", target or "/", headers={**fixed, "User-Agent": "authserver.resource", **headers})
     with connection.getresponse() as response:

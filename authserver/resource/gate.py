@@ -1,4 +1,4 @@
-"""What an adapter protects one route with. Frameworks differ only in how to read a header and how to respond."""
+"""`Gate`: protects one route for an adapter. Frameworks differ only in how to read a header and how to respond."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ from .token import AccessToken
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`admit` and `aadmit` take the values of all Authorization headers of a request and raise TokenRejected, for which
-    `answer` makes the HTTP response. They return None for a request without a token if the route does not need one.
+    """`admit` and `aadmit` take the values of all Authorization headers of a request. They return the token, or None
+    for a request without a token if the route does not need one. They raise TokenRejected, for which `answer` makes the
+    HTTP response.
 
-    `check` checks the same for a token that was admitted before. For OpenAPI documents, `need` is what the route
+    `check` makes the same checks on a token that was admitted before. For OpenAPI documents, `need` is what the route
     requires, and `name` distinguishes this guard from others.
     """
 

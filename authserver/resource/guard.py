@@ -39,10 +39,10 @@ class Guard:
     them fresh in the background.
 
     issuer             the issuer's URL, exactly as in its tokens; https, or http on loopback. Or a list of URLs and
-                       `TrustedIssuer`s: the token's `iss` selects the one whose keys and rules judge it
+                       `TrustedIssuer`s: the token's `iss` selects the issuer whose keys and rules apply
     audience           this API's name, one of the token's `aud`
     keys               the JWKS itself, or a callable that returns it at once; then nothing is fetched
-    jwks_uri           where the JWKS is, if the issuer's metadata should not be asked
+    jwks_uri           where the JWKS is, if it should not be looked up in the issuer's metadata
     algorithms         JWS algorithms to accept; asymmetric ones only
     typ                the types of the issuer's access tokens: at+jwt (RFC 9068), JWT (Auth0, Keycloak, Entra), or both
     scope_claims       the claims that hold scopes or roles; a tuple is the path to a member within a claim
@@ -51,8 +51,8 @@ class Guard:
     realm              for WWW-Authenticate; the audience unless given
     resource_metadata  URL of this API's RFC 9728 document, named in challenges; `metadata()` makes the document
     body               makes the members of an error's JSON body
-    now                a clock in seconds since 1970, by which keys age too; by default, the machine's clock for tokens,
-                       and for keys one that setting it does not move
+    now                a clock in seconds since 1970, used for tokens and for the age of keys; by default, tokens use
+                       the machine's clock, and keys use a clock that cannot be set
     fetch              the transport, (url, headers) -> Fetched, for proxies and tests; by default a direct GET of 3 s
                        and 64 KiB that follows no redirect and no proxy setting
 
@@ -107,10 +107,10 @@ class Guard:
     def verify(self, token: str | None, *scope: str, **needs: Unpack[Needs]) -> AccessToken | None: ...
 
     def verify(self, token: str | None, *scope: str, **needs: Unpack[Needs]) -> AccessToken | None:
-        """The verified token, if it is valid, has every `scope` and meets the other `needs`.
+        """Return the verified token, if it is valid, has every `scope` and meets the other `needs`.
 
-        `token` may be None with `optional=True`; then the result is None. Raises TokenRejected. Waits for the network
-        at most 3 s, and only when a key is not known.
+        `token` may be None with `optional=True`; then the result is None. Raises TokenRejected. This waits for the
+        network for at most 3 s, and only if a key is not known.
         """
         return self._verify(requirement(scope, needs), token)
 
@@ -140,7 +140,8 @@ class Guard:
             return await to_thread(self._verifier.verify, token)
 
     def answer(self, rejected: TokenRejected) -> Answer:
-        """The HTTP response to `rejected`: 401, 403, 400 or 503, the challenge (RFC 6750 s3) and the JSON body."""
+        """Return the HTTP response to `rejected`: 401, 403, 400 or 503, the challenge (RFC 6750 s3) and the JSON
+        body."""
         log.info("access token rejected: %s", rejected.reason)
         return bearer.answer(rejected, self._realm, self._resource_metadata, self._body)
 
@@ -224,7 +225,8 @@ class Guard:
         return await self._averify(need, self._sent(need, authorization))
 
     def _sent(self, need: Requirement, authorization: Sequence[str]) -> str | None:
-        """The token that was sent; None if there is none and the route does not need one, or if a fake replaces it."""
+        """Return the token that was sent; None if there is none and the route does not need one, or if a fake replaces
+        it."""
         if fake_of(self) is not None:
             return None
         try:
@@ -237,7 +239,7 @@ class Guard:
     # What surrounds a protected API
 
     def metadata(self, **members: object) -> dict[str, object]:
-        """This API's RFC 9728 document, with every scope that a route has required so far; `members` are added."""
+        """Return this API's RFC 9728 document, with every scope that a route has required so far and with `members`."""
         return {
             "resource": self.audience,
             "authorization_servers": list(self.issuers),

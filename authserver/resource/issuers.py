@@ -21,7 +21,7 @@ class TrustedIssuer:
     url           the issuer's URL, exactly as in its tokens; https, or http on loopback
     audience      this API's name in this issuer's tokens; the guard's unless given
     keys          the JWKS itself, or a callable that returns it at once; then nothing is fetched
-    jwks_uri      where the JWKS is, if the issuer's metadata should not be asked
+    jwks_uri      where the JWKS is, if it should not be looked up in the issuer's metadata
     algorithms    JWS algorithms to accept; asymmetric ones only
     typ           the types of its access tokens: at+jwt (RFC 9068), JWT, or both
     scope_claims  the claims that hold scopes or roles; a tuple is the path to a member within a claim
@@ -65,11 +65,11 @@ class TrustedIssuer:
         return frozenset([self.typ] if isinstance(self.typ, str) else self.typ)
 
     def rules(self, audience: str, leeway: float) -> ClaimRules:
-        """What the claims of its tokens must be, with the guard's `audience` where it has none of its own."""
+        """Return the rules for the claims of its tokens. The guard's `audience` applies if the issuer has none."""
         return ClaimRules(self.url, self.audience or audience, leeway, JWT in self.types, tuple(self.scope_claims))
 
     def open_keys(self, fetch: Transport | None, now: Callable[[], float]) -> Keys:
-        """The issuer's keys, given or fetched by `fetch`."""
+        """Return the issuer's keys: the given ones, or keys that `fetch` loads."""
         if self.keys is not None:
             given = self.keys
             return GivenKeys(given if callable(given) else lambda: given, self.accepted_algorithms)
@@ -78,7 +78,7 @@ class TrustedIssuer:
 
 
 def trusted(issuer: str | TrustedIssuer | Sequence[str | TrustedIssuer], **defaults: Any) -> tuple[TrustedIssuer, ...]:
-    """One issuer or several, each a TrustedIssuer; those that are given by their URL take the rest from `defaults`."""
+    """Return each issuer as a TrustedIssuer. Issuers that are given by their URL get their options from `defaults`."""
     given = [issuer] if isinstance(issuer, str | TrustedIssuer) else list(issuer)
     if len(given) > 1 and not (defaults["keys"] is defaults["jwks_uri"] is None):
         raise ValueError("with several issuers, each has its own keys or jwks_uri: use TrustedIssuer(url, keys=...)")
@@ -89,7 +89,7 @@ def trusted(issuer: str | TrustedIssuer | Sequence[str | TrustedIssuer], **defau
 
 
 def _default_transport() -> Transport:
-    # Here and not at the first fetch: a fork during an import leaves the child a module that is locked for ever.
+    # Imported here, not at the first fetch: a fork during an import leaves the module locked for ever in the child.
     from .fetch import fetch
 
     return fetch

@@ -1,4 +1,4 @@
-"""The usable keys of a JWKS. An unusable key is dropped alone: it must not affect the others."""
+"""Reads the usable keys of a JWKS. An unusable key is ignored and does not affect the others."""
 
 import re
 from collections import Counter
@@ -13,7 +13,7 @@ from joserfc.jws import JWSRegistry
 
 from .jws import decode, is_kid
 
-# RFC 8725 s3.2; symmetric algorithms and none are not for a party that only verifies (RFC 9068 s4).
+# RFC 8725 s3.2. A party that only verifies must not accept symmetric algorithms or "none" (RFC 9068 s4).
 ASYMMETRIC = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
 )
@@ -22,7 +22,7 @@ _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _CURVES = frozenset({"P-256", "P-384", "P-521", "Ed25519"})
 _N = re.compile(r"[A-Za-z0-9_-]{342,1366}", re.ASCII)
 
-Check = Callable[[bytes, bytes], bool]  # (message, signature) -> whether the signature holds
+Check = Callable[[bytes, bytes], bool]  # (message, signature) -> whether the signature is valid
 
 
 class Key:
@@ -35,7 +35,7 @@ class Key:
 
 
 def read_key_set(document: object, algorithms: frozenset[str], cached: Mapping[str, Key]) -> dict[str, Key]:
-    """The usable keys of `document` by kid, for `algorithms`. A key that is already `cached` stays the same object.
+    """Return the usable keys of `document` by kid, for `algorithms`. A key in `cached` stays the same object.
 
     Raises ValueError if the document is not a key set at all (RFC 7517 s5).
     """

@@ -17,18 +17,18 @@ MAX_KID = 512  # characters of any kind: a kid is compared and never shown, and 
 AT_JWT, JWT = "at+jwt", "JWT"
 # RFC 7515 s4.1.9: "application/" may be omitted; RFC 2045 s5.1: matching of media type is ALWAYS case-insensitive
 _TYPES = {"at+jwt": AT_JWT, "application/at+jwt": AT_JWT, "jwt": JWT, "application/jwt": JWT}
-# jku, x5u, x5c and jwk would let a token bring its own key, crit and b64 change how it is to be read: none is allowed.
+# jku, x5u, x5c and jwk would let a token bring its own key; crit and b64 change how it must be read. None is allowed.
 # A thumbprint only names a key, as kid does, and is ignored.
 _THUMBPRINTS = ("x5t", "x5t#S256")
 _MEMBERS = frozenset({"alg", "kid", "typ", *_THUMBPRINTS})
-# The URL alphabet to the plain one; "+", "/" and "=" become something that no base64 has.
+# Maps the URL alphabet to the plain one, and "+", "/" and "=" to a character that base64 does not have.
 _ALPHABET = bytes.maketrans(b"-_+/=", b"+/!!!")
 _ENDINGS = {0: None, 2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
 _PADDING = {0: b"", 2: b"==", 3: b"="}
 
 
 def split(token: str) -> tuple[bytes, bytes, bytes]:
-    """The header, payload and signature segments of `token`, still encoded; raises TokenRejected."""
+    """Return the header, payload and signature segments of `token`, still encoded. Raises TokenRejected."""
     if len(token) > MAX_TOKEN:
         raise TokenRejected("larger than 8 KiB")
     if not token.isascii():
@@ -40,7 +40,7 @@ def split(token: str) -> tuple[bytes, bytes, bytes]:
 
 
 def decode(segment: bytes) -> bytes:
-    """The bytes of a base64url segment in its only canonical spelling (RFC 7515 s2); raises TokenRejected."""
+    """Decode a base64url segment, which must have the canonical encoding (RFC 7515 s2). Raises TokenRejected."""
     rest = len(segment) % 4
     if rest == 1 or (rest and segment[-1] not in (_ENDINGS[rest] or b"")):
         raise TokenRejected("not canonical base64url")
@@ -51,7 +51,7 @@ def decode(segment: bytes) -> bytes:
 
 
 def read_object(data: bytes, name: str) -> ReadOnly:
-    """The JSON object in `data`; `name` is for the log; raises TokenRejected."""
+    """Return the JSON object in `data`; `name` is for the log. Raises TokenRejected."""
     try:
         value = strict_json(data)
     except ValueError:
@@ -72,7 +72,7 @@ def is_kid(value: object) -> bool:
 
 
 def read_header(segment: bytes, algorithms: Container[str], types: Container[str]) -> Header:
-    """The decoded header, if it is one that an access token may have; raises TokenRejected."""
+    """Return the decoded header, if an access token may have it. Raises TokenRejected."""
     data = decode(segment)
     if len(data) > MAX_HEADER:
         raise TokenRejected("header larger than 1 KiB")

@@ -1,4 +1,4 @@
-"""The issuer's keys as the guard holds them: given, or fetched and kept fresh in the background.
+"""The issuer's keys in a guard: given by the program, or fetched and kept fresh in the background.
 
 A verification never waits for the network while its key is known and was confirmed within the last minute.
 """
@@ -17,16 +17,16 @@ from .errors import KeysUnavailable
 from .jwks import Key, read_key_set
 from .source import LoadedKeySet, SourceError
 
-# seconds at most between two fetches while tokens arrive: with TIMEOUT, a revoked key is gone within 60
+# maximum seconds between two fetches while tokens arrive: with TIMEOUT, a revoked key is gone within 60
 REVALIDATE = 50
-SHORTEST = 5  # seconds at least, whatever the issuer's max-age
+SHORTEST = 5  # minimum seconds between two fetches, whatever the issuer's max-age
 RETRY = 5  # seconds after a failure
 KEEP = 86400  # seconds for which the last usable keys are used while the issuer is down
 UNKNOWN = 30  # seconds between two fetches for unknown kids, however many arrive
 IDLE = 60  # seconds without a fetch after which one verification waits for it
-TIMEOUT = 3.0  # seconds that a verification waits for the network when it has no key
-IDLE_TIMEOUT = 1.0  # and when it has one that was not confirmed for IDLE seconds
-GIVEN_UP = 30  # seconds after which a fetch that does not end (a slow DNS, a transport without a timeout) is forgotten
+TIMEOUT = 3.0  # seconds that a verification waits for the network if it has no key
+IDLE_TIMEOUT = 1.0  # seconds that it waits if its key was not confirmed for IDLE seconds
+GIVEN_UP = 30  # seconds after which a fetch that does not end (slow DNS, a transport without a timeout) is abandoned
 
 log = logging.getLogger("authserver.resource")
 
@@ -36,14 +36,16 @@ class WouldWait(Exception):
 
 
 class Keys(Protocol):
-    """What verification needs of keys."""
+    """The interface of an issuer's keys."""
 
     def find(self, kid: str, wait: bool) -> Key | None:
-        """The key named `kid`, or None. Raises KeysUnavailable, and WouldWait if it had to wait and may not."""
+        """Return the key named `kid`, or None. Raises KeysUnavailable, and WouldWait if it needs to wait but `wait` is
+        False."""
 
 
 class GivenKeys:
-    """The key set that `provide` returns, asked at every verification; for the issuer's own process and for tests."""
+    """The key set that `provide` returns. It is called at every verification; meant for the issuer's own process and
+    for tests."""
 
     def __init__(self, provide: Callable[[], Mapping[str, object]], algorithms: frozenset[str]) -> None:
         self._provide, self._algorithms = provide, algorithms
@@ -76,29 +78,30 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The result of the fetches so far. It is replaced as a whole, so no other thread or forked child ever sees half of
-    a change."""
+    """The result of the fetches so far. It is replaced as a whole, so no other thread or forked child ever sees a
+    partial change."""
 
     keys: dict[str, Key] = field(default_factory=dict)
     validator: tuple[str, str] | None = None
-    confirmed: float = -inf  # when the issuer last said that these are its keys
-    tried: float = -inf  # when it was last asked
-    due: float = -inf  # when it is to be asked next
-    healthy: bool = True  # whether it answered
+    confirmed: float = -inf  # when the issuer last confirmed these keys
+    tried: float = -inf  # when the last fetch ended
+    due: float = -inf  # when the next fetch is due
+    healthy: bool = True  # whether the last fetch succeeded
 
     def is_fresh(self, now: float) -> bool:
-        # Threads read the clock in any order, so a little before is now; long before, and it was set back.
+        # Threads read the clock in any order, so `now` may be slightly before `tried`; if it is long before, the clock
+        # was set back.
         return self.tried - IDLE <= now < self.due
 
     def is_usable(self, now: float) -> bool:
         return bool(self.keys) and now - self.confirmed <= KEEP
 
     def timeout(self, now: float) -> float:
-        """Seconds that a verification waits for the fetch that is due."""
+        """Return the seconds that a verification waits for the fetch that is due."""
         if not self.is_usable(now):
             return TIMEOUT
-        # Nothing came for a while. Without this the first token would be judged by keys of any age, and a key that was
-        # revoked in the meantime would be accepted once more.
+        # No token came for a while. Without this, the first token would be verified with keys of any age, and a key
+        # that was revoked in the meantime would be accepted once more.
         return IDLE_TIMEOUT if self.healthy and now - self.confirmed > IDLE else 0.0
 
 
@@ -107,9 +110,10 @@ def in_background(work: Callable[[], None]) -> None:
 
 
 class FetchedKeys:
-    """Keys from `load`, one fetch at a time, each in its own thread; safe under threads and across forks.
+    """Keys from `load`, one fetch at a time, each in its own thread. Safe with threads and forks.
 
-    `now` is a clock in seconds, best one that cannot be set; `spawn` runs a fetch elsewhere (or here, in tests).
+    `now` is a clock in seconds, preferably one that cannot be set. `spawn` runs a fetch in another thread, or in this
+    one in tests.
     """
 
     def __init__(
@@ -125,7 +129,8 @@ class FetchedKeys:
         _OF_THIS_PROCESS.add(self)
 
     def after_fork(self) -> None:
-        """Only the thread that forked survives in the child: locks held by others stay locked, fetches never end."""
+        """Replace the lock and forget the fetch: only the thread that forked survives in the child, so locks that
+        others hold stay locked, and fetches never end."""
         self._lock = Lock()
         self._fetch: Fetch | None = None
         self._asked = -inf  # when the issuer was last asked because of an unknown kid
@@ -141,12 +146,12 @@ class FetchedKeys:
         key = snapshot.keys.get(kid)
         if key is None:
             if revalidated:
-                self._asked = now  # the fetch that this very token caused is the one for its kid
+                self._asked = now  # this token has already caused a fetch, which counts as the one for its kid
             key = self._ask(kid, now, wait)
         return key
 
     def _revalidate(self, now: float, wait: bool) -> bool:
-        """Have the issuer asked. Returns whether this call caused the fetch or waited for the first keys."""
+        """Start a fetch if none runs. Returns whether this call started it or waited for the first keys."""
         timeout = self._snapshot.timeout(now)
         if timeout and not wait:
             raise WouldWait
@@ -158,14 +163,15 @@ class FetchedKeys:
         return mine or timeout == TIMEOUT
 
     def _ask(self, kid: str, now: float, wait: bool) -> Key | None:
-        """The key `kid` that is not known yet, if a fetch finds it."""
+        """Return the unknown key `kid`, if a fetch finds it."""
         while fetch := self._fetch_for_unknown(now, wait):
             if not fetch.ended.wait(TIMEOUT) or kid in self._snapshot.keys:
                 break
         return self._snapshot.keys.get(kid)
 
     def _fetch_for_unknown(self, now: float, wait: bool) -> Fetch | None:
-        """A fetch that may bring an unknown key: the one that runs, else a new one if the last was long enough ago."""
+        """Return a fetch that may find an unknown key: the running one, or a new one if the last was long enough
+        ago."""
         with self._lock:
             fetch = self._fetch
             # While the issuer is down, unknown kids must not pile up threads that wait for it.
@@ -180,12 +186,12 @@ class FetchedKeys:
             return fetch
 
     def _start(self, now: float) -> Fetch:
-        """The fetch that runs, or a new one: never two at a time. Called with the lock held."""
+        """Return the running fetch, or start one: there are never two at a time. The caller holds the lock."""
         if self._fetch is None or not self._fetch.is_running(now):
             self._fetch = fetch = Fetch(now)
             try:
                 self._spawn(lambda: self._run(fetch))
-            except RuntimeError as error:  # no more threads, or the interpreter is going down
+            except RuntimeError as error:  # no more threads, or the interpreter is shutting down
                 self._failed(error)
                 fetch.ended.set()
         return self._fetch
@@ -199,7 +205,7 @@ class FetchedKeys:
             if not keys:
                 raise SourceError("the JWKS has no usable key")
             self._succeeded(keys, loaded)
-        except Exception as error:  # whatever went wrong, the last usable keys are still used
+        except Exception as error:  # whatever went wrong, the last usable keys stay in use
             self._failed(error)
         finally:
             fetch.ended.set()

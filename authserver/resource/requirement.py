@@ -26,7 +26,8 @@ class Needs(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Every one of `scope`, and one of `any_of` and of `acr` where these are given; a login at most `max_age` ago."""
+    """A token must have every scope of `scope`, one of `any_of` and one of `acr` if these are given, and a login at
+    most `max_age` seconds ago."""
 
     scope: tuple[str, ...] = ()
     any_of: tuple[str, ...] = ()
@@ -35,7 +36,7 @@ class Requirement:
     optional: bool = False
 
     def check(self, token: AccessToken | None, now: float) -> AccessToken | None:
-        """`token`, if it meets this at the time `now`; raises TokenMissing, InsufficientScope and
+        """Return `token` if it meets this requirement at `now`. Raises TokenMissing, InsufficientScope and
         InsufficientAuthentication."""
         if token is None:
             if not self.optional:
@@ -52,7 +53,8 @@ class Requirement:
 
 
 def requirement(scope: tuple[str, ...], needs: Needs) -> Requirement:
-    """The requirement from a developer's arguments: scopes one by one or several in one string; raises ValueError."""
+    """Return the requirement for a developer's arguments. Each scope argument may hold several scopes. Raises
+    ValueError."""
     return _of(scope, **needs) if needs else _requirement(scope)
 
 
@@ -69,7 +71,7 @@ def _of(
 def _listed(name: str, values: str | Sequence[str] | None) -> tuple[str, ...]:
     if values is None:
         return ()
-    if not values:  # more likely a list computed by mistake than a wish to accept every token
+    if not values:  # more likely a mistake in computing the list than the intent to accept every token
         raise ValueError(f"{name} must name at least one value")
     return (values,) if isinstance(values, str) else tuple(values)
 

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 from .strict_json import strict_json
 
 MAX_BODY = 65536  # bytes
-METADATA_SECONDS = 3600  # how long the JWKS's URL is kept
+METADATA_SECONDS = 3600  # how long the JWKS's URL is cached
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.ASCII)
 _MAX_AGE = re.compile(r"\bmax-age=(\d{1,9})\b", re.IGNORECASE | re.ASCII)
 
 
 class Fetched(NamedTuple):
-    """An HTTP answer: status code, header fields by lower-case name, body as sent."""
+    """An HTTP response: status code, header fields by lower-case name, body as sent."""
 
     status: int
     headers: Mapping[str, str]
@@ -37,7 +37,7 @@ class LoadedKeySet(NamedTuple):
 
 
 def check_url(url: str, what: str, allow_http: bool = False) -> str:
-    """`url` if keys that come from it may be trusted: https, http on loopback, any http if `allow_http`.
+    """Return `url` if keys from it may be trusted: https, http on loopback, or any http with `allow_http`.
 
     Raises ValueError naming `what`.
     """
@@ -52,7 +52,7 @@ def check_url(url: str, what: str, allow_http: bool = False) -> str:
 
 
 class Source:
-    """Loads the JWKS of `issuer`, from `jwks_uri` if that is given, else from where the issuer's metadata say."""
+    """Loads the JWKS of `issuer`, from `jwks_uri` if it is given, otherwise from the URL in the issuer's metadata."""
 
     def __init__(
         self,
@@ -67,11 +67,11 @@ class Source:
         self._location: tuple[str, float] | None = None  # (jwks_uri, when)
 
     def load(self, validator: tuple[str, str] | None) -> LoadedKeySet:
-        """The JWKS; `validator` is that of the last usable one. Raises SourceError and the transport's errors."""
+        """Load the JWKS; `validator` is that of the last usable one. Raises SourceError and the transport's errors."""
         try:
             return self._load(self._given or self._jwks_uri(), validator)
         except Exception:
-            self._location = None  # it may have moved: ask the metadata again
+            self._location = None  # it may have moved: read the metadata again
             raise
 
     def _load(self, uri: str, validator: tuple[str, str] | None) -> LoadedKeySet:
@@ -97,7 +97,7 @@ class Source:
         metadata: Any = _json(answer, "the metadata")
         # RFC 8414 s3.3: If these values are not identical, the data contained in the response MUST NOT be used.
         if not isinstance(metadata, dict) or metadata.get("issuer") != self._issuer:
-            raise SourceError("the metadata is another issuer's")
+            raise SourceError("the metadata belongs to another issuer")
         uri = metadata.get("jwks_uri")
         if not isinstance(uri, str):
             raise SourceError("the metadata has no jwks_uri")
@@ -107,7 +107,7 @@ class Source:
 
 
 def metadata_urls(issuer: str) -> tuple[str, str]:
-    """Where `issuer` publishes its metadata: by RFC 8414 s3.1 and by OpenID Connect Discovery s4.1."""
+    """Return the two URLs of the metadata of `issuer`: by RFC 8414 s3.1 and by OpenID Connect Discovery s4.1."""
     parts = urlsplit(issuer)
     # RFC 8414 s3.1: any terminating "/" MUST be removed before inserting /.well-known/ between host and path
     path = parts.path.rstrip("/")
@@ -117,7 +117,7 @@ def metadata_urls(issuer: str) -> tuple[str, str]:
 
 def _json(answer: Fetched, what: str) -> object:
     if answer.status != 200:  # redirects too: keys come only from the URL that the issuer published
-        raise SourceError(f"{what} answered {answer.status}")
+        raise SourceError(f"the response for {what} has status {answer.status}")
     if len(answer.body) > MAX_BODY:
         raise SourceError(f"{what} is larger than 64 KiB")
     try:

@@ -1,8 +1,8 @@
-"""JSON as a security decision needs it: one meaning, bounded depth, UTF-8 only.
+"""Parses JSON strictly enough for security decisions: unambiguous, bounded in depth, UTF-8 only.
 
-The standard parser takes the last of duplicate members, NaN, a byte order mark, UTF-16 and lone surrogates, and
-recurses as deep as the sender likes. Two parsers that read one token differently are how signature checks are talked
-around. What comes out cannot be changed, since a verified token is handed out many times.
+The standard parser accepts duplicate members (the last one wins), NaN, a byte order mark, UTF-16 and lone surrogates,
+and recurses as deeply as the sender likes. If two parsers read one token differently, signature checks can be bypassed.
+The result is read-only, since a verified token is returned many times.
 """
 
 import json
@@ -16,7 +16,7 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 
 
 class ReadOnly(dict[str, Any]):
-    """A dict that cannot be changed; JSON and pickle take it for a dict."""
+    """A read-only dict; JSON and pickle treat it as a dict."""
 
     def _fail(self, *args: object, **members: object) -> NoReturn:
         raise TypeError("the claims of a token cannot be changed")
@@ -28,17 +28,17 @@ class ReadOnly(dict[str, Any]):
 
 
 def strict_json(data: bytes) -> Any:
-    """The value of the JSON text `data` (RFC 8259, UTF-8), its objects ReadOnly and the arrays in them tuples.
+    """Parse the JSON text `data` (RFC 8259, UTF-8). Objects become ReadOnly, and the arrays in them tuples.
 
-    Raises ValueError for anything doubtful.
+    Raises ValueError for anything ambiguous.
     """
     text = data.decode("utf-8")
-    # Few brackets cannot nest deeply; only then is it worth counting them outside strings.
+    # Few brackets cannot nest deeply. Only if there are many is their depth outside strings counted.
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise ValueError("nested too deeply")
     try:
         value = _DECODER.decode(text)
-    except RecursionError:  # the caller's own stack is nearly used up
+    except RecursionError:  # the caller's own stack is nearly exhausted
         raise ValueError("nested too deeply") from None
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, a ValueError

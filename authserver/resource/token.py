@@ -1,4 +1,4 @@
-"""`AccessToken`, and the checks of its claims (RFC 9068 s2.2, RFC 7519 s4.1)."""
+"""`AccessToken`, and the validation of its claims (RFC 9068 s2.2, RFC 7519 s4.1)."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class AccessToken:
     issuer: str
     expires_at: float
     issued_at: float
-    jti: str  # empty only where an issuer of `typ` JWT gives none
+    jti: str  # empty only if an issuer of `typ` JWT gives none
     auth_time: float | None = None  # when the user last authenticated (RFC 9068 s2.2.1)
     acr: str | None = None
     grant_id: str | None = None  # the authorization that the token belongs to, in authserver's tokens
@@ -41,10 +41,10 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
-    """What the claims of one issuer's tokens must be; `leeway` in seconds.
+    """The rules for the claims of one issuer's tokens; `leeway` is in seconds.
 
-    `takes_jwt`: the issuer's access tokens may have `typ` JWT. Their client may then be in `azp` or `appid`, and `jti`
-    may be missing, since such issuers do not follow RFC 9068.
+    `takes_jwt` means that the issuer's access tokens may have `typ` JWT. Their client may then be in `azp` or `appid`,
+    and `jti` may be missing, since such issuers do not follow RFC 9068.
     """
 
     issuer: str
@@ -55,7 +55,7 @@ class ClaimRules:
 
 
 def read_claims(claims: Mapping[str, Any], typ: str, rules: ClaimRules, now: float) -> AccessToken:
-    """The token with these claims (ReadOnly, from strict_json) at the time `now`; raises TokenRejected.
+    """Return the token with these claims (ReadOnly, from strict_json) at the time `now`. Raises TokenRejected.
 
     Expiry is checked last, so `expired` means that everything else is valid.
     """
@@ -92,9 +92,9 @@ def read_claims(claims: Mapping[str, Any], typ: str, rules: ClaimRules, now: flo
 
 
 def _check_is_access_token(claims: Mapping[str, Any]) -> None:
-    """ID tokens also have the `typ` JWT, so reject claims that only they and other kinds of token have.
+    """Raise TokenRejected for claims that only other kinds of token have: ID tokens also have the `typ` JWT.
 
-    Keycloak names the kind in a claim `typ`, and put `nonce` into access tokens until its version 24.
+    Keycloak names the kind in a claim `typ`, and added `nonce` to access tokens until its version 24.
     """
     if "typ" in claims:
         if claims["typ"] != "Bearer":
@@ -104,7 +104,7 @@ def _check_is_access_token(claims: Mapping[str, Any]) -> None:
 
 
 def _client(claims: Mapping[str, Any]) -> str:
-    """The client that the token was issued to. Most ID tokens name it only in `aud`, so this rejects them."""
+    """Return the client that the token was issued to. Most ID tokens name it only in `aud`, so this rejects them."""
     name = next((name for name in _CLIENT if name in claims), "client_id")
     return _text(claims, name)
 
@@ -150,5 +150,5 @@ def _scope_claim(claims: Mapping[str, Any], claim: ScopeClaim) -> frozenset[str]
         if value == "":
             return frozenset()
     if isinstance(value, tuple) and claim != "scope" and all(type(item) is str for item in value):
-        return frozenset(value)  # a name with a space in it is one name: nothing is split
+        return frozenset(value)  # nothing is split: a name with a space in it is one name
     return _scope(value)

@@ -1,4 +1,4 @@
-"""From a string to an `AccessToken`: the order of the checks, and the cache of tokens that passed them."""
+"""Verifies access tokens: runs the checks in order, and caches the tokens that pass them."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -11,11 +11,11 @@ from .keys import Keys
 from .token import AccessToken, ClaimRules, read_claims
 
 REMEMBERED = 1024  # tokens
-HEADERS = 64  # headers of an issuer, which has one for each key
+HEADERS = 64  # headers of one issuer, which has one for each key
 
 
 class KnownIssuer:
-    """What is needed to verify the tokens of one issuer."""
+    """Everything needed to verify the tokens of one issuer."""
 
     def __init__(self, keys: Keys, algorithms: frozenset[str], types: frozenset[str], rules: ClaimRules) -> None:
         self.keys, self.rules = keys, rules
@@ -47,7 +47,7 @@ class Verifier:
         self._verified: Lru[str, Verified] = Lru(REMEMBERED)
 
     def verify(self, token: str, wait: bool = True) -> AccessToken:
-        """The verified `token`; raises TokenRejected. Without `wait`, raises WouldWait instead of waiting."""
+        """Return the verified `token`. Raises TokenRejected and, without `wait`, WouldWait instead of waiting."""
         if not isinstance(token, str):
             raise TokenRejected("not a string")
         now = self._now()
@@ -76,9 +76,8 @@ class Verifier:
         return Verified(read_claims(members, header.typ, issuer.rules, now), key, issuer)
 
     def _claimed_issuer(self, claims: bytes) -> KnownIssuer:
-        """The issuer that the token, not verified yet, claims to be from. This only selects the keys and rules.
-
-        They then judge the whole token, including `iss`.
+        """Return the issuer that the token claims to be from. This only selects the keys and rules, which then verify
+        the whole token, including `iss`.
         """
         name = read_object(claims, "payload").get("iss")
         issuer = self._issuers.get(name) if isinstance(name, str) else None

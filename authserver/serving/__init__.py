@@ -1,9 +1,9 @@
 """The server's processes: uvicorn, sockets, connections and signals.
 
-listening.py   where it listens               connection.py, framing.py   one TCP connection, one request after another
-sighup.py      SIGHUP is never lost           limit.py                    how many connections
-draining.py    stopping loses no request      processes.py                one process, or several workers
-configuration.py   what each worker runs
+listening.py       opens the listening socket             connection.py, framing.py   read requests from one connection
+sighup.py          keeps SIGHUP until it can be handled   limit.py                    limits the connections
+draining.py        stops without losing a request         processes.py                runs one process or several
+configuration.py   configures uvicorn and its workers
 
 This file imports nothing, because `sighup.hold()` must run before anything that may start a thread is imported.
 """

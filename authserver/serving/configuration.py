@@ -1,4 +1,4 @@
-"""How uvicorn is configured, and what each of its workers runs."""
+"""Configures uvicorn, and the application that each of its workers runs."""
 
 import multiprocessing
 import signal
@@ -17,11 +17,12 @@ from .draining import Draining
 from .limit import ConnectionLimit
 
 _DRAIN_TIMEOUT = 20  # seconds
-_START_TIMEOUT = 30  # seconds in which a worker must serve, and answer its parent: the machine may be busy
-_OTHER_FILES = 256  # that a process may have open beside its connections
+_START_TIMEOUT = 30  # seconds in which a worker must start and respond to its parent, even on a busy machine
+_OTHER_FILES = 256  # files that a process may have open in addition to its connections
 
 
 def configure(settings: Settings, workers: int) -> Config:
+    """Return uvicorn's configuration for these settings and this many workers."""
     return Config(
         partial(create_worker_app, settings),
         factory=True,
@@ -29,7 +30,7 @@ def configure(settings: Settings, workers: int) -> Config:
         workers=workers,
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # web/network.py, by AUTHSERVER_TRUSTED_PROXIES
+        proxy_headers=False,  # web/network.py reads them, by AUTHSERVER_TRUSTED_PROXIES
         server_header=False,
         ws="none",
         timeout_keep_alive=settings.keep_alive,
@@ -39,14 +40,14 @@ def configure(settings: Settings, workers: int) -> Config:
 
 
 def create_worker_app(settings: Settings) -> Draining:
-    """uvicorn calls this once in each worker."""
+    """Create the application. uvicorn calls this once in each worker."""
     Thread(target=_stop_with_parent, daemon=True).start()
     logs.configure(settings.log_level)
     return Draining(create_app(settings))
 
 
 def _stop_with_parent() -> None:
-    """A worker whose parent was killed would otherwise keep serving, unsupervised, and keep the port in use."""
+    """Stop this worker when its parent is killed: otherwise it would keep serving unsupervised, on the same port."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -54,7 +55,7 @@ def _stop_with_parent() -> None:
 
 
 def allow_open_files(connections: int) -> list[str]:
-    """Raise this process's limit of open files, which workers inherit, to what that many connections need.
+    """Raise this process's limit of open files, which workers inherit, to the number that `connections` need.
 
     Returns a warning if the system allows fewer."""
     wanted, (soft, hard) = connections + _OTHER_FILES, getrlimit(RLIMIT_NOFILE)

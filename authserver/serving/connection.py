@@ -1,11 +1,11 @@
-"""One TCP connection: uvicorn's httptools protocol with a strict reader of requests of our own instead of its parser.
+"""One TCP connection: uvicorn's httptools protocol, with a strict request parser of our own in place of its parser.
 
-uvicorn's class writes the responses and runs the application. llhttp, its parser, skips the body of a request that
-offers to upgrade, reads on while a request is being answered and reports trailer fields as headers: made safe, it would
-need nearly all of `framing` in front of it. h11 reads strictly, but one small form and its response cost 715,000
-instructions with it, 214,000 here and 184,000 with plain httptools (callgrind; 140, 39 and 33 us side by side on a busy
-core), where a refresh may take 175 us beside its signature. That `framing` never reads otherwise than h11 is what
-scripts/bench/fuzz/framing.py shows.
+uvicorn's class writes the responses and runs the application. Its parser, llhttp, skips the body of a request that
+offers to upgrade, continues to read while a request is being handled, and reports trailer fields as headers. To make it
+safe, nearly all of `framing` would have to run in front of it. h11 is strict, but a small form and its response take
+715,000 instructions with it, 214,000 here and 184,000 with plain httptools (callgrind; 140, 39 and 33 us on a busy
+core), while a whole refresh may take 175 us without its signature. scripts/bench/fuzz/framing.py shows that `framing`
+never reads a request differently from h11.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from .framing import MalformedRequest
 from .limit import ConnectionLimit
 
 _MOMENT = 1.0  # seconds
-_activity = count()  # which connection was active last; the event loop's clock counts milliseconds
+_activity = count()  # orders connections by their last activity; the event loop's clock counts only milliseconds
 _SENTENCES = {
     400: "The request is malformed.",
     408: "The request did not arrive in time.",
@@ -34,21 +34,21 @@ _SENTENCES = {
 
 
 class Connection(HttpToolsProtocol):
-    """Holds at most one request, what one read brings beyond it, and one response."""
+    """Buffers at most one request, the rest of one read after it, and one response."""
 
     read_timeout = 10.0
-    """Seconds for a request's line and headers, and for what is left of a body when its request has been answered."""
+    """Seconds to receive a request's line and headers, or the rest of a body after the response was sent."""
     write_timeout = 10.0
-    """Seconds in which a client must have read something of a response."""
+    """Seconds in which a client must read some part of a response."""
 
     def __init__(self, *arguments: Any, limit: ConnectionLimit | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._limit = limit
         self.last_active = 0
         self._received = bytearray()
-        self._searched = 0  # bytes of it, without an end of the head
+        self._searched = 0  # bytes of `_received` that contain no end of the head
         self._body: framing.Body = framing.Sized(0)
-        self._discarded = 0  # bytes of a body whose request has been answered
+        self._discarded = 0  # bytes of a body after its response was sent
         self._late: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
@@ -83,14 +83,14 @@ class Connection(HttpToolsProtocol):
         self._watch_client()
 
     def shutdown(self) -> None:
-        """A connection that is new when the server stops is not closed before its request can have come."""
+        """Give a new connection a moment to send its request before it is closed."""
         if self.cycle is None:
             self.loop.call_later(_MOMENT, super().shutdown)
         else:
             super().shutdown()
 
     def is_idle(self) -> bool:
-        """Whether it waits for its client: before a request, or within one."""
+        """Whether the connection waits for its client: before a request, or within one."""
         return not self.transport.is_closing() and not (self._is_answering() and self._body.is_complete)
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(error)
 
     def _read_part(self) -> bool:
-        """A head, or what has come of a body. Whether there may be more to read."""
+        """Read a head, or the received part of a body. Returns whether there may be more to read."""
         if not self._body.is_complete:
             return self._read_body()
         if self._is_answering():
@@ -129,7 +129,7 @@ class Connection(HttpToolsProtocol):
         return True
 
     def _begin(self, head: framing.Head) -> None:
-        """By the callbacks that uvicorn's parser would call."""
+        """Begin the request through the callbacks that uvicorn's parser would call."""
         self._expect_nothing()
         self.parser: Any = head
         self._body = head.body
@@ -154,10 +154,10 @@ class Connection(HttpToolsProtocol):
         return self._body.is_complete
 
     def _discard_body(self) -> None:
-        """The request has its response before it has come whole: the rest of it is read if it is short."""
+        """Discard the rest of a request whose response was sent before its body had arrived, if the rest is short."""
         self._discarded = 0
         if self.expect_100_continue:
-            self.transport.close()  # RFC 9110 s10.1.1: whether the body comes is for the client to say
+            self.transport.close()  # RFC 9110 s10.1.1: the client may or may not send the body
         else:
             self._expect_more()
 
@@ -167,7 +167,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _expect_more(self) -> None:
-        if self._late is None:  # most requests come in one piece, and cost no timer
+        if self._late is None:  # most requests arrive in one piece and need no timer
             self._late = self.loop.call_later(self.read_timeout, self._is_late)
 
     def _expect_nothing(self) -> None:
@@ -182,7 +182,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _watch_client(self) -> None:
-        """For as long as something is unsent."""
+        """Watch the client's progress while part of a response is unsent."""
         if self._stalled is None and (unsent := self.transport.get_write_buffer_size()):
             self._stalled = self.loop.call_later(self.write_timeout, self._check_progress, self.cycle, unsent)
 
@@ -199,7 +199,7 @@ class Connection(HttpToolsProtocol):
         if self._body.is_complete:
             self._answer_and_close(error.status)
             return
-        # It is the body that is malformed: nothing of the application may follow.
+        # The body is malformed: the application must not send anything more.
         self.cycle.disconnected = True
         self.cycle.message_event.set()
         if self.cycle.response_started:

@@ -1,9 +1,10 @@
-"""Handle SIGTERM and SIGHUP without losing a request: for half a second every response closes its connection, then the
+"""Handles SIGTERM and SIGHUP without losing a request: for half a second every response closes its connection, then the
 signal takes effect. /health/ready reports at once that the server is shutting down. A worker cannot tell whether it is
 being replaced or the whole server stops, so its parent tells it with DRAIN_SIGNAL.
 
-uvicorn closes idle connections as soon as it stops, and a client that is just sending on one loses its request. A
-client that receives `Connection: close` opens a new connection for its next request, to another worker or node.
+Without this, uvicorn closes idle connections as soon as it stops, and a client that is just sending a request on one
+loses it. A client that receives `Connection: close` sends its next request on a new connection, to another worker or
+node.
 """
 
 import asyncio
@@ -22,20 +23,20 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 DRAIN_SIGNAL = signal.SIGUSR1
-"""The parent sends it to each worker before SIGTERM when the whole server stops."""
+"""The parent sends this signal to each worker before SIGTERM when the whole server stops."""
 SignalHandler = Callable[[int, Any], object]
 """The handler that was installed before. It returns False if the server continues."""
 _DRAIN_PERIOD = 0.5  # seconds
 
 
 class Draining:
-    """Pure ASGI, wraps the whole application."""
+    """An ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app, self._is_draining, self._shutting_down = app, False, False
         self._taken_over: dict[int, SignalHandler] = {}
         self._waiting: list[int] = []
-        """Signals whose moment is not over."""
+        """Signals whose drain period has not ended."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -46,7 +47,7 @@ class Draining:
 
     def _take_over_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         if threading.current_thread() is not threading.main_thread():
-            return  # a server inside another program: the signals are not ours
+            return  # the server runs inside another program, which handles its own signals
         if parent_process() is not None:
             signal.signal(DRAIN_SIGNAL, self._start_shutdown)
         for each in (signal.SIGTERM, signal.SIGHUP):
@@ -59,7 +60,7 @@ class Draining:
         self._shutting_down = True
 
     def _drain(self, loop: asyncio.AbstractEventLoop, number: int, frame: object) -> None:
-        """Leaves it to the event loop to stop: this may interrupt what holds a lock that stopping takes."""
+        """Let the event loop stop the server: this handler may interrupt code that holds a lock needed for that."""
         self._is_draining = True
         self._shutting_down |= number == signal.SIGTERM and parent_process() is None
         self._waiting.append(number)
@@ -73,7 +74,8 @@ class Draining:
         return self._taken_over[number](number, None) is not False
 
     def _handing_back(self, receive: Receive) -> Receive:
-        """SIGTERM counts, too, while the server stops to start again: soon the event loop runs nothing more for it."""
+        """Restore the signal handlers at shutdown, and handle the waiting signals: soon the event loop runs nothing
+        more, and a SIGTERM must also count while the server stops to start again."""
 
         async def handing_back() -> Message:
             message = await receive()

@@ -1,7 +1,7 @@
-"""Where one HTTP/1.1 request ends and the next begins (RFC 9112). Pure.
+"""Finds where one HTTP/1.1 request ends and the next begins (RFC 9112), without I/O.
 
-What is accepted here is framed exactly as h11 frames it; whatever h11 reads leniently is refused. The property test in
-tests/bench/test_framing.py compares the two.
+An accepted request is framed exactly as h11 frames it; requests that h11 reads leniently are rejected. The property
+test in tests/bench/test_framing.py compares the two.
 """
 
 import re
@@ -13,7 +13,7 @@ _MAX_LINE = 4_096  # bytes of a chunk's size and extensions, or of a trailer fie
 _MAX_TRAILER = 16_384  # bytes
 _TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") (?:(?i:https?)://[!-\"$-.0->@-~]+)?(/[!-\"$-~]*|\*) HTTP/(1\.[01])")
-_END = re.compile(rb"\n\r?\n")  # h11's: where it is not two line ends of CR LF, the head is refused
+_END = re.compile(rb"\n\r?\n")  # as in h11; `parse` rejects a head that does not end with two CR LF
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t -~\x80-\xff]*)")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t -~\x80-\xff]*)?\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
@@ -21,7 +21,7 @@ Field = tuple[bytes, bytes]
 
 
 class MalformedRequest(Exception):
-    """The bytes are not a request that can be read in one way only. What follows them must never be parsed."""
+    """The bytes are not an unambiguous request. Nothing after them on the connection may be parsed."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -33,7 +33,7 @@ def malformed(what: str) -> MalformedRequest:
 
 
 class Sized:
-    """A body of so many bytes."""
+    """A body of a known length, in bytes."""
 
     def __init__(self, length: int) -> None:
         self._left = length
@@ -43,7 +43,7 @@ class Sized:
         return not self._left
 
     def take(self, received: bytearray) -> bytes:
-        """Removes what belongs to the body from `received`, and returns its content."""
+        """Remove the bytes of the body from `received`, and return its content."""
         content = bytes(received[: self._left])
         del received[: len(content)]
         self._left -= len(content)
@@ -56,12 +56,12 @@ class Chunked:
     def __init__(self) -> None:
         self.is_complete = False
         self._chunk = Sized(0)
-        self._end_is_due = False  # of a chunk
+        self._end_is_due = False  # whether the end of a chunk comes next
         self._read_line = self._read_size
         self._trailer = 0  # bytes
 
     def take(self, received: bytearray) -> bytes:
-        """Removes what belongs to the body from `received`, and returns its content. Raises MalformedRequest."""
+        """Remove the bytes of the body from `received`, and return its content. Raises MalformedRequest."""
         content = bytearray()
         while received and not self.is_complete:
             if not self._chunk.is_complete:
@@ -84,7 +84,7 @@ class Chunked:
             self._read_line = self._read_trailer
 
     def _take_end(self, received: bytearray) -> bool:
-        """Whether it has come whole."""
+        """Remove the end of a chunk. Returns False while it has not fully arrived."""
         if not b"\r\n".startswith(received[:2]):
             raise malformed("end of a chunk")
         if len(received) < 2:
@@ -105,7 +105,7 @@ class Chunked:
 
 
 def _take_line(received: bytearray) -> bytes:
-    """A whole line with its end, removed from `received`; nothing as long as it is not whole."""
+    """Remove a complete line from `received` and return it with its line end; b"" while the line is not complete."""
     end = received.find(b"\n", 0, _MAX_LINE) + 1
     if not end and len(received) >= _MAX_LINE:
         raise malformed("line of a chunk or a trailer")
@@ -119,11 +119,11 @@ Body = Sized | Chunked
 
 @dataclass(slots=True)
 class Head:
-    """A request's line and headers. Its methods are those that uvicorn calls on its parser."""
+    """A request's line and headers, with the methods that uvicorn calls on its parser."""
 
     method: bytes
     target: bytes
-    """Path and query: RFC 9112 s3.2.2's absolute-form is accepted, and its host does not matter here."""
+    """The path and query. The absolute-form of RFC 9112 s3.2.2 is accepted, and its host ignored."""
     version: str
     headers: list[Field]
     body: Body
@@ -140,14 +140,14 @@ class Head:
         return self.keep_alive
 
     def should_upgrade(self) -> bool:
-        """RFC 9110 s7.8: a server MAY ignore a received Upgrade header field. So the body is the body."""
+        """RFC 9110 s7.8: a server MAY ignore a received Upgrade header field. So a request body is always read."""
         return False
 
 
 def end_of_head(received: bytearray, searched: int) -> int:
-    """Where the head ends that `received` begins with; 0 as long as it does not end. Raises MalformedRequest.
+    """Return where the head at the beginning of `received` ends; 0 while it is incomplete. Raises MalformedRequest.
 
-    `searched`: bytes at its beginning that have been searched before.
+    `searched` is the number of bytes at the beginning that were searched before.
     """
     if received[0] <= 0x20:
         raise malformed("request line")
@@ -160,7 +160,7 @@ def end_of_head(received: bytearray, searched: int) -> int:
 
 
 def parse(head: bytes) -> Head:
-    """`head` ends with its empty line. Raises MalformedRequest."""
+    """Parse a head, up to and including its empty line. Raises MalformedRequest."""
     line, *lines = head[:-4].split(b"\r\n")
     _check_size(len(head), len(line))
     if len(lines) > _MAX_FIELDS:
@@ -176,7 +176,7 @@ def parse(head: bytes) -> Head:
         version=version,
         headers=headers,
         body=_body(headers, version),
-        # Like h11, no persistent connections with HTTP/1.0.
+        # Like h11, do not keep HTTP/1.0 connections open.
         keep_alive=version == "1.1" and b"close" not in _list(headers, b"connection"),
         # RFC 9110 s10.1.1: a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it.
         expects_continue=version == "1.1" and b"100-continue" in _list(headers, b"expect"),
@@ -184,7 +184,7 @@ def parse(head: bytes) -> Head:
 
 
 def _check_size(head: int, line: int) -> None:
-    """Whether a head that long, or one that is not yet whole, is too long. Raises MalformedRequest."""
+    """Raise MalformedRequest if a head, complete or not, of that many bytes is too long, or its line is."""
     if line > MAX_HEAD:
         raise MalformedRequest(414, "long request line")
     if head > MAX_HEAD:
@@ -199,7 +199,8 @@ def _field(line: bytes) -> Field:
 
 
 def _body(headers: list[Field], version: str) -> Body:
-    """Exactly one statement of where the body ends, or none: RFC 9112 s6.1 and s6.3 leave only refusal to the rest."""
+    """Return the body that the headers describe. There must be at most one statement of where it ends: RFC 9112 s6.1
+    and s6.3 require anything else to be rejected."""
     lengths = [value for name, value in headers if name == b"content-length"]
     codings = [value for name, value in headers if name == b"transfer-encoding"]
     if not codings and not lengths:
@@ -212,5 +213,5 @@ def _body(headers: list[Field], version: str) -> Body:
 
 
 def _list(headers: list[Field], name: bytes) -> set[bytes]:
-    """The members of a comma-separated header in lower case."""
+    """Return the members of a comma-separated header, in lower case."""
     return {member.strip() for key, value in headers if key == name for member in value.lower().split(b",")}

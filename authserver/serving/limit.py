@@ -1,18 +1,18 @@
-"""The limit on how many connections a process holds open."""
+"""Limits how many connections a process keeps open."""
 
 from collections.abc import Collection
 from typing import Any
 
 import structlog
 
-_QUIET = 60.0  # seconds between two lines of log
+_QUIET = 60.0  # seconds between two log lines
 log: Any = structlog.get_logger("authserver")
 
 
 class ConnectionLimit:
-    """Beyond it, the connection that has been idle longest is closed, so that a new client is always served.
+    """Closes the connection that has been idle longest when there are too many, so that a new client is always served.
 
-    The new connection itself is closed only if every other one has a request that is being answered.
+    The new connection itself is closed only if a request is being handled on every other one.
     """
 
     def __init__(self, limit: int) -> None:

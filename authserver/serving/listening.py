@@ -1,4 +1,4 @@
-"""Where `authserver serve` listens: an address, a Unix socket, or a socket that is open already."""
+"""Opens the socket of `authserver serve`: an address, a Unix socket, or a socket that is already open."""
 
 import errno
 import fcntl
@@ -14,11 +14,11 @@ _BACKLOG = 2048  # connections
 
 
 class CannotListen(Exception):
-    """The text says why, and what to do."""
+    """The server cannot listen. The text says why, and what to do."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Raises CannotListen."""
+    """Listen on a host and port. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,7 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def adopt(fd: int) -> socket.socket:
-    """A listening socket that the parent process opened. Raises CannotListen."""
+    """Listen on a socket that the parent process opened, by its file descriptor. Raises CannotListen."""
     try:
         return _open(socket.socket(fileno=fd))
     except OSError as error:
@@ -40,25 +40,26 @@ def adopt(fd: int) -> socket.socket:
 
 @contextmanager
 def unix_socket(path: Path, mode: int) -> Iterator[socket.socket]:
-    """Listens at `path`, with this mode; removes it at the end if it is still the same socket. Raises CannotListen."""
+    """Listen at `path`, with this file mode. At the end, remove the file if it is still the same socket. Raises
+    CannotListen."""
     listener = socket.socket(socket.AF_UNIX)
     try:
         with _folder_held(path.absolute().parent):
             _remove_stale(path)
             _bind(listener, path, mode)
             _open(listener)
-            made = _identity(path)
+            identity = _identity(path)
     except OSError as error:
         listener.close()
         raise CannotListen(f"Cannot listen on {path}: {error.strerror or error}.") from None
 
     def remove() -> None:
         with suppress(OSError):
-            if _identity(path) == made:
+            if _identity(path) == identity:
                 path.unlink()
 
     def leave(number: int, _frame: object) -> None:
-        """uvicorn raises SIGTERM again after its shutdown, which would end this process before `finally`."""
+        """Remove the socket on SIGTERM: uvicorn raises it again after shutdown, which would skip `finally`."""
         remove()
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
@@ -73,6 +74,7 @@ def unix_socket(path: Path, mode: int) -> Iterator[socket.socket]:
 
 
 def url_of(listener: socket.socket) -> str:
+    """Return the URL at which the socket listens; `unix:` and the path for a Unix socket."""
     if listener.family == socket.AF_UNIX:
         return f"unix:{os.fsdecode(listener.getsockname())}"
     host, port = listener.getsockname()[:2]
@@ -89,13 +91,13 @@ def _why(host: str, port: int, error: OSError) -> str:
 
 
 def _open(listener: socket.socket) -> socket.socket:
-    listener.listen(_BACKLOG)  # clients that connect before the first worker is ready wait
+    listener.listen(_BACKLOG)  # clients can connect before the first worker is ready, and wait
     listener.set_inheritable(True)
     return listener
 
 
 def _bind(listener: socket.socket, path: Path, mode: int) -> None:
-    before = os.umask(0o777 & ~mode)  # there is no moment at which others could connect
+    before = os.umask(0o777 & ~mode)  # so that others can never connect, not even for a moment
     try:
         listener.bind(os.fspath(path))
     finally:
@@ -103,9 +105,7 @@ def _bind(listener: socket.socket, path: Path, mode: int) -> None:
 
 
 def _remove_stale(path: Path) -> None:
-    """Removes the socket of a server that was killed. Any other file stays, and so does a socket that is in use.
-
-    Raises OSError for these."""
+    """Remove the socket of a server that was killed. Raises OSError for any other file and for a socket in use."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -120,13 +120,13 @@ def _remove_stale(path: Path) -> None:
             path.unlink()
             return
         except (BlockingIOError, TimeoutError):
-            pass  # a server listens, and is busy
+            pass  # a busy server is listening
     raise OSError("another server is already listening there")
 
 
 @contextmanager
 def _folder_held(folder: Path) -> Iterator[None]:
-    """Two servers that start at once must not mistake each other's socket for a stale one."""
+    """Lock the folder: two servers that start at once must not mistake each other's socket for a stale one."""
     held = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # some network file systems cannot lock a folder

@@ -1,4 +1,4 @@
-"""uvicorn's processes: how they stop and are replaced without losing a request."""
+"""Runs uvicorn's processes, and stops and replaces them without losing a request."""
 
 import os
 import signal
@@ -17,22 +17,24 @@ ReloadConfig = Callable[[], Config | None]
 
 
 class SingleProcessServer(Server):
-    """The only process. While it restarts, new connections wait in the listener's backlog."""
+    """A server in a single process. While it restarts, new connections wait in the listener's backlog."""
 
     def __init__(self, config: Config, listener: socket.socket, reload_config: ReloadConfig) -> None:
         super().__init__(config)
         self._listener, self._reload_config = listener, reload_config
         self.next: Config | None = None
-        """The configuration to start again with; None to end."""
+        """The configuration for the next start; None to end."""
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn calls this every 0.1 s while it serves. A SIGHUP during start or shutdown waits until then."""
-        if not self.should_exit:  # else the settings may have changed after they were read: leave it to the next server
+        if (
+            not self.should_exit
+        ):  # otherwise the next server handles it: the settings may have changed since they were read
             sighup.handle_held()
         return await super().on_tick(counter)
 
     def handle_sighup(self, number: int, frame: object) -> bool:
-        """Runs in the event loop. Returns whether this server stops, to start again."""
+        """Reload the configuration, in the event loop. Returns whether this server stops in order to start again."""
         if not self.should_exit:
             self.next = self._reload_config()
             self.should_exit = self.next is not None

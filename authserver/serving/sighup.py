@@ -1,4 +1,4 @@
-"""SIGHUP waits in the kernel until the server can handle it: it is never lost, kills no process and interrupts nothing.
+"""Blocks SIGHUP until the server can handle it, so that it is never lost, kills no process and interrupts nothing.
 
 If only the main thread blocked it, the kernel would deliver it to another thread. Threads and child processes inherit
 the mask, so SIGHUP is blocked before there are any, and stays blocked.
@@ -19,7 +19,7 @@ def hold() -> None:
 
 
 def handle_held() -> None:
-    """Runs the handler of a pending SIGHUP, now and in this thread."""
+    """Run the handler of a pending SIGHUP, now and in this thread."""
     if signal.SIGHUP in signal.sigpending():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGHUP)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGHUP)

@@ -1,1 +1,1 @@
-"""Everything Starlette: routes.py is the table of routes, each other file a family of endpoints."""
+"""HTTP, with Starlette: routes.py contains the table of routes, and each other file one kind of endpoint."""

@@ -1,6 +1,6 @@
-"""The plain JSON interface for first-party apps: /api/login, /api/refresh-token, /api/logout, by the same pipeline.
+"""The plain JSON interface for first-party apps: /api/login, /api/refresh-token, /api/logout, on the same pipeline.
 
-Answers have RFC 6749's members; an error is {"error": "<constant sentence>"}.
+Responses have RFC 6749's members; an error is {"error": "<constant sentence>"}.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,7 +33,7 @@ _DEAD_TOKEN = "Refresh token is invalid or has expired"  # noqa: S105
 
 
 class Rejected(Exception):
-    """The call is answered before the pipeline. Carries the answer, and what the operator reads."""
+    """The call is rejected before the pipeline. It carries the response, and the reason for the operator."""
 
     def __init__(self, reply: Reply, reason: str) -> None:
         super().__init__(reason)
@@ -42,7 +42,7 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A call that was read: its members, where it came from, and the token of its cookie if it has one."""
+    """A parsed call: its members, where it came from, and the token in its cookie, if any."""
 
     members: Mapping[str, Any]
     origin: list[str]
@@ -53,20 +53,20 @@ class ApiRequest:
     network: str
 
     def text(self, name: str) -> str:
-        """A member that must be there, as text. Raises Rejected."""
+        """Return a required member, which must be text. Raises Rejected."""
         value = self.members.get(name)
         if not isinstance(value, str) or not value or "\0" in value or _has_lone_surrogate(value):
-            raise Rejected(_MALFORMED, "a member is missing or no text")
+            raise Rejected(_MALFORMED, "a member is missing or not text")
         return value
 
 
 def _has_lone_surrogate(value: str) -> bool:
-    """Half of a surrogate pair, which JSON can spell and UTF-8 cannot."""
+    """Whether the text contains half of a surrogate pair, which JSON can express and UTF-8 cannot."""
     return any("\ud800" <= character <= "\udfff" for character in value)
 
 
 class Api:
-    """Its three methods answer one call each; `endpoint` makes an ASGI application of one."""
+    """Three methods that each handle one call; `endpoint` turns one into an ASGI application."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Api:
             return _unauthorized(_DEAD_TOKEN)  # a browser app whose cookie has expired
         form = {"grant_type": "refresh_token", "refresh_token": self._token(call)}
         reply = await self._run(call, form, self._grants, _DEAD_TOKEN)
-        # A refusal leaves the cookie: by now it may be a newer login's, of another tab.
+        # A refusal keeps the cookie: another tab may have set it by a newer login.
         return reply if call.cookie is None else self._in_cookie(reply)
 
     async def logout(self, call: ApiRequest) -> Reply:
@@ -110,7 +110,7 @@ class Api:
     async def _run(
         self, call: ApiRequest, form: Mapping[str, str], new_handler: NewHandler[ClientRequest, Reply], wrong: str
     ) -> Reply:
-        """By the pipeline, as the built-in client; `wrong` is what 401 says."""
+        """Run the pipeline as the built-in client; `wrong` is the error text of status 401."""
         request = ClientRequest(form, (), Credentials("none", CLIENT_ID), call.arrived_at, call.network)
         try:
             return await self._pipeline.run(request, new_handler)
@@ -126,7 +126,7 @@ class Api:
         return call.cookie
 
     def _demand_own_origin(self, call: ApiRequest) -> None:
-        """A browser sends the cookie from whatever page; only our own pages may have it used."""
+        """Raise Rejected unless the call comes from one of our own pages: a browser sends the cookie from any page."""
         if not self._is_from_own_page(call):
             raise Rejected(_FORBIDDEN_ORIGIN, "an origin that is not the issuer's")
 
@@ -144,7 +144,7 @@ class Api:
 
 
 class Endpoint:
-    """Reads a call and answers it, as plain ASGI."""
+    """Reads a call and sends its response, as plain ASGI."""
 
     def __init__(
         self,
@@ -194,5 +194,5 @@ def _refusal_reply(refusal: Refusal, wrong: str) -> Reply:
 
 
 def _unauthorized(wrong: str) -> Reply:
-    """Browsers know no dialog for Bearer."""
+    """Return status 401. Browsers open no password dialog for Bearer."""
     return Reply(401, {"error": wrong}, {"WWW-Authenticate": 'Bearer realm="api"'})

@@ -1,4 +1,4 @@
-"""Reading a request: at most 64 KiB, one content type, nothing in the query string, within 10 seconds."""
+"""Reads a request: at most 64 KiB, one content type, no parameters in the query string, within 10 seconds."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,18 +23,19 @@ _PROTOCOL_PARAMETERS = frozenset(
     | {"password", "redirect_uri", "refresh_token", "resource", "scope", "token", "token_type_hint", "username"}
 )
 SPACE = " \t"
-"""RFC 9110 s5.6.3. What else `strip` would take away is latin-1 text: other bytes, which mean something else."""
+"""RFC 9110 s5.6.3. `strip` without this would also remove other characters of latin-1, which are not white space
+here."""
 _UTF_8 = {"", "charset=utf-8", 'charset="utf-8"'}
 _OF_ASCII = {form for name in ("utf8", "us-ascii", "iso-8859-1") for form in (f"charset={name}", f'charset="{name}"')}
-"""What some clients name whose bodies are ASCII, and so the same in UTF-8."""
+"""Charsets that some clients name; accepted if the body is ASCII, which is the same in UTF-8."""
 
 
 class Disconnected(Exception):
-    """The client has gone: there is nobody to answer."""
+    """The client has disconnected, so nobody receives a response."""
 
 
 class UnreadableBody(Exception):
-    """The body was not read to its end. `reason` is a constant sentence, for the caller and for the log."""
+    """The body was not fully read. `reason` is a constant sentence for the caller and for the log."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -42,7 +43,7 @@ class UnreadableBody(Exception):
 
 
 def headers_of(scope: Scope) -> Mapping[str, list[str]]:
-    """All values of each header, by its lower-case name."""
+    """Return all values of each header, by its lower-case name."""
     values: dict[str, list[str]] = {}
     for name, value in scope["headers"]:
         values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
@@ -50,11 +51,13 @@ def headers_of(scope: Scope) -> Mapping[str, list[str]]:
 
 
 def is_form(headers: Mapping[str, list[str]], content: bytes) -> bool:
-    """Exactly one Content-Type, application/x-www-form-urlencoded; in a charset that it names, `content` is UTF-8."""
+    """Whether there is exactly one Content-Type, application/x-www-form-urlencoded, and `content` is UTF-8 in the
+    charset that it names, if any."""
     return _is_of_type("application/x-www-form-urlencoded", headers, content)
 
 
 def is_json(headers: Mapping[str, list[str]], content: bytes) -> bool:
+    """Like `is_form`, for application/json."""
     return _is_of_type("application/json", headers, content)
 
 
@@ -68,14 +71,16 @@ def _is_of_type(expected: str, headers: Mapping[str, list[str]], content: bytes)
 
 
 def has_protocol_parameters(scope: Scope) -> bool:
-    """In the query string, where none of them may be (RFC 6749 s2.3.1: MUST NOT be included in the request URI)."""
+    """Whether the query string contains protocol parameters, which are not allowed there (RFC 6749 s2.3.1: MUST NOT be
+    included in the request URI)."""
     query: bytes = scope["query_string"]
     names = (name for name, _ in parse_qsl(query.decode("latin-1"), True)) if query else ()
     return any(name in _PROTOCOL_PARAMETERS for name in names)
 
 
 async def read(headers: Mapping[str, list[str]], receive: Receive) -> bytes:
-    """The whole body. Raises UnreadableBody, before anything is read where the headers say so, or Disconnected."""
+    """Read the whole body. Raises UnreadableBody, before reading if the headers are enough to reject it, and
+    Disconnected."""
     length = headers.get("content-length", ["0"])[0]
     if not length.isdecimal() or int(length) > MAX_BODY:
         raise UnreadableBody(413, _TOO_LARGE)

@@ -7,7 +7,8 @@ from .body import SPACE
 
 
 class RefreshTokenCookie:
-    """`__Host-` and Secure where the issuer is https; plain on a loopback http issuer, where browsers reject both."""
+    """The cookie of an https issuer has the prefix `__Host-` and the flag Secure. That of a loopback http issuer has
+    neither, because browsers would reject it."""
 
     def __init__(self, issuer: str) -> None:
         parts = urlsplit(issuer)
@@ -17,19 +18,20 @@ class RefreshTokenCookie:
         self._flags = "Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
 
     def set(self, token: str, max_age: int) -> str:
-        """A Set-Cookie value; `max_age` in seconds."""
+        """Return a Set-Cookie value; `max_age` is in seconds."""
         return f"{self.name}={token}; Max-Age={max_age}; {self._flags}"
 
     def clear(self) -> str:
+        """Return the Set-Cookie value that deletes the cookie."""
         return self.set("", 0)
 
     def read(self, headers: Mapping[str, list[str]]) -> str | None:
-        """The token, or None. Raises ValueError if there are two of that name: one may have been planted.
+        """Return the token, or None. Raises ValueError for two cookies of that name: an attacker may have set one.
 
         Names are compared byte by byte, as browsers do when they protect the `__Host-` prefix.
         """
         pairs = [pair.strip(SPACE).partition("=") for header in headers.get("cookie", []) for pair in header.split(";")]
         values = [value for name, _, value in pairs if name == self.name]
         if len(values) > 1:
-            raise ValueError("Two cookies of one name.")
+            raise ValueError("Two cookies have the same name.")
         return values[0] or None if values else None

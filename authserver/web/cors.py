@@ -1,6 +1,6 @@
-"""CORS (Fetch s3.2) for /token and /revoke: pages of an origin that a client registered may read the client's answers.
+"""CORS (Fetch s3.2) for /token and /revoke: pages of an origin that a client registered may read its responses.
 
-Never with credentials: no cookie counts at these endpoints, and a page says who its client is by itself.
+Credentials are never allowed: these endpoints use no cookies, and a page sends its own client id.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ from .replies import send_reply
 # Fetch s3.2.5: without credentials, `*` stands for every request header but Authorization.
 ANY_HEADER = "*, Authorization"
 MAX_AGE = "600"
-"""Seconds for which a browser may keep a preflight's answer; every other answer is judged by itself."""
+"""Seconds for which a browser may cache the response to a preflight."""
 _ALLOW_ORIGIN = "Access-Control-Allow-Origin"
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "POST",
@@ -29,16 +29,17 @@ _READABLE = {"Access-Control-Expose-Headers": "Retry-After, WWW-Authenticate"}
 
 
 class CrossOrigin:
-    """Says what an answer has for browsers; itself an ASGI application, for the preflight."""
+    """Returns the CORS headers of a response. It is also the ASGI application that handles preflights."""
 
     def __init__(self, clients: Cache[str, Client], origins: Cache[None, frozenset[str]]) -> None:
-        """`origins` are those of all enabled clients."""
+        """`origins` caches the origins of all enabled clients."""
         self._clients, self._origins = clients, origins
 
     async def headers(self, headers: Mapping[str, list[str]], client_id: str | None) -> dict[str, str]:
-        """For the answer to a request with these headers and of that client; None if it could not be read so far.
+        """Return the CORS headers for the response to a request with these headers. `client_id` is None if the request
+        could not be parsed.
 
-        No cache keeps these answers, so that Vary is needed only where an Origin was sent.
+        Caches do not store these responses, so Vary is needed only if the request has an Origin.
         """
         if "origin" not in headers:
             return {}
@@ -46,7 +47,7 @@ class CrossOrigin:
         return _to(headers["origin"], allowed, _READABLE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers OPTIONS, which is there for preflights alone. They do not say which client is going to ask."""
+        """Handle OPTIONS, which exists only for preflights. A preflight does not say which client will follow."""
         origin = body.headers_of(scope).get("origin")
         headers = _to(origin, await self._every_origin(), _PREFLIGHT) if origin else {}
         if _ALLOW_ORIGIN not in headers:
@@ -54,12 +55,14 @@ class CrossOrigin:
         await send_reply(send, Reply(204, None, headers))
 
     def _origins_of(self, client_id: str) -> Collection[str]:
-        """As few for an unknown client as for one that registered none: nothing says which clients there are."""
+        """Return the client's origins. An unknown client has none, like one that registered none, so that callers
+        cannot find out which clients exist."""
         client = self._clients.peek(client_id)
         return client.web_origins if client else ()
 
     async def _every_origin(self) -> frozenset[str]:
-        """While the database is down, those of before: a page should be able to read that it is to try again."""
+        """Return the origins of all clients; while the database is down, the last known ones, so that a page can read
+        the error that tells it to try again."""
         try:
             origins = await self._origins.get(None)
         except Unavailable:

@@ -1,4 +1,4 @@
-"""Public JSON documents, served from memory: the JWKS (RFC 7517) and the metadata (RFC 8414)."""
+"""Serves public JSON documents from memory: the JWKS (RFC 7517) and the metadata (RFC 8414)."""
 
 from collections.abc import Callable
 
@@ -17,10 +17,10 @@ _PREFLIGHT: list[Header] = [
 
 
 class Document:
-    """With an ETag, caching, and CORS for anyone: what it says is public and carries no credentials."""
+    """A document with an ETag, a cache lifetime, and CORS for every origin: it is public and needs no credentials."""
 
     def __init__(self, current: Callable[[], tuple[bytes, str]], max_age: int) -> None:
-        """`current` gives the document and its ETag; `max_age` in seconds."""
+        """`current` returns the document and its ETag; `max_age` is in seconds."""
         self._current = current
         self._headers: list[Header] = [
             (b"content-type", b"application/json"),
@@ -44,6 +44,6 @@ class Document:
 
 
 def matches(if_none_match: str, etag: str) -> bool:
-    """RFC 9110 s13.1.2: a recipient MUST use the weak comparison function."""
+    """Whether If-None-Match matches the ETag. RFC 9110 s13.1.2: a recipient MUST use the weak comparison function."""
     tags = (tag.strip(SPACE).removeprefix("W/") for tag in if_none_match.split(","))
     return any(tag in ("*", etag) for tag in tags)

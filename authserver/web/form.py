@@ -32,7 +32,7 @@ class FormEndpoint:
         required: str | None = None,
         cross_origin: CrossOrigin | None = None,
     ) -> None:
-        """`required` is a parameter without which nothing can be said about the client either."""
+        """`required` is a parameter whose absence is reported before the client is even looked up."""
         self._pipeline, self._now, self._malformed = pipeline, now, malformed
         self._new_handler, self._required, self._cross_origin = new_handler, required, cross_origin
 
@@ -55,9 +55,9 @@ class FormEndpoint:
 
     async def _parse(self, scope: Scope, headers: Mapping[str, list[str]], receive: Receive) -> ClientRequest:
         content = await body.read(headers, receive)
-        arrived_at = self._now()  # whole: a body that trickles in buys no time
+        arrived_at = self._now()  # after the whole body was read: a slow sender gains no time
         if not body.is_form(headers, content) or body.has_protocol_parameters(scope):
-            raise Refusal("invalid_request", "Not one form in UTF-8, or parameters in the query string.")
+            raise Refusal("invalid_request", "The body is not a form in UTF-8, or the query string has parameters.")
         authorization = headers.get("authorization", ())
         request = parse(content, authorization, arrived_at=arrived_at, network=network_of(scope))
         if self._required and self._required not in request.form:
@@ -69,7 +69,7 @@ class FormEndpoint:
     ) -> Reply:
         if request is not None:
             return refusal_reply(refusal, by_header=request.credentials.by_header)
-        self._malformed.count(refusal.detail, network_of(scope))  # the pipeline logs what is not malformed
+        self._malformed.count(refusal.detail, network_of(scope))  # the pipeline logs refusals of well-formed requests
         return refusal_reply(refusal, by_header="authorization" in headers)
 
     async def _for_browsers(

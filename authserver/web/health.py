@@ -1,6 +1,6 @@
-"""/health/live says that the process answers; /health/ready that it can do its work, or which dependency is down.
+"""/health/live reports that the process responds, /health/ready that it can work, or which dependency is down.
 
-A server that was told to leave says so there, too: what spreads requests sends them elsewhere before it is gone.
+/health/ready also reports that the server is shutting down, so that a load balancer stops sending requests in time.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from ..store import signing_keys
 from ..store.database import Database
 
 SHUTTING_DOWN = "authserver.shutting_down"
-"""In the scope of a request: whether no further request should be sent to this server."""
-_KEPT_FOR = 2  # seconds: what a key service said of itself
-_PATIENCE = 1.5  # seconds
+"""The name in a request's scope: True if no further request should be sent to this server."""
+_KEPT_FOR = 2  # seconds for which the state of the key service is cached
+_TIMEOUT = 1.5  # seconds
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -29,7 +29,7 @@ async def live(_request: Request) -> Response:
 
 
 def ready(database: Database, keyring: Keyring, steady: Callable[[], int], pipeline: Pipeline) -> Any:
-    """The endpoint for these dependencies; a key service is one where the active key is in it."""
+    """Return the endpoint that checks these dependencies, and the key service if an active key is in one."""
 
     key_service = _KeyService(keyring, pipeline)
 
@@ -55,7 +55,7 @@ def ready(database: Database, keyring: Keyring, steady: Callable[[], int], pipel
 
 
 class _KeyService:
-    """Asked once for all who want to know: signatures take turns there, and logins need them."""
+    """Checks the key service once for concurrent requests: signatures are made one at a time, and logins need them."""
 
     def __init__(self, keyring: Keyring, pipeline: Pipeline) -> None:
         self._keyring, self._pipeline = keyring, pipeline
@@ -71,7 +71,7 @@ class _KeyService:
         try:
             try:
                 await self._sign(moment)
-            except KeyMissing:  # another process may have revoked it
+            except KeyMissing:  # another process may have revoked the key
                 await self._pipeline.reload_keys()
                 await self._sign(moment)
         except Unavailable:
@@ -79,15 +79,15 @@ class _KeyService:
         return True
 
     async def _sign(self, moment: int) -> None:
-        """What is signed claims nothing."""
+        """Sign an empty set of claims, which no verifier accepts."""
         for alg in self._keyring.remote_algorithms():
             await self._pipeline.sign_in_worker(self._keyring.sign, {}, moment, alg)
 
 
 async def _in_time(check: Awaitable[bool]) -> bool:
-    """Whoever asks for our health gives up soon, and learns more from which dependency hangs than from silence."""
+    """Run a check with a timeout: the caller would give up soon, and should learn which dependency hangs."""
     try:
-        return await asyncio.wait_for(check, _PATIENCE)
+        return await asyncio.wait_for(check, _TIMEOUT)
     except TimeoutError:
         return False
 

@@ -1,4 +1,4 @@
-"""The page at /: what this server is, and where its documents are."""
+"""The page at /, which says what this server is and where its documents are."""
 
 from html import escape
 from pathlib import Path
@@ -24,7 +24,7 @@ HTML_HEADERS = {
 
 
 def landing_page(issuer: str, metadata: str) -> Any:
-    """The endpoint for this issuer and the address of its metadata."""
+    """Return the endpoint for this issuer; `metadata` is the URL of its metadata."""
     page = Template(_TEMPLATE.read_text()).substitute(issuer=escape(issuer), metadata=escape(metadata))
 
     async def landing_page(_request: Request) -> Response:

@@ -1,18 +1,19 @@
-"""Malformed requests in the log: counted by kind, so that a million of them cannot fill a disk."""
+"""Logs malformed requests, counted by kind so that a million of them cannot fill a disk."""
 
 from typing import Any
 
 import structlog
 
 COUNTER = "authserver.malformed"
-"""In the state of the application: its MalformedRequests."""
+"""The name of the MalformedRequests in the application's state."""
 log: Any = structlog.get_logger("authserver")
 
 
 class MalformedRequests:
-    """The first of a kind is logged at once; those that follow are one line each time `flush` is called.
+    """Logs the first request of a kind at once, and the number of the following ones at each call of `flush`.
 
-    A kind is one of our constant sentences, so there are only a few. The counts of all lines add up to all requests.
+    A kind is one of our constant sentences, so there are only a few. The counts of all lines add up to the number of
+    requests.
     """
 
     EVERY = 60
@@ -28,7 +29,7 @@ class MalformedRequests:
         self._counted[reason] = (counted[0] + 1 if counted else 0, network)
 
     def flush(self) -> None:
-        """Logs the counts since the last call, and forgets the kinds that were not seen since then."""
+        """Log the counts since the last call, and forget the kinds that have not occurred since then."""
         counted, self._counted = self._counted, {}
         for reason, (count, network) in counted.items():
             if count:

@@ -1,4 +1,4 @@
-"""The error boundary around every request: rejects malformed HTTP, and turns exceptions of ours into responses."""
+"""The error boundary around every request: rejects malformed HTTP, and turns our exceptions into responses."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ log: Any = structlog.get_logger("authserver")
 
 
 class ErrorBoundary:
-    """Pure ASGI. No request can cause a 5xx by what is in it; an exception is a defect, logged with a request id."""
+    """A pure ASGI middleware. No content of a request causes a 5xx: an exception is a bug, logged with a request id."""
 
     def __init__(self, app: ASGIApp, new_id: Callable[[], bytes], malformed: MalformedRequests) -> None:
         self._app, self._new_id, self._malformed = app, new_id, malformed
@@ -63,5 +63,5 @@ def _rejection(scope: Scope) -> Reply | None:
         return _MALFORMED
     if b"\0" in scope["raw_path"] or "\0" in scope["path"] or b"%00" in scope["query_string"]:
         return _MALFORMED
-    # No character of our paths needs encoding: /%74oken is not /token.
+    # No character in our paths needs encoding: /%74oken is not /token.
     return _NOT_FOUND if b"%" in scope["raw_path"] else None

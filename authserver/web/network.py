@@ -1,4 +1,4 @@
-"""Where a request came from: the caller's address behind trusted proxies, and its network."""
+"""Finds where a request came from: the caller's address behind trusted proxies, and its network."""
 
 from ipaddress import ip_address, ip_network
 
@@ -8,7 +8,7 @@ from ..domain.forwarded import Address, TrustedProxies, caller, hops, plain
 
 
 class CallerAddress:
-    """Pure ASGI: `client` in the scope becomes the caller's address, as far as trusted proxies vouch for it."""
+    """A pure ASGI middleware that sets `client` in the scope to the caller's address that trusted proxies report."""
 
     def __init__(self, app: ASGIApp, trusted: TrustedProxies) -> None:
         self._app, self._trusted = app, trusted
@@ -20,7 +20,7 @@ class CallerAddress:
         await self._app(scope, receive, send)
 
     def _trusts_peer(self, scope: Scope) -> bool:
-        if scope.get("client") is None:  # or the connection is gone already
+        if scope.get("client") is None:  # a Unix socket, or a connection that is already closed
             return self._trusted.unix and _is_unix(scope)
         peer = _peer(scope)
         return peer is not None and self._trusted.trusts(peer)
@@ -30,7 +30,7 @@ class CallerAddress:
 
 
 def network_of(scope: Scope) -> str:
-    """The caller's network (a /24 or a /64): enough to notice that a token is used from elsewhere."""
+    """Return the caller's network (a /24 or a /64), which is enough to notice that a token is used from elsewhere."""
     host = scope["client"][0] if scope.get("client") else ""
     if host.count(".") == 3 and ":" not in host:
         return str(host.rpartition(".")[0]) + ".0/24"

@@ -12,7 +12,7 @@ from ..resource import Guard, TokenRejected
 
 
 def protected(issuer: str, keyring: Keyring, now: Callable[[], int]) -> Any:
-    """The endpoint. It verifies offline, with the key set of this process; `now` returns microseconds."""
+    """Return the endpoint. It verifies offline, with the key set of this process; `now` returns microseconds."""
     audience = f"{issuer}/api"
     guard = Guard(
         issuer,

@@ -1,4 +1,4 @@
-"""Rendering, as plain ASGI: one renderer for each family of answers."""
+"""Renders and sends responses, as plain ASGI."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -24,22 +24,22 @@ Header = tuple[bytes, bytes]
 
 
 def error_reply(status: int, code: str, description: str, headers: Mapping[str, str] | None = None) -> Reply:
-    """`description` is a constant sentence of ours, never what a caller sent."""
+    """Return an error response. `description` must be a constant sentence, never input from the caller."""
     return Reply(status, {"error": code, "error_description": description}, headers or {})
 
 
 def refusal_reply(refusal: Refusal, *, by_header: bool) -> Reply:
-    """The error response of RFC 6749 s5.2. `by_header`: whether the client used the Authorization header."""
+    """Return the error response of RFC 6749 s5.2. `by_header` is whether the client used the Authorization header."""
     sentence = refusal.description or SENTENCES.get(refusal.code, SENTENCES["invalid_request"])
     # RFC 6749 s5.2: if the client attempted to authenticate via the "Authorization" request header field, [it] MUST ...
-    # include the "WWW-Authenticate" response header field matching the authentication scheme used by the client. To
-    # others it is not sent, whatever RFC 9110 s15.5.2 says of 401: in a browser it opens a dialog for a password.
+    # include the "WWW-Authenticate" response header field matching the authentication scheme used by the client. Other
+    # clients do not get it, although RFC 9110 s15.5.2 requires it with 401: browsers would open a password dialog.
     challenge = {"WWW-Authenticate": 'Basic realm="authserver"'} if refusal.status == 401 and by_header else {}
     return error_reply(refusal.status, refusal.code, sentence, challenge)
 
 
 def unreadable_reply(status: int, reason: str) -> Reply:
-    """For a body that was not read to its end, so that the connection cannot be used again."""
+    """Return the error for a body that was not fully read; it closes the connection, which cannot be reused."""
     return error_reply(status, "invalid_request", reason, CLOSE)
 
 
@@ -51,7 +51,7 @@ def unavailable_reply(cause: Unavailable) -> Reply:
 async def send_reply(send: Send, reply: Reply) -> None:
     body = b"" if reply.body is None else _TO_JSON(_members(reply.body, reply.refresh_token)).encode()
     more = [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
-    common = _NO_STORE if reply.body is not None else _NO_STORE[1:]  # what is empty is not JSON
+    common = _NO_STORE if reply.body is not None else _NO_STORE[1:]  # an empty body has no content type
     await send_body(send, reply.status, body, (*common, *more))
 
 
@@ -67,7 +67,7 @@ async def send_body(send: Send, status: int, body: bytes, headers: Iterable[Head
 
 
 class StaticReply:
-    """An ASGI application with one answer."""
+    """An ASGI application that always sends the same response."""
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply

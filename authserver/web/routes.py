@@ -1,4 +1,4 @@
-"""The table of routes. Paths stand under the issuer's path; the metadata has its well-known place before it."""
+"""The table of routes. Paths are below the issuer's path, except the metadata's, whose well-known path precedes it."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -48,7 +48,7 @@ _CODES = {404: "not_found", 405: "invalid_request"}
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """What the routes need of the server."""
+    """The parts of the server that the routes need."""
 
     issuer: str
     jwks_max_age: int
@@ -65,20 +65,20 @@ class AppContext:
 
 
 def application(context: AppContext, lifespan: Lifespan) -> ASGIApp:
-    """Everything, ready to be served."""
+    """Return the complete ASGI application."""
     app = Starlette(
         routes=routes(context),
         lifespan=_with_state(lifespan, {COUNTER: context.malformed}),
         middleware=_middleware(context),
         exception_handlers={HTTPException: _http_error},
     )
-    # A redirect of /token/ would post a password again, to whatever the Host header says.
+    # A redirect of /token/ would send a password again, to any address that the Host header contains.
     app.router.redirect_slashes = False
     return app
 
 
 def _with_state(lifespan: Lifespan, state: dict[str, Any]) -> Any:
-    """As that lifespan, with what the connections, which the application does not know, share with it."""
+    """Wrap the lifespan so that it also yields `state`, which uvicorn shares with the connections."""
 
     @asynccontextmanager
     async def with_state(app: Any) -> AsyncIterator[dict[str, Any]]:

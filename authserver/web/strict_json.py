@@ -1,7 +1,8 @@
-"""A JSON object from a request's body: strict UTF-8, no member twice, nothing that overflows a stack.
+"""Parses a JSON object in a request's body: strict UTF-8, no duplicate members, no stack overflow.
 
-More lenient than `resource.strict_json`, which reads tokens: `/api` ignores unknown members, whatever they contain (a
-number that no float can hold, half of a surrogate pair, more than 16 levels). A token with any of these is rejected.
+It is more lenient than `resource.strict_json`, which reads tokens: `/api` ignores unknown members even if they contain
+a number that no float can hold, half of a surrogate pair, or more than 16 levels. A token with any of these is
+rejected.
 """
 
 import json
@@ -9,7 +10,7 @@ from typing import Any
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """Raises ValueError."""
+    """Parse a JSON object. Raises ValueError."""
     try:
         document = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
     except RecursionError:

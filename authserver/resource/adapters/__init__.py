@@ -1,1 +1,1 @@
-"""One file for each framework, imported when it is used: `Guard` itself needs none of them."""
+"""The adapters, one file for each framework. Each is imported when it is used, so `Guard` needs no framework."""

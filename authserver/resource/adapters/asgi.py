@@ -13,7 +13,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def protect(gate: Gate, app: ASGIApp) -> ASGIApp:
-    """`app` behind `gate`. Put a middleware that handles CORS preflights around the result."""
+    """Protect `app` by `gate`. A middleware for CORS preflights must wrap the result."""
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -33,7 +33,7 @@ async def _send_answer(scope: Scope, send: Send, answer: Answer) -> None:
     prefix = ""
     if scope["type"] == "websocket":
         if "websocket.http.response" not in scope.get("extensions", {}):
-            return await send({"type": "websocket.close"})  # before it is accepted: the server answers 403
+            return await send({"type": "websocket.close"})  # before it is accepted, so the server responds with 403
         prefix = "websocket."
     fields = {**answer.headers, "Content-Length": str(len(answer.body))}
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.items()]

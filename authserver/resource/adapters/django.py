@@ -13,7 +13,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def protect(gate: Gate) -> Callable[[View], View]:
-    """A decorator for a view: only requests that `gate` admits reach it."""
+    """Return a decorator for a view: only requests that `gate` admits reach the view."""
 
     def decorate(view: View) -> View:
         guarded = wraps(view)(_async(gate, view) if iscoroutinefunction(view) else _sync(gate, view))

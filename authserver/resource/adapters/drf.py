@@ -36,7 +36,8 @@ class TokenUser:
 
 
 def authentication(gate: Gate) -> type[BaseAuthentication]:
-    """Reads the token; a request without one is left to other authentication classes and to the permissions."""
+    """Return an authentication class that reads the token. It leaves a request without one to other authentication
+    classes and to the permissions."""
 
     class GuardAuthentication(BaseAuthentication):  # type: ignore[misc]
         def authenticate(self, request: Any) -> tuple[TokenUser, AccessToken] | None:
@@ -48,14 +49,14 @@ def authentication(gate: Gate) -> type[BaseAuthentication]:
             return None if token is None else (TokenUser(token.subject), token)
 
         def authenticate_header(self, request: Any) -> str:
-            """For other permission classes: their errors too get 401 and a challenge."""
+            """Return the challenge, so that errors of other permission classes also get 401 and a challenge."""
             return gate.answer(TokenMissing("rejected by another permission")).headers["WWW-Authenticate"]
 
     return GuardAuthentication
 
 
 def permission(gate: Gate) -> type[BasePermission]:
-    """Checks what the view requires against the token that the authentication class put into `request.auth`."""
+    """Return a permission class that checks the view's requirement against the token in `request.auth`."""
 
     class GuardPermission(BasePermission):  # type: ignore[misc]
         def has_permission(self, request: Any, view: Any) -> bool:

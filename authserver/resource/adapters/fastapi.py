@@ -1,4 +1,4 @@
-"""FastAPI: a dependency that gives the route its token, and the documents their padlock."""
+"""FastAPI: a dependency that gives the route its token, and the OpenAPI document its security scheme."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -45,7 +45,7 @@ class _Scheme(SecurityBase):
 
 
 def dependency(gate: Gate) -> Callable[..., Awaitable[AccessToken | None]]:
-    """A dependency for `Depends`, on HTTP and WebSocket routes."""
+    """Return a dependency for `Depends`, for HTTP and WebSocket routes."""
     scheme = Security(_Scheme(gate.name), scopes=[*gate.need.scope, *gate.need.any_of])
 
     async def access_token(connection: HTTPConnection, _: Annotated[None, scheme]) -> AccessToken | None:
@@ -59,9 +59,9 @@ def dependency(gate: Gate) -> Callable[..., Awaitable[AccessToken | None]]:
 
 
 def _handled(connection: HTTPConnection, rejected: TokenRejected) -> Exception:
-    """`rejected`, after adding a handler for it to this application unless it has one."""
+    """Return `rejected`, after adding a handler for it to this application unless it has one."""
     handlers, _ = connection.scope.get("starlette.exception_handlers", (None, None))
-    if handlers is None:  # a Starlette that keeps them elsewhere: the right status and challenge at least
+    if handlers is None:  # a Starlette that stores its handlers elsewhere: keep at least the status and challenge
         answer = rejected.answer
         return rejected if answer is None else HTTPException(answer.status, rejected.description, answer.headers)
     handlers.setdefault(TokenRejected, _respond)

@@ -13,7 +13,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def protect(gate: Gate) -> Callable[[View], View]:
-    """A decorator for a view: only requests that `gate` admits reach it. Put it below `@app.route`."""
+    """Return a decorator for a view: only requests that `gate` admits reach the view. Put it below `@app.route`."""
 
     def decorate(view: View) -> View:
         @wraps(view)

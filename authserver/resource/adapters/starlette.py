@@ -16,7 +16,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def protect(gate: Gate) -> Callable[[View], View]:
-    """A decorator for an endpoint: only requests that `gate` admits reach it."""
+    """Return a decorator for an endpoint: only requests that `gate` admits reach the endpoint."""
 
     def decorate(endpoint: View) -> View:
         guarded = _async(gate, endpoint) if iscoroutinefunction(endpoint) else _sync(gate, endpoint)
@@ -67,5 +67,5 @@ async def _reject(connection: HTTPConnection, response: Response) -> Response | 
     if "websocket.http.response" in connection.scope.get("extensions", {}):
         await connection.send_denial_response(response)
     else:
-        await connection.close()  # before it is accepted: the server answers 403
+        await connection.close()  # before it is accepted, so the server responds with 403
     return None

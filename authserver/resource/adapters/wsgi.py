@@ -9,7 +9,7 @@ from ..gate import Gate
 
 
 def protect(gate: Gate, app: WSGIApplication) -> WSGIApplication:
-    """`app` behind `gate`. Put a middleware that handles CORS preflights around the result."""
+    """Protect `app` by `gate`. A middleware for CORS preflights must wrap the result."""
 
     def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         value = environ.get("HTTP_AUTHORIZATION")  # a repeated header arrives joined by commas, which is rejected
