@@ -38,7 +38,9 @@ def run_due(
     done = []
     while steps := transitions(keys, policy, now, algs):
         done.append(steps[0])
+        foretold = apply_step(keys, steps[0], now)
         keys = key_transitions.merged(keys, key_transitions.apply(keys, steps[0], now, make))
+        assert _states(keys) == _states(foretold)
         assert len(done) < 100, "the schedule does not converge"
     return done, keys
 
@@ -97,9 +99,7 @@ class Lifecycle(RuleBasedStateMachine):
     def one_step_of_the_schedule(self) -> None:
         """As if the process were killed after its first transaction."""
         for step in transitions(self.keys, self.policy, self.now, self.algs)[:1]:
-            foretold = apply_step(self.keys, step, self.now)
             self._write(key_transitions.apply(self.keys, step, self.now, self.make))
-            assert _states(self.keys) == _states(foretold)
 
     @rule()
     def the_schedule_runs(self) -> None:
