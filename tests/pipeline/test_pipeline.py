@@ -44,8 +44,8 @@ class Steps:
     def keyring(self) -> "Steps":
         return self
 
-    async def get(self, client_id: str, *, anew: bool) -> Client | None:
-        self.taken.append(("client", client_id, anew))
+    async def get(self, client_id: str, *, refresh: bool) -> Client | None:
+        self.taken.append(("client", client_id, refresh))
         return self.clients.get(client_id)
 
     async def load(self, loader: Any, key: Any) -> str:
