@@ -152,11 +152,11 @@ def secrets_of(answers: list[Any], server: Live, machine: Any) -> dict[str, str 
 
 def opened_keys(folder: Path, keks: KeyEncryptionKeys) -> dict[str, str | bytes]:
     found: dict[str, str | bytes] = {}
-    for kid, sealed in rows(folder / "authserver.db", "SELECT kid, wrapped FROM signing_keys"):
-        key = json.loads(keks.unwrap(kid, sealed))
+    for kid, wrapped in rows(folder / "authserver.db", "SELECT kid, wrapped FROM signing_keys"):
+        key = json.loads(keks.unwrap(kid, wrapped))
         found |= {f"{member} of {kid}": urlsafe_b64decode(key[member] + "==") for member in ("d", "p", "q", "dp", "qi")}
-    ring = rows(folder / "authserver.db", "SELECT id, wrapped FROM refresh_keys")
-    return found | {id: keks.unwrap(id, sealed) for id, sealed in ring}
+    refresh_keys = rows(folder / "authserver.db", "SELECT id, wrapped FROM refresh_keys")
+    return found | {id: keks.unwrap(id, wrapped) for id, wrapped in refresh_keys}
 
 
 def rows(file: Path, statement: str) -> list[Any]:
@@ -277,7 +277,7 @@ def is_password(scene: Scene, text: str) -> bool:
 
 
 def is_key(scene: Scene, text: str) -> bool:
-    """Opens what is sealed, makes the refresh token that is alive, or is itself a private key."""
+    """Opens what is wrapped, makes the refresh token that is alive, or is itself a private key."""
     return is_private(text) or any(opens(scene, key) or renders(scene, key) for key in as_bytes(text))
 
 

@@ -41,7 +41,7 @@ def state_of(keys: Any) -> dict[str, str]:
 
 
 def usable(*kids: str) -> dict[str, str]:
-    return {kid: f"anew {kid}" for kid in kids}
+    return {kid: f"rewrapped {kid}" for kid in kids}
 
 
 @st.composite
@@ -88,7 +88,7 @@ def test_whatever_is_restored_the_database_takes_it_and_the_server_can_use_it(
         assert states.count("active") <= 1 and states.count("pending") <= 1
     for one in keys:
         if one.state in ("active", "pending"):
-            assert one.wrapped == f"anew {one.kid}" and one.retired_at is one.destroyed_at is None
+            assert one.wrapped == f"rewrapped {one.kid}" and one.retired_at is one.destroyed_at is None
         else:
             assert one.wrapped is None or (one.state == "retired" and one.kid in private)
         assert one.state != "active" or one.activated_at is not None
@@ -104,9 +104,9 @@ def test_whatever_is_restored_the_database_takes_it_and_the_server_can_use_it(
 @given(databases(least=1))
 def test_a_backup_alone_comes_back_as_it_was(backup: Any) -> None:
     again = restored(backup, (), {k.kid: k.wrapped for k in backup if k.wrapped}, (), ALGS, NOW)
-    announced = {k.kid for k in again if k.state == "pending"}
+    published = {k.kid for k in again if k.state == "pending"}
     if any(k.alg == "RS256" and k.state == "active" for k in backup):
-        assert [k for k in again if k.kid not in announced] == [k for k in backup if k.kid not in announced]
+        assert [k for k in again if k.kid not in published] == [k for k in backup if k.kid not in published]
 
 
 def test_the_key_that_signs_goes_on() -> None:
@@ -154,7 +154,7 @@ def test_of_two_retired_keys_the_newer_one_signs_again() -> None:
 
 
 def test_no_algorithm_begins_to_sign_before_its_lead_time() -> None:
-    """RFC 9068 s2.1: RS256 is there for all while another algorithm's key is only announced."""
+    """RFC 9068 s2.1: RS256 is there for all while another algorithm's key is only published."""
     replaced = (key("A", "active"), key("E", "pending", SECOND, "ES256"))
     assert restored(replaced, replaced, usable("A", "E"), (), ALGS, NOW)[1].state == "pending"
 
@@ -170,7 +170,7 @@ def test_what_verifiers_have_is_unknown_once_the_backup_is_older_than_the_jwks()
 def test_a_private_part_that_was_destroyed_is_not_brought_back_beside_a_key_that_signs() -> None:
     replaced = (destroyed(key("A", "retired")), key("B", "active"))
     keys = restored((key("A", "active"),), replaced, usable("A", "B"), (), ALGS, NOW)
-    assert [k.wrapped for k in keys] == [None, "anew B"]
+    assert [k.wrapped for k in keys] == [None, "rewrapped B"]
 
 
 def test_an_algorithm_goes_on_signing_as_in_the_replaced_database() -> None:

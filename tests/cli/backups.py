@@ -16,8 +16,8 @@ def sql(file: Path | str, statement: str, *values: object) -> list[tuple]:
 
 
 def add_login(file: Path | str, id: int, user: str, **others: object) -> None:
-    """A living login of the built-in client, at generation 3 unless `others` say so."""
-    [(ring,)] = sql(file, "SELECT id FROM refresh_keys WHERE revoked_at IS NULL LIMIT 1")
+    """An active login of the built-in client, at generation 3 unless `others` say so."""
+    [(refresh_key,)] = sql(file, "SELECT id FROM refresh_keys WHERE revoked_at IS NULL LIMIT 1")
     far = 2**52
     row = {
         "id": id.to_bytes(16),
@@ -33,7 +33,7 @@ def add_login(file: Path | str, id: int, user: str, **others: object) -> None:
         "rotated_from": "",
         "idle_expires_at": far,
         "expires_at": far,
-        "refresh_key_id": ring,
+        "refresh_key_id": refresh_key,
         "salt": bytes(32),
     } | others
     places = ", ".join("?" * len(row))

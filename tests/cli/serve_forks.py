@@ -34,15 +34,15 @@ def kill(pid: int) -> int:
     return os.waitpid(pid, 0)[0]
 
 
-living: set[int] = set()
+running: set[int] = set()
 try:
     for line in sys.stdin:
         wish, *arguments = line.split()
         if wish == "serve":
-            living.add(pid := serve(*arguments))
+            running.add(pid := serve(*arguments))
         else:
-            living.discard(pid := kill(int(arguments[0])))
+            running.discard(pid := kill(int(arguments[0])))
         print(pid, flush=True)
 finally:
-    for pid in living:
+    for pid in running:
         kill(pid)

@@ -55,8 +55,8 @@ def test_a_compromised_host_gets_keys_for_what_is_used_alone(
     cli("keys", "rotate", "--alg", "EdDSA", "--emergency")
     cli("client", "delete", unused, "--yes")
     cli("keys", "revoke", "--all", "--yes")
-    living = {(key["alg"], key["state"]) for key in data("keys", "list") if key["state"] in ("active", "pending")}
-    assert living == {(alg, state) for alg in ("RS256", "ES256") for state in ("active", "pending")}
+    in_use = {(key["alg"], key["state"]) for key in data("keys", "list") if key["state"] in ("active", "pending")}
+    assert in_use == {(alg, state) for alg in ("RS256", "ES256") for state in ("active", "pending")}
 
 
 @pytest.mark.parametrize("alg", OTHERS)

@@ -17,9 +17,9 @@ PRIVATE = RSAKey.generate_key(2048)
 
 
 def pem(bits: int = 2048, password: bytes | None = None) -> bytes:
-    sealed = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
-    return rsa.generate_private_key(65537, bits).private_bytes(*form, sealed)
+    return rsa.generate_private_key(65537, bits).private_bytes(*form, encryption)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_all_replaces_everything_and_says_what_comes_next(
     data: Callable[..., Any], cli: Callable[..., Result], here: Path
 ) -> None:
     before = data("keys", "list")
-    rings = data("keys", "list", "--refresh-keys")
+    keys = data("keys", "list", "--refresh-keys")
     told = cli("keys", "revoke", "--all", "--yes").stderr
     assert "may cache it for 300 seconds" in told
     assert "All authorizations have ended (0)" in told
@@ -94,7 +94,7 @@ def test_all_replaces_everything_and_says_what_comes_next(
     assert sorted(key["state"] for key in after) == ["active", "pending", "revoked", "revoked"]
     assert {key["kid"] for key in after if key["state"] == "revoked"} == {key["kid"] for key in before}
     used = [key for key in data("keys", "list", "--refresh-keys") if key["used"]]
-    assert used[0]["id"] not in {key["id"] for key in rings}
+    assert used[0]["id"] not in {key["id"] for key in keys}
 
 
 @pytest.mark.parametrize("arguments", [["--all"], ["--refresh-keys"], ["KID"]])

@@ -103,24 +103,24 @@ def test_a_revoked_refresh_key_stays_revoked_and_a_new_one_takes_its_place(
     cli("keys", "revoke", "--all", "--yes")
     [(revoked,)] = sql("authserver.db", "SELECT id FROM refresh_keys WHERE revoked_at NOT NULL")
     restore()
-    rings = data("keys", "list", "--refresh-keys")
-    assert [ring["id"] for ring in rings if ring["revoked_at"]] == [revoked]
-    assert [ring["used"] for ring in rings] == [False, True]
+    keys = data("keys", "list", "--refresh-keys")
+    assert [key["id"] for key in keys if key["revoked_at"]] == [revoked]
+    assert [key["used"] for key in keys] == [False, True]
 
 
 def test_a_refresh_key_that_was_revoked_and_is_gone_does_not_live_again(
     data: Callable[..., Any], cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any]
 ) -> None:
-    """The server removes a ring key that no login names any more."""
+    """The server removes a refresh-token key that no login names any more."""
     backup()
     [(revoked,)] = sql("authserver.db", "SELECT id FROM refresh_keys")
     cli("keys", "revoke", "--refresh-keys", "--yes")
     sql("authserver.db", "DELETE FROM refresh_keys WHERE id = ?", revoked)
     [(newer,)] = sql("authserver.db", "SELECT id FROM refresh_keys")
     restore()
-    rings = {ring["id"]: ring for ring in data("keys", "list", "--refresh-keys")}
-    assert rings[revoked]["revoked_at"] and not rings[newer]["revoked_at"]
-    assert [id for id, ring in rings.items() if ring["used"]] == [newer]
+    keys = {key["id"]: key for key in data("keys", "list", "--refresh-keys")}
+    assert keys[revoked]["revoked_at"] and not keys[newer]["revoked_at"]
+    assert [id for id, key in keys.items() if key["used"]] == [newer]
     assert data("keys", "rewrap", "--dry-run")["rewrapped"] == 0
     cli("config", "check")
 
@@ -133,7 +133,7 @@ def test_a_refresh_key_that_nothing_opens_gives_way_to_a_new_one(
     lost = sql("authserver.db", "SELECT id FROM refresh_keys")
     lose_the_key_encryption_key(cli)
     restore()
-    used = [(ring["id"],) for ring in data("keys", "list", "--refresh-keys") if ring["used"]]
+    used = [(key["id"],) for key in data("keys", "list", "--refresh-keys") if key["used"]]
     assert len(used) == 1 and used[0] not in lost
     cli("config", "check")
 
@@ -164,14 +164,14 @@ def test_if_the_key_encryption_key_is_lost_the_backup_of_the_key_that_signs_goes
     states: Callable[[], dict[str, str]],
     kid_of: Callable[[str], str],
 ) -> None:
-    """It was announced when the backup was made, and has been promoted since."""
+    """It was published when the backup was made, and has been promoted since."""
     backup()
     cli("keys", "rotate", "--emergency")
-    active, announced = kid_of("active"), kid_of("pending")
+    active, pending = kid_of("active"), kid_of("pending")
     lose_the_key_encryption_key(cli)
     assert restore().data["unpublished"] == []
     assert kid_of("active") == active
-    assert states()[announced] == "retired"
+    assert states()[pending] == "retired"
     cli("config", "check")
 
 
@@ -240,7 +240,7 @@ def test_keys_are_revoked_by_name_where_no_database_knows_it(
     active, pending = kid_of("active"), kid_of("pending")
     lose_everything()
     assert "Neither the backup nor the database here has a key nobody." in restore("--revoked", "nobody", code=3).stderr
-    assert restore("--revoked", active, code=3).data is None  # the announced key is too young
+    assert restore("--revoked", active, code=3).data is None  # the pending key is too young
     restore("--revoked", active, "--emergency")
     assert (states()[active], kid_of("active")) == ("revoked", pending)
     assert kid_of("pending") not in (active, pending)

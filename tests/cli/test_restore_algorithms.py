@@ -14,14 +14,14 @@ MACHINE = ("client", "create", "Machine", "--grant", "client_credentials", "--ac
 
 
 @pytest.fixture
-def living(data: Callable[..., Any]) -> Callable[..., Any]:
+def active(data: Callable[..., Any]) -> Callable[..., Any]:
     """The states of the keys of ES256 that go on."""
 
-    def living() -> list[str]:
+    def active() -> list[str]:
         keys = (key["state"] for key in data("keys", "list") if key["alg"] == "ES256")
         return sorted(state for state in keys if state in ("active", "pending"))
 
-    return living
+    return active
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -30,7 +30,7 @@ def test_an_algorithm_that_a_client_uses_again_has_keys_again(
     cli: Callable[..., Result],
     backup: Callable[..., Path],
     restore: Callable[..., Any],
-    living: Any,
+    active: Any,
     signed: bool,
 ) -> None:
     client = data(*MACHINE, "ES256")["client_id"]
@@ -38,10 +38,10 @@ def test_an_algorithm_that_a_client_uses_again_has_keys_again(
         cli("keys", "rotate", "--alg", "ES256", "--emergency")
     backup()
     cli("client", "set-alg", client, "RS256")
-    assert living() == []
+    assert active() == []
     restore()
     assert data("client", "show", client)["access_token_alg"] == "ES256"
-    assert living() == ["pending"]
+    assert active() == ["pending"]
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -50,7 +50,7 @@ def test_an_algorithm_that_no_client_uses_any_more_signs_no_more(
     cli: Callable[..., Result],
     backup: Callable[..., Path],
     restore: Callable[..., Any],
-    living: Any,
+    active: Any,
     signed: bool,
 ) -> None:
     client = data(*MACHINE, "RS256")["client_id"]
@@ -58,9 +58,9 @@ def test_an_algorithm_that_no_client_uses_any_more_signs_no_more(
     cli("client", "set-alg", client, "ES256")
     if signed:
         cli("keys", "rotate", "--alg", "ES256", "--emergency")
-    assert living()
+    assert active()
     restore()
-    assert living() == []
+    assert active() == []
     assert {key["state"] for key in data("keys", "list") if key["alg"] == "ES256"} == {"retired"}
 
 
@@ -69,7 +69,7 @@ def test_where_all_keys_of_an_algorithm_were_revoked_one_is_announced(
     cli: Callable[..., Result],
     backup: Callable[..., Path],
     restore: Callable[..., Any],
-    living: Any,
+    active: Any,
 ) -> None:
     data(*MACHINE, "ES256")
     cli("keys", "rotate", "--alg", "ES256", "--emergency")
@@ -77,7 +77,7 @@ def test_where_all_keys_of_an_algorithm_were_revoked_one_is_announced(
     revoked = [key["kid"] for key in data("keys", "list") if key["alg"] == "ES256"]
     lose_everything()
     restore(*(word for kid in revoked for word in ("--revoked", kid)))
-    assert living() == ["pending"]
+    assert active() == ["pending"]
 
 
 def test_a_clients_longer_lifetime_is_known_to_the_keys_that_will_sign(

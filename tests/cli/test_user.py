@@ -153,7 +153,7 @@ def logins() -> Any:
 @pytest.mark.parametrize("reason", ENDINGS)
 def test_what_ends_a_users_logins_says_how_many(data: Callable[..., Any], ada: Any, active: Any, reason: Any) -> None:
     assert data("user", *ENDINGS[reason], input="another password") == {"username": "ada", "authorizations_ended": 2}
-    assert [because for _, because in logins()] == [reason, reason, None, None, None]
+    assert [why for _, why in logins()] == [reason, reason, None, None, None]
     assert stored("ada").credential_version == 1
     assert data("user", *ENDINGS[reason], input="another password")["authorizations_ended"] == 0
 
@@ -172,8 +172,8 @@ def test_disable_and_enable(cli: Callable[..., Result], data: Callable[..., Any]
     assert data("user", "show", "ada")["disabled"] is True
     assert cli("user", "enable", "ada").stdout == ""
     assert data("user", "show", "ada")["disabled"] is False
-    [(row, because)] = logins()
-    assert because == "user_disabled" and stored("ada").credential_version == 1
+    [(row, revoked_reason)] = logins()
+    assert revoked_reason == "user_disabled" and stored("ada").credential_version == 1
 
 
 def test_a_deleted_user_takes_the_logins_along_and_can_be_created_again(

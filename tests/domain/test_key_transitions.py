@@ -174,8 +174,8 @@ class Lifecycle(RuleBasedStateMachine):
     @invariant()
     def every_living_token_is_verified(self) -> None:
         if hasattr(self, "keys"):
-            living = {token.kid for token in self.tokens if token.expires_at > self.now}
-            assert living <= set(published(self.keys))
+            unexpired = {token.kid for token in self.tokens if token.expires_at > self.now}
+            assert unexpired <= set(published(self.keys))
 
     @invariant()
     def no_key_signed_before_it_was_published_for_the_lead_time(self) -> None:

@@ -60,11 +60,11 @@ class Node(Live):
     def kill_first_process(self) -> bool:
         """kill -9 of the first process, and of no other. Whether its workers left with it."""
         workers, until = self._kill_first(), monotonic() + LONG
-        while (living := [pid for pid in workers if procfs.lives(pid)]) and monotonic() < until:
+        while (running := [pid for pid in workers if procfs.lives(pid)]) and monotonic() < until:
             sleep(0.02)
-        for pid in living:
+        for pid in running:
             _kill(pid)
-        return not living
+        return not running
 
     def environment(self) -> dict[str, str]:
         return super().environment() | ({"PYTHONPATH": str(self.package)} if self.package else {})

@@ -121,13 +121,13 @@ def test_a_compromised_host_loses_every_key_and_every_login(
 def test_logins_that_were_over_stay_as_they_ended(
     lifecycle: Lifecycle, http: Any, login: Callable[..., Any], database: Database, clock: Clock
 ) -> None:
-    over, living = login(), login()
+    over, active = login(), login()
     http.post("/revoke", data={"client_id": "app", "token": over["refresh_token"]})
     ended_before = authorization_of(database, over)
     clock.forward(1)
     assert lifecycle.revoke_refresh_keys() == 1
     assert authorization_of(database, over) == ended_before
-    assert authorization_of(database, living).revoked_reason == "refresh_keys_revoked"
+    assert authorization_of(database, active).revoked_reason == "refresh_keys_revoked"
 
 
 def test_a_login_begun_under_a_revoked_refresh_key_by_a_process_that_has_not_read_yet_ends(

@@ -131,9 +131,9 @@ def test_a_database_that_lost_commits_believes_a_token_ahead_of_it_and_an_older_
 def test_the_last_generation_is_given_and_ends_the_login_instead_of_overflowing(world: World) -> None:
     assert world.login("app", "ada").token
     world.restore([row(world) | {"generation": MAX_GENERATION - 1}])
-    login, ring = row(world), world.nodes[0].keyring.refresh_key(row(world)["refresh_key_id"])
+    login, key = row(world), world.nodes[0].keyring.refresh_key(row(world)["refresh_key_id"])
     last_but_one, last = (
-        render(login["id"], generation, key=ring, salt=login["salt"])
+        render(login["id"], generation, key=key, salt=login["salt"])
         for generation in (MAX_GENERATION - 1, MAX_GENERATION)
     )
     assert world.refresh(last_but_one, "app").token == last
@@ -142,11 +142,11 @@ def test_the_last_generation_is_given_and_ends_the_login_instead_of_overflowing(
     assert world.backup() == before
 
 
-@pytest.mark.parametrize("mended", [True, False])
-def test_time_without_the_database_does_not_count_towards_the_window(world: World, mended: bool) -> None:
+@pytest.mark.parametrize("noticed", [True, False])
+def test_time_without_the_database_does_not_count_towards_the_window(world: World, noticed: bool) -> None:
     first, second = first_and_second(world)
     world.clock.forward(29)
-    world.cut_off(0, 3600 * SECOND, mended=mended)  # not mended: the next request is the first that gets through
+    world.cut_off(0, 3600 * SECOND, noticed=noticed)  # not noticed: the next request is the first that gets through
     assert world.refresh(first, "app").token == second
     world.clock.forward(0.999999)
     assert world.refresh(first, "app").token == second

@@ -82,13 +82,13 @@ class RefreshMachine(RuleBasedStateMachine):
     def login_of(self, which: int) -> Login:
         """One that is not over, for it is of them that there is something to see; the last choice is any."""
         everybody = list(self.ledger.logins.values())[::-1]
-        living = [login for login in everybody if self.ledger.is_living(login, self.clock())]
+        active = [login for login in everybody if self.ledger.is_living(login, self.clock())]
         if which == 3 and everybody:
             return everybody[-1]
-        if not living:
+        if not active:
             self.log_in(sorted(SHOPS)[which], PEOPLE[which % 2], 0)
-            living = list(self.ledger.logins.values())[-1:]
-        return living[which % len(living)]
+            active = list(self.ledger.logins.values())[-1:]
+        return active[which % len(active)]
 
     def name_of(self, login: Login) -> str:
         return next(name for name, other in self.ledger.logins.items() if other is login)

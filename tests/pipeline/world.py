@@ -222,11 +222,11 @@ class World:
             if rows:
                 connection.execute(insert(schema.authorizations), rows)
 
-    def cut_off(self, node: int, microseconds: int, *, mended: bool = True) -> None:
-        """The node's database fails, time passes, and (if `mended`) the node has noticed that it works again."""
+    def cut_off(self, node: int, microseconds: int, *, noticed: bool = True) -> None:
+        """The node's database fails, time passes, and (if `noticed`) the node has noticed that it works again."""
         assert isinstance(self.wait(self._load(node, _fail)), Unavailable)
         self.clock.now += microseconds
-        if mended:
+        if noticed:
             assert self.wait(self._load(node, clients.load_many)) is None
 
     async def _load(self, node: int, loader: Any) -> Any:

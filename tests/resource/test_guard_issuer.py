@@ -270,7 +270,7 @@ def test_rotation_is_never_noticed(
 ) -> None:
     issuer.publish(public(key), Cache_Control="max-age=5")
     at.verify(token_of(key, iss=issuer.url))
-    issuer.publish(public(key, other_key), Cache_Control="max-age=5")  # announced
+    issuer.publish(public(key, other_key), Cache_Control="max-age=5")  # published
     clock.forward(6)
     at.verify(token_of(key, iss=issuer.url))
     settle()

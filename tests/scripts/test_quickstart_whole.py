@@ -134,7 +134,7 @@ def test_the_printed_lines_work_when_pasted_at_the_first_the_second_and_a_mended
         second.stop()
     for name in ("authserver.db", "authserver.db-wal", "authserver.db-shm"):
         (clone / name).unlink(missing_ok=True)
-    with started(clone, port) as mended:
-        check_answers(paste(mended.lines()))
-        metadata = f"curl -sS {mended.url}/.well-known/oauth-authorization-server"
-        assert json.loads(paste([metadata])[0])["issuer"] == mended.url
+    with started(clone, port) as fixed:
+        check_answers(paste(fixed.lines()))
+        metadata = f"curl -sS {fixed.url}/.well-known/oauth-authorization-server"
+        assert json.loads(paste([metadata])[0])["issuer"] == fixed.url

@@ -118,8 +118,8 @@ def test_logins_that_are_over_do_not_count_towards_the_most(store: Database, wri
 def test_many_logins_of_one_user_in_one_group_keep_the_most(store: Database, write: Callable[..., list[Any]]) -> None:
     logins = [a_login(number, idle_expires_at=NOW + number) for number in range(1, 8)]
     assert write(*(authorizations.begin(login, limit=3) for login in logins)) == [True] * 7
-    living = [number for number in range(1, 8) if not is_over(row_of(store, number), NOW)]
-    assert living == [5, 6, 7]
+    active = [number for number in range(1, 8) if not is_over(row_of(store, number), NOW)]
+    assert active == [5, 6, 7]
 
 
 @pytest.mark.parametrize(("changed", "kept"), [(False, "stronger"), (True, "new")], ids=["verified", "raced"])
@@ -141,5 +141,5 @@ def test_a_new_login_is_never_the_one_that_ends_however_soon_it_does(
     old = [a_login(number, idle_expires_at=NOW + 100 + number) for number in range(1, 4)]
     assert write(*(authorizations.begin(login, limit=3) for login in old)) == [True] * 3
     assert write(authorizations.begin(a_login(4, idle_expires_at=NOW + 1), limit=3)) == [True]
-    living = [number for number in range(1, 5) if not is_over(row_of(store, number), NOW)]
-    assert living == [2, 3, 4]
+    active = [number for number in range(1, 5) if not is_over(row_of(store, number), NOW)]
+    assert active == [2, 3, 4]

@@ -15,7 +15,7 @@ from tests.web.answers import ExpectedError, assert_refused
 from tests.web.serving import Logins, Server, add_client, everything, execute
 
 WINDOW = 30
-RING = "a ring key that nobody has"
+UNKNOWN_KEY = "a refresh-token key that nobody has"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ UNGRANTED = [
     Case(answers.INVALID_TARGET, lambda now: {"resources": ("https://withdrawn.example",)}),
     Case(answers.INVALID_GRANT, lambda now: {"scope": ("withdrawn",)}),
     Case(answers.INVALID_GRANT, lambda now: {"expires_at": now + SECOND // 2}),
-    Case(answers.UNAVAILABLE, lambda now: {"refresh_key_id": RING}),
+    Case(answers.UNAVAILABLE, lambda now: {"refresh_key_id": UNKNOWN_KEY}),
 ]
 
 
@@ -107,7 +107,7 @@ def plant_and_present(shared: Any, logins: Any, case: Any, presented: Any, gener
     execute(shared.database, "DELETE FROM authorizations")
     now = shared.clock()
     login = logins.plant(1, generation=generation, rotated_at=now - elapsed, **case.login(now))
-    key = bytes(32) if login.refresh_key_id == RING else None
+    key = bytes(32) if login.refresh_key_id == UNKNOWN_KEY else None
     text = case.spoil(logins.token(login, presented, key))
     form = {"grant_type": "refresh_token", "client_id": "app", "refresh_token": text} | case.form
     headers = {"Authorization": case.authorization} if case.authorization else {}
