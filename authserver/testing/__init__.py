@@ -10,10 +10,11 @@ Without pytest, for a session, or with other settings (those of `authserver conf
 
     with running_issuer(access_token_ttl=60) as issuer: ...
 
-Nothing happens by itself: time moves on as it does, and further only by `issuer.clock`; keys rotate only by `issuer`.
+Nothing happens in the background: keys rotate only if the test calls `issuer.rotate`, and time jumps only if it calls
+`issuer.clock.forward`.
 
-instance.py  what a test may ask of it        server.py   the thread, the port, the database in memory
-clients.py   what a client may be             logs.py     the server's log, in the tests' `logging`
+instance.py  the methods of `issuer`          server.py   the thread, the port, the database in memory
+clients.py   creates and checks clients       logs.py     sends the server's log to `logging`
 clock.py     real time, moved by hand         fixture.py  the only file that needs pytest
 """
 
@@ -34,7 +35,7 @@ __all__ = ["Clock", "ErrorResponse", "Issuer", "running_issuer"]
 
 
 def __getattr__(name: str) -> Any:
-    """The fixture is made when it is asked for, so that everything else works without pytest."""
+    """Import the fixture only when it is used, so that everything else works without pytest."""
     if name != "issuer":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .fixture import issuer

@@ -1,4 +1,4 @@
-"""The clients of an issuer in a test's hands: what is allowed is what `authserver client create` allows."""
+"""The clients of an issuer for tests, with the same rules as `authserver client create`."""
 
 from base64 import b64encode
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ def new_client(
     rotation: bool,
     now: int,
 ) -> Client:
-    """Of `lifetimes`, those that are None are the server's. Raises ValueError that says what is allowed."""
+    """Return a valid client. Lifetimes that are None are the server's. The text of ValueError says what is allowed."""
     client = Client(
         id=new_id(system.new_id()),
         name="testing",
@@ -44,9 +44,7 @@ def new_client(
         policy=_own(lifetimes) | ({} if rotation else {"rotation": False}),
     )
     if secret == "" or (secret is not None and auth_method == "none"):
-        raise ValueError(
-            "A client with a secret presents it: at least one character, by another auth_method than none."
-        )
+        raise ValueError("A secret needs at least one character and an auth_method other than none.")
     check_client(client)
     return client
 
@@ -54,7 +52,7 @@ def new_client(
 def check_alg(alg: str) -> None:
     """Raises ValueError."""
     if alg not in ALGORITHMS:
-        raise ValueError(f"There is no alg {alg!r}. Allowed: {', '.join(ALGORITHMS)}.")
+        raise ValueError(f"There is no algorithm {alg!r}. Allowed: {', '.join(ALGORITHMS)}.")
 
 
 def basic(auth: tuple[str, str] | None) -> dict[str, str]:
@@ -75,7 +73,7 @@ def _own(lifetimes: dict[str, int | None]) -> dict[str, Any]:
 
 
 def _bounds(name: str) -> range:
-    """Those of the setting of that name."""
+    """The bounds of the setting with that name."""
     limits = Settings.model_fields[name].metadata
     bounds = (next(getattr(limit, side) for limit in limits if hasattr(limit, side)) for side in ("ge", "le"))
     minimum, maximum = bounds

@@ -1,4 +1,4 @@
-"""The clock of an issuer in a test's hands."""
+"""The clock of an issuer for tests."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from ..domain.models import SECOND
 
 
 class Clock:
-    """Real time, so that verifiers with a clock of their own agree with it, until it is moved forward."""
+    """Real time until it is moved forward, so that verifiers with their own clock agree with it."""
 
     def __init__(self) -> None:
         self._ahead = 0
@@ -15,16 +15,16 @@ class Clock:
         """Called after every move."""
 
     def __call__(self) -> float:
-        """Seconds since 1970, as `Guard(now=...)` wants it."""
+        """Return the seconds since 1970, as for `Guard(now=...)`."""
         return self.microseconds() / SECOND
 
     def microseconds(self) -> int:
-        """Since 1970, as the server wants it."""
+        """Return the microseconds since 1970."""
         return system.now() + self._ahead
 
     def forward(self, seconds: float) -> None:
-        """Raises ValueError for a way back, on which what has expired would live again."""
+        """Move the clock forward. Raises ValueError for negative seconds: expired tokens would become valid again."""
         if seconds < 0:
-            raise ValueError(f"This clock goes forward only, not by {seconds} seconds.")
+            raise ValueError(f"The clock only moves forward, not by {seconds} seconds.")
         self._ahead += round(seconds * SECOND)
         self.moved()

@@ -8,7 +8,7 @@ try:
     import pytest
 except ImportError as error:
     raise ImportError(
-        "The fixture `issuer` needs pytest, which is not installed. Install it, or do without:\n\n"
+        "The fixture `issuer` needs pytest, which is not installed. Install it, or use the issuer without it:\n\n"
         "    pip install pytest\n"
         "    from authserver.testing import running_issuer  # with running_issuer() as issuer: ..."
     ) from error
@@ -16,6 +16,6 @@ except ImportError as error:
 
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
-    """An authserver.testing.Issuer that runs for this test."""
+    """A new authserver.testing.Issuer for each test."""
     with running_issuer() as running:
         yield running

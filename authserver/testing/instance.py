@@ -1,4 +1,4 @@
-"""`Issuer`: what a test may ask of the server that it runs against."""
+"""`Issuer`, a running server for tests: tokens, users, clients, logins, keys and outages."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ _CHOSEN = {"issuer", "database_url", "key_encryption_key"}
 
 
 class ErrorResponse(Exception):
-    """The server answered with an error: its HTTP `status`, and the `members` of its JSON (RFC 6749 s5.2)."""
+    """An error response of the server: its HTTP `status`, and the `members` of its JSON body (RFC 6749 s5.2)."""
 
     def __init__(self, status: int, members: dict[str, Any]) -> None:
         super().__init__(f"{status} {members.get('error')}: {members.get('error_description')}")
@@ -40,20 +40,20 @@ class ErrorResponse(Exception):
 
 
 class Issuer:
-    """A running authorization server. Whatever is changed here, the server knows when the call returns."""
+    """A running authorization server. Every change takes effect before the method returns."""
 
     def __init__(self, settings: Settings, database: Database, server: IssuerServer, clock: Clock) -> None:
-        """Made by `running_issuer`."""
+        """Use `running_issuer` instead."""
         self.url = settings.issuer
-        """The `iss` of its tokens, and where it answers."""
+        """The server's URL, and the `iss` of its tokens."""
         self.audience = f"{self.url}/api"
-        """Of tokens and guards for which no other is given."""
+        """The default audience of tokens and guards."""
         self.clock = clock
         self._settings, self._database, self._server = settings, database, server
         self._lifecycle = lifecycle(settings, database, clock.microseconds)
         self._clients: dict[tuple[str, str], str] = {}
         self._secrets: dict[str, tuple[str, str]] = {}
-        """By the client's id: how it presents its secret, and the secret."""
+        """The authentication method and the secret of each client, by client id."""
 
     # Tokens and guards
 
@@ -69,10 +69,10 @@ class Issuer:
         typ: str = DEFAULT_TYP,
         **claims: object,
     ) -> str:
-        """An access token as the server issues it, signed by the active key of `alg`, without a login behind it.
+        """Return an access token as the server issues it, signed by the active key of `alg`. It needs no login.
 
-        `ttl` in seconds, the server's unless given; below 0 it has expired already. `claims` are added, or replace
-        what would be there; one that is None is left out. Raises ValueError if no key signs `alg` yet.
+        `ttl` is in seconds, by default the server's; a negative one makes an expired token. `claims` add or replace
+        claims; None removes one. Raises ValueError if no key signs `alg` yet.
         """
         if alg != DEFAULT:
             self._key(alg, "active")  # else the default would sign in its place
@@ -92,13 +92,13 @@ class Issuer:
         return self._server.sign({name: value for name, value in members.items() if value is not None}, alg, typ)
 
     def guard(self, audience: str | None = None, **options: Any) -> Guard:
-        """The guard of an API that trusts this issuer and goes by its clock; `options` are those of Guard."""
+        """Return a Guard that trusts this issuer and uses its clock. `options` are passed to Guard."""
         return Guard(self.url, audience or self.audience, **{"now": self.clock} | options)
 
     # Users, clients, logins
 
     def user(self, username: str, password: str) -> str:
-        """Returns the `sub` of the new user's tokens. Raises ValueError for a name or password that nobody can have."""
+        """Create a user and return the `sub` of their tokens. Raises ValueError for an invalid name or password."""
         name = user_rules.check_username(username_form(username))
         text = user_rules.check_password(password_form(password))
         id = user_rules.new_id(system.new_id())
@@ -125,10 +125,10 @@ class Issuer:
         refresh_absolute_ttl: int | None = None,
         rotation: bool = True,
     ) -> str:
-        """Returns the id of a new client: public, or confidential if it has a `secret`, which `auth_method` presents.
+        """Create a client and return its id. It is public, or confidential if it has a `secret`.
 
-        Lifetimes in seconds, the server's unless given. The first key of `access_token_alg` is published, and RS256
-        signs in its place until `rotate(alg=...)`. Raises ValueError for what `authserver client create` refuses.
+        Lifetimes are in seconds, by default the server's. The first key of `access_token_alg` is published, but RS256
+        signs until `rotate(alg=...)`. Raises ValueError for what `authserver client create` rejects.
         """
         client = new_client(
             scope=scope,
@@ -164,10 +164,9 @@ class Issuer:
         audience: str | None = None,
         client_id: str | None = None,
     ) -> dict[str, Any]:
-        """The server's answer to a login over HTTP, with access_token and refresh_token. Raises ErrorResponse.
+        """Log in over HTTP and return the response, with access_token and refresh_token. Raises ErrorResponse.
 
-        Without `client_id` by a public client that may have that scope and audience; a client that has a secret
-        presents it.
+        Without `client_id`, a public client with that scope and audience is created. A client with a secret sends it.
         """
         wanted = (scope, audience or self.audience)
         if client_id is None and wanted not in self._clients:
@@ -176,8 +175,10 @@ class Issuer:
         return self._post_as(client_id or self._clients[wanted], form | ({"scope": scope} if scope else {}))
 
     def post(self, path: str, *, auth: tuple[str, str] | None = None, **form: str) -> dict[str, Any]:
-        """The members of the answer to a form, such as post("/revoke", token=..., client_id=...). `auth` is the id and
-        the secret of a client that authenticates by client_secret_basic. Raises ErrorResponse."""
+        """Post a form, such as post("/revoke", token=..., client_id=...), and return the JSON response.
+
+        `auth` is the id and the secret of a client that uses client_secret_basic. Raises ErrorResponse.
+        """
         headers = {"Content-Type": "application/x-www-form-urlencoded"} | basic(auth)
         with closing(HTTPConnection(HOST, int(self.url.rpartition(":")[2]), timeout=_TIMEOUT)) as connection:
             connection.request("POST", path, urlencode(form), headers)
@@ -197,23 +198,23 @@ class Issuer:
     # Keys
 
     def jwks(self) -> dict[str, Any]:
-        """The key set as it is published: the active key first, then the pending and the retired keys."""
+        """Return the published key set: the active key first, then the pending and the retired keys."""
         return deepcopy(self._server.jwks)
 
     @property
     def kid(self) -> str:
-        """Of the key that signs RS256."""
+        """The `kid` of the key that signs RS256."""
         return self.kid_of(DEFAULT)
 
     def kid_of(self, alg: str) -> str:
-        """Of the key that signs `alg`. Raises ValueError if none does yet."""
+        """Return the `kid` of the key that signs `alg`. Raises ValueError if none does yet."""
         return self._key(alg, "active").kid
 
     def rotate(self, alg: str = DEFAULT) -> str:
-        """The pending key signs from now on, however recently it was published, and the next one is published.
-        Returns its `kid`. Raises ValueError for an algorithm that no client has.
+        """Make the pending key sign at once, publish the next one, and return the `kid` that signs now.
 
-        Verifiers that have fetched the key set know it. Called twice, a key signs that nobody has fetched.
+        Verifiers that have fetched the key set have this key. Call it twice, and a key signs that no verifier has
+        fetched. Raises ValueError for an algorithm that no client uses.
         """
         self._key(alg, "pending")
         step = self._lifecycle.promote(alg, emergency=True)
@@ -221,13 +222,16 @@ class Issuer:
         return str(step.kid)
 
     def rotate_when_due(self) -> list[Transition]:
-        """What the schedule says is due by the clock, as a running server does it. Returns what was done."""
+        """Apply what the schedule says is due, as a running server does. Returns the changes."""
         steps = self._lifecycle.run_due()
         self._server.read_keys()
         return steps
 
     def revoke_key(self, kid: str | None = None) -> None:
-        """Out of the key set at once: the key that signs unless another is named. Raises ValueError."""
+        """Revoke a key, by default the one that signs RS256: it leaves the key set at once.
+
+        Raises ValueError if `kid` is not published.
+        """
         published = [key["kid"] for key in self.jwks()["keys"]]
         if kid is not None and kid not in published:
             raise ValueError(f"There is no published key {kid}; there are: {', '.join(published)}.")
@@ -238,7 +242,7 @@ class Issuer:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Nobody answers inside of the `with`; then the server comes up again on the same port, with all it knew."""
+        """Stop the server within the `with`, then start it again on the same port with the same data."""
         self._server.stop()
         try:
             yield
@@ -249,8 +253,8 @@ class Issuer:
         check_alg(alg)
         key = in_state(self._lifecycle.read(), alg, state)
         if key is None:
-            begin = f'issuer.client(access_token_alg="{alg}") publishes one, issuer.rotate(alg="{alg}") lets it sign'
-            raise ValueError(f"No key of {alg} is {state}: {begin}.")
+            begin = f'issuer.client(access_token_alg="{alg}") publishes one, issuer.rotate(alg="{alg}") makes it sign'
+            raise ValueError(f"There is no {state} {alg} key: {begin}.")
         return key
 
     def _keep_keys_for(self, ttl: int) -> None:
@@ -262,13 +266,13 @@ class Issuer:
 
 @contextmanager
 def running_issuer(**settings: Any) -> Iterator[Issuer]:
-    """An issuer with empty tables and fresh keys. Raises pydantic's ValidationError for settings that are not allowed,
-    ValueError for those that it chooses itself.
+    """Run an issuer with an empty database and fresh keys. Several may run at once; none leaves a thread, file or port.
 
-    Several may run at once; each leaves no thread, file or port behind.
+    `settings` are named as in `authserver config show`, in lower case. Raises pydantic's ValidationError for invalid
+    ones, ValueError for `issuer`, `database_url` and `key_encryption_key`, which are chosen here.
     """
     if chosen := sorted(_CHOSEN & set(settings)):
-        raise ValueError(f"running_issuer chooses {', '.join(chosen)} itself each time: leave that out.")
+        raise ValueError(f"running_issuer chooses {', '.join(chosen)} itself. Leave it out.")
     clock = Clock()
     with to_logging(), memory() as url, closing(Port()) as port:
         complete = _settings(port, url, settings)

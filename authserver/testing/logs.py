@@ -1,4 +1,4 @@
-"""Where the log of an issuer in a test's hands goes: to `logging`, whose settings are the tests'."""
+"""Sends the log of an issuer for tests to `logging`, which the tests configure."""
 
 import logging
 from collections.abc import Iterator
@@ -11,13 +11,15 @@ from ..logs import redact
 
 _lock = Lock()
 _running = 0
-"""Issuers that rely on what was configured here."""
+"""How many issuers use the configuration made here."""
 
 
 @contextmanager
 def to_logging() -> Iterator[None]:
-    """Each entry is a line of JSON without tokens and passwords, of the logger `authserver`. Tests that have configured
-    structlog themselves, as an API may that logs by it, keep what they have."""
+    """Log to the logger `authserver`: one line of JSON for each entry, without tokens and passwords.
+
+    If structlog is already configured, as in an API that uses it, that configuration stays.
+    """
     global _running
     with _lock:
         mine = _running > 0 or not structlog.is_configured()

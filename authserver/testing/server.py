@@ -1,4 +1,4 @@
-"""The server of `authserver serve` in a thread of this process, which can be taken down and comes up on its port."""
+"""The server of `authserver serve` in a thread of this process. It can be stopped, and started on the same port."""
 
 import asyncio
 import socket
@@ -25,7 +25,7 @@ _PATIENCE = 30  # seconds
 
 @contextmanager
 def memory() -> Iterator[str]:
-    """The URL of an empty database in memory, which lives until the end of the `with`. Raises Misconfigured.
+    """Return the URL of an empty database in memory, which exists until the end of the `with`. Raises Misconfigured.
 
     SQLite's memdb, and not its shared cache: connections lock each other out and wait as they do with a file.
     """
@@ -37,14 +37,14 @@ def memory() -> Iterator[str]:
 
 
 class Port:
-    """A free port, held from the first moment to the last; connections are refused while nobody listens."""
+    """A free port, reserved until `close`. Connections are refused while no server listens."""
 
     def __init__(self) -> None:
         self._held = _bound(0)
         self.number: int = self._held.getsockname()[1]
 
     def listener(self) -> socket.socket:
-        """One more socket, for a server, which closes it."""
+        """Return another socket on the port. The server that uses it closes it."""
         return _bound(self.number)
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class Port:
 
 
 class IssuerServer:
-    """Does nothing by itself but answer: what else a server does from time to time is done by hand."""
+    """Handles requests. Of the background tasks only the reading of keys runs; tests trigger the others."""
 
     def __init__(self, settings: Settings, database: Database, port: Port, now: Callable[[], int]) -> None:
         """`database` is a second way to what the settings name; `now` in microseconds. Raises as `start` does."""
@@ -77,7 +77,7 @@ class IssuerServer:
             self._running = None
 
     def read_keys(self) -> None:
-        """What is in the database counts from now on. Raises Unavailable."""
+        """Read the keys from the database. Raises Unavailable."""
         if self._running is not None:
             self._running.call(self._tasks.read_keys)
         else:

@@ -144,7 +144,7 @@ def user_and_client(journey: Journey, pasted: Pasted) -> None:
     assert module == str(journey.folder / "authserver" / "__init__.py")
 
 
-@check("Look into the access token 2")
+@check("Inspect the access token 2")
 def published(journey: Journey, pasted: Pasted) -> None:
     [jwks] = answers(pasted.out)
     assert len(jwks["keys"]) == 2  # the one that signs, and the one that will
@@ -194,12 +194,12 @@ def protected(journey: Journey, pasted: Pasted) -> None:
 # docs/how-to/keys.md
 
 
-@check("Look 1")
+@check("See the keys 1")
 def looked_first(journey: Journey, pasted: Pasted) -> None:
     assert states(pasted.out)[journey.seen["kid"]] == "active"
 
 
-@check("Look 2")
+@check("See the keys 2")
 def refused_before_the_lead_time(journey: Journey, pasted: Pasted) -> None:
     early = journey.shell.paste("python3 scripts/rotate_keys.py")
     assert [failed.split(":")[0] for failed in early.failed] == ["3"]
@@ -247,7 +247,7 @@ def stop_callers(journey: Journey) -> None:
     assert {kid for _, kid, _ in caller.answers} == {journey.seen["kid"], kid_of(caller.newest["access_token"])}
 
 
-AROUND = {"Look 1": (start_callers, _nothing), "Rotate now 1": (_nothing, stop_callers)}
+AROUND = {"See the keys 1": (start_callers, _nothing), "Rotate now 1": (_nothing, stop_callers)}
 
 
 # docs/explanation/performance.md

@@ -23,7 +23,7 @@ WRONG = [
     ({"refresh_retry_window": 301}, r"refresh_retry_window is 301\. Allowed: whole seconds from 0 to 300"),
     ({"access_token_alg": "HS256"}, r"no access_token_alg 'HS256'\. Allowed: RS256, PS256, ES256, EdDSA"),
     ({"secret": "x", "auth_method": "private_key_jwt"}, r"no auth method 'private_key_jwt'\. Allowed: .*basic"),
-    ({"secret": "x", "auth_method": "none"}, "another auth_method than none"),
+    ({"secret": "x", "auth_method": "none"}, "an auth_method other than none"),
     ({"secret": ""}, "at least one character"),
     ({"rotation": False}, "give it a secret"),
     ({"scope": 'a "b'}, "RFC 6749 s3.3"),
@@ -67,7 +67,9 @@ def test_a_form_may_be_posted_with_basic(shared: Issuer) -> None:
 @pytest.mark.parametrize("alg", ["PS256", "ES256", "EdDSA"])
 def test_tokens_of_each_algorithm(issuer: Any, alg: str) -> None:
     client = issuer.client(grants=["client_credentials"], secret="machine", access_token_alg=alg)
-    with pytest.raises(ValueError, match=f'No key of {alg} is active: .*issuer.rotate\\(alg="{alg}"\\) lets it sign'):
+    with pytest.raises(
+        ValueError, match=f'There is no active {alg} key: .*issuer.rotate\\(alg="{alg}"\\) makes it sign'
+    ):
         issuer.token(alg=alg)
     kids = [key["kid"] for key in issuer.jwks()["keys"] if key["alg"] == alg]
     default = issuer.kid
@@ -103,5 +105,5 @@ def test_an_algorithm_that_nobody_uses_has_no_key(shared: Issuer) -> None:
     for call in (shared.token, shared.rotate):
         with pytest.raises(ValueError, match=r'issuer\.client\(access_token_alg="EdDSA"\) publishes one'):
             call(alg="EdDSA")
-        with pytest.raises(ValueError, match=r"no alg 'none'\. Allowed: RS256"):
+        with pytest.raises(ValueError, match=r"no algorithm 'none'\. Allowed: RS256"):
             call(alg="none")
