@@ -59,9 +59,9 @@ def inspect(as_json: bool) -> None:
     token = _read_token()
     settings = load()
     with transaction(settings) as connection:
-        found = _explain(token.strip(), settings, connection).described()
-    show(found, as_json, lambda: _in_words(found))
-    if not found["valid"]:
+        findings = _explain(token.strip(), settings, connection).described()
+    show(findings, as_json, lambda: _in_words(findings))
+    if not findings["valid"]:
         raise SystemExit(1)
 
 
@@ -153,21 +153,21 @@ def _state_reasons(claims: dict[str, Any], connection: Connection, at: int) -> l
     key = TokenKey(claims["jti"], bytes.fromhex(claims.get("grant_id", "")), claims["client_id"])
     state = token_state.load_many(connection, [key])[key]
     login = state.login
-    found = {
+    faults = {
         "This access token was revoked.": state.denied,
         "Its client is disabled or deleted.": state.client is None or state.client.disabled,
         "Its authorization has ended.": "grant_id" in claims and (login is None or is_over(login.authorization, at)),
         "Its user is disabled or has another password now.": login is not None
         and not is_allowed(login.authorization, login.user),
     }
-    return [reason for reason, applies in found.items() if applies]
+    return [reason for reason, applies in faults.items() if applies]
 
 
-def _in_words(found: dict[str, Any]) -> str:
+def _in_words(findings: dict[str, Any]) -> str:
     lines = [
-        f"{found['kind']}: {'valid' if found['valid'] else 'not valid'}",
-        *(f"  {reason}" for reason in found["reasons"]),
+        f"{findings['kind']}: {'valid' if findings['valid'] else 'not valid'}",
+        *(f"  {reason}" for reason in findings["reasons"]),
     ]
-    details = {**found.get("claims", {}), **{name: value for name, value in found.items() if name != "claims"}}
+    details = {**findings.get("claims", {}), **{name: value for name, value in findings.items() if name != "claims"}}
     told = ("kind", "valid", "reasons")
     return "\n".join([*lines, fields({name: value for name, value in details.items() if name not in told})])
