@@ -115,7 +115,7 @@ def write_keys(connection: Connection, plan: KeyPlan, context: RestoreContext) -
     """Write the keys and generate missing ones. Returns the active keys that verifiers may not have."""
     now, ttl = context.now, context.max_token_ttl
     merge.put_keys(connection, plan.keys, plan.refresh_keys)
-    refresh_token_keys.end_logins(connection, now)
+    refresh_token_keys.end_authorizations(connection, now)
     bootstrap.create_missing(connection, context.keys, now=now, max_token_ttl=ttl, new_key=context.new_key)
     state = signing_keys.load(connection)
     make = partial(context.keys.generate, now=now, max_token_ttl=ttl)

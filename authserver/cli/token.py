@@ -91,23 +91,25 @@ def _refresh_token(
             "refresh token",
             ["Its authorization is not in this database: it belongs to another server, or it ended and was deleted."],
         )
-    login = loaded.authorization
-    if not refresh_token.is_genuine(presented, key=keyring.refresh_key(login.refresh_key_id), salt=login.salt):
+    authorization = loaded.authorization
+    if not refresh_token.is_genuine(
+        presented, key=keyring.refresh_key(authorization.refresh_key_id), salt=authorization.salt
+    ):
         return Findings(
             "refresh token",
             ["It is forged: it names an authorization of this server, but this server did not issue it."],
         )
-    reasons = _refresh_token_reasons(presented, loaded, clients.load(connection, login.client_id), settings, at)
+    reasons = _refresh_token_reasons(presented, loaded, clients.load(connection, authorization.client_id), settings, at)
     details = {
-        "client_id": login.client_id,
-        "subject": login.subject,
-        "scope": " ".join(login.scope),
+        "client_id": authorization.client_id,
+        "subject": authorization.subject,
+        "scope": " ".join(authorization.scope),
         "generation": presented.generation,
-        "newest_generation": login.generation,
-        "rotated_at": moment(login.rotated_at),
-        "idle_end": moment(login.idle_expires_at),
-        "absolute_end": moment(login.expires_at),
-        "revoked_at": moment(login.revoked_at),
+        "newest_generation": authorization.generation,
+        "rotated_at": moment(authorization.rotated_at),
+        "idle_end": moment(authorization.idle_expires_at),
+        "absolute_end": moment(authorization.expires_at),
+        "revoked_at": moment(authorization.revoked_at),
     }
     return Findings("refresh token", reasons, details)
 
@@ -117,10 +119,10 @@ def _refresh_token_reasons(
 ) -> list[str]:
     if client is None or client.disabled:
         return ["Its client is disabled or deleted."]
-    login, policy = loaded.authorization, policy_of(settings, client)
-    elapsed = max(0, at - login.rotated_at)  # by the wall clock: only running servers know when it was set
+    authorization, policy = loaded.authorization, policy_of(settings, client)
+    elapsed = max(0, at - authorization.rotated_at)  # by the wall clock: only running servers know when it was set
     others = {"client": client, "user": loaded.user, "policy": policy, "now": at, "elapsed": elapsed}
-    verdict = judge(presented.generation, login, **others)
+    verdict = judge(presented.generation, authorization, **others)
     good = verdict in (Verdict.ROTATE, Verdict.RETRY, Verdict.USE)
     return [] if good else [_why(verdict, loaded, client, policy, at)]
 
@@ -152,13 +154,13 @@ def _access_token(token: str, settings: Settings, connection: Connection, keyrin
 def _state_reasons(claims: dict[str, Any], connection: Connection, at: int) -> list[str]:
     key = TokenKey(claims["jti"], bytes.fromhex(claims.get("grant_id", "")), claims["client_id"])
     state = token_state.load_many(connection, [key])[key]
-    login = state.login
+    record = state.record
     faults = {
         "This access token was revoked.": state.denied,
         "Its client is disabled or deleted.": state.client is None or state.client.disabled,
-        "Its authorization has ended.": "grant_id" in claims and (login is None or is_over(login.authorization, at)),
-        "Its user is disabled or has another password now.": login is not None
-        and not is_allowed(login.authorization, login.user),
+        "Its authorization has ended.": "grant_id" in claims and (record is None or is_over(record.authorization, at)),
+        "Its user is disabled or has another password now.": record is not None
+        and not is_allowed(record.authorization, record.user),
     }
     return [reason for reason, applies in faults.items() if applies]
 

@@ -193,7 +193,7 @@ def _end_logins(name: str, reason: str, change: Callable[[Connection, str], bool
 
     def end_logins(connection: Connection) -> int:
         user = load_user(connection, name)
-        ended = authorizations.end_logins(connection, user.id, reason=reason, now=now(connection))
+        ended = authorizations.end_of_user(connection, user.id, reason=reason, now=now(connection))
         change(connection, username)
         return ended
 

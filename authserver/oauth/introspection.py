@@ -49,7 +49,7 @@ class Introspection(ClientHandler):
             raise Refusal("invalid_request", "no token")
         if self.loaded is None:
             return Decision(Reply(200, INACTIVE))
-        members = self._refresh_token(self.loaded.login) if self.presented else self._access_token(self.loaded)
+        members = self._refresh_token(self.loaded.record) if self.presented else self._access_token(self.loaded)
         return Decision(Reply(200, members or INACTIVE))
 
     def _access_token(self, state: TokenState) -> dict[str, Any] | None:
@@ -61,10 +61,10 @@ class Introspection(ClientHandler):
             return None
         if state.denied or state.client is None or state.client.disabled:
             return None
-        if "grant_id" in claims and not _is_active(state.login, now):
+        if "grant_id" in claims and not _is_active(state.record, now):
             return None
         members = {name: claims[name] for name in _CLAIMS if name in claims}
-        return {"active": True, "token_type": "Bearer"} | members | _username(state.login)
+        return {"active": True, "token_type": "Bearer"} | members | _username(state.record)
 
     def _refresh_token(self, loaded: AuthorizationRecord | None) -> dict[str, Any] | None:
         record = self.genuine(self.presented, loaded)

@@ -105,19 +105,19 @@ def begin(
     return Change(_begin_many, "users", authorization.subject, begin)
 
 
-def rotate(login: Authorization, *, next: int, network: str, idle_ttl: int) -> Change:
+def rotate(authorization: Authorization, *, next: int, network: str, idle_ttl: int) -> Change:
     """Advance the generation that was seen to `next`, if no other request was first and nothing revoked it."""
-    return _guarded(_rotate_many, login, next, network, idle_ttl)
+    return _guarded(_rotate_many, authorization, next, network, idle_ttl)
 
 
-def use(login: Authorization, *, idle_ttl: int) -> Change:
+def use(authorization: Authorization, *, idle_ttl: int) -> Change:
     """Rotation is off: only the idle end moves."""
-    return _guarded(_use_many, login, login.generation, "", idle_ttl)
+    return _guarded(_use_many, authorization, authorization.generation, "", idle_ttl)
 
 
-def confirm(login: Authorization) -> Change:
+def confirm(authorization: Authorization) -> Change:
     """Write nothing; hold only if the generation that was seen still stands, unrevoked, among the group's writes."""
-    return _guarded(_confirm_many, login, login.generation, "", 0)
+    return _guarded(_confirm_many, authorization, authorization.generation, "", 0)
 
 
 def revoke(authorization_id: bytes, *, reason: str) -> Change:
@@ -146,7 +146,7 @@ def _active(at: int) -> tuple[ColumnElement[bool], ...]:
     return _UNREVOKED, table.c.idle_expires_at > at, table.c.expires_at > at, version, ~users.c.disabled, enabled
 
 
-def end_logins(connection: Connection, subject: str, *, reason: str, now: int) -> int:
+def end_of_user(connection: Connection, subject: str, *, reason: str, now: int) -> int:
     """End every active authorization of the user. Returns how many there were."""
     active = connection.execute(_ACTIVE, {"subject": subject, "at": now}).scalars().all()
     if active:
@@ -155,13 +155,13 @@ def end_logins(connection: Connection, subject: str, *, reason: str, now: int) -
 
 
 def count_active(connection: Connection, subject: str, now: int) -> int:
-    """How many `end_logins` would end."""
+    """How many `end_of_user` would end."""
     return len(connection.execute(_ACTIVE, {"subject": subject, "at": now}).all())
 
 
-def _guarded(apply: Any, login: Authorization, next: int, network: str, idle_ttl: int) -> Change:
-    advance = _Advance(login.id, login.generation, next, network, idle_ttl, login.expires_at)
-    return Change(apply, "authorizations", login.id, advance)
+def _guarded(apply: Any, authorization: Authorization, next: int, network: str, idle_ttl: int) -> Change:
+    advance = _Advance(authorization.id, authorization.generation, next, network, idle_ttl, authorization.expires_at)
+    return Change(apply, "authorizations", authorization.id, advance)
 
 
 def _loaded(row: Any) -> AuthorizationRecord:

@@ -10,7 +10,7 @@ def revoke_all(connection: Connection, now: int) -> None:
     connection.execute(update(table).where(table.c.revoked_at.is_(None)).values(revoked_at=now))
 
 
-def end_logins(connection: Connection, now: int) -> int:
+def end_authorizations(connection: Connection, now: int) -> int:
     """End every authorization that names a revoked key. Returns how many were active."""
     if connection.dialect.name == "postgresql":
         # Requests write many of these rows in another order: without it, this and they would deadlock.

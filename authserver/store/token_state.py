@@ -1,4 +1,4 @@
-"""What the database says of an access token: denied, its login, its client; all in one batch for introspection."""
+"""What the database says of an access token: whether it is denied, its authorization, its client; in one batch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ class TokenKey:
 @dataclass(frozen=True, slots=True)
 class TokenState:
     denied: bool
-    login: AuthorizationRecord | None
+    record: AuthorizationRecord | None
     client: Client | None
 
 
 def load_many(connection: Connection, keys: Sequence[TokenKey]) -> Mapping[TokenKey, TokenState]:
     denied = signing_keys.load_denied_many(connection, [key.jti for key in keys if key.jti])
-    logins = authorizations.load_many(connection, [key.authorization_id for key in keys if key.authorization_id])
+    records = authorizations.load_many(connection, [key.authorization_id for key in keys if key.authorization_id])
     owners = clients.load_many(connection, [key.client_id for key in keys if key.client_id])
     return {
-        key: TokenState(key.jti in denied, logins.get(key.authorization_id or b""), owners.get(key.client_id or ""))
+        key: TokenState(key.jti in denied, records.get(key.authorization_id or b""), owners.get(key.client_id or ""))
         for key in keys
     }

@@ -1,7 +1,8 @@
 """Users. Never cached: a disabled user is refused at once.
 
-Whatever ends a user's logins ends their rows first (`authorizations.end_logins`) and then raises the credential version
-here: servers write in that order, too. The version ends a login that begins meanwhile, whose row is not there yet.
+Whatever ends a user's authorizations ends the rows first (`authorizations.end_of_user`), then raises the credential
+version here: servers write in that order, too. The version ends a login that begins meanwhile, whose row is not there
+yet.
 """
 
 from collections.abc import Mapping, Sequence

@@ -83,8 +83,8 @@ def test_every_active_login_of_a_user_ends_and_no_other_row_changes(store: Datab
     before = {loaded.authorization.id: loaded.authorization for loaded in newest(store)}
     with store.begin() as connection:
         assert authorizations.count_active(connection, "u_ada", AT) == 4
-        assert authorizations.end_logins(connection, "u_ada", reason="operator", now=AT) == 4
-        assert authorizations.end_logins(connection, "u_ada", reason="operator", now=AT) == 0
+        assert authorizations.end_of_user(connection, "u_ada", reason="operator", now=AT) == 4
+        assert authorizations.end_of_user(connection, "u_ada", reason="operator", now=AT) == 0
     ended = [loaded for loaded in newest(store) if loaded.authorization != before[loaded.authorization.id]]
     assert numbers(ended) == [0, 3, 4, 6]
     assert {loaded.authorization.revoked_reason for loaded in ended} == {"operator"}

@@ -23,10 +23,10 @@ def test_each_key_gets_its_denial_its_login_and_its_client(store: Database, writ
         found = load_many(connection, [mine, others, nobodys])
     assert set(found) == {mine, others, nobodys}
     assert (found[mine].denied, found[others].denied, found[nobodys].denied) == (True, False, False)
-    assert found[mine].login.authorization.revoked_reason == "revoked"
+    assert found[mine].record.authorization.revoked_reason == "revoked"
     assert found[mine].client.id == "app"
-    assert (found[others].login, found[others].client.id) == (None, "other")
-    assert (found[nobodys].login, found[nobodys].client) == (None, None)
+    assert (found[others].record, found[others].client.id) == (None, "other")
+    assert (found[nobodys].record, found[nobodys].client) == (None, None)
 
 
 def test_postgresql_tells_its_time_in_microseconds_and_sqlite_none(store: Database, url: str) -> None:

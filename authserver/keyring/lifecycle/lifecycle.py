@@ -215,4 +215,4 @@ class Lifecycle(Transactions):
     def _end_late_logins(self) -> None:
         if refresh_key_schedule.has_late_logins(self.read_state().refresh_keys, self.now()):
             with self.exclusive() as (connection, _, now):
-                refresh_token_keys.end_logins(connection, now)
+                refresh_token_keys.end_authorizations(connection, now)

@@ -40,7 +40,7 @@ def replace(connection: Connection, keks: KeyEncryptionKeys, key: bytes, now: in
     """Revoke every refresh-token key, end every login, and add a new key. Returns how many logins ended."""
     refresh_token_keys.revoke_all(connection, now)
     signing_keys.add_refresh_key(connection, new_refresh_key(keks, key, now=now, active_at=now))
-    return refresh_token_keys.end_logins(connection, now)
+    return refresh_token_keys.end_authorizations(connection, now)
 
 
 def remove_unused(connection: Connection, keys: RefreshTokenKeys, now: int) -> list[str]:
