@@ -1,4 +1,8 @@
-"""The error descriptions: one constant sentence per error code (RFC 6749 s5.2), which never repeats input."""
+"""The error descriptions: one constant sentence per error code (RFC 6749 s5.2), which never repeats input.
+
+The few sentences that say more than their code are where they are decided: client authentication in `client_auth`,
+unknown addresses in `web/routes`, malformed HTTP in `serving/connection`.
+"""
 
 SENTENCES = {
     "invalid_request": "The request is malformed: a parameter is missing, repeated or invalid.",
