@@ -1,19 +1,20 @@
-"""An OAuth 2 authorization server and the guard for APIs; a request goes down `pipeline/pipeline.py`, start there.
+"""An OAuth 2 authorization server and a guard for APIs. Start to read at `pipeline/pipeline.py`: it handles every
+request.
 
-domain/     pure values and decisions: what a token, a key, a scope means (standard library only)
+domain/     pure values and decisions about tokens, keys and scopes (standard library only)
 store/      the only SQL: tables, migrations, grouped commits
 backup/     backup and restore of a SQLite database
 keyring/    signing keys and refresh-token keys: sign and publish; keyring/lifecycle/ generates, rotates, revokes them
 passwords.py  PRECIS forms and Argon2id; pool.py  threads with a bounded queue
-pipeline/   the steps of every request, what a handler is, errors and replies (no protocol)
+pipeline/   the steps of every request, the interface of handlers, errors and replies (no protocol)
 oauth/      the protocol: handlers for grants (with Authlib), revocation, introspection; client authentication, metadata
 web/        HTTP, with Starlette: one file for each family of endpoints
 resource/   the resource server's side: Guard (stands alone)
 testing/    the whole server in memory, for the tests of APIs and clients
 serving/    uvicorn, processes, signals, sockets
-app.py      puts the layers together; cli/ is the command; settings/ every setting
-background.py  what the server does by itself; provisioning.py  opens, creates and checks what the settings name
-clock.py    the time that the server goes by; system.py  the machine's clocks, and randomness
+app.py      puts the layers together; cli/  the command; settings/  every setting
+background.py  tasks that repeat in the background; provisioning.py  opens, creates and checks databases and keys
+clock.py    the server's clock; system.py  the machine's clocks, and randomness
 """
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ _NO_SERVER = """Error: The server needs {package}, which is not installed; the g
 
 
 def main() -> None:
-    """Run the command; exit with code 78 and say what to install where only the guard is installed."""
+    """Run the command. If only the guard is installed, say what to install and exit with code 78."""
     try:
         from .cli import main as run
 

@@ -21,15 +21,15 @@ from .store.cache import Cache
 from .web.malformed import MalformedRequests
 from .web.routes import AppContext, ASGIApp, application
 
-_RELOAD_INTERVAL = 1.0  # seconds, at least, between two readings that requests with unknown keys ask for
-_REMOTE_SIGNATURES = 1  # at once: keyring/pkcs11_session.py
+_RELOAD_INTERVAL = 1.0  # minimum seconds between two reloads of the keys that requests with unknown keys cause
+_REMOTE_SIGNATURES = 1  # at the same time: see keyring/pkcs11_session.py
 _SIGNATURE_TIMEOUT = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """The ASGI application and its background tasks. Its lifespan runs and closes everything; an application that is
-    never started must be closed by hand."""
+    """The ASGI application and its background tasks. Its lifespan runs and closes everything; call `close` yourself for
+    an application that is never started."""
 
     app: ASGIApp
     tasks: BackgroundTasks
@@ -37,10 +37,10 @@ class Assembly:
 
 
 def create_app(settings: Settings, *, now: Callable[[], int] | None = None) -> ASGIApp:
-    """The ASGI application.
+    """Create the ASGI application.
 
-    `now` is the time in microseconds, taken as it is. By default it is this machine's clock, kept in step with the
-    database's if several nodes share one. Raises Misconfigured or Unavailable if the server cannot start.
+    `now` returns the time in microseconds and is used as it is. The default is this machine's clock, kept in step with
+    the database's if several nodes share one. Raises Misconfigured or Unavailable if the server cannot start.
     """
     return assemble(settings, now=now).app
 
@@ -50,7 +50,7 @@ def assemble(
 ) -> Assembly:
     """Like `create_app`, but also returns the background tasks so that tests can drive them.
 
-    Only the tasks that `enable` names run by themselves.
+    Only the tasks that `enable` names run in the background.
     """
     clock = now if isinstance(now, Clock) else Clock(now, now) if now else Clock()
     malformed, passwords = MalformedRequests(), PasswordHasher(settings.password_queue)

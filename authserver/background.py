@@ -1,4 +1,4 @@
-"""What the server does by itself: named tasks that repeat, each at its interval, beside the requests."""
+"""The server's background tasks: each has a name and repeats at its interval."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -44,14 +44,14 @@ class BackgroundTasks:
         malformed: MalformedRequests,
         enable: Collection[str] = tuple(INTERVALS),
     ) -> None:
-        """`enable` names the tasks that run by themselves. The others run only when they are called, as in tests."""
+        """`enable` names the tasks that repeat. The others run only when they are called, as in tests."""
         self.database, self.keyring, self._lifecycle, self._clock = database, keyring, lifecycle, clock
         self._malformed, self._enabled = malformed, enable
         self._timekeeper = Timekeeper(database, clock)
         self._reads_begun = self._newest_read = 0
         self._worker = Pool("background", threads=1, queue=8)  # may block on an HSM without delaying shutdown
         self.pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-        """Between two batches of pruning."""
+        """Waits between two batches of pruning."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -78,19 +78,19 @@ class BackgroundTasks:
         await self._timekeeper.follow()
 
     async def read_keys(self) -> None:
-        """Ignores a state that arrives after a newer one. Raises Unavailable."""
+        """Read the state of the keys; ignore a state that arrives after a newer one. Raises Unavailable."""
         asked_at, self._reads_begun = self._clock.steady(), self._reads_begun + 1
         number = self._reads_begun
         state = await self.database.load(signing_keys.load_many, None)
         if state is not None and number > self._newest_read:
             try:
                 self.keyring.update(state, asked_at)
-            except Misconfigured as error:  # encrypted with a key-encryption key that is not here yet
+            except Misconfigured as error:  # wrapped under a key-encryption key that this process does not have yet
                 raise Unavailable(str(error)) from error
             self._newest_read = number
 
     async def rotate_keys(self) -> None:
-        """Applies what the schedule says is due. Every process tries; the database decides which one is first."""
+        """Apply what the schedule says is due. Every process tries; the database decides which one is first."""
         state = await self.database.load(signing_keys.load_many, None)
         if state is not None and self._lifecycle.is_due(state):
             await self._worker.run(partial(self._lifecycle.run_due, _log_change))
@@ -103,7 +103,7 @@ class BackgroundTasks:
             log.info("key_destroyed", kid=kid)
 
     async def prune(self) -> None:
-        """Deletes batch after batch while one is due, with pauses for requests. Stops if another process prunes."""
+        """Delete batch after batch while one is due, with pauses for requests. Stop if another process prunes."""
         while (batch := await self.database.load(pruning.next_batch_many, None)) is not None:
             latest, began = self._clock.timeline().earliest(pruning.KEPT * SECOND), self._clock.steady()
             if not await self.database.write(pruning.prune(batch, latest)):

@@ -1,7 +1,7 @@
-"""The server's clock: wall time, followed at once wherever it goes, and what it said before it was set.
+"""The server's clock: it follows the wall clock at once, and remembers how the wall clock was set before.
 
-Wall time is kept as the distance to a steady clock. Where nodes share a database that has a clock of its own, the
-distance to that one is measured at every poll; this machine's own wall clock is then no longer read.
+Wall time is stored as an offset from a steady clock. If nodes share a database that has a clock of its own, the offset
+of that clock is measured at every poll, and this machine's own wall clock is no longer read.
 """
 
 from collections import deque
@@ -12,20 +12,20 @@ from . import system
 from .domain.timeline import DRIFT, STEP, Stretch, Timeline
 
 Reading = tuple[int, int, int]
-"""What a clock said, between two moments of the steady one."""
+"""A reading of a clock, between two moments of the steady clock."""
 _TRIES = 3
 
 
 def surest(readings: Iterable[Reading]) -> Reading:
-    """The one that took the least time."""
+    """Return the reading that took the least time."""
     return min(readings, key=lambda reading: reading[2] - reading[0])
 
 
 class Clock:
-    """Thread-safe. `Clock(now, now)` is a clock that is taken as it is."""
+    """A thread-safe clock. `Clock(now, now)` uses `now` as it is."""
 
     def __init__(self, wall: Callable[[], int] | None = None, steady: Callable[[], int] | None = None) -> None:
-        """Both in microseconds; this machine's, unless others are given."""
+        """`wall` and `steady` return microseconds. The defaults are this machine's clocks."""
         wall, steady = wall or system.now, steady or system.steady
         self._wall: Callable[[], int] | None = wall
         self.steady, self._lock = steady, Lock()
@@ -33,7 +33,7 @@ class Clock:
         self._begin(*surest((steady(), wall(), steady()) for _ in range(_TRIES)))
 
     def __call__(self) -> int:
-        """Microseconds since 1970."""
+        """Return the microseconds since 1970."""
         with self._lock:
             if self._wall is None:
                 return self.steady() + self._offset
@@ -42,7 +42,7 @@ class Clock:
             return reading[2] + self._offset
 
     def follow(self, asked_at: int, reading: int, answered_at: int) -> None:
-        """Keep to another clock, which said `reading` between two moments of the steady one."""
+        """Follow another clock, which showed `reading` between two moments of the steady clock."""
         with self._lock:
             if self._wall is not None:
                 self._wall = None
@@ -50,20 +50,21 @@ class Clock:
             self._look(asked_at, reading, answered_at)
 
     def resume(self, recorded: tuple[Stretch, ...]) -> None:
-        """What an earlier process knew by the same steady clock, if there was one. A step that came after that, and
-        before this process, is a step here."""
+        """Continue the timeline that an earlier process recorded by the same steady clock, if there was one. A step
+        between that process and this one counts as a step of this clock."""
         with self._lock:
             if recorded:
                 self._timeline = Timeline(recorded, self._looked_at)
                 self._turn(recorded[-1].offset, recorded[-1].begins, self._looked_at)
 
     def timeline(self) -> Timeline:
-        self()  # or a step of this very moment were not in it
+        self()  # so that a step at this very moment is included
         with self._lock:
             return self._timeline.at(self.steady(), self._offset)
 
     def steps(self) -> list[int]:
-        """By how much the wall clock was set since this was last asked: microseconds, forward or (negative) back."""
+        """Return the steps of the wall clock since the last call, in microseconds: positive is forward, negative
+        back."""
         with self._lock:
             steps = list(self._steps)
             self._steps.clear()
@@ -74,14 +75,15 @@ class Clock:
         self._timeline = Timeline((Stretch(self._offset),), answered_at)
 
     def _look(self, asked_at: int, reading: int, answered_at: int) -> None:
-        """What took long to read, or was interrupted, moves the clock only as far as it certainly is off."""
+        """Adjust the clock to a reading: if it took long or was interrupted, only as far as the clock is certainly
+        wrong."""
         offset = max(reading - answered_at, min(self._offset, reading - asked_at))
         before, self._offset = self._offset, offset
         self._turn(before, self._looked_at, answered_at)
         self._looked_at = asked_at
 
     def _turn(self, before: int, seen_at: int | None, now: int) -> None:
-        """From `before`, which stood at the moment `seen_at` (None: as far back as anyone knows)."""
+        """Record a change of the offset from `before`, which was last valid at `seen_at` (None if that is unknown)."""
         if abs(self._offset - before) > STEP:
             self._steps.append(self._offset - before)
         if abs(self._offset - self._timeline.stretches[-1].offset) > DRIFT:

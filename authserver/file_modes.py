@@ -1,4 +1,4 @@
-"""Who may write a file or a folder that the server trusts."""
+"""Checks who may write to a file or folder that the server trusts."""
 
 import grp
 import os
@@ -9,10 +9,11 @@ from shlex import quote
 
 
 def writable_by_others(path: Path) -> str | None:
-    """The command that fixes it, or None if only its owner can write what is there, or nothing is there.
+    """Return the command that removes other users' write access; None if only the owner has it, or `path` does not
+    exist.
 
-    A group of the owner alone, which many Linux distributions make for each user, is nobody else; it has its owner's
-    name.
+    Many Linux distributions create a group for each user, with the user's name. If the owner is its only member, it
+    does not count as other users.
     """
     try:
         status = os.stat(path)

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on stderr, in which nothing that a token or a password could be is left standing."""
+"""Logs one JSON object per line to stderr, and redacts everything that could be a token or a password."""
 
 import logging
 import re
@@ -13,7 +13,8 @@ _SILENT = {"authlib": logging.CRITICAL + 1, "alembic": logging.WARNING}  # Authl
 
 
 def configure(level: str) -> None:
-    """For the whole process: ours by structlog, the libraries' by the same handler. `level` as in logging."""
+    """Configure the logs of this process: ours by structlog, those of libraries by the same handler. `level` is as in
+    `logging`."""
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -42,7 +43,7 @@ def configure(level: str) -> None:
 
 
 def redact(_logger: object, _method: str, event: Any) -> Any:
-    """A structlog processor."""
+    """Redact secrets in an event; this is a structlog processor."""
     return {name: _redacted(name, value) for name, value in event.items()}
 
 

@@ -17,11 +17,11 @@ MAX_USERNAME = 256  # code points
 MAX_PASSWORD = 1024  # bytes
 _USERNAME = get_profile("UsernameCaseMapped")
 _ASKS_THE_WHOLE_TEXT = tuple(map(re.compile, ("\u30fb", "[\u0660-\u0669]", "[\u06f0-\u06f9]")))
-"""The characters whose rules (RFC 5892 A.7 to A.9) look at the whole text, once for each such character."""
+"""The characters whose rules (RFC 5892 A.7 to A.9) examine the whole text, once for each such character."""
 
 
 def username_form(text: str) -> str | None:
-    """The one form of a username (RFC 8265 s3.3), or None if no account can have it."""
+    """Return the canonical form of a username (RFC 8265 s3.3), or None if it is not valid."""
     if len(text) > MAX_USERNAME:
         return None
     try:
@@ -33,8 +33,8 @@ def username_form(text: str) -> str | None:
 
 
 def _with_one_of_each(form: str) -> str:
-    """What the class of characters says the same of, in linear time: 256 of them took 44 ms of the event loop. Every
-    such character but the first of its kind becomes a letter that no other character's rule asks for."""
+    """Return a text that the rules judge like `form`, but in linear time: 256 such characters blocked the event loop
+    for 44 ms. Each one except the first of its kind is replaced by a letter that no other rule examines."""
     for kind in _ASKS_THE_WHOLE_TEXT:
         first = kind.search(form)
         if first:
@@ -43,10 +43,11 @@ def _with_one_of_each(form: str) -> str:
 
 
 def password_form(text: str) -> str | None:
-    """The one form of a password, from whatever keyboard it comes, or None if nobody can have it.
+    """Return the canonical form of a password, which is the same on every keyboard, or None if it is not valid.
 
-    Every kind of space is U+0020, and the text is in NFC, as in RFC 8265 s4.2.2; nothing is trimmed, nothing folded.
-    That profile refuses emoji with joiners and variation selectors; here any character is accepted but controls.
+    Every kind of space becomes U+0020, and the text becomes NFC, as in RFC 8265 s4.2.2; nothing is trimmed or
+    case-folded. That profile rejects emoji with joiners and variation selectors; here, all characters except controls
+    are accepted.
     """
     # NIST SP 800-63B-4 s3.1.1.2: verifiers SHOULD accept all printing ASCII characters, the space and Unicode.
     if not text or len(text.encode(errors="replace")) > MAX_PASSWORD:
@@ -61,7 +62,8 @@ def password_form(text: str) -> str | None:
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """Well-known passwords of eight characters and more, case-folded: some ten thousand, read when first needed."""
+    """Return about ten thousand well-known passwords of eight or more characters, case-folded. The list is read when it
+    is first needed."""
     lines = files(__package__).joinpath("common_passwords.txt").read_text("utf-8").splitlines()
     return frozenset(line for line in lines if not line.startswith("#"))
 
@@ -78,7 +80,7 @@ _NO_MATCH = PasswordCheck(False)
 
 
 class PasswordHasher:
-    """Hashes on all cores but one, so that other requests are not delayed."""
+    """Hashes passwords on all cores but one, so that other requests are not delayed."""
 
     def __init__(self, queue: int = 128) -> None:
         """`queue` is how many checks may wait; more are rejected."""
@@ -88,11 +90,12 @@ class PasswordHasher:
         self._nobody = self.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
-        """The Argon2id hash of a password that is in its canonical form (`password_form`)."""
+        """Return the Argon2id hash of a password in its canonical form (`password_form`)."""
         return self._hasher.hash(password)
 
     async def match(self, password_hash: str | None, password: str | None) -> PasswordCheck:
-        """Takes the same time whether or not user and password exist. Raises Unavailable if the queue is full."""
+        """Check a password. This takes the same time whether or not the user exists. Raises Unavailable if the queue is
+        full."""
         check = await self._pool.run(self._match, password_hash or self._nobody, password or "")
         return check if password_hash is not None and password is not None else _NO_MATCH
 

@@ -32,7 +32,8 @@ class Pool:
         self._max_threads, self._threads = threads, list[Thread]()
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
-        """Returns or raises what `work` does. Raises Unavailable if the queue is full or the timeout expires."""
+        """Run `work` in a thread; return its result or raise its error. Raises Unavailable if the queue is full or the
+        timeout expires."""
         if self._capacity <= 0:
             raise Unavailable(f"The {self._name} queue is full.", retry_after=2)
         task = _Task(partial(work, *arguments), asyncio.get_running_loop().create_future())
@@ -52,7 +53,7 @@ class Pool:
         return done
 
     def close(self) -> None:
-        """Drops waiting tasks."""
+        """Drop waiting tasks, and wait a few seconds for running ones."""
         with self._changed:
             self._closed = True
             self._waiting.clear()

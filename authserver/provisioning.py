@@ -1,5 +1,5 @@
-"""Open what the settings name, create what is missing, and check the rest: for the application, the commands and
-`authserver.testing` alike.
+"""Opens the database and keys that the settings name, creates missing ones, and checks the rest: for the application,
+the commands and `authserver.testing`.
 """
 
 from collections.abc import Callable
@@ -38,10 +38,10 @@ def initialise(
     now: Callable[[], int],
     key_created: Callable[[Path], None] = lambda path: None,
 ) -> None:
-    """Create the tables, the key-encryption key, the first keys and the first-party client, where they are missing.
+    """Create the tables, the key-encryption key, the first keys and the first-party client if they are missing.
 
-    `key_created` is called with the path of a new key-encryption key. Raises Misconfigured if what exists does not fit
-    the settings.
+    `key_created` is called with the path of a new key-encryption key. Raises Misconfigured if existing data does not
+    fit the settings.
     """
     with database.begin() as connection:
         migrations.upgrade(connection)
@@ -52,7 +52,7 @@ def initialise(
             key_created(path)
             keks = KeyEncryptionKeys({str(path): key})
         keys = KeyStore(keks, open_key_service(settings))
-        Keyring(keys, state, now())  # opens what exists, or says what is missing
+        Keyring(keys, state, now())  # opens the existing keys, or raises an error that says what is missing
         if settings.first_party_api == "on" and clients.load(connection, first_party.CLIENT_ID) is None:
             clients.add(connection, first_party.client(now()))
         longest = settings.access_token_ttl
@@ -60,7 +60,8 @@ def initialise(
 
 
 def check(settings: Settings, workers: int = 1) -> list[str]:
-    """Warnings for the operator before that many workers start. Raises Misconfigured or Unavailable if they cannot."""
+    """Return warnings for the operator before this many workers start. Raises Misconfigured or Unavailable if they
+    cannot start."""
     database = open_existing_database(settings)
     try:
         open_keyring(settings, database, Clock()).check()
@@ -88,13 +89,14 @@ def open_database(
 def open_existing_database(
     settings: Settings, now: Callable[[], int] = system.now, steady: Callable[[], int] | None = None
 ) -> Database:
-    """Raises Misconfigured or Unavailable if the file does not exist, where SQLite would create an empty one."""
+    """Open the database. Raises Misconfigured or Unavailable if its file does not exist: SQLite would create an empty
+    one."""
     sqlite_file.check_exists(settings.database_url.get_secret_value())
     return open_database(settings, now, steady)
 
 
 def open_key_encryption_keys(settings: Settings) -> KeyEncryptionKeys:
-    """Those given in the environment, or else those in the folder. Raises Misconfigured for a file that is unsafe."""
+    """Return the keys from the environment, or otherwise from the folder. Raises Misconfigured for an unsafe file."""
     given = settings.key_encryption_keys()[::-1]
     if given:
         return KeyEncryptionKeys({f"AUTHSERVER_KEY_ENCRYPTION_KEY {place}": key for place, key in enumerate(given)})
@@ -102,26 +104,27 @@ def open_key_encryption_keys(settings: Settings) -> KeyEncryptionKeys:
 
 
 def open_key_store(settings: Settings) -> KeyStore:
-    """Raises Misconfigured, and Unavailable for a key service that cannot be reached."""
+    """Open the key store. Raises Misconfigured, and Unavailable if the key service cannot be reached."""
     return KeyStore(open_key_encryption_keys(settings), open_key_service(settings))
 
 
 def open_key_service(settings: Settings) -> KeyService | None:
-    """Where new private keys are created, if not in the database. Raises Misconfigured and Unavailable."""
+    """Return the service that generates new private keys; None if they are generated here and stored in the database.
+    Raises Misconfigured and Unavailable."""
     if settings.pkcs11_module is None:
         return None
     try:
         from .keyring.pkcs11 import Pkcs11
     except ImportError as error:
         raise Misconfigured(_NO_HSM_EXTRA) from error
-    if settings.pkcs11_pin is None:  # an empty one would be a wrong one, and tokens count those
+    if settings.pkcs11_pin is None:  # an empty PIN would be a wrong one, and tokens count wrong PINs
         raise Misconfigured(_NO_PIN)
     pin = settings.pkcs11_pin.get_secret_value()
     return Pkcs11(str(settings.pkcs11_module), settings.pkcs11_token, pin, system.new_id)
 
 
 def open_keyring(settings: Settings, database: Database, clock: Clock) -> Keyring:
-    """The keys that are in the database now. Raises Misconfigured and Unavailable."""
+    """Open the keys that are in the database now. Raises Misconfigured and Unavailable."""
     keys = open_key_store(settings)
     with database.begin() as connection:
         migrations.check(connection)
@@ -141,7 +144,7 @@ def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = s
 
 
 def policy(settings: Settings) -> Policy:
-    """What applies to every client that has no lifetimes of its own."""
+    """Return the policy for every client that has no values of its own."""
     return Policy(
         access_token_ttl=settings.access_token_ttl,
         refresh_retry_window=settings.refresh_retry_window,

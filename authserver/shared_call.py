@@ -1,20 +1,20 @@
-"""A piece of work that many may ask for at once, and that is done for all of them together, every so often at most."""
+"""Runs a piece of work once for many concurrent callers, and at most once in an interval."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 
 class SharedCall:
-    """Every call waits for a run that begins after it, so that it sees what was true when it was made."""
+    """Each call waits for a run that begins after it, so that the run sees everything that happened before the call."""
 
     def __init__(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
-        """`seconds` is the least time between the beginnings of two runs."""
+        """`seconds` is the minimum time between the starts of two runs."""
         self._work, self._seconds = work, seconds
         self._waiting: asyncio.Task[None] | None = None
         self._began_at = float("-inf")
 
     async def __call__(self) -> None:
-        """Raises what the run raises."""
+        """Wait for a run. Raises what the run raises."""
         if self._waiting is None:
             self._waiting = asyncio.create_task(self._run())
             self._waiting.add_done_callback(_look_at_error)
@@ -31,6 +31,6 @@ class SharedCall:
 
 
 def _look_at_error(task: "asyncio.Task[None]") -> None:
-    """Whoever waited may have gone."""
+    """Retrieve the error, so that asyncio does not warn if every caller was cancelled."""
     if not task.cancelled():
         task.exception()

@@ -1,8 +1,8 @@
-"""Keeps the server's clock: follows the database's, logs steps, and records what the next process must know.
+"""Keeps the server's clock: follows the database's clock, logs steps, and records the offset for later processes.
 
-A process that starts after a step has not seen it. So the distance between wall clock and steady clock goes into the
-database when a process starts and whenever it changes. A process that starts later, in the same boot, compares.
-Nobody can know what happened before the machine started.
+A process that starts after a step has not seen it. So the offset between wall clock and steady clock is written to the
+database when a process starts and whenever it changes. A process that starts later, in the same boot, compares its own.
+What happened before the machine started cannot be known.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ class Timekeeper:
                 database_clock.write(connection, self._boot, self._clock.timeline().stretches, self._clock())
 
     async def follow(self) -> None:
-        """Reads the clock that is followed. Raises Unavailable."""
+        """Read the clock that is followed. Raises Unavailable."""
         if not self._follows:
             return
         asked_at = self._clock.steady()
@@ -46,7 +46,7 @@ class Timekeeper:
             self._clock.follow(asked_at, reading, self._clock.steady())
 
     async def look(self) -> None:
-        """Raises Unavailable."""
+        """Log the steps of the clock, and record a changed offset. Raises Unavailable."""
         self._clock()
         for step in self._clock.steps():
             direction = "forward" if step > 0 else "back"

@@ -1,4 +1,4 @@
-"""Every setting: type, safe default, one line of help; with `sources` the only reader of the environment.
+"""Every setting, with its type, a safe default and one line of help. Only `sources` reads the environment.
 
 Not pydantic-settings: it does not tell which source a value came from or which names it ignored, and every error here
 names both. It would save ten lines of `sources`, and cost each command 0.06 s of CPU (0.27 to import this, not 0.21).
@@ -130,7 +130,7 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _is_plain(cls, value: Any) -> Any:
-        # TOML's true and 1.0 are no whole numbers, and an empty variable is a mistake more often than a wish.
+        # TOML's true and 1.0 are not whole numbers, and an empty variable is usually a mistake.
         if isinstance(value, bool | float) or value == "":
             raise ValueError("is not a plain value")
         return value
@@ -142,11 +142,11 @@ class Settings(BaseModel):
         return self
 
     def key_encryption_keys(self) -> tuple[bytes, ...]:
-        """The keys in this setting, newest first; none when they are in the folder."""
+        """Return the keys in this setting, newest first; none if they are in the folder."""
         return values.decoded(self.key_encryption_key) if self.key_encryption_key else ()
 
     def warnings(self) -> list[str]:
-        """What the server prints when it starts nevertheless."""
+        """Return warnings to print at startup, about settings that do not prevent it."""
         minimum = _minimum_lead_time(self)
         if self.key_lead_time >= minimum:
             return []
@@ -154,7 +154,7 @@ class Settings(BaseModel):
         return [f"{short} verifiers receive tokens whose key they have not fetched yet"]
 
     def describe(self) -> list["Row"]:
-        """Every setting with its present value, secrets masked."""
+        """Return every setting with its current value; secrets are masked."""
         return [
             Row(
                 name=name,
@@ -169,7 +169,7 @@ class Settings(BaseModel):
 
 
 class Row(TypedDict):
-    """One setting; plain values, for JSON and tables."""
+    """One setting as plain values, for JSON and tables."""
 
     name: str
     variable: str
@@ -184,13 +184,13 @@ _SECRETS = frozenset(name for name, field in _FIELDS.items() if field.annotation
 
 
 def names_and_help() -> list[tuple[str, str]]:
-    """Each setting's variable and its line of help."""
+    """Return each setting's variable and its line of help."""
     return [(sources.variable(name), str(field.description)) for name, field in _FIELDS.items()]
 
 
 def load(**flags: Any) -> Settings:
-    """The settings, each from the first source that gives it: flags (None is not given), the environment, .env,
-    authserver.toml, its default."""
+    """Load the settings, each from the first source that has it: flags (None is not given), the environment, .env,
+    authserver.toml, its default. Raises Misconfigured, naming everything that is wrong."""
     examples = {name: _example(name) for name in _FIELDS}
     origins, problems = sources.read(flags, sources.Names(examples, _SECRETS))
     given = {name: item.value for name, item in origins.items()}
@@ -224,7 +224,7 @@ def _conflicts(settings: Settings) -> list[InvalidSetting]:
 
 
 def _refusals(given: dict[str, Any]) -> list[InvalidSetting]:
-    """Everything that is wrong: first each value, then what those that are good alone do together."""
+    """Return everything that is wrong: first the invalid values, then conflicts between the valid ones."""
     try:
         Settings(**given)
     except ValidationError as error:
@@ -253,7 +253,7 @@ def _message(refused: InvalidSetting, source: sources.Found | None) -> str:
 
 
 def _brief(value: object) -> str:
-    """A value for a message: short, and without what stands for a user and a password in a URL."""
+    """Return a value for a message: shortened, and without the user and password of a URL."""
     if not isinstance(value, str | int | float | Path):
         return f"({type(value).__name__})"
     text = re.sub(r"//.*@", "//***@", str(value), flags=re.DOTALL)
@@ -271,6 +271,6 @@ def _extra(name: str) -> dict[str, Any]:
 
 
 def _example(name: str) -> str | int:
-    """The default, or what to write where there is none."""
+    """Return the default, or an example if there is none."""
     default = _shown(name, _FIELDS[name].default)
     return _extra(name)["example"] if default is None else default

@@ -1,4 +1,4 @@
-"""Where settings come from: flags, then the environment, .env and authserver.toml. Values are not checked here."""
+"""Reads settings from flags, the environment, .env and authserver.toml, in this order. It does not check values."""
 
 import difflib
 import json
@@ -17,7 +17,7 @@ from ..file_modes import writable_by_others
 PREFIX = "AUTHSERVER_"
 FLAG, ENVIRONMENT, DOTENV, TOML, DEFAULT = "flag", "environment", ".env", "authserver.toml", "default"
 
-# Kubernetes puts these into every container beside a service that is called "authserver".
+# Kubernetes sets these variables in every container if there is a service named "authserver".
 _SERVICE_LINK = re.compile(
     r"AUTHSERVER_(SERVICE_(HOST|PORT)\w*=.*|PORT_\d+_(TCP|UDP|SCTP)\w*=.*|PORT=\w+://.*)",
 )
@@ -38,7 +38,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Names:
-    """What may be set: each setting's example (its default, or what to write), and which of them are secrets."""
+    """The names of all settings: an example value for each (its default, if any), and which are secrets."""
 
     examples: Mapping[str, str | int]
     secrets: frozenset[str]
@@ -52,14 +52,14 @@ def variable(name: str) -> str:
 
 
 def line(source: str, name: str, value: str | int) -> str:
-    """The line that sets this, in the language of its source."""
+    """Return the line that sets this value, in the syntax of its source."""
     if source == FLAG:
         return f"--{name.replace('_', '-')}={value}"
     return f"{name} = {json.dumps(value)}" if source == TOML else f"{variable(name)}={value}"
 
 
 def read(flags: Mapping[str, Any], names: Names) -> tuple[dict[str, Found], list[str]]:
-    """What the first source that has each setting sets it to, and what is wrong with the sources themselves."""
+    """Return each setting's value in the first source that has it, and what is wrong with the sources."""
     values: dict[str, Found] = {}
     problems: list[str] = []
     for source, given in _sources(flags, problems):
@@ -100,7 +100,7 @@ def _unsafe(file: str, fix: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Why a file could not be read, without a byte of what is in it."""
+    """Return why a file could not be read, without any of its content."""
     return (error.strerror or "an error") if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
@@ -121,15 +121,16 @@ def _dotenv(problems: list[str]) -> Mapping[str, str | None]:
 
 
 def _names_on_lines() -> list[str]:
-    """python-dotenv skips a line that it cannot read; a setting must not be lost with it."""
-    if not Path(DOTENV).is_file():  # a pipe is read once only
+    """Return the names of our variables in .env. python-dotenv skips lines that it cannot parse, and no setting may be
+    lost that way."""
+    if not Path(DOTENV).is_file():  # a pipe can be read only once
         return []
     text = Path(DOTENV).read_text("utf-8-sig")
     return re.findall(rf"^[ \t]*(?:export[ \t]+)?({PREFIX}\w+)", text, re.MULTILINE)
 
 
 def _prefixed(variables: Mapping[str, str | None]) -> dict[str, str]:
-    """Our variables by setting; a name that is not in capitals stays as it is and so is no setting."""
+    """Return our variables by setting. A name that is not in capitals stays as it is, and so is not a setting."""
     prefixed = {name: value or "" for name, value in variables.items() if name.upper().startswith(PREFIX)}
     return {
         name.removeprefix(PREFIX).lower() if name.isupper() else name: value
@@ -160,7 +161,7 @@ def _both(source: str, name: str) -> str:
 
 
 def _with_files(values: dict[str, Found], problems: list[str]) -> dict[str, Found]:
-    """Reads the files behind ..._FILE; one that cannot be read leaves its setting out."""
+    """Read the files that ..._FILE name. A setting whose file cannot be read is left out."""
     read: dict[str, Found] = {}
     for name, item in values.items():
         try:
@@ -177,5 +178,5 @@ def _content(path: str) -> str:
 
 
 def _path_shown(path: str) -> str:
-    """The path, unless somebody put the secret itself where its path belongs."""
+    """Return the path, or *** if it looks like the secret itself."""
     return "***" if re.search(r"://|^[\w+=,-]{40,}$", path) else repr(path)

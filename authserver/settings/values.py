@@ -1,4 +1,4 @@
-"""What an issuer, a database URL, keys and a path must look like: what is wrong with one, and what would do. Pure."""
+"""Checks values of settings, such as the issuer, database URL, keys and paths, and suggests valid ones. No I/O."""
 
 import re
 from ipaddress import IPv6Address
@@ -15,7 +15,7 @@ DEFAULT_ISSUER = "http://127.0.0.1:8000"
 
 
 class InvalidSetting(ValueError):
-    """One setting's value is refused; `suggestion` is a value that would do, `involved` what else it was judged by."""
+    """One setting's value is not valid. `suggestion` is a valid value; `involved` are other settings that matter."""
 
     def __init__(self, name: str, fault: str, suggestion: str | int, involved: tuple[str, ...] = ()) -> None:
         super().__init__(f"{name} {fault}")
@@ -37,7 +37,8 @@ _ISSUER_FORM = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0
 
 
 def issuer_fault(issuer: str) -> str | None:
-    """What keeps this from being an issuer: verifiers compare it byte for byte, so that there is one form only."""
+    """Return why this is not a valid issuer; None if it is. Verifiers compare issuers byte for byte, so only one form
+    is allowed."""
     for pattern, fault in _ISSUER_FAULTS:
         if re.search(pattern, issuer):
             return fault
@@ -52,7 +53,7 @@ def issuer_fault(issuer: str) -> str | None:
 
 
 def suggested_issuer(issuer: str) -> str:
-    """The issuer that was probably meant, else the default."""
+    """Return the issuer that was probably meant, or otherwise the default."""
     bare = issuer.strip()
     try:
         parts = urlsplit(bare if "://" in bare else f"https://{bare}")
@@ -60,7 +61,7 @@ def suggested_issuer(issuer: str) -> str:
     except ValueError:
         return DEFAULT_ISSUER
     address = address_of(host)
-    if address is not None and address.is_unspecified:  # where a server listens, not where it is found
+    if address is not None and address.is_unspecified:  # an address to listen on, not one to connect to
         host = "127.0.0.1"
     elif isinstance(address, IPv6Address):
         host = f"[{address}]"
@@ -95,13 +96,14 @@ def check_database_url(url: SecretStr) -> SecretStr:
 
 
 def masked_url(url: str) -> str:
-    """The URL without any password; the query first, so that an @ in it cannot end the mask too early."""
+    """Return the URL without its passwords. The query is masked first, so that an @ in it cannot end the other mask too
+    early."""
     query = re.sub(r"([?&][^=&]*pass[^=&]*=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
     return re.sub(r"(?<=://)([^:/@]*):.*@", r"\1:***@", query, flags=re.DOTALL)
 
 
 def decoded(keys: SecretStr) -> tuple[bytes, ...]:
-    """The keys, newest first as they are written; none if one of them is malformed."""
+    """Return the keys, newest first as they are written; none if one of them is malformed."""
     texts = [key.strip().removesuffix("=") for key in keys.get_secret_value().split(",")]
     try:
         return tuple(key_rules.key_encryption_key(text) for text in texts)
