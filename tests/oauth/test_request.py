@@ -102,6 +102,12 @@ def test_basic_of_what_is_not_utf_8_however_it_is_encoded(text: str) -> None:
         read(b"", "Basic " + b64encode(text.encode(errors="surrogateescape")).decode())
 
 
+@pytest.mark.parametrize("text", ["", ":", ":secret", "app", "\0:secret", "app%00:secret", "app:\0", "app:secret%00"])
+def test_basic_without_an_id_or_a_colon_or_with_a_nul(text: str) -> None:
+    with refused("invalid_client"):
+        read(b"", "Basic " + b64encode(text.encode()).decode())
+
+
 def test_a_request_is_frozen() -> None:
     request = read(b"client_id=app")
     with pytest.raises(AttributeError):
