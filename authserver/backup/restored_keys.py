@@ -26,7 +26,7 @@ def restored(
     its clients use: nothing else goes on signing. There may be no active key among the rows. `now` in microseconds."""
     replaced_kids = {key.kid for key in replaced}
     keys = [_revoked(key, now) if key.kid in revoked else key for key in _united(backup, replaced)]
-    # Best what signed until now, next what was announced, at last what verifiers still hold.
+    # Best what signed until now, next what was published, at last what verifiers still hold.
     usable = sorted(
         (key for key in keys if key.state in _PUBLISHED and key.kid in private and key.alg in algs),
         key=lambda key: (
