@@ -31,13 +31,14 @@ from dotvenv import PYTHON, ROOT, VENV, exclusive_lock, install, installed, read
 DEMO = ROOT / "keys" / "demo"
 PORTS_TO_TRY = 100
 CURL = "curl -sS --fail-with-body"  # an error, or a server that is stopped, shows itself
-TEST_HELP = """usage: quickstart.py test [--fast | ARG ...]
+TEST_HELP = """usage: quickstart.py test [--fast | --coverage | ARG ...]
 
 Check the code, in .venv, which is created the first time.
 
-  test          the static checks (scripts/check), then pytest with all tests
-  test --fast   only the tests that start no process: under a minute
-  test ARG ...  only pytest, with these arguments: test tests/domain -k rotation"""
+  test             the static checks (scripts/check), then pytest with all tests
+  test --fast      only the tests that start no process: under a minute
+  test --coverage  as test, and fails if the tests reach too few branches of authserver/
+  test ARG ...     only pytest, with these arguments: test tests/domain -k rotation"""
 
 
 # Address and settings
@@ -229,6 +230,16 @@ def run_checks() -> None:
         sys.exit(code)
 
 
+def run_measured(pytest: list[str]) -> int:
+    """The exit code of the tests, or else of the report, which fails below the floor in pyproject.toml."""
+    for command in (["run", "-m", *pytest], ["combine", "--quiet"], ["report"]):
+        say(f"$ coverage {shlex.join(command)}")
+        code = subprocess.run([VENV / "bin" / "coverage", *command]).returncode
+        if code:
+            return code
+    return 0
+
+
 def test(arguments: list[str]) -> NoReturn:
     if arguments in (["-h"], ["--help"]):
         print(TEST_HELP)
@@ -236,12 +247,17 @@ def test(arguments: list[str]) -> NoReturn:
     with exclusive_lock():
         if not installed("test"):
             install("test")
+    measured = arguments == ["--coverage"]
+    if measured:
+        arguments = []
     if not arguments:
         run_checks()
     # Many tests wait for processes that they started, so one worker more than there are cores keeps all cores busy.
     # With worksteal, so does the end: a worker that is done takes over tests of another.
     everything = arguments in ([], ["--fast"])
     pytest = ["pytest", *arguments, *(["-n", str(cores() + 1), "--dist", "worksteal"] if everything else [])]
+    if measured:
+        sys.exit(run_measured(pytest))
     say(f"$ {shlex.join(pytest)}")
     os.execv(VENV / "bin" / "pytest", pytest)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -211,3 +212,21 @@ def test_what_test_runs(
     with pytest.raises(SystemExit):
         quickstart.main(["test", *arguments])
     assert len(checked) == checks
+
+
+@pytest.mark.parametrize(("codes", "ends_with"), [((0, 0, 0), 0), ((0, 0, 2), 2), ((1,), 1)])
+def test_coverage_measures_all_tests_and_fails_below_the_floor(
+    quickstart: ModuleType, venv: Path, monkeypatch: pytest.MonkeyPatch, codes: tuple[int, ...], ends_with: int
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[Any], **_: Any) -> subprocess.CompletedProcess[str]:
+        commands.append([str(word) for word in command[1:]])
+        return subprocess.CompletedProcess(command, codes[len(commands) - 1])
+
+    monkeypatch.setattr(quickstart, "run_checks", lambda: None)
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(SystemExit) as ended:
+        quickstart.main(["test", "--coverage"])
+    assert ended.value.code == ends_with and len(commands) == len(codes)
+    assert commands[0][:3] == ["run", "-m", "pytest"] and "-n" in commands[0]
