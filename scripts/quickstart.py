@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Set up and start authserver with nothing but Python: a demo server, or with `test` every check of the code."""
+"""Set up authserver and start a demo server. This needs only Python. With `test`, check the code instead."""
 
 import os
 import sys
@@ -272,7 +272,7 @@ def main(arguments: list[str]) -> NoReturn:
     os.chdir(ROOT)
     if arguments[:1] == ["test"]:
         test(arguments[1:])
-    epilog = "`quickstart.py test` runs the checks of the code instead; see `quickstart.py test --help`."
+    epilog = "To check the code: `quickstart.py test`. See `quickstart.py test --help`."
     parser = argparse.ArgumentParser(description=__doc__, epilog=epilog)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=port_number, default=8000, help="first port to try (default: %(default)s)")

@@ -94,7 +94,7 @@ def test_a_keys_folder_that_others_can_write_stops_the_start(ready: Path, mode: 
 def test_a_file_of_settings_that_others_can_write_stops_the_start(ready: Path, name: str, text: str) -> None:
     (ready / name).write_text(text)
     (ready / name).chmod(0o666)
-    with pytest.raises(Misconfigured, match=f"^{ready}/{name}: can be written by others") as refused:
+    with pytest.raises(Misconfigured, match=f"^{ready}/{name} can be written by others") as refused:
         load()
     fix(str(refused.value))
     check(load())

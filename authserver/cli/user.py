@@ -103,7 +103,7 @@ def show_(name: str, as_json: bool) -> None:
 @click.argument("name")
 @as_json
 def disable(name: str, as_json: bool) -> None:
-    """Block the user NAME and end all of their authorizations, which `enable` does not bring back.
+    """Block the user NAME and end all of their authorizations. `enable` lifts only the block.
 
     \b
     Examples:

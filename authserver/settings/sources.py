@@ -84,18 +84,18 @@ def _opened(source: str, reader: Callable[[], Mapping[str, Any]], problems: list
     try:
         return reader()
     except tomllib.TOMLDecodeError as error:
-        problems.append(f'{source}: is not TOML: {error}; allowed: lines such as:\nlog_level = "info"')
+        problems.append(f'{source} is not TOML: {error}; allowed: lines such as:\nlog_level = "info"')
     except (OSError, UnicodeDecodeError) as error:
         example = line(source, "log_level", "info")
         problems.append(
-            f"{source}: cannot be read: {_reason(error)}; allowed: a UTF-8 file of lines such as:\n{example}"
+            f"{source} cannot be read: {_reason(error)}; allowed: a UTF-8 file of lines such as:\n{example}"
         )
     return {}
 
 
 def _unsafe(file: str, fix: str) -> str:
     return (
-        f"{Path(file).resolve()}: can be written by others; allowed: a file that only its owner can write. Run:\n{fix}"
+        f"{Path(file).resolve()} can be written by others; allowed: a file that only its owner can write. Run:\n{fix}"
     )
 
 
@@ -113,7 +113,7 @@ def _dotenv(problems: list[str]) -> Mapping[str, str | None]:
         return {}
     values = dotenv_values(DOTENV, encoding="utf-8-sig")
     problems += [
-        f"{name} ({DOTENV}): its line cannot be read; allowed: NAME=value, such as:\n{PREFIX}LOG_LEVEL=info"
+        f"{name} ({DOTENV}) is on a line that cannot be read; allowed: NAME=value, such as:\n{PREFIX}LOG_LEVEL=info"
         for name in _names_on_lines()
         if name not in values
     ]
@@ -145,13 +145,13 @@ def _misspelt(source: str, name: str, value: Any, names: Names) -> str:
     close = difflib.get_close_matches(bare, names.all(), 1)
     if not close:
         hint = "host, port and workers are flags of authserver serve; " if bare in _SERVE_FLAGS else ""
-        return f"{spelled} ({source}): is not a setting; {hint}allowed: {', '.join(names.examples)}. Remove:\n{spelled}"
+        return f"{spelled} ({source}) is not a setting; {hint}allowed: {', '.join(names.examples)}. Remove:\n{spelled}"
     example = names.examples.get(close[0], "PATH")
     if isinstance(example, int) and re.fullmatch(r"[0-9]{1,9}", str(value)):
         example = int(value)  # any other value may be a secret and is not repeated
     suggestion = close[0] if source in (FLAG, TOML) else variable(close[0])
     return (
-        f"{spelled} ({source}): is not a setting; did you mean {suggestion}? Write:\n{line(source, close[0], example)}"
+        f"{spelled} ({source}) is not a setting; did you mean {suggestion}? Write:\n{line(source, close[0], example)}"
     )
 
 

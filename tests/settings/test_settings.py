@@ -87,16 +87,16 @@ def test_a_misspelt_name_is_refused_in_each_source(folder: Path, monkeypatch: py
     (folder / "authserver.toml").write_text(f'isuer = "https://{CANARY}"\n[nested]\nissuer = "{CANARY}"\n')
     lines = refusal(log_lvel="debug").splitlines()
     assert lines[:8] == [
-        "log_lvel (flag): is not a setting; did you mean log_level? Write:",
+        "log_lvel (flag) is not a setting; did you mean log_level? Write:",
         "--log-level=info",
-        "AUTHSERVER_JWKS_MAXAGE (environment): is not a setting; did you mean AUTHSERVER_JWKS_MAX_AGE? Write:",
+        "AUTHSERVER_JWKS_MAXAGE (environment) is not a setting; did you mean AUTHSERVER_JWKS_MAX_AGE? Write:",
         "AUTHSERVER_JWKS_MAX_AGE=600",
-        "AUTHSERVER_KEY_ENCRYPTON_KEY (.env): is not a setting; did you mean AUTHSERVER_KEY_ENCRYPTION_KEY? Write:",
+        "AUTHSERVER_KEY_ENCRYPTON_KEY (.env) is not a setting; did you mean AUTHSERVER_KEY_ENCRYPTION_KEY? Write:",
         "AUTHSERVER_KEY_ENCRYPTION_KEY=NEWEST_KEY,OLDER_KEY",
-        "isuer (authserver.toml): is not a setting; did you mean issuer? Write:",
+        "isuer (authserver.toml) is not a setting; did you mean issuer? Write:",
         'issuer = "http://127.0.0.1:8000"',
     ]
-    assert lines[8].startswith("nested (authserver.toml): is not a setting")
+    assert lines[8].startswith("nested (authserver.toml) is not a setting")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_misspelt_name_is_refused_in_each_source(folder: Path, monkeypatch: py
 def test_a_name_that_is_nearly_right_gets_a_suggestion(name: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, CANARY)
     message = refusal()
-    assert message.startswith(f"{name} (environment): ")
+    assert message.startswith(f"{name} (environment) is not a setting; ")
     assert f"did you mean {meant}?" in message
     assert message.splitlines()[-1].startswith(f"{meant}=")
 
@@ -187,19 +187,19 @@ def test_a_secret_that_stands_where_its_path_belongs_is_not_shown(value: str, mo
 
 def test_a_broken_toml_file_is_named(folder: Path) -> None:
     (folder / "authserver.toml").write_text(f"log_level = {CANARY}\n")
-    assert refusal().startswith("authserver.toml: is not TOML: ")
+    assert refusal().startswith("authserver.toml is not TOML: ")
 
 
 @pytest.mark.parametrize("name", [".env", "authserver.toml"])
 def test_a_file_that_is_not_text_is_named(name: str, folder: Path) -> None:
     (folder / name).write_bytes(b'log_level = "\xff"\n')
-    assert refusal().startswith(f"{name}: cannot be read: it is not UTF-8 text")
+    assert refusal().startswith(f"{name} cannot be read: it is not UTF-8 text")
 
 
 @pytest.mark.parametrize("line", ["AUTHSERVER_LOG_LEVEL: debug", "export AUTHSERVER_LOG_LEVEL debug"])
 def test_a_setting_on_a_line_that_dotenv_would_skip_is_refused(line: str, folder: Path) -> None:
     (folder / ".env").write_text(f"# AUTHSERVER_ISSUER said\n{line}\n")
-    assert refusal().startswith("AUTHSERVER_LOG_LEVEL (.env): its line cannot be read")
+    assert refusal().startswith("AUTHSERVER_LOG_LEVEL (.env) is on a line that cannot be read")
 
 
 def test_a_name_without_a_value_is_refused(folder: Path) -> None:

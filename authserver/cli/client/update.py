@@ -44,7 +44,9 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
     """
     given = {option for option, value in options.items() if value not in (None, ())}
     if not (given or clear or name is not None):
-        raise click.UsageError('Say what to change, for instance: --name "My app". To see every option: --help')
+        raise click.UsageError(
+            'There is nothing to change. Pass an option, for example: --name "My app". To see every option: --help'
+        )
     if both := sorted(option for option in clear if option.replace("-", "_") in given):
         raise click.UsageError(f"--{both[0]} is both given and cleared.")
 
