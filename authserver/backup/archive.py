@@ -1,8 +1,8 @@
-"""Backup files: a copy of the database whose keys are encrypted under a passphrase instead of the key-encryption keys,
-which are not in it.
+"""Backup files: copies of the database, with keys wrapped under a passphrase. The key-encryption keys are not in them.
 
-A table of one row says how, and holds an encrypted digest of everything else: without the passphrase nobody can change
-a password, a client or a login in the file unnoticed. A backup keeps the schema's revision that it was made at.
+A table with one row describes the encryption and contains an encrypted digest of everything else: without the
+passphrase, nobody can change a password, a client or a login in the file unnoticed. A backup keeps the revision of the
+schema that the database had.
 """
 
 import json
@@ -48,7 +48,7 @@ _header = Table(
     Column("stretching", Text, nullable=False),
     Column("encrypted", Text, nullable=False),
 )
-# By their names: a backup may be of another revision than the tables in `store.schema`.
+# These tables are defined by name, because a backup may have another revision than the tables in `store.schema`.
 _SIGNING_KEYS = table("signing_keys", column("kid"), column("wrapped"))
 _REFRESH_KEYS = table("refresh_keys", column("id"), column("wrapped"))
 _SECRETS = ((_SIGNING_KEYS, _SIGNING_KEYS.c.kid), (_REFRESH_KEYS, _REFRESH_KEYS.c.id))
@@ -70,7 +70,7 @@ class OpenedBackup:
     made_at: int
     """Microseconds since the epoch."""
     keks: KeyEncryptionKeys
-    """What unwraps the keys in it: derived from the passphrase."""
+    """The key that unwraps the keys in the backup; it is derived from the passphrase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,13 @@ def decrypt(connection: Connection, passphrase: str) -> OpenedBackup:
 
 
 def rewrap(wrapped: Mapping[str, str], keks: KeyEncryptionKeys, new: KeyEncryptionKeys) -> dict[str, str]:
-    """Keys by the ids of their rows, wrapped by `new` instead of `keks`. Where a key service keeps the key, the name of
-    its place stays. Raises Misconfigured for one that `keks` do not unwrap."""
+    """Wrap keys (by the ids of their rows) under `new` instead of `keks`. The URI of a key in a key service stays as it
+    is. Raises Misconfigured for a key that `keks` do not unwrap."""
     return {id: new.wrap(id, keks.unwrap(id, kept)) if is_wrapped(kept) else kept for id, kept in wrapped.items()}
 
 
 def usable(wrapped: Mapping[str, str], keks: KeyEncryptionKeys, elsewhere: Collection[str] = ()) -> dict[str, str]:
-    """Those that `keks` unwrap or that a key service has (`elsewhere`)."""
+    """Return the keys that `keks` unwrap or that are in a key service (`elsewhere`)."""
     here = {id for id, kept in wrapped.items() if is_wrapped(kept) and _unwraps(keks, id, kept)}
     return {id: kept for id, kept in wrapped.items() if id in here or kept in elsewhere}
 
@@ -143,7 +143,7 @@ def _load_keys(connection: Connection) -> dict[str, str]:
 
 
 def _replace_keys(connection: Connection, wrapped: Mapping[str, str]) -> None:
-    """Nothing of what was there before stays in the file."""
+    """Replace the keys, and leave nothing of the old ones in the file."""
     connection.exec_driver_sql("PRAGMA secure_delete=ON")
     for keys, id in _SECRETS:
         for row, key in wrapped.items():
@@ -151,7 +151,7 @@ def _replace_keys(connection: Connection, wrapped: Mapping[str, str]) -> None:
 
 
 def _digest(connection: Connection) -> str:
-    """SHA-256 of everything in the database except the header."""
+    """Return the SHA-256 of everything in the database except the header."""
     hashed = sha256()
     for kind, name, sql in connection.execute(_SCHEMA):
         hashed.update(repr((kind, name, sql)).encode())
@@ -198,7 +198,7 @@ def _unwraps(keks: KeyEncryptionKeys, id: str, wrapped: str) -> bool:
 
 @contextmanager
 def _unreadable(reason: str) -> Iterator[None]:
-    """Anybody may have made the file: an error of SQLite is the file's fault."""
+    """Raise SQLite's errors as UnreadableBackup: anyone may have made the file, so the file is at fault."""
     try:
         yield
     except DATABASE_ERRORS as error:

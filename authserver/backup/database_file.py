@@ -1,7 +1,7 @@
 """SQLite databases as files: copied while servers write, opened exclusively, overwritten in one transaction.
 
 Nothing here renames or deletes a database that another process may have open. SQLite finds the journal by the file's
-name: a process with the old file open would write its journal beside the new file.
+name: a process with the old file open would write its journal next to the new file.
 """
 
 import errno
@@ -40,7 +40,7 @@ class DatabaseInUse(Refused):
 
 @contextmanager
 def transaction(path: Path) -> Iterator[Connection]:
-    """One transaction on a database that nobody else uses. Raises Unavailable if it fails."""
+    """Run one transaction on a database that no other process uses. Raises Unavailable if it fails."""
     database = Database(URL.create("sqlite", database=str(path)).render_as_string(), system.now)
     with closing(database), database.begin() as connection:
         yield connection
@@ -78,7 +78,7 @@ class ExclusiveDatabase:
         self._connection, self._path = connection, path
 
     def copy_to(self, target: Path) -> None:
-        """An exact copy. Raises DatabaseDamaged and Unavailable."""
+        """Make an exact copy. Raises DatabaseDamaged and Unavailable."""
         with _translate_errors(self._path), closing(_connect(target.as_uri())) as copy:
             self._connection.backup(copy)
             _check(copy, self._path)
@@ -88,16 +88,16 @@ class ExclusiveDatabase:
             return not self._connection.execute("select count(*) from sqlite_master").fetchone()[0]
 
     def overwrite_with(self, source: Path) -> None:
-        """Replace the content by that of `source`, in one transaction: after a crash it is the old or the new one.
-        Raises Unavailable."""
+        """Replace the content by that of `source` in one transaction: after a crash, the database has either the old or
+        the new content. Raises Unavailable."""
         with _translate_errors(self._path), closing(_connect(f"{source.as_uri()}?mode=ro")) as new:
             new.backup(self._connection)
 
 
 @contextmanager
 def open_exclusive(path: Path) -> Iterator[ExclusiveDatabase]:
-    """No other process can read or write the database until the block ends. A missing database is created. Raises
-    DatabaseInUse, DatabaseDamaged and Unavailable."""
+    """Open the database so that no other process can read or write it until the block ends. A missing database is
+    created. Raises DatabaseInUse, DatabaseDamaged and Unavailable."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     with _translate_errors(path), closing(_connect(path.as_uri())) as connection:
         # A server keeps a lock on a WAL database for as long as it has it open; leaving WAL takes all locks.
@@ -119,7 +119,7 @@ def open_new_exclusive(path: Path) -> Iterator[ExclusiveDatabase]:
 
 @contextmanager
 def open_for_dry_run(path: Path) -> Iterator[ExclusiveDatabase]:
-    """For a dry run: other processes may use the database. A missing one is replaced by an empty one in memory."""
+    """Open the database for a dry run: other processes may use it. For a missing one, open an empty one in memory."""
     uri = f"{path.as_uri()}?mode=rw" if path.exists() else "file::memory:"
     with _translate_errors(path), closing(_connect(uri)) as connection:
         yield ExclusiveDatabase(connection, path)
@@ -127,8 +127,8 @@ def open_for_dry_run(path: Path) -> Iterator[ExclusiveDatabase]:
 
 @contextmanager
 def new_file(final: Path, tag: str) -> Iterator[Path]:
-    """A file to write, readable by the owner only. When the block succeeds it appears as `final`, complete and synced.
-    Raises FileExistsError if `final` exists by then, even as a symbolic link."""
+    """Yield a file to write, readable by the owner only. If the block succeeds, it appears as `final`, complete and
+    synced. Raises FileExistsError if `final` exists by then, even as a symbolic link."""
     with temporary_file(final, f"{tag}.partial") as partial:
         yield partial
         sync_to_disk(partial)
@@ -143,7 +143,7 @@ def new_file(final: Path, tag: str) -> Iterator[Path]:
 
 @contextmanager
 def temporary_file(beside: Path, ending: str) -> Iterator[Path]:
-    """A new, empty file, readable by the owner only, which is deleted after the block unless it was renamed."""
+    """Yield a new, empty file, readable by the owner only. It is deleted after the block unless it was renamed."""
     path = beside.with_name(f"{beside.name}.{ending}")
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
     try:
@@ -153,8 +153,8 @@ def temporary_file(beside: Path, ending: str) -> Iterator[Path]:
 
 
 def remove_leftovers(path: Path, but: str) -> None:
-    """Delete the temporary files of restores that were killed, except those tagged `but`. The database must be open
-    exclusively."""
+    """Delete the temporary files of restores that were killed, except those with the tag `but`. The database must be
+    open exclusively."""
     for ending in ("restored", "replaced"):
         for left in path.parent.glob(f"{escape(path.name)}.{ending}-*"):
             if but not in left.name:
@@ -186,7 +186,7 @@ def sync_to_disk(path: Path) -> None:
 
 
 def _copy_new(source: Path, final: Path) -> None:
-    """Fallback where hard links are not supported: not atomic, and deleted on failure."""
+    """Copy the file if hard links are not supported: this is not atomic, and the copy is deleted on failure."""
     with source.open("rb") as given, open(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
         try:
             shutil.copyfileobj(given, copy)

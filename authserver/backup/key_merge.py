@@ -1,6 +1,7 @@
-"""The keys of a restored database: the backup's and the replaced database's, wrapped under this server's own key.
+"""Plans and writes the keys of a restored database: those of the backup and of the replaced database, wrapped under
+this server's key-encryption key.
 
-`plan_keys` only reads, so that a restore that is refused generates no key. `write_keys` writes the plan.
+`plan_keys` only reads, so that a refused restore generates no key. `write_keys` writes the plan.
 """
 
 from collections.abc import Callable, Collection
@@ -26,10 +27,10 @@ from .restored_keys import is_fresh, restored, unpublished
 
 RefreshTokenKeys = tuple[RefreshTokenKey, ...]
 _UNKNOWN = (
-    "Neither the backup nor the database here has a key {}. To list the keys: --dry-run --json. A key made after the "
-    "backup is not in it, and needs no --revoked."
+    "Neither the backup nor the current database has a key {}. To list the keys: --dry-run --json. A key that was made "
+    "after the backup is not in it, and needs no --revoked."
 )
-_ELSEWHERE = "Keys that sign are kept outside of the database; if they are lost, restore with --emergency. {}"
+_ELSEWHERE = "Signing keys are stored outside the database. If they are lost, restore with --emergency. {}"
 
 
 class UnrelatedDatabase(Refused):
@@ -37,8 +38,8 @@ class UnrelatedDatabase(Refused):
 
 
 class NewKeys(KeyStore):
-    """A context that destroys the keys generated in it if it fails. After an interrupt they stay: the database may have
-    them."""
+    """A context that destroys the keys generated in it if it fails. After an interrupt they stay, because the database
+    may contain them."""
 
     def __init__(self, keks: KeyEncryptionKeys, service: KeyService | None = None) -> None:
         super().__init__(keks, service)
@@ -61,17 +62,17 @@ class NewKeys(KeyStore):
 @dataclass(frozen=True, slots=True)
 class RestoreContext:
     keys: KeyStore
-    """Where private keys are kept here, and what wraps them."""
+    """The places of this server's private keys."""
     policy: KeyPolicy
     max_token_ttl: int
-    """Seconds: the longest lifetime of a token by the settings."""
+    """The longest lifetime of a token under the settings, in seconds."""
     now: int
     new_key: Callable[[], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
-    """What becomes of the keys of both databases."""
+    """The keys that the restored database will have."""
 
     keys: Keys
     refresh_keys: RefreshTokenKeys
@@ -80,7 +81,7 @@ class KeyPlan:
     unpublished: Keys
     """Keys that would sign although verifiers may not have them."""
     needs_new: bool
-    """Whether a new key has to sign, which no verifier has, because none of these can."""
+    """Whether none of the keys can sign, so that a new one must, which no verifier has."""
 
     @property
     def is_emergency(self) -> bool:
@@ -96,8 +97,8 @@ def plan_keys(
     *,
     emergency: bool,
 ) -> KeyPlan:
-    """Raises Refused; Unavailable for a key service that cannot be reached; and Misconfigured, unless `emergency`, for
-    one that the settings do not name."""
+    """Plan the keys, without writing. Raises Refused, Unavailable if a key service cannot be reached, and, unless
+    `emergency`, Misconfigured for a key service that the settings do not name."""
     backup, others = signing_keys.load(connection), replaced or KeyState((), ())
     _check(backup.signing_keys, others.signing_keys, revoked)
     if not emergency:
@@ -120,7 +121,7 @@ def write_keys(connection: Connection, plan: KeyPlan, context: RestoreContext) -
     state = signing_keys.load(connection)
     make = partial(context.keys.generate, now=now, max_token_ttl=ttl)
     for key in key_transitions.for_algorithms(state.signing_keys, state.algorithms, now, make):
-        signing_keys.add(connection, key)  # all are new: the plan has no active key of an algorithm that no client uses
+        signing_keys.add(connection, key)  # all are new: the plan has no active key for an unused algorithm
     signing_keys.raise_max_token_ttl(connection, ttl, now)
     return unpublished(signing_keys.load(connection).signing_keys, plan.published_by, context.policy, now)
 
@@ -129,8 +130,8 @@ def _check(backup: Keys, replaced: Keys, revoked: Collection[str]) -> None:
     old, new = ({key.kid for key in keys} for keys in (backup, replaced))
     if new and not old & new:
         raise UnrelatedDatabase(
-            "The database that would be replaced shares no signing key with the backup: it is another server's, or "
-            "new, and nothing of it can be kept."
+            "The database that would be replaced shares no signing key with the backup: it belongs to another server, "
+            "or is new, and none of its data can be kept."
         )
     for kid in revoked:
         if kid not in old | new:
@@ -138,7 +139,7 @@ def _check(backup: Keys, replaced: Keys, revoked: Collection[str]) -> None:
 
 
 def _check_places(backup: Keys, replaced: Keys, revoked: Collection[str], private: KeyStore) -> None:
-    """Raises Misconfigured for a key in a key service that the settings do not name."""
+    """Raise Misconfigured for a key in a key service that the settings do not name."""
     keys = {key.kid: key for key in (*backup, *replaced) if key.kid not in revoked}
     for key in keys.values():
         if key.wrapped and not is_wrapped(key.wrapped):
@@ -149,7 +150,7 @@ def _check_places(backup: Keys, replaced: Keys, revoked: Collection[str], privat
 
 
 def _private(backup: Keys, replaced: Keys, opened: OpenedBackup, private: KeyStore) -> dict[str, str]:
-    """The usable private keys by kid, wrapped under this server's key-encryption key."""
+    """Return the usable private keys by kid, wrapped under this server's key-encryption key."""
     keks, elsewhere = private.keks, set(private.present().values())
     old, new = ({key.kid: key.wrapped for key in keys if key.wrapped} for keys in (backup, replaced))
     old, new = usable(old, opened.keks, elsewhere), usable(new, keks, elsewhere)
@@ -159,9 +160,10 @@ def _private(backup: Keys, replaced: Keys, opened: OpenedBackup, private: KeySto
 def _refresh_keys(
     backup: RefreshTokenKeys, replaced: KeyState | None, opened: OpenedBackup, context: RestoreContext
 ) -> RefreshTokenKeys:
-    """The backup's, which make the refresh tokens of its logins, and those of the replaced database that make new ones.
+    """Return the backup's refresh-token keys, which made its refresh tokens, and those of the replaced database that
+    make new ones.
 
-    A key that the replaced database has revoked is revoked. One that it no longer has was revoked or replaced there,
+    A key that is revoked in the replaced database stays revoked. A key that is missing there was revoked or replaced,
     and must not make tokens again.
     """
     keks, now = context.keys.keks, context.now

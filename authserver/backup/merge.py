@@ -1,4 +1,4 @@
-"""What a restored database keeps of the one that it replaces, which is attached to the connection as `replaced`.
+"""Merges the replaced database into the restored one. It is attached to the connection as `replaced`.
 
 The replaced database may have another revision of the schema: only columns that every revision has are used.
 """
@@ -26,7 +26,7 @@ _PROGRESS = ("generation", "rotated_at", "rotated_from", "idle_expires_at")
 
 @dataclass(frozen=True, slots=True)
 class MergeReport:
-    """How many rows of the backup were ended or disabled, and how many rows are not in the backup."""
+    """How many rows of the backup were ended or disabled, and how many rows are missing in the backup."""
 
     authorizations_ended: int
     users_disabled: int
@@ -40,7 +40,8 @@ def attach(connection: Connection, path: Path) -> None:
 
 
 def replaced_state(connection: Connection) -> KeyState | None:
-    """Its keys; None if it has no tables or no keys: it never served, so nothing in it was ever ended."""
+    """Return the keys of the replaced database. Returns None if it has no tables or no keys: then it never served, and
+    nothing in it was ever ended."""
     count = connection.execute(text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'signing_keys'"))
     if not count.scalar_one():
         return None
@@ -66,7 +67,7 @@ def put_keys(connection: Connection, keys: Iterable[SigningKey], refresh: Iterab
 
 
 def merge(connection: Connection, now: int) -> MergeReport:
-    """Keep what was ended, disabled or changed for safety since the backup (`now` in microseconds)."""
+    """Apply what was ended, disabled or changed for security since the backup. `now` is in microseconds."""
     active = count_active(connection, now)
     enabled = _count_enabled(connection, users), _count_enabled(connection, clients)
     _keep_passwords(connection)
@@ -103,7 +104,7 @@ def _replaced(table: Table) -> FromClause:
 
 
 def _keep_passwords(connection: Connection) -> None:
-    """A password that was changed since the backup stays changed."""
+    """Keep passwords that were changed since the backup."""
     old = _replaced(users)
     changed = (users.c.id == old.c.id, old.c.credential_version > users.c.credential_version)
     values = {name: old.c[name] for name in ("password_hash", "credential_version")}
@@ -117,15 +118,15 @@ def _keep_client_secrets(connection: Connection) -> None:
 
 
 def _keep_disabled(connection: Connection, owners: Table) -> None:
-    """Disabled ones stay disabled. Deleted ones come back disabled: deleting them may have been meant for safety."""
+    """Keep users or clients disabled. Deleted ones return as disabled: they may have been deleted for security."""
     old = _replaced(owners)
     accepted = exists().where(old.c.id == owners.c.id, old.c.disabled.is_(False))
     connection.execute(update(owners).where(~accepted).values(disabled=True))
 
 
 def _keep_ended(connection: Connection, now: int) -> None:
-    """An authorization that is gone from the replaced database had ended there. The others take its later state: with
-    its generation, a stolen token that was used up stays used up."""
+    """End the authorizations that are missing in the replaced database: they had ended there. The others get the later
+    state, including the generation, so that a used token does not become valid again."""
     rows, old = authorizations.c, _replaced(authorizations)
     same = rows.id == old.c.id
     unended = rows.revoked_at.is_(None)

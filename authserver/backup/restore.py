@@ -1,7 +1,7 @@
-"""Put a backup in the place of the database.
+"""Replaces the database by a backup.
 
-The new database is prepared beside the old one, from the backup and from what is kept of the old one. Then one
-transaction of SQLite writes it over the old one: a crash at any moment leaves the old database or the new one.
+The new database is prepared next to the old one, from the backup and from the data that is kept of the old one. Then
+one SQLite transaction overwrites the old one: a crash at any moment leaves either the old database or the new one.
 """
 
 from collections.abc import Callable
@@ -25,15 +25,15 @@ from .key_merge import KeyPlan, NewKeys, RestoreContext
 from .merge import MergeReport
 
 _NEWER = "A newer authserver made it. Install that version: pip install --upgrade authserver"
-_LOST_KEK = """There is no key-encryption key here, but the database to be replaced has keys wrapped with one. Name its
-folder (AUTHSERVER_KEYS_DIR=/path/to/keys). If it is lost, make another one, then restore again:
+_LOST_KEK = """There is no key-encryption key, but the database to be replaced has keys wrapped under one. Name its
+folder (AUTHSERVER_KEYS_DIR=/path/to/keys). If the key is lost, create another one, then restore again:
 
     authserver keys rewrap --create"""
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreRequest:
-    """What the operator asks for."""
+    """The operator's request."""
 
     file: Path
     passphrase: str = field(repr=False)
@@ -45,7 +45,7 @@ class RestoreRequest:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to restore: the database's file, and how the settings keep keys."""
+    """Where to restore: the database's file, and the keys by the settings."""
 
     path: Path
     keys_dir: Path
@@ -53,7 +53,7 @@ class Place:
     key_service: Callable[[], KeyService | None]
     policy: KeyPolicy
     max_token_ttl: int
-    """Seconds: the longest lifetime of a token by the settings."""
+    """The longest lifetime of a token under the settings, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,13 @@ class Assessment:
     made_at: int
     """Microseconds since the epoch."""
     replaces: bool
-    """Whether the old database has anything in it."""
+    """Whether the old database has ever served, so that its data is kept."""
     plan: KeyPlan
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The new database, ready to take the place of the old one."""
+    """The new database, ready to replace the old one."""
 
     assessment: Assessment
     keys: Keys
@@ -77,12 +77,12 @@ class Prepared:
     merged: MergeReport | None
     active: int
     ended: int
-    """Authorizations that --end-logins ended."""
+    """The number of authorizations that --end-logins ended."""
     new_kek: bytes | None = field(repr=False)
 
 
 class EmergencyNeeded(Refused):
-    """Keys would sign that verifiers may not have."""
+    """The restored server would sign with keys that verifiers may not have."""
 
     def __init__(self, assessment: Assessment) -> None:
         super().__init__("Verifiers may not have the key that would sign.")
@@ -90,7 +90,7 @@ class EmergencyNeeded(Refused):
 
 
 def restore(place: Place, request: RestoreRequest) -> tuple[Prepared, Path | None]:
-    """What was done, or in a dry run would be done, and where the old database is kept.
+    """Restore a backup. Returns what was done, or in a dry run would be done, and where the old database is kept.
 
     Raises EmergencyNeeded, UnreadableBackup, UnrelatedDatabase, DatabaseInUse, DatabaseDamaged, Refused, Misconfigured,
     Unavailable and OSError. After an error the old database is untouched.
@@ -110,7 +110,7 @@ def restore(place: Place, request: RestoreRequest) -> tuple[Prepared, Path | Non
         prepared = _prepare(place, new, old, request, now, stack)
         if request.dry_run:
             return prepared, None
-        if not exists:  # as late as this, so that a restore that fails leaves no empty one
+        if not exists:  # created only now, so that a failed restore leaves no empty database
             database = stack.enter_context(database_file.open_new_exclusive(path))
         database_file.remove_leftovers(path, but=tag)
         if prepared.new_kek:
@@ -119,7 +119,7 @@ def restore(place: Place, request: RestoreRequest) -> tuple[Prepared, Path | Non
 
 
 def _switch(database: ExclusiveDatabase, new: Path, old: Path | None, path: Path, now: int) -> Path | None:
-    """Returns where the old database is kept, if it is."""
+    """Overwrite the database. Returns where the old one is kept; None if it is not kept."""
     stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%dT%H%M%S%fZ")
     kept = database_file.keep_replaced(old, path, stamp) if old else None
     try:
@@ -141,7 +141,7 @@ def _prepare(place: Place, new: Path, old: Path, request: RestoreRequest, now: i
 
 
 def _open(connection: Connection, passphrase: str) -> OpenedBackup:
-    """A database of this version's schema, in which only the keys are still those of the backup."""
+    """Decrypt the backup and upgrade it to this version's schema. Its keys stay wrapped under the passphrase."""
     opened = archive.decrypt(connection, passphrase)
     try:
         migrations.upgrade(connection)
@@ -153,7 +153,7 @@ def _open(connection: Connection, passphrase: str) -> OpenedBackup:
 def _merge(
     place: Place, connection: Connection, opened: OpenedBackup, request: RestoreRequest, now: int, stack: ExitStack
 ) -> Prepared:
-    """Keys that it generates in a key service are destroyed if the `stack` ends with an error."""
+    """Merge both databases. Keys that this generates in a key service are destroyed if `stack` ends with an error."""
     replaced = merge.replaced_state(connection)
     keks, new_kek = _key_encryption_keys(place, replaced is None)
     keys = stack.enter_context(NewKeys(keks, place.key_service()))
@@ -172,7 +172,7 @@ def _merge(
 
 
 def _key_encryption_keys(place: Place, may_be_made: bool) -> tuple[KeyEncryptionKeys, bytes | None]:
-    """The keys, and the one among them that is new and in no file yet."""
+    """Return the keys, and the new one among them that is not in a file yet, if any."""
     keks = place.key_encryption_keys()
     if keks:
         return keks, None

@@ -1,7 +1,8 @@
-"""What becomes of the signing keys when a backup replaces a database. Pure.
+"""Decides the signing keys of a restored database, without I/O.
 
-Every key that either of them has is kept, so that none is ever used twice. Published keys stay published for as long as
-tokens that they signed are valid. Where both have a key, the replaced database is right: it is newer.
+Every key of the backup and of the replaced database is kept, so that no key is ever used twice. Published keys stay
+published for as long as tokens that they signed are valid. If both have a key, the replaced database's row applies,
+since it is newer.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,11 +23,12 @@ def restored(
     algs: Collection[str],
     now: int,
 ) -> Keys:
-    """The rows of the restored database. `private` has the private parts that can be used, by `kid`, and `algs` what
-    its clients use: nothing else goes on signing. There may be no active key among the rows. `now` in microseconds."""
+    """Return the rows of the restored database. `private` contains the usable private keys by `kid`, and `algs` the
+    algorithms that its clients use; no other key continues to sign. There may be no active key among the rows. `now` is
+    in microseconds."""
     replaced_kids = {key.kid for key in replaced}
     keys = [_revoked(key, now) if key.kid in revoked else key for key in _united(backup, replaced)]
-    # Best what signed until now, next what was published, at last what verifiers still hold.
+    # Prefer the key that signed until now, then one that was published to sign next, then one that is still published.
     usable = sorted(
         (key for key in keys if key.state in _PUBLISHED and key.kid in private and key.alg in algs),
         key=lambda key: (
@@ -49,14 +51,14 @@ def restored(
 
 
 def unpublished(keys: Keys, published_by: Keys, policy: KeyPolicy, now: int) -> Keys:
-    """The active keys among `keys` that verifiers may not have: the last JWKS, as far as `published_by` tells, did not
-    hold them, or not for long enough."""
+    """Return the active keys among `keys` that verifiers may not have: the last JWKS, as far as `published_by` says,
+    did not contain them, or not for long enough."""
     held = {key.kid for key in published_by if key.state in _PUBLISHED and _has_spread(key, policy, now)}
     return tuple(key for key in keys if key.state == "active" and key.kid not in held)
 
 
 def is_fresh(made_at: int, policy: KeyPolicy, now: int) -> bool:
-    """Whether verifiers still go by what was published when the backup was made (microseconds)."""
+    """Whether verifiers may still use the JWKS that was published when the backup was made (microseconds)."""
     return now - made_at <= policy.jwks_max_age * SECOND
 
 
@@ -65,7 +67,8 @@ def _has_spread(key: SigningKey, policy: KeyPolicy, now: int) -> bool:
 
 
 def _united(backup: Keys, replaced: Keys) -> list[SigningKey]:
-    """The row of the replaced database, unless only the backup has one; what either revoked is revoked."""
+    """Return the replaced database's row of each key, or the backup's if it is the only one. A key that is revoked in
+    either is revoked."""
     by_backup = {key.kid: key for key in backup}
     merged = {key.kid: _later(key, by_backup.get(key.kid, key)) for key in replaced}
     return list((by_backup | merged).values())
@@ -73,7 +76,7 @@ def _united(backup: Keys, replaced: Keys) -> list[SigningKey]:
 
 def _later(replaced: SigningKey, backup: SigningKey) -> SigningKey:
     key = backup if backup.state == "revoked" and replaced.state != "revoked" else replaced
-    if key.state == "removed":  # the database holds its times to its lifetime
+    if key.state == "removed":  # the database checks the row's times against its lifetime
         return key
     return replace(key, max_token_ttl=max(replaced.max_token_ttl, backup.max_token_ttl))
 

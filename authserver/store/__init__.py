@@ -1,4 +1,5 @@
-"""The only SQL. Functions take a connection and return domain values, never rows.
+"""All SQL. Functions take a connection and return domain values, never rows.
 
-Hot functions are plural: `load_many(connection, keys)` and what a Change names get whatever has queued meanwhile.
+Frequent functions are plural: `load_many(connection, keys)`, and the function of a Change, handle all queued requests
+in one call.
 """

@@ -1,4 +1,4 @@
-"""What an operator can do about a database that refuses us. Pure; servers that speak another language get no advice."""
+"""Advice for an operator whose database rejects us. It recognises only messages in English. No I/O."""
 
 import re
 
@@ -26,13 +26,13 @@ _ADVICE = (
     ),
     (
         r"server does not support SSL",
-        "Turn on TLS in PostgreSQL (ssl = on), or, on a network that you trust, drop sslmode from "
+        "Turn on TLS in PostgreSQL (ssl = on), or, on a network that you trust, remove sslmode from "
         "AUTHSERVER_DATABASE_URL.",
     ),
     (
         r"certificate verify failed|root certificate file|does not match host name",
-        "Name the certificate authority's file in AUTHSERVER_DATABASE_URL (sslrootcert=<file>), and the host as its "
-        "certificate does.",
+        "Name the certificate authority's file in AUTHSERVER_DATABASE_URL (sslrootcert=<file>), and write the host as "
+        "in its certificate.",
     ),
     (
         r"permission denied for (schema|database)|no schema has been selected",
@@ -48,5 +48,5 @@ _ADVICE = (
 
 
 def advice(words: str) -> list[str]:
-    """For the driver's words; none where nothing is known to help."""
+    """Return advice for the driver's message; none if there is none for it."""
     return next(([f"{todo}\n\n{_DOCUMENTATION}"] for pattern, todo in _ADVICE if re.search(pattern, words)), [])

@@ -22,16 +22,16 @@ class Owner(NamedTuple):
     subject: str
     client_id: str
     newest: bytes
-    """The id of the authorization that has just begun. It stays, however soon it would end."""
+    """The id of the new authorization. It stays active, even if it would end before the others."""
     limit: int
-    """How many stay active, the newest included."""
+    """The maximum number of active authorizations, including the new one."""
 
 
 def beyond_limit(connection: Connection, owners: Sequence[Owner], now: int) -> list[tuple[bytes, tuple[str, str]]]:
-    """The ids of the authorizations that were idle longest, beyond each owner's limit, and whose they are: (subject,
-    client id). One statement for all owners.
+    """Return the ids of the authorizations that were idle longest, beyond each owner's limit, and the owner of each:
+    (subject, client id). One statement serves all owners.
 
-    The rows are locked, out of LOCK_ORDER: one that another transaction holds is left to its owner's next login.
+    The rows are locked out of LOCK_ORDER: a row that another transaction has locked is left to its owner's next login.
     """
     owner = values(*_COLUMNS, name="owner").data(owners).cte("owner")
     is_newest = table.c.id == owner.c.newest

@@ -1,4 +1,4 @@
-"""Authorizations: one row per login. The guarded UPDATEs here decide every race on a refresh token.
+"""Stores authorizations: one row per login. The guarded UPDATEs here decide every race on a refresh token.
 
 Each change has a constructor that the grants call (`rotate`) and a plural function that a group runs (`_rotate_many`).
 """
@@ -34,8 +34,8 @@ _ROTATE = (
     )
 )
 _USE = update(table).where(*_GUARD).values(idle_expires_at=bindparam("idle_until"))
-# FOR UPDATE where there is such a thing: on PostgreSQL what is confirmed must not change before our COMMIT. FOR SHARE
-# would do, but two nodes that share a row and then both write it deadlock.
+# FOR UPDATE, on PostgreSQL: the confirmed row must not change before our COMMIT. FOR SHARE would be enough, but two
+# nodes that share a row and then both write it would deadlock.
 _CONFIRM = (
     select(table.c.id, table.c.generation)
     .where(table.c.id.in_(bindparam("ids", expanding=True)), _UNREVOKED)
@@ -52,7 +52,7 @@ _REVOKE = (
     .where(table.c.id == bindparam("key"), _UNREVOKED)
     .values(revoked_at=bindparam("at"), revoked_reason=bindparam("reason"))
 )
-# In the order of their ids, as every group takes them.
+# In the order of their ids, in which every group locks them.
 _ACTIVE = (
     select(table.c.id)
     .join(users, users.c.id == table.c.subject)
@@ -81,7 +81,7 @@ class _Begin:
     ended: list[bytes]
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # two requests may want the same: told apart by identity
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: two requests may want the same change
 class _Advance:
     id: bytes
     seen: int
@@ -98,37 +98,39 @@ def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, Au
 def begin(
     authorization: Authorization, *, limit: int, rehashed: str | None = None, ended: list[bytes] | None = None
 ) -> Change:
-    """Add the authorization. Of its user at its client `limit` stay active: those that were idle longest end, and
-    `ended` gets their ids. `rehashed` is the user's password hashed with today's parameters; it is written if the
-    password is still the one that was verified."""
+    """Add the authorization. Its user has at most `limit` active ones at its client: beyond that, those that were idle
+    longest end, and `ended` gets their ids. `rehashed` is the user's password, hashed with the current parameters; it
+    is written if the password has not changed since it was verified."""
     begin = _Begin(authorization, limit, rehashed, [] if ended is None else ended)
     return Change(_begin_many, "users", authorization.subject, begin)
 
 
 def rotate(authorization: Authorization, *, next: int, network: str, idle_ttl: int) -> Change:
-    """Advance the generation that was seen to `next`, if no other request was first and nothing revoked it."""
+    """Advance the generation to `next`, if it has not changed since it was loaded and the row is not revoked."""
     return _guarded(_rotate_many, authorization, next, network, idle_ttl)
 
 
 def use(authorization: Authorization, *, idle_ttl: int) -> Change:
-    """Rotation is off: only the idle end moves."""
+    """Move only the idle end: for clients without rotation."""
     return _guarded(_use_many, authorization, authorization.generation, "", idle_ttl)
 
 
 def confirm(authorization: Authorization) -> Change:
-    """Write nothing; hold only if the generation that was seen still stands, unrevoked, among the group's writes."""
+    """Write nothing. The guard holds only if the row still has the loaded generation and is not revoked, after the
+    group's writes."""
     return _guarded(_confirm_many, authorization, authorization.generation, "", 0)
 
 
 def revoke(authorization_id: bytes, *, reason: str) -> Change:
-    """End the authorization. Holds also if it was over: the wish is met either way."""
+    """End the authorization. The guard also holds if it had ended already: the result is the same."""
     return Change(_revoke_many, "authorizations", authorization_id, (authorization_id, reason))
 
 
 def newest(
     connection: Connection, *, subject: str | None, client_id: str | None, active_at: int | None, limit: int
 ) -> list[AuthorizationRecord]:
-    """At most `limit`, the newest first; of that user, of that client, active at that time, if these are given."""
+    """Return at most `limit` authorizations, the newest first. If `subject`, `client_id` or `active_at` are given,
+    return only that user's, only that client's, only those that are active at that time."""
     statement = select(table, users).join(users, users.c.id == table.c.subject, isouter=True)
     for column, value in ((table.c.subject, subject), (table.c.client_id, client_id)):
         if value is not None:
@@ -140,14 +142,14 @@ def newest(
 
 
 def _active(at: int) -> tuple[ColumnElement[bool], ...]:
-    """As domain/authorization_state.py says, so that the database can leave out what is not."""
+    """The conditions of domain/authorization_state.py for an active authorization, in SQL."""
     enabled = exists().where(clients.c.id == table.c.client_id, ~clients.c.disabled)
     version = table.c.credential_version == users.c.credential_version
     return _UNREVOKED, table.c.idle_expires_at > at, table.c.expires_at > at, version, ~users.c.disabled, enabled
 
 
 def end_of_user(connection: Connection, subject: str, *, reason: str, now: int) -> int:
-    """End every active authorization of the user. Returns how many there were."""
+    """End every active authorization of the user. Returns how many ended."""
     active = connection.execute(_ACTIVE, {"subject": subject, "at": now}).scalars().all()
     if active:
         connection.execute(_REVOKE, [{"key": id, "at": now, "reason": reason} for id in active])
@@ -155,7 +157,7 @@ def end_of_user(connection: Connection, subject: str, *, reason: str, now: int) 
 
 
 def count_active(connection: Connection, subject: str, now: int) -> int:
-    """How many `end_of_user` would end."""
+    """Return how many authorizations `end_of_user` would end."""
     return len(connection.execute(_ACTIVE, {"subject": subject, "at": now}).all())
 
 
@@ -199,7 +201,8 @@ def _end_idlest(connection: Connection, begins: Sequence[_Begin], now: int) -> N
 
 
 def _rotate_many(connection: Connection, advances: Sequence[_Advance], now: int) -> list[bool]:
-    """One winner for each row of a group: the others' guards cannot hold after it, so they are not sent."""
+    """Rotate each row of a group once: after the first change of a row, the guards of the others cannot hold, so they
+    are not sent."""
     first = _first_of_each(advances)
     rows = [
         _row(advance, now) | {"next": advance.next, "at": now, "from": advance.network} for advance in first.values()
@@ -209,13 +212,14 @@ def _rotate_many(connection: Connection, advances: Sequence[_Advance], now: int)
 
 
 def _use_many(connection: Connection, advances: Sequence[_Advance], now: int) -> list[bool]:
-    """Who presents what was seen holds together: using a token does not use it up."""
+    """All changes of a row with the same generation hold or fail together: using a token does not use it up."""
     rows = [_row(advance, now) for advance in _first_of_each(advances).values()]
     return [_execute_guarded(connection, _USE, rows)] * len(advances)
 
 
 def _first_of_each(advances: Sequence[_Advance]) -> dict[tuple[bytes, int], _Advance]:
-    """By row and generation seen: who saw another generation of the same row is judged by the database too."""
+    """Return the first change for each row and loaded generation. The database decides between changes that saw
+    different generations of one row."""
     first: dict[tuple[bytes, int], _Advance] = {}
     for advance in advances:
         first.setdefault((advance.id, advance.seen), advance)
@@ -228,7 +232,8 @@ def _row(advance: _Advance, now: int) -> dict[str, Any]:
 
 
 def _execute_guarded(connection: Connection, statement: Update, rows: list[dict[str, Any]]) -> bool:
-    """Whether every guard held. Raises PartialMatch when some of several did not: executemany tells only a total."""
+    """Return whether every guard held. Raises PartialMatch if some of several did not: executemany reports only a
+    total."""
     held = connection.execute(statement, rows).rowcount == len(rows)
     if not held and len(rows) > 1:
         raise PartialMatch

@@ -1,4 +1,4 @@
-"""Rows that may be a few seconds old: clients, which every request names and which hardly ever change."""
+"""A cache for rows that may be a few seconds old: clients, which every request needs and which hardly ever change."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable

@@ -1,4 +1,4 @@
-"""A change: the one thing that a request may write, as a value."""
+"""`Change`: the one write that a request may make, as a value."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 Apply = Callable[[Connection, Sequence[Any], int], list[bool]]
-"""Applies many changes' parameters at `now`; says of each whether its guard held. If it did not, nothing is written."""
+"""Applies the parameters of many changes at `now`. Returns for each whether its guard held; if not, nothing was
+written."""
 
 
 LOCK_ORDER = ("authorizations", "users", "denied_tokens", "pruning", "clocks")
@@ -19,16 +20,16 @@ a change touches out of this order are locked with SKIP LOCKED, which never wait
 class Change:
     apply: Apply
     table: str
-    """Whose rows it locks and may wait for: one of LOCK_ORDER."""
+    """The table whose rows it locks and may wait for: one of LOCK_ORDER."""
     row: Any
     """The row's key. Keys of one table have one type."""
     params: Any
 
     @property
     def rank(self) -> tuple[int, Any]:
-        """Its place in a group. Raises ValueError for a table that has no place in LOCK_ORDER."""
+        """The change's place in a group. Raises ValueError for a table that is not in LOCK_ORDER."""
         return LOCK_ORDER.index(self.table), self.row
 
 
 class PartialMatch(Exception):
-    """executemany found fewer rows than it was given and cannot say which: roll back, repeat row by row."""
+    """executemany matched fewer rows than it was given and cannot say which: roll back, and repeat row by row."""

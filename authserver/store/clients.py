@@ -1,4 +1,4 @@
-"""Clients. Their rows are read through a cache (store/cache.py); commands write them."""
+"""Stores clients. Requests read them through a cache (store/cache.py); commands write them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -26,7 +26,7 @@ def load(connection: Connection, client_id: str) -> Client | None:
 
 
 def load_to_change(connection: Connection, client_id: str) -> Client | None:
-    """Until the transaction ends nobody else changes it. SQLite's BEGIN IMMEDIATE has locked already."""
+    """Load a client and lock it until the transaction ends. On SQLite, BEGIN IMMEDIATE has already locked it."""
     row = connection.execute(select(table).where(table.c.id == client_id).with_for_update()).first()
     return _client(row) if row else None
 
@@ -36,23 +36,23 @@ def load_all(connection: Connection) -> list[Client]:
 
 
 def algorithms(connection: Connection) -> set[str]:
-    """Those that some client uses, and the default."""
+    """Return the algorithms that any client uses, and the default."""
     return {DEFAULT, *connection.execute(_ALGORITHMS).scalars()}
 
 
 def web_origins_many(connection: Connection, _keys: Sequence[None]) -> Mapping[None, frozenset[str]]:
-    """Those of all enabled clients, for a loader: there is one key, None."""
+    """A loader of the origins of all enabled clients; the only key is None."""
     origin_lists = connection.execute(_ORIGINS).scalars()
     return {None: frozenset(origin for origins in origin_lists for origin in origins.split())}
 
 
 def longest_token_ttl(connection: Connection) -> int:
-    """Seconds: the longest access token that a client has a lifetime of its own for; 0 for none."""
+    """Return the longest access-token lifetime that a client has of its own, in seconds; 0 if none has one."""
     return connection.execute(select(func.max(table.c.access_token_ttl))).scalar() or 0
 
 
 def add(connection: Connection, client: Client) -> bool:
-    """False if its id is in use."""
+    """Add a client. Returns False if its id is in use."""
     try:
         with connection.begin_nested():
             connection.execute(insert(table), _values(client))
@@ -62,13 +62,13 @@ def add(connection: Connection, client: Client) -> bool:
 
 
 def put(connection: Connection, client: Client) -> bool:
-    """Write the whole client over the row that it has. False if there is none."""
+    """Overwrite the client's row. Returns False if there is none."""
     statement = update(table).where(table.c.id == client.id).values(_values(client))
     return connection.execute(statement).rowcount == 1
 
 
 def remove(connection: Connection, client_id: str) -> bool:
-    """Delete the client, and with it its authorizations."""
+    """Delete the client and its authorizations. Returns False if there is no such client."""
     return connection.execute(delete(table).where(table.c.id == client_id)).rowcount == 1
 
 

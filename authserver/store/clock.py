@@ -1,5 +1,4 @@
-"""The database's clock, to which every node keeps where there are several (on PostgreSQL), and what each machine knows
-of how its clock was set."""
+"""Reads the database's clock, which all nodes follow on PostgreSQL, and stores how each machine's clock was set."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,14 +22,15 @@ Stretches = tuple[Stretch, ...]
 
 
 def read_many(connection: Connection, _wishes: Sequence[None]) -> Mapping[None, int]:
-    """Microseconds since the epoch; nothing on SQLite, whose processes share this machine's clock."""
+    """A loader of the database's time in microseconds since the epoch; the only key is None. It loads nothing on
+    SQLite, whose processes share this machine's clock."""
     if connection.dialect.name == "sqlite":
         return {}
     return {None: int(connection.execute(_READ).scalar_one())}
 
 
 def follow(connection: Connection, clock: Clock) -> bool:
-    """Let `clock` keep to the database's, if it has one. Returns whether it does."""
+    """Let `clock` follow the database's clock, if it has one. Returns whether it does."""
     if connection.dialect.name == "sqlite":
         return False
     clock.follow(*surest(_read(connection, clock) for _ in range(_TRIES)))
@@ -38,24 +38,24 @@ def follow(connection: Connection, clock: Clock) -> bool:
 
 
 def load(connection: Connection, boot: str) -> Stretches:
-    """What was written down in this boot of this machine."""
+    """Return the stretches that were written in this boot of this machine."""
     written = connection.execute(_KNOWN, {"key": boot}).scalar()
     return tuple(Stretch(*members) for members in json.loads(written or "[]"))
 
 
 def write(connection: Connection, boot: str, stretches: Stretches, now: int) -> None:
-    """In place of what was written before; machines that have not written for a year are forgotten."""
+    """Replace the stretches of this boot, and delete those of machines that have not written any for a year."""
     connection.execute(_FORGOTTEN, {"before": now - _KEPT})
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     members = json.dumps([astuple(stretch) for stretch in stretches])
     new = dialect.insert(table).values(boot=boot, intervals=members, written_at=now)
     changed = {"intervals": new.excluded.intervals, "written_at": new.excluded.written_at}
-    # One statement: two processes that start at once both find no row.
+    # One statement, because two processes that start at once may both find no row.
     connection.execute(new.on_conflict_do_update(index_elements=[table.c.boot], set_=changed))
 
 
 def remember(boot: str, stretches: Stretches) -> Change:
-    """`write`, as a change."""
+    """Return `write` as a change."""
     return Change(_write_many, "clocks", boot, (boot, stretches))
 
 

@@ -1,4 +1,4 @@
-"""Copying everything from one database to another, of whatever kind: all rows of all tables, or nothing."""
+"""Copies everything from one database to another, of any kind: all rows of all tables, or nothing."""
 
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -14,16 +14,17 @@ from .schema import metadata, pruning
 _BATCH = 1000
 _MADE_BY_MIGRATIONS = {pruning.name}
 OnProgress = Callable[[str, int, int], None]
-"""Called with a table's name, how many of its rows are done, and how many there are."""
+"""Called with a table's name, how many of its rows were copied, and how many it has."""
 
 
 def count_all(source: Connection) -> dict[str, int]:
+    """Return the number of rows of each table."""
     return {table.name: _count(source, table) for table in metadata.sorted_tables}
 
 
 def check_target(target: Connection) -> None:
-    """Raises Refused unless the database is empty, or as `authserver db upgrade` leaves it; Misconfigured if another
-    version has upgraded it."""
+    """Raise Refused unless the database is empty, or as `authserver db upgrade` creates it. Raises Misconfigured if
+    another version has upgraded it."""
     revision = migrations.current(target)
     if revision is None:
         tables = inspect(target).get_table_names()
@@ -40,7 +41,7 @@ def check_target(target: Connection) -> None:
 
 
 def copy_all(source: Connection, target: Connection, progress: OnProgress) -> dict[str, int]:
-    """How many rows each table has. Creates the tables."""
+    """Create the tables and copy all rows. Returns the number of rows of each table."""
     lift(source)
     migrations.upgrade(target)
     for name in _MADE_BY_MIGRATIONS:
@@ -49,10 +50,10 @@ def copy_all(source: Connection, target: Connection, progress: OnProgress) -> di
 
 
 def compare_all(source: Connection, target: Connection) -> None:
-    """Raises Refused unless both hold the same rows."""
+    """Raise Refused unless both databases contain the same rows."""
     different = [table.name for table in metadata.sorted_tables if _digest(source, table) != _digest(target, table)]
     if different:
-        raise Refused(f"The target differs from the source in {', '.join(different)}; nothing was kept.")
+        raise Refused(f"The target differs from the source in {', '.join(different)}. Nothing was copied.")
 
 
 def _copy(source: Connection, target: Connection, table: Table, progress: OnProgress) -> int:
@@ -65,7 +66,7 @@ def _copy(source: Connection, target: Connection, table: Table, progress: OnProg
 
 
 def _digest(connection: Connection, table: Table) -> tuple[int, int]:
-    """How many rows there are, and what they hold, whatever their order: databases sort text in different ways."""
+    """Return the number of rows and a digest of them that ignores their order: databases sort text differently."""
     count, digest = 0, 0
     for rows in _batches(connection, table):
         count += len(rows)
@@ -74,7 +75,7 @@ def _digest(connection: Connection, table: Table) -> tuple[int, int]:
 
 
 def _batches(connection: Connection, table: Table) -> Iterator[list[Any]]:
-    """In the order of the primary key, a batch at a time."""
+    """Yield the rows in batches, in the order of the primary key."""
     (key,) = table.primary_key
     place = list(table.c).index(key)
     query = select(table).order_by(key).limit(_BATCH)

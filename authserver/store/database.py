@@ -1,7 +1,7 @@
-"""Batched loads and grouped commits, in the one thread that owns SQLite (a few own PostgreSQL).
+"""Batched loads and group commits, in the thread that owns SQLite, or in a few threads for PostgreSQL.
 
-While a batch runs in a database thread, what the next requests want queues up and becomes the following batch: one
-statement for all loads of a kind, one transaction and one fsync for all changes.
+While a batch runs in a database thread, the next requests' loads and changes queue up and become the following batch:
+one statement for all loads of a kind, one transaction and one fsync for all changes.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ __all__ = ["Change", "Connection", "Database", "Loader", "OutcomeUnknown"]
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 Loader = Callable[[Connection, Sequence[K]], Mapping[K, V]]
-"""Loads many keys' values in one statement; a key that is not there is left out."""
+"""Loads the values of many keys in one statement; missing keys are left out."""
 
 _INBOX = 10_000
 
@@ -56,25 +56,25 @@ class Database:
         connections: int = 5,
         deadline: float = ANSWER,
     ) -> None:
-        """`url` as SQLAlchemy's; `now` in microseconds; by `steady`, or else by `now`, outages are measured;
-        `connections` to PostgreSQL at most, two or more; `deadline` in seconds, for what it is asked at once. Nothing
-        is connected before it is used. Raises Misconfigured for a URL that will never do."""
+        """`url` is SQLAlchemy's. `now` returns microseconds; outages are measured by `steady`, or by `now` without it.
+        `connections` is the maximum for PostgreSQL, at least two. `deadline` is in seconds, for one batch. No
+        connection is made before it is needed. Raises Misconfigured for a URL that is not valid."""
         self._engine = create(url, prepared_statements=prepared_statements, connections=connections, answer=deadline)
         self._reading = reading(self._engine)
         self._now, self._steady, self._deadline = now, steady or now, deadline
-        # SQLite's one thread keeps its reader, which halves what a load costs. PostgreSQL's give theirs back.
+        # SQLite's thread keeps its connection for reads, which halves the cost of a load. PostgreSQL's return theirs.
         self._keeps_reader = self._engine.dialect.name == "sqlite"
         self._reader: Connection | None = None
-        self._idle = 1 if self._keeps_reader else connections - 1  # one is left for what is not in these threads
+        self._idle = 1 if self._keeps_reader else connections - 1  # one connection is left for other threads
         self._threads = Threads("database", self._idle)
         self._inbox: list[_Load | _Write] = []
         self.outages = Outages()
-        self._writable = True  # a busy file and a full disk can be read: that is not the end of an outage
+        self._writable = True  # reads succeed while a file is busy or a disk is full, which does not end an outage
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """One transaction for commands, scripts and tests. Raises Unavailable if the database fails, Misconfigured if
-        it does not allow this, ChangedMeanwhile after a deadlock, with which nothing was written."""
+        """One transaction, for commands, scripts and tests. Raises Unavailable if the database fails, Misconfigured if
+        the role lacks a permission, and ChangedMeanwhile after a deadlock, when nothing was written."""
         try:
             with self._engine.begin() as connection:
                 yield connection
@@ -83,8 +83,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """For commands, scripts and tests, each statement for itself: a long one holds up nobody who writes. Raises
-        Unavailable if the database fails, Misconfigured if it does not allow this."""
+        """A connection to read without a transaction, for commands, scripts and tests: a long statement blocks no
+        writer. Raises Unavailable if the database fails, and Misconfigured if the role lacks a permission."""
         try:
             with self._reading.connect() as connection:
                 yield connection
@@ -93,8 +93,8 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """For commands: everything as it is at one moment, while others go on writing. Raises Unavailable if the
-        database fails, Misconfigured if it does not allow this."""
+        """A connection that reads everything as it is at one moment, while others continue to write; for commands.
+        Raises Unavailable if the database fails, and Misconfigured if the role lacks a permission."""
         try:
             with self._engine.connect() as plain, one_moment(plain) as connection:
                 yield connection
@@ -102,22 +102,22 @@ class Database:
             raise failure(error) from error
 
     async def load(self, loader: Loader[K, V], key: K) -> V | None:
-        """What `loader` finds for `key`, in one statement with whoever else asks. Raises Unavailable."""
+        """Return what `loader` loads for `key`, in one statement with concurrent requests. Raises Unavailable."""
         done = self._new_future()
         self._inbox.append(_Load(loader, key, done))
         value: V | None = await done
         return value
 
     async def write(self, change: Change) -> bool:
-        """Whether the guard held; `change` is durable then. Raises Unavailable if nothing was written, OutcomeUnknown
-        if nobody can know."""
+        """Commit `change`. Returns whether its guard held; if so, the change is durable. Raises Unavailable if nothing
+        was written, and OutcomeUnknown if that cannot be known."""
         done = self._new_future()
         self._inbox.append(_Write(change, done))
         held: bool = await done
         return held
 
     def close(self) -> None:
-        """What hangs is left behind."""
+        """Close all connections. Threads that hang are abandoned."""
         self._threads.close()
         if self._reader is not None:
             self._reader.close()
@@ -134,7 +134,7 @@ class Database:
     def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._idle:
             return
-        # A request cancelled before its group starts is withdrawn; after that its change stands.
+        # A request that is cancelled before its group starts is withdrawn; after that, its change is committed.
         asks = [ask for ask in self._inbox if not ask.done.cancelled()]
         self._inbox.clear()
         if asks:
@@ -142,13 +142,14 @@ class Database:
             self._threads.submit(partial(self._run, asks, loop))
 
     def _run(self, asks: list[_Load | _Write], loop: asyncio.AbstractEventLoop) -> None:
-        """In a database thread. Loads go first: the loop decides and signs while the changes are being committed."""
-        with suppress(RuntimeError):  # the loop has gone, and nobody waits
+        """Run a batch in a database thread. Loads go first: the event loop decides and signs while the changes are
+        being committed."""
+        with suppress(RuntimeError):  # the event loop is closed, so no caller waits
             try:
                 with within(self._deadline):
                     self._run_loads([ask for ask in asks if isinstance(ask, _Load)], loop)
                     self._run_writes([ask for ask in asks if isinstance(ask, _Write)], loop)
-            except Exception as error:  # a fault of ours: whoever still waits for an answer gets this one
+            except Exception as error:  # a bug: every caller that still waits gets this error
                 loop.call_soon_threadsafe(_settle_rest, asks, error)
             finally:
                 loop.call_soon_threadsafe(self._finish, loop)
@@ -173,14 +174,14 @@ class Database:
             self.outages = self.outages.failed(began)
             return Unavailable(describe(error))
         except Exception as error:
-            # What the database cannot even compare is one caller's fault: the others' keys are loaded without it.
+            # One caller's key may be a value that the database cannot compare: load each key separately.
             return error if len(keys) == 1 else {key: self._load_alone(loader, key) for key in keys}
         if self._writable:
             self.outages = self.outages.worked(self._steady())
         return values
 
     def _load_now(self, loader: Loader[K, V], keys: list[K]) -> Mapping[K, V]:
-        """Once more on a new connection if the old one has ended: the database may only have been started again."""
+        """Load, and once more on a new connection if the old one was lost: the database may only have restarted."""
         try:
             return self._load_once(loader, keys)
         except CONNECTION_ERRORS as error:

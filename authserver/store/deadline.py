@@ -1,4 +1,4 @@
-"""How long this thread may still wait for the database: what hangs may hold a request up, and not for ever."""
+"""Limits how long this thread waits for the database, so that no request hangs for ever."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +12,13 @@ from ..domain.models import SECOND
 from ..system import steady
 
 ANSWER = 12.0
-"""Seconds: above PostgreSQL's own limit for a statement, which is the better one where it works."""
+"""Seconds to wait for a response. PostgreSQL's own limit for a statement is lower and should take effect first."""
 _own = local()
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """What this thread does here must be done then."""
+    """Set the deadline of this thread inside the `with`, in seconds from now."""
     _own.ends_at = steady() / SECOND + seconds
     try:
         yield
@@ -27,7 +27,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def lift(connection: Connection) -> None:
-    """For the rest of its transaction: an operator's command on a large table takes as long as it takes."""
+    """Remove the limits for the rest of the transaction: an operator's command on a large table may take long."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         driver: Any = connection.connection.driver_connection
@@ -35,6 +35,6 @@ def lift(connection: Connection) -> None:
 
 
 def left() -> float:
-    """Seconds, not below zero; without end where nobody set a deadline."""
+    """Return the seconds until this thread's deadline, at least 0; infinity without a deadline."""
     ends_at: float | None = getattr(_own, "ends_at", None)
     return inf if ends_at is None else max(0.0, ends_at - steady() / SECOND)

@@ -1,4 +1,4 @@
-"""The engine for each kind of database, and what its errors mean."""
+"""Creates the engine for each kind of database, and interprets its errors."""
 
 import os
 import sqlite3
@@ -18,21 +18,21 @@ from .deadline import ANSWER
 
 DATABASE_ERRORS = (DBAPIError, PoolTimeout)
 CONNECTION_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
-"""Not one statement's fault: whatever comes next would fare no better."""
+"""Errors that are not caused by one statement: the next one would fail, too."""
 READS = "reads"
-"""The execution option of a connection on which no transaction begins."""
+"""The execution option of a connection that begins no transaction."""
 _SQLITE_BUSY_TIMEOUT = 5000  # milliseconds
 _NO_DRIVER = (
     "PostgreSQL needs the driver psycopg, which is not installed. Install it:\n\n    pip install 'authserver[postgres]'"
 )
-_CONFLICT = "Another process changed the same rows at that moment, and nothing was written. Run the command again."
+_CONFLICT = "Another process changed the same rows at the same time, and nothing was written. Run the command again."
 _NO_RIGHT = "42501"
 _RUNS_AGAIN = {"40001", "40P01"}  # PostgreSQL's serialization failure and deadlock
 
 
 def create(url: str, *, prepared_statements: bool = False, connections: int = 5, answer: float = ANSWER) -> Engine:
-    """`url` as SQLAlchemy's. No connection is made yet. To PostgreSQL there will be `connections` at most, and `answer`
-    is how many seconds it may take to answer."""
+    """Create the engine for SQLAlchemy's `url`. It does not connect yet. For PostgreSQL, `connections` is the maximum
+    number of connections, and `answer` the seconds to wait for a response."""
     if make_url(url).get_backend_name() == "sqlite":
         return _create_sqlite(url)
     try:
@@ -43,7 +43,7 @@ def create(url: str, *, prepared_statements: bool = False, connections: int = 5,
 
 
 def reading(engine: Engine) -> Engine:
-    """The same, for connections whose statements each stand for themselves: no transaction begins."""
+    """Return the engine with connections that begin no transaction."""
     return engine.execution_options(**{READS: True})
 
 
@@ -58,7 +58,7 @@ def _create_sqlite(url: str) -> Engine:
 
 @contextmanager
 def one_moment(connection: Connection) -> Iterator[Connection]:
-    """A transaction that only reads, and sees nothing of what others commit meanwhile."""
+    """Run a read-only transaction that does not see what others commit in the meantime."""
     if connection.dialect.name == "sqlite":
         connection = connection.execution_options(**{READS: True})
         connection.exec_driver_sql("BEGIN")  # not IMMEDIATE, which would keep others from writing
@@ -69,8 +69,8 @@ def one_moment(connection: Connection) -> Iterator[Connection]:
 
 
 def is_in_transaction(connection: Connection) -> bool:
-    """SQLite rolls back by itself when the disk is full and would go on in autocommit; PostgreSQL answers a COMMIT
-    after an error with a silent ROLLBACK: so the driver is asked before each COMMIT."""
+    """Whether the connection is still in its transaction; called before each COMMIT. When the disk is full, SQLite
+    rolls back and continues in autocommit. After an error, PostgreSQL responds to COMMIT with a silent ROLLBACK."""
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         return bool(driver.in_transaction)
@@ -78,24 +78,25 @@ def is_in_transaction(connection: Connection) -> bool:
 
 
 def may_run_again(error: Exception) -> bool:
-    """A serialization failure or a deadlock: nothing was written, and nothing is wrong with the change."""
+    """Whether this is a serialization failure or a deadlock: nothing was written, and the change may be repeated."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _RUNS_AGAIN
 
 
 def has_ended(error: Exception) -> bool:
-    """Whether it was the connection that failed, not the database behind it."""
+    """Whether the connection failed, not the database."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def describe(error: Exception) -> str:
-    """For the operator: the driver's words, without the statement and its parameters, and what to do where we know."""
+    """Describe an error for the operator: the driver's message, without the statement and its parameters, and advice if
+    there is any."""
     cause = getattr(error, "orig", None) or error
     words = f"{type(cause).__name__}: {str(cause).strip()}"
     return "\n\n".join([words, *advice(words)])
 
 
 def failure(error: Exception) -> Unavailable | Misconfigured:
-    """What the operator is told of one of DATABASE_ERRORS."""
+    """Return the error to raise for one of DATABASE_ERRORS."""
     if may_run_again(error):
         return ChangedMeanwhile(_CONFLICT)
     not_allowed = getattr(getattr(error, "orig", None), "sqlstate", None) == _NO_RIGHT
@@ -103,7 +104,7 @@ def failure(error: Exception) -> Unavailable | Misconfigured:
 
 
 def warnings(connection: Connection, workers: int = 1) -> list[str]:
-    """What an operator should know of the database; `connection` is in a transaction."""
+    """Return warnings about the database for the operator; `connection` is in a transaction."""
     if connection.dialect.name == "sqlite":
         return _sqlite_warnings(connection)
     from . import postgresql_check
@@ -119,11 +120,11 @@ def _sqlite_warnings(connection: Connection) -> list[str]:
 
 
 def _create_for_owner(_dialect: object, _record: object, arguments: list[Any], _options: object) -> None:
-    """A new database is 0600 whatever the umask; SQLite gives the journals beside it the same mode."""
+    """Create a new database with mode 0600, whatever the umask. SQLite gives its journals the same mode."""
     path = str(arguments[0])
     if path in ("", ":memory:") or path.startswith("file:"):
         return
-    with suppress(OSError):  # it is there, or SQLite says what is wrong
+    with suppress(OSError):  # it exists, or SQLite reports what is wrong
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         os.fchmod(file, 0o600)
         os.close(file)
@@ -138,7 +139,7 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 
 
 def _use_wal(connection: Any) -> None:
-    """Where another process turns a new file into WAL at this moment, SQLite waits only for a transaction."""
+    """Turn on WAL. If another process is doing the same with a new file, SQLite waits for it only in a transaction."""
     try:
         connection.execute("pragma journal_mode=wal")
     except sqlite3.OperationalError:
@@ -152,6 +153,6 @@ def _begin_immediate(connection: Connection) -> None:
 
 
 def _forget_read_only(context: ExceptionContext) -> None:
-    """A connection that was made while the file could not be written would stay read-only for ever."""
+    """Discard a connection that was made while the file was not writable: it would stay read-only for ever."""
     if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
         context.is_disconnect = True

@@ -1,7 +1,7 @@
-"""Many requests' changes in one transaction, without one failure touching its neighbours.
+"""Commits many requests' changes in one transaction, without letting one failure affect the others.
 
-An error before COMMIT rolls the group back, and its members run again one by one. An error in COMMIT leaves the outcome
-unknown: it is told to every member, and never repeated.
+An error before COMMIT rolls the group back, and its changes run again one by one. After an error in COMMIT the outcome
+is unknown: every caller gets the error, and COMMIT is never repeated.
 """
 
 from collections.abc import Callable
@@ -27,17 +27,18 @@ class OutcomeUnknown(Unavailable):
 
 
 class NotWritten(Unavailable):
-    """The database failed before COMMIT, and not for this change's sake: a full disk, a lost connection."""
+    """The database failed before COMMIT, for a reason other than this change: a full disk, a lost connection."""
 
 
 class NotBegun(NotWritten):
-    """No transaction could be had: nothing was written, and what comes next would fare no better."""
+    """No transaction could begin: nothing was written, and the next one would fail, too."""
 
 
 def commit(engine: Engine, changes: list[Change], now: Now) -> list[Outcome]:
-    """An outcome for each change, in order; those that held are durable.
+    """Commit the changes. Returns an outcome for each, in order; changes whose guards held are durable.
 
-    `now` (microseconds) is read when the transaction has begun: the time that it waited for is in no row.
+    `now` (microseconds) is read once the transaction has begun, so that rows do not contain a time before the wait for
+    a lock.
     """
     order = sorted(range(len(changes)), key=lambda place: changes[place].rank)
     by_function = groupby((changes[place] for place in order), key=lambda change: change.apply)
@@ -67,7 +68,7 @@ def _commit_one_by_one(engine: Engine, changes: list[Change], now: Now) -> list[
 
 
 def _commit_alone(engine: Engine, change: Change, now: Now) -> Outcome:
-    """Serialization failures and deadlocks are known outcomes: the change runs again."""
+    """Commit one change. After a serialization failure or a deadlock, which write nothing, it runs again."""
     for _ in range(_TRIES):
         try:
             return _transact(engine, [[change]], now)[0]
@@ -82,7 +83,7 @@ def _commit_alone(engine: Engine, change: Change, now: Now) -> Outcome:
 
 def _failed(error: Exception) -> Outcome:
     if isinstance(error, IntegrityError):
-        return False  # a row that it stands on is no more: its user or client was deleted meanwhile
+        return False  # a row that it refers to is gone: its user or client was deleted in the meantime
     if isinstance(error, CONNECTION_ERRORS):
         return NotWritten(describe(error))
     return Unavailable(describe(error)) if isinstance(error, DATABASE_ERRORS) else error
@@ -90,15 +91,15 @@ def _failed(error: Exception) -> Outcome:
 
 def _transact(engine: Engine, runs: list[Run], now: Now) -> list[Outcome]:
     connection, transaction = _begin(engine)
-    with connection:  # closes, and so rolls back whatever did not reach COMMIT
+    with connection:  # closing it rolls back anything that did not reach COMMIT
         began_at = now()
         outcomes: list[Outcome] = [held for run in runs for held in _apply(connection, run, began_at)]
         if not is_in_transaction(connection):
-            raise NotWritten("The database had ended the transaction by itself before COMMIT.")
+            raise NotWritten("The database ended the transaction before COMMIT.")
         try:
             transaction.commit()
         except DATABASE_ERRORS as error:
-            connection.invalidate()  # its transaction may still be open: nobody may go on in it
+            connection.invalidate()  # its transaction may still be open and must not be continued
             raise OutcomeUnknown(describe(error)) from error
     return outcomes
 

@@ -1,6 +1,6 @@
-"""The engine for PostgreSQL: what each connection and transaction is told.
+"""The engine for PostgreSQL, and the settings of its connections and transactions.
 
-Imported only where a URL names PostgreSQL: its driver is an optional dependency.
+It is imported only if a URL names PostgreSQL, since the driver is an optional dependency.
 """
 
 import difflib
@@ -27,8 +27,8 @@ _DEFAULTS = {
     "keepalives_count": 3,
 }
 _TIMEOUTS = {"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "10s"}
-_ROOM = 5  # seconds in which one of the connections must be free
-_PREPARE_AFTER = 5  # executions, where statements are prepared at all
+_POOL_TIMEOUT = 5  # seconds to wait for a free connection
+_PREPARE_AFTER = 5  # executions, if statements are prepared at all
 _READ_ONLY = "25006"
 _POOLED = {"26000", "42P05", "08P01"}
 """SQLSTATEs of a session that another client changed: unknown or duplicate prepared statement, protocol violation."""
@@ -39,8 +39,8 @@ _POOLER = (
 
 
 def create(url: str, *, prepared_statements: bool, connections: int, answer: float) -> Engine:
-    """Nothing waits for ever; what the URL says of the connection wins (`?sslmode=verify-full&connect_timeout=3`).
-    Raises Misconfigured for options that there are not."""
+    """Create an engine on which nothing waits for ever. Options in the URL take precedence
+    (`?sslmode=verify-full&connect_timeout=3`). Raises Misconfigured for unknown options."""
     query = make_url(url).query
     _check_names(query)
     arguments: dict[str, Any] = {name: value for name, value in _DEFAULTS.items() if name not in query}
@@ -49,7 +49,7 @@ def create(url: str, *, prepared_statements: bool, connections: int, answer: flo
     begin = "; ".join(["BEGIN", *(f"SET LOCAL {name} = {_quoted(value)}" for name, value in timeouts(query).items())])
 
     def _begin(connection: Connection) -> None:
-        """`SET LOCAL`, because a pooler that hands connections on forgets or refuses what was set at their start."""
+        """Set the timeouts with `SET LOCAL`: a pooler forgets or rejects settings made when a connection starts."""
         if READS not in connection.get_execution_options():
             connection.exec_driver_sql(begin)
 
@@ -65,13 +65,13 @@ def _engine(url: str, connections: int, arguments: dict[str, Any]) -> Engine:
         return create_engine(
             url,
             hide_parameters=True,
-            # psycopg would send BEGIN by itself, alone; `_begin` sends it together with the timeouts.
+            # psycopg would send BEGIN separately; `_begin` sends it together with the timeouts.
             isolation_level="AUTOCOMMIT",
             use_native_hstore=False,
             poolclass=PostgresPool,
             pool_size=connections,
             max_overflow=0,
-            pool_timeout=_ROOM,
+            pool_timeout=_POOL_TIMEOUT,
             pool_use_lifo=True,
             connect_args=arguments,
         )
@@ -80,13 +80,13 @@ def _engine(url: str, connections: int, arguments: dict[str, Any]) -> Engine:
 
 
 def timeouts(query: Mapping[str, Any]) -> dict[str, str]:
-    """What bounds a statement, for a URL with that query."""
+    """Return the timeouts of a statement, for a URL with that query."""
     chosen = options(query)
     return {name: chosen.get(name, value) for name, value in _TIMEOUTS.items()}
 
 
 def options(query: Mapping[str, Any]) -> dict[str, str]:
-    """What `?options=-c name=value --name=value` sets; a backslash stands before a space within a value."""
+    """Return what `?options=-c name=value --name=value` sets; a space within a value has a backslash before it."""
     words = re.findall(r"(?:-c\s*|--)([\w.-]+)=((?:\\.|[^\s\\])*)", _last(query.get("options", "")))
     return {name.replace("-", "_"): re.sub(r"\\(.)", r"\1", value) for name, value in words}
 
@@ -109,13 +109,13 @@ def _check_names(query: Mapping[str, Any]) -> None:
 
 
 def _forget_read_only_session(context: ExceptionContext) -> None:
-    """Made where a standby answered, in a failover: it would not become the primary's by itself."""
+    """Discard a session with a standby, made during a failover: it would never reach the primary."""
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
 
 
 def _forget_mixed_up_session(context: ExceptionContext) -> OperationalError | None:
-    """The statement is not to blame, and no retry would make the session good."""
+    """Discard a session that another client changed: the statement is not at fault, and a retry would fail, too."""
     if getattr(context.original_exception, "sqlstate", None) not in _POOLED:
         return None
     context.is_disconnect = True

@@ -1,4 +1,4 @@
-"""What an operator should know of a PostgreSQL before the server runs on it."""
+"""Checks a PostgreSQL database for problems before the server runs on it."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ _ROOM = text("""
 
 
 def warnings(connection: Connection, workers: int) -> list[str]:
-    """`connection` is in a transaction, and one of those that this many workers will hold."""
+    """Return warnings. `connection` is in a transaction, and is one of the connections that the workers will hold."""
     query = connection.engine.url.query
     bounds = timeouts(query)
     lost = [_lost(connection, _TIMEOUT_LOST, name, value) for name, value in bounds.items()]
@@ -47,7 +47,7 @@ def warnings(connection: Connection, workers: int) -> list[str]:
 
 
 def _mixed_up_or_too_many(connection: Connection, workers: int) -> str | None:
-    """A pooler hands out process numbers of its own, and holds the connections to PostgreSQL."""
+    """Check for a pooler, which reports process numbers of its own and holds the connections to PostgreSQL."""
     driver: Any = connection.connection.driver_connection
     if connection.execute(text("SELECT pg_backend_pid()")).scalar() == driver.info.backend_pid:
         return _too_many(connection, workers)
@@ -64,7 +64,8 @@ def _too_many(connection: Connection, workers: int) -> str | None:
 
 
 def _lost(connection: Connection, message: str, name: str, wanted: str) -> str | None:
-    """Setting it says how PostgreSQL writes the value that was wanted."""
+    """Return a warning if the setting does not have the wanted value. Setting it shows how PostgreSQL writes the
+    value."""
     current = connection.execute(text("SELECT current_setting(:name)"), {"name": name}).scalar()
     written = text("SELECT set_config(:name, :wanted, true)")
     if connection.execute(written, {"name": name, "wanted": wanted}).scalar() == current:

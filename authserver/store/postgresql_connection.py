@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that waits for no answer for ever, and the pool of them."""
+"""A connection to PostgreSQL that never waits for ever, and its pool."""
 
 import re
 from contextlib import suppress
@@ -17,16 +17,16 @@ from .deadline import ANSWER, left
 LIBPQ = """The options and their values are listed at
 
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS"""
-_LATE = "PostgreSQL had not answered in time, and nothing more was asked."
-_CANCEL = 1.0  # seconds for asking PostgreSQL to end a statement
-_INTERVAL = 0.1  # seconds between two looks for Ctrl-C
+_LATE = "PostgreSQL did not respond in time, so the connection was not attempted."
+_CANCEL = 1.0  # seconds to wait while cancelling a statement
+_INTERVAL = 0.1  # seconds between two checks for Ctrl-C
 _BAD_VALUE = re.compile(r"invalid [\w ]*(value|number)|unrecognized configuration parameter|definition of service")
-_NO_OPTIONS = """A pooler refuses what the URL asks of the connection. Remove it from AUTHSERVER_DATABASE_URL (what
-`options` set can be set for the role instead), or have PgBouncer ignore it:
+_NO_OPTIONS = """A pooler rejects an option in the URL. Remove it from AUTHSERVER_DATABASE_URL (settings in `options`
+can be made for the role instead), or let PgBouncer ignore it:
 
     ignore_startup_parameters = options"""
 _FULL = re.compile(r"too many clients|remaining connection slots|too many connections|no more connections allowed")
-_PAUSE = 0.5  # seconds before PostgreSQL is asked again for a connection that it had no room for
+_PAUSE = 0.5  # seconds before another attempt to connect when PostgreSQL has no room
 
 
 def connect(answer: float, _dialect: object, _record: object, arguments: list[Any], parameters: dict[str, Any]) -> Any:
@@ -50,7 +50,7 @@ def connect(answer: float, _dialect: object, _record: object, arguments: list[An
 
 
 class PostgresConnection(psycopg.Connection[Any]):
-    """Ends itself where no answer comes: its server may be frozen, or the network may swallow every packet."""
+    """A connection that closes if no response comes: the server may be frozen, or the network may drop every packet."""
 
     answer = ANSWER
     _is_committing = False
@@ -68,11 +68,11 @@ class PostgresConnection(psycopg.Connection[Any]):
             return super().wait(gen, interval, timeout=limit)
         except psycopg.errors._WaitTimeout:
             self._give_up()
-            raise psycopg.OperationalError(f"PostgreSQL did not answer within {limit:.0f} s.") from None
+            raise psycopg.OperationalError(f"PostgreSQL did not respond within {limit:.0f} s.") from None
 
     def _give_up(self) -> None:
-        """A statement that only takes long is cancelled, else it would go on there. Not a COMMIT: a cancelled one is
-        told as done although no standby has it."""
+        """Close the connection. A slow statement is cancelled, because the server would continue it. A COMMIT is not: a
+        cancelled COMMIT is reported as done although no standby has it."""
         if not self._is_committing and psycopg.capabilities.has_cancel_safe():
             with suppress(psycopg.Error):
                 self.cancel_safe(timeout=_CANCEL)
@@ -81,7 +81,7 @@ class PostgresConnection(psycopg.Connection[Any]):
 
 class PostgresPool(QueuePool):
     def _do_get(self) -> ConnectionPoolEntry:
-        """Where PostgreSQL has no room for one more, a connection that there is will soon be free."""
+        """Get a connection. If PostgreSQL has no room for another one, wait until one of ours is free."""
         waited, longest = 0.0, self._timeout if left() == inf else left()
         while True:
             try:

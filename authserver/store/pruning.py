@@ -1,8 +1,9 @@
 """Deletes ended authorizations a day after their end, and denials of access tokens when the token expires.
 
-Each batch looks at the next authorizations in the order of their ids. No index holds when they end: that changes with
-every refresh, and an index would double what a refresh writes. The row in `pruning` says how far pruning has come and
-when it continues (`domain/pruning.py`). A process that moves it on has the batch, so only one process prunes at a time.
+Each batch reads the next authorizations in the order of their ids. There is no index on when they end: that changes
+with every refresh, and an index would double what a refresh writes. The row in `pruning` says how far pruning has got
+and when it continues (`domain/pruning.py`). The process that advances the row gets the batch, so only one process
+prunes at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ _FIRST, _LAST = b"", b"\xff" * 17
 _POSITION = select(state.c.position)
 _MOVE_ON = update(state).where(
     state.c.position == bindparam("after"),
-    # A time that is later than any that would be written now: the clock was set back.
+    # If the time is later than any that would be written now, the clock was set back.
     or_(state.c.next_at <= bindparam("now"), state.c.next_at > bindparam("latest")),
 )
 _BEGAN_AT = select(state.c.began_at)
@@ -35,7 +36,8 @@ _END_OF_BATCH = (
     .offset(BATCH - 1)
     .limit(1)
 )
-# The idle end is never past the absolute one. A row that somebody holds is left to the next pass: this is out of order.
+# The idle end is never after the absolute end. This locks rows out of LOCK_ORDER, so locked rows are left to the next
+# pass.
 _LONG_ENDED = (
     select(authorizations.c.id)
     .where(

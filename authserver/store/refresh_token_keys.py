@@ -1,4 +1,4 @@
-"""What happens to the refresh-token keys, and to the authorizations whose refresh tokens they make."""
+"""Changes the refresh-token keys, and the authorizations whose refresh tokens they make."""
 
 from sqlalchemy import Connection, delete, exists, select, text, update
 
@@ -11,9 +11,9 @@ def revoke_all(connection: Connection, now: int) -> None:
 
 
 def end_authorizations(connection: Connection, now: int) -> int:
-    """End every authorization that names a revoked key. Returns how many were active."""
+    """End every authorization that names a revoked key. Returns how many ended."""
     if connection.dialect.name == "postgresql":
-        # Requests write many of these rows in another order: without it, this and they would deadlock.
+        # Requests write many of these rows in another order: without the lock, they would deadlock with this.
         connection.execute(text("LOCK TABLE authorizations IN SHARE ROW EXCLUSIVE MODE"))
     revoked = select(table.c.id).where(table.c.revoked_at.is_not(None))
     rows = authorizations.c
@@ -23,18 +23,18 @@ def end_authorizations(connection: Connection, now: int) -> int:
 
 
 def is_named(connection: Connection, id: str) -> bool:
-    """Whether any row names the key. It may read them all."""
+    """Whether any authorization names the key. This may read all of them."""
     return connection.execute(select(exists().where(authorizations.c.refresh_key_id == id))).scalar_one()
 
 
 def remove_unused(connection: Connection, id: str) -> bool:
-    """Whether the key went. It stays while any row names it, a finished one too: who presents its token is to be told
-    `invalid_grant`, which takes the key."""
+    """Remove the key, unless an authorization names it, even an ended one: the key is needed to reject its tokens with
+    `invalid_grant`. Returns whether it was removed."""
     named = exists().where(authorizations.c.refresh_key_id == table.c.id)
     return connection.execute(delete(table).where(table.c.id == id, ~named)).rowcount == 1
 
 
 def rewrap(connection: Connection, id: str, seen: str, wrapped: str) -> bool:
-    """Replace the wrapped key by `wrapped` if it still is what was `seen`. Returns whether it did."""
+    """Replace the wrapped key `seen` by `wrapped`. Returns False if it has changed since."""
     new = update(table).where(table.c.id == id, table.c.wrapped == seen).values(wrapped=wrapped)
     return connection.execute(new).rowcount == 1

@@ -1,4 +1,4 @@
-"""Signing keys and refresh-token keys, as rows; `keyring` unwraps the private keys in them."""
+"""Stores signing keys and refresh-token keys; `keyring` unwraps the private keys in the rows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class KeyState:
     signing_keys: tuple[SigningKey, ...]
     refresh_keys: tuple[RefreshTokenKey, ...]
     algorithms: frozenset[str] = frozenset({DEFAULT})
-    """Those that some client uses."""
+    """The algorithms that any client uses."""
 
 
 def load(connection: Connection) -> KeyState:
@@ -45,20 +45,20 @@ def load(connection: Connection) -> KeyState:
 
 
 def load_many(connection: Connection, _keys: Sequence[None]) -> Mapping[None, KeyState]:
-    """The one key state, in the form of a loader."""
+    """A loader of the key state; the only key is None."""
     return {None: load(connection)}
 
 
 def lock(connection: Connection) -> None:
-    """Until the transaction ends nobody else changes a key or adds one; reading goes on. SQLite's BEGIN IMMEDIATE has
-    locked already."""
+    """Lock the keys until the transaction ends: others can read them, but not change or add one. On SQLite, BEGIN
+    IMMEDIATE has already locked them."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def change(connection: Connection, seen: SigningKey, new: SigningKey) -> bool:
-    """Whether the row became `new`: only if it still has the state and the secret that were seen, and only if its own
-    tokens allow it. What did not change is not written."""
+    """Change the row from `seen` to `new`, if its state and private part are still those of `seen`, and if no valid
+    token still needs the key. Only changed columns are written. Returns whether the row was changed."""
     before, after = asdict(seen), asdict(new)
     values = {name: value for name, value in after.items() if value != before[name]}
     guard = (table.c.kid == seen.kid, table.c.state == seen.state, table.c.wrapped.is_not_distinct_from(seen.wrapped))
@@ -74,9 +74,9 @@ def add_refresh_key(connection: Connection, key: RefreshTokenKey) -> None:
 
 
 def raise_max_token_ttl(connection: Connection, ttl: int, now: int) -> None:
-    """Before a policy with a longer-lived token takes effect, or a client with a longer one of its own: what signs it
-    stays published for that much longer. So does a key that was retired a moment ago, for a process that does not know
-    it yet may sign with it."""
+    """Keep keys published long enough for tokens with a lifetime of `ttl` seconds, or the longest that a client has.
+    Call it before such a lifetime takes effect. It includes keys that were retired a moment ago: a process that does
+    not know that yet may still sign with them."""
     longest = max(ttl, clients.longest_token_ttl(connection))
     signs = or_(table.c.state.in_(("pending", "active")), table.c.retired_at > now - STALE_AFTER * SECOND)
     shorter = table.c.max_token_ttl < longest
@@ -84,7 +84,7 @@ def raise_max_token_ttl(connection: Connection, ttl: int, now: int) -> None:
 
 
 def deny(jti: str, expires_at: int) -> Change:
-    """Introspection answers for the access token `jti` as inactive from now on."""
+    """Make introspection report the access token `jti` as inactive from now on."""
     return Change(_deny_many, "denied_tokens", jti, {"jti": jti, "expires_at": expires_at})
 
 
@@ -93,7 +93,8 @@ def load_denied_many(connection: Connection, jtis: Sequence[str]) -> Mapping[str
 
 
 def _in_time(seen: SigningKey, new: SigningKey) -> list[ColumnElement[bool]]:
-    """Judged by the row itself, whose `max_token_ttl` a longer-lived policy may have raised since it was seen."""
+    """The conditions under which a retired key may lose its private part or leave the JWKS. They use the row's own
+    `max_token_ttl`, which may have been raised since the key was loaded."""
     if seen.state != "retired" or new.state == "revoked":
         return []
     if new.state == "removed":
@@ -103,7 +104,7 @@ def _in_time(seen: SigningKey, new: SigningKey) -> list[ColumnElement[bool]]:
 
 def _deny_many(connection: Connection, denials: Sequence[dict[str, Any]], now: int) -> list[bool]:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    # Twice as many expired ones go: however fast tokens are revoked, the table grows only by what still matters.
+    # Twice as many expired denials are deleted: however fast tokens are revoked, the table grows only by valid ones.
     connection.execute(_FORGET, {"before": now, "most": 2 * len(denials)})
     connection.execute(dialect.insert(denied_tokens).on_conflict_do_nothing(), list(denials))
     return [True] * len(denials)

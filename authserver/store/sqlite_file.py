@@ -1,4 +1,4 @@
-"""Where a SQLite database is, by its URL."""
+"""Finds the file of a SQLite database by its URL."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,8 @@ A new server's database is created with:
 
 
 def path_of(url: str) -> Path | None:
-    """The file itself, symbolic links resolved; None for another kind of database. `url` as SQLAlchemy's."""
+    """Return the database's file, with symbolic links resolved; None for another kind of database. `url` is
+    SQLAlchemy's."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         return None
@@ -25,12 +26,13 @@ def path_of(url: str) -> Path | None:
 
 
 def is_sqlite(url: str) -> bool:
-    """Whether it is a SQLite database, be it one in memory."""
+    """Whether this is a SQLite database, including one in memory."""
     return make_url(url).get_backend_name() == "sqlite"
 
 
 def check_exists(url: str) -> None:
-    """Raises Misconfigured, or Unavailable if not even the folder is there, as on a volume that is not mounted."""
+    """Raise Misconfigured if the database does not exist, and Unavailable if its folder does not exist either, as with
+    a volume that is not mounted."""
     path = path_of(url)
     if path is None or path.exists() or str(make_url(url).database).startswith("file:"):  # a URI may be in memory
         return

@@ -1,6 +1,6 @@
-"""Threads for what the database takes its time for.
+"""Threads for calls to the database, which may block.
 
-Not concurrent.futures: its threads are waited for when the process ends, however long their work hangs.
+Not concurrent.futures: Python waits for its threads when the process ends, however long their work hangs.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from threading import Thread
 from ..domain.models import SECOND
 from ..system import steady
 
-_SHUTDOWN_TIMEOUT = 5 * SECOND  # for what has begun, when the threads are closed
+_SHUTDOWN_TIMEOUT = 5 * SECOND  # for running work, when the threads are closed
 
 
 class Threads:
     def __init__(self, name: str, limit: int) -> None:
-        """At most `limit`, each started when it is needed first."""
+        """There are at most `limit` threads; each is started when it is first needed."""
         self._name, self._limit, self._threads = name, limit, list[Thread]()
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
@@ -26,7 +26,7 @@ class Threads:
             self._threads[-1].start()
 
     def close(self) -> None:
-        """What has begun ends, or is left behind where it hangs."""
+        """Wait for running work for a few seconds, and abandon it if it hangs."""
         for _ in self._threads:
             self._work.put(None)
         ends_at = steady() + _SHUTDOWN_TIMEOUT

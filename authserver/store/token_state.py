@@ -1,4 +1,4 @@
-"""What the database says of an access token: whether it is denied, its authorization, its client; in one batch."""
+"""Loads the state of a token for introspection: whether it is denied, its authorization, and its client."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .authorizations import AuthorizationRecord
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """The claims by which an access token is looked up; no authorization for a client's own token."""
+    """The claims by which a token is looked up; `authorization_id` is empty for a client's own token."""
 
     jti: str | None
     authorization_id: bytes | None

@@ -1,8 +1,8 @@
-"""Users. Never cached: a disabled user is refused at once.
+"""Stores users. They are never cached, so a disabled user is refused at once.
 
-Whatever ends a user's authorizations ends the rows first (`authorizations.end_of_user`), then raises the credential
-version here: servers write in that order, too. The version ends a login that begins meanwhile, whose row is not there
-yet.
+To end a user's authorizations, end the rows first (`authorizations.end_of_user`), then raise the credential version
+here: requests write in the same order. The version also ends a login that begins in the meantime, whose row does not
+exist yet.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ def load_all(connection: Connection) -> list[User]:
 
 
 def add(connection: Connection, user: User) -> bool:
-    """False if the username is taken."""
+    """Add a user. Returns False if the username is in use."""
     try:
         with connection.begin_nested():
             connection.execute(insert(table), asdict(user))
@@ -42,22 +42,24 @@ def add(connection: Connection, user: User) -> bool:
 
 
 def set_password(connection: Connection, username: str, password_hash: str) -> bool:
-    """Raises the credential version too: every login with the old password is dead at its next refresh."""
+    """Set a new password hash, and raise the credential version: logins with the old password end at their next
+    refresh. Returns False if there is no such user."""
     return _set(connection, username, password_hash=password_hash, **_NEXT_VERSION)
 
 
 def set_disabled(connection: Connection, username: str, disabled: bool) -> bool:
-    """Disabling raises the credential version too, so that enabling revives no login."""
+    """Disable or enable a user. Disabling also raises the credential version, so that enabling revives no login.
+    Returns False if there is no such user."""
     return _set(connection, username, disabled=disabled, **(_NEXT_VERSION if disabled else {}))
 
 
 def raise_credential_version(connection: Connection, username: str) -> bool:
-    """Every login until now is dead at its next refresh."""
+    """End every existing login at its next refresh. Returns False if there is no such user."""
     return _set(connection, username, **_NEXT_VERSION)
 
 
 def remove(connection: Connection, username: str) -> bool:
-    """Delete the user, and with it its authorizations."""
+    """Delete the user and its authorizations. Returns False if there is no such user."""
     return connection.execute(delete(table).where(table.c.username == username)).rowcount == 1
 
 

@@ -239,7 +239,9 @@ def test_keys_are_revoked_by_name_where_no_database_knows_it(
     backup()
     active, pending = kid_of("active"), kid_of("pending")
     lose_everything()
-    assert "Neither the backup nor the database here has a key nobody." in restore("--revoked", "nobody", code=3).stderr
+    assert (
+        "Neither the backup nor the current database has a key nobody." in restore("--revoked", "nobody", code=3).stderr
+    )
     assert restore("--revoked", active, code=3).data is None  # the pending key is too young
     restore("--revoked", active, "--emergency")
     assert (states()[active], kid_of("active")) == ("revoked", pending)

@@ -1,4 +1,5 @@
-"""The history of the schema, by alembic, inside the package: one file per change, expand before contract."""
+"""The schema's migrations, by alembic: one file per change. A change first expands the schema, and a later one
+contracts it."""
 
 from pathlib import Path
 
@@ -22,10 +23,10 @@ def upgrade(connection: Connection) -> None:
     """Bring the schema to this version's, in the caller's transaction. Raises Misconfigured if it is newer."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
         while not connection.execute(_IS_ALONE).scalar():
-            connection.execute(_A_MOMENT)  # however long another one takes: no timeout is about that
+            connection.execute(_A_MOMENT)  # wait as long as another upgrade takes; no timeout applies
         lift(connection)
     check_not_newer(connection)
-    from alembic import command  # only here: every worker that starts would pay for it
+    from alembic import command  # imported here, because it would slow down the start of every worker
     from alembic.config import Config
 
     config = Config()

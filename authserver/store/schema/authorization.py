@@ -37,8 +37,8 @@ authorizations = Table(
     Column("revoked_reason", String(32)),
     Column("refresh_key_id", String(64), nullable=False),
     Column("salt", LargeBinary(32), nullable=False),
-    # Finds the active authorizations of one user and client. No index holds what a refresh changes: that would double
-    # what each refresh writes.
+    # Finds the active authorizations of one user and client. No index contains a column that a refresh changes: that
+    # would double what each refresh writes.
     Index(
         "ix_authorizations_owner",
         "subject",
@@ -49,8 +49,8 @@ authorizations = Table(
     Index("ix_authorizations_client_id", "client_id"),
 )
 
-# A refresh finds room for the new row on the same page, and so writes no index (PostgreSQL's HOT). A pruning that
-# deletes much is cleaned up soon.
+# A refresh has room for the new row on the same page, and so writes no index (PostgreSQL's HOT). Rows deleted by
+# pruning are vacuumed soon.
 event.listen(
     authorizations,
     "after_create",

@@ -1,4 +1,4 @@
-"""What every table belongs to, and how constraints and indexes are named."""
+"""The metadata of all tables, which defines how constraints and indexes are named."""
 
 from sqlalchemy import MetaData
 

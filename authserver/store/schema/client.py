@@ -14,14 +14,15 @@ clients = Table(
     Column("scope", Text, nullable=False),
     Column("audiences", Text, nullable=False),
     Column("redirect_uris", Text, nullable=False),
-    # Two secrets live at once, so that one can be changed without an outage; only SHA-256 of what we generated.
+    # Two secrets may be valid at once, so that one can be replaced without an outage. Stored as SHA-256: we generated
+    # them.
     Column("secret_hash", LargeBinary(32)),
     Column("secret_expires_at", BigInteger),
     Column("previous_secret_hash", LargeBinary(32)),
     Column("previous_secret_expires_at", BigInteger),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # What this client has of its own; the server's setting stands for a NULL.
+    # This client's own policy; the server's setting applies for NULL.
     Column("access_token_ttl", Integer),
     Column("refresh_retry_window", Integer),
     Column("refresh_idle_ttl", Integer),
@@ -30,15 +31,15 @@ clients = Table(
     Column("access_token_alg", String(16)),  # NULL is the default
     Column("access_token_typ", String(16)),  # NULL is the default
     Column("web_origins", Text),  # NULL for none
-    Column("max_authorizations", Integer),  # of the client's own, as above
-    # Every process asks every few seconds which are used; hardly any client is in here.
+    Column("max_authorizations", Integer),  # part of the client's own policy, as above
+    # Every process reads every few seconds which algorithms are used; hardly any client is in this index.
     Index(
         "ix_clients_access_token_alg",
         "access_token_alg",
         sqlite_where=text("access_token_alg IS NOT NULL"),
         postgresql_where=text("access_token_alg IS NOT NULL"),
     ),
-    # Nor are many of these; the id stands for the origins, which may be too long for an index of PostgreSQL.
+    # Few clients are in this index, either. It contains ids, since origins may be too long for an index of PostgreSQL.
     Index(
         "ix_clients_web_origins",
         "id",

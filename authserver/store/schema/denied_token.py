@@ -1,4 +1,4 @@
-"""Access tokens that introspection answers as inactive, until they expire."""
+"""Access tokens that introspection reports as inactive, until they expire."""
 
 from sqlalchemy import BigInteger, Column, String, Table
 

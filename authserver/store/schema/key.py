@@ -4,8 +4,9 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, String, Table
 
 from .base import metadata
 
-# Whatever the configuration says, and whoever asks: no key leaves the JWKS while a token that it signed may live (330 s
-# of clock skew and stale processes included); one that never signed may. Nor does a private part go while it may sign.
+# Whatever the settings say and whoever asks: no key leaves the JWKS while a token that it signed may be valid (330 s
+# of clock skew and stale processes included); a key that never signed may. No private part is destroyed while it may
+# sign.
 _REMOVED_IN_TIME = (
     "state <> 'removed' OR activated_at IS NULL OR (retired_at IS NOT NULL AND removed_at IS NOT NULL"
     " AND removed_at >= retired_at + (max_token_ttl + 330) * 1000000)"
@@ -17,7 +18,7 @@ _DESTROYED_IN_TIME = (
 signing_keys = Table(
     "signing_keys",
     metadata,
-    # On SQLite any length, whatever the type says.
+    # SQLite accepts any length, whatever the type.
     Column("kid", String(64).with_variant(String(255), "postgresql"), primary_key=True),
     Column("alg", String(16), nullable=False),
     Column("state", String(16), nullable=False),
@@ -33,7 +34,7 @@ signing_keys = Table(
     CheckConstraint("state IN ('pending', 'active', 'retired', 'removed', 'revoked')", "ck_signing_keys_state"),
     CheckConstraint(_REMOVED_IN_TIME, "ck_signing_keys_removed_in_time"),
     CheckConstraint(_DESTROYED_IN_TIME, "ck_signing_keys_destroyed_in_time"),
-    # Whatever races, the database holds at most one active and one pending key for each algorithm.
+    # Whatever races, there is at most one active and one pending key for each algorithm.
     Index(
         "uq_signing_keys_active",
         "alg",

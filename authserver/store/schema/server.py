@@ -1,10 +1,10 @@
-"""What the nodes share about their own work."""
+"""The state of background work that all nodes share."""
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Table, Text
 
 from .base import metadata
 
-# One row, which all nodes share: how far pruning has come along the ids of the authorizations.
+# One row, which all nodes share: how far pruning has got in the ids of the authorizations.
 pruning = Table(
     "pruning",
     metadata,
@@ -14,7 +14,7 @@ pruning = Table(
     Column("began_at", BigInteger),  # this pass over the table; NULL is unknown
 )
 
-# How the clock was set in each boot of each machine: domain/timeline.py. Moments are those of its steady clock.
+# How the clock was set in each boot of each machine (domain/timeline.py), by the moments of its steady clock.
 clocks = Table(
     "clocks",
     metadata,
