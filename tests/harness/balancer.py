@@ -1,5 +1,5 @@
-"""What a load balancer does: it sends to the nodes that are ready, over kept connections, and to another one where a
-new connection is refused. Nothing else is tried twice: a refresh may have been done though its answer was lost.
+"""A load balancer: it sends requests to nodes that are ready, over kept-alive connections, and tries another node if a
+new connection is refused. It retries nothing else: a refresh may have been done although its response was lost.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _READY = get("/health/ready").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r
 
 
 class Lost(ConnectionError):
-    """A request that got no answer. Says how."""
+    """A request got no response. The text says why."""
 
 
 class Node:
@@ -29,7 +29,7 @@ class Node:
         self._kept: deque[tuple[Connection, float]] = deque()
 
     async def watch(self) -> None:
-        """Until it is cancelled."""
+        """Check the nodes until cancelled."""
         while True:
             self.is_ready = await self.look()
             if not self.is_ready:
@@ -37,7 +37,7 @@ class Node:
             await asyncio.sleep(_LOOK)
 
     async def look(self) -> bool:
-        """Whether it is ready."""
+        """Check whether the node is ready."""
         with suppress(OSError):  # TimeoutError, too
             async with asyncio.timeout(_LOOK_TIMEOUT):
                 connection = await connect(self.port)
@@ -48,7 +48,7 @@ class Node:
         return False
 
     async def ask(self, request: bytes) -> Response:
-        """Raises ConnectionRefusedError if nothing was sent, Lost if something was."""
+        """Send a request. Raises ConnectionRefusedError if nothing was sent, and Lost if something was."""
         connection = self._take() or await connect(self.port)
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT):
@@ -63,7 +63,7 @@ class Node:
         return answer
 
     def _take(self) -> Connection | None:
-        """The one that was not used for the longest time: so each is used often."""
+        """Take the connection that was unused for the longest time, so that each is used often."""
         while self._kept:
             connection, since = self._kept.popleft()
             if connection.is_open and monotonic() - since < _IDLE:
@@ -78,13 +78,13 @@ class Node:
             self._kept.append((connection, monotonic()))
 
     def drop(self) -> None:
-        """The connections that are idle."""
+        """Drop the idle connections."""
         while self._kept:
             self._kept.popleft()[0].close()
 
 
 class Balancer:
-    """`async with Balancer(ports) as balancer`: it has looked at the nodes."""
+    """`async with Balancer(ports) as balancer`: at this point, the nodes have been checked."""
 
     def __init__(self, ports: Sequence[int]) -> None:
         self.nodes = deque(map(Node, ports))
@@ -104,7 +104,7 @@ class Balancer:
             node.drop()
 
     async def ask(self, request: bytes) -> Response:
-        """Raises Lost."""
+        """Send a request to a ready node. Raises Lost."""
         self.nodes.rotate()
         for node in [node for node in self.nodes if node.is_ready]:
             try:

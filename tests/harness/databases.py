@@ -1,7 +1,7 @@
-"""The databases that a bench runs the server on, and an eye on their rows.
+"""The databases on which a bench runs the server, and access to their rows.
 
-The eye is the bare driver and the form of the refresh token, none of it the server's own code: what is checked with the
-code under test proves little.
+The rows are read with the bare driver and the form of the refresh token, without the server's own code: a check that
+uses the code under test proves little.
 """
 
 import importlib.util
@@ -51,7 +51,7 @@ class Rows:
         return int(found)
 
     def history(self, token: str) -> list[tuple[int, int]]:
-        """Every write to the generation: from what to what."""
+        """Return every write to the generation, as old and new value."""
         return self._about("SELECT old, new FROM bench_history WHERE id = ? ORDER BY number", token)
 
     def written_after_revocation(self, token: str) -> int:
@@ -68,7 +68,7 @@ class Rows:
         return [column[0] for column in found.description]
 
     def select(self, statement: str, *parameters: object) -> list[Any]:
-        """`?` stands for a parameter."""
+        """Run a query; `?` is a parameter."""
         return list(self._connection.execute(statement.replace("?", self._placeholder), parameters).fetchall())
 
     def _about(self, statement: str, token: str) -> list[Any]:
@@ -80,16 +80,16 @@ class Database(Protocol):
     """For AUTHSERVER_DATABASE_URL."""
 
     def execute(self, statements: str) -> None:
-        """Whatever a bench wants done behind the server's back."""
+        """Run a statement without the server's knowledge."""
 
     def record_history(self) -> None:
-        """Write down every write to a generation from now on."""
+        """Record every write to a generation from now on."""
 
     def rows(self) -> Rows:
-        """To be closed."""
+        """Open the rows; the caller closes them."""
 
     def rows_after_crash(self) -> AbstractContextManager[Rows]:
-        """As dead servers left them, without repairing anything."""
+        """Open the rows as killed servers left them, without repairing anything."""
 
     def random_id(self) -> str:
         """An expression of 16 random bytes."""
@@ -116,7 +116,7 @@ class SqliteFile:
 
     @contextmanager
     def rows_after_crash(self) -> Iterator[Rows]:
-        """From a copy: opening a database after a crash repairs it, and that is for the server to show."""
+        """Open a copy: opening a database after a crash repairs it, and the server must show that it does."""
         with tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder:
             for name in (self.file.name, f"{self.file.name}-wal"):
                 if (self.file.parent / name).exists():
@@ -179,7 +179,7 @@ def missing(kind: str) -> str | None:
 
 @contextmanager
 def new_database(kind: str, folder: Path) -> Iterator[Database]:
-    """`sqlite` or `postgresql`, without a table in it; gone afterwards. Exits where PostgreSQL is missing."""
+    """Yield an empty `sqlite` or `postgresql` database, which is deleted afterwards. Exits if PostgreSQL is missing."""
     if kind == "sqlite":
         yield SqliteFile(folder)
         return

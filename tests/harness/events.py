@@ -26,7 +26,7 @@ def documented() -> dict[str, Row]:
 
 
 def logged_by(source: str) -> Iterator[tuple[str, str, set[str]]]:
-    """Name, level and fields of each `log.info("name", field=...)` and `Event("name", "level")`."""
+    """Yield the name, level and fields of each `log.info("name", field=...)` and `Event("name", "level")`."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call) or not node.args:
             continue
@@ -70,7 +70,7 @@ def _beginnings(expression: ast.expr) -> Iterator[str]:
 
 
 def assert_documented(entries: list[Any]) -> None:
-    """Of what structlog's capture_logs has captured."""
+    """Check that each event that structlog's capture_logs has captured is documented."""
     rows = documented()
     for entry in entries:
         row = rows[entry["event"]]

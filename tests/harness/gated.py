@@ -2,8 +2,8 @@
 
     python -P gated.py FOLDER CHANGE serve --port N
 
-CHANGE names the store's function that applies it, such as _rotate_many. Each one that waits makes a file in FOLDER;
-they go on when there is a file `open`. So a fault that takes a moment's coincidence is met for sure, on any machine.
+CHANGE names the store's function that applies it, such as _rotate_many. Each change that waits creates a file in
+FOLDER; they continue when there is a file `open`. So a fault that depends on timing occurs reliably, on any machine.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _LOOK = 0.01  # seconds
 
 
 class Gate:
-    """What the bench holds of it."""
+    """The bench's side of the gate."""
 
     def __init__(self, folder: Path, change: str) -> None:
         folder.mkdir()
@@ -25,7 +25,7 @@ class Gate:
         self._folder = folder
 
     async def is_reached_by(self, many: int) -> None:
-        """Returns when so many changes have come, in all servers together."""
+        """Wait until this many changes have arrived, in all servers together."""
         while len(list(self._folder.iterdir())) < many:  # noqa: ASYNC110  # no event crosses processes
             await asyncio.sleep(_LOOK)
 

@@ -1,4 +1,4 @@
-"""A hardware security module for tests: SoftHSM2 with a token of its own in a folder of the session."""
+"""A hardware security module for tests: SoftHSM2, with its tokens in a folder of the test session."""
 
 import os
 import shutil
@@ -27,14 +27,14 @@ class Token:
 
     @property
     def settings(self) -> dict[str, str]:
-        """For tests.harness.live.run and live."""
+        """Return the settings for tests.harness.live.run and live."""
         return {"PKCS11_MODULE": str(MODULES[0]), "PKCS11_TOKEN": self.label, "PKCS11_PIN": self.pin}
 
 
 @pytest.fixture(scope="session")
 def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the tokens, with those of IN_PROCESS; the module of this process and of those that it starts finds
-    it by the environment."""
+    """Return the folder of the tokens, which contains those of IN_PROCESS. The module in this process and its child
+    processes finds it through the environment."""
     folder = tmp_path_factory.mktemp("softhsm")
     configuration = folder / "softhsm2.conf"
     configuration.write_text(f"directories.tokendir = {folder}\nobjectstore.backend = file\n")
@@ -46,7 +46,7 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def new_token(label: str, pin: str = PIN) -> Token:
-    """In the folder of `softhsm`, for other processes."""
+    """Create a token in the folder of `softhsm`, for other processes."""
     command = ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "of the tests"]
     subprocess.run(command, check=True, capture_output=True, timeout=LONG)
     return Token(label, pin)

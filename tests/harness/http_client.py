@@ -2,7 +2,7 @@
 
     answers = run(load(port, [Refreshes(client_id, token) for token in tokens], seconds=10))
 
-Nothing but the standard library; uvloop where it is installed.
+It needs only the standard library, and uses uvloop if it is installed.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Response(NamedTuple):
         return found[1].decode() if found else None
 
     def has(self, header: str) -> bool:
-        """`header` in lower case: its name, with its value or without."""
+        """Whether the response has `header`, in lower case: a name, with or without a value."""
         return f"\r\n{header}".encode() in self.head.lower()
 
 
@@ -73,7 +73,7 @@ def refresh(client_id: str, token: str) -> bytes:
 
 
 class Refreshes:
-    """A script: one login's chain of refreshes. `token` is the newest that arrived; a refusal ends the chain."""
+    """A script: the chain of refreshes of one login. `token` is the newest received token; an error ends the chain."""
 
     def __init__(self, client_id: str, token: str) -> None:
         self.token = token
@@ -90,7 +90,7 @@ class Refreshes:
 
 
 class Connection(asyncio.Protocol):
-    """One request at a time, answers framed by Content-Length."""
+    """A connection with one request at a time, whose responses have a Content-Length."""
 
     def __init__(self) -> None:
         self._received = b""
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
         return not self.transport.is_closing()
 
     async def ask(self, request: bytes) -> Response:
-        """Raises ConnectionError when the connection ends before the whole answer is here."""
+        """Send a request. Raises ConnectionError if the connection ends before the whole response has arrived."""
         if self.transport.is_closing():
             raise ConnectionResetError("closed")
         self._waiting = asyncio.get_running_loop().create_future()
@@ -138,14 +138,14 @@ class Connection(asyncio.Protocol):
 
 
 async def connect(port: int) -> Connection:
-    """Raises OSError when nobody listens."""
+    """Open a connection. Raises OSError if no server listens."""
     _, connection = await asyncio.get_running_loop().create_connection(Connection, HOST, port)
     return connection
 
 
 @dataclass
 class Load:
-    """What came of a load. `seconds` is the time from the first request to the last answer."""
+    """The result of a load. `seconds` is the time from the first request to the last response."""
 
     latencies: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -164,7 +164,7 @@ class Load:
 
 
 class _Loop(Connection):
-    """Drives its script from within data_received: no task is woken for an answer, which halves the cost."""
+    """Drives its script from data_received: no task has to wake up for a response, which halves the cost."""
 
     def __init__(self, script: Script, load: Load) -> None:
         super().__init__()
@@ -206,9 +206,9 @@ class _Loop(Connection):
 
 
 async def load(port: int, scripts: Sequence[Script], seconds: float) -> Load:
-    """A closed loop for every script, each on a connection of its own, for so many seconds and the last answers.
+    """Run each script in a closed loop on a connection of its own, for `seconds` and until the last responses arrive.
 
-    A script that is called in another load goes on from where it was. Raises what a script raises.
+    A script that is used in another load continues where it was. Raises what a script raises.
     """
     found, event_loop = Load(), asyncio.get_running_loop()
     loops = [

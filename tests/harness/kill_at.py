@@ -1,9 +1,9 @@
-"""The server as `authserver serve` runs it, until it has been to one point so many times: there it dies as by kill -9.
+"""The server as `authserver serve` runs it, until it has reached a point TIMES times: then it dies as by kill -9.
 
     python -P kill_at.py POINT TIMES serve --port N
 
-Nothing of this is in the product. In the log its last words are MARK and the point. What the server does by itself, it
-does here more often.
+Nothing of this is in the product. The last words in its log are MARK and the point. Its background tasks run more
+often than usual.
 """
 
 import os
@@ -52,7 +52,7 @@ def after(function: Callable[..., Any], die: Callable[[], None]) -> Callable[...
 
 
 def meanwhile(function: Callable[..., Any], die: Callable[[], None]) -> Callable[..., Any]:
-    """At some moment of what follows."""
+    """Die at some moment of the following code."""
 
     def later() -> None:
         time.sleep(random.uniform(0, _COMMIT))
@@ -73,7 +73,7 @@ POINTS = {
 
 
 def install(point: str, times: int) -> None:
-    """Fails when the point is no longer in the code, and so would never be reached."""
+    """Install the point. Fails if it is no longer in the code, and so would never be reached."""
     from importlib import import_module
 
     from authserver.background import INTERVALS

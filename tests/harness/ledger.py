@@ -1,11 +1,11 @@
-"""What a client has received, on disk: an answer counts when it stands here, fsynced."""
+"""The tokens that a client has received, on disk: a response counts once its token is written here and fsynced."""
 
 import os
 from pathlib import Path
 
 
 class Ledger:
-    """One token a line, the newest last."""
+    """A file with one token per line, the newest last."""
 
     def __init__(self, path: Path, first: str) -> None:
         self._path = path

@@ -23,7 +23,7 @@ AnyLive = TypeVar("AnyLive", bound="Live")
 
 
 class Live:
-    """A server that was set up by its own commands and runs as a process of its own, which is waited for."""
+    """A server that is set up by its own commands and runs as a process of its own."""
 
     program: Sequence[str] = ("-m", "authserver")
     """What Python runs, with the arguments of `authserver serve`."""
@@ -42,7 +42,7 @@ class Live:
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self, *arguments: str, **options: Any) -> Any:
-        """What the authserver command prints with --json."""
+        """Return what the authserver command prints with --json."""
         return json.loads(run(*arguments, "--json", folder=self.folder, **self.settings, **options).stdout)
 
     def set_up(self) -> None:
@@ -66,7 +66,7 @@ class Live:
         return environment_with(self.settings)
 
     def launch(self, program: Sequence[str] | None = None) -> None:
-        """Not waiting until it is ready. `program` is another one for this time."""
+        """Start the server without waiting until it is ready. `program` replaces the usual program this time."""
         self.kill()
         command = [sys.executable, *(program or self.program), "serve"]
         command += ["--port", str(self.port), "--workers", str(self.workers)]
@@ -87,7 +87,7 @@ class Live:
         return self.process is not None and self.process.poll() is None
 
     def wait_until_ready(self, seconds: float = LONG) -> float:
-        """Seconds that it took. Raises ChildProcessError as soon as the process has ended."""
+        """Wait, and return the seconds that it took. Raises ChildProcessError as soon as the process has ended."""
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             try:
@@ -100,7 +100,7 @@ class Live:
         raise TimeoutError(self.log.read_text())
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """Ends it by that signal. Whatever happens, the process is gone."""
+        """End the process by that signal. Whatever happens, it is gone afterwards."""
         if self.process is not None:
             try:
                 self.process.send_signal(number)
@@ -120,7 +120,7 @@ KEPT_ELSEWHERE = {"DATABASE_URL", "KEYS_DIR", "PKCS11_MODULE"}
 
 @cache
 def set_up_with(settings: frozenset[tuple[str, str]]) -> Live:
-    """To be copied, and never started."""
+    """Set up a server that is only copied, never started."""
     folder = Path(tempfile.mkdtemp(prefix="authserver-set-up-"))
     atexit.register(shutil.rmtree, folder)
     server = Live(folder)
@@ -137,7 +137,7 @@ def live(folder: Path, workers: int = 1, **settings: str) -> Iterator[Live]:
 
 @contextmanager
 def up(server: AnyLive) -> Iterator[AnyLive]:
-    """Set up and running."""
+    """A server that is set up and runs."""
     server.set_up()
     with started(server):
         yield server
@@ -145,7 +145,7 @@ def up(server: AnyLive) -> Iterator[AnyLive]:
 
 @contextmanager
 def started(server: AnyLive) -> Iterator[AnyLive]:
-    """Running, as it is set up."""
+    """Run a server that is already set up."""
     server.start()
     try:
         yield server
@@ -154,5 +154,5 @@ def started(server: AnyLive) -> Iterator[AnyLive]:
 
 
 def served(folder: Path, workers: int = 1, **settings: str) -> AbstractContextManager[Live]:
-    """What `live` gives, without the users and clients that take a second each: `folder` is initialised already."""
+    """Like `live`, without the users and clients, which take a second each: `folder` is already initialised."""
     return started(Live(folder, workers, **settings))

@@ -1,4 +1,4 @@
-"""Faults to plant in a copy of the server. A harness that does not see them is blind: its silence proves nothing."""
+"""Faults to plant in a copy of the server. A harness that does not detect them proves nothing."""
 
 import shutil
 from contextlib import suppress
@@ -11,7 +11,7 @@ _TRIES = 10
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault: `old`, which must be found exactly once in that file of the package, becomes `new`."""
+    """A fault: `old`, which must occur exactly once in that file of the package, becomes `new`."""
 
     what: str
     file: str
@@ -20,7 +20,7 @@ class Mutant:
     appended: str = ""
 
     def put_into(self, folder: Path) -> None:
-        """A copy of the package with this fault. Fails when it no longer fits the code, and so would plant nothing."""
+        """Create a copy of the package with this fault. Fails if the fault no longer fits the code."""
         _copy_package(folder / "authserver")
         path = folder / "authserver" / self.file
         text = path.read_text()
@@ -30,7 +30,7 @@ class Mutant:
 
 
 def _copy_package(target: Path) -> None:
-    """As it is at one moment: somebody may be saving files of it just now."""
+    """Copy the package as it is at one moment: files may be saved at the same time."""
     for _ in range(_TRIES):
         with suppress(OSError):  # a file that an editor made and took away again
             before = _state()

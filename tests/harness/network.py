@@ -1,4 +1,4 @@
-"""A network between the servers and their PostgreSQL that may swallow every packet, as a broken switch does."""
+"""A network between the servers and their PostgreSQL that can drop every packet, like a broken switch."""
 
 import socket
 from contextlib import suppress
@@ -9,8 +9,8 @@ from tests.harness.postgres import Postgres
 
 
 class Network:
-    """Connections through `url(database)`. While it swallows, nothing that is sent arrives, nor that a connection was
-    closed; a new one is accepted and gets no answer. Afterwards what was sent arrives late, as TCP sends it again."""
+    """Connections through `url(database)`. While it drops packets, neither data nor the end of a connection arrives; a
+    new connection is accepted and gets no response. Afterwards the data arrives late, as when TCP sends it again."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres, self._passes, self._is_open = postgres, Event(), True

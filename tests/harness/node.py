@@ -1,4 +1,4 @@
-"""One node of the server as a real process, with its workers, and all the ways to end it."""
+"""One node of the server as a real process with its workers, and all the ways to end it."""
 
 import os
 import random
@@ -29,36 +29,37 @@ class Node(Live):
 
     @property
     def pid(self) -> int:
-        """Of the first process; its workers are its children."""
+        """The id of the first process; its workers are its children."""
         assert self.process is not None, "The node does not run."
         return self.process.pid
 
     def restart(self) -> None:
-        """Drains, then starts."""
+        """Stop the node, draining it, and start it again."""
         self.stop()
         self.start()
 
     def send_sighup(self) -> None:
-        """SIGHUP: with several workers, each is replaced by a new one."""
+        """Send SIGHUP: if there are several workers, each is replaced by a new one."""
         os.kill(self.pid, signal.SIGHUP)
 
     def worker_pids(self) -> list[int]:
-        """None when the first process is the only one. Raises ProcessLookupError when that has ended."""
+        """Return the ids of the workers; none if there is only the first process. Raises ProcessLookupError if that has
+        ended."""
         return procfs.workers(self.pid)
 
     def kill_worker(self) -> None:
-        """kill -9 of one worker, if one has been started yet."""
+        """Kill one worker by SIGKILL, if one has been started yet."""
         if workers := self.worker_pids():
             _kill(random.choice(workers))
 
     def kill(self) -> None:
-        """kill -9 of every process at once, as when the machine is switched off."""
+        """Kill every process at once by SIGKILL, as when the machine is switched off."""
         if self.process is not None:
             for pid in self._kill_first():
                 _kill(pid)
 
     def kill_first_process(self) -> bool:
-        """kill -9 of the first process, and of no other. Whether its workers left with it."""
+        """Kill only the first process by SIGKILL. Returns whether its workers ended with it."""
         workers, until = self._kill_first(), monotonic() + LONG
         while (running := [pid for pid in workers if procfs.lives(pid)]) and monotonic() < until:
             sleep(0.02)

@@ -1,4 +1,4 @@
-"""Packages for Node, where npm is and can reach what it installs from."""
+"""Installs packages for Node, if npm is installed and can reach its registry."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ _AT_ONCE = {"NPM_CONFIG_FETCH_RETRIES": "0", "NPM_CONFIG_AUDIT": "false", "NPM_C
 
 
 def install(folder: Path, *packages: str) -> None:
-    """Into `folder`. Skips the test, and says why, where npm cannot."""
+    """Install packages into `folder`. Skips the test with a reason if npm cannot."""
     line = ["npm", "install", "--prefix", str(folder), *packages]
     try:
         done = subprocess.run(line, env=os.environ | _AT_ONCE, capture_output=True, text=True, timeout=_SECONDS)

@@ -1,4 +1,4 @@
-"""A PgBouncer of the tests' own before a PostgreSQL of theirs, as Debian's package installs it."""
+"""A PgBouncer in front of a PostgreSQL, both only for the tests, as Debian's package installs it."""
 
 import shutil
 import subprocess
@@ -54,7 +54,7 @@ def pgbouncer(
 
 
 def through(pooler: Path, url: str) -> str:
-    """The URL of that database by way of the pooler."""
+    """Return the URL of that database through the pooler."""
     return f"{url.split('?')[0]}?host={quote(str(pooler))}&port=6432"
 
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own, unprivileged, on a socket in a folder that is thrown away."""
+"""A private, unprivileged PostgreSQL server, on a socket in a temporary folder."""
 
 import os
 import pwd
@@ -35,7 +35,7 @@ rm -rf "$2\""""
 
 
 def binaries() -> Path | None:
-    """The folder of the newest server's programs, where there is one."""
+    """Return the folder of the newest server's programs; None if there is none."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     found = str(installed[-1]) if installed else shutil.which("initdb")
     return Path(found).resolve().parent if found else None
@@ -43,7 +43,7 @@ def binaries() -> Path | None:
 
 class Postgres:
     def __init__(self, programs: Path, settings: Mapping[str, str] = DURABLE, within: Path | None = None) -> None:
-        """`settings` as in postgresql.conf; its folder is made in the folder `within`. It does not run yet."""
+        """`settings` are as in postgresql.conf. The server's folder is created in `within`. It does not run yet."""
         self.programs, self._databases, self._frozen = programs, 0, list[int]()
         self.folder = Path(tempfile.mkdtemp(prefix="authserver-postgres-", dir=within))
         self._as_whom = unprivileged(self.folder)
@@ -61,7 +61,7 @@ class Postgres:
         self.run("pg_ctl", "start", "--silent", "--wait", f"--log={self.log}")
 
     def stop(self, mode: str = "fast") -> None:
-        """Ends all connections, and keeps what was committed; `immediate` is a crash."""
+        """Stop the server: this ends all connections and keeps what was committed. `immediate` is a crash."""
         self.run("pg_ctl", "stop", "--silent", "--wait", f"--mode={mode}")
 
     def restart(self, mode: str = "fast") -> None:
@@ -69,7 +69,7 @@ class Postgres:
         self.start()
 
     def freeze(self) -> None:
-        """Its processes stop where they are, as on a machine that was paused or whose storage hangs."""
+        """Freeze the processes, as on a machine that is paused or whose storage hangs."""
         main = int((self._data / "postmaster.pid").read_text().split()[0])
         os.kill(main, signal.SIGSTOP)  # first, so that it starts no more of them
         self._frozen = [main, *procfs.children(main)]
@@ -82,18 +82,18 @@ class Postgres:
         self._frozen = []
 
     def kill(self) -> None:
-        """kill -9 of every process, frozen ones too: as when their machine is switched off."""
+        """Kill every process by SIGKILL, even frozen ones, as when the machine is switched off."""
         for pid in self._frozen:
             _signal(pid, signal.SIGKILL)
         self._frozen = []
 
     def remove(self) -> None:
-        """Ends the server if it runs, and leaves nothing behind."""
+        """Stop the server if it runs, and delete its folder."""
         self.thaw()
         self._undertaker.communicate(timeout=LONG)
 
     def create_database(self, template: str = "template1") -> str:
-        """A fresh database's name."""
+        """Create a database, and return its name."""
         self._databases += 1
         name = f"test_{self._databases}"
         with self.connect("postgres") as connection:
@@ -108,13 +108,13 @@ class Postgres:
         return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self.folder))}"
 
     def connect(self, database: str, autocommit: bool = True) -> Any:
-        """A connection that no part of the server knows."""
+        """Return a connection that the server under test does not know."""
         import psycopg
 
         return psycopg.connect(f"user=postgres host={self.folder} dbname={database}", autocommit=autocommit)
 
     def run(self, program: str, *arguments: str) -> None:
-        """One of PostgreSQL's programs on this server's data, as the user whom it runs as."""
+        """Run one of PostgreSQL's programs on this server's data, as the server's user."""
         command = [self.programs / program, f"--pgdata={self._data}", *arguments]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=LONG, **self._as_whom)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -126,7 +126,7 @@ def _signal(pid: int, number: int) -> None:
 
 
 def unprivileged(folder: Path) -> dict[str, Any]:
-    """The server refuses to run as root; whom it runs as instead owns `folder`."""
+    """Return the user to run the server as, and make it the owner of `folder`: the server refuses to run as root."""
     if os.geteuid() != 0:
         return {}
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -156,7 +156,7 @@ def volatile(programs: Path) -> Postgres:
 
 
 def _in_memory() -> Path | None:
-    """Where a new database takes a twentieth of the time; None is the usual place."""
+    """Return a folder in memory, where a new database takes a twentieth of the time; None for the usual folder."""
     memory = Path("/dev/shm")
     room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free
     return memory if room and room > 2**29 else None

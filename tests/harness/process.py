@@ -15,7 +15,8 @@ from tests.harness.constants import LONG
 
 
 def free_port() -> int:
-    """Not one that the kernel gives to connections: another test's would have taken it before the server listens."""
+    """Return a free port outside the range that the kernel uses for connections: another test's connection could take
+    such a port before the server listens."""
     while True:
         port = 12_000 + secrets.randbelow(20_000)
         with socket.socket() as listener, suppress(OSError):
@@ -24,7 +25,7 @@ def free_port() -> int:
 
 
 def run(*arguments: str, folder: Path, input: str | None = None, check: bool = True, **environment: str) -> Any:
-    """The authserver command in `folder`; environment variables without their prefix: ISSUER=..."""
+    """Run the authserver command in `folder`, with environment variables without their prefix: ISSUER=..."""
     return subprocess.run(
         [sys.executable, "-m", "authserver", *arguments],
         cwd=folder,
@@ -44,7 +45,7 @@ def environment_with(settings: dict[str, str]) -> dict[str, str]:
 
 @contextmanager
 def owned(process: "subprocess.Popen[Any]") -> Iterator["subprocess.Popen[Any]"]:
-    """Whatever happens it ends, and is waited for: one that is left to the garbage collector fails another test."""
+    """End the process and wait for it, whatever happens: one left to the garbage collector would fail another test."""
     with process:
         try:
             yield process
@@ -54,7 +55,7 @@ def owned(process: "subprocess.Popen[Any]") -> Iterator["subprocess.Popen[Any]"]
 
 @contextmanager
 def owned_group(process: "subprocess.Popen[Any]", number: int = signal.SIGTERM) -> Iterator["subprocess.Popen[Any]"]:
-    """As `owned`, with all that the process starts; it must lead its group: `start_new_session=True`."""
+    """Like `owned`, including all child processes. The process must lead its group: `start_new_session=True`."""
     try:
         yield process
     finally:
@@ -62,7 +63,7 @@ def owned_group(process: "subprocess.Popen[Any]", number: int = signal.SIGTERM) 
 
 
 def end_group(process: "subprocess.Popen[Any]", number: int = signal.SIGTERM) -> None:
-    """Ends the process and its group by that signal. What is left after that, or will not end, is killed."""
+    """End the process and its group by that signal, and kill any that remain."""
     try:
         _signal_group(process, number)
         process.wait(LONG)

@@ -1,4 +1,4 @@
-"""What Linux tells of processes. An answer that does not come is an error, never 0 and never nobody."""
+"""Reads what Linux knows about processes. Missing information is an error, never 0 or an empty result."""
 
 import os
 from pathlib import Path
@@ -9,12 +9,12 @@ _GONE = (FileNotFoundError, ProcessLookupError)
 
 
 def workers(pid: int) -> list[int]:
-    """The processes that multiprocessing has spawned from that one. Raises ProcessLookupError if it is not there."""
+    """Return the processes that multiprocessing has spawned from that one. Raises ProcessLookupError if it is gone."""
     return [child for child in children(pid) if runs(child, b"spawn_main")]
 
 
 def children(pid: int) -> list[int]:
-    """Raises ProcessLookupError if it is not there."""
+    """Return the child processes. Raises ProcessLookupError if the process is gone."""
     if not lives(pid):
         raise ProcessLookupError(f"process {pid} has ended")
     others = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()]
@@ -22,7 +22,7 @@ def children(pid: int) -> list[int]:
 
 
 def runs(pid: int, words: bytes) -> bool:
-    """Whether these are in its command."""
+    """Whether the process's command contains these words."""
     try:
         return words in _read(pid, "cmdline")
     except _GONE:
@@ -30,12 +30,12 @@ def runs(pid: int, words: bytes) -> bool:
 
 
 def lives(pid: int) -> bool:
-    """A zombie does not: it only waits for somebody to read how it ended."""
+    """Whether the process runs. A zombie does not: it only waits for its parent to read its exit code."""
     return _state(pid)[:1] not in ([], ["Z"], ["X"])
 
 
 def memory(pid: int) -> int:
-    """Resident bytes. Raises ProcessLookupError if it has ended."""
+    """Return the resident bytes. Raises ProcessLookupError if the process has ended."""
     pages = int(_read(pid, "statm").split()[1]) if lives(pid) else 0
     if not pages:
         raise ProcessLookupError(f"process {pid} has ended")
@@ -43,7 +43,7 @@ def memory(pid: int) -> int:
 
 
 def _parent(pid: int) -> int | None:
-    """None if it has ended."""
+    """Return the parent; None if the process has ended."""
     found = _state(pid)
     return int(found[1]) if found else None
 

@@ -1,4 +1,4 @@
-"""Clients that refresh all the time, each with a ledger on disk, and everything that their users could complain of.
+"""Clients that refresh all the time, each with a ledger on disk, and a record of every fault that a user would notice.
 
 An answer counts as received when it stands in the ledger, fsynced. A client that got no answer presents the same token
 again, elsewhere if it can, as does now and then one that did: as if its answer had been lost.
@@ -24,7 +24,7 @@ _SECURITY_EVENTS = ("refresh_token_reused", "refresh_token_ahead")
 
 @dataclass
 class Tally:
-    """What came of the run so far. `faults` says what was wrong, in words."""
+    """The results of the run so far. `faults` describes what was wrong."""
 
     refreshes: int = 0
     lost: int = 0
@@ -37,7 +37,7 @@ class Tally:
 
 
 class Client:
-    """One login. It waits for `pause` seconds at most before each refresh, and PAUSE before it connects again."""
+    """One login. It waits for at most `pause` seconds before each refresh, and PAUSE before it connects again."""
 
     def __init__(self, client_id: str, ledger: Ledger, tally: Tally, pause: float = PAUSE) -> None:
         self.client_id, self.ledger, self.tally, self.pause = client_id, ledger, tally, pause
@@ -47,7 +47,7 @@ class Client:
         self._first_tried: dict[str, float] = {}
 
     async def refresh_until(self, enough: asyncio.Event, ports: Sequence[int]) -> None:
-        """Through lost connections and restarts, each time to any of the ports."""
+        """Refresh through lost connections and restarts, each time on any of the ports."""
         while not (self.logged_out or enough.is_set()):
             try:
                 await self._refresh(await connect(random.choice(ports)), enough)
@@ -56,7 +56,7 @@ class Client:
                 await self._rest(PAUSE)
 
     async def _refresh(self, connection: Connection, enough: asyncio.Event) -> None:
-        """Begins with what the ledger holds, as an app does that starts again."""
+        """Begin with the ledger's newest token, as an app does when it restarts."""
         token = self.ledger.newest()
         try:
             while not (self.logged_out or enough.is_set()):
@@ -66,7 +66,7 @@ class Client:
             connection.close()
 
     async def step(self, connection: Connection, token: str, *, lose: float = _LOSE) -> str:
-        """The token to present next."""
+        """Return the token to present next."""
         asked_at = monotonic()
         tried = self._first_tried.setdefault(token, asked_at)
         answer = await connection.ask(refresh(self.client_id, token))
@@ -107,7 +107,7 @@ class Client:
         self.tally.faults.append(f"logged out with {answer.status} {answer.body!r}{late}")
 
     def check(self, row: tuple[int, int | None] | None) -> None:
-        """Against the row, while nothing is under way: it holds what was received, and at most one step more."""
+        """Check the row while no request is running: it has the received generation, or at most one more."""
         newest = generation(self.ledger.newest())
         received = max((generation(token) for token in self.successors.values()), default=newest)
         found, revoked_at = row or (-1, None)
@@ -130,7 +130,7 @@ class Client:
 def new_clients(
     client_id: str, tokens: Iterable[str], folder: Path, tally: Tally, pause: float = PAUSE
 ) -> list[Client]:
-    """Their ledgers are files in `folder`."""
+    """Create clients, whose ledgers are files in `folder`."""
     ledgers = (Ledger(folder / f"ledger-{place}", token) for place, token in enumerate(tokens))
     return [Client(client_id, ledger, tally, pause) for ledger in ledgers]
 
@@ -142,5 +142,5 @@ def check_rows(clients: Sequence[Client], rows: Rows) -> None:
 
 
 def check_log(log: str, tally: Tally) -> None:
-    """None of these clients ever did what a security event tells of."""
+    """Check that the log has no security event: none of these clients ever did anything that causes one."""
     tally.faults += [f"the log has {event}" for event in _SECURITY_EVENTS if event in log]

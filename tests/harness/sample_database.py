@@ -1,4 +1,4 @@
-"""A database as most tests want it: with keys, the user ada and four clients."""
+"""A database for most tests: with keys, the user ada and four clients."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,13 +15,13 @@ from tests.harness.constants import AUDIENCE, ISSUER, SECRET
 
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
-    """Made directly: neither the environment nor the working folder is read."""
+    """Create settings directly, without reading the environment or the working folder."""
     place = {"issuer": ISSUER, "database_url": f"sqlite:///{folder}/as.db", "keys_dir": folder / "keys"}
     return Settings(**place | changes)
 
 
 def populated(settings: Settings, now: Callable[[], int], password_hash: str, **changes: Any) -> Database:
-    """The open database of `database`; `changes` are those of every client."""
+    """Fill and return the open database; `changes` apply to every client."""
     database = open_database(settings, now)
     initialise(settings, database, now)
     with database.begin() as connection:
@@ -32,7 +32,7 @@ def populated(settings: Settings, now: Callable[[], int], password_hash: str, **
 
 
 def as_client(client_id: str) -> dict[str, str]:
-    """The form members by which that client authenticates."""
+    """Return the form fields by which that client authenticates."""
     public = next(client for client in CLIENTS if client.id == client_id).auth_method == "none"
     return {"client_id": client_id} if public else {"client_id": client_id, "client_secret": SECRET}
 

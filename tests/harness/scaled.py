@@ -22,26 +22,26 @@ _PROGRAM = ("-P", str(Path(__file__).with_name("scaled_command.py")))
 
 
 class ScaledServer(Live):
-    """Set up by real time; everything else is by its clock. With a fault, if one was planted."""
+    """A server that is set up by real time, and then runs by its own clock, with a fault if one was planted."""
 
     program = _PROGRAM
     clock: Clock
     planted: Path | None = None
 
     def plant(self, fault: Mutant) -> None:
-        """From the next start on. Fails when the fault no longer fits the code, and so would plant nothing."""
+        """Plant a fault, from the next start on. Fails if the fault no longer fits the code."""
         self.planted = Path(tempfile.mkdtemp(dir=self.folder))
         fault.put_into(self.planted)
 
     def twin(self) -> "ScaledServer":
-        """Another process on the same database, with the same issuer."""
+        """Start another process on the same database, with the same issuer."""
         other = copy(self)
         other.port, other.process = free_port(), None
         other.url = f"http://127.0.0.1:{other.port}"
         return other
 
     async def run(self, *arguments: str) -> str:
-        """What the command prints, by the server's clock. Raises RuntimeError with what it complains of."""
+        """Return what the command prints, by the server's clock. Raises RuntimeError with its error message."""
         pipe = subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
             sys.executable, *_PROGRAM, *arguments, cwd=self.folder, env=self.environment(), stdout=pipe, stderr=pipe
@@ -63,7 +63,7 @@ class ScaledServer(Live):
 
 @contextmanager
 def set_up(scale: float, **settings: str) -> Iterator[ScaledServer]:
-    """A server that is ready to be started, in a folder of its own; whatever happens, no process of it is left."""
+    """Set up a server in a folder of its own. Whatever happens, none of its processes is left afterwards."""
     with tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder:
         server = ScaledServer(Path(folder), LOG_LEVEL="warning", **settings)
         server.set_up()
@@ -75,5 +75,5 @@ def set_up(scale: float, **settings: str) -> Iterator[ScaledServer]:
 
 
 def part(token: str, place: int) -> Any:
-    """Of a JWT: the header (0) or the claims (1)."""
+    """Return a part of a JWT: the header (0) or the claims (1)."""
     return json.loads(urlsafe_b64decode(token.split(".")[place] + "=="))

@@ -22,7 +22,7 @@ class Clock:
         return cls(scale, time_ns() // 1000, clock_gettime_ns(CLOCK_MONOTONIC))
 
     def at_scale(self, scale: float) -> "Clock":
-        """It goes on from now at another speed."""
+        """Continue from now at another speed."""
         return Clock(scale, self(), clock_gettime_ns(CLOCK_MONOTONIC))
 
     @classmethod

@@ -26,7 +26,7 @@ _LOGINS_AT_ONCE = 8  # hashing a password is the server's dearest work; more at 
 
 
 class Server:
-    """Set up once, then started as often as one likes."""
+    """A server that is set up once, and can be started any number of times."""
 
     def __init__(self, folder: Path, database: Database, nodes: int, **settings: str) -> None:
         self.folder, self.database = folder, database
@@ -43,7 +43,7 @@ class Server:
 
     @property
     def client_id(self) -> str:
-        """Of the public client that may log in and refresh."""
+        """The id of the public client that may log in and refresh."""
         return str(self.app["client_id"])
 
     @property
@@ -51,13 +51,13 @@ class Server:
         return [node.port for node in self.nodes]
 
     def run_by(self, program: Sequence[str] = Live.program) -> None:
-        """What Python runs as each node, from its next start on."""
+        """The program that Python runs as each node, from its next start on."""
         for node in self.nodes:
             node.program = program
 
     @property
     def workers(self) -> int:
-        """Processes of each node, from its next start on."""
+        """The number of processes of each node, from its next start on."""
         return self.nodes[0].workers
 
     @workers.setter
@@ -83,13 +83,13 @@ class Server:
         return [node.log.stat().st_size for node in self.nodes]
 
     def log(self, since: Sequence[int] = ()) -> str:
-        """Of all nodes, one after the other; of each what came after its size in `since`."""
+        """Return the logs of all nodes, one after the other; of each, the part after its size in `since`."""
         sizes = since or [0] * len(self.nodes)
         logs = (node.log.read_bytes()[size:] for node, size in zip(self.nodes, sizes, strict=True))
         return b"".join(logs).decode(errors="replace")
 
     def plant(self, fault: Mutant | None) -> None:
-        """From the next start on. Fails when the fault no longer fits the code, and so would plant nothing."""
+        """Plant a fault, from the next start on. Fails if the fault no longer fits the code."""
         package = Path(tempfile.mkdtemp(dir=self.folder)) if fault else None
         for node in self.nodes:
             node.package = package
@@ -111,7 +111,7 @@ class Server:
 
 @contextmanager
 def set_up(kind: str = "sqlite", nodes: int = 1, **settings: str) -> Iterator[Server]:
-    """A server that is ready to be started, in a folder of its own; whatever happens, no process of it is left."""
+    """Set up a server in a folder of its own. Whatever happens, none of its processes is left afterwards."""
     with set_up_on(partial(new_database, kind), nodes, **settings) as server:
         yield server
 
@@ -120,7 +120,7 @@ def set_up(kind: str = "sqlite", nodes: int = 1, **settings: str) -> Iterator[Se
 def set_up_on(
     new_database: Callable[[Path], AbstractContextManager[Database]], nodes: int = 1, **settings: str
 ) -> Iterator[Server]:
-    """As `set_up`, on the database that is made in the server's folder."""
+    """Like `set_up`, on the database that is created in the server's folder."""
     with tempfile.TemporaryDirectory(prefix="authserver-bench-") as name, new_database(Path(name)) as database:
         server = Server(Path(name), database, nodes, **settings)
         server.set_up()
@@ -131,7 +131,7 @@ def set_up_on(
 
 
 async def logins(server: Server, many: int, username: str = "ada", password: str = PASSWORD) -> list[str]:
-    """The first refresh token of each."""
+    """Log in, and return the first refresh token of each login."""
     request = log_in(server.client_id, username, password)
     shares = [len(range(place, many, _LOGINS_AT_ONCE)) for place in range(_LOGINS_AT_ONCE)]
     spread = zip(cycle(server.ports), (share for share in shares if share), strict=False)
@@ -140,7 +140,7 @@ async def logins(server: Server, many: int, username: str = "ada", password: str
 
 
 def log_in(client_id: str, username: str = "ada", password: str = PASSWORD) -> bytes:
-    """The request."""
+    """Return the request of a login."""
     form = {"grant_type": "password", "client_id": client_id, "username": username, "password": password}
     return post("/token", form)
 
@@ -157,6 +157,6 @@ async def _log_in(port: int, request: bytes, many: int) -> list[str]:
 
 
 async def connections(ports: Sequence[int], many: int) -> list[Connection]:
-    """One after the other to each port in turn."""
+    """Open connections to each port in turn."""
     spread = zip(cycle(ports), range(many), strict=False)
     return list(await asyncio.gather(*(connect(port) for port, _ in spread)))

@@ -15,7 +15,7 @@ _SLOWEST = 0.02  # seconds between two looks
 
 
 class Pair(PostgresDatabase):
-    """The URL names both; `postgres` is the primary."""
+    """Two servers, which the URL names both; `postgres` is the primary."""
 
     def __init__(self, primary: Postgres, standby: Postgres) -> None:
         super().__init__(primary)
@@ -24,7 +24,7 @@ class Pair(PostgresDatabase):
         self.url = f"postgresql+psycopg://postgres@/{self.name}?{hosts}&target_session_attrs=read-write"
 
     def follow(self, synchronous: bool) -> None:
-        """The standby begins anew, as a copy of the primary; with `synchronous` every COMMIT waits for it."""
+        """Start the standby again, as a copy of the primary. With `synchronous`, every COMMIT waits for it."""
         data = self.standby.folder / "data"
         self.standby.kill()
         shutil.rmtree(data)
@@ -47,7 +47,7 @@ class Pair(PostgresDatabase):
                 sleep(_SLOWEST)
 
     def cut_off(self) -> None:
-        """What the primary commits from now on, the standby never learns."""
+        """Disconnect the standby: it never receives what the primary commits from now on."""
         set_system(self.standby, "primary_conninfo", "")
         until = monotonic() + _FOLLOWS
         with self.standby.connect("postgres") as connection:
@@ -56,13 +56,13 @@ class Pair(PostgresDatabase):
                 sleep(_SLOWEST)
 
     def fail_over(self, meanwhile: Callable[[], None]) -> None:
-        """The primary crashes, and the standby takes its place."""
+        """Crash the primary, and promote the standby."""
         self.postgres.stop("immediate")
         meanwhile()
         self._promote()
 
     def fail_over_frozen(self) -> None:
-        """The primary freezes, and the standby takes its place; until that is followed the primary stays frozen."""
+        """Freeze the primary, and promote the standby. The old primary stays frozen until the new one is followed."""
         self.postgres.freeze()
         self._promote()
 
@@ -75,7 +75,7 @@ class Pair(PostgresDatabase):
 
 
 def set_system(postgres: Postgres, name: str, value: str | None) -> None:
-    """A setting of the running server; None is what postgresql.conf says."""
+    """Change a setting of the running server; None restores the value of postgresql.conf."""
     with postgres.connect("postgres") as connection:
         new = f"SET {name} = '{value}'" if value is not None else f"RESET {name}"
         connection.execute(f"ALTER SYSTEM {new}")
@@ -84,7 +84,7 @@ def set_system(postgres: Postgres, name: str, value: str | None) -> None:
 
 @contextmanager
 def new_pair(programs: Path) -> Iterator[Pair]:
-    """Nothing follows yet."""
+    """Create the pair. The standby does not follow yet."""
     primary, standby = Postgres(programs), Postgres(programs)
     try:
         primary.start()

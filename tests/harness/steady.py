@@ -1,4 +1,4 @@
-"""So many refreshes a second, however long the answers take: an open loop, as many users together are one."""
+"""A fixed rate of refreshes, however long the responses take: an open loop, like many independent users."""
 
 import asyncio
 from collections import deque
@@ -21,7 +21,7 @@ class Answered(NamedTuple):
 
 
 class Steady:
-    """Each login in turn; one that got no answer, or 503, presents the same token again at its next turn."""
+    """Refreshes each login in turn. One that got no response, or 503, presents the same token at its next turn."""
 
     def __init__(
         self,
@@ -31,7 +31,8 @@ class Steady:
         rate: float,
         at_once: int = 1,
     ) -> None:
-        """`rate` is in refreshes a second, so many of them `at_once`. `ask` raises OSError when there is no answer."""
+        """`rate` is in refreshes per second, of which `at_once` start together. `ask` raises OSError if no response
+        comes."""
         self._rate, self._at_once, self._client_id, self._ask = rate, at_once, client_id, ask
         self.waiting = deque(tokens)
         """The newest token of each login that has no refresh under way."""
@@ -44,7 +45,7 @@ class Steady:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self, enough: asyncio.Event) -> None:
-        """Ends when nothing is under way any more."""
+        """Run, and return when no request is running any more."""
         due = perf_counter()
         while not enough.is_set():
             await asyncio.sleep(max(_TICK, due - perf_counter()))
@@ -92,7 +93,7 @@ class Steady:
             self.troubles.append(what)
 
     def check_rows(self, rows: Rows) -> None:
-        """While nothing is under way: each row holds what was received, and at most one step more."""
+        """Check the rows while no request is running: each has the received generation, or at most one more."""
         logins = rows.logins()
         for token in self.waiting:
             newest, (found, revoked_at) = generation(token), logins.get(authorization_id(token), (-1, None))

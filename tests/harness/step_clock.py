@@ -1,7 +1,9 @@
-"""The server as `authserver serve` runs it, whose wall clock somebody sets: python -P step_clock.py FILE serve --port N
+"""The server as `authserver serve` runs it, with a wall clock that can be set.
 
-FILE holds how far the wall clock is off, in nanoseconds, as `write` puts it there. The steady clock goes on. Workers,
-too, begin with this file.
+    python -P step_clock.py FILE serve --port N
+
+FILE contains the offset of the wall clock in nanoseconds, as `write` writes it. The steady clock continues. Workers
+also start with this file.
 """
 
 import mmap
@@ -15,7 +17,7 @@ _FORM = struct.Struct("q")
 
 
 def write(file: Path, seconds: float) -> None:
-    """At once for whoever reads it: the file is changed in place."""
+    """Set the clock. The file is changed in place, so readers see it at once."""
     if not file.exists():
         file.write_bytes(bytes(_FORM.size))
     with file.open("r+b") as opened:

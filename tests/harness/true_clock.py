@@ -1,4 +1,4 @@
-"""Resource servers whose clock is right: what they say of each fresh access token, by our guard and by PyJWT."""
+"""Resource servers with a correct clock, which verify each fresh access token with our guard and with PyJWT."""
 
 import asyncio
 import base64
@@ -14,7 +14,7 @@ _WRONG = float("inf")
 
 
 class TrueClock:
-    """While the server's clock is known to be wrong, nothing is said of its tokens."""
+    """Verifies tokens, except while the server's clock is known to be wrong."""
 
     def __init__(self, issuer: str) -> None:
         self._issuer, self._right_since = issuer, 0.0
@@ -28,7 +28,7 @@ class TrueClock:
         self._right_since = monotonic()
 
     async def complaint(self, token: str, asked_at: float) -> str | None:
-        """What is wrong with the token that was asked for at that moment (monotonic)."""
+        """Return what is wrong with the token that was requested at that moment (monotonic); None if nothing is."""
         if asked_at < self._right_since:
             return None
         try:
