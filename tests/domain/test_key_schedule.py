@@ -76,6 +76,14 @@ def test_what_lies_ahead_of_each_state() -> None:
     assert due(replace(RETIRED, destroyed_at=NOW), keys, POLICY) == removed
 
 
+def test_a_key_that_only_verifies_has_no_private_part_to_destroy() -> None:
+    verifies = replace(RETIRED, activated_at=None)
+    removable = removable_at(verifies, POLICY)
+    assert due(verifies, (verifies,), POLICY) == {"removed_at": removable}
+    steps = transitions((ACTIVE, PENDING, verifies), POLICY, removable, ["RS256"])
+    assert [(step.change, step.kid) for step in steps] == [("remove", "retired")]
+
+
 @pytest.mark.parametrize("state", ["removed", "revoked"])
 def test_nothing_lies_ahead_of_what_is_over(state: str) -> None:
     assert due(replace(RETIRED, state=state), (ACTIVE, PENDING), POLICY) == {}

@@ -276,6 +276,18 @@ def test_a_new_key_inherits_the_longest_lifetime_of_a_token() -> None:
     assert [key.max_token_ttl for key in changed] == [7200] * 4
 
 
+@pytest.mark.parametrize(("ttl", "inherited"), [(900, 7200), (9000, 9000)], ids=["shorter", "longer"])
+def test_a_new_keys_own_lifetime_counts_and_that_of_keys_which_never_sign_here_does_not(
+    ttl: int, inherited: int
+) -> None:
+    active, pending = (replace(key, max_token_ttl=7200) for key in first_keys(maker()))
+    verifies = replace(active, kid="theirs", state="retired", activated_at=None, retired_at=START, max_token_ttl=86400)
+    over = [replace(active, kid=state, state=state, max_token_ttl=86400) for state in ("removed", "revoked")]
+    new = replace(pending, kid="new", max_token_ttl=ttl)
+    made = key_transitions.new_pending((active, pending, verifies, *over), "RS256", START, lambda alg: new)
+    assert made.max_token_ttl == inherited
+
+
 def test_what_is_over_keeps_the_times_that_its_row_has() -> None:
     make = maker()
     active, pending = first_keys(make)

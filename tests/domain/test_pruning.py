@@ -37,6 +37,7 @@ def test_one_that_deletes_little_is_followed_after_a_while_unless_the_walk_lags(
 
 def test_a_walk_that_has_come_to_its_end_within_a_day_does_not_lag() -> None:
     assert next_at(Progress(0, 0, END, NOW - DAY), NOW) == NOW + EVERY * SECOND
+    assert next_at(Progress(0, 0, b"", NOW - EVERY * SECOND), NOW) == NOW + EVERY * SECOND
     assert next_at(Progress(0, 0, END, NOW - 2 * DAY), NOW) == NOW
 
 

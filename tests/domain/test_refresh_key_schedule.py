@@ -53,7 +53,7 @@ SOON = NOW + LEAD_TIME * SECOND
         ([key(NOW + 1)], key(NOW + 1), key(NOW + 1)),
         ([key(0), key(1, revoked_at=NOW)], key(0), None),
         ([key(0, revoked_at=NOW), key(1, revoked_at=NOW)], key(1, revoked_at=NOW), None),
-        ([replace(key(0), id="b"), replace(key(0), id="a")], replace(key(0), id="b"), None),
+        ([replace(key(0), id="a"), replace(key(0), id="b")], replace(key(0), id="b"), None),
     ],
 )
 def test_the_key_of_new_authorizations_and_the_one_that_waits(
