@@ -70,7 +70,7 @@ def command(file: Path, passphrase_stdin: bool, as_json: bool) -> None:
 
 
 def database_file(settings: Settings, otherwise: str) -> Path:
-    """The SQLite file of the settings. Raises Refused if there is none: with the text `otherwise` for PostgreSQL."""
+    """Return the path of the SQLite database. Raises Refused if there is none: with `otherwise` for PostgreSQL."""
     from ..store import sqlite_file
 
     url = settings.database_url.get_secret_value()
@@ -81,7 +81,7 @@ def database_file(settings: Settings, otherwise: str) -> Path:
 
 
 def read_passphrase(from_stdin: bool, *, new: bool) -> str:
-    """The passphrase in its normal form (RFC 8265 s4.2), so that every keyboard gives the same one."""
+    """Return the passphrase in its normal form (RFC 8265 s4.2), so that every keyboard gives the same one."""
     from ..keyring.passphrase import MIN_LENGTH
     from ..passwords import password_form
 

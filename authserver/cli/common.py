@@ -1,4 +1,4 @@
-"""What the commands share: opening the database, reading passwords from a prompt or stdin, and printing results."""
+"""Shared by the commands: opening the database, reading passwords from a prompt or stdin, and printing results."""
 
 import json
 import shlex
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _TRIES = 3
 ARGUMENTS = f"{__name__}.arguments"
-"""Where a click.Context keeps the words of the command line."""
+"""The key under which a click.Context keeps the words of the command line."""
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes = click.option("--yes", is_flag=True, help="Do not ask. Required if there is no terminal.")
 
@@ -40,8 +40,8 @@ def transaction(settings: Settings | None = None) -> Iterator["Connection"]:
 
 
 def transact(work: "Callable[[Connection], T]") -> T:
-    """What `work` returns, in a `transaction` that runs again after a deadlock with a server. Raises ChangedMeanwhile
-    if it never comes through."""
+    """Return what `work` returns. Runs it again in a new `transaction` after a deadlock with a server. Raises
+    ChangedMeanwhile if every attempt fails."""
     for _ in range(_TRIES - 1):
         with suppress(ChangedMeanwhile), transaction() as connection:
             return work(connection)
@@ -51,7 +51,7 @@ def transact(work: "Callable[[Connection], T]") -> T:
 
 @contextmanager
 def reading(settings: Settings) -> Iterator["Connection"]:
-    """As `transaction`, each statement for itself: what takes long holds up nobody who writes."""
+    """Like `transaction`, but only reads, without a transaction: a long statement blocks no writer."""
     from ..provisioning import open_existing_database
     from ..store import migrations
 
@@ -61,14 +61,14 @@ def reading(settings: Settings) -> Iterator["Connection"]:
 
 
 def policy_of(settings: Settings, client: Client | None) -> Policy:
-    """The server's policy, and what the client has of its own."""
+    """Return the server's policy with the client's own values."""
     from ..provisioning import policy
 
     return replace(policy(settings), **(client.policy if client else {}))
 
 
 def now(connection: "Connection") -> int:
-    """Microseconds since the epoch, by the clock that the servers on this database keep to."""
+    """Return microseconds since 1970, by the clock that the servers on this database use."""
     from ..store import clock
 
     return clock.read_many(connection, [None]).get(None) or system.now()
@@ -79,7 +79,7 @@ def show(value: Any, as_json: bool, text: Callable[[], str]) -> None:
 
 
 def table(rows: Sequence[Sequence[object]], titles: Sequence[str]) -> str:
-    """Columns as wide as their widest cell; on a terminal that is narrower than that, each row as a list of fields."""
+    """Return a table. If the terminal is too narrow for it, return each row as a list of fields."""
     cells = [list(titles), *[[cell(value) for value in row] for row in rows]]
     widths = [max(len(row[place]) for row in cells) for place in range(len(titles))]
     if sys.stdout.isatty() and sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns:
@@ -89,12 +89,12 @@ def table(rows: Sequence[Sequence[object]], titles: Sequence[str]) -> str:
 
 
 def fields(row: Mapping[str, object]) -> str:
-    """One line for each."""
+    """Return one line for each field."""
     return "\n".join(f"{name}: {cell(value)}" for name, value in row.items())
 
 
 def cell(value: object) -> str:
-    """A cell for people: lists joined, yes or no, a hyphen for nothing."""
+    """Return a value for people: lists are joined, booleans are yes or no, and nothing is a hyphen."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
@@ -107,19 +107,19 @@ def authorization_count(count: int) -> str:
 
 
 def moment(microseconds: int | None) -> str | None:
-    """ISO 8601 in UTC, to the second."""
+    """Return a time as ISO 8601 in UTC, to the second."""
     return None if microseconds is None else utc(microseconds)
 
 
 def ago(microseconds: int) -> str:
-    """A time that is past, in its largest unit: 3 hours ago."""
+    """Return a past time in its largest unit: 3 hours ago."""
     seconds = max(0, microseconds // SECOND)
     size = next((size for size in (86400, 3600, 60) if seconds >= size), 1)
     return f"{duration(seconds // size * size)} ago" if seconds else "now"
 
 
 def read_password(from_stdin: bool, name: str = "password", *, twice: bool = True) -> str:
-    """From the first line of stdin, or asked for (twice); never from an argument, which others can see."""
+    """Read a secret from the first line of stdin, or ask for it (twice). Other users could see an argument."""
     if from_stdin:
         try:
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
@@ -131,7 +131,7 @@ def read_password(from_stdin: bool, name: str = "password", *, twice: bool = Tru
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Before what destroys something: ask on a terminal; elsewhere --yes is required (exit code 2)."""
+    """Ask before destroying something. Without a terminal, --yes is required (exit code 2)."""
     if yes:
         return
     if not sys.stdin.isatty():
@@ -141,12 +141,12 @@ def confirm(question: str, yes: bool) -> None:
 
 
 def _again_with(option: str) -> str:
-    """The command line with one more option."""
+    """Return the command line with one more option."""
     words = list(click.get_current_context().meta[ARGUMENTS])
     place = words.index("--") if "--" in words else len(words)
     return shlex.join(["authserver", *words[:place], option, *words[place:]])
 
 
 def fail(message: str) -> click.ClickException:
-    """Exit code 1."""
+    """Return an error with exit code 1."""
     return click.ClickException(message)

@@ -64,7 +64,7 @@ def _copy(settings: Settings, rows: "Connection", target: "Database") -> dict[st
 
 
 def _with_url(settings: Settings, url: str) -> Settings:
-    """The settings of a server on the target. Raises Misconfigured for a URL that no server could have."""
+    """Return the settings of a server on the target. Raises Misconfigured for an invalid URL."""
     try:
         checked = check_database_url(SecretStr(url))
     except InvalidSetting as error:
@@ -82,7 +82,7 @@ def _opened(settings: Settings) -> Iterator["Database"]:
 
 @contextmanager
 def _opened_target(settings: Settings, target: Settings, dry_run: bool) -> Iterator["Database | None"]:
-    """None in a dry run if the file does not exist, so that it is not created."""
+    """Return None in a dry run if the file does not exist, so that it is not created."""
     from ..provisioning import open_database
     from ..store import sqlite_file
 

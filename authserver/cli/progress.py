@@ -1,4 +1,4 @@
-"""How far long work is, on a terminal: one line on stderr that is written over. Nothing where stderr is no terminal."""
+"""Progress of long commands: one line on stderr that is overwritten. Without a terminal, nothing is printed."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from .. import system
 from ..domain.models import SECOND
 
 _PAUSE = SECOND // 5
-"""Between two writings of the line, in microseconds."""
+"""Microseconds between two updates of the line."""
 
 
 class ProgressLine:
@@ -43,7 +43,7 @@ class ProgressLine:
 
 @contextmanager
 def progress(words: str) -> Iterator[ProgressLine]:
-    """A line that counts the seconds by itself, while work goes on that cannot say how far it is."""
+    """A line that counts the seconds of work whose progress is not known."""
     display, ended = ProgressLine(), Event()
     display.step(words)
 

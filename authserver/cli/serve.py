@@ -90,7 +90,7 @@ def _listener(host: str, port: int, uds: Path | None, mode: int, fd: int | None)
 
 
 def _reload_config(workers: int) -> "Config | None":
-    """For SIGHUP. Returns None if the server would not start with the settings as they are now: it keeps the old."""
+    """Reload the configuration on SIGHUP. Returns None if it is invalid; then the server keeps the old one."""
     from ..serving.configuration import configure
 
     try:
@@ -104,7 +104,7 @@ def _reload_config(workers: int) -> "Config | None":
 
 
 def _check_and_warn(settings: Settings, workers: int) -> None:
-    """Fail here where every worker would fail, and print each warning only once."""
+    """Raise any error here instead of once in every worker, and print each warning only once."""
     from ..provisioning import check
     from ..serving.configuration import allow_open_files
 

@@ -49,7 +49,7 @@ def command(name: str, audience: str, scope: tuple[str, ...]) -> None:
 
 
 def _fill(template: str, values: dict[str, str]) -> str:
-    """In one pass, so that nothing in a value is taken for a place."""
+    """Fill in all values in one pass, so that a value is never mistaken for a placeholder."""
     return re.sub("|".join(values), lambda place: values[place[0]], template)
 
 
@@ -75,5 +75,5 @@ def _scopes(texts: tuple[str, ...]) -> list[str]:
 
 
 def _quoted(words: list[str]) -> str:
-    """As the arguments of a call in all of these languages."""
+    """Return the words as string arguments in all of these languages."""
     return ", ".join(f'"{word}"' for word in words)

@@ -114,7 +114,7 @@ def test_a_client_without_a_grant_has_a_secret_to_introspect_with(
     created = data("client", "create", "Notes API", "--audience", "https://notes.example")
     assert stored(created["client_id"]).grant_types == frozenset() and created["client_secret"]
     refused = cli("client", "create", "Notes API", "--auth-method", "none", code=2)
-    assert "can only introspect tokens, and needs a secret" in refused.stderr
+    assert "can only introspect tokens, which requires a secret" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["", " ", "two\nlines", "\udcff", "\x1b[31mred", "x" * 257])

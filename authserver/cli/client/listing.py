@@ -43,7 +43,7 @@ def show_(client_id: str, as_json: bool) -> None:
 
 
 def in_words(row: dict[str, Any]) -> dict[str, Any]:
-    """`described`, for people: a secret without an end is there, and ends never."""
+    """Return the description for people: a secret without an expiry is shown as one that never expires."""
     return row | {"secrets_end_at": [at or "never" for at in row["secrets_end_at"]]}
 
 

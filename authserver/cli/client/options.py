@@ -1,4 +1,4 @@
-"""The options of `client create` and `client update`: what a client may have, under the names that people type."""
+"""The options of `client create` and `client update`."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -36,7 +36,7 @@ _LIST_HELP = {
 
 
 def of_client(function: F) -> F:
-    """Every option that both commands have; one that is not given is None, or empty if it repeats."""
+    """Every option that both commands have. An option that was not passed is None, or empty if it is repeatable."""
     options = [
         *(click.option(f"--{name}", multiple=True, help=f"{help} Repeatable.") for name, help in _LIST_HELP.items()),
         click.option("--auth-method", help="client_secret_basic (for a new client), client_secret_post or none."),
@@ -65,7 +65,7 @@ def of_client(function: F) -> F:
 
 
 def changed(client: Client, options: dict[str, Any]) -> Client:
-    """The client with what was given; a list that was given replaces the one before."""
+    """Return the client with the options that were passed. A list replaces the previous list."""
     lists = {member: options[name.replace("-", "_")] for name, member in LISTS.items()}
     single = {name: options[name] for name in ("auth_method", "access_token_alg", "access_token_typ")}
     own = {member: options[member] for member in POLICY.values() if options[member] is not None}
@@ -79,7 +79,7 @@ def changed(client: Client, options: dict[str, Any]) -> Client:
 
 
 def cleared(client: Client, names: Iterable[str]) -> Client:
-    """Without those lists, and with the server's setting in place of its own."""
+    """Return the client with these lists emptied, and these settings taken from the server."""
     gone = {POLICY[name] for name in names if name in POLICY}
     empty: dict[str, Any] = {LISTS[name]: () for name in names if name in LISTS}
     if "grant_types" in empty:
@@ -89,5 +89,5 @@ def cleared(client: Client, names: Iterable[str]) -> Client:
 
 
 def unique(values: Iterable[str]) -> tuple[str, ...]:
-    """In their order, repeats dropped."""
+    """Return the values in order, without duplicates."""
     return tuple(dict.fromkeys(values))

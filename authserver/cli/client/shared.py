@@ -1,4 +1,4 @@
-"""What the commands on clients share."""
+"""Shared by the commands on clients."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def no_client(client_id: str) -> click.ClickException:
 
 
 def check(client: Client) -> None:
-    """Raises UsageError for what no client can be."""
+    """Check a client. Raises UsageError if it is invalid."""
     try:
         check_client(client)
     except ClientRefused as error:
@@ -34,7 +34,7 @@ def check(client: Client) -> None:
 
 
 def put_secret(client: Client) -> tuple[Client, str | None]:
-    """The client with a secret if its method needs one, without if it is public; and the secret if it is new."""
+    """Return the client, with a secret if and only if its method needs one, and the secret if it is new."""
     if client.auth_method == "none":
         return replace(client, secrets=()), None
     if client.secrets:

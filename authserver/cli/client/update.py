@@ -15,7 +15,7 @@ from .options import LISTS, POLICY, changed, cleared, of_client
 from .shared import check, load, put_secret
 
 Update = tuple[Client, Client, str | None]
-"""Before, after, and a secret that is new."""
+"""The client before and after the change, and its secret if it is new."""
 
 
 @click.command("update")
@@ -62,7 +62,7 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
 
 
 def _run(change: Any, alg: str | None) -> Update:
-    """With the keys of another algorithm, where that changes."""
+    """Store the change, and begin the keys of another algorithm if the client needs them."""
     if alg is None:
         with transaction() as connection:
             update: Update = change(connection)

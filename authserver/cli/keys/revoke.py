@@ -81,7 +81,7 @@ def revoke(kid: str | None, everything: bool, refresh_keys: bool, dry_run: bool,
 
 
 def _revoke(lifecycle: Lifecycle, kid: str | None, dry_run: bool) -> _Outcome:
-    """One key, or all of them where `kid` is None."""
+    """Revoke one key, or all of them if `kid` is None."""
     before, now = lifecycle.read(), lifecycle.now()
     if kid is None:
         if dry_run:
@@ -103,7 +103,7 @@ def _question(kid: str | None, refresh_keys: bool) -> str:
 
 
 def _verifiers(lifecycle: Lifecycle) -> list[tuple[str, int]]:
-    """Who may still accept a revoked key, and for how many seconds after the servers stopped publishing it."""
+    """Return each kind of verifier, and for how many seconds it still accepts a key that is no longer published."""
     return [
         ("authserver.resource.Guard", _GUARD),
         ("APIs made by authserver snippet", _SNIPPETS),

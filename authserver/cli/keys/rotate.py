@@ -32,7 +32,7 @@ since then would reject its tokens. To promote it now anyway:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What was done, or would be, and the keys after it; or why nothing was."""
+    """What was or would be done and the keys afterwards, or why nothing was done."""
 
     done: list[Transition]
     keys: Keys
