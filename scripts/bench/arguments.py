@@ -1,4 +1,4 @@
-"""What the scripts that start servers have in common on their command lines."""
+"""Command-line arguments that the scripts which start servers share."""
 
 import argparse
 import importlib.util
@@ -13,7 +13,7 @@ KINDS = ("sqlite", "postgresql")
 
 
 def use_venv() -> None:
-    """Start again with .venv's Python when this one lacks what the server needs."""
+    """Start again with .venv's Python if this one lacks the server's dependencies."""
     if importlib.util.find_spec("authlib") is None:
         if Path(sys.executable) == PYTHON or not PYTHON.exists():
             sys.exit("Nothing to run the server with. Run first:\n\n    python3 scripts/quickstart.py test")
@@ -21,7 +21,7 @@ def use_venv() -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, database: str | None = "sqlite") -> None:
-    """--database, --nodes and --workers; `nodes_of` says how many nodes were meant."""
+    """Add --database, --nodes and --workers; `nodes_of` returns the number of nodes."""
     shown = f" (default {database})" if database else ""
     parser.add_argument("--database", choices=KINDS, default=database, help=f"what the server runs on{shown}")
     parser.add_argument("--nodes", type=int, help="servers on that database (default 1 on SQLite, 2 on PostgreSQL)")
@@ -33,7 +33,7 @@ def nodes_of(asked: argparse.Namespace) -> int:
 
 
 def is_skipped(kind: str) -> bool:
-    """Whether this kind of database is missing here; then says so."""
+    """Whether this kind of database is missing; if so, print that it is skipped."""
     why = missing(kind)
     if why:
         print(f"SKIPPED on {kind}: {why}", flush=True)

@@ -1,4 +1,4 @@
-"""Runs a command on a busy machine: beside processes of which each burns a core. They end with it, killed or not.
+"""Runs a command on a busy machine, next to processes that each use a whole core. They end with the command.
 
     python3 scripts/bench/busy.py -- .ci/run
     python3 scripts/bench/busy.py --burners 4 -- .venv/bin/pytest tests/bench

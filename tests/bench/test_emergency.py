@@ -18,7 +18,7 @@ SETTINGS = {"JWKS_MAX_AGE": "7200", "ACCESS_TOKEN_TTL": "3600"}
 LOGINS, RATE = 8, 40
 DEAF = Mutant(
     "a process confirms the keys, and never takes over what has changed",
-    "app.py",
+    "background.py",
     "self.keyring.update(state, asked_at)",
     "self.keyring._read_at = asked_at",
 )

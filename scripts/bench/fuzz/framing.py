@@ -50,7 +50,7 @@ READS, ANSWERS_FIRST = "reads", "answers first"
 
 
 class Wire(asyncio.Transport):
-    """In place of a socket: hands segments to the protocol as the event loop would, and keeps what it writes."""
+    """Replaces a socket: passes segments to the protocol as the event loop would, and records what it writes."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Any) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Wire(asyncio.Transport):
 
 
 class Recorder:
-    """The application: keeps what it is asked."""
+    """The application, which records its requests."""
 
     def __init__(self) -> None:
         self.reading, self.style, self.pauses = Reading(), READS, 0
@@ -104,7 +104,7 @@ class Recorder:
 
 
 async def _read(request: Request, receive: Any) -> bool:
-    """Whether the body came whole."""
+    """Read a body; return whether all of it arrived."""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -121,7 +121,7 @@ def _target(scope: Any) -> bytes:
 
 
 class Driver:
-    """Gives streams to a class of connection, each to a connection of its own."""
+    """Feeds streams to a class of connection, each on a connection of its own."""
 
     def __init__(self, protocol: Any) -> None:
         self._protocol, self._app = protocol, Recorder()
@@ -138,7 +138,8 @@ class Driver:
     def read(
         self, segments: Sequence[bytes], style: str = READS, pauses: int = 0, turns: int = 8
     ) -> tuple[Reading, bytes]:
-        """What reached the application, and what was written. `turns` of the event loop lie between the segments."""
+        """Return what reached the application and what was written. Between segments, the event loop makes `turns`
+        turns."""
         self._app.reading, self._app.style, self._app.pauses = Reading(), style, pauses
         return self._loop.run_until_complete(self._drive(segments, turns))
 
@@ -161,7 +162,7 @@ class Driver:
         return reading, bytes(wire.written)
 
     async def _wait(self, wire: Wire, always: bool = False) -> None:
-        """While reading is paused; at the end, until all is answered."""
+        """Wait while reading is paused, and at the end until every request has a response."""
         for _ in range(100):
             before = len(wire.written)
             if not (wire.is_paused or always):
@@ -173,7 +174,7 @@ class Driver:
 
 
 def disagreement(ours: Reading, theirs: Reading, style: str) -> str:
-    """Nothing where both agree, or ours is refused in time."""
+    """Return how the two readings differ; nothing if they agree, or if ours rejects the stream in time."""
     for number, (our, their) in enumerate(zip(ours.requests, theirs.requests, strict=False)):
         if not _agree(our, their):
             return f"request {number} is read as {our}"
@@ -208,7 +209,7 @@ class Found:
 
 
 def compare(driver: Driver, random: Random, found: Found) -> None:
-    """One stream more."""
+    """Compare the readings of one stream."""
     streams = Streams(random)
     stream = streams.stream()
     segments = streams.cut(stream)

@@ -1,4 +1,4 @@
-"""Mutated tokens give nothing but TokenRejected.
+"""Checks that mutated tokens cause nothing but TokenRejected.
 
 N tokens (1,000,000 by default), each with something wrong: in the text, in the header, or in the claims; the last two
 are truly signed (ES256, since it signs fast), so that they get past the signature. A token that is accepted, and any
@@ -74,7 +74,7 @@ FOREIGN = ["jku", "x5u", "x5c", "jwk", "crit", "b64", "zip", "enc", "cty", "epk"
 
 
 class Forge:
-    """Keys of an issuer, a guard that trusts them, and one good token of each kind."""
+    """The keys of an issuer, a guard that trusts them, and one valid token of each kind."""
 
     def __init__(self) -> None:
         self.ec = ECKey.generate_key("P-256", {"kid": "ec", "use": "sig", "alg": "ES256"})
@@ -228,7 +228,7 @@ MUTATIONS: list[Callable[[Forge, Random], str]] = [
 
 
 def mutate(forge: Forge, rng: Random) -> tuple[str, str]:
-    """The name of a mutation and a token that it made; never one of the good tokens."""
+    """Return the name of a mutation and the token that it made, which is never one of the valid tokens."""
     while True:
         mutation = rng.choice(MUTATIONS)
         token = mutation(forge, rng)
@@ -237,7 +237,7 @@ def mutate(forge: Forge, rng: Random) -> tuple[str, str]:
 
 
 def judge(forge: Forge, token: str) -> tuple[bool, str]:
-    """Whether the guard refuses `token` as it should, and its reason or what it did instead."""
+    """Return whether the guard rejects `token` as it should, and its reason or what it did instead."""
     try:
         forge.guard.verify(token)
     except TokenRejected as rejected:
@@ -248,7 +248,8 @@ def judge(forge: Forge, token: str) -> tuple[bool, str]:
 
 
 def fuzz(count: int, seconds: float, first: int) -> tuple[Counter[str], int]:
-    """How often each reason came up in `count` tokens or `seconds`, and the number of failures; one seed for each."""
+    """Return how often each reason occurred in `count` tokens or `seconds`, and the number of failures. Each token
+    has a seed of its own."""
     forge, seen, failures, start = Forge(), Counter[str](), 0, monotonic()
     if any(judge(forge, token)[0] for token in forge.good):
         raise SystemExit("the good tokens are refused: this run would prove nothing")

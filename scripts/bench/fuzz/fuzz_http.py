@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Nothing that a caller sends gives a 5xx.
+"""Checks that nothing a caller sends causes a 5xx.
 
     python scripts/bench/fuzz/fuzz_http.py [N] [--seed X]
 
@@ -53,7 +53,7 @@ EXCLUDED = [checks.positive_data_acceptance]
 
 @dataclass
 class Found:
-    """How often each status came, and what must not be."""
+    """How often each status occurred, and the faults."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Found:
 
 
 def known_to(server: Prepared) -> Known:
-    """Good tokens of all kinds, of clients that use them up and of one that does not."""
+    """Return valid tokens of all kinds, of clients with rotation and of one without."""
     found: list[str] = []
     for client in ({"client_id": "app"}, {"client_id": "first-party"}, {"client_id": "web", "client_secret": SECRET}):
         form = {"grant_type": "password", "username": "ada", "password": PASSWORD} | client
@@ -75,7 +75,7 @@ def known_to(server: Prepared) -> Known:
 
 
 def described(server: Prepared, known: Known, many: int, first: int, found: Found) -> None:
-    """Requests that schemathesis makes, shared out evenly over the operations that have more than one."""
+    """Yield requests that schemathesis makes, evenly distributed over the operations that have more than one."""
     every = operations()
     plain = [each for each in every if not (each.body or each.headers or each.path_parameters or each.security)]
     share = max(1, (many - len(plain)) // (2 * (len(every) - len(plain))))
@@ -90,7 +90,7 @@ def operations() -> list[Any]:
 
 @dataclass
 class Sender:
-    """Sends what schemathesis made, and looks at the answer."""
+    """Sends what schemathesis made, and checks the response."""
 
     url: str
     known: Known
@@ -107,7 +107,7 @@ class Sender:
 
 
 def exercise(operation: Any, many: int, first: int, sender: Sender) -> None:
-    """`many` requests as openapi.yaml has them, and as many that are wrong in one respect."""
+    """Send `many` requests as openapi.yaml describes them, and as many that are wrong in one respect."""
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
 
         @seed(first)
@@ -123,7 +123,7 @@ def exercise(operation: Any, many: int, first: int, sender: Sender) -> None:
 
 
 def quiet(many: int) -> Any:
-    """As many as that and no more: nothing is shrunk, nothing kept."""
+    """Settings for exactly this many examples, without shrinking or a database."""
     return settings(
         max_examples=many,
         database=None,
@@ -134,7 +134,7 @@ def quiet(many: int) -> Any:
 
 
 def changes(known: Known) -> st.SearchStrategy[dict[str, Any]]:
-    """Members of a body that get a request further in; half of the requests stay as they are."""
+    """Fields of a body that take a request further; half of the requests stay as they are."""
     clients = [{}, {"client_id": "app"}, {"client_id": "web", "client_secret": SECRET}, {"client_id": "first-party"}]
     tokens = [{name: token} for token in known.tokens for name in ("token", "refresh_token")]
     users = [{}, {"username": "ada"}, {"username": "ada", "password": PASSWORD}]
@@ -150,7 +150,7 @@ def _change(case: Any, changed: dict[str, Any]) -> None:
 
 
 def undescribed(port: int, known: Known, many: int, first: int, found: Found) -> None:
-    """Requests as bytes."""
+    """Send requests as bytes."""
 
     @seed(first)
     @quiet(many)  # type: ignore[untyped-decorator]
@@ -162,7 +162,7 @@ def undescribed(port: int, known: Known, many: int, first: int, found: Found) ->
 
 
 def ask(port: int, request: bytes) -> int:
-    """The status of the answer; 0 when the connection ends without one."""
+    """Return the status of the response; 0 if the connection ends without one."""
     with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
         answer = b""
         with suppress(ConnectionError):  # it may answer before it has read everything
@@ -183,7 +183,7 @@ def fuzz(server: Prepared, many: int, first: int) -> Found:
 
 
 def complaints(server: Prepared) -> list[str]:
-    """What the server's log has of exceptions."""
+    """Return the exceptions in the server's log."""
     assert server.process is not None and server.process.poll() is None, "the server is gone"
     return [line for line in server.log.read_text().splitlines() if "Traceback" in line or "failed" in line]
 

@@ -1,4 +1,4 @@
-"""Strategies for HTTP/1.1 requests that are nearly right, or not at all: bytes for a socket."""
+"""Strategies for HTTP/1.1 requests, nearly right or entirely wrong, as bytes for a socket."""
 
 import json
 from base64 import b64encode
@@ -42,7 +42,7 @@ _STRANGE = st.sampled_from(
 
 @dataclass(frozen=True)
 class Known:
-    """What gets a request further in: values that the server knows."""
+    """Values that the server knows, which take a request further."""
 
     origin: str
     tokens: tuple[str, ...]
@@ -53,7 +53,7 @@ class Known:
 
 
 def requests(known: Known) -> st.SearchStrategy[bytes]:
-    """Whole requests, each for a connection of its own."""
+    """Complete requests, each for a connection of its own."""
     path = st.sampled_from(PATHS)
     targets = st.builds(_target, path | path | path | _noise(), st.none() | st.none() | _form(known) | _noise())
     forms, objects = _form(known), _json(known)
@@ -104,7 +104,7 @@ def _text(known: Known) -> st.SearchStrategy[str]:
 
 
 def _form(known: Known) -> st.SearchStrategy[bytes]:
-    """Mostly what a client would send; sometimes a parameter twice, bytes that are no UTF-8, or no escapes."""
+    """Mostly what a client would send; sometimes with a repeated parameter, bytes that are not UTF-8, or no escapes."""
     named = st.sampled_from(NAMES)
     pair = st.builds(_pair, named | _text(known), _text(known).map(_bytes) | st.binary(max_size=20), st.booleans())
     grant = st.builds(_pair, st.just("grant_type"), st.sampled_from(known.values()[:3]).map(_bytes), st.just(True))

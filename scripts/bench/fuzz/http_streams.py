@@ -78,13 +78,13 @@ _OTHER = [
 
 
 class Streams:
-    """Made from one source of randomness: `random.Random`, or hypothesis's."""
+    """Makes streams from one source of randomness: `random.Random`, or hypothesis's."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
 
     def stream(self) -> bytes:
-        """One to five requests, one after the other, of which most are right."""
+        """Return one to five requests, one after the other, most of them right."""
         calm = self._random.random() < 0.4  # nothing strange but what is allowed
         oddness = 0.0 if calm else 0.06
         parts = [self._request(oddness) for _ in range(self._random.randint(1, 5))]
@@ -94,7 +94,7 @@ class Streams:
         return self._mutated(whole) if self._is(5 * oddness) else whole
 
     def cut(self, stream: bytes) -> list[bytes]:
-        """The segments in which it arrives."""
+        """Cut a stream into the segments in which it arrives."""
         style = self._random.random()
         if style < 0.2:
             return [stream]

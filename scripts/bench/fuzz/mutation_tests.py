@@ -135,7 +135,7 @@ NO_BUG = Mutant("none", "__init__.py", "__version__ =", "__version__ =")
 
 
 def plant_and_run(plant: Mutant, *tests: str) -> Run:
-    """What the tests say of a copy of the server with this bug in it."""
+    """Run the tests on a copy of the server with this bug."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         plant.put_into(folder)
@@ -153,12 +153,12 @@ def plant_and_run(plant: Mutant, *tests: str) -> Run:
 
 
 def is_caught(run: Run) -> bool:
-    """Tests that could not even be collected have seen nothing."""
+    """Whether the tests detected the bug. Tests that could not even be collected did not."""
     return not run.passed and run.failure is not None
 
 
 def hunt(bugs: Sequence[Bug]) -> bool:
-    """Whether all are caught, and the same tests pass without any; prints a line for each."""
+    """Return whether all bugs are detected and the same tests pass without a bug; print a line for each."""
     jobs = [(NO_BUG, tuple(dict.fromkeys(bug.tests for bug in bugs))), *((bug.plant, (bug.tests,)) for bug in bugs)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = list(pool.map(lambda job: plant_and_run(job[0], *job[1]), jobs))

@@ -1,4 +1,4 @@
-"""What h11 reads in a stream of bytes."""
+"""Reads a stream of bytes with h11."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ import h11
 
 @dataclass
 class Request:
-    """As one side has read it."""
+    """A request as one side has read it."""
 
     method: bytes
     target: bytes
@@ -17,13 +17,13 @@ class Request:
     is_complete: bool = False
 
     def fields(self) -> list[tuple[bytes, bytes]]:
-        """As h11 has them: the name of a coding in lower case."""
+        """Return the fields as h11 returns them: with the name of a coding in lower case."""
         return [(name, value.lower() if name == b"transfer-encoding" else value) for name, value in self.headers]
 
 
 @dataclass
 class Reading:
-    """What one side makes of a stream."""
+    """A stream as one side has read it."""
 
     requests: list[Request] = field(default_factory=list)
     is_closed: bool = False
@@ -33,7 +33,7 @@ class Reading:
 
 
 def by_h11(stream: bytes) -> Reading:
-    """The oracle: h11, told that each request is answered when it is complete."""
+    """Read a stream with h11, which is told that each request gets its response once it is complete."""
     connection, reading = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 30), Reading()
     connection.receive_data(stream)
     try:
@@ -45,7 +45,7 @@ def by_h11(stream: bytes) -> Reading:
 
 
 def _advance(connection: h11.Connection, reading: Reading) -> bool:
-    """One event more. Whether there was one."""
+    """Read one more event. Returns whether there was one."""
     event = connection.next_event()
     if isinstance(event, h11.Request):
         headers = [(bytes(name), bytes(value)) for name, value in event.headers]
@@ -61,7 +61,7 @@ def _advance(connection: h11.Connection, reading: Reading) -> bool:
 
 
 def _respond(connection: h11.Connection) -> bool:
-    """Whether another request may follow."""
+    """Respond to a request. Returns whether another one may follow."""
     connection.send(h11.Response(status_code=400, headers=[("content-length", "0")]))
     connection.send(h11.EndOfMessage())
     if connection.our_state is h11.MUST_CLOSE:

@@ -30,7 +30,7 @@ _PAUSE = 0.02  # real seconds between two looks at them
 
 @dataclass
 class Emergency:
-    """Times by the server's clock."""
+    """The result of a revocation, with times by the server's clock."""
 
     server: ScaledServer
     guard: Guard
@@ -48,11 +48,11 @@ class Emergency:
 
     @property
     def since(self) -> float:
-        """Seconds since the command; negative before it."""
+        """Return the seconds since the command; negative before it."""
         return -1.0 if self.revoked_at is None else self.server.clock.seconds() - self.revoked_at
 
     async def refresh(self, client_id: str, token: str, port: int, interval: float) -> None:
-        """One login, until it is cancelled or refused."""
+        """Refresh one login until it is cancelled or refused."""
         with closing(await connect(port)) as connection:
             while True:
                 since = self.since
@@ -67,7 +67,7 @@ class Emergency:
                 await asyncio.sleep(interval)
 
     async def _meet(self, token: str, asked_since: float) -> None:
-        """Verify a new token, which was asked for so long after the command."""
+        """Verify a new token, which was requested this long after the command."""
         is_compromised = part(token, 0)["kid"] == self.kid
         if is_compromised:
             self.compromised.append(token)
@@ -90,7 +90,7 @@ class Emergency:
         return None
 
     async def present_compromised(self) -> None:
-        """Until 60 s after the command, and once more then."""
+        """Present tokens of the compromised key until 60 s after the command, and once more then."""
         last = False
         while not last:
             last = self.since > REFUSED_WITHIN and self.settled > 0
@@ -134,7 +134,7 @@ async def _running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 async def survive(server: ScaledServer, twin: ScaledServer, logins: int, rate: float) -> Emergency:
-    """Revoke the active key while so many logins together refresh `rate` times a real second at `twin`."""
+    """Revoke the active key while the logins refresh `rate` times per real second in total at `twin`."""
     with closing(await connect(twin.port)) as connection:
         first = [await _log_in(connection, server) for _ in range(logins)]
     kid, audience = part(first[0]["access_token"], 0)["kid"], part(first[0]["access_token"], 1)["aud"]
@@ -148,7 +148,7 @@ async def survive(server: ScaledServer, twin: ScaledServer, logins: int, rate: f
 
 
 def tell(found: Emergency) -> bool:
-    """Whether all of it held."""
+    """Print the result. Returns whether everything was as required."""
     if not found.settled or len(found.compromised) < _ENOUGH:
         found.faults.append("too little load to say anything")
     early = f", the last asked for {max(found.early):.1f} s after it" if found.early else ""

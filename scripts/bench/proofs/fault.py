@@ -1,4 +1,4 @@
-"""What every fault of faults.py is: how it is prepared, strikes, and gives back what it took."""
+"""The base of the faults of faults.py: how a fault is prepared, strikes, and is undone."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -20,7 +20,7 @@ MET = 60
 
 
 class Fault:
-    """`prepare` and `strike` are called in a thread, under load, in each round."""
+    """A fault. `prepare` and `strike` are called in a thread, under load, in each round."""
 
     database, nodes, workers = "postgresql", 2, 1
     is_answered = True
@@ -38,7 +38,7 @@ class Fault:
         """Connections that it ended, commits that it took away: what it counts."""
 
     def missing(self) -> str | None:
-        """Why there cannot be such a fault here."""
+        """Return why this fault is not possible here; None if it is."""
         return missing(self.database)
 
     def new_database(self, folder: Path) -> AbstractContextManager[Database]:
@@ -48,24 +48,25 @@ class Fault:
     """Which is told when the server's is wrong."""
 
     def install(self, server: Server) -> None:
-        """Before the servers start."""
+        """Prepare the fault before the servers start."""
 
     def remove(self, server: Server) -> None:
-        """When they have ended."""
+        """Clean up when the servers have ended."""
 
     def program(self, node: Node) -> Sequence[str]:
-        """What Python runs as the server."""
+        """The program that Python runs as the server."""
         return ("-m", "authserver")
 
     def prepare(self, server: Server) -> None:
         pass
 
     def strike(self, server: Server) -> None:
-        """When it returns, all is as it was."""
+        """Cause the fault. When this returns, everything is as before."""
         raise NotImplementedError
 
     def last(self, seconds: float = LASTS) -> None:
-        """So long, and until somebody has met it: on a busy machine nobody may have asked for anything yet."""
+        """Let the fault last for a while, and until a request has met it: on a busy machine there may be none for some
+        time."""
         sleep(seconds)
         until = monotonic() + MET
         while not self.is_met() and monotonic() < until:

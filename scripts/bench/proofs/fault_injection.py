@@ -1,4 +1,4 @@
-"""The faults of faults.py: what each takes away from servers that run, for how long, and how it gives it back."""
+"""The faults of faults.py: what each takes away from running servers, for how long, and how it restores it."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ _SERVERS = "application_name = 'authserver' AND datname = current_database()"
 
 
 class Restart(Fault):
-    """PostgreSQL is started again, as an operator does."""
+    """PostgreSQL is restarted, as by an operator."""
 
     mode = "fast"
 
@@ -60,7 +60,7 @@ class Terminated(Fault):
 
 
 class TerminatedInCommit(Terminated):
-    """They are ended in COMMIT, before it has come so far that anything is durable."""
+    """The connections are ended in COMMIT, before anything is durable."""
 
     which = _SERVERS + " AND query ILIKE 'commit%' AND wait_event = 'PgSleep'"
     plant = Mutant(
@@ -84,7 +84,7 @@ CREATE CONSTRAINT TRIGGER slow_commit AFTER UPDATE ON authorizations DEFERRABLE 
 
 
 class TerminatedAfterCommit(Terminated):
-    """They are ended in COMMIT when all is durable, and only a standby that is not there has not said so."""
+    """The connections are ended in COMMIT, when everything is durable except on a standby that does not exist."""
 
     which = _SERVERS + " AND query ILIKE 'commit%' AND wait_event = 'SyncRep'"
 
@@ -95,7 +95,7 @@ class TerminatedAfterCommit(Terminated):
 
 
 class ReadOnly(Fault):
-    """Whoever connects may only read, as on a primary that has become a standby; then all may write again."""
+    """New connections are read-only, as on a primary that has become a standby; then they may write again."""
 
     plant = Mutant(
         "a connection that may only read is kept",
@@ -143,7 +143,7 @@ class LossyPromotion(Promotion):
 
 
 class Frozen(Fault):
-    """PostgreSQL's processes stop where they are, for longer than the servers wait, and go on."""
+    """PostgreSQL's processes are frozen for longer than the servers wait, and then continue."""
 
     def strike(self, server: Server) -> None:
         postgres_of(server).freeze()
@@ -152,14 +152,14 @@ class Frozen(Fault):
 
 
 class FrozenLeader(Promotion):
-    """The primary's processes stop where they are, and a standby takes over, which has every commit."""
+    """The primary's processes are frozen, and a standby takes over, which has every commit."""
 
     def strike(self, server: Server) -> None:
         pair_of(server).fail_over_frozen()
 
 
 class Swallowed(Fault):
-    """The network swallows every packet, for longer than the servers wait, and then passes them on."""
+    """The network drops every packet for longer than the servers wait, and then delivers them."""
 
     @contextmanager
     def new_database(self, folder: Path) -> Iterator[Database]:
@@ -189,7 +189,7 @@ class Busy(OnSqlite):
 
 
 class FullDisk(OnSqlite):
-    """The disk is full: a small one of its own, which is filled."""
+    """The disk is full: a small one for this test, which is filled."""
 
     def missing(self) -> str | None:
         mounts = os.geteuid() == 0 and shutil.which("mount") and Path("/proc/mounts").exists()
@@ -218,7 +218,7 @@ class FullDisk(OnSqlite):
 
 
 def fill(file: Path) -> None:
-    """The disk that it is on."""
+    """Fill the disk that the database is on."""
     with file.open("wb", buffering=0) as opened, suppress(OSError):
         for size in (1 << 16, 1 << 10, 1):
             with suppress(OSError):
