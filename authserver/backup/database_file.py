@@ -142,9 +142,9 @@ def new_file(final: Path, tag: str) -> Iterator[Path]:
 
 
 @contextmanager
-def temporary_file(beside: Path, ending: str) -> Iterator[Path]:
+def temporary_file(target: Path, ending: str) -> Iterator[Path]:
     """Yield a new, empty file, readable by the owner only. It is deleted after the block unless it was renamed."""
-    path = beside.with_name(f"{beside.name}.{ending}")
+    path = target.with_name(f"{target.name}.{ending}")
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
     try:
         yield path

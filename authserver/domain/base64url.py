@@ -8,7 +8,7 @@ def encode(data: bytes) -> str:
 
 
 def decode(text: str | bytes) -> bytes:
-    """Accept only what `encode` returns: no padding, no other characters, no spare bits. Raises ValueError."""
+    """Decode only what `encode` can return: no padding, no other characters, no spare bits. Raises ValueError."""
     encoded = text.encode() if isinstance(text, str) else text
     data = urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4))
     if urlsafe_b64encode(data).rstrip(b"=") != encoded:

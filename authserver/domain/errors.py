@@ -2,7 +2,7 @@
 
 
 class Unavailable(Exception):
-    """A dependency is down or a queue is full; answered with 503 and Retry-After (seconds)."""
+    """A dependency is down or a queue is full. The response is 503 with Retry-After (`retry_after`, in seconds)."""
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:
         super().__init__(detail)

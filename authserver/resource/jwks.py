@@ -95,8 +95,8 @@ def _checks(jwk: dict[str, Any], algorithms: frozenset[str]) -> dict[str, Check]
     key = JWKRegistry.import_key({name: jwk[name] for name in ("kty", *_PUBLIC[jwk["kty"]])})
     checks: dict[str, Check] = {}
     for name in algorithms & named:
-        # The algorithm's own verify: joserfc's registry path takes its default list for an empty one, and ignores
-        # `algorithms` beside `registry`.
+        # Uses the algorithm's own `verify`: joserfc's registry replaces an empty list by its default list, and ignores
+        # `algorithms` if `registry` is given.
         model = JWSRegistry.algorithms[name]
         with suppress(JoseError):  # another key type or curve
             model.check_key(key)

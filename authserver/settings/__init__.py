@@ -69,15 +69,15 @@ _MODULE_HELP = _about(
     "a path without control characters",
     "/usr/lib/softhsm/libsofthsm2.so",
 )
-_TOKEN_HELP = _about("label of the HSM's token", "1 to 32 characters, no control characters among them")
-_PIN_HELP = _about("PIN of the HSM's token", "4 to 255 characters, no control characters among them", "THE_PIN")
+_TOKEN_HELP = _about("label of the HSM's token", "1 to 32 characters without control characters")
+_PIN_HELP = _about("PIN of the HSM's token", "4 to 255 characters without control characters", "THE_PIN")
 _API_HELP = _about("whether /api and its built-in client exist", "on or off")
 _LEVEL_HELP = _about("least severe message that is logged", "debug, info, warning or error")
 _QUEUE_HELP = _whole("password checks that may wait; further ones get status 503", 1, 65536, "checks")
 _LENGTH_HELP = _whole("minimum number of characters in a new password", 8, 64, "characters")
 _PROXIES_HELP = _about(
     "proxies whose X-Forwarded-For or Forwarded is trusted: addresses and networks, comma separated",
-    "addresses, networks and the word unix (whoever connects by a Unix-domain socket), separated by commas",
+    "addresses, networks and the word unix (for peers on a Unix-domain socket), separated by commas",
     "127.0.0.1,10.0.0.0/8",
 )
 _KEEP_HELP = _whole(
