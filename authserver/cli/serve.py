@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -52,14 +52,17 @@ def command(host: str, port: int, uds: Path | None, uds_mode: int, fd: int | Non
     """
     _check_one_place(click.get_current_context())
     sighup.hold()  # before anything is imported that may start a thread
+    from .. import logs
     from ..serving.configuration import configure
     from ..serving.processes import Workers, serve_in_one_process
 
     settings = load()
-    _check_and_warn(settings, workers)
+    for warning in _check(settings, workers):
+        click.echo(f"Warning: {warning}", err=True)
+    logs.configure(settings.log_level)
     config, reload_config = configure(settings, workers), partial(_reload_config, workers)
     with suppress(KeyboardInterrupt), _listener(host, port, uds, uds_mode, fd) as listener:  # uvicorn raises it again
-        click.echo(f"Serving {settings.issuer} on {listening.url_of(listener)}", err=True)
+        click.echo(f"Issuer {settings.issuer}, listening on {listening.url_of(listener)}", err=True)
         if workers == 1:
             serve_in_one_process(config, listener, reload_config)
         else:
@@ -91,22 +94,28 @@ def _listener(host: str, port: int, uds: Path | None, mode: int, fd: int | None)
 
 def _reload_config(workers: int) -> "Config | None":
     """Reload the configuration on SIGHUP. Returns None if it is invalid; then the server keeps the old one."""
+    import structlog
+
+    from .. import logs
     from ..serving.configuration import configure
 
+    log: Any = structlog.get_logger("authserver")
     try:
         settings = load()
-        _check_and_warn(settings, workers)
+        warnings = _check(settings, workers)
     except Exception as error:  # whatever it is, the running server continues
-        click.echo(f"SIGHUP: the settings were not reloaded: {error}", err=True)
+        log.error("reload_failed", reason=str(error))
         return None
-    click.echo(f"SIGHUP: the settings were reloaded. Serving {settings.issuer}", err=True)
+    logs.configure(settings.log_level)
+    for warning in warnings:
+        log.warning("reload_warning", reason=warning)
+    log.info("reloaded", issuer=settings.issuer)
     return configure(settings, workers)
 
 
-def _check_and_warn(settings: Settings, workers: int) -> None:
-    """Raise any error here instead of once in every worker, and print each warning only once."""
+def _check(settings: Settings, workers: int) -> list[str]:
+    """Raise any error here instead of once in every worker. Returns the warnings, so that each is printed only once."""
     from ..provisioning import check
     from ..serving.configuration import allow_open_files
 
-    for warning in (*settings.warnings(), *check(settings, workers), *allow_open_files(settings.max_connections)):
-        click.echo(f"Warning: {warning}", err=True)
+    return [*settings.warnings(), *check(settings, workers), *allow_open_files(settings.max_connections)]

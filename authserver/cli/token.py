@@ -89,7 +89,10 @@ def _refresh_token(
     if loaded is None:
         return Findings(
             "refresh token",
-            ["Its authorization is not in this database: it belongs to another server, or it ended and was deleted."],
+            [
+                "Its authorization is not in this database: it belongs to another server, it ended and was deleted, or "
+                "the database was restored from a backup that is older than the login."
+            ],
         )
     authorization = loaded.authorization
     if not refresh_token.is_genuine(

@@ -93,7 +93,7 @@ def test_it_says_what_rfc9700_2_4_forbids_takes_a_free_port_and_leaves_quietly(
     with owned(subprocess.Popen(command, cwd=here, env=environment_with({}), **streams)) as process:
         warning, serving = process.stderr.readline(), process.stderr.readline()
         assert "RFC 9700" in warning and "MUST NOT be used" in warning and "Shop" in warning
-        url, port = re.fullmatch(r"Serving (\S+) on http://127.0.0.1:(\d+)\n", serving).groups()
+        url, port = re.fullmatch(r"Issuer (\S+), listening on http://127.0.0.1:(\d+)\n", serving).groups()
         assert url == "http://127.0.0.1:8000", "the issuer, whatever the port"
         with socket.create_connection(("127.0.0.1", int(port)), timeout=LONG) as connection:
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -1,6 +1,7 @@
 """SIGTERM and SIGHUP: what is under way is answered, who would send more is told, and the settings are read again."""
 
 import http.client
+import json
 import os
 import pty
 import signal
@@ -18,7 +19,7 @@ from tests.harness import procfs
 from tests.harness.constants import LONG
 from tests.harness.live import Live, served, started
 
-READ_AGAIN = "the settings were reloaded"
+READ_AGAIN = '"event": "reloaded"'
 GET = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -78,11 +79,18 @@ def test_sighup_reads_the_settings_again(here: Path, workers: int) -> None:
         assert ask(server, "/health/ready").status == 200
 
 
-def test_sighup_with_settings_that_would_not_do_changes_nothing(here: Path) -> None:
-    with served(here) as server:
+def logged(server: Live) -> list[Any]:
+    return [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sighup_with_settings_that_would_not_do_changes_nothing(here: Path, workers: int) -> None:
+    with served(here, workers) as server:
         (here / "authserver.toml").write_text("jwks_max_age = 77\nlog_level = 'nonsense'\n")
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "the settings were not reloaded" in server.log.read_text())
+        wait_until(lambda: '"event": "reload_failed"' in server.log.read_text())
+        (event,) = [event for event in logged(server) if event["event"] == "reload_failed"]
+        assert event["level"] == "error" and "AUTHSERVER_LOG_LEVEL" in event["reason"]
         assert "max-age=300" in max_age(server)
         wait_until(lambda: ask(server, "/health/live").getheader("connection") is None)
 
@@ -155,12 +163,10 @@ def test_it_ends_with_its_terminal(here: Path, workers: int) -> None:
         os.close(each)
 
 
-def test_whatever_goes_wrong_when_it_reads_again_it_goes_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_whatever_goes_wrong_when_it_reads_again_it_goes_on(monkeypatch: pytest.MonkeyPatch, events: list[Any]) -> None:
     def fail() -> None:
         raise OSError("too many open files")
 
     monkeypatch.setattr(serve, "load", fail)
     assert serve._reload_config(1) is None
-    assert capsys.readouterr().err == "SIGHUP: the settings were not reloaded: too many open files\n"
+    assert events == [{"event": "reload_failed", "log_level": "error", "reason": "too many open files"}]

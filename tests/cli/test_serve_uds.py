@@ -171,7 +171,7 @@ def test_it_serves_goes_on_after_sighup_and_leaves_nothing(tmp_path: Path, short
     with serving(tmp_path, path, "--workers", workers, "--uds-mode", "600") as process:
         assert status(path) == 200 and path.stat().st_mode & 0o777 == 0o600
         process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "the settings were reloaded" in log.read_text())
+        wait_until(lambda: '"event": "reloaded"' in log.read_text())
         assert status(path) == 200
         refused = run("serve", "--uds", str(path), folder=tmp_path, check=False)
         assert refused.returncode == 1 and "another server is already listening there" in refused.stderr

@@ -27,7 +27,10 @@ from tests.web.serving import change_client, everything, execute
 START = "2027-01-15T08:00:00Z"
 OVER = "Its authorization has ended."
 FORGED = "It is forged: it names an authorization of this server, but this server did not issue it."
-NO_LOGIN = "Its authorization is not in this database: it belongs to another server, or it ended and was deleted."
+NO_LOGIN = (
+    "Its authorization is not in this database: it belongs to another server, it ended and was deleted, or the "
+    "database was restored from a backup that is older than the login."
+)
 NOT_OURS = "No published key of this server signed it as an access token."
 NEITHER = "It is neither a refresh token (rt_ and 72 characters) nor a JWT."
 REPLACED = "It was replaced, and its retry window is over: presenting it is reuse and ends the authorization."
