@@ -243,8 +243,8 @@ def _refusal(name: str, error: object) -> InvalidSetting:
     return error if isinstance(error, InvalidSetting) else InvalidSetting(name, "is not allowed", _example(name))
 
 
-def _message(refused: InvalidSetting, source: sources.Found | None) -> str:
-    name, origin = refused.name, source or sources.Found(sources.DEFAULT, _FIELDS[refused.name].default)
+def _message(refused: InvalidSetting, source: sources.SourcedValue | None) -> str:
+    name, origin = refused.name, source or sources.SourcedValue(sources.DEFAULT, _FIELDS[refused.name].default)
     value = "" if name in _SECRETS else f" {_brief(origin.value)}"
     where = f"{sources.variable(name)}{'_FILE' if origin.file else ''} ({origin})"
     suggestion = refused.suggestion if origin.file else sources.line(origin.source, name, refused.suggestion)

@@ -25,7 +25,7 @@ _SERVE_FLAGS = {"host", "port", "workers"}
 
 
 @dataclass(frozen=True)
-class Found:
+class SourcedValue:
     """A value as it was found, not yet judged; `file` is the path when it came through a ..._FILE."""
 
     source: str
@@ -58,9 +58,9 @@ def line(source: str, name: str, value: str | int) -> str:
     return f"{name} = {json.dumps(value)}" if source == TOML else f"{variable(name)}={value}"
 
 
-def read(flags: Mapping[str, Any], names: Names) -> tuple[dict[str, Found], list[str]]:
+def read(flags: Mapping[str, Any], names: Names) -> tuple[dict[str, SourcedValue], list[str]]:
     """Return each setting's value in the first source that has it, and what is wrong with the sources."""
-    values: dict[str, Found] = {}
+    values: dict[str, SourcedValue] = {}
     problems: list[str] = []
     for source, given in _sources(flags, problems):
         problems += [_misspelt(source, name, given[name], names) for name in given if name not in names.all()]
@@ -68,7 +68,7 @@ def read(flags: Mapping[str, Any], names: Names) -> tuple[dict[str, Found], list
         for name, value in given.items():
             setting = name.removesuffix("_file") if name.removesuffix("_file") in names.secrets else name
             if setting in names.examples:
-                values.setdefault(setting, Found(source, value, str(value) if setting != name else None))
+                values.setdefault(setting, SourcedValue(source, value, str(value) if setting != name else None))
     return _with_files(values, problems), problems
 
 
@@ -160,9 +160,9 @@ def _both(source: str, name: str) -> str:
     return f"{both}; allowed: one of the two. Keep only:\n{line(source, f'{name}_file', 'PATH')}"
 
 
-def _with_files(values: dict[str, Found], problems: list[str]) -> dict[str, Found]:
+def _with_files(values: dict[str, SourcedValue], problems: list[str]) -> dict[str, SourcedValue]:
     """Read the files that ..._FILE name. A setting whose file cannot be read is left out."""
-    read: dict[str, Found] = {}
+    read: dict[str, SourcedValue] = {}
     for name, item in values.items():
         try:
             read[name] = replace(item, value=_content(item.file)) if item.file is not None else item

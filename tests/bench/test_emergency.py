@@ -42,7 +42,7 @@ def test_only_the_tokens_of_a_revoked_key_are_refused(
     server: ScaledServer, twin: ScaledServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     twin.start()
-    assert emergency.tell(run(emergency.survive(server, twin, LOGINS, RATE))), capsys.readouterr().out
+    assert emergency.print_result(run(emergency.survive(server, twin, LOGINS, RATE))), capsys.readouterr().out
 
 
 def test_a_deaf_server_and_a_guard_that_seldom_looks_are_seen(

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from authserver.serving import framing
 from authserver.serving.connection import Connection
-from scripts.bench.fuzz.framing import ANSWERS_FIRST, READS, Driver, Found, compare, run
+from scripts.bench.fuzz.framing import ANSWERS_FIRST, READS, Comparison, Driver, compare, run
 from scripts.bench.fuzz.http_streams import SMUGGLED
 
 HEAD = b"POST /first HTTP/1.1\r\nHost: as.example\r\n"
@@ -44,7 +44,7 @@ def statuses(written: Any) -> Any:
 
 @given(st.randoms(use_true_random=False))
 def test_any_stream_is_read_as_h11_reads_it_or_refused(driver: Any, random: Any) -> None:
-    found = Found()
+    found = Comparison()
     compare(driver, random, found)
     assert found.faults == []
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scripts.bench.fuzz.fuzz_http import Found, Sender, complaints, exercise, known_to, operations, undescribed
+from scripts.bench.fuzz.fuzz_http import Findings, Sender, complaints, exercise, known_to, operations, undescribed
 from scripts.bench.fuzz.http_strategies import Known
 from tests.contract.document import PATH
 from tests.harness.prepared import Prepared, running
@@ -35,13 +35,13 @@ def known(server: Prepared) -> Known:
 
 @by_operation
 def test_requests_made_from_openapi(server: Prepared, known: Known, operation: Any) -> None:
-    found = Found()
+    found = Findings()
     exercise(operation, 25, 1, Sender(server.url, known, found))
     assert found.faults + complaints(server) == []
 
 
 def test_requests_nearly_right_or_not_at_all(server: Prepared, known: Known) -> None:
-    found = Found()
+    found = Findings()
     undescribed(server.port, known, 800, 1, found)
     assert found.faults + complaints(server) == []
     assert {200, 400, 401, 404, 405} <= found.statuses.keys()  # they do get further in
@@ -88,14 +88,14 @@ def answering(status: int, body: Any) -> Iterator[int]:
 def test_it_sees_an_answer_that_is_not_described(path: str, status: int, body: Any) -> None:
     """401 lacks its challenge."""
     operation = next(each for each in OPERATIONS if each.path == path)
-    found = Found()
+    found = Findings()
     with answering(status, body) as port:
         exercise(operation, 1, 1, Sender(f"http://127.0.0.1:{port}", NOBODY, found))
     assert found.faults
 
 
 def test_it_sees_a_5xx_on_the_wire() -> None:
-    found = Found()
+    found = Findings()
     with answering(500, {}) as port:
         undescribed(port, NOBODY, 5, 1, found)
     assert found.faults

@@ -20,7 +20,7 @@ def test_no_request_fails_while_all_are_replaced(
 ) -> None:
     monkeypatch.setattr(rolling, "_SKIPPED", 10)  # whether the rate is kept is for a quiet machine to say
     small = WAYS[way]._replace(workers=min(2, WAYS[way].workers))
-    assert rolling.tell(way, rolling.measure(server, small, 1, RATE)), capsys.readouterr().out
+    assert rolling.print_result(way, rolling.measure(server, small, 1, RATE)), capsys.readouterr().out
 
 
 def test_connections_that_are_closed_under_the_clients_are_seen(server: Server) -> None:

@@ -26,14 +26,14 @@ def test_nothing_is_lost(server: Server, monkeypatch: pytest.MonkeyPatch, capsys
 def test_a_last_third_that_is_worse_is_told(name: Any, capsys: pytest.CaptureFixture[str]) -> None:
     found = soak.Soak(None, soak.Steady("app", [], None, 1))
     found.samples = [EVEN] * 9
-    assert soak.tell(found)
+    assert soak.print_result(found)
     found.samples[6:] = [EVEN._replace(**{name: 2 * getattr(EVEN, name)})] * 3
-    assert not soak.tell(found)
+    assert not soak.print_result(found)
     assert f"{name} is not flat" in capsys.readouterr().out
 
 
 def test_memory_that_grows_in_every_interval_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     found = soak.Soak(None, soak.Steady("app", [], None, 1))
     found.samples = [EVEN._replace(early=70)] * 9
-    assert not soak.tell(found)
+    assert not soak.print_result(found)
     assert "memory grows" in capsys.readouterr().out

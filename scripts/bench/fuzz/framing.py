@@ -203,12 +203,12 @@ def _is_absolute(theirs: bytes, ours: bytes) -> bool:
 
 
 @dataclass
-class Found:
+class Comparison:
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
 
-def compare(driver: Driver, random: Random, found: Found) -> None:
+def compare(driver: Driver, random: Random, comparison: Comparison) -> None:
     """Compare the readings of one stream."""
     streams = Streams(random)
     stream = streams.stream()
@@ -219,8 +219,10 @@ def compare(driver: Driver, random: Random, found: Found) -> None:
     theirs = by_h11(stream)
     fault = disagreement(ours, theirs, style) or _out_of_order(written)
     if fault:
-        found.faults.append(f"{fault}\n  {style}, {pauses} pauses, {turns} turns, segments {segments}\n  h11: {theirs}")
-    _count(ours, theirs, found.counts)
+        comparison.faults.append(
+            f"{fault}\n  {style}, {pauses} pauses, {turns} turns, segments {segments}\n  h11: {theirs}"
+        )
+    _count(ours, theirs, comparison.counts)
 
 
 def _count(ours: Reading, theirs: Reading, counts: Counter[str]) -> None:
@@ -237,14 +239,14 @@ def _out_of_order(written: bytes) -> str:
     return "" if numbers == list(range(1, len(numbers) + 1)) else f"responses {numbers}"
 
 
-def run(protocol: Any, many: int, seeds: Sequence[int]) -> Found:
-    driver, found = Driver(protocol), Found()
+def run(protocol: Any, many: int, seeds: Sequence[int]) -> Comparison:
+    driver, comparison = Driver(protocol), Comparison()
     for seed in seeds:
         random = Random(seed)
         for _ in range(many):
-            compare(driver, random, found)
+            compare(driver, random, comparison)
     driver.close()
-    return found
+    return comparison
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -256,13 +258,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = monotonic()
     logging.disable()  # what uvicorn says of malformed requests
     seeds = [int(seed) for seed in asked.seeds.split(",")]
-    found = run(HttpToolsProtocol if asked.blind else Connection, asked.count, seeds)
-    for fault in found.faults[:20]:
+    comparison = run(HttpToolsProtocol if asked.blind else Connection, asked.count, seeds)
+    for fault in comparison.faults[:20]:
         print(fault, file=sys.stderr)
-    for name, number in found.counts.items():
+    for name, number in comparison.counts.items():
         print(f"{number:>11,}  {name}")
-    print(f"{len(found.faults)} disagreements in {monotonic() - start:.0f} s")
-    return 1 if found.faults else 0
+    print(f"{len(comparison.faults)} disagreements in {monotonic() - start:.0f} s")
+    return 1 if comparison.faults else 0
 
 
 if __name__ == "__main__":

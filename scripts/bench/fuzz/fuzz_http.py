@@ -52,7 +52,7 @@ EXCLUDED = [checks.positive_data_acceptance]
 
 
 @dataclass
-class Found:
+class Findings:
     """How often each status occurred, and the faults."""
 
     statuses: Counter[int] = field(default_factory=Counter)
@@ -74,7 +74,7 @@ def known_to(server: Prepared) -> Known:
     return Known(server.url, tuple(found))
 
 
-def described(server: Prepared, known: Known, many: int, first: int, found: Found) -> None:
+def described(server: Prepared, known: Known, many: int, first: int, found: Findings) -> None:
     """Yield requests that schemathesis makes, evenly distributed over the operations that have more than one."""
     every = operations()
     plain = [each for each in every if not (each.body or each.headers or each.path_parameters or each.security)]
@@ -94,7 +94,7 @@ class Sender:
 
     url: str
     known: Known
-    found: Found
+    found: Findings
 
     def send(self, case: Any, changes: dict[str, Any]) -> None:
         _change(case, changes)
@@ -149,7 +149,7 @@ def _change(case: Any, changed: dict[str, Any]) -> None:
         case.body = {**case.body, **changed}
 
 
-def undescribed(port: int, known: Known, many: int, first: int, found: Found) -> None:
+def undescribed(port: int, known: Known, many: int, first: int, found: Findings) -> None:
     """Send requests as bytes."""
 
     @seed(first)
@@ -174,8 +174,8 @@ def ask(port: int, request: bytes) -> int:
     return int(line[9:12]) if line.startswith(b"HTTP/1.1 ") else 0
 
 
-def fuzz(server: Prepared, many: int, first: int) -> Found:
-    found, known = Found(), known_to(server)
+def fuzz(server: Prepared, many: int, first: int) -> Findings:
+    found, known = Findings(), known_to(server)
     described(server, known, many // 2, first, found)
     undescribed(server.port, known, max(1, many - found.statuses.total()), first, found)
     found.faults += complaints(server)

@@ -162,10 +162,10 @@ def hunt(bugs: Sequence[Bug]) -> bool:
     jobs = [(NO_BUG, tuple(dict.fromkeys(bug.tests for bug in bugs))), *((bug.plant, (bug.tests,)) for bug in bugs)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = list(pool.map(lambda job: plant_and_run(job[0], *job[1]), jobs))
-    return all([_tell(plant, run) for (plant, _), run in zip(jobs, runs, strict=True)])
+    return all([_print_result(plant, run) for (plant, _), run in zip(jobs, runs, strict=True)])
 
 
-def _tell(plant: Mutant, run: Run) -> bool:
+def _print_result(plant: Mutant, run: Run) -> bool:
     good = run.passed if plant is NO_BUG else is_caught(run)
     said = "all pass" if run.passed else run.failure or "no test ran"
     print(f"{'ok' if good else 'FAILED':6}  {run.seconds:5.1f} s  {plant.what:55}  {said}", flush=True)

@@ -139,23 +139,26 @@ async def survive(server: ScaledServer, twin: ScaledServer, logins: int, rate: f
         first = [await _log_in(connection, server) for _ in range(logins)]
     kid, audience = part(first[0]["access_token"], 0)["kid"], part(first[0]["access_token"], 1)["aud"]
     jwks = f"{server.url}/.well-known/jwks.json"
-    found = Emergency(server, Guard(server.url, audience, jwks_uri=jwks, now=server.clock.seconds), kid)
+    emergency = Emergency(server, Guard(server.url, audience, jwks_uri=jwks, now=server.clock.seconds), kid)
     client_id, interval = server.app["client_id"], logins / rate
-    work = [found.refresh(client_id, each["refresh_token"], twin.port, interval) for each in first]
+    work = [emergency.refresh(client_id, each["refresh_token"], twin.port, interval) for each in first]
     async with _running(*work):
-        await asyncio.gather(found.revoke(), found.present_compromised())
-    return found
+        await asyncio.gather(emergency.revoke(), emergency.present_compromised())
+    return emergency
 
 
-def tell(found: Emergency) -> bool:
+def print_result(emergency: Emergency) -> bool:
     """Print the result. Returns whether everything was as required."""
-    if not found.settled or len(found.compromised) < _ENOUGH:
-        found.faults.append("too little load to say anything")
-    early = f", the last asked for {max(found.early):.1f} s after it" if found.early else ""
-    print(f"{found.refreshes} refreshes, {found.settled} of them more than {SETTLED_AFTER} s after the command")
-    print(f"the last of {len(found.compromised)} tokens of the key was accepted {found.accepted_until:.1f} s after it")
-    print(f"{len(found.early)} new tokens were refused within {SETTLED_AFTER} s{early}")
-    for fault in found.faults[:5]:
+    if not emergency.settled or len(emergency.compromised) < _ENOUGH:
+        emergency.faults.append("too little load to say anything")
+    early = f", the last asked for {max(emergency.early):.1f} s after it" if emergency.early else ""
+    print(f"{emergency.refreshes} refreshes, {emergency.settled} of them more than {SETTLED_AFTER} s after the command")
+    print(
+        f"the last of {len(emergency.compromised)} tokens of the key was accepted "
+        f"{emergency.accepted_until:.1f} s after it"
+    )
+    print(f"{len(emergency.early)} new tokens were refused within {SETTLED_AFTER} s{early}")
+    for fault in emergency.faults[:5]:
         print(f"  {fault}")
-    print("FAILED" if found.faults else "0 failures")
-    return not found.faults
+    print("FAILED" if emergency.faults else "0 failures")
+    return not emergency.faults

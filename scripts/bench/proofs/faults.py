@@ -147,7 +147,7 @@ def measure(server: Server, name: str, rounds: int, clients: int) -> bool:
     finally:
         server.kill()
         fault.remove(server)
-        tell(name, bench, monotonic() - began)
+        print_result(name, bench, monotonic() - began)
     return not bench.tally.faults
 
 
@@ -178,7 +178,7 @@ def on_its_own(judge: Callable[[Server, str, int, int], bool], name: str, asked:
         return judge(server, name, asked.rounds, asked.clients)
 
 
-def tell(name: str, bench: Bench, seconds: float) -> None:
+def print_result(name: str, bench: Bench, seconds: float) -> None:
     tally, ahead = bench.tally, bench.server.log().count('"refresh_token_ahead"')
     print(
         f"{name:26}{bench.rounds:7}{tally.refreshes:11}{tally.unavailable:8}{tally.lost:6}{bench.fault.hits:7}{ahead:7}"

@@ -115,7 +115,7 @@ WAYS = {
 }
 
 
-class Found(NamedTuple):
+class Roll(NamedTuple):
     steady: Steady
     restarts: int
     seconds: float
@@ -129,7 +129,7 @@ class Found(NamedTuple):
         return tally.faults + steady.troubles + too_slow
 
 
-async def roll(server: Server, way: Way, turns: int, rate: float, until_failure: bool) -> Found:
+async def roll(server: Server, way: Way, turns: int, rate: float, until_failure: bool) -> Roll:
     """`server` runs."""
     tokens = await logins(server, max(10, round(rate)))
     enough, began, restarts = asyncio.Event(), monotonic(), 0
@@ -147,33 +147,33 @@ async def roll(server: Server, way: Way, turns: int, rate: float, until_failure:
             await load
     with closing(server.database.rows()) as rows:
         steady.check_rows(rows)
-    return Found(steady, restarts, monotonic() - began)
+    return Roll(steady, restarts, monotonic() - began)
 
 
-def measure(server: Server, way: Way, turns: int, rate: float, plant: Mutant | None = None) -> Found:
+def measure(server: Server, way: Way, turns: int, rate: float, plant: Mutant | None = None) -> Roll:
     server.workers = way.workers
     server.plant(plant)
     before = server.log_sizes()
     server.start()
     try:
-        found = run(roll(server, way, turns, rate, until_failure=plant is not None))
+        rolled = run(roll(server, way, turns, rate, until_failure=plant is not None))
     finally:
         server.kill()
-    check_log(server.log(before), found.steady.tally)
-    return found
+    check_log(server.log(before), rolled.steady.tally)
+    return rolled
 
 
-def tell(name: str, found: Found) -> bool:
+def print_result(name: str, rolled: Roll) -> bool:
     """Whether no request failed."""
-    tally, slowest = found.steady.tally, max(answered.after for answered in found.steady.answered)
+    tally, slowest = rolled.steady.tally, max(answered.after for answered in rolled.steady.answered)
     print(
-        f"{name:22}{found.restarts:10}{tally.refreshes:11}{tally.lost:7}{tally.unavailable:7}"
-        f"{found.seconds:9.1f}{slowest:8.2f}s{len(tally.faults):8}",
+        f"{name:22}{rolled.restarts:10}{tally.refreshes:11}{tally.lost:7}{tally.unavailable:7}"
+        f"{rolled.seconds:9.1f}{slowest:8.2f}s{len(tally.faults):8}",
         flush=True,
     )
-    for failure in found.failures[:5]:
+    for failure in rolled.failures[:5]:
         print(f"    {failure}")
-    return not found.failures
+    return not rolled.failures
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             with set_up(way.database, way.nodes) as server:
                 found = measure(server, way, asked.turns, asked.rate, UNDRAINED if asked.blind else None)
-                good &= tell(name, found) != asked.blind
+                good &= print_result(name, found) != asked.blind
         return 0 if good else 1
     return 130
 

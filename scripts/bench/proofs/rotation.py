@@ -250,7 +250,7 @@ def measure_emergency(server: ScaledServer, rate: float) -> bool:
     twin = server.twin()
     try:
         twin.start()
-        return emergency.tell(run(emergency.survive(server, twin, _LOGINS, rate)))
+        return emergency.print_result(run(emergency.survive(server, twin, _LOGINS, rate)))
     finally:
         twin.stop()
 

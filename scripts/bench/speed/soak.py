@@ -176,14 +176,14 @@ def _median(samples: Sequence[Sample], name: str) -> float:
     return statistics.median(getattr(sample, name) for sample in samples)
 
 
-def tell(found: Soak) -> bool:
+def print_result(soak: Soak) -> bool:
     """Whether nothing was lost, and all was flat."""
-    steady, faults = found.steady, list(found.steady.tally.faults)
-    for name, ratio in ratios(found.samples).items():
+    steady, faults = soak.steady, list(soak.steady.tally.faults)
+    for name, ratio in ratios(soak.samples).items():
         print(f"{name:8} of the last third to that of the first  {ratio:5.2f}  ({FLAT[name]} at most)")
         if ratio > FLAT[name]:
             faults.append(f"{name} is not flat")
-    growth = statistics.median(sample.memory / sample.early for sample in found.samples)
+    growth = statistics.median(sample.memory / sample.early for sample in soak.samples)
     print(f"memory   of a process, late to early              {growth:5.2f}  ({_GROWTH} at most)")
     if growth > _GROWTH:
         faults.append("memory grows until the process dies")
@@ -207,7 +207,7 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
     finally:
         server.kill()
     check_log(server.log(before), found.steady.tally)
-    return tell(found)
+    return print_result(found)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
