@@ -126,7 +126,7 @@ def test_a_row_from_a_clock_that_was_ahead_before_the_start_counts_from_its_firs
     """Nobody here knows when it was rotated: a client that retries is let in, and from then on the window is as long as
     ever, instead of open until the clock has caught up."""
     logins = Logins(database, settings, machine.wall)
-    login = logins.plant(1, rotated_at=machine.wall() + HOUR * SECOND)
+    login = logins.plant(1, rotated_at=machine.wall() + HOUR * SECOND, rotated_from="192.0.2.0/24")
     retried = logins.token(login, 2)
 
     def retry() -> Any:
@@ -134,7 +134,7 @@ def test_a_row_from_a_clock_that_was_ahead_before_the_start_counts_from_its_firs
 
     assert assert_granted(retry())["refresh_token"] == logins.token(login, 3)
     assert the_login(database)["rotated_at"] == machine.wall()
-    assert the_login(database)["generation"] == 3
+    assert (the_login(database)["generation"], the_login(database)["rotated_from"]) == (3, "192.0.2.0/24")
     machine.passes(29)
     assert_granted(retry())
     machine.passes(1)
