@@ -103,7 +103,7 @@ def uv(*arguments: str) -> bool:
     program = shutil.which("uv")
     if program is None:
         return False
-    command = [program, "pip", "install", "--quiet", "--python", PYTHON, *arguments]
+    command: list[str | Path] = [program, "pip", "install", "--quiet", "--python", PYTHON, *arguments]
     if run_with_progress(command, dict(os.environ)):
         say("uv could not install this. Trying pip.")
         return False
@@ -111,7 +111,7 @@ def uv(*arguments: str) -> bool:
 
 
 def pip(*arguments: str) -> None:
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
+    command: list[str | Path] = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
     environment = {**os.environ, "PIP_USER": "0"}  # a user's pip.conf may set it, which fails in a .venv
     if run_with_progress(command, environment):
         sys.exit("Error: The installation failed, see above. Fix the cause, then run this again.")

@@ -135,15 +135,20 @@ def create_user(password: str) -> dict[str, str]:
     options = ("--password-stdin", "--json")
     first = authserver("user", "create", "demo", *options, give=password)
     if first.returncode == 0:
-        return json.loads(first.stdout)
-    return json.loads(run_or_exit("user", "create", f"demo-{secrets.token_hex(2)}", *options, give=password))
+        return parse_json(first.stdout)
+    return parse_json(run_or_exit("user", "create", f"demo-{secrets.token_hex(2)}", *options, give=password))
+
+
+def parse_json(text: str) -> dict[str, str]:
+    members: dict[str, str] = json.loads(text)
+    return members
 
 
 def create_client() -> dict[str, str]:
     grants = ("--grant", "password", "--grant", "refresh_token")
     target = ("--scope", "read write", "--audience", "https://api.example")
     options = ("--auth-method", "none", "--json")
-    return json.loads(run_or_exit("client", "create", "Quickstart demo", *grants, *target, *options))
+    return parse_json(run_or_exit("client", "create", "Quickstart demo", *grants, *target, *options))
 
 
 def create_demo(password: str) -> dict[str, str]:
@@ -167,7 +172,7 @@ def write_demo(demo: dict[str, str]) -> None:
 
 
 def prepare_demo() -> dict[str, str]:
-    demo = read_json(DEMO)
+    demo: dict[str, str] = read_json(DEMO)
     if ready(demo):
         return demo
     say("Preparing the database, the keys and the demo user.")

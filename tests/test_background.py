@@ -16,6 +16,7 @@ from authserver.settings import Settings
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, LONG
+from tests.harness.existing import existing
 
 
 @pytest.fixture
@@ -58,12 +59,13 @@ def test_only_the_tasks_that_are_named_run(
     server = assemble(settings, now=clock, enable=("read_keys", "prune"))
     with TestClient(server.app, ISSUER) as http:
         assert ran["read_keys"].wait(LONG) and ran["prune"].wait(LONG)
-        assert len(http.portal.call(asyncio_tasks_of_the_server)) == 2
+        assert len(existing(http.portal).call(asyncio_tasks_of_the_server)) == 2
     assert {name for name, event in ran.items() if event.is_set()} == {"read_keys", "prune"}
 
 
 async def asyncio_tasks_of_the_server() -> Any:
-    return [task for task in asyncio.all_tasks() if task.get_coro().__qualname__ == "BackgroundTasks._repeat"]
+    coroutines: list[Any] = [task.get_coro() for task in asyncio.all_tasks()]
+    return [coroutine for coroutine in coroutines if coroutine.__qualname__ == "BackgroundTasks._repeat"]
 
 
 @pytest.mark.parametrize(
@@ -110,12 +112,13 @@ def test_an_older_state_of_the_keys_that_arrives_after_a_newer_one_is_ignored(
             return state
 
         tasks.database.load = load_late  # type: ignore[assignment, method-assign]
-        older = http.portal.start_task_soon(tasks.read_keys)
+        portal = existing(http.portal)
+        older = portal.start_task_soon(tasks.read_keys)
         assert is_read.wait(LONG)
         tasks.database.load = load  # type: ignore[method-assign]
         lifecycle.revoke(revoked)
-        http.portal.call(tasks.read_keys)
-        http.portal.call(may_arrive.set)
+        portal.call(tasks.read_keys)
+        portal.call(may_arrive.set)
         older.result(LONG)
         assert revoked not in kids(http)
 

@@ -120,7 +120,8 @@ def test_every_answer_that_is_refused_everywhere_is_described() -> None:
 def test_the_version_is_one() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     source = project["tool"]["hatch"]["version"]["path"]
-    assert re.search(r'^__version__ = "(.+)"$', (ROOT / source).read_text(), re.MULTILINE)[1] == __version__
+    stated = re.search(r'^__version__ = "(.+)"$', (ROOT / source).read_text(), re.MULTILINE)
+    assert stated and stated[1] == __version__
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest and newest[1] == __version__ == OPENAPI["info"]["version"] == version("authserver")
 

@@ -55,7 +55,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def lint(tree: Path) -> Lint:
     """`lint()`: the names of the contracts that are broken in the copy."""
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--cache-dir", tree / "cache"]
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("lint-imports"),
+        "--no-logo",
+        "--cache-dir",
+        tree / "cache",
+    ]
 
     def lint() -> set[str]:
         # From the copy: the working folder comes first in the path, before the installed package.

@@ -23,6 +23,7 @@ from authserver.domain import refresh_token
 from authserver.domain.errors import Misconfigured
 from authserver.keyring import KeyEncryptionKeys, files
 from tests.harness.constants import LONG, PASSWORD
+from tests.harness.existing import existing
 from tests.harness.live import Live, live
 from tests.harness.process import run
 
@@ -133,7 +134,7 @@ def use_wrongly(server: Live, caller: Caller, answers: list[Any]) -> None:
     assert caller.call("/revoke", form | {"token": first["access_token"]})[0] == 200
     assert caller.call("/api/logout", {"refresh_token": api["refresh_token"]}, JSON)[0] == 204
     change = ("user", "set-password", "ada", "--password-stdin")
-    run(*change, folder=server.folder, input=NEW_PASSWORD, **server.settings)
+    run(*change, folder=server.folder, input=NEW_PASSWORD, settings=server.settings)
 
 
 def secrets_of(answers: list[Any], server: Live, machine: Any) -> dict[str, str | bytes]:
@@ -246,7 +247,7 @@ def opens(scene: Scene, key: bytes) -> bool:
 
 
 def renders(scene: Scene, key: bytes) -> bool:
-    alive = refresh_token.parse(scene.alive["refresh_token"])
+    alive = existing(refresh_token.parse(scene.alive["refresh_token"]))
     salts = dict(rows(scene.server.folder / "authserver.db", "SELECT id, salt FROM authorizations"))
     return refresh_token.is_genuine(alive, key=key, salt=salts[alive.authorization_id])
 

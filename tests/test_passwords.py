@@ -174,7 +174,8 @@ class Hasher:
     """In place of Argon2: every verification waits until the gate is open, and is counted."""
 
     def __init__(self) -> None:
-        self.gate, self.begun, self.verified = threading.Event(), threading.Semaphore(0), []
+        self.gate, self.begun = threading.Event(), threading.Semaphore(0)
+        self.verified: list[tuple[str, str]] = []
 
     def verify(self, password_hash: str, password: str) -> None:
         self.verified.append((password_hash, password))
@@ -285,7 +286,7 @@ def test_who_leaves_before_the_work_has_begun_makes_room_and_costs_nothing(
         await asyncio.sleep(0)
         (third,) = await begun(passwords, 1)
         hasher.gate.set()
-        assert await asyncio.gather(first, third) == [NO_MATCH, NO_MATCH]
+        assert [*await asyncio.gather(first, third)] == [NO_MATCH, NO_MATCH]
 
     live(passwords, hasher, leave)
     assert len(hasher.verified) == 2

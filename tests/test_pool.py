@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,12 @@ async def fails(pool: Pool) -> None:
 async def is_left_under_way(pool: Pool) -> None:
     """The caller goes; the work goes on, and takes its room until it is over."""
     begun, held = Event(), Event()
-    task = asyncio.ensure_future(pool.run(lambda: (begun.set(), held.wait(LONG))))
+
+    def work() -> bool:
+        begun.set()
+        return held.wait(LONG)
+
+    task = asyncio.ensure_future(pool.run(work))
     await asyncio.to_thread(begun.wait, 30)
     await cancel(task)
     assert await taken(pool, THREADS - 1 + QUEUE)
@@ -63,7 +69,7 @@ async def is_left_in_the_queue(pool: Pool) -> None:
     await asyncio.gather(*working)
 
 
-async def cancel(task: "asyncio.Future[object]") -> None:
+async def cancel(task: "asyncio.Future[Any]") -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

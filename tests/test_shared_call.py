@@ -1,7 +1,8 @@
 """Work that is shared: every call sees a run that began after it, and runs do not begin too often."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def counting(seconds: float, fails: Callable[[int], bool] = lambda run: False) -
     return SharedCall(work, seconds), began
 
 
-def run(test: Callable[[], Awaitable[None]]) -> None:
+def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(test())
 
 

@@ -27,7 +27,8 @@ def test_the_steady_clock_is_the_same_for_all_processes_and_does_not_go_back() -
 
 @pytest.fixture(params=[system.new_id, system.new_key, system.new_secret])
 def make(request: pytest.FixtureRequest) -> Callable[[], bytes | str]:
-    return request.param
+    make: Callable[[], bytes | str] = request.param
+    return make
 
 
 def test_randomness_is_long_enough_and_never_the_same(make: Callable[[], bytes | str]) -> None:

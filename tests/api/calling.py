@@ -1,6 +1,7 @@
 """Calls of the JSON interface with nothing added to them, and how every answer must look in full."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +44,7 @@ class Caller:
     def __init__(self, http: Any) -> None:
         self.http = http
 
-    def post(self, path: str, content: bytes | str = b"", *headers: tuple[str, str]) -> Any:
+    def post(self, path: str, content: bytes | str | Iterable[bytes] = b"", *headers: tuple[str, str | bytes]) -> Any:
         self.http.cookies.clear()
         return self.http.post(path, content=content, headers=list(headers))
 
@@ -64,7 +65,7 @@ class Caller:
         """From a page of the issuer's own, unless the headers say otherwise."""
         return self.post(path, b"", ("Cookie", f"{COOKIE}={token}"), *(headers or [("Origin", ISSUER)]))
 
-    def protected(self, *authorization: str) -> Any:
+    def protected(self, *authorization: str | bytes) -> Any:
         return self.http.get(PROTECTED, headers=[("Authorization", value) for value in authorization])
 
 

@@ -96,7 +96,8 @@ def test_the_flags_follow_the_issuer(api: Caller, settings: Settings, expected: 
 def test_cookie_and_body_together(
     still: Caller, kept: str, shared: Server, path: Any, member: int | str | None
 ) -> None:
-    token = {"the same": kept, "another": "rt_"}.get(member, member)
+    tokens: dict[Any, Any] = {"the same": kept, "another": "rt_"}
+    token = tokens.get(member, member)
     before = everything(shared.database)
     answer = still.json(path, {"refresh_token": token}, ("Cookie", f"{COOKIE}={kept}"), OWN)
     assert_refused(answer, MALFORMED)

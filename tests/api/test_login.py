@@ -30,7 +30,13 @@ def test_a_login_answers_with_rfc6749_members(api: Caller, database: Database) -
 
 
 def test_members_that_are_not_of_this_interface_are_ignored(api: Caller) -> None:
-    more = {"grant_type": "client_credentials", "client_id": "web", "scope": "read", "resource": AUDIENCE, "x": None}
+    more: dict[str, Any] = {
+        "grant_type": "client_credentials",
+        "client_id": "web",
+        "scope": "read",
+        "resource": AUDIENCE,
+        "x": None,
+    }
     claims = claims_of(assert_tokens(api.login(**more)))
     assert (claims["client_id"], claims["aud"]) == ("first-party", f"{ISSUER}/api") and "scope" not in claims
 

@@ -21,7 +21,7 @@ def on_postgresql() -> Iterator[Server]:
     """Two nodes."""
     if why := missing("postgresql"):
         pytest.skip(why)
-    with set_up("postgresql", nodes=2, **PATIENT) as server:
+    with set_up("postgresql", 2, **PATIENT) as server:
         server.database.record_history()
         yield server
 

@@ -7,6 +7,7 @@ import time
 from scripts.bench import busy
 from tests.harness import procfs
 from tests.harness.constants import LONG
+from tests.harness.existing import existing
 
 BUSY = [sys.executable, busy.__file__, "--burners", "1", "--", sys.executable, "-c"]
 
@@ -19,7 +20,7 @@ def test_its_exit_code_is_the_commands() -> None:
 def test_what_burns_ends_with_it_when_it_is_killed() -> None:
     """The command's own parent is asked who burns: it is the other child."""
     with subprocess.Popen([*BUSY, "print(flush=True); input()"], stdin=-1, stdout=-1) as process:
-        process.stdout.readline()
+        existing(process.stdout).readline()
         burners = [pid for pid in procfs.children(process.pid) if procfs.runs(pid, b"getppid")]
         process.kill()
         process.wait(LONG)

@@ -8,6 +8,7 @@ from scripts.bench.proofs import crash
 from tests.harness import kill_at
 from tests.harness.constants import LONG
 from tests.harness.http_client import run
+from tests.harness.refreshers import Tally
 from tests.harness.server import Server
 
 pytestmark = pytest.mark.slow
@@ -30,7 +31,7 @@ def test_crash_sees_an_answer_before_its_commit(server: Server, capsys: pytest.C
 
 @pytest.mark.parametrize(("workers", "points"), [(1, list(kill_at.POINTS)), (2, ["after-commit"])])
 def test_each_point_is_still_in_the_code_and_reached(server: Server, workers: int, points: Any) -> None:
-    tally, server.workers = crash.Tally(), workers
+    tally, server.workers = Tally(), workers
     bench = crash.Bench(server, crash.clients_of(server, SMALL, tally), tally, within=0)
     for point in points:
         run(bench.live(point))

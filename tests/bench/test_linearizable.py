@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, permutations
+from typing import Literal
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scripts.bench.proofs.linearizable import FOREVER, Login, Operation, is_linearizable, steps
+from tests.harness.existing import existing
 
 FIRST = Login()
 _moments = st.integers(0, 8).map(float)
@@ -32,7 +34,8 @@ def arbitrary(draw: st.DrawFn) -> Operation:
     invoked = draw(_moments)
     returned = draw(st.integers(1, 4).map(lambda seconds: invoked + seconds) | st.just(FOREVER))
     result = draw(st.none() | st.integers(1, 3)) if returned != FOREVER else None
-    kind = "refresh" if result is not None else draw(st.sampled_from(["refresh", "end"]))
+    kinds: list[Literal["refresh", "end"]] = ["refresh"] if result is not None else ["refresh", "end"]
+    kind = draw(st.sampled_from(kinds))
     return Operation(kind, invoked, returned, draw(st.integers(0, 2)), result)
 
 
@@ -81,7 +84,7 @@ def test_a_second_successor_is_refused(history: list[Operation], data: st.DataOb
     won = [operation for operation in history if operation.is_known and operation.result is not None]
     assume(won)
     fork = data.draw(st.sampled_from(won))
-    assert not is_linearizable([*history, replace(fork, result=fork.result + 1)], FIRST)
+    assert not is_linearizable([*history, replace(fork, result=existing(fork.result) + 1)], FIRST)
 
 
 @given(possible())
@@ -89,7 +92,7 @@ def test_a_login_that_is_lost_is_refused(history: list[Operation]) -> None:
     """Nothing ended it, no old token was presented, and yet the newest token is refused."""
     good = [operation for operation in history if operation.is_known and operation.result is not None]
     assume(is_linearizable(good, FIRST))
-    newest = max((operation.result for operation in good), default=0)
+    newest = max((existing(operation.result) for operation in good), default=0)
     last = max((operation.returned for operation in good), default=0)
     assert not is_linearizable([*good, Operation("refresh", last + 1, last + 2, newest)], FIRST)
 

@@ -7,6 +7,7 @@ import pytest
 from scripts.bench.speed import soak
 from scripts.bench.speed.soak import Sample
 from tests.harness.server import Server
+from tests.harness.steady import Steady
 
 pytestmark = pytest.mark.slow
 SMALL = soak.parse(["--minutes", "0.1", "--every", "3", "--logins", "16", "--measure", "1", "--share", "0.2"])
@@ -22,10 +23,14 @@ def test_nothing_is_lost(server: Server, monkeypatch: pytest.MonkeyPatch, capsys
     assert capsys.readouterr().out.count("\n") >= 5
 
 
+def measured(samples: list[Sample]) -> soak.Soak:
+    missing: Any = None
+    return soak.Soak(missing, Steady("app", [], missing, 1), samples)
+
+
 @pytest.mark.parametrize("name", soak.FLAT)
 def test_a_last_third_that_is_worse_is_told(name: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    found = soak.Soak(None, soak.Steady("app", [], None, 1))
-    found.samples = [EVEN] * 9
+    found = measured([EVEN] * 9)
     assert soak.print_result(found)
     found.samples[6:] = [EVEN._replace(**{name: 2 * getattr(EVEN, name)})] * 3
     assert not soak.print_result(found)
@@ -33,7 +38,6 @@ def test_a_last_third_that_is_worse_is_told(name: Any, capsys: pytest.CaptureFix
 
 
 def test_memory_that_grows_in_every_interval_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    found = soak.Soak(None, soak.Steady("app", [], None, 1))
-    found.samples = [EVEN._replace(early=70)] * 9
+    found = measured([EVEN._replace(early=70)] * 9)
     assert not soak.print_result(found)
     assert "memory grows" in capsys.readouterr().out

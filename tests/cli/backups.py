@@ -4,12 +4,13 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 PASSPHRASE = "a passphrase of five words"
 LINE = f"{PASSPHRASE}\n"
 
 
-def sql(file: Path | str, statement: str, *values: object) -> list[tuple]:
+def sql(file: Path | str, statement: str, *values: object) -> list[tuple[Any, ...]]:
     """One statement on a database file, beside SQLAlchemy; its rows."""
     with closing(sqlite3.connect(file)) as connection, connection:
         return connection.execute(statement, values).fetchall()

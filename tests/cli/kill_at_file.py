@@ -41,7 +41,7 @@ def killer_at(fatal: int) -> Callable[..., Any]:
 def watch_files(fatal: int, folder: str) -> None:
     step, connect = killer_at(fatal), database_file._connect
 
-    def audit(event: str, arguments: tuple) -> None:
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event in TOUCHES and folder in str(arguments[0]):
             step()
 

@@ -13,6 +13,7 @@ import runpy
 import signal
 import sys
 from itertools import count
+from typing import Any
 
 import click
 from sqlalchemy import Engine, event
@@ -37,7 +38,7 @@ def install(fatal: int) -> None:
     event.listen(Engine, "commit", step)
     say = click.echo
 
-    def echo(*arguments: object, **options: object) -> None:
+    def echo(*arguments: Any, **options: Any) -> None:
         step()
         say(*arguments, **options)
 

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from tests.harness.existing import existing
 from tests.harness.process import environment_with
 
 ROOT = Path(__file__).parents[2]
@@ -15,14 +17,15 @@ ROOT = Path(__file__).parents[2]
 def killer(wrapper: Path, *command: str | Path) -> Iterator[Callable[[int, Path], int]]:
     """`kill(n, folder)` runs the command in `folder`, killed at its n-th step as `wrapper` counts them; the exit code,
     -9 if it got there."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     environment = environment_with({}) | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen([sys.executable, wrapper, *command], env=environment, **pipes) as process:
+        requests, codes = existing(process.stdin), existing(process.stdout)
 
         def kill(at: int, folder: Path) -> int:
-            process.stdin.write(f"{at} {folder}\n")
-            process.stdin.flush()
-            return int(process.stdout.readline())
+            requests.write(f"{at} {folder}\n")
+            requests.flush()
+            return int(codes.readline())
 
         yield kill
-        process.stdin.close()
+        requests.close()

@@ -186,7 +186,7 @@ def test_without_a_terminal_the_passphrase_comes_from_stdin(cli: Callable[..., R
 def test_on_a_terminal_it_is_asked_for_twice_and_not_shown(here: Path) -> None:
     main, side = pty.openpty()
     command = [sys.executable, "-m", "authserver", "backup", "b"]
-    streams = {"stdin": side, "stdout": subprocess.DEVNULL, "stderr": side}
+    streams: dict[str, Any] = {"stdin": side, "stdout": subprocess.DEVNULL, "stderr": side}
     with subprocess.Popen(command, cwd=here, env=environment_with({}), **streams) as process:
         os.close(side)
         shown = b""

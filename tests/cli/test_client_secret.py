@@ -9,12 +9,13 @@ from click.testing import Result
 from authserver.provisioning import open_database
 from authserver.settings import load
 from authserver.store import clients
+from tests.harness.existing import existing
 
 
 def hashes(client_id: Any) -> Any:
     database = open_database(load())
     with database.begin() as connection:
-        client = clients.load(connection, client_id)
+        client = existing(clients.load(connection, client_id))
     database.close()
     return [secret.hash for secret in client.secrets]
 

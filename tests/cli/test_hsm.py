@@ -91,7 +91,7 @@ def test_wrapped_keys_go_on_beside_an_hsm_and_the_next_key_is_made_there(softhsm
     token = new_token("beside")
     run("init", folder=tmp_path)
     wrapped = set(kept(tmp_path))
-    run("keys", "rotate", "--emergency", folder=tmp_path, **token.settings)
+    run("keys", "rotate", "--emergency", folder=tmp_path, settings=token.settings)
     new = kept(tmp_path).keys() - wrapped
     assert in_token(token) == new and len(new) == 1
     refused = run("serve", "--port", "1", folder=tmp_path, check=False)
@@ -110,16 +110,16 @@ def test_a_start_that_cannot_work_says_what_to_write(
     softhsm: Path, tmp_path: Path, change: Any, code: int, message: str
 ) -> None:
     token = new_token(message)
-    run("init", folder=tmp_path, **token.settings)
-    refused = run("serve", "--port", "1", folder=tmp_path, check=False, **token.settings | change)
+    run("init", folder=tmp_path, settings=token.settings)
+    refused = run("serve", "--port", "1", folder=tmp_path, check=False, settings=token.settings | change)
     assert refused.returncode == code and message in refused.stderr and token.pin not in refused.stderr
 
 
 def test_a_key_that_is_gone_from_the_token_stops_the_start(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("gone")
-    run("init", folder=tmp_path, **token.settings)
+    run("init", folder=tmp_path, settings=token.settings)
     for_each_key(token, "key.destroy()")
-    refused = run("serve", "--port", "1", folder=tmp_path, check=False, **token.settings)
+    refused = run("serve", "--port", "1", folder=tmp_path, check=False, settings=token.settings)
     assert refused.returncode == 69 and "contains no private key" in refused.stderr
 
 

@@ -78,7 +78,7 @@ def test_while_an_hsm_hangs_everything_else_goes_on_and_the_server_can_end(hangi
 
 def test_a_revocation_is_done_though_the_hsm_is_not_named(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("unnamed")
-    run("init", folder=tmp_path, **token.settings)
+    run("init", folder=tmp_path, settings=token.settings)
     (pending,) = [
         key["kid"]
         for key in json.loads(run("keys", "list", "--json", folder=tmp_path).stdout)
@@ -92,13 +92,13 @@ def test_a_revocation_is_done_though_the_hsm_is_not_named(softhsm: Path, tmp_pat
 def test_without_a_pin_none_is_tried(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("no pin")
     without = {name: value for name, value in token.settings.items() if name != "PKCS11_PIN"}
-    refused = run("init", folder=tmp_path, check=False, **without)
+    refused = run("init", folder=tmp_path, check=False, settings=without)
     assert refused.returncode == 78 and "AUTHSERVER_PKCS11_PIN_FILE=" in refused.stderr
 
 
 def test_what_an_hsm_cannot_do_is_not_blamed_on_the_database(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("words")
-    run("init", folder=tmp_path, **token.settings)
+    run("init", folder=tmp_path, settings=token.settings)
     with (tmp_path / "nothing.py").open("w") as file:
         file.write("from pkcs11 import Session\nfrom pkcs11.exceptions import DeviceError\n")
         file.write("def fail(*_, **__):\n    raise DeviceError\n")

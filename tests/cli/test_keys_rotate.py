@@ -55,7 +55,7 @@ def keys() -> Any:
 
 
 def kid_of(state: str) -> str:
-    return next(key["kid"] for key in keys() if key["state"] == state)
+    return next(str(key["kid"]) for key in keys() if key["state"] == state)
 
 
 def test_too_early_is_refused_with_3_and_the_time_from_which_it_may_be(fresh: None) -> None:
@@ -149,16 +149,16 @@ def test_the_list_draws_the_timeline(fresh: None) -> None:
 @pytest.mark.skipif(not os.access("/usr/bin/python3", os.X_OK), reason="there is no other Python")
 def test_the_script_is_the_command_whichever_python_runs_it(fresh: None, tmp_path: Path) -> None:
     """Any Python may start it: it goes on with .venv's. The working folder stays, and so do the settings."""
-    command = ["/usr/bin/python3", SCRIPT, "--json"]
+    command = ["/usr/bin/python3", str(SCRIPT), "--json"]
     done = subprocess.run(command, cwd=tmp_path, env=environment_with({}), capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
     assert json.loads(done.stdout)["refused"] is True
-    helped = subprocess.run([*command[:2], "--help"], capture_output=True, text=True, check=True)  # type: ignore[list-item]
+    helped = subprocess.run([*command[:2], "--help"], capture_output=True, text=True, check=True)
     assert "authserver keys rotate --dry-run" in helped.stdout
 
 
 def test_running_servers_follow_by_themselves_and_verifiers_never_fail(tmp_path: Path) -> None:
-    with live(tmp_path, workers=2) as server:
+    with live(tmp_path, 2) as server:
         old, new = kid_of("active"), kid_of("pending")
         before = access_token(server)
         assert header_of(before)["kid"] == old
@@ -177,7 +177,7 @@ def access_token(server: Any) -> str:
         f"client_id={server.app['client_id']}&grant_type=password&username=ada&password={PASSWORD.replace(' ', '+')}"
     )
     with urllib.request.urlopen(f"{server.url}/token", client.encode(), timeout=LONG) as answer:
-        return json.load(answer)["access_token"]
+        return str(json.load(answer)["access_token"])
 
 
 def kids_of(server: Any) -> list[str]:
@@ -187,4 +187,5 @@ def kids_of(server: Any) -> list[str]:
 
 def header_of(token: str) -> dict[str, str]:
     segment = token.split(".")[0]
-    return json.loads(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    header: dict[str, str] = json.loads(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    return header

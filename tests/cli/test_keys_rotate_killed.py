@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from authserver import system
 from authserver.keyring.lifecycle import TooEarly
@@ -27,7 +28,7 @@ killer = partial(killer_of, Path(__file__).parent / "kill_at_step.py")
 
 
 def settings_in(folder: Path) -> Settings:
-    return Settings(database_url=f"sqlite:///{folder}/authserver.db", keys_dir=folder / "keys")
+    return Settings(database_url=SecretStr(f"sqlite:///{folder}/authserver.db"), keys_dir=folder / "keys")
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def assert_right(folder: Path, before: dict[str, list[str]]) -> None:
     }
 
 
-def killed_at_every_step(template: Path, folder: Path, *command: str) -> Iterator[Any]:
+def killed_at_every_step(template: Path, folder: Path, *command: str | Path) -> Iterator[Any]:
     """Yields a folder with what was left, for each step."""
     with killer(*command) as kill:
         for step in count(1):
@@ -132,7 +133,7 @@ def test_two_at_once_are_one(template: Path, tmp_path: Path, arguments: Any, cod
     folder = tmp_path / "two"
     shutil.copytree(template, folder)
     command = [sys.executable, SCRIPT, *arguments]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with ExitStack() as owner:
         both = [subprocess.Popen(command, cwd=folder, env=environment_with({}), **quiet) for _ in range(2)]
         for process in both:

@@ -7,18 +7,18 @@ import sys
 import time
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from authserver.resource import Guard
 from tests.cli import test_keys_rotate_killed as killed
 from tests.harness.constants import LONG
+from tests.harness.existing import existing
 from tests.harness.live import Live
 from tests.harness.process import environment_with, run
 
@@ -56,14 +56,15 @@ class Node(Live):
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         with urllib.request.urlopen(f"{self.url}/.well-known/jwks.json", timeout=LONG) as answer:
-            return json.load(answer)
+            jwks: dict[str, list[dict[str, str]]] = json.load(answer)
+            return jwks
 
     def token(self, authorization: str) -> str:
         asked = urllib.request.Request(
             f"{self.url}/token", b"grant_type=client_credentials", {"Authorization": authorization}
         )
         with urllib.request.urlopen(asked, timeout=LONG) as answer:
-            return json.load(answer)["access_token"]
+            return str(json.load(answer)["access_token"])
 
 
 class Forks:
@@ -71,14 +72,15 @@ class Forks:
         self._process = process
 
     def ask(self, line: str) -> int:
-        self._process.stdin.write(f"{line}\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        requests, answers = existing(self._process.stdin), existing(self._process.stdout)
+        requests.write(f"{line}\n")
+        requests.flush()
+        return int(answers.readline())
 
 
 @contextmanager
 def forks() -> Iterator[Forks]:
-    command, pipe = [sys.executable, Path(__file__).with_name("serve_forks.py")], subprocess.PIPE
+    command, pipe = [sys.executable, str(Path(__file__).with_name("serve_forks.py"))], subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment_with({})) as process:
         yield Forks(process)
 
@@ -105,7 +107,7 @@ def assert_verified(node: Node, tokens: list[str]) -> None:
     assert all(guard.verify(token) for token in tokens)
 
 
-def rotated_beside(nodes: tuple[Node, Node], authorization: str, kill: Any, step: int) -> int:
+def rotated_beside(nodes: tuple[Node, Node], authorization: str, kill: Callable[[int, Path], int], step: int) -> int:
     """How the script ended that was killed at this step, while the first node was killed and started again."""
     first, second = nodes
     for node in nodes:
@@ -117,7 +119,7 @@ def rotated_beside(nodes: tuple[Node, Node], authorization: str, kill: Any, step
         watching = threads.submit(watch.watch)
         first.kill()
         first.start()
-        code = kill(step, first.folder)
+        code: int = kill(step, first.folder)
         first.wait_until_ready()
         watch.end()
         watching.result()

@@ -24,8 +24,8 @@ def token(softhsm: Path) -> Any:
 @pytest.fixture(scope="module")
 def template(token: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("template")
-    run("init", folder=folder, **token.settings)
-    run("backup", "b", "--passphrase-stdin", folder=folder, input=LINE, **token.settings)
+    run("init", folder=folder, settings=token.settings)
+    run("backup", "b", "--passphrase-stdin", folder=folder, input=LINE, settings=token.settings)
     return folder
 
 
@@ -37,7 +37,7 @@ def folder(template: Any, tmp_path: Path) -> Any:
 
 def restore(folder: Path, *arguments: Any, **settings: str) -> Any:
     command = ("restore", "b", "--passphrase-stdin", "--yes", *arguments)
-    return run(*command, folder=folder, input=LINE, check=False, **settings)
+    return run(*command, folder=folder, input=LINE, check=False, settings=settings)
 
 
 def kids(folder: Path) -> Any:
@@ -79,11 +79,11 @@ def test_keys_that_are_there_go_on(token: Any, folder: Any) -> None:
 
 def test_keys_that_are_gone_from_there_do_not_sign(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("emptied")
-    run("init", folder=tmp_path, **token.settings)
-    run("backup", "b", "--passphrase-stdin", folder=tmp_path, input=LINE, **token.settings)
+    run("init", folder=tmp_path, settings=token.settings)
+    run("backup", "b", "--passphrase-stdin", folder=tmp_path, input=LINE, settings=token.settings)
     for_each_key(token, "key.destroy()")
     rehearsed = restore(tmp_path, "--dry-run", "--json", **token.settings)
     assert json.loads(rehearsed.stdout)["refused"] is True
     assert restore(tmp_path, **token.settings).returncode == 3
     assert restore(tmp_path, "--emergency", **token.settings).returncode == 0
-    assert run("config", "check", folder=tmp_path, **token.settings).returncode == 0
+    assert run("config", "check", folder=tmp_path, settings=token.settings).returncode == 0

@@ -111,7 +111,7 @@ def test_who_was_disabled_stays_disabled_and_who_was_deleted_comes_back_disabled
     cli("client", "delete", ids[1], "--yes")
     told = restore().stderr
     assert {row["username"]: row["disabled"] for row in data("user", "list")} == {"ada": True, "bob": True}
-    disabled = dict(sql(DB, "SELECT id, disabled FROM clients"))
+    disabled = dict[str, int](sql(DB, "SELECT id, disabled FROM clients"))
     assert [disabled[id] for id in ids] == [1, 1, 0]
     assert "Disabled or deleted since the backup, and disabled now: 2 users." in told
     assert "Disabled or deleted since the backup, and disabled now: 2 clients." in told

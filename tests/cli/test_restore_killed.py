@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from pydantic import SecretStr
 
 from authserver.clock import Clock
 from authserver.provisioning import open_database, open_keyring
@@ -42,7 +43,7 @@ def backup_cheaply(folder: Path) -> None:
     """Each child has to pay what the passphrase of its backup costs."""
     cheap = "from authserver.keyring import passphrase as p; p.Stretching.__init__.__defaults__ = (1, 64, 1)"
     command = [sys.executable, "-c", f"{cheap}; from authserver.cli import main; main()", "backup", "b"]
-    options = {"cwd": folder, "env": environment_with({}), "input": LINE.encode(), "check": True}
+    options: dict[str, Any] = {"cwd": folder, "env": environment_with({}), "input": LINE.encode(), "check": True}
     subprocess.run([*command, "--passphrase-stdin"], **options)
 
 
@@ -63,7 +64,7 @@ def killed_at_every_step(template: Path, folder: Path, direction: int, *command:
 
 def users(folder: Path) -> list[str]:
     """Of a database that a server can start with."""
-    settings = Settings(database_url=f"sqlite:///{folder}/authserver.db", keys_dir=folder / "keys")
+    settings = Settings(database_url=SecretStr(f"sqlite:///{folder}/authserver.db"), keys_dir=folder / "keys")
     database = open_database(settings)
     open_keyring(settings, database, Clock(now, now))
     database.close()

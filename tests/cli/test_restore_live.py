@@ -18,11 +18,12 @@ from joserfc.jwk import KeySet
 
 from tests.cli.backups import LINE, sql
 from tests.harness.constants import LONG, PASSWORD
+from tests.harness.existing import existing
 from tests.harness.live import Live
 from tests.harness.process import environment_with, run
 
 
-def post(server: Live, path: str, **form: str) -> tuple[int, dict]:
+def post(server: Live, path: str, **form: str) -> tuple[int, dict[str, Any]]:
     try:
         with urllib.request.urlopen(f"{server.url}{path}", urlencode(form).encode(), timeout=LONG) as answer:
             return answer.status, json.loads(answer.read() or b"{}")
@@ -30,14 +31,14 @@ def post(server: Live, path: str, **form: str) -> tuple[int, dict]:
         return error.code, json.loads(error.read())
 
 
-def log_in(server: Live) -> dict:
+def log_in(server: Live) -> dict[str, Any]:
     form = {"username": "ada", "password": PASSWORD, "client_id": server.app["client_id"]}
     status, answer = post(server, "/token", grant_type="password", **form)
     assert status == 200, answer
     return answer
 
 
-def refresh(server: Live, token: str) -> tuple[int, dict]:
+def refresh(server: Live, token: str) -> tuple[int, dict[str, Any]]:
     form = {"refresh_token": token, "client_id": server.app["client_id"]}
     return post(server, "/token", grant_type="refresh_token", **form)
 
@@ -45,11 +46,11 @@ def refresh(server: Live, token: str) -> tuple[int, dict]:
 def verifies(server: Live, token: str) -> bool:
     with urllib.request.urlopen(f"{server.url}/.well-known/jwks.json", timeout=LONG) as answer:
         keys = KeySet.import_key_set(json.load(answer))
-    return jwt.decode(token, keys, algorithms=["RS256"]).claims["iss"] == server.url
+    return bool(jwt.decode(token, keys, algorithms=["RS256"]).claims["iss"] == server.url)
 
 
-def command(server: Live, *arguments: str, **options: Any) -> subprocess.CompletedProcess:
-    return run(*arguments, "--passphrase-stdin", folder=server.folder, input=LINE, **server.settings, **options)
+def command(server: Live, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return run(*arguments, "--passphrase-stdin", folder=server.folder, input=LINE, settings=server.settings, **options)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,8 @@ class Load:
     """Clients that refresh all the time, each its own login."""
 
     def __init__(self, server: Live, clients: int = 4) -> None:
-        self.server, self.failed, self.stopped = server, [], False
+        self.server, self.stopped = server, False
+        self.failed: list[Any] = []
         self.newest = [log_in(server) for _ in range(clients)]
         self.rounds = [0] * clients
         self.threads = [threading.Thread(target=self.refresh, args=(number,)) for number in range(clients)]
@@ -90,7 +92,7 @@ class Load:
             self.newest[number] = answer
             self.rounds[number] += 1
 
-    def stop(self) -> list[dict]:
+    def stop(self) -> list[dict[str, Any]]:
         self.stopped = True
         for thread in self.threads:
             thread.join()
@@ -123,7 +125,7 @@ def test_restored_over_the_same_database_what_happened_since_counts(server: Any)
     command(server, "backup", "b")
     post(server, "/revoke", token=ended["refresh_token"], client_id=server.app["client_id"])
     _, newer = refresh(server, alive["refresh_token"])
-    run("keys", "rotate", "--emergency", folder=server.folder, **server.settings)
+    run("keys", "rotate", "--emergency", folder=server.folder, settings=server.settings)
     after = log_in(server)
     server.stop()
     command(server, "restore", "b", "--yes")
@@ -163,12 +165,12 @@ def test_a_server_that_starts_meanwhile_does_not_get_the_old_database(server: An
         "with database_file.open_exclusive(Path('authserver.db').resolve()):\n"
         "    print('held', flush=True); sys.stdin.read()"
     )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", hold], cwd=server.folder, env=environment_with({}), **pipes) as holder:
-        assert holder.stdout.readline() == "held\n"
-        refused = run("config", "check", folder=server.folder, check=False, **server.settings)
+        assert existing(holder.stdout).readline() == "held\n"
+        refused = run("config", "check", folder=server.folder, check=False, settings=server.settings)
         assert refused.returncode == 69 and "locked" in refused.stderr
-        holder.stdin.close()
+        existing(holder.stdin).close()
         holder.wait(LONG)
     server.start()
     log_in(server)

@@ -20,6 +20,7 @@ from authserver.serving import configuration
 from authserver.serving.connection import Connection
 from authserver.settings import Settings
 from tests.harness.constants import LONG, PASSWORD
+from tests.harness.existing import existing
 from tests.harness.live import served
 from tests.harness.process import environment_with, owned
 
@@ -58,22 +59,22 @@ def test_sigterm_answers_what_has_begun_and_takes_no_more(here: Path, data: Call
     body = urlencode(form).encode()
     with served(here, workers) as server:
         with begin_request(server, body) as connection:
-            server.process.send_signal(signal.SIGTERM)
+            server.running.send_signal(signal.SIGTERM)
             wait_until_refused(server.port)
             connection.sendall(body)
             answer = read_all(connection)
-        code = server.process.wait(LONG)
+        code = server.running.wait(LONG)
     assert answer.startswith("HTTP/1.1 200 "), answer
     assert '"refresh_token":"rt_' in answer
     assert code in (0, -signal.SIGTERM)
 
 
 def test_two_workers_serve_and_leave_with_their_parent(here: Path) -> None:
-    with served(here, workers=2) as server:
+    with served(here, 2) as server:
         while len(started := re.findall(r"Started server process \[(\d+)\]", server.log.read_text())) < 2:
             server.wait_until_ready()
-        server.process.kill()
-        server.process.wait(LONG)
+        server.running.kill()
+        server.running.wait(LONG)
         server.process = None
         try:
             wait_until_refused(server.port)
@@ -89,11 +90,12 @@ def test_it_says_what_rfc9700_2_4_forbids_takes_a_free_port_and_leaves_quietly(
 ) -> None:
     data("client", "create", "Shop", "--grant", "password", "--auth-method", "none")
     command = [sys.executable, "-m", "authserver", "serve", "--port", "0"]
-    streams = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     with owned(subprocess.Popen(command, cwd=here, env=environment_with({}), **streams)) as process:
-        warning, serving = process.stderr.readline(), process.stderr.readline()
+        printed = existing(process.stderr)
+        warning, serving = printed.readline(), printed.readline()
         assert "RFC 9700" in warning and "MUST NOT be used" in warning and "Shop" in warning
-        url, port = re.fullmatch(r"Issuer (\S+), listening on http://127.0.0.1:(\d+)\n", serving).groups()
+        url, port = existing(re.fullmatch(r"Issuer (\S+), listening on http://127.0.0.1:(\d+)\n", serving)).groups()
         assert url == "http://127.0.0.1:8000", "the issuer, whatever the port"
         with socket.create_connection(("127.0.0.1", int(port)), timeout=LONG) as connection:
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

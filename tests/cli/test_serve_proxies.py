@@ -29,7 +29,7 @@ def test_a_caller_on_loopback_is_a_proxy_only_if_the_setting_says_so(
 
 
 def test_a_proxy_that_is_none_stops_the_start_with_the_line_to_write(tmp_path: Path) -> None:
-    answer = run("config", "check", folder=tmp_path, check=False, TRUSTED_PROXIES="0.0.0.0/0")
+    answer = run("config", "check", folder=tmp_path, check=False, settings={"TRUSTED_PROXIES": "0.0.0.0/0"})
     assert answer.returncode == 78
     assert "which is every address" in answer.stderr
     assert answer.stderr.rstrip().endswith("AUTHSERVER_TRUSTED_PROXIES=127.0.0.1,10.0.0.0/8")

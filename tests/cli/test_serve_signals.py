@@ -54,18 +54,18 @@ def max_age(server: Any) -> Any:
 def test_who_connected_before_it_stopped_is_answered_after(here: Path) -> None:
     with served(here) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=LONG) as connection:
-            server.process.send_signal(signal.SIGTERM)
+            server.running.send_signal(signal.SIGTERM)
             wait_until(lambda: is_refused(server.port))
             connection.sendall(GET)
             answer = connection.recv(65536)
-        server.process.wait(LONG)
+        server.running.wait(LONG)
     assert answer.startswith(b"HTTP/1.1 200 ") and b"connection: close" in answer
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_readiness_says_that_it_leaves(here: Path, workers: int) -> None:
     with served(here, workers) as server:
-        server.process.send_signal(signal.SIGTERM)
+        server.running.send_signal(signal.SIGTERM)
         wait_until(lambda: ask(server, "/health/ready").status == 503)
 
 
@@ -74,7 +74,7 @@ def test_sighup_reads_the_settings_again(here: Path, workers: int) -> None:
     with served(here, workers) as server:
         assert "max-age=300" in max_age(server)
         (here / "authserver.toml").write_text("jwks_max_age = 77\n")
-        server.process.send_signal(signal.SIGHUP)
+        server.running.send_signal(signal.SIGHUP)
         wait_until(lambda: "max-age=77" in max_age(server))
         assert ask(server, "/health/ready").status == 200
 
@@ -87,7 +87,7 @@ def logged(server: Live) -> list[Any]:
 def test_sighup_with_settings_that_would_not_do_changes_nothing(here: Path, workers: int) -> None:
     with served(here, workers) as server:
         (here / "authserver.toml").write_text("jwks_max_age = 77\nlog_level = 'nonsense'\n")
-        server.process.send_signal(signal.SIGHUP)
+        server.running.send_signal(signal.SIGHUP)
         wait_until(lambda: '"event": "reload_failed"' in server.log.read_text())
         (event,) = [event for event in logged(server) if event["event"] == "reload_failed"]
         assert event["level"] == "error" and "AUTHSERVER_LOG_LEVEL" in event["reason"]
@@ -134,8 +134,8 @@ def test_sighup_while_the_command_starts_is_not_lost(here: Path, workers: int) -
 
 def test_sighup_to_all_processes_ends_none_but_by_replacing_it(here: Path) -> None:
     """As `pkill -HUP` does, and a service manager that signals a whole group."""
-    with served(here, workers=2) as server:
-        first, workers = server.process.pid, procfs.workers(server.process.pid)
+    with served(here, 2) as server:
+        first, workers = server.running.pid, procfs.workers(server.running.pid)
         for pid in workers:
             os.kill(pid, signal.SIGHUP)
         assert [is_sighup_held(pid) for pid in workers] == [True, True]
@@ -156,8 +156,8 @@ def test_it_ends_with_its_terminal(here: Path, workers: int) -> None:
     terminal, server = pty.openpty(), Live(here, workers)
     server.stdin = terminal[1]
     with started(server):
-        pids = [server.process.pid, *procfs.workers(server.process.pid)]
-        server.process.send_signal(signal.SIGHUP)
+        pids = [server.running.pid, *procfs.workers(server.running.pid)]
+        server.running.send_signal(signal.SIGHUP)
         wait_until(lambda: not any(map(procfs.lives, pids)))
     for each in terminal:
         os.close(each)

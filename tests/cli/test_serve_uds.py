@@ -10,9 +10,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -106,7 +107,12 @@ def test_the_socket_of_a_server_that_lives_is_not(short: Path) -> None:
 def test_nothing_else_is_ever_removed(short: Path, what: str) -> None:
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(short / "other"))
-    make = {"file": Path.touch, "folder": Path.mkdir, "pipe": os.mkfifo, "link": lambda path: path.symlink_to("other")}
+    make: dict[str, Callable[[Path], None]] = {
+        "file": Path.touch,
+        "folder": Path.mkdir,
+        "pipe": os.mkfifo,
+        "link": lambda path: path.symlink_to("other"),
+    }
     make[what](short / "s")
     before = os.lstat(short / "s")
     with pytest.raises(listening.CannotListen, match="is not a socket"):
@@ -124,7 +130,7 @@ def test_a_socket_that_another_server_has_made_meanwhile_stays(short: Path) -> N
 
 
 def test_of_two_that_start_at_once_one_is_refused(short: Path) -> None:
-    outcomes = []
+    outcomes: list[AbstractContextManager[Any] | None] = []
 
     def start(_: int) -> None:
         try:
@@ -139,8 +145,10 @@ def test_of_two_that_start_at_once_one_is_refused(short: Path) -> None:
             with socket.socket(socket.AF_UNIX) as killed:
                 killed.bind(str(short / "s"))
             threads = [threading.Thread(target=start, args=(number,)) for number in range(4)]
-            [thread.start() for thread in threads]
-            [thread.join() for thread in threads]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
             assert [outcome is None for outcome in outcomes].count(False) == 1
             next(outcome for outcome in outcomes if outcome).__exit__(None, None, None)
             outcomes.clear()

@@ -23,6 +23,7 @@ import yaml
 from authserver.cli.snippet import NAMES
 from authserver.testing import Issuer, running_issuer
 from tests.harness.constants import LONG
+from tests.harness.existing import existing
 from tests.harness.process import environment_with, free_port, owned_group, run
 from tests.resource.tools import DROP, LocalIssuer, header_of, make_key, public, reply, serve, sign
 from tests.resource.tools import claims as claims_like
@@ -54,7 +55,7 @@ def issuer() -> Iterator[Issuer]:
 
 def printed(name: str, folder: Path, url: str) -> tuple[str, int]:
     """The snippet with free ports in place of its own, and the port on which it is to be called."""
-    text = run("snippet", name, "--scope", SCOPES, folder=folder, ISSUER=url).stdout
+    text = run("snippet", name, "--scope", SCOPES, folder=folder, settings={"ISSUER": url}).stdout
     ports = {number: str(free_port()) for number in ("9000", "9001", "8080")}
     return re.sub(r"\b(9000|9001|8080)\b", lambda found: ports[found[1]], text), int(ports["9000"])
 
@@ -280,7 +281,7 @@ def test_nginx(tmp_path: Path, issuer: Issuer) -> None:
     save("nginx", text, tmp_path)
     (tmp_path / "nginx.conf").write_text(NGINX)
     serving = told(text)[1]
-    api = int(re.search(r"proxy_pass http://127.0.0.1:(\d+);\n    }\n\n    location = /_token", text)[1])
+    api = int(existing(re.search(r"proxy_pass http://127.0.0.1:(\d+);\n    }\n\n    location = /_token", text))[1])
     nginx = "nginx -p . -c nginx.conf -e error.log -g 'daemon off;'"
     with behind(api), running(nginx, tmp_path, port):
         assert get(port, "Bearer x")[0] == 503  # nobody verifies yet

@@ -255,6 +255,6 @@ def test_everything_that_is_wrong_is_told_at_once(refused: Any) -> None:
 
 @pytest.mark.parametrize(("code", "settings"), [(78, {"ISUER": "x"}), (69, {"DATABASE_URL": "sqlite:////no/x.db"})])
 def test_the_process_ends_with_that_code_too(here: Path, code: int, settings: Any) -> None:
-    done = run("serve", "--port", "0", folder=here, check=False, **settings)
+    done = run("serve", "--port", "0", folder=here, check=False, settings=settings)
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith("Error: ")

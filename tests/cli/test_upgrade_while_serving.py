@@ -34,9 +34,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     if request.param == "sqlite":
         yield None
         return
-    if binaries() is None:
+    programs = binaries()
+    if programs is None:
         pytest.skip(NOT_INSTALLED)
-    server = Postgres(binaries())
+    server = Postgres(programs)
     try:
         server.start()
         yield server.url(server.create_database())
@@ -58,7 +59,8 @@ class Refreshing(threading.Thread):
 
     def __init__(self, server: Any) -> None:
         super().__init__()
-        self.enough, self.answers, self.server = threading.Event(), [], server
+        self.enough, self.server = threading.Event(), server
+        self.answers: list[Any] = []
         self.form = {"client_id": server.app["client_id"]}
 
     def run(self) -> None:
@@ -104,7 +106,7 @@ def test_no_request_fails_while_the_next_version_upgrades_and_both_serve(
             each.join(LONG)
         answers = [status for each in refreshing for status in each.answers]
         assert set(answers) == {200} and len(answers) > sum(before)
-        refused = run("serve", "--port", "1", folder=tmp_path, check=False, **server.settings)
+        refused = run("serve", "--port", "1", folder=tmp_path, check=False, settings=server.settings)
         assert refused.returncode == 78 and "pip install --upgrade" in refused.stderr
 
 

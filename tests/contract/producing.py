@@ -124,7 +124,8 @@ def without_keys(server: Server) -> Iterator[None]:
 
 async def half_a_body(app: Any, path: str) -> httpx2.Response:
     """The answer to a body whose second half never comes."""
-    received, sent = [], []
+    received: list[str] = []
+    sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
         if received:

@@ -82,8 +82,9 @@ def test_nobody_gets_a_token_for_what_neither_client_nor_login_has_rfc8707_2_2(
 
 
 def made(**other: Any) -> dict[str, Any]:
-    given = {"issuer": DEFAULT, "client": CLIENT, "scope": ("read", "write"), "audience": (A,), "ttl": 900, "jti": "j"}
-    return access_token(**given | {"now": 1_800_000_000_999_999, "authorization": LOGIN} | other)
+    given: dict[str, Any] = {"issuer": DEFAULT, "client": CLIENT, "scope": ("read", "write"), "audience": (A,)}
+    given |= {"ttl": 900, "jti": "j", "now": 1_800_000_000_999_999, "authorization": LOGIN}
+    return access_token(**given | other)
 
 
 def test_an_access_token_has_what_rfc9068_2_2_requires() -> None:

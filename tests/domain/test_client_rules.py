@@ -1,6 +1,7 @@
 """What a client may be, in one place for every way to make one."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ LONGEST_HOST = ".".join(["a" * 63, "a" * 63, "a" * 63, "a" * 61])
 API = Client("api", "Notes API", "client_secret_basic", frozenset(), (), ("https://notes.example",))
 
 
-def checked(client: Client, **changes: object) -> None:
+def checked(client: Client, **changes: Any) -> None:
     check(replace(client, **changes), grant_types=GRANTS, auth_methods=METHODS)
 
 

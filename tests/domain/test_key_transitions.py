@@ -15,6 +15,7 @@ from authserver.domain.key_schedule import KeyPolicy, Keys, Transition, in_state
 from authserver.domain.key_timeline import apply_due, apply_step, published, timeline
 from authserver.domain.models import SigningKey
 from tests.harness.constants import SECOND
+from tests.harness.existing import existing
 
 DAY = 86400
 START = 1_800_000_000 * SECOND
@@ -113,7 +114,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(emergency=st.booleans())
     def an_operator_promotes(self, emergency: Any) -> None:
-        pending = in_state(self.keys, "RS256", "pending")
+        pending = existing(in_state(self.keys, "RS256", "pending"))
         if emergency or self.now >= promotable_at(pending, self.policy):
             self.exempt |= {pending.kid} if emergency else set()
             self._write(key_transitions.promoted(self.keys, "RS256", self.now, self.make))
@@ -158,9 +159,10 @@ class Lifecycle(RuleBasedStateMachine):
         retired = [
             key
             for key in self.keys
-            if key.alg == alg and key.state == "retired" and 0 <= self.now - key.retired_at <= late * SECOND
+            if key.alg == alg and key.state == "retired" and 0 <= self.now - existing(key.retired_at) <= late * SECOND
         ]
-        signer = retired[0] if retired else in_state(self.keys, alg, "active") or in_state(self.keys, "RS256", "active")
+        active = in_state(self.keys, alg, "active") or in_state(self.keys, "RS256", "active")
+        signer = retired[0] if retired else existing(active)
         self.tokens.append(Token(signer.kid, self.now + min(self.ttl, signer.max_token_ttl) * SECOND))
 
     @invariant()
@@ -202,7 +204,7 @@ class Lifecycle(RuleBasedStateMachine):
         assert (ahead[0].change, ahead[0].kid) in {(step.change, step.kid) for step in steps}
 
 
-def _members(key: SigningKey) -> dict:
+def _members(key: SigningKey) -> dict[str, Any]:
     return {name: getattr(key, name) for name in key.__dataclass_fields__}
 
 
@@ -240,7 +242,9 @@ def test_a_year_of_routine_promotes_every_period_and_keeps_nothing_too_long() ->
     assert len(promotions) == 12
     assert {later - sooner for sooner, later in zip(promotions, promotions[1:], strict=False)} == {30 * DAY * SECOND}
     assert [key.state for key in keys].count("retired") <= 1
-    assert all(key.removed_at - key.retired_at <= (TTL + 330 + 300 + 600) * SECOND for key in keys if key.removed_at)
+    assert all(
+        key.removed_at - existing(key.retired_at) <= (TTL + 330 + 300 + 600) * SECOND for key in keys if key.removed_at
+    )
 
 
 def test_the_first_key_of_an_algorithm_waits_for_the_lead_time_and_the_default_algorithm_for_nothing() -> None:
@@ -253,7 +257,7 @@ def test_the_first_key_of_an_algorithm_waits_for_the_lead_time_and_the_default_a
     assert in_state(keys, "EdDSA", "active") is None
     done, keys = run_due(keys, POLICY, promotable_at(new, POLICY), make, ["EdDSA"])
     assert [(step.change, step.alg) for step in done] == [("promote", "EdDSA")]
-    assert in_state(keys, "EdDSA", "active").kid == new.kid
+    assert existing(in_state(keys, "EdDSA", "active")).kid == new.kid
     events = {event.kid: event.change for event in timeline(keys, POLICY) if event.change == "promote"}
     assert len(events) == 2  # of both algorithms
 
@@ -306,7 +310,7 @@ def test_what_is_over_keeps_the_times_that_its_row_has() -> None:
 
 def test_the_timeline_goes_through_the_next_promotion_to_the_end_of_what_it_retires() -> None:
     keys = first_keys(maker())
-    old, new = (in_state(keys, "RS256", state).kid for state in ("active", "pending"))
+    old, new = (existing(in_state(keys, "RS256", state)).kid for state in ("active", "pending"))
     events, later = timeline(keys, POLICY), "new key 1"
     assert [(event.change, event.kid) for event in events] == [
         ("promotable", new),

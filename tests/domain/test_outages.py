@@ -12,7 +12,8 @@ KEPT = 16
 def lived(events: list[tuple[bool, int]]) -> tuple[Outages, set[int], int | None]:
     """The outages after these events (worked?, ticks since the last one); which ticks were out, counted one by one;
     since when it has been out, if it still is."""
-    outages, down, now, since = Outages(), set(), 0, None
+    down: set[int] = set()
+    outages, now, since = Outages(), 0, None
     for worked, ticks in events:
         before, now = now, now + ticks
         down |= set(range(before, now)) if since is not None else set()
@@ -32,7 +33,9 @@ def test_it_is_what_counting_says(events: list[tuple[bool, int]], start: int, en
 
 
 @given(steps, st.integers(0, 80), st.integers(0, 80), st.integers(0, 80))
-def test_it_adds_up_and_is_never_more_than_the_time_that_passed(events: list, one: int, two: int, three: int) -> None:
+def test_it_adds_up_and_is_never_more_than_the_time_that_passed(
+    events: list[tuple[bool, int]], one: int, two: int, three: int
+) -> None:
     outages, (start, middle, end) = lived(events)[0], sorted((one, two, three))
     assert 0 <= outages.between(start, end) <= end - start
     if outages.since is None:

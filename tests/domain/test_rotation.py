@@ -39,7 +39,7 @@ LOGIN = Authorization(
 
 
 def verdict(generation: int, login: Authorization = LOGIN, **other: Any) -> Verdict:
-    given = {"client": OWNER, "user": ADA, "policy": Policy(), "now": NOW} | other
+    given: dict[str, Any] = {"client": OWNER, "user": ADA, "policy": Policy(), "now": NOW} | other
     given.setdefault("elapsed", max(0, given["now"] - login.rotated_at))
     return judge(generation, login, **given)
 

@@ -34,7 +34,7 @@ class Live:
     stdin: int = subprocess.DEVNULL
     """Never the terminal that the tests may have: there SIGHUP ends a server."""
 
-    def __init__(self, folder: Path, workers: int = 1, **settings: str) -> None:
+    def __init__(self, folder: Path, workers: int = 1, /, **settings: str) -> None:
         self.folder, self.workers, self.port = folder, workers, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = {"ISSUER": self.url} | settings
@@ -43,7 +43,7 @@ class Live:
 
     def command(self, *arguments: str, **options: Any) -> Any:
         """Return what the authserver command prints with --json."""
-        return json.loads(run(*arguments, "--json", folder=self.folder, **self.settings, **options).stdout)
+        return json.loads(run(*arguments, "--json", folder=self.folder, settings=self.settings, **options).stdout)
 
     def set_up(self) -> None:
         """init, the user ada, a public client `app` and a confidential `machine`. Four commands take seconds: what
@@ -56,7 +56,7 @@ class Live:
             self.user, self.app, self.machine = done.user, done.app, done.machine
 
     def _run_commands(self) -> None:
-        run("init", folder=self.folder, **self.settings)
+        run("init", folder=self.folder, settings=self.settings)
         self.user = self.command("user", "create", "ada", "--password-stdin", input=PASSWORD)
         grants = ["--grant", "password", "--grant", "refresh_token"]
         self.app = self.command("client", "create", "App", *grants, "--scope", "read write", "--auth-method", "none")
@@ -81,6 +81,12 @@ class Live:
         except BaseException:
             self.kill()
             raise
+
+    @property
+    def running(self) -> subprocess.Popen[bytes]:
+        """Its first process. Fails when it was not launched."""
+        assert self.process is not None, "The server does not run."
+        return self.process
 
     @property
     def is_running(self) -> bool:
@@ -130,7 +136,7 @@ def set_up_with(settings: frozenset[tuple[str, str]]) -> Live:
 
 
 @contextmanager
-def live(folder: Path, workers: int = 1, **settings: str) -> Iterator[Live]:
+def live(folder: Path, workers: int = 1, /, **settings: str) -> Iterator[Live]:
     with up(Live(folder, workers, **settings)) as server:
         yield server
 
@@ -153,6 +159,6 @@ def started(server: AnyLive) -> Iterator[AnyLive]:
         server.stop()
 
 
-def served(folder: Path, workers: int = 1, **settings: str) -> AbstractContextManager[Live]:
+def served(folder: Path, workers: int = 1, /, **settings: str) -> AbstractContextManager[Live]:
     """Like `live`, without the users and clients, which take a second each: `folder` is already initialised."""
     return started(Live(folder, workers, **settings))

@@ -30,8 +30,7 @@ class Node(Live):
     @property
     def pid(self) -> int:
         """The id of the first process; its workers are its children."""
-        assert self.process is not None, "The node does not run."
-        return self.process.pid
+        return self.running.pid
 
     def restart(self) -> None:
         """Stop the node, draining it, and start it again."""
@@ -72,8 +71,7 @@ class Node(Live):
 
     def _kill_first(self) -> list[int]:
         """Returns the workers that it leaves behind; stopped before they are counted, it starts no more of them."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
+        self.running.send_signal(signal.SIGSTOP)
         workers = self.worker_pids() if self.workers > 1 and self.is_running else []
         super().kill()
         return workers

@@ -49,7 +49,7 @@ class Postgres:
         self._as_whom = unprivileged(self.folder)
         self._data = self.folder / "data"
         self.log = self.folder / "log"
-        command = ["sh", "-c", _WHEN_WE_ARE_GONE, "sh", programs, self.folder]
+        command: list[str | Path] = ["sh", "-c", _WHEN_WE_ARE_GONE, "sh", programs, self.folder]
         ends: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._undertaker = subprocess.Popen(command, cwd="/", start_new_session=True, **ends, **self._as_whom)
         self.run("initdb", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C")
@@ -115,7 +115,7 @@ class Postgres:
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs on this server's data, as the server's user."""
-        command = [self.programs / program, f"--pgdata={self._data}", *arguments]
+        command: list[str | Path] = [self.programs / program, f"--pgdata={self._data}", *arguments]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=LONG, **self._as_whom)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -24,12 +24,14 @@ def free_port() -> int:
             return port
 
 
-def run(*arguments: str, folder: Path, input: str | None = None, check: bool = True, **environment: str) -> Any:
-    """Run the authserver command in `folder`, with environment variables without their prefix: ISSUER=..."""
+def run(
+    *arguments: str, folder: Path, settings: dict[str, str] | None = None, input: str | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run the authserver command in `folder`. `settings` are environment variables without their prefix: ISSUER."""
     return subprocess.run(
         [sys.executable, "-m", "authserver", *arguments],
         cwd=folder,
-        env=environment_with(environment),
+        env=environment_with(settings or {}),
         input=input,
         capture_output=True,
         text=True,

@@ -16,7 +16,11 @@ from tests.harness.constants import AUDIENCE, ISSUER, SECRET
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
     """Create settings directly, without reading the environment or the working folder."""
-    place = {"issuer": ISSUER, "database_url": f"sqlite:///{folder}/as.db", "keys_dir": folder / "keys"}
+    place: dict[str, Any] = {
+        "issuer": ISSUER,
+        "database_url": f"sqlite:///{folder}/as.db",
+        "keys_dir": folder / "keys",
+    }
     return Settings(**place | changes)
 
 

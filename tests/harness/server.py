@@ -1,6 +1,6 @@
 """The server as real processes: one node or several on one database, whole or with a fault planted in it.
 
-`with set_up("postgresql", nodes=2) as server` has a database of its own, initialised; nothing runs yet.
+`with set_up("postgresql", 2) as server` has a database of its own, initialised; nothing runs yet.
 `server.start()` starts every node under `server.settings` and waits until they are ready; `server.nodes[1].kill()` ends
 one of them (see Node); `server.database.stop("immediate")` takes away what they stand on.
 """
@@ -110,7 +110,7 @@ class Server:
 
 
 @contextmanager
-def set_up(kind: str = "sqlite", nodes: int = 1, **settings: str) -> Iterator[Server]:
+def set_up(kind: str = "sqlite", nodes: int = 1, /, **settings: str) -> Iterator[Server]:
     """Set up a server in a folder of its own. Whatever happens, none of its processes is left afterwards."""
     with set_up_on(partial(new_database, kind), nodes, **settings) as server:
         yield server

@@ -5,7 +5,7 @@ import shlex
 import signal
 import subprocess
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -165,7 +165,7 @@ def five_seconds() -> Iterator[None]:
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 @pytest.mark.usefixtures("five_seconds")
-def test_what_is_no_plain_file_is_refused_at_once_and_mended(folder: Path, make: object) -> None:
+def test_what_is_no_plain_file_is_refused_at_once_and_mended(folder: Path, make: Callable[[Path, int], None]) -> None:
     """A pipe that nobody writes to must not hang the start."""
     folder.mkdir()
     path = folder / "kek-1.key"

@@ -24,6 +24,7 @@ from authserver.store import clients, signing_keys
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import LONG, SECOND
+from tests.harness.existing import existing
 from tests.store.conftest import migrated_database, migrated_file, postgres, postgres_url, sqlite_url, url
 
 __all__ = ["migrated_database", "migrated_file", "postgres", "postgres_url", "sqlite_url", "url"]
@@ -64,7 +65,7 @@ def test_a_promotion_retires_activates_and_publishes_in_one(on_any_database: Any
     clock.forward(2 * DAY)
     on_any_database.promote("RS256")
     assert (kid_of(on_any_database, "active"), kid_of(on_any_database, "retired")) == (pending, active)
-    new = in_state(on_any_database.read(), "RS256", "pending")
+    new = existing(in_state(on_any_database.read(), "RS256", "pending"))
     assert new.kid not in (active, pending)
     assert new.created_at == clock()
     with pytest.raises(TooEarly):
@@ -91,8 +92,8 @@ def test_a_year_of_routine_in_steps_of_a_minute_around_each_change(on_any_databa
     assert on_any_database.run_due() == []
     clock.forward(1)
     assert [step.change for step in on_any_database.run_due()] == ["remove"]
-    gone = in_state(on_any_database.read(), "RS256", "removed")
-    assert (gone.wrapped, gone.removed_at, gone.destroyed_at < clock()) == (None, clock(), True)
+    gone = existing(in_state(on_any_database.read(), "RS256", "removed"))
+    assert (gone.wrapped, gone.removed_at, existing(gone.destroyed_at) < clock()) == (None, clock(), True)
     assert gone.public["kid"] == gone.kid
 
 
@@ -115,7 +116,7 @@ def test_two_emergencies_at_once_are_one(on_any_database: Any, monkeypatch: pyte
 
     def promote(_: int) -> str:
         try:
-            return on_any_database.promote("RS256", emergency=True).change
+            return str(on_any_database.promote("RS256", emergency=True).change)
         except Refused as error:
             return str(error)
 
@@ -175,11 +176,11 @@ def test_the_guard_of_the_statement_reads_the_lifetime_that_the_row_has_by_then(
 ) -> None:
     on_any_database.promote("RS256", emergency=True)
     with on_any_database.database.begin() as connection:
-        seen = in_state(signing_keys.load(connection).signing_keys, "RS256", "retired")
+        seen = existing(in_state(signing_keys.load(connection).signing_keys, "RS256", "retired"))
         connection.exec_driver_sql(f"UPDATE signing_keys SET max_token_ttl = 86400 WHERE kid = '{seen.kid}'")
         too_early = clock() + (1400 if column == "removed" else 80) * SECOND
-        new = replace(seen, wrapped=None, **{f"{column}_at": too_early})
-        new = replace(new, state="removed") if column == "removed" else new
+        changes: dict[str, Any] = {"wrapped": None, f"{column}_at": too_early}
+        new = replace(seen, **changes | ({"state": "removed"} if column == "removed" else {}))
         assert not signing_keys.change(connection, seen, new)
 
 
@@ -235,7 +236,7 @@ def test_a_process_that_sees_no_active_key_signs_nothing(
 @pytest.mark.parametrize("what", [{"state": "active"}, {"wrapped": "by another key"}])
 def test_a_row_that_is_not_as_it_was_seen_is_not_written(lifecycle: Lifecycle, what: Any) -> None:
     """Two that saw the same, past the lock: the second finds nothing."""
-    seen = in_state(lifecycle.read(), "RS256", "pending")
+    seen = existing(in_state(lifecycle.read(), "RS256", "pending"))
     with lifecycle.database.begin() as connection:
         assert not signing_keys.change(connection, replace(seen, **what), replace(seen, state="revoked", wrapped=None))
     assert in_state(lifecycle.read(), "RS256", "pending") == seen
@@ -259,13 +260,13 @@ def test_two_commands_on_one_client_at_once_are_both_done(on_any_database: Any) 
 
     def disable() -> None:
         with database.begin() as connection:
-            client = clients.load_to_change(connection, "both")
+            client = existing(clients.load_to_change(connection, "both"))
             disabled.wait()
             loaded.wait(0.5)  # as long as it may be wrong; where it is right the other one waits for this one
             clients.put(connection, replace(client, disabled=True))
 
     def change(connection: Any) -> None:
-        client = clients.load_to_change(connection, "both")
+        client = existing(clients.load_to_change(connection, "both"))
         loaded.set()
         clients.put(connection, replace(client, access_token_alg="ES256"))
 
@@ -275,5 +276,5 @@ def test_two_commands_on_one_client_at_once_are_both_done(on_any_database: Any) 
         on_any_database.change_clients("ES256", change)
         done.result()
     with database.begin() as connection:
-        both = clients.load(connection, "both")
+        both = existing(clients.load(connection, "both"))
     assert (both.disabled, both.access_token_alg) == (True, "ES256")

@@ -25,6 +25,7 @@ from authserver.store.authorizations import load_many
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, PASSWORD, SECOND
+from tests.harness.existing import existing
 
 DAY = 86400
 
@@ -46,7 +47,7 @@ def wait_until(true: Any, seconds: Any = 10) -> None:
 
 
 def kid_of(lifecycle: Any, state: Any) -> Any:
-    return in_state(lifecycle.read(), "RS256", state).kid
+    return existing(in_state(lifecycle.read(), "RS256", state)).kid
 
 
 def published(http: Any) -> Any:
@@ -84,7 +85,7 @@ def test_a_revoked_signing_key_ends_its_tokens_and_no_login(
     assert not introspected(http, tokens["access_token"])
     again = token("refresh_token", "web", refresh_token=tokens["refresh_token"]).json()
     assert introspected(http, again["access_token"])
-    assert in_state(lifecycle.read(), "RS256", "revoked").wrapped is None
+    assert existing(in_state(lifecycle.read(), "RS256", "revoked")).wrapped is None
 
 
 def test_each_state_can_be_revoked_once(lifecycle: Lifecycle, clock: Clock) -> None:
@@ -175,7 +176,7 @@ def refresh_key_of(database: Database, tokens: Any) -> Any:
 
 
 def authorization_of(database: Database, tokens: Any) -> Any:
-    id = parse(tokens["refresh_token"]).authorization_id
+    id = existing(parse(tokens["refresh_token"])).authorization_id
     with database.begin() as connection:
         return load_many(connection, [id])[id].authorization
 

@@ -12,6 +12,7 @@ from joserfc.jws import JWSRegistry
 from authserver.domain.errors import Misconfigured, Refused, Unavailable
 from authserver.keyring import strength
 from authserver.keyring.jwk import public_key
+from tests.harness.existing import existing
 from tests.harness.hsm import MODULES, PIN, Token, needs_softhsm
 
 pkcs11 = pytest.importorskip("pkcs11")
@@ -130,7 +131,7 @@ def test_a_wrong_pin_is_told_and_not_tried_again_for_a_token_locks_itself(servic
         assert "wrong" not in str(refused.value)
     failing = TokenSession(str(MODULES[0]), "locked", PIN)
     failing._pin = "wrong"  # as if it had been changed at the HSM, which then was restarted
-    failing._session.close()
+    existing(failing._session).close()
     failing._session = None
     service._session, kept = failing, service._session
     signer = service.open("kid", "ES256", service._kept(b"id"))

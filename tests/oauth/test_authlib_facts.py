@@ -36,7 +36,8 @@ def attempt(**form: Any) -> Any:
 
 
 def request(**form: Any) -> Any:
-    return AuthlibRequest(attempt(**form), services=None)
+    services: Any = None
+    return AuthlibRequest(attempt(**form), services)
 
 
 def client_of(*grant_types: Any) -> Any:
@@ -64,7 +65,8 @@ def test_the_refresh_grant_sets_request_client_before_it_calls_our_hook() -> Non
         def authenticate_refresh_token(self, text: Any) -> None:
             seen.append((text, self.request.client))
 
-    seen, server = [], Server("refresh_token")
+    seen: list[Any] = []
+    server = Server("refresh_token")
     with pytest.raises(InvalidGrantError):  # a hook that returns nothing refuses
         Stock(request(refresh_token="rt"), server).validate_token_request()
     assert seen == [("rt", server.client)]
@@ -76,7 +78,8 @@ def test_the_password_grant_sets_request_client_only_after_our_hook() -> None:
             seen.append((username, password, self.request.client))
             return "user"
 
-    seen, server = [], Server("password")
+    seen: list[Any] = []
+    server = Server("password")
     grant = Stock(request(username="ada", password="pw"), server)
     grant.validate_token_request()
     assert seen == [("ada", "pw", None)]
@@ -150,13 +153,14 @@ def registry() -> Any:
 
 
 def test_the_registry_makes_a_new_grant_of_the_grant_type_for_each_attempt(registry: Any) -> None:
+    services: Any = "services"
     for grant in GRANTS:
         asked = attempt(grant_type=grant.GRANT_TYPE)
-        made = registry(asked, "services")
+        made = registry(asked, services)
         assert type(made) is grant
-        assert (made.attempt, made.services, made.server) == (asked, "services", registry)
+        assert (made.attempt, made.services, made.server) == (asked, services, registry)
         assert made.request.form == asked.request.form
-        assert registry(asked, "services") is not made
+        assert registry(asked, services) is not made
 
 
 def test_authlib_calls_no_method_of_the_server(registry: Any) -> None:

@@ -292,9 +292,10 @@ SETTINGS = settings(max_examples=80, stateful_step_count=30, suppress_health_che
 def test_refresh_tokens_are_what_the_ledger_says_rfc9700_4_14_2(whole_world: World) -> None:
     machines: list[RefreshMachine] = []
 
-    def machine() -> RefreshMachine:
-        machines.append(RefreshMachine(whole_world))
-        return machines[-1]
+    class Machine(RefreshMachine):
+        def __init__(self) -> None:
+            super().__init__(whole_world)
+            machines.append(self)
 
-    run_state_machine_as_test(machine, settings=SETTINGS)
+    run_state_machine_as_test(Machine, settings=SETTINGS)
     assert set().union(*(machine.ledger.seen for machine in machines)) == KINDS

@@ -3,9 +3,9 @@ and every password is right."""
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from sqlalchemy import delete, insert, update
@@ -33,6 +33,7 @@ from authserver.store.signing_keys import KeyState
 from tests.harness.clock import Clock
 from tests.pipeline.ledger import Answer, Ask
 
+T = TypeVar("T")
 GRANTS = GrantRegistry()
 ISSUER = "https://as.example"
 HOME, ELSEWHERE = "192.0.2.0/24", "198.51.100.0/24"
@@ -64,7 +65,7 @@ class Node:
             cache,
             services,
             self.reload_keys,
-            sign_in_worker=None,
+            _sign_in_worker,
             clock=system_clock.Clock(clock, clock),
             follow_clock=self.follow_clock,
         )
@@ -235,8 +236,12 @@ class World:
         except Unavailable as error:
             return error
 
-    def wait(self, work: Any) -> Any:
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
+
+
+async def _sign_in_worker(*_: object) -> str:
+    raise AssertionError("the keys of these tests are in the database")
 
 
 def _fail(connection: object, keys: object) -> Any:

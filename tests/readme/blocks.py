@@ -34,7 +34,8 @@ class Block:
 
 def blocks(markdown: str) -> list[Block]:
     found: list[Block] = []
-    heading, opened, kept = "", None, []
+    kept: list[str] = []
+    heading, opened = "", None
     lines = markdown.splitlines()
     for number, line in enumerate(lines, 1):
         if opened is None:

@@ -30,8 +30,8 @@ if not settings.configured:
     settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="tests", USE_TZ=True, REST_FRAMEWORK=framework)
     django.setup()
 
-from rest_framework.response import Response
-from rest_framework.views import APIView
+from rest_framework.response import Response as Response
+from rest_framework.views import APIView as APIView
 
 
 class Reply(NamedTuple):

@@ -94,7 +94,8 @@ def unknown_kid(jwks: Any, tokens: list[str], fresh: str) -> list[int]:
 def lock_held(jwks: Any, tokens: list[str], fresh: str) -> list[int]:
     """Another thread decides whether a fetch is due, which it does under the guard's only lock."""
     guard = Guard(ISSUER, AUDIENCE, jwks_uri=f"{ISSUER}/jwks", fetch=lambda url, headers: answer(jwks))
-    lock: Any = guard._verifier._only.keys._lock
+    verifier: Any = guard._verifier
+    lock = verifier._only.keys._lock
     Thread(target=lock.acquire).start()
     while not lock.locked():
         Event().wait(0.001)

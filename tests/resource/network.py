@@ -6,6 +6,7 @@ from typing import Any
 from authserver.resource import Fetched, Guard
 from authserver.resource.keys import FetchedKeys
 from authserver.resource.source import Source
+from tests.harness.existing import existing
 from tests.resource.tools import AUDIENCE, ISSUER, Clock, reply
 
 JWKS = f"{ISSUER}/jwks"
@@ -42,8 +43,15 @@ def guard_with(network: Network, clock: Clock | None) -> Guard:
     Without a `clock`, it goes by the machine's.
     """
     guard = Guard(ISSUER, AUDIENCE, jwks_uri=JWKS, now=clock, fetch=network)
-    guard._verifier._only.keys._spawn = lambda work: work()
+    fetched_keys(guard)._spawn = lambda work: work()
     return guard
+
+
+def fetched_keys(guard: Guard) -> FetchedKeys:
+    """Those of a guard of one issuer."""
+    keys = existing(guard._verifier._only).keys
+    assert isinstance(keys, FetchedKeys)
+    return keys
 
 
 def found(keys: FetchedKeys, kid: str) -> bool:

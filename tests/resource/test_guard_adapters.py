@@ -41,7 +41,8 @@ def test_no_token_is_401_with_a_bare_challenge(send: Send) -> None:
 
 
 def test_rfc6750_s3_1_invalid_token_is_401(send: Send, key: RSAKey) -> None:
-    for spoil in ({"aud": "x"}, {"sub": 1}, {"cnf": {}}):
+    spoils: list[dict[str, Any]] = [{"aud": "x"}, {"sub": 1}, {"cnf": {}}]
+    for spoil in spoils:
         reply = send(bearer(token_of(key, **spoil)))
         assert reply.status == 401 and 'error="invalid_token"' in reply.headers["www-authenticate"]
         assert reply.body == {"error": "invalid_token", "error_description": "The access token is invalid"}

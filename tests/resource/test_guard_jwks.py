@@ -85,7 +85,7 @@ def bad_keys(good: RSAKey) -> dict[str, Any]:
         "X25519": {"kty": "OKP", "crv": "X25519", "x": b64(b"\1" * 32)},
     }
     named = {name: {**jwk, "kid": name.replace(" ", "-")} for name, jwk in bad.items()}
-    strange = {"null": None, "list": [], "text": "key", "number": 1, "empty": {}}
+    strange: dict[str, Any] = {"null": None, "list": [], "text": "key", "number": 1, "empty": {}}
     kids = {f"kid {kid!r:.9}": jwk_of(good, kid=kid) for kid in (None, 7, "", "k" * 513, ["x"])}
     return {**named, **strange, **kids}
 

@@ -94,7 +94,7 @@ class LocalIssuer:
         return [path for path, _ in self.requests]
 
 
-def reply(document: object, status: int = 200, **fields: str) -> tuple[int, dict[str, str], bytes]:
+def reply(document: object, status: int = 200, /, **fields: str) -> tuple[int, dict[str, str], bytes]:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     return status, {name.replace("_", "-"): value for name, value in fields.items()}, body
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.constants import LONG
+from tests.harness.existing import existing
 from tests.harness.process import free_port, owned
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +45,7 @@ class Running:
         """The lines to paste, once the server answers."""
         self._wait(lambda: "Ctrl-C stops" in self.printed())
         self.told_after = time.monotonic() - self.began
-        self.url = re.search(r"serves (http://\S+)\.", self.printed())[1]
+        self.url = existing(re.search(r"serves (http://\S+)\.", self.printed()))[1]
         host, port = self.url.removeprefix("http://").split(":")
         self._wait(lambda: is_listening(host, int(port)))
         return re.findall(r"^    (\S.*)$", self.printed(), re.MULTILINE)

@@ -13,11 +13,11 @@ def test_a_kept_connection_is_answered_and_told_to_close_while_the_server_stops(
     with live(tmp_path) as server:
         kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LONG)
         assert _ask(kept) == (200, None)
-        server.process.send_signal(signal.SIGTERM)
+        server.running.send_signal(signal.SIGTERM)
         while (answer := _ask(kept)) == (200, None):
             pass
         assert answer == (200, "close")
-        assert server.process.wait(LONG) in (0, -signal.SIGTERM)
+        assert server.running.wait(LONG) in (0, -signal.SIGTERM)
         server.process = None
 
 

@@ -54,7 +54,8 @@ def stock() -> Any:
         return
 
     config = Config(app, lifespan="off", ws="none", log_config=None)
-    return HttpToolsProtocol(config=config, server_state=ServerState(), app_state={}, _loop=object())
+    loop: Any = object()
+    return HttpToolsProtocol(config=config, server_state=ServerState(), app_state={}, _loop=loop)
 
 
 def attributes(of: Any, where: Any) -> Any:

@@ -126,7 +126,8 @@ def write(store: Database, run: Run) -> Callable[..., list[Any]]:
     """`write(change, ...)` asks for all in one moment, so that they are one group; outcomes and errors in order."""
 
     def write(*changes: Change) -> list[Any]:
-        return run(together(store.write(change) for change in changes))
+        outcomes: list[Any] = run(together(store.write(change) for change in changes))
+        return outcomes
 
     return write
 

@@ -26,7 +26,8 @@ def two_nodes(
     for node in nodes if watch else ():
         watch(node)  # type: ignore[misc]
     try:
-        return run(_ask(nodes, rounds))
+        answers: list[Any] = run(_ask(nodes, rounds))
+        return answers
     finally:
         for node in nodes:
             node.close()

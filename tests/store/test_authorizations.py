@@ -32,7 +32,7 @@ def test_a_rotation_writes_generation_time_network_and_idle_end(
     (login,) = begun(store, 1)
     clock.forward(5)
     assert write(rotation(login)) == [True]
-    rotated = {"generation": 1, "rotated_at": clock(), "rotated_from": "198.51.100.0/24"}
+    rotated: dict[str, Any] = {"generation": 1, "rotated_at": clock(), "rotated_from": "198.51.100.0/24"}
     assert row_of(store) == replace(login, **rotated, idle_expires_at=clock() + IDLE * SECOND)
 
 

@@ -10,6 +10,7 @@ from authserver.store import clients
 from authserver.store.cache import Cache
 from authserver.store.database import Database
 from tests.harness.clock import Clock
+from tests.harness.existing import existing
 from tests.store.conftest import Run
 
 
@@ -32,7 +33,7 @@ def get(store: Database, clock: Clock, run: Run, asked: Any) -> Callable[..., An
 
 def disable(store: Any, id: Any) -> None:
     with store.begin() as connection:
-        clients.put(connection, replace(clients.load(connection, id), disabled=True))
+        clients.put(connection, replace(existing(clients.load(connection, id)), disabled=True))
 
 
 def test_a_row_is_kept_for_less_than_five_seconds(get: Any, store: Database, clock: Clock, asked: Any) -> None:
@@ -48,13 +49,13 @@ def test_a_row_is_kept_for_less_than_five_seconds(get: Any, store: Database, clo
 def test_what_was_not_found_is_asked_for_anew(get: Any, store: Database, asked: Any) -> None:
     assert get("late") is None
     with store.begin() as connection:
-        clients.add(connection, replace(clients.load(connection, "app"), id="late"))
+        clients.add(connection, replace(existing(clients.load(connection, "app")), id="late"))
     assert get("late").id == "late"
 
 
 def test_the_one_longest_there_makes_room(get: Any, store: Database, asked: Any) -> None:
     with store.begin() as connection:
-        clients.add(connection, replace(clients.load(connection, "app"), id="third"))
+        clients.add(connection, replace(existing(clients.load(connection, "app")), id="third"))
     for id in ("app", "other", "third", "other", "app"):
         assert get(id).id == id
     assert asked == [["app"], ["other"], ["third"], ["app"]]

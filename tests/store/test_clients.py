@@ -9,6 +9,7 @@ from sqlalchemy import text
 from authserver.domain.models import Client, Secret
 from authserver.store import clients
 from authserver.store.database import Database
+from tests.harness.existing import existing
 from tests.store.rows import NOW, begun
 
 FULL = Client(
@@ -93,4 +94,4 @@ def test_an_id_that_is_in_use_adds_nothing_and_leaves_the_transaction_whole(stor
         assert clients.add(connection, FULL)
     with store.begin() as connection:
         assert [client.id for client in clients.load_all(connection)] == ["app", "other", FULL.id]
-        assert clients.load(connection, "app").name == "App"
+        assert existing(clients.load(connection, "app")).name == "App"

@@ -55,7 +55,7 @@ def test_a_process_holds_no_more_than_the_setting_allows(
             with node.begin() as connection:
                 connection.execute(text("SELECT 1"))
         with store.read() as connection:
-            assert 0 < connection.exec_driver_sql(OURS).scalar() <= most
+            assert 0 < connection.exec_driver_sql(OURS).scalar_one() <= most
 
 
 def _rotate(id: Any) -> Callable[..., Any]:
@@ -119,7 +119,7 @@ def test_and_not_for_ever(store: Database, url: str, clock: Clock, run: Run, ful
 
 def test_workers_whose_connections_cannot_fit_are_told(store: Database, url: str) -> None:
     with store.begin() as connection:
-        room = connection.exec_driver_sql("SHOW max_connections").scalar()
+        room = connection.exec_driver_sql("SHOW max_connections").scalar_one()
         assert warnings(connection, workers=1) == []
         (told,) = warnings(connection, workers=20)
     assert "100 connections (20 workers x AUTHSERVER_DATABASE_CONNECTIONS=5) do not fit" in told

@@ -15,6 +15,7 @@ from authserver.app import assemble
 from authserver.settings import Settings
 from authserver.store.database import Database
 from tests.harness.constants import ISSUER
+from tests.harness.existing import existing
 from tests.harness.sample_database import as_client
 from tests.web.serving import Logins, the_login
 
@@ -49,7 +50,7 @@ def nodes(settings: Settings, set_back: Any) -> Iterator[Any]:
         def started() -> Any:
             server = assemble(settings, enable=())
             http = servers.enter_context(TestClient(server.app, ISSUER, raise_server_exceptions=False))
-            return http, lambda: http.portal.call(server.tasks.follow_clock)
+            return http, lambda: existing(http.portal).call(server.tasks.follow_clock)
 
         yield started(), started()
 

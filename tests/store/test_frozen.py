@@ -183,7 +183,7 @@ def test_sigterm_ends_a_server_whose_requests_hang(
         with frozen, socket.create_connection(("127.0.0.1", server.port)) as caller:
             caller.sendall(b"GET /health/ready HTTP/1.1\r\nHost: as.example\r\n\r\n")
             assert caller.recv(1)  # so that it hangs by now
-            server.process.terminate()
-            assert server.process.wait(120) in (0, -signal.SIGTERM)
+            server.running.terminate()
+            assert server.running.wait(120) in (0, -signal.SIGTERM)
     finally:
-        server.process.kill()
+        server.running.kill()

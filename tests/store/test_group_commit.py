@@ -37,7 +37,8 @@ def test_what_comes_in_one_moment_is_one_transaction_and_one_statement_of_a_kind
     store: Database, write: Callable[..., list[Any]]
 ) -> None:
     logins = begun(store, 1, 2, 3)
-    sent, commits = statements(store), []
+    sent = statements(store)
+    commits: list[Any] = []
     event.listen(store._engine, "commit", commits.append)
     assert write(*map(rotation, logins)) == [True] * 3
     assert [what for what in sent if what[0] != "BEGIN"] == [("UPDATE", 3)]
@@ -79,7 +80,7 @@ def test_one_member_that_the_database_refuses_leaves_its_neighbours_whole(
 def test_what_a_faulty_member_wrote_before_it_failed_is_gone(store: Database, write: Callable[..., list[Any]]) -> None:
     (login,) = begun(store, 1)
 
-    def half(connection: Any, params: Any, now: Any) -> None:
+    def half(connection: Any, params: Any, now: Any) -> bool:
         connection.execute(text("DELETE FROM clients"))
         raise ValueError("half-way")
 

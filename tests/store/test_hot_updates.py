@@ -41,7 +41,7 @@ def _counted(connection: Any) -> Any:
 def test_the_table_says_so(store: Database) -> None:
     options = "SELECT reloptions FROM pg_class WHERE relname = 'authorizations'"
     with store.begin() as connection:
-        found = connection.exec_driver_sql(options).scalar()
+        found = connection.exec_driver_sql(options).scalar_one()
         assert "fillfactor=90" in found
         authorizations.table.metadata.drop_all(connection)  # type: ignore[attr-defined]
         authorizations.table.metadata.create_all(connection)  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from authserver.store import signing_keys
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import LONG
+from tests.harness.existing import existing
 from tests.harness.process import environment_with, owned
 
 PROCESS = """
@@ -38,13 +39,18 @@ ROUNDS, PROCESSES = 4, 3
 @pytest.fixture
 def processes() -> Iterator[Any]:
     """They have imported all that they need, and wait for a line with a folder and a URL."""
-    ends = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    ends: dict[str, Any] = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     command = [sys.executable, "-c", PROCESS]
     with ExitStack() as owner:
         started = [subprocess.Popen(command, env=environment_with({}), bufsize=1, **ends) for _ in range(PROCESSES)]
         for process in started:
             owner.enter_context(owned(process))
-        assert [process.stdout.readline() for process in started] == ["ready\n"] * PROCESSES
+        assert [existing(process.stdout).readline() for process in started] == ["ready\n"] * PROCESSES
         yield started
 
 

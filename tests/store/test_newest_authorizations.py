@@ -9,10 +9,11 @@ from authserver.domain.authorization_state import state_of
 from authserver.domain.models import SECOND, Policy
 from authserver.store import authorizations, clients, users
 from authserver.store.database import Database
+from tests.harness.existing import existing
 from tests.store.rows import NOW, begun
 
 AT = NOW + 1000 * SECOND
-VARIANTS = [
+VARIANTS: list[dict[str, Any]] = [
     {},
     {"revoked_at": NOW, "revoked_reason": "reuse"},
     {"idle_expires_at": AT},
@@ -57,7 +58,7 @@ def test_what_is_active_for_the_database_is_so_for_everybody(store: Database, di
         begun(store, number, **members)
     with store.begin() as connection:
         if disabled == "client":
-            clients.put(connection, replace(clients.load(connection, "other"), disabled=True))
+            clients.put(connection, replace(existing(clients.load(connection, "other")), disabled=True))
         if disabled == "user":
             users.set_disabled(connection, "bob", True)
         owners = {client.id: client for client in clients.load_all(connection)}

@@ -146,16 +146,23 @@ def test_a_session_that_another_client_changed_is_503_named_and_dropped(
     (login,) = begun(store, 1)
     fails, sessions = text(f"DO 'BEGIN RAISE EXCEPTION SQLSTATE ''{state}''; END'"), []
 
-    def note(connection: Any) -> None:
+    def note(connection: Any) -> bool:
         sessions.append(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar())
+        return True
 
-    def load_many(connection: Any, keys: Any) -> None:
+    def load_many(connection: Any, keys: Any) -> dict[int, Any]:
         note(connection)
         connection.execute(fails)
+        return {}
 
-    def change(connection: Any, *_: Any) -> None:
+    def load_nothing(connection: Any, keys: Any) -> dict[int, Any]:
+        note(connection)
+        return {}
+
+    def change(connection: Any, *_: Any) -> bool:
         note(connection)
         connection.execute(fails)
+        return True
 
     (loaded,) = run(together([store.load(load_many, 1)]))
     refused, rotated = write(change_of(change, ("clocks", "1")), rotation(login))
@@ -164,6 +171,6 @@ def test_a_session_that_another_client_changed_is_503_named_and_dropped(
         assert isinstance(outcome, Unavailable)
         assert "a pooler in transaction mode" in str(outcome)
         assert "AUTHSERVER_DATABASE_PREPARED_STATEMENTS=off" in str(outcome)
-    run(together(store.load(lambda connection, keys: note(connection) or {}, 1) for _ in range(8)))
-    write(change_of(lambda connection, *_: note(connection) or True, ("clocks", "1")))
+    run(together(store.load(load_nothing, 1) for _ in range(8)))
+    write(change_of(lambda connection, *_: note(connection), ("clocks", "1")))
     assert set(sessions[3:]).isdisjoint(sessions[:3])

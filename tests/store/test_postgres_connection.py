@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from authserver.domain.errors import Unavailable
 from authserver.store.database import Database
 from tests.harness.clock import Clock
+from tests.harness.existing import existing
 from tests.harness.postgres import NOT_INSTALLED, Postgres, binaries
 from tests.harness.process import free_port
 
@@ -41,7 +42,7 @@ def test_nothing_waits_for_ever_unless_the_url_says_so(postgres_url: str, clock:
     assert shown(other, clock, "work_mem") == "8MB"
     assert shown(other, clock, "lock_timeout") == "5s"  # what it does not say stays
     with closing(Database(other, clock)) as database, database.begin() as connection:
-        asked = connection.connection.driver_connection.info.get_parameters()
+        asked = existing(connection.connection.driver_connection).info.get_parameters()
         assert {name: asked[name] for name in ALIVE} == ALIVE
 
 

@@ -11,6 +11,7 @@ from authserver.store.schema import denied_tokens
 from authserver.store.token_state import TokenKey, load_many
 from tests.harness.clock import Clock
 from tests.harness.constants import SECOND
+from tests.harness.existing import existing
 from tests.store.rows import begun
 
 
@@ -23,9 +24,9 @@ def test_each_key_gets_its_denial_its_login_and_its_client(store: Database, writ
         found = load_many(connection, [mine, others, nobodys])
     assert set(found) == {mine, others, nobodys}
     assert (found[mine].denied, found[others].denied, found[nobodys].denied) == (True, False, False)
-    assert found[mine].record.authorization.revoked_reason == "revoked"
-    assert found[mine].client.id == "app"
-    assert (found[others].record, found[others].client.id) == (None, "other")
+    assert existing(found[mine].record).authorization.revoked_reason == "revoked"
+    assert existing(found[mine].client).id == "app"
+    assert (found[others].record, existing(found[others].client).id) == (None, "other")
     assert (found[nobodys].record, found[nobodys].client) == (None, None)
 
 

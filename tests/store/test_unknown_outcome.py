@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from authserver.settings import Settings
 from authserver.store.database import Database, OutcomeUnknown
+from tests.harness.existing import existing
 from tests.harness.postgres import Postgres
 from tests.store.rows import begun, change_of, generations, on_postgres, rotation
 
@@ -78,7 +79,7 @@ def test_a_member_whose_commit_is_lost_alone_leaves_its_neighbours_whole(
     def lose_the_second(connection: Any) -> None:
         commits.append(connection)
         if len(commits) == 2:
-            raise store._engine.dialect.dbapi.OperationalError("the connection was lost")
+            raise existing(store._engine.dialect.dbapi).OperationalError("the connection was lost")
         commit(connection)
 
     commit = store._engine.dialect.do_commit

@@ -5,6 +5,7 @@ from dataclasses import replace
 from authserver.domain.models import User
 from authserver.store import users
 from authserver.store.database import Database
+from tests.harness.existing import existing
 from tests.store.rows import NOW
 
 EVE = User("u_eve", "ève", "$argon2id$", credential_version=3, disabled=True, created_at=NOW)
@@ -33,7 +34,7 @@ def test_a_new_password_raises_the_credential_version_of_that_user_only(store: D
         assert users.set_password(connection, "ada", "newer")
         assert not users.set_password(connection, "nobody", "new")
     with store.begin() as connection:
-        ada, bob = users.load(connection, "ada"), users.load(connection, "bob")
+        ada, bob = existing(users.load(connection, "ada")), existing(users.load(connection, "bob"))
     assert (ada.password_hash, ada.credential_version) == ("newer", 2)
     assert (bob.password_hash, bob.credential_version) == ("$argon2id$", 0)
 
@@ -45,4 +46,4 @@ def test_disabling_is_told_and_taken_back(store: Database) -> None:
     with store.begin() as connection:
         assert [user.disabled for user in users.load_all(connection)] == [True, False]
         assert users.set_disabled(connection, "ada", False)
-        assert not users.load(connection, "ada").disabled
+        assert not existing(users.load(connection, "ada")).disabled

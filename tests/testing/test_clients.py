@@ -44,8 +44,9 @@ def test_a_client_that_cannot_be_is_refused_with_what_is_allowed(shared: Issuer,
 
 @pytest.mark.parametrize("name", ["acess_token_ttl", "max_authorizations"])
 def test_what_is_no_policy_of_a_client_is_not_dropped(shared: Issuer, name: str) -> None:
+    unknown: dict[str, Any] = {name: 60}
     with pytest.raises(TypeError, match=name):
-        shared.client(**{name: 60})
+        shared.client(**unknown)
 
 
 @pytest.mark.parametrize("auth_method", ["client_secret_basic", "client_secret_post"])

@@ -110,7 +110,7 @@ def test_a_login_ends_by_the_clock(issuer: Issuer) -> None:
     client = issuer.client()
     issuer.user("ada", PASSWORD)
     refresh_token = issuer.login("ada", PASSWORD, client_id=client)["refresh_token"]
-    form = {"grant_type": "refresh_token", "client_id": client}
+    form: dict[str, Any] = {"grant_type": "refresh_token", "client_id": client}
     issuer.clock.forward(6 * DAY)
     refresh_token = issuer.post("/token", refresh_token=refresh_token, **form)["refresh_token"]
     issuer.clock.forward(8 * DAY)
@@ -142,7 +142,7 @@ def test_a_revoked_key_is_refused_within_a_minute_and_logins_go_on(issuer: Issue
     issuer.revoke_key()
     issuer.clock.forward(61)
     assert refusal(guard.verify, token) != ""
-    form = {"grant_type": "refresh_token", "client_id": client}
+    form: dict[str, Any] = {"grant_type": "refresh_token", "client_id": client}
     guard.verify(issuer.post("/token", refresh_token=answer["refresh_token"], **form)["access_token"])
     with pytest.raises(ValueError, match="no published key nobody's"):
         issuer.revoke_key("nobody's")
@@ -197,10 +197,9 @@ def test_what_cannot_be_is_refused(issuer: Issuer) -> None:
 
 
 def test_a_client_with_a_secret_and_a_lifetime_of_its_own(issuer: Issuer) -> None:
-    lifetime = {"access_token_ttl": DAY}
-    post = {"secret": "machine", "auth_method": "client_secret_post"}
-    client = issuer.client("read", grants=("client_credentials",), **post, **lifetime)
-    request = {"grant_type": "client_credentials", "client_id": client}
+    own: dict[str, Any] = {"secret": "machine", "auth_method": "client_secret_post", "access_token_ttl": DAY}
+    client = issuer.client("read", grants=("client_credentials",), **own)
+    request: dict[str, Any] = {"grant_type": "client_credentials", "client_id": client}
     with pytest.raises(ErrorResponse, match="401 invalid_client"):
         issuer.post("/token", **request)
     assert issuer.post("/token", client_secret="machine", **request)["expires_in"] == DAY

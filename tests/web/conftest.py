@@ -57,7 +57,7 @@ class _ImportOnce:
     known: ClassVar[dict[str, RSAKey]] = {}
 
     @classmethod
-    def import_key(cls, members: dict[str, str]) -> RSAKey:
+    def import_key(cls, members: dict[str, str | list[str]]) -> RSAKey:
         name = json.dumps(members)
         if name not in cls.known:
             cls.known[name] = RSAKey.import_key(members)

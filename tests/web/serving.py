@@ -105,7 +105,7 @@ def _client(connection: Connection, client_id: str) -> Client:
 class Logins:
     """Authorizations without the hashing: planted in the database, with the tokens that the server would have made."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(self, database: Database, settings: Settings, clock: Callable[[], int]) -> None:
         self.database, self.clock = database, clock
         with database.begin() as connection:
             state = signing_keys.load(connection)

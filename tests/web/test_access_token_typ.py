@@ -37,7 +37,7 @@ def test_the_published_keys_verify_it(typed: Any, login: Callable[..., Any], htt
     token = login("web")["access_token"]
     keys = jwt.PyJWKSet.from_dict(http.get("/.well-known/jwks.json").json())
     key = keys[jwt.get_unverified_header(token)["kid"]]
-    later = {"verify_exp": False, "verify_iat": False}
+    later: jwt.types.Options = {"verify_exp": False, "verify_iat": False}
     assert jwt.decode(token, key, ["RS256"], audience=AUDIENCE, options=later)["client_id"] == "web"
 
 

@@ -15,6 +15,7 @@ from authserver.settings import Settings
 from authserver.store import clients
 from tests.harness.clock import Clock
 from tests.harness.constants import AUDIENCE, ISSUER, PASSWORD
+from tests.harness.existing import existing
 from tests.web.answers import assert_granted
 from tests.web.serving import wait_until
 
@@ -25,7 +26,7 @@ def use(keys: Any, client_id: Any, alg: Any) -> None:
     """As `authserver client set-alg` does."""
 
     def change(connection: Any) -> None:
-        clients.put(connection, replace(clients.load(connection, client_id), access_token_alg=alg))
+        clients.put(connection, replace(existing(clients.load(connection, client_id)), access_token_alg=alg))
 
     keys.change_clients(alg, change)
 

@@ -68,9 +68,14 @@ def test_tokens_of_unknown_keys_reload_the_keys_at_most_every_so_often(
     started: Callable[[], TestClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("authserver.app._RELOAD_INTERVAL", INTERVAL)
-    read, node = [], started()
-    load_many = signing_keys.load_many
-    monkeypatch.setattr(signing_keys, "load_many", lambda *arguments: read.append(None) or load_many(*arguments))
+    node, load_many = started(), signing_keys.load_many
+    read: list[None] = []
+
+    def counted(*arguments: Any) -> Any:
+        read.append(None)
+        return load_many(*arguments)
+
+    monkeypatch.setattr(signing_keys, "load_many", counted)
     header = urlsafe_b64encode(b'{"alg":"RS256","typ":"at+jwt","kid":"nobody"}').rstrip(b"=").decode()
     began = time.monotonic()
     with ThreadPoolExecutor(8) as threads:

@@ -16,6 +16,7 @@ from authserver.store import clients
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import SECRET
+from tests.harness.existing import existing
 from tests.web.answers import (
     CHALLENGED,
     DISABLED,
@@ -269,7 +270,7 @@ def test_two_live_secrets_change_one_without_an_outage(http: TestClient, databas
         return http.post("/token", data=form)
 
     with database.begin() as connection:
-        client, fresh = clients.load(connection, "web"), Secret(sha256(b"fresh").digest())
+        client, fresh = existing(clients.load(connection, "web")), Secret(sha256(b"fresh").digest())
         clients.put(connection, client_secrets.rotated(client, fresh, now=clock(), grace=10))
     assert_granted(ask(SECRET))
     assert_granted(ask("fresh"))
@@ -277,7 +278,7 @@ def test_two_live_secrets_change_one_without_an_outage(http: TestClient, databas
     assert_refused(ask(SECRET), INVALID_CLIENT)
     assert_granted(ask("fresh"))
     with database.begin() as connection:
-        client = clients.load(connection, "web")
+        client = existing(clients.load(connection, "web"))
         clients.put(connection, replace(client, secrets=client.secrets[::-1]))
     clock.forward(5)
     assert_refused(ask(SECRET), INVALID_CLIENT)  # whichever place it has

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from authserver.oauth.errors import SENTENCES
 from authserver.passwords import PasswordCheck, PasswordHasher
 from tests.harness.constants import AUDIENCE, PASSWORD, SECRET
+from tests.harness.existing import existing
 from tests.web.answers import ENCODED, JSON_HEADERS, MALFORMED_HTTP, TOO_LARGE
 from tests.web.serving import Logins, Server
 
@@ -160,7 +161,7 @@ def test_whatever_is_sent(
     def send(good: Any, token: Any, changes: Any, cut: Any) -> None:
         query, headers, body = request_of(good, token, changes)
         chunks = [body[:cut], body[cut:]]
-        statuses.add(assert_ours(shared.http.portal.call(exchange, shared.app, path, query, headers, chunks)))
+        statuses.add(assert_ours(existing(shared.http.portal).call(exchange, shared.app, path, query, headers, chunks)))
 
     with capture_logs() as logged:
         send()

@@ -17,6 +17,7 @@ from authserver.store import users
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import LONG, PASSWORD
+from tests.harness.existing import existing
 from tests.web.answers import (
     INVALID_CLIENT,
     INVALID_GRANT,
@@ -50,7 +51,8 @@ def register(shared: Server) -> Callable[..., Any]:
     """`register(username, password)` adds a user in the forms in which commands store them."""
 
     def register(username: Any, password: Any = PASSWORD, **more: Any) -> None:
-        user = User(f"u_{username.encode().hex()}"[:64], username_form(username), CHEAP.hash(password_form(password)))
+        name, hashed = existing(username_form(username)), CHEAP.hash(existing(password_form(password)))
+        user = User(f"u_{username.encode().hex()}"[:64], name, hashed)
         with shared.database.begin() as connection:
             assert users.add(connection, user)
 

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
+from tests.harness.existing import existing
 from tests.harness.sample_database import as_client
 from tests.web.serving import the_login
 
@@ -31,11 +32,12 @@ def trickle(http: TestClient, clock: Clock) -> Callable[..., Any]:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        halves, sent = [body[:5], body[5:]], []
+        halves = [body[:5], body[5:]]
+        sent: list[Any] = []
         headers = [(b"host", b"as.example"), (b"content-type", type), (b"content-length", str(len(body)).encode())]
         scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
         scope |= {"headers": headers, "http_version": "1.1", "client": ("192.0.2.1", 50000)}
-        http.portal.call(http.app, scope, receive, send)
+        existing(http.portal).call(http.app, scope, receive, send)
         return sent[0]["status"], json.loads(sent[1]["body"])
 
     return trickle

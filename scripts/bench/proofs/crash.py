@@ -123,7 +123,7 @@ class Bench:
             node.settings = self.server.settings | (_ROTATES if "rotation" in point else {})
             node.launch((*_PYTHON, point, str(times)))
             node.settings = self.server.settings
-        with suppress(ChildProcessError if point else ()):  # the point may be reached before anybody sees it ready
+        with suppress(*[ChildProcessError] if point else []):  # the point may be reached before anybody sees it ready
             await asyncio.to_thread(node.wait_until_ready)
             self.deaths.ready.append(monotonic() - began)
 

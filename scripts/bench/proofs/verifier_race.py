@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +82,7 @@ class Contestant:
 
 
 @asynccontextmanager
-async def contest(commands: dict[str, Sequence[str]]) -> AsyncIterator[list[Contestant]]:
+async def contest(commands: Mapping[str, Sequence[str]]) -> AsyncIterator[list[Contestant]]:
     """The contestants; when this ends, all their answers are in."""
     pipe, contestants = subprocess.PIPE, []
     try:

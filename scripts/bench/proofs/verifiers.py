@@ -55,12 +55,14 @@ class WithGuard:
 class WithPyJWT(pyjwt.PyJWKClient):
     def __init__(self, uri: str, issuer: str, audience: str, scale: float) -> None:
         super().__init__(uri, lifespan=_LIFESPAN / scale, cooldown_duration=_COOLDOWN / scale)
-        self.fetches, self._expected = 0, {"issuer": issuer, "audience": audience}
+        self.fetches, self._issuer, self._audience = 0, issuer, audience
 
     def verify(self, token: str, now: float) -> None:
         key = self.get_signing_key_from_jwt(token)
-        its_clock_is_another = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
-        claims = pyjwt.decode(token, key, _ALGORITHMS, its_clock_is_another, **self._expected)
+        its_clock_is_another: pyjwt.types.Options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
+        claims = pyjwt.decode(
+            token, key, _ALGORITHMS, its_clock_is_another, audience=self._audience, issuer=self._issuer
+        )
         if claims["exp"] <= now:
             raise pyjwt.ExpiredSignatureError("expired")
 

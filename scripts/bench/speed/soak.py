@@ -173,7 +173,7 @@ def ratios(samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def _median(samples: Sequence[Sample], name: str) -> float:
-    return statistics.median(getattr(sample, name) for sample in samples)
+    return float(statistics.median(getattr(sample, name) for sample in samples))
 
 
 def print_result(soak: Soak) -> bool:

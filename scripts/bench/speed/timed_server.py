@@ -63,7 +63,8 @@ def _measured(create_app: Any) -> Any:
 
         async def measured(scope: Any, receive: Any, send: Any) -> None:
             if scope.get("path") != "/_bench":
-                return await app(scope, receive, send)
+                await app(scope, receive, send)
+                return
             seconds = parse_qs(scope["query_string"].decode()).get("raw")
             found = {"cpu": time.process_time(), "signing": _signing["seconds"], "memory": _memory()}
             found |= {"raw": raw(float(seconds[0]))} if seconds else {}
@@ -71,7 +72,6 @@ def _measured(create_app: Any) -> Any:
             headers = [(b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})
-            return None
 
         return measured
 
