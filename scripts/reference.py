@@ -31,7 +31,8 @@ SETTINGS = """\
 Flags of a command win over environment variables, then `.env`, then `authserver.toml`, then the default. `.env` and
 `authserver.toml` are read in the working folder; in `authserver.toml` a name has no prefix and is in lower case
 (`issuer = "https://login.example"`). A misspelled name is an error. Every secret can also be read from a file: add
-`_FILE` to the variable's name and give the path.
+`_FILE` to the variable's name and give the path. In `authserver.toml`, add `_file` to the name
+(`database_url_file = "/etc/authserver/database-url"`).
 
 `authserver config show` prints each value and where it comes from. `authserver config check` prints what is wrong and
 how to fix it. To change a setting without an outage, [send SIGHUP](../how-to/systemd.md#change-a-setting).

@@ -1,8 +1,9 @@
-"""scripts/deploy/nginx.conf and Caddyfile in front of a real server: TLS, and the path prefix /auth."""
+"""scripts/deploy/nginx.conf and Caddyfile in front of a real server: TLS, the path prefix /auth, and the rate limit."""
 
 import datetime
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -11,6 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -85,17 +87,36 @@ def make_certificate(folder: Path) -> None:
     (folder / "key").write_bytes(key.private_bytes(serialization.Encoding.PEM, pem, serialization.NoEncryption()))
 
 
-def ask(proxy: int, folder: Path, path: str, form: dict[str, str] | None = None, **headers: str) -> tuple[int, bytes]:
+@contextmanager
+def connected(proxy: int, folder: Path) -> Iterator[ssl.SSLSocket]:
     """Over TLS, whose certificate is verified, to the host's name at the proxy's port."""
     context = ssl.create_default_context(cafile=str(folder / "crt"))
-    body = urllib.parse.urlencode(form) if form else ""
-    lines = [f"{'POST' if form else 'GET'} {path} HTTP/1.1", f"Host: {HOST}", "Connection: close"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"] if form else []
     with (
         socket.create_connection(("127.0.0.1", proxy), LONG) as raw,
         context.wrap_socket(raw, server_hostname=HOST) as connection,
     ):
+        yield connection
+
+
+def pipelined(proxy: int, folder: Path, *paths: str) -> list[int]:
+    """The status of each GET, all of which are sent at once."""
+    closing = ["keep-alive"] * (len(paths) - 1) + ["close"]
+    requests = [
+        f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: {header}\r\n\r\n"
+        for path, header in zip(paths, closing, strict=True)
+    ]
+    with connected(proxy, folder) as connection:
+        connection.sendall("".join(requests).encode())
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    return [int(status) for status in re.findall(rb"HTTP/1.1 (\d{3}) ", answer)]
+
+
+def ask(proxy: int, folder: Path, path: str, form: dict[str, str] | None = None, **headers: str) -> tuple[int, bytes]:
+    body = urllib.parse.urlencode(form) if form else ""
+    lines = [f"{'POST' if form else 'GET'} {path} HTTP/1.1", f"Host: {HOST}", "Connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"] if form else []
+    with connected(proxy, folder) as connection:
         connection.sendall("\r\n".join([*lines, "", body]).encode())
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     head, _, rest = answer.partition(b"\r\n\r\n")
@@ -127,6 +148,13 @@ def test_what_is_outside_the_prefix_does_not_reach_the_server(proxy: int, folder
 
 def test_a_body_over_64_kib_is_refused_by_the_proxy(proxy: int, folder: Path) -> None:
     assert ask(proxy, folder, "/auth/token", {"grant_type": "a" * 70_000})[0] == 413
+
+
+def test_after_a_burst_from_one_address_the_paths_that_take_a_password_give_429(proxy: int, folder: Path) -> None:
+    statuses = pipelined(proxy, folder, *["/auth/token"] * 60, "/auth/api/login", "/auth/health/ready")
+    first, *_, login, health = statuses
+    assert (len(statuses), first, login, health) == (62, 405, 429, 200)
+    assert statuses.count(405) > 15, "the burst is let through"
 
 
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is not installed")
