@@ -36,7 +36,7 @@ TEST_HELP = """usage: quickstart.py test [--fast | --coverage | ARG ...]
 Check the code, in .venv, which is created the first time.
 
   test             the static checks (scripts/check), then pytest with all tests
-  test --fast      only the tests that start no process: under a minute
+  test --fast      only the tests that start no process: under a minute on an idle machine
   test --coverage  as test, and fails if the tests reach too few branches of authserver/
   test ARG ...     only pytest, with these arguments: test tests/domain -k rotation"""
 

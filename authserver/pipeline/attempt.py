@@ -1,4 +1,4 @@
-"""One attempt to handle a request. If another request commits first, a new attempt begins at the load step."""
+"""One attempt to handle a request. If another request commits first, a new attempt begins, with a fresh client."""
 
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar

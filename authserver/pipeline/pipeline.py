@@ -39,14 +39,15 @@ class Pipeline:
         follow_clock: Callable[[], Awaitable[None]],
     ) -> None:
         """`sign_in_worker` calls a signing function outside the event loop, for keys outside this process.
-        `follow_clock` reads the clock that `clock` follows, if there is one."""
+        `follow_clock` measures how far the database's clock is from this machine's, where `clock` follows it."""
         self.database, self.clients, self.services = database, clients, services
         self.reload_keys, self.sign_in_worker = reload_keys, sign_in_worker
         self._clock, self._follow_clock = clock, follow_clock
 
     async def run(self, request: R, new_handler: NewHandler[R, A]) -> A:
-        """Handle the request; retry from the load step whenever a concurrent commit wins. Raises Unavailable, and
-        Refusal if the handler leaves the response to the endpoint."""
+        """Handle the request; begin again, with a fresh client, whenever a concurrent commit wins.
+
+        Raises Unavailable, and Refusal if the handler leaves the response to the endpoint."""
         has_reloaded = False
         for number in range(ATTEMPTS):
             if number > 0:
@@ -79,15 +80,15 @@ class Pipeline:
         return answer
 
     async def _accept_client(self, handler: Handler[A]) -> None:
-        client_id, is_retry = handler.client_id(), handler.attempt.number > 0
+        client_id, must_be_fresh = handler.client_id(), handler.attempt.number > 0
         if client_id is None:
             return
-        client = await self.clients.get(client_id, refresh=is_retry)
+        client = await self.clients.get(client_id, refresh=must_be_fresh)
         handler.client_exists = client is not None
         try:
             handler.accept_client(client)
         except Refusal:
-            if client is None or is_retry:
+            if client is None or must_be_fresh:
                 raise
             raise Stale from None  # the cached row may predate a new secret
         handler.accepted = client

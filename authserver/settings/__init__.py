@@ -22,10 +22,13 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from ..domain.errors import Misconfigured
+from ..domain.key_schedule import KeyPolicy
+from ..domain.models import Policy
 from . import sources, values
 from .values import InvalidSetting
 
 _DAY = 86400
+_POLICY, _KEY_POLICY = Policy(), KeyPolicy()
 _DATABASE = SecretStr("sqlite:///authserver.db")
 
 
@@ -108,18 +111,28 @@ class Settings(BaseModel):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _LEVEL_HELP] = "info"
     password_queue: Annotated[int, _QUEUE_HELP] = 128
     password_min_length: Annotated[int, _LENGTH_HELP] = 8
-    access_token_ttl: Annotated[int, _whole("seconds for which an access token is valid", 1, _DAY)] = 900
-    refresh_retry_window: Annotated[int, _whole("seconds in which a refresh may be retried; 0 is strict", 0, 300)] = 30
+    access_token_ttl: Annotated[int, _whole("seconds for which an access token is valid", 1, _DAY)] = (
+        _POLICY.access_token_ttl
+    )
+    refresh_retry_window: Annotated[int, _whole("seconds in which a refresh may be retried; 0 is strict", 0, 300)] = (
+        _POLICY.refresh_retry_window
+    )
     refresh_idle_ttl: Annotated[
         int, _whole("seconds without a refresh after which an authorization ends", 1, 3650 * _DAY)
-    ] = 7 * _DAY
+    ] = _POLICY.refresh_idle_ttl
     refresh_absolute_ttl: Annotated[int, _whole("seconds after which every authorization ends", 1, 3650 * _DAY)] = (
-        30 * _DAY
+        _POLICY.refresh_absolute_ttl
     )
-    jwks_max_age: Annotated[int, _whole("seconds for which verifiers may cache the JWKS", 0, _DAY)] = 300
-    key_lead_time: Annotated[int, _whole("seconds for which a key is published before it signs", 0, 365 * _DAY)] = _DAY
-    key_rotation_period: Annotated[int, _whole("seconds for which a signing key signs", 1, 3650 * _DAY)] = 90 * _DAY
-    max_authorizations: Annotated[int, _MAX_HELP] = 100
+    jwks_max_age: Annotated[int, _whole("seconds for which verifiers may cache the JWKS", 0, _DAY)] = (
+        _KEY_POLICY.jwks_max_age
+    )
+    key_lead_time: Annotated[int, _whole("seconds for which a key is published before it signs", 0, 365 * _DAY)] = (
+        _KEY_POLICY.lead_time
+    )
+    key_rotation_period: Annotated[int, _whole("seconds for which a signing key signs", 1, 3650 * _DAY)] = (
+        _KEY_POLICY.rotation_period
+    )
+    max_authorizations: Annotated[int, _MAX_HELP] = _POLICY.max_authorizations
     trusted_proxies: Annotated[str | None, _PROXIES_HELP, AfterValidator(values.check_proxies)] = None
     keep_alive: Annotated[int, _KEEP_HELP] = 75
     max_connections: Annotated[int, _OPEN_HELP] = 1000

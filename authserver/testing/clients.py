@@ -10,7 +10,7 @@ from ..domain import client_secrets, scopes
 from ..domain.algorithms import ALGORITHMS
 from ..domain.client_rules import new_id
 from ..domain.models import Client
-from ..oauth.registered import check_client
+from ..oauth.client_check import check_client
 from ..settings import Settings
 
 

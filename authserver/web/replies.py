@@ -7,7 +7,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from ..domain.errors import Unavailable
-from ..oauth.errors import SENTENCES
+from ..oauth.error_descriptions import SENTENCES
 from ..pipeline.errors import Refusal
 from ..pipeline.replies import Reply
 

@@ -21,7 +21,7 @@ from authserver.domain.outages import Outages
 from authserver.domain.timeline import Stretch, Timeline
 from authserver.oauth.authlib_request import AuthlibRequest
 from authserver.oauth.client_auth import METHODS, AuthlibClient
-from authserver.oauth.errors import SENTENCES
+from authserver.oauth.error_descriptions import SENTENCES
 from authserver.oauth.grant import Grant
 from authserver.oauth.grants import GRANTS
 from authserver.oauth.registry import GrantRegistry, UnsupportedGrant

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from typing import Any
 
-from authserver.oauth.errors import SENTENCES
+from authserver.oauth.error_descriptions import SENTENCES
 
 JSON_HEADERS = {
     "content-type": "application/json",

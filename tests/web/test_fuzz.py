@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from authserver.oauth.errors import SENTENCES
+from authserver.oauth.error_descriptions import SENTENCES
 from authserver.passwords import PasswordCheck, PasswordHasher
 from tests.harness.constants import AUDIENCE, PASSWORD, SECRET
 from tests.harness.existing import existing

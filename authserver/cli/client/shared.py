@@ -8,7 +8,7 @@ from ... import system
 from ...domain import client_secrets
 from ...domain.client_rules import ClientRefused
 from ...domain.models import Client
-from ...oauth.registered import check_client
+from ...oauth.client_check import check_client
 from ...store import clients
 from ...store.database import Connection
 from ..common import fail, show
