@@ -59,8 +59,8 @@ def test_what_is_no_whole_backup_is_refused(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ("UPDATE clients SET redirect_uris = 'https://evil.example'", "was changed since it was made"),
-        ("CREATE TRIGGER t AFTER INSERT ON users BEGIN DELETE FROM clients; END", "was changed since it was made"),
+        ("UPDATE clients SET redirect_uris = 'https://evil.example'", "was changed after it was made"),
+        ("CREATE TRIGGER t AFTER INSERT ON users BEGIN DELETE FROM clients; END", "was changed after it was made"),
         ("UPDATE authserver_backup SET format = 2", "newer authserver"),
         (f"UPDATE authserver_backup SET stretching = '{TOO_DEAR}'", "damaged"),
         (f"UPDATE authserver_backup SET stretching = '{TOO_CHEAP}'", "damaged"),
@@ -70,9 +70,9 @@ def test_what_is_no_whole_backup_is_refused(
         ("UPDATE authserver_backup SET stretching = x'00'", "damaged"),
         (f"UPDATE authserver_backup SET encrypted = '{DEEP_HEADER}.a.a.a.a'", "does not open the backup"),
         ("ALTER TABLE authserver_backup DROP COLUMN encrypted", "damaged"),
-        ("ALTER TABLE signing_keys DROP COLUMN wrapped", "was changed since it was made"),
-        ("CREATE TABLE t (a PRIMARY KEY) WITHOUT ROWID", "was changed since it was made"),
-        ("UPDATE clients SET name = CAST(x'ff' AS TEXT)", "was changed since it was made"),
+        ("ALTER TABLE signing_keys DROP COLUMN wrapped", "was changed after it was made"),
+        ("CREATE TABLE t (a PRIMARY KEY) WITHOUT ROWID", "was changed after it was made"),
+        ("UPDATE clients SET name = CAST(x'ff' AS TEXT)", "was changed after it was made"),
     ],
 )
 def test_a_backup_that_was_changed_is_refused(
