@@ -14,7 +14,7 @@ import pytest
 from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
 
-from authserver.oauth.errors import SENTENCES
+from authserver.oauth.error_descriptions import SENTENCES
 from tests.harness.constants import LONG, PASSWORD
 from tests.harness.live import Live
 from tests.web.answers import INVALID_GRANT
