@@ -45,7 +45,7 @@ def test_every_import_goes_the_right_way(folder: str) -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("tests/harness/live.py", "from tests.web.serving import Server"),
+        ("tests/harness/live.py", "from tests.web.serving import LocalServer"),
         ("tests/harness/live.py", "from scripts.bench import busy"),
         ("tests/web/serving.py", "import scripts.bench.arguments"),
         ("scripts/bench/speed/tokens.py", "from tests import conftest"),

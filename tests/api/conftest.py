@@ -5,7 +5,7 @@ from starlette.testclient import TestClient
 
 from tests.api.calling import Caller, assert_tokens, assert_tokens_by_cookie
 from tests.web.conftest import brisk, database, later, refresh, rotated, settings, shared, template
-from tests.web.serving import Server
+from tests.web.serving import LocalServer
 
 __all__ = ["brisk", "database", "later", "refresh", "rotated", "settings", "shared", "template"]
 
@@ -17,7 +17,7 @@ def api(http: TestClient) -> Caller:
 
 
 @pytest.fixture
-def still(shared: Server) -> Caller:
+def still(shared: LocalServer) -> Caller:
     """On the module's server, for calls that change nothing."""
     return Caller(shared.http)
 
@@ -35,6 +35,6 @@ def cookie(api: Caller) -> str:
 
 
 @pytest.fixture(scope="module")
-def kept(shared: Server) -> str:
+def kept(shared: LocalServer) -> str:
     """The refresh token of a login by cookie on the module's server, for calls that are refused."""
     return assert_tokens_by_cookie(Caller(shared.http).login(cookie=True))

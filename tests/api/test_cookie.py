@@ -23,7 +23,7 @@ from tests.api.calling import (
 )
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, PASSWORD
-from tests.web.serving import Server, everything, the_login
+from tests.web.serving import LocalServer, everything, the_login
 
 OWN = ("Origin", ISSUER)
 by_either = pytest.mark.parametrize("path", [REFRESH, LOGOUT])
@@ -94,7 +94,7 @@ def test_the_flags_follow_the_issuer(api: Caller, settings: Settings, expected: 
 @by_either
 @pytest.mark.parametrize("member", ["the same", "another", "", None, 1])
 def test_cookie_and_body_together(
-    still: Caller, kept: str, shared: Server, path: Any, member: int | str | None
+    still: Caller, kept: str, shared: LocalServer, path: Any, member: int | str | None
 ) -> None:
     tokens: dict[Any, Any] = {"the same": kept, "another": "rt_"}
     token = tokens.get(member, member)
@@ -113,7 +113,9 @@ def test_a_body_without_a_token_beside_the_cookie(api: Caller, cookie: str, path
 
 @by_either
 @pytest.mark.parametrize("content", ["[]", "{", "x=1"])
-def test_a_malformed_body_beside_the_cookie(still: Caller, kept: str, shared: Server, path: Any, content: str) -> None:
+def test_a_malformed_body_beside_the_cookie(
+    still: Caller, kept: str, shared: LocalServer, path: Any, content: str
+) -> None:
     before = everything(shared.database)
     assert_refused(still.post(path, content, IS_JSON, ("Cookie", f"{COOKIE}={kept}"), OWN), MALFORMED)
     assert everything(shared.database) == before
@@ -122,7 +124,9 @@ def test_a_malformed_body_beside_the_cookie(still: Caller, kept: str, shared: Se
 @by_either
 @pytest.mark.parametrize("second", ["the same", "rt_", ""])
 @pytest.mark.parametrize("form", ["one header", "two headers"])
-def test_two_cookies_of_one_name(still: Caller, kept: str, shared: Server, path: Any, second: str, form: str) -> None:
+def test_two_cookies_of_one_name(
+    still: Caller, kept: str, shared: LocalServer, path: Any, second: str, form: str
+) -> None:
     first = f"{COOKIE}={kept}"
     other = first if second == "the same" else f"{COOKIE}={second}"
     values = [f"{first}; {other}"] if form == "one header" else [first, other]
@@ -146,7 +150,7 @@ def test_other_cookies_beside_it(api: Caller, cookie: str, header: str) -> None:
     "name",
     ["refresh_token", "__host-refresh_token", "__Host-Refresh_token", "__Secure-refresh_token"],
 )
-def test_a_cookie_of_another_name_is_none(still: Caller, kept: str, shared: Server, name: str) -> None:
+def test_a_cookie_of_another_name_is_none(still: Caller, kept: str, shared: LocalServer, name: str) -> None:
     before = everything(shared.database)
     assert_refused(still.post(REFRESH, b"", ("Cookie", f"{name}={kept}"), OWN), DEAD_TOKEN)
     assert everything(shared.database) == before
@@ -155,7 +159,7 @@ def test_a_cookie_of_another_name_is_none(still: Caller, kept: str, shared: Serv
 @pytest.mark.parametrize("byte", [0x0B, 0x0C, *range(0x1C, 0x20), 0x85, 0xA0], ids=hex)
 @pytest.mark.parametrize("place", ["before", "after", "before the next"])
 def test_a_name_with_a_byte_around_it_that_some_decoder_trims_is_another_cookie(
-    still: Caller, kept: str, shared: Server, byte: Any, place: str
+    still: Caller, kept: str, shared: LocalServer, byte: Any, place: str
 ) -> None:
     """Any page of the domain may set it: __Host- keeps no browser from that."""
     odd = bytes([byte])

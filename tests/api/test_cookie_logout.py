@@ -20,7 +20,7 @@ from tests.api.calling import (
 )
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
-from tests.web.serving import Server, everything, execute, the_login
+from tests.web.serving import LocalServer, everything, execute, the_login
 
 OWN = ("Origin", ISSUER)
 
@@ -57,7 +57,7 @@ def test_whatever_the_state_of_the_token(api: Caller, cookie: str, database: Dat
 
 
 @pytest.mark.parametrize("value", ["x", "rt_" + "A" * 72, '"quoted"', "a" * 10_000, "a.b.c"])
-def test_whatever_stands_in_it(still: Caller, shared: Server, value: str) -> None:
+def test_whatever_stands_in_it(still: Caller, shared: LocalServer, value: str) -> None:
     before = everything(shared.database)
     assert_done(still.by_cookie(LOGOUT, value), CLEARED)
     assert everything(shared.database) == before

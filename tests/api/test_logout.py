@@ -12,7 +12,7 @@ from tests.api.calling import DEAD_TOKEN, LOGOUT, Caller, assert_done, assert_re
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, SECRET
 from tests.web.answers import assert_granted
-from tests.web.serving import Server, add_client, everything, the_login
+from tests.web.serving import LocalServer, add_client, everything, the_login
 
 
 @pytest.mark.parametrize("generation", [0, 1, 2], ids=["oldest", "previous", "newest"])
@@ -44,7 +44,7 @@ def test_it_ends_one_login_and_not_another(api: Caller, refresh_token: str) -> N
 
 
 @pytest.mark.parametrize("token", ["x", "rt_" + "A" * 72, "rt_" + "é" * 72, "a.b.c", " "])
-def test_rfc7009_2_2_an_unknown_token_is_done(still: Caller, shared: Server, token: str) -> None:
+def test_rfc7009_2_2_an_unknown_token_is_done(still: Caller, shared: LocalServer, token: str) -> None:
     before = everything(shared.database)
     assert_done(still.logout(token))
     assert everything(shared.database) == before

@@ -19,7 +19,7 @@ from tests.api.calling import (
     assert_tokens,
 )
 from tests.harness.constants import ISSUER, PASSWORD
-from tests.web.serving import Server
+from tests.web.serving import LocalServer
 
 GOOD = {
     LOGIN: json.dumps({"username": "ada", "password": PASSWORD}),
@@ -204,7 +204,7 @@ def test_a_content_encoding(still: Caller, path: Any, coding: str) -> None:
 
 @every_path
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_other_methods(shared: Server, path: Any, method: str) -> None:
+def test_other_methods(shared: LocalServer, path: Any, method: str) -> None:
     answer = shared.http.request(method, path)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert "access-control-allow-origin" not in answer.headers

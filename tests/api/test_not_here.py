@@ -28,7 +28,7 @@ from tests.harness.clock import Clock
 from tests.harness.existing import existing
 from tests.web.answers import NOT_FOUND
 from tests.web.answers import assert_refused as assert_refused_by_token
-from tests.web.serving import Server, change_client, everything, execute
+from tests.web.serving import LocalServer, change_client, everything, execute
 
 
 @pytest.mark.parametrize("settings", [{"first_party_api": "off"}], indirect=True)
@@ -97,7 +97,7 @@ def test_a_database_that_cannot_be_reached(api: Caller, refresh_token: str, cook
 
 
 @pytest.mark.parametrize("path", [LOGIN, REFRESH, LOGOUT])
-def test_a_body_that_does_not_arrive(shared: Server, monkeypatch: pytest.MonkeyPatch, path: Any) -> None:
+def test_a_body_that_does_not_arrive(shared: LocalServer, monkeypatch: pytest.MonkeyPatch, path: Any) -> None:
     monkeypatch.setattr("authserver.web.body._TIMEOUT", 0.01)
     status, headers, body = asyncio.run(_begin(shared.app, path))
     assert (status, json.loads(body)) == (408, {"error": SLOW.sentence})

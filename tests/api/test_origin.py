@@ -19,7 +19,7 @@ from tests.api.calling import (
     assert_tokens_by_cookie,
 )
 from tests.harness.constants import ISSUER, PASSWORD
-from tests.web.serving import Server, everything
+from tests.web.serving import LocalServer, everything
 
 CREDENTIALS = {"username": "ada", "password": PASSWORD}
 FOREIGN = [
@@ -46,7 +46,7 @@ foreign = pytest.mark.parametrize("origin", [[("Origin", value) for value in cas
 
 
 @foreign
-def test_no_login_by_cookie_from_elsewhere(still: Caller, shared: Server, origin: Any) -> None:
+def test_no_login_by_cookie_from_elsewhere(still: Caller, shared: LocalServer, origin: Any) -> None:
     before = everything(shared.database)
     answer = still.json(LOGIN, CREDENTIALS | {"cookie": True}, *origin)
     assert_refused(answer, NOT_HERE)
@@ -55,7 +55,9 @@ def test_no_login_by_cookie_from_elsewhere(still: Caller, shared: Server, origin
 
 @foreign
 @pytest.mark.parametrize("path", [REFRESH, LOGOUT])
-def test_no_use_of_the_cookie_from_elsewhere(still: Caller, kept: str, shared: Server, path: Any, origin: Any) -> None:
+def test_no_use_of_the_cookie_from_elsewhere(
+    still: Caller, kept: str, shared: LocalServer, path: Any, origin: Any
+) -> None:
     before = everything(shared.database)
     assert_refused(still.post(path, b"", ("Cookie", f"{COOKIE}={kept}"), *origin), NOT_HERE)
     assert everything(shared.database) == before
@@ -83,7 +85,7 @@ def test_the_origin_of_an_issuer_with_a_path_has_none(api: Caller) -> None:
 
 @pytest.mark.parametrize("path", [LOGIN, REFRESH, LOGOUT, PROTECTED])
 @pytest.mark.parametrize("origin", [ISSUER, "https://evil.example", "null"])
-def test_no_cors_headers_ever(shared: Server, kept: str, path: Any, origin: Any) -> None:
+def test_no_cors_headers_ever(shared: LocalServer, kept: str, path: Any, origin: Any) -> None:
     asked = [
         ("OPTIONS", b"", [("Access-Control-Request-Method", "POST")]),
         (

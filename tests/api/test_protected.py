@@ -9,7 +9,7 @@ from tests.api.calling import PROTECTED, Caller, assert_tokens
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
 from tests.web.answers import claims_of
-from tests.web.serving import Server
+from tests.web.serving import LocalServer
 
 AUDIENCE = f"{ISSUER}/api"
 BARE = f'Bearer realm="{AUDIENCE}"'
@@ -120,6 +120,6 @@ def test_a_token_that_was_changed(api: Caller, body: Any, part: int) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_other_methods(shared: Server, method: str) -> None:
+def test_other_methods(shared: LocalServer, method: str) -> None:
     answer = shared.http.request(method, PROTECTED)
     assert answer.status_code == 405 and "GET" in answer.headers["allow"]

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 from tests.harness.constants import PASSWORD, SECRET
-from tests.web.serving import Server, change_client, execute
+from tests.web.serving import LocalServer, change_client, execute
 
 WEB = {"client_id": "web", "client_secret": SECRET}
 ADA = {"username": "ada", "password": PASSWORD}
@@ -26,7 +26,7 @@ REASONS = {
     ): "the key set is this process's own and always at hand; the guard's other users have it",
 }
 
-Produce = Callable[[Server], Any]
+Produce = Callable[[LocalServer], Any]
 
 
 def producers() -> dict[tuple[str, str], Produce]:
@@ -40,20 +40,20 @@ def producers() -> dict[tuple[str, str], Produce]:
     return found | _OF_OTHERS
 
 
-def _post(server: Server, path: str, **changes: Any) -> Any:
+def _post(server: LocalServer, path: str, **changes: Any) -> Any:
     body = {"data": FORMS[path]} if path in FORMS else {"json": JSONS[path]}
     server.http.cookies.clear()
     return server.http.post(path, **body | changes)
 
 
 def _of_a_post(path: str) -> dict[str, Produce]:
-    def get(server: Server) -> Any:
+    def get(server: LocalServer) -> Any:
         return server.http.get(path)
 
-    def slow(server: Server) -> Any:
+    def slow(server: LocalServer) -> Any:
         return asyncio.run(half_a_body(server.app, path))
 
-    def broken(server: Server) -> Any:
+    def broken(server: LocalServer) -> Any:
         with without_users(server):
             return _post(server, path, **_that_needs_the_database(server, path))
 
@@ -81,10 +81,10 @@ def _of_json(path: str) -> dict[str, Produce]:
     in_a_cookie = {"json": ADA | {"cookie": True}} if path == "/api/login" else {"json": None}
     wrong = {"json": ADA | {"password": "wrong"}} if path == "/api/login" else {}
 
-    def good(server: Server) -> Any:
+    def good(server: LocalServer) -> Any:
         return _post(server, path) if path == "/api/login" else _post(server, path, json=_token(server))
 
-    def unauthorized(server: Server) -> Any:
+    def unauthorized(server: LocalServer) -> Any:
         return (
             _post(server, path, json=_token(server, "app")) if path == "/api/logout" else _post(server, path, **wrong)
         )
@@ -96,12 +96,12 @@ def _of_json(path: str) -> dict[str, Produce]:
     }
 
 
-def _token(server: Server, client_id: str = "first-party") -> dict[str, str]:
+def _token(server: LocalServer, client_id: str = "first-party") -> dict[str, str]:
     form = {"grant_type": "password", "client_id": client_id} | ADA
     return {"refresh_token": server.http.post("/token", data=form).json()["refresh_token"]}
 
 
-def _that_needs_the_database(server: Server, path: str) -> dict[str, Any]:
+def _that_needs_the_database(server: LocalServer, path: str) -> dict[str, Any]:
     unknown = "rt_AQ" + "A" * 70
     if path in ("/revoke", "/introspect"):
         return {"data": FORMS[path] | {"token": unknown}}
@@ -109,14 +109,14 @@ def _that_needs_the_database(server: Server, path: str) -> dict[str, Any]:
 
 
 @contextmanager
-def without_users(server: Server) -> Iterator[None]:
+def without_users(server: LocalServer) -> Iterator[None]:
     execute(server.database, "ALTER TABLE users RENAME TO elsewhere")
     yield
     execute(server.database, "ALTER TABLE elsewhere RENAME TO users")
 
 
 @contextmanager
-def without_keys(server: Server) -> Iterator[None]:
+def without_keys(server: LocalServer) -> Iterator[None]:
     execute(server.database, "ALTER TABLE signing_keys RENAME TO elsewhere")
     yield
     execute(server.database, "ALTER TABLE elsewhere RENAME TO signing_keys")
@@ -159,7 +159,7 @@ def _of_a_document(path: str) -> dict[tuple[str, str], Produce]:
 
 
 def _of_a_preflight(path: str) -> dict[str, Produce]:
-    def of_a_page(server: Server) -> Any:
+    def of_a_page(server: LocalServer) -> Any:
         origin = "https://app.example"
         change_client(server.database, "other", web_origins=(origin,))
         server.clock.forward(5)
@@ -168,17 +168,17 @@ def _of_a_preflight(path: str) -> dict[str, Produce]:
     return {"204": of_a_page, "405": lambda server: server.http.options(path)}
 
 
-def _protected(server: Server, *more: tuple[str, str]) -> Any:
+def _protected(server: LocalServer, *more: tuple[str, str]) -> Any:
     access_token = _post(server, "/api/login").json()["access_token"]
     return server.http.get("/api/protected", headers=[("Authorization", f"Bearer {access_token}"), *more])
 
 
-def _not_ready(server: Server) -> Any:
+def _not_ready(server: LocalServer) -> Any:
     with without_keys(server):
         return server.http.get("/health/ready")
 
 
-def _static(server: Server, file: str = "style.css", **headers: str) -> Any:
+def _static(server: LocalServer, file: str = "style.css", **headers: str) -> Any:
     return server.http.get(
         f"/static/{file}", headers={name.replace("_", "-"): value for name, value in headers.items()}
     )

@@ -12,7 +12,7 @@ from authserver import __version__
 from authserver.oauth.grants import GRANTS
 from tests.contract.document import PATH, document, operations, resolve
 from tests.harness.existing import existing
-from tests.web.serving import Server
+from tests.web.serving import LocalServer
 
 
 def test_it_validates() -> None:
@@ -23,7 +23,7 @@ def test_its_version_is_the_servers() -> None:
     assert document()["info"]["version"] == __version__
 
 
-def routes(server: Server) -> list[Any]:
+def routes(server: LocalServer) -> list[Any]:
     app: Any = server.app
     while not hasattr(app, "routes"):
         app = app._app
@@ -31,7 +31,7 @@ def routes(server: Server) -> list[Any]:
     return found
 
 
-def test_it_names_exactly_the_routes(shared: Server) -> None:
+def test_it_names_exactly_the_routes(shared: LocalServer) -> None:
     served = set()
     for route in routes(shared):
         if isinstance(route, Mount):
@@ -46,7 +46,7 @@ def test_it_names_exactly_the_routes(shared: Server) -> None:
     assert named & implied <= served
 
 
-def test_what_it_calls_json_is_the_json_interface(shared: Server) -> None:
+def test_what_it_calls_json_is_the_json_interface(shared: LocalServer) -> None:
     """Which a setting takes away: tests/api/test_not_here.py."""
     named = {name.split(" ")[1] for name, operation in operations().items() if operation["tags"] == ["JSON"]}
     assert named == {route.path for route in routes(shared) if route.path.startswith("/api")}
@@ -63,7 +63,7 @@ def test_it_names_every_static_file() -> None:
     assert sorted(parameter["schema"]["enum"]) == sorted(file.name for file in folder.iterdir())
 
 
-def test_it_names_every_member_of_the_metadata(shared: Server) -> None:
+def test_it_names_every_member_of_the_metadata(shared: LocalServer) -> None:
     metadata = shared.http.get("/.well-known/oauth-authorization-server").json()
     assert document()["components"]["schemas"]["Metadata"]["properties"].keys() == metadata.keys()
 

@@ -4,13 +4,13 @@ import pytest
 
 from tests.contract.document import assert_conforms, documented
 from tests.contract.producing import FORMS, REASONS, producers
-from tests.web.serving import Server, wait_until_ready
+from tests.web.serving import LocalServer, wait_until_ready
 
 PRODUCERS = producers()
 
 
 @pytest.fixture
-def server(shared: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+def server(shared: LocalServer, monkeypatch: pytest.MonkeyPatch) -> LocalServer:
     monkeypatch.setattr("authserver.web.body._TIMEOUT", 0.01)
     wait_until_ready(shared.http)
     return shared
@@ -21,12 +21,12 @@ def test_every_status_is_produced_or_has_a_reason() -> None:
 
 
 @pytest.mark.parametrize(("operation", "status"), PRODUCERS)
-def test_the_status_and_its_answer(server: Server, operation: str, status: str) -> None:
+def test_the_status_and_its_answer(server: LocalServer, operation: str, status: str) -> None:
     assert_conforms(PRODUCERS[operation, status](server), operation, status)
 
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
-def test_an_active_token_is_shown_as_it_says(server: Server, kind: str) -> None:
+def test_an_active_token_is_shown_as_it_says(server: LocalServer, kind: str) -> None:
     token = server.http.post("/token", data=FORMS["/token"]).json()[kind]
     answer = server.http.post("/introspect", data=FORMS["/introspect"] | {"token": token})
     assert answer.json()["active"] is True

@@ -19,7 +19,7 @@ from tests.harness.clock import Clock
 from tests.harness.live import Live, live
 from tests.harness.sample_database import populated, settings_in
 from tests.web.answers import assert_granted
-from tests.web.serving import Server, serving, wait_until_ready
+from tests.web.serving import LocalServer, serving, wait_until_ready
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +45,7 @@ def database(template: Path, tmp_path: Path, settings: Settings, clock: Clock) -
 
 
 @pytest.fixture(scope="module")
-def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """One server for a module whose tests do not get into each other's way."""
     with serving(template, tmp_path_factory.mktemp("shared"), Clock()) as server:
         yield server

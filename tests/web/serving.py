@@ -26,7 +26,7 @@ from tests.harness.sample_database import settings_in
 
 
 @dataclass
-class Server:
+class LocalServer:
     app: ASGIApp
     http: TestClient
     database: Database
@@ -35,13 +35,13 @@ class Server:
 
 
 @contextmanager
-def serving(template: Path, folder: Path, clock: Clock) -> Iterator[Server]:
+def serving(template: Path, folder: Path, clock: Clock) -> Iterator[LocalServer]:
     shutil.copytree(template, folder, dirs_exist_ok=True)
     settings = settings_in(folder)
     database = open_database(settings, clock)
     app = create_app(settings, now=clock)
     with TestClient(app, ISSUER, raise_server_exceptions=False) as http:
-        yield Server(app, http, database, settings, clock)
+        yield LocalServer(app, http, database, settings, clock)
     database.close()
 
 

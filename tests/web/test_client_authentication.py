@@ -29,14 +29,14 @@ from tests.web.answers import (
     assert_granted,
     assert_refused,
 )
-from tests.web.serving import Server, add_client, change_client
+from tests.web.serving import LocalServer, add_client, change_client
 
 BODY = {"/token": {"grant_type": "client_credentials"}, "/revoke": {"token": "no token of ours"}}
 both_endpoints = pytest.mark.parametrize("path", BODY)
 
 
 @pytest.fixture
-def ask(shared: Server) -> Callable[..., Any]:
+def ask(shared: LocalServer) -> Callable[..., Any]:
     """`ask(path, form, *authorizations)` for what only needs an authenticated client."""
 
     def ask(path: Any, form: Any = None, *authorizations: Any) -> Any:
@@ -131,7 +131,7 @@ def test_a_secret_the_other_way_than_registered(ask: Any, path: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def asserts(shared: Server) -> None:
+def asserts(shared: LocalServer) -> None:
     add_client(shared.database, "web", id="asserts", auth_method="private_key_jwt")
 
 
@@ -149,7 +149,7 @@ def test_a_secret_from_a_client_that_is_registered_for_another_method(asserts: A
 
 
 @pytest.fixture(scope="module")
-def disabled(shared: Server) -> None:
+def disabled(shared: LocalServer) -> None:
     add_client(shared.database, "web", id="disabled web", disabled=True)
     add_client(shared.database, "app", id="disabled app", disabled=True)
 
@@ -202,7 +202,7 @@ PLAIN, ENCODED = " %&+£€", "+%25%26%2B%C2%A3%E2%82%AC"
 
 
 @pytest.fixture(scope="module")
-def odd(shared: Server) -> None:
+def odd(shared: LocalServer) -> None:
     """A client whose id and secret need the encoding."""
     secret = Secret(sha256(f"{PLAIN}:s".encode()).digest())
     add_client(shared.database, "machine", id=f"a:{PLAIN}", secrets=(secret,))
@@ -227,7 +227,7 @@ def test_no_and_two_decodings(ask: Any, odd: Any, path: Any, text: str) -> None:
     assert_refused(ask(path, None, basic(text)), CHALLENGED)
 
 
-def test_a_secret_in_the_body_is_decoded_once_as_the_form_is(shared: Server, ask: Any) -> None:
+def test_a_secret_in_the_body_is_decoded_once_as_the_form_is(shared: LocalServer, ask: Any) -> None:
     secret = Secret(sha256(ENCODED.encode()).digest())
     add_client(shared.database, "web", id="posts", secrets=(secret,))
     assert_granted(ask("/token", {"client_id": "posts", "client_secret": ENCODED}))
@@ -301,13 +301,13 @@ def test_a_disabled_client_is_refused_within_5_seconds_and_accepted_again(
     assert_accepted(ask())
 
 
-def test_a_new_client_is_known_at_once(shared: Server, ask: Any) -> None:
+def test_a_new_client_is_known_at_once(shared: LocalServer, ask: Any) -> None:
     assert_refused(ask("/token", {"client_id": "new", "client_secret": SECRET}), INVALID_CLIENT)
     add_client(shared.database, "web", id="new")
     assert_granted(ask("/token", {"client_id": "new", "client_secret": SECRET}))
 
 
-def test_rfc6749_5_2_unauthorized_client(shared: Server, ask: Any) -> None:
+def test_rfc6749_5_2_unauthorized_client(shared: LocalServer, ask: Any) -> None:
     add_client(shared.database, "app", id="keeper", grant_types=frozenset({"password"}))
     refresh = {"client_id": "keeper", "grant_type": "refresh_token", "refresh_token": "x"}
     assert_refused(ask("/token", refresh), UNAUTHORIZED_CLIENT)
@@ -315,6 +315,6 @@ def test_rfc6749_5_2_unauthorized_client(shared: Server, ask: Any) -> None:
     assert_refused(ask("/token", {"grant_type": "password", "username": "ada"}, MACHINE), UNAUTHORIZED_CLIENT)
 
 
-def test_rfc6749_4_4_client_credentials_is_for_confidential_clients_only(shared: Server, ask: Any) -> None:
+def test_rfc6749_4_4_client_credentials_is_for_confidential_clients_only(shared: LocalServer, ask: Any) -> None:
     add_client(shared.database, "app", id="registered", grant_types=frozenset({"client_credentials"}))
     assert_refused(ask("/token", {"client_id": "registered"}), UNAUTHORIZED_CLIENT)

@@ -12,7 +12,7 @@ from authserver.oauth.grants import GRANTS
 from tests.harness.constants import ISSUER
 from tests.harness.sample_database import as_client
 from tests.web.answers import NOT_ALLOWED, NOT_FOUND, assert_granted, assert_refused
-from tests.web.serving import Server, rows
+from tests.web.serving import LocalServer, rows
 
 JWKS = "/.well-known/jwks.json"
 METADATA = "/.well-known/oauth-authorization-server"
@@ -24,7 +24,7 @@ def headers_of(answer: Any) -> Any:
 
 
 @both
-def test_get_and_head(shared: Server, path: Any) -> None:
+def test_get_and_head(shared: LocalServer, path: Any) -> None:
     got = shared.http.get(path)
     expected = {
         "content-type": "application/json",
@@ -40,7 +40,7 @@ def test_get_and_head(shared: Server, path: Any) -> None:
 
 
 @both
-def test_options(shared: Server, path: Any) -> None:
+def test_options(shared: LocalServer, path: Any) -> None:
     asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
     answer = shared.http.options(path, headers=asked)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -52,7 +52,7 @@ def test_options(shared: Server, path: Any) -> None:
 
 @both
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', '"x",W/{}, "y"', "*"])
-def test_rfc9110_13_1_2_if_none_match(shared: Server, path: Any, form: str) -> None:
+def test_rfc9110_13_1_2_if_none_match(shared: LocalServer, path: Any, form: str) -> None:
     etag = shared.http.get(path).headers["etag"]
     answer = shared.http.get(path, headers={"If-None-Match": form.format(etag)})
     assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
@@ -61,13 +61,13 @@ def test_rfc9110_13_1_2_if_none_match(shared: Server, path: Any, form: str) -> N
 
 @both
 @pytest.mark.parametrize("form", ['"x"', "x", "", ",", '"'])
-def test_if_none_match_of_something_else(shared: Server, path: Any, form: str) -> None:
+def test_if_none_match_of_something_else(shared: LocalServer, path: Any, form: str) -> None:
     assert shared.http.get(path, headers={"If-None-Match": form}).status_code == 200
 
 
 @both
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_post(shared: Server, path: Any, method: str) -> None:
+def test_post(shared: LocalServer, path: Any, method: str) -> None:
     answer = shared.http.request(method, path)
     assert_refused(answer, NOT_ALLOWED)
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
@@ -87,7 +87,7 @@ def test_post(shared: Server, path: Any, method: str) -> None:
     ],
     ids=["host", "forwarded", "other forwarding headers", "ten thousand ranges", "one range", "accept", "origin"],
 )
-def test_headers_do_not_change_a_document(shared: Server, path: Any, headers: Any) -> None:
+def test_headers_do_not_change_a_document(shared: LocalServer, path: Any, headers: Any) -> None:
     plain, answer = shared.http.get(path), shared.http.get(path, headers=headers)
     assert (answer.status_code, answer.content) == (200, plain.content)
     assert headers_of(answer) == headers_of(plain)
@@ -95,12 +95,12 @@ def test_headers_do_not_change_a_document(shared: Server, path: Any, headers: An
 
 @both
 @pytest.mark.parametrize("form", ["{}/", "/{}", "{}//", "//{}", "{}%2e", "/%2ewell-known/jwks.json", "{}/..", "{};x"])
-def test_other_spellings_of_the_path_are_404(shared: Server, path: Any, form: str) -> None:
+def test_other_spellings_of_the_path_are_404(shared: LocalServer, path: Any, form: str) -> None:
     answer = shared.http.get(ISSUER + form.format(path), follow_redirects=False)
     assert_refused(answer, NOT_FOUND)
 
 
-def test_the_jwks_publishes_public_members_and_the_active_key_first(shared: Server) -> None:
+def test_the_jwks_publishes_public_members_and_the_active_key_first(shared: LocalServer) -> None:
     keys = shared.http.get(JWKS).json()["keys"]
     assert [set(key) for key in keys] == [{"kty", "n", "e", "kid", "alg", "use"}] * 2
     assert [(key["kty"], key["alg"], key["use"]) for key in keys] == [("RSA", "RS256", "sig")] * 2
@@ -114,7 +114,7 @@ def test_the_jwks_may_be_cached_for_as_long_as_is_configured(http: TestClient) -
     assert http.get(JWKS).headers["cache-control"] == "public, max-age=60"
 
 
-def test_rfc8414_2_metadata(shared: Server) -> None:
+def test_rfc8414_2_metadata(shared: LocalServer) -> None:
     document = shared.http.get(METADATA).json()
     assert document["issuer"] == ISSUER
     assert document["jwks_uri"] == ISSUER + JWKS
@@ -137,7 +137,7 @@ def test_rfc8414_2_metadata_is_derived_from_what_is_registered(monkeypatch: pyte
     assert fewer["revocation_endpoint_auth_methods_supported"] == ["private_key_jwt"]
 
 
-def test_each_grant_type_and_endpoint_of_the_metadata_is_there(shared: Server) -> None:
+def test_each_grant_type_and_endpoint_of_the_metadata_is_there(shared: LocalServer) -> None:
     document = shared.http.get(METADATA).json()
     for name, url in document.items():
         if name.endswith(("_endpoint", "_uri")):
@@ -163,7 +163,7 @@ def test_rfc8414_3_1_an_issuer_with_a_path(http: TestClient) -> None:
 
 
 @both
-def test_documents_are_json_without_repeated_members(shared: Server, path: Any) -> None:
+def test_documents_are_json_without_repeated_members(shared: LocalServer, path: Any) -> None:
     def unique(pairs: Any) -> Any:
         assert len(dict(pairs)) == len(pairs)
         return dict(pairs)

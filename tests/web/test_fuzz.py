@@ -15,7 +15,7 @@ from authserver.passwords import PasswordCheck, PasswordHasher
 from tests.harness.constants import AUDIENCE, PASSWORD, SECRET
 from tests.harness.existing import existing
 from tests.web.answers import ENCODED, JSON_HEADERS, MALFORMED_HTTP, TOO_LARGE
-from tests.web.serving import Logins, Server
+from tests.web.serving import LocalServer, Logins
 
 CONSTANT = {*SENTENCES.values(), *(known.description for known in (ENCODED, MALFORMED_HTTP, TOO_LARGE))}
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
@@ -139,7 +139,7 @@ def assert_ours(sent: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def tokens(shared: Server) -> Any:
+def tokens(shared: LocalServer) -> Any:
     """Refresh tokens of several clients and generations, an access token, and one that nobody has."""
     logins = Logins(shared.database, shared.settings, shared.clock)
     found = ["rt_" + "A" * 72]
@@ -151,7 +151,7 @@ def tokens(shared: Server) -> Any:
 
 @pytest.mark.parametrize(("path", "examples"), [("/token", 2000), ("/revoke", 1000)])
 def test_whatever_is_sent(
-    shared: Server, tokens: Any, monkeypatch: pytest.MonkeyPatch, path: str, examples: int
+    shared: LocalServer, tokens: Any, monkeypatch: pytest.MonkeyPatch, path: str, examples: int
 ) -> None:
     monkeypatch.setattr(PasswordHasher, "_match", lambda self, hash, password: PasswordCheck(password == PASSWORD))
     statuses = set()

@@ -30,13 +30,13 @@ from tests.web.answers import (
     assert_granted,
     assert_refused,
 )
-from tests.web.serving import Server, add_client, change_client, everything, execute, rows
+from tests.web.serving import LocalServer, add_client, change_client, everything, execute, rows
 
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 @pytest.fixture(scope="module")
-def ask(shared: Server) -> Callable[..., Any]:
+def ask(shared: LocalServer) -> Callable[..., Any]:
     """`ask(username, password)` as the client app, on the module's server."""
 
     def ask(username: Any, password: Any, **more: Any) -> Any:
@@ -47,7 +47,7 @@ def ask(shared: Server) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="module")
-def register(shared: Server) -> Callable[..., Any]:
+def register(shared: LocalServer) -> Callable[..., Any]:
     """`register(username, password)` adds a user in the forms in which commands store them."""
 
     def register(username: Any, password: Any = PASSWORD, **more: Any) -> None:
@@ -93,7 +93,7 @@ def test_a_name_that_nobody_can_have_costs_the_same_work(ask: Any, hashed: Any) 
     assert hashed[0] == hashed[1]
 
 
-def test_disabled_user_with_the_right_password(shared: Server, ask: Any, register: Any, hashed: Any) -> None:
+def test_disabled_user_with_the_right_password(shared: LocalServer, ask: Any, register: Any, hashed: Any) -> None:
     register("grace")
     assert_granted(ask("grace", PASSWORD))
     execute(shared.database, "UPDATE users SET disabled = 1 WHERE username = 'grace'")
@@ -152,7 +152,7 @@ def test_username_with_nul(ask: Any) -> None:
 
 @pytest.mark.parametrize("same", ["ZOË", "zoë", "zoe\u0308", "ZOE\u0308", "ｚｏë", "Ｚｏｅ\u0308"])
 def test_rfc8265_3_3_one_account_however_its_name_is_written(
-    ask: Any, register: Any, shared: Server, same: str
+    ask: Any, register: Any, shared: LocalServer, same: str
 ) -> None:
     if not any(row["username"] == "zoë" for row in rows(shared.database, "users")):
         register("Zoë")
@@ -193,7 +193,7 @@ def test_rfc6749_4_3_2_username_and_password_are_required(ask: Any, hashed: Any,
 
 
 def test_nothing_is_hashed_for_a_client_that_is_unauthenticated_or_may_not_use_the_grant(
-    shared: Server, ask: Any, hashed: Any
+    shared: LocalServer, ask: Any, hashed: Any
 ) -> None:
     add_client(shared.database, "app", id="no-password", grant_types=frozenset({"refresh_token"}))
     assert_refused(ask("ada", PASSWORD, client_id="web", client_secret="wrong"), INVALID_CLIENT)
@@ -202,7 +202,7 @@ def test_nothing_is_hashed_for_a_client_that_is_unauthenticated_or_may_not_use_t
     assert hashed == []
 
 
-def test_a_refused_login_leaves_nothing_behind(shared: Server, ask: Any) -> None:
+def test_a_refused_login_leaves_nothing_behind(shared: LocalServer, ask: Any) -> None:
     before = everything(shared.database)
     assert_refused(ask("ada", "wrong one"), INVALID_GRANT)
     assert_refused(ask("ada", PASSWORD, scope="admin"), INVALID_SCOPE)

@@ -12,7 +12,7 @@ from tests.harness.constants import SECOND
 from tests.harness.sample_database import as_client
 from tests.web import answers
 from tests.web.answers import ExpectedError, assert_refused
-from tests.web.serving import Logins, Server, add_client, everything, execute
+from tests.web.serving import LocalServer, Logins, add_client, everything, execute
 
 WINDOW = 30
 UNKNOWN_KEY = "a refresh-token key that nobody has"
@@ -91,7 +91,7 @@ def refusals(draw: Any) -> tuple[Case, int, int, int]:
 
 
 @pytest.fixture(scope="module")
-def logins(shared: Server) -> Any:
+def logins(shared: LocalServer) -> Any:
     add_client(shared.database, "app", id="disabled", disabled=True)
     add_client(shared.database, "app", id="no-refresh", grant_types=frozenset({"password"}))
     execute(
@@ -123,7 +123,7 @@ def tables(shared: Any) -> Any:
 
 @settings(max_examples=300)
 @given(refusals())
-def test_a_refused_refresh_changes_nothing(shared: Server, logins: Any, refusal: Any) -> None:
+def test_a_refused_refresh_changes_nothing(shared: LocalServer, logins: Any, refusal: Any) -> None:
     answer, before, after = plant_and_present(shared, logins, *refusal)
     assert_refused(answer, refusal[0].refusal)
     assert after == before
@@ -131,7 +131,7 @@ def test_a_refused_refresh_changes_nothing(shared: Server, logins: Any, refusal:
 
 @pytest.mark.parametrize(("presented", "then"), [(3, 4), (2, 3), (5, 6)], ids=["rotate", "retry", "ahead"])
 def test_what_is_refused_above_is_refused_for_that_reason_alone(
-    shared: Server, logins: Any, presented: int, then: int
+    shared: LocalServer, logins: Any, presented: int, then: int
 ) -> None:
     """Without a case's difference the same requests are granted: they do not fail anyhow."""
     answer, _, after = plant_and_present(shared, logins, Case(answers.INVALID_GRANT), presented, 3, 0)
@@ -142,7 +142,7 @@ def test_what_is_refused_above_is_refused_for_that_reason_alone(
 @settings(max_examples=100)
 @given(st.integers(1, 5), st.data())
 def test_reuse_is_the_only_refusal_that_writes_and_it_only_revokes(
-    shared: Server, logins: Any, generation: Any, data: Any
+    shared: LocalServer, logins: Any, generation: Any, data: Any
 ) -> None:
     presented = data.draw(st.integers(0, generation - 1))
     recent = presented == generation - 1

@@ -11,7 +11,7 @@ from tests.harness.clock import Clock
 from tests.harness.constants import AUDIENCE, ISSUER, PASSWORD
 from tests.harness.sample_database import as_client
 from tests.web.answers import INVALID_GRANT, INVALID_SCOPE, INVALID_TARGET, assert_granted, assert_refused, claims_of
-from tests.web.serving import Server, change_client, everything, the_login
+from tests.web.serving import LocalServer, change_client, everything, the_login
 
 OTHER = "https://other.example"
 
@@ -25,12 +25,12 @@ def asked_of(shared: Any, scope: Any) -> Any:
     ["admin", "read admin", "READ", "read\twrite", "read\u00a0write", "read\u2003write", 'read"', "read\\", "é"]
     + ["read,write", "read\r\nwrite", "\x1b[31m"],
 )
-def test_scope_that_the_client_may_not_have(shared: Server, scope: Any) -> None:
+def test_scope_that_the_client_may_not_have(shared: LocalServer, scope: Any) -> None:
     assert_refused(asked_of(shared, scope), INVALID_SCOPE)
 
 
 @pytest.mark.parametrize("scope", ["read" + " " * 1021, "x" * 50_000, " ".join(f"s{number}" for number in range(1000))])
-def test_50_kb_of_scope_and_1000_scopes(shared: Server, scope: Any) -> None:
+def test_50_kb_of_scope_and_1000_scopes(shared: LocalServer, scope: Any) -> None:
     """In 5 ms, and what the test's own client adds: by the processor's time, of which others take none."""
 
     def seconds() -> Any:
@@ -45,12 +45,12 @@ def test_50_kb_of_scope_and_1000_scopes(shared: Server, scope: Any) -> None:
     ("scope", "granted"),
     [("read read", "read"), ("write read write", "write read"), (" read  write ", "read write"), (" ", "read write")],
 )
-def test_duplicate_scopes_collapse_in_their_order(shared: Server, scope: str, granted: str) -> None:
+def test_duplicate_scopes_collapse_in_their_order(shared: LocalServer, scope: str, granted: str) -> None:
     answer = assert_granted(asked_of(shared, scope))
     assert answer["scope"] == claims_of(answer)["scope"] == granted
 
 
-def test_rfc6749_3_3_without_a_scope_the_client_gets_all_of_its_own(shared: Server) -> None:
+def test_rfc6749_3_3_without_a_scope_the_client_gets_all_of_its_own(shared: LocalServer) -> None:
     assert assert_granted(asked_of(shared, ""))["scope"] == "read write"
 
 

@@ -17,7 +17,7 @@ from tests.web.answers import (
     assert_granted,
     assert_refused,
 )
-from tests.web.serving import Server
+from tests.web.serving import LocalServer
 
 FORM = "application/x-www-form-urlencoded"
 WEB = {"client_id": "web", "client_secret": SECRET}
@@ -26,7 +26,7 @@ both_endpoints = pytest.mark.parametrize("path", GOOD)
 
 
 @pytest.fixture
-def post(shared: Server) -> Callable[..., Any]:
+def post(shared: LocalServer) -> Callable[..., Any]:
     """`post(path, body)` as a form, unless the headers say otherwise."""
 
     def post(path: Any, body: Any, headers: Any = (("Content-Type", FORM),), query: Any = "") -> Any:
@@ -46,7 +46,7 @@ def test_the_requests_that_the_rows_spoil_are_answered(post: Any) -> None:
 
 @both_endpoints
 @pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "PATCH", "DELETE", "OPTIONS"])
-def test_other_methods(shared: Server, path: Any, method: str) -> None:
+def test_other_methods(shared: LocalServer, path: Any, method: str) -> None:
     answer = shared.http.request(method, path)
     if method != "HEAD":
         assert_refused(answer, NOT_ALLOWED)
