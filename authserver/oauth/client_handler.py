@@ -53,8 +53,7 @@ class ClientHandler(Handler[Reply]):
     def judge(self, generation: int, record: AuthorizationRecord) -> Verdict:
         """Return the verdict on a genuine token of `generation` that this client presents now.
 
-        Raises Stale for reuse at the first attempt: the database's clock may have been set back, and another process,
-        which has read it since, may have rotated the token."""
+        Raises Stale at the first attempt for reuse, and for an authorization that has ended: see `has_come`."""
         authorization = record.authorization
         verdict = judge(
             generation,
@@ -63,11 +62,21 @@ class ClientHandler(Handler[Reply]):
             user=record.user,
             policy=self.policy,
             now=self.now,
-            elapsed=self.attempt.elapsed.between(authorization.rotated_at, self.now),
+            elapsed=self.attempt.elapsed.between(authorization.rotated_at, self.parsed.arrived_at),
         )
-        if verdict is Verdict.REUSE and self.attempt.number == 0:
+        if verdict in (Verdict.REUSE, Verdict.DEAD) and self.attempt.number == 0:
             raise Stale
         return verdict
+
+    def has_come(self, at: int) -> bool:
+        """Whether it is `at` (microseconds) or later.
+
+        Raises Stale at the first attempt if it is: the database's clock may have been set back, and another process,
+        which has read it since, may have issued what seems to have expired here."""
+        is_past = at <= self.now
+        if is_past and self.attempt.number == 0:
+            raise Stale
+        return is_past
 
     @cached_property
     def policy(self) -> Policy:

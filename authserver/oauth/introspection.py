@@ -53,15 +53,15 @@ class Introspection(ClientHandler):
         return Decision(Reply(200, members or INACTIVE))
 
     def _access_token(self, state: TokenState) -> dict[str, Any] | None:
-        claims, now = self.claims, self.now
+        claims = self.claims
         # Keys remain valid when the issuer's URL changes; the guard rejects such a token by its `iss`.
         if claims is None or claims["iss"] != self.services.issuer:
             return None
-        if not _may_see(self.client, claims) or now >= claims["exp"] * SECOND:
+        if not _may_see(self.client, claims) or self.has_come(claims["exp"] * SECOND):
             return None
         if state.denied or state.client is None or state.client.disabled:
             return None
-        if "grant_id" in claims and not _is_active(state.record, now):
+        if "grant_id" in claims and not _is_active(state.record, self.now):
             return None
         members = {name: claims[name] for name in _CLAIMS if name in claims}
         return {"active": True, "token_type": "Bearer"} | members | _username(state.record)

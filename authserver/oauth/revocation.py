@@ -52,7 +52,7 @@ class Revocation(ClientHandler):
 
     def _deny_access_token(self) -> Decision[Reply]:
         claims = self.verified(self.parsed.form["token"])
-        if claims is None or claims["exp"] * SECOND <= self.now:
+        if claims is None or self.has_come(claims["exp"] * SECOND):
             return _NOTHING_TO_DO
         self._is_about(claims["sub"], claims.get("grant_id", ""))
         self._check_owner(claims["client_id"])

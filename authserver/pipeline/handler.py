@@ -64,7 +64,7 @@ class Handler(Generic[A]):
 
     def __init__(self, attempt: Attempt[Any], services: Services) -> None:
         self.attempt, self.services = attempt, services
-        self.now: int = attempt.request.arrived_at
+        self.now: int = attempt.now
 
     def client_id(self) -> str | None:
         """Return the id of the client that the request names; None if the request involves no client."""

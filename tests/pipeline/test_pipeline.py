@@ -117,7 +117,7 @@ AGAIN = ["follow clock", ("client", "app", True), *WHOLE[1:]]
 
 
 def run(steps: Any, handler: Any = Greeting) -> Any:
-    clock = Clock(lambda: 0, lambda: 0)
+    clock = Clock(lambda: 9, lambda: 9)
     pipeline = Pipeline(steps, steps, steps, steps.reload_keys, steps.sign_in_worker, clock, steps.follow_clock)
     return asyncio.run(pipeline.run(Request(), handler))
 

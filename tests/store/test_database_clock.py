@@ -77,7 +77,7 @@ def refreshed(http: TestClient, text: Any) -> Any:
     return http.post("/token", data=as_client("web") | {"grant_type": "refresh_token", "refresh_token": text})
 
 
-@pytest.mark.parametrize("interval", ["31 seconds", "1 hour", "6 days"])
+@pytest.mark.parametrize("interval", ["31 seconds", "1 hour", "6 days", "8 days", "400 days"])
 def test_a_retry_at_a_node_that_has_not_noticed_the_step_is_no_reuse_rfc9700_4_14_2(
     rotated: Any, database: Database, interval: str
 ) -> None:
@@ -88,7 +88,38 @@ def test_a_retry_at_a_node_that_has_not_noticed_the_step_is_no_reuse_rfc9700_4_1
 
 def test_a_token_that_may_be_retried_is_active_at_a_node_that_has_not_noticed_the_step(rotated: Any) -> None:
     old, unaware = rotated("1 hour")
-    assert unaware.post("/introspect", data=as_client("web") | {"token": old}).json()["active"]
+    assert introspected(unaware, old)["active"]
+
+
+def test_the_newest_token_is_accepted_at_a_node_by_whose_clock_it_is_over(rotated: Any, nodes: Any) -> None:
+    old, unaware = rotated("8 days")
+    newest = refreshed(nodes[0][0], old).json()["refresh_token"]
+    assert refreshed(unaware, newest).status_code == 200
+
+
+@pytest.fixture
+def fresh(nodes: Any, set_back: Callable[[str], None]) -> tuple[str, TestClient]:
+    """An access token that the first node issued after a step back, and the second node, by whose clock it is over."""
+    (first, look), (second, _) = nodes
+    set_back("1 hour")
+    look()
+    form = as_client("web") | {"grant_type": "client_credentials"}
+    return first.post("/token", data=form).json()["access_token"], second
+
+
+def test_an_access_token_is_active_at_a_node_by_whose_clock_it_is_over(fresh: Any) -> None:
+    token, unaware = fresh
+    assert introspected(unaware, token)["active"]
+
+
+def test_an_access_token_is_revoked_at_a_node_by_whose_clock_it_is_over_rfc7009_2_1(fresh: Any, nodes: Any) -> None:
+    token, unaware = fresh
+    assert unaware.post("/revoke", data=as_client("web") | {"token": token}).status_code == 200
+    assert introspected(nodes[0][0], token) == {"active": False}
+
+
+def introspected(http: TestClient, token: str) -> Any:
+    return http.post("/introspect", data=as_client("web") | {"token": token}).json()
 
 
 def test_what_is_reuse_with_the_clock_read_once_more_is_reuse(rotated: Any, database: Database, nodes: Any) -> None:
