@@ -13,13 +13,14 @@ from shlex import quote
 from ..domain import base64url, key_rules
 from ..domain.errors import Misconfigured
 from ..domain.models import SECOND
-from ..file_modes import writable_by_others
+from ..file_modes import how_to_own, user_name, writable_by_others
 
 _PATTERN = "kek-*.key"
-_MOUNTED = (
+_MOUNTED_OWNER = (
     " If a mount sets owner and mode, as Kubernetes does for secrets with fsGroup, give the path of the file as"
-    " AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/reference/files.md). Otherwise"
+    " AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/reference/files.md)."
 )
+_MOUNTED = f"{_MOUNTED_OWNER} Otherwise"
 _NAME_ANOTHER = "Name a folder that the server may write to:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
 
 
@@ -82,8 +83,15 @@ def _why_unreadable(path: Path, error: OSError) -> str:
     if path.is_symlink():
         fix = f"install -m 600 {quote(os.path.realpath(path))} {quote(str(path))}"
         return f"{path} is a symbolic link; a key-encryption key must be a regular file.{_MOUNTED}:\n\n    {fix}"
-    fix = f"chown {os.geteuid()} {quote(str(path))}"
-    return f"{path} cannot be read: {error.strerror}. Make the server's user its owner:\n\n    {fix}"
+    return f"{path} cannot be read: {error.strerror}. {how_to_own(path, _owner(path))}"
+
+
+def _owner(path: Path) -> int:
+    """Root if nobody can tell."""
+    try:
+        return path.lstat().st_uid
+    except OSError:
+        return 0
 
 
 def _check_owner_and_mode(path: Path, status: os.stat_result) -> None:
@@ -92,8 +100,8 @@ def _check_owner_and_mode(path: Path, status: os.stat_result) -> None:
         raise Misconfigured(f"{path} is not a regular file. Move it away:\n\n    mv {name} {name}.moved")
     if status.st_uid != os.geteuid():
         raise Misconfigured(
-            f"{path} belongs to another user. Make the server's user its owner.{_MOUNTED}:\n\n"
-            f"    chown {os.geteuid()} {name}"
+            f"{path} belongs to another user, {user_name(status.st_uid)}.{_MOUNTED_OWNER} "
+            f"{how_to_own(path, status.st_uid)}"
         )
     if status.st_mode & 0o077:
         raise Misconfigured(f"{path} can be read by others.{_MOUNTED}:\n\n    chmod 600 {name}")

@@ -18,7 +18,17 @@ from ..domain.errors import Unavailable
 from ..domain.outages import Outages
 from .changes import Change
 from .deadline import ANSWER, within
-from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, create, describe, failure, has_ended, one_moment, reading
+from .engine import (
+    CONNECTION_ERRORS,
+    DATABASE_ERRORS,
+    check_file,
+    create,
+    describe,
+    failure,
+    has_ended,
+    one_moment,
+    reading,
+)
 from .group_commit import NotWritten, Outcome, OutcomeUnknown, commit
 from .threads import Threads
 
@@ -195,6 +205,7 @@ class Database:
                 return loader(connection, keys)
         self._reader = self._reader or self._reading.connect()
         try:
+            check_file(self._reader)
             return loader(self._reader, keys)
         except CONNECTION_ERRORS:
             self._reader.invalidate()

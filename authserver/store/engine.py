@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from ..domain.errors import ChangedMeanwhile, Misconfigured, Unavailable
 from .advice import advice
 from .deadline import ANSWER
+from .sqlite_file import FileLost, OpenFile
 
 DATABASE_ERRORS = (DBAPIError, PoolTimeout)
 CONNECTION_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
@@ -48,12 +49,25 @@ def reading(engine: Engine) -> Engine:
 
 
 def _create_sqlite(url: str) -> Engine:
-    engine = create_engine(url, hide_parameters=True)
+    engine, file = create_engine(url, hide_parameters=True), OpenFile(url)
+    event.listen(engine, "do_connect", lambda *_: file.check())  # before a new file is created in its place
     event.listen(engine, "do_connect", _create_for_owner)
+    event.listen(engine, "connect", lambda _, record: file.opened(record.info))
     event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "checkout", lambda *_: file.check())
     event.listen(engine, "begin", _begin_immediate)
     event.listen(engine, "handle_error", _forget_read_only)
     return engine
+
+
+def check_file(connection: Connection) -> None:
+    """For a connection that is kept. Raises one of CONNECTION_ERRORS if its SQLite file was deleted or replaced."""
+    file: OpenFile | None = connection.info.get(OpenFile)
+    try:
+        if file is not None:
+            file.check()
+    except FileLost as error:
+        raise OperationalError(None, None, error) from error
 
 
 @contextmanager
@@ -91,6 +105,8 @@ def describe(error: Exception) -> str:
     """Describe an error for the operator: the driver's message, without the statement and its parameters, and advice if
     there is any."""
     cause = getattr(error, "orig", None) or error
+    if isinstance(cause, FileLost):
+        return str(cause)
     words = f"{type(cause).__name__}: {str(cause).strip()}"
     return "\n\n".join([words, *advice(words)])
 

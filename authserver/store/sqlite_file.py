@@ -1,12 +1,20 @@
-"""Finds the file of a SQLite database by its URL."""
+"""Finds the file of a SQLite database by its URL, and notices that it is no longer the file that was opened."""
 
 import os
+import sqlite3
 from pathlib import Path
+from typing import Any
 
+import structlog
 from sqlalchemy import make_url
 
 from ..domain.errors import Misconfigured, Unavailable
 
+log: Any = structlog.get_logger("authserver")
+_LOST = (
+    "The database file {path} {what} while it was open. Nothing is read or written, because it would be lost. Put the "
+    "file back or restore a backup, then restart the server."
+)
 _NO_DATABASE = """There is no database {path}. Run this in the server's folder, or name the database:
 
     AUTHSERVER_DATABASE_URL=sqlite:////path/to/authserver.db
@@ -39,3 +47,49 @@ def check_exists(url: str) -> None:
     if not path.parent.is_dir():
         raise Unavailable(f"There is no database {path}, and no folder {path.parent}")
     raise Misconfigured(_NO_DATABASE.format(path=path))
+
+
+class FileLost(sqlite3.OperationalError):
+    """The path no longer leads to the open file: what SQLite writes there, nobody finds again."""
+
+
+class OpenFile:
+    """The file that an engine has open, recognized by its device and inode."""
+
+    def __init__(self, url: str) -> None:
+        """`url` as SQLAlchemy's. A database in memory or given as a file: URI is not watched."""
+        name = str(make_url(url).database or ":memory:")
+        self._path = None if name == ":memory:" or name.startswith("file:") else Path(name).absolute()
+        self._identity: tuple[int, int] | None = None
+        self._is_lost = False
+
+    def opened(self, connection_info: dict[Any, Any]) -> None:
+        """Remember the file of the first connection; later ones must be to the same file. Adds this to what SQLAlchemy
+        keeps of the connection."""
+        connection_info[OpenFile] = self
+        if self._path is not None and self._identity is None:
+            self._identity = _identity(self._path)
+
+    def check(self) -> None:
+        """Raise FileLost if the path leads elsewhere by now, and log that once. Takes about a microsecond."""
+        if self._path is None or self._identity is None:
+            return
+        identity = _identity(self._path)
+        if identity == self._identity:
+            self._is_lost = False
+            return
+        what = "was deleted or moved" if identity is None else "was replaced by another file"
+        reason = _LOST.format(path=self._path, what=what)
+        if not self._is_lost:
+            self._is_lost = True
+            log.error("database_file_lost", path=str(self._path), reason=reason)
+        raise FileLost(reason)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """None if there is no such file, or nobody can tell."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,6 +1,7 @@
 """`authserver keys revoke`, `rotate --refresh-keys`, `import`, `export-public` and `rewrap` on the command line."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,22 @@ def test_the_key_encryption_key_is_changed_in_two_steps(
 def test_keys_that_are_handed_in_are_not_created_in_the_folder(cli: Callable[..., Result], here: Path) -> None:
     given = "A" * 43
     assert "AUTHSERVER_KEY_ENCRYPTION_KEY" in cli("keys", "rewrap", "--create", code=3, KEY_ENCRYPTION_KEY=given).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_key_encryption_key_is_not_created_for_the_wrong_user(cli: Callable[..., Result], here: Path) -> None:
+    (old,) = Path("keys").iterdir()
+    os.chown(old, 65534, -1)
+    said = [
+        cli("keys", "rewrap", *options, code=78).stderr for options in ([], ["--create"], ["--create", "--dry-run"])
+    ]
+    assert said[0] == said[1] == said[2] and "sudo -u nobody authserver" in said[0]
+    assert list(Path("keys").iterdir()) == [old]
+
+
+def test_a_key_encryption_key_is_not_created_without_a_database(cli: Callable[..., Result], tmp_path: Path) -> None:
+    assert "There is no database" in cli("keys", "rewrap", "--create", code=78).stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", [[], ["list"], ["rotate"], ["revoke"], ["import"], ["export-public"], ["rewrap"]])

@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 import subprocess
+import tempfile
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,13 +123,28 @@ def test_a_file_that_only_its_owner_can_use_is_read(folder: Path, mode: int) -> 
 
 @as_root
 @pytest.mark.parametrize("mode", [0o600, 0o644])
-def test_another_users_file_is_refused_and_mended(folder: Path, mode: int) -> None:
-    path = key_file(folder, mode=0o600)
+def test_another_users_file_is_refused_and_root_is_told_to_become_that_user(folder: Path, mode: int) -> None:
+    path = key_file(folder, mode=mode)
     os.chown(path, NOBODY, -1)
     message = refusal(folder)
-    assert str(path) in message and "another user" in message and TEXT not in message
-    mend(message)
-    assert files.read(folder) == {str(path): KEY}
+    assert message.startswith(f"{path} belongs to another user, nobody.") and TEXT not in message
+    assert message.endswith("as the server's user:\n\n    sudo -u nobody authserver ...") and "chown" not in message
+
+
+@as_root
+def test_roots_file_is_refused_to_another_user_with_the_line_that_root_pastes() -> None:
+    """Root's keys folder can be listed, but its keys belong to root."""
+    with tempfile.TemporaryDirectory() as reachable:
+        folder = Path(reachable)
+        folder.chmod(0o755)
+        path = key_file(folder, mode=0o644)
+        os.seteuid(NOBODY)
+        try:
+            message = refusal(folder)
+        finally:
+            os.seteuid(0)
+        mend(message)
+        assert path.stat().st_uid == NOBODY
 
 
 def test_a_symlink_is_refused_wherever_it_leads_and_mended(folder: Path, tmp_path: Path) -> None:

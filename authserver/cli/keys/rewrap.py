@@ -5,6 +5,7 @@ import click
 from ... import system
 from ...domain.errors import Refused
 from ...keyring import files
+from ...provisioning import open_key_encryption_keys
 from ...settings import Settings, load
 from ..common import as_json, show
 from .shared import dry_run, opened, say
@@ -44,6 +45,8 @@ def rewrap(create: bool, dry_run: bool, as_json: bool) -> None:
 def _create(settings: Settings, dry_run: bool, as_json: bool) -> None:
     if settings.key_encryption_keys():
         raise Refused("AUTHSERVER_KEY_ENCRYPTION_KEY holds the key-encryption keys. Add the new one there.")
+    with opened(settings):
+        open_key_encryption_keys(settings)  # or else the new file might belong to another user than the others
     path = None if dry_run else str(files.create(settings.keys_dir, system.new_key(), system.now()))
     say(f"a new key-encryption key is in {settings.keys_dir}", dry_run)
     if path:
