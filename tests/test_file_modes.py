@@ -209,3 +209,58 @@ def test_a_key_that_fsgroup_opened_is_refused_with_that_way_in(tmp_path: Path) -
         assert load().key_encryption_keys() == (bytes(32),)
     finally:
         del os.environ["AUTHSERVER_KEY_ENCRYPTION_KEY_FILE"]
+
+
+_COMMAND_AS_NOBODY = """
+import os, sys
+from authserver.cli import main
+from authserver.cli import init, serve, user
+import authserver.provisioning, authserver.serving.configuration, authserver.serving.processes  # while they can be read
+import authserver.store.clock, sqlalchemy.dialects.sqlite
+os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
+main()
+"""
+
+
+def command_as_nobody(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", _COMMAND_AS_NOBODY.format(nobody=NOBODY), *arguments],
+        cwd=folder,
+        env=environment_with({"DATABASE_URL": f"sqlite:///{folder}/data/as.db"}),
+        capture_output=True,
+        text=True,
+    )
+
+
+@as_root
+@pytest.mark.parametrize("arguments", [["init"], ["user", "list"], ["serve", "--port", "0"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (None, "There is no database {path}, and no folder {folder}."),
+        (0o700, "The user nobody cannot open the folder {folder}, to look for the database {path}."),
+    ],
+    ids=["missing", "closed"],
+)
+def test_a_database_folder_that_cannot_be_used_is_named(
+    volume: Path, arguments: list[str], mode: int | None, said: str
+) -> None:
+    folder = volume / "data"
+    if mode is not None:
+        folder.mkdir(mode)
+    done = command_as_nobody(volume, *arguments)
+    assert done.returncode == 69
+    assert done.stderr.startswith(f"Error: {said.format(path=folder / 'as.db', folder=folder)}"), done.stderr
+
+
+@as_root
+def test_a_database_that_cannot_be_written_is_named(volume: Path) -> None:
+    folder = volume / "data"
+    folder.mkdir(0o755)
+    said = command_as_nobody(volume, "init").stderr
+    assert said.startswith(f"Error: The user nobody cannot write to the folder {folder}, as SQLite must for")
+    (folder / "as.db").touch(0o600)
+    folder.chmod(0o777)
+    for arguments in (["init"], ["user", "list"]):
+        said = command_as_nobody(volume, *arguments).stderr
+        assert said.startswith(f"Error: The user nobody cannot read and write the database {folder}/as.db.")

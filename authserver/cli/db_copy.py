@@ -8,7 +8,7 @@ import click
 from pydantic import SecretStr
 
 from .. import system
-from ..domain.errors import Refused, Unavailable
+from ..domain.errors import ChangedMeanwhile, Misconfigured, Refused, Unavailable
 from ..settings import Settings, load
 from ..settings.values import InvalidSetting, check_database_url, masked_url
 from .common import as_json, show, table
@@ -22,6 +22,10 @@ _NEXT = """Copied {rows} rows. Servers that are still running write to the old d
 key-encryption keys, the same issuer, and
 
     AUTHSERVER_DATABASE_URL={url}"""
+
+
+class _TargetUnavailable(Unavailable):
+    """Of the target: `config show` says nothing about it."""
 
 
 @click.command("copy")
@@ -54,7 +58,7 @@ def _copy(settings: Settings, rows: "Connection", target: "Database") -> dict[st
     from ..store import copying, migrations
 
     migrations.check(rows)
-    with progress("Looking at both databases") as display, target.begin() as connection:
+    with progress("Looking at both databases") as display, _begin(target) as connection:
         copying.check_target(connection)
         counts = copying.copy_all(rows, connection, display.count)
         display.step("Comparing both databases")
@@ -104,12 +108,30 @@ def _opened_target(settings: Settings, target: Settings, dry_run: bool) -> Itera
         yield database
 
 
+@contextmanager
+def _begin(target: "Database") -> Iterator["Connection"]:
+    """A transaction on the target. Its errors name --to, not the setting of the configured database."""
+    try:
+        with target.begin() as connection:
+            yield connection
+    except Misconfigured as error:
+        raise Misconfigured(_about_target(error)) from error
+    except ChangedMeanwhile:
+        raise
+    except Unavailable as error:
+        raise _TargetUnavailable(_about_target(error)) from error
+
+
+def _about_target(error: Exception) -> str:
+    return str(error).replace("AUTHSERVER_DATABASE_URL", "--to")
+
+
 def _dry_run(source: "Connection", target: "Database | None") -> dict[str, int]:
     from ..store import copying, migrations
 
     migrations.check(source)
     if target is not None:
-        with target.begin() as connection:
+        with _begin(target) as connection:
             copying.check_target(connection)
     return copying.count_all(source)
 

@@ -8,11 +8,12 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from dotenv import dotenv_values
 
-from ..file_modes import writable_by_others
+from ..file_modes import user_name, writable_by_others
 
 PREFIX = "AUTHSERVER_"
 FLAG, ENVIRONMENT, DOTENV, TOML, DEFAULT = "flag", "environment", ".env", "authserver.toml", "default"
@@ -21,6 +22,8 @@ FLAG, ENVIRONMENT, DOTENV, TOML, DEFAULT = "flag", "environment", ".env", "auths
 _SERVICE_LINK = re.compile(
     r"AUTHSERVER_(SERVICE_(HOST|PORT)\w*=.*|PORT_\d+_(TCP|UDP|SCTP)\w*=.*|PORT=\w+://.*)",
 )
+_SECRET_NAME = re.compile(r"pass|secret|pin|token(?!_ttl)|encr|private", re.IGNORECASE)
+_LONGEST_REPEATED = 200
 _SERVE_FLAGS = {"host", "port", "workers"}
 
 
@@ -84,7 +87,10 @@ def _opened(source: str, reader: Callable[[], Mapping[str, Any]], problems: list
     try:
         return reader()
     except tomllib.TOMLDecodeError as error:
-        problems.append(f'{source} is not TOML: {error}; allowed: lines such as:\nlog_level = "info"')
+        hint = "text needs quotes, numbers have none; allowed: lines such as"
+        problems.append(f'{source} is not TOML: {error}; {hint}:\nlog_level = "info"')
+    except PermissionError:
+        problems.append(_not_permitted(source))
     except (OSError, UnicodeDecodeError) as error:
         example = line(source, "log_level", "info")
         problems.append(
@@ -96,6 +102,14 @@ def _opened(source: str, reader: Callable[[], Mapping[str, Any]], problems: list
 def _unsafe(file: str, fix: str) -> str:
     return (
         f"{Path(file).resolve()} can be written by others; allowed: a file that only its owner can write. Run:\n{fix}"
+    )
+
+
+def _not_permitted(file: str) -> str:
+    path, user = Path(file).absolute(), user_name(os.geteuid())
+    return (
+        f"{path}: the user {user} is not permitted to read it; allowed: a file of the server's user. Run as root:\n"
+        f"chown {user} {quote(str(path))}"
     )
 
 
@@ -146,13 +160,24 @@ def _misspelt(source: str, name: str, value: Any, names: Names) -> str:
     if not close:
         hint = "host, port and workers are flags of authserver serve; " if bare in _SERVE_FLAGS else ""
         return f"{spelled} ({source}) is not a setting; {hint}allowed: {', '.join(names.examples)}. Remove:\n{spelled}"
-    example = names.examples.get(close[0], "PATH")
-    if isinstance(example, int) and re.fullmatch(r"[0-9]{1,9}", str(value)):
-        example = int(value)  # any other value may be a secret and is not repeated
     suggestion = close[0] if source in (FLAG, TOML) else variable(close[0])
     return (
-        f"{spelled} ({source}) is not a setting; did you mean {suggestion}? Write:\n{line(source, close[0], example)}"
+        f"{spelled} ({source}) is not a setting; did you mean {suggestion}? Write:\n"
+        f"{line(source, close[0], _repeated(spelled, close[0], value, names))}"
     )
+
+
+def _repeated(spelled: str, name: str, value: Any, names: Names) -> str | int:
+    """The caller's value for the setting `name`, or dots if it might be a secret, even one of a setting that does not
+    exist."""
+    if name not in names.examples:
+        return "PATH"
+    if name in names.secrets or _SECRET_NAME.search(spelled) or "@" in str(value):
+        return "..."
+    if re.fullmatch(r"[0-9]{1,9}", str(value)):
+        return int(value)
+    is_line = isinstance(value, str) and value.isprintable() and 0 < len(value) <= _LONGEST_REPEATED
+    return str(value) if is_line else names.examples[name]
 
 
 def _both(source: str, name: str) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from ..domain.errors import ChangedMeanwhile, Misconfigured, Unavailable
 from .advice import advice
 from .deadline import ANSWER
-from .sqlite_file import FileLost, OpenFile
+from .sqlite_file import FileError, OpenFile, why_unusable
 
 DATABASE_ERRORS = (DBAPIError, PoolTimeout)
 CONNECTION_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
@@ -57,6 +57,7 @@ def _create_sqlite(url: str) -> Engine:
     event.listen(engine, "checkout", lambda *_: file.check())
     event.listen(engine, "begin", _begin_immediate)
     event.listen(engine, "handle_error", _forget_read_only)
+    event.listen(engine, "handle_error", _explain_unusable)
     return engine
 
 
@@ -66,7 +67,7 @@ def check_file(connection: Connection) -> None:
     try:
         if file is not None:
             file.check()
-    except FileLost as error:
+    except FileError as error:
         raise OperationalError(None, None, error) from error
 
 
@@ -105,7 +106,7 @@ def describe(error: Exception) -> str:
     """Describe an error for the operator: the driver's message, without the statement and its parameters, and advice if
     there is any."""
     cause = getattr(error, "orig", None) or error
-    if isinstance(cause, FileLost):
+    if isinstance(cause, FileError):
         return str(cause)
     words = f"{type(cause).__name__}: {str(cause).strip()}"
     return "\n\n".join([words, *advice(words)])
@@ -172,3 +173,12 @@ def _forget_read_only(context: ExceptionContext) -> None:
     """Discard a connection that was made while the file was not writable: it would stay read-only for ever."""
     if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
         context.is_disconnect = True
+
+
+def _explain_unusable(context: ExceptionContext) -> OperationalError | None:
+    """Raised in place of SQLite's error, which does not name the file."""
+    code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
+    if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or context.engine is None:
+        return None
+    fault = why_unusable(context.engine.url.render_as_string(hide_password=False))
+    return None if fault is None else OperationalError(None, None, FileError(fault))

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import make_url
 
 from ..domain.errors import Misconfigured, Unavailable
+from ..file_modes import user_name
 
 log: Any = structlog.get_logger("authserver")
 _LOST = (
@@ -42,14 +43,47 @@ def check_exists(url: str) -> None:
     """Raise Misconfigured if the database does not exist, and Unavailable if its folder does not exist either, as with
     a volume that is not mounted."""
     path = path_of(url)
-    if path is None or path.exists() or str(make_url(url).database).startswith("file:"):  # a URI may be in memory
+    if (
+        path is None or os.path.exists(path) or str(make_url(url).database).startswith("file:")
+    ):  # a URI may be in memory
         return
-    if not path.parent.is_dir():
-        raise Unavailable(f"There is no database {path}, and no folder {path.parent}")
+    if fault := _why_unreachable(path):
+        raise Unavailable(fault)
     raise Misconfigured(_NO_DATABASE.format(path=path))
 
 
-class FileLost(sqlite3.OperationalError):
+def why_unusable(url: str) -> str | None:
+    """Why SQLite cannot open or write the database; None if the file system does not say."""
+    path = _plain_path(url)
+    if path is None:
+        return None
+    if fault := _why_unreachable(path):
+        return fault
+    user = user_name(os.geteuid())
+    if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
+        return f"The user {user} cannot write to the folder {path.parent}, as SQLite must for the database {path}"
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+        return f"The user {user} cannot read and write the database {path}"
+    return f"The database {path} is a folder" if path.is_dir() else None
+
+
+def _plain_path(url: str) -> Path | None:
+    """As `path_of`, and None for a file: URI too, which may be in memory."""
+    return None if str(make_url(url).database).startswith("file:") else path_of(url)
+
+
+def _why_unreachable(path: Path) -> str | None:
+    nearest = next(folder for folder in path.parents if os.path.isdir(folder))
+    if not os.access(nearest, os.X_OK, effective_ids=True):
+        return f"The user {user_name(os.geteuid())} cannot open the folder {nearest}, to look for the database {path}"
+    return None if nearest == path.parent else f"There is no database {path}, and no folder {path.parent}"
+
+
+class FileError(sqlite3.OperationalError):
+    """An error of the file system, in our words."""
+
+
+class FileLost(FileError):
     """The path no longer leads to the open file: what SQLite writes there, nobody finds again."""
 
 

@@ -143,15 +143,20 @@ def test_a_key_encryption_key_handed_in_that_opens_nothing(refused: Any, key: Pa
 
 
 @pytest.mark.parametrize(
-    ("misspelt", "right"),
-    [("ISUER", "ISSUER"), ("DATABASE_URI", "DATABASE_URL"), ("ACCES_TOKEN_TTL", "ACCESS_TOKEN_TTL")],
+    ("misspelt", "right", "given", "repeated"),
+    [
+        ("ISUER", "ISSUER", "https://login.example", "https://login.example"),
+        ("DATABASE_URI", "DATABASE_URL", "sqlite:///authserver.db", "..."),
+        ("ACCES_TOKEN_TTL", "ACCESS_TOKEN_TTL", "60", "60"),
+    ],
 )
-def test_a_misspelt_setting(cli: Callable[..., Result], refused: Any, misspelt: str, right: str) -> None:
-    message, line = refused(78, **{misspelt: "60"})
+def test_a_misspelt_setting(
+    cli: Callable[..., Result], refused: Any, misspelt: str, right: str, given: str, repeated: str
+) -> None:
+    message, line = refused(78, **{misspelt: given})
     assert f"AUTHSERVER_{misspelt}" in message and f"did you mean AUTHSERVER_{right}?" in message
-    name, value = line.split("=", 1)
-    assert name == f"AUTHSERVER_{right}"
-    cli("config", "check", **{right: value})
+    assert line == f"AUTHSERVER_{right}={repeated}"
+    cli("config", "check", **{right: line.partition("=")[2].replace("...", given)})
 
 
 @pytest.mark.parametrize("issuer", ["http://as.example", "http://192.0.2.1:8000", "http://0.0.0.0:8000", "as.example"])

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import pickle
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -84,17 +86,17 @@ def test_other_peoples_variables_are_left_alone(folder: Path, monkeypatch: pytes
 def test_a_misspelt_name_is_refused_in_each_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTHSERVER_JWKS_MAXAGE", "600")
     (folder / ".env").write_text(f"AUTHSERVER_KEY_ENCRYPTON_KEY={CANARY}\n")
-    (folder / "authserver.toml").write_text(f'isuer = "https://{CANARY}"\n[nested]\nissuer = "{CANARY}"\n')
+    (folder / "authserver.toml").write_text(f'isuer = "https://login.example"\n[nested]\nissuer = "{CANARY}"\n')
     lines = refusal(log_lvel="debug").splitlines()
     assert lines[:8] == [
         "log_lvel (flag) is not a setting; did you mean log_level? Write:",
-        "--log-level=info",
+        "--log-level=debug",
         "AUTHSERVER_JWKS_MAXAGE (environment) is not a setting; did you mean AUTHSERVER_JWKS_MAX_AGE? Write:",
         "AUTHSERVER_JWKS_MAX_AGE=600",
         "AUTHSERVER_KEY_ENCRYPTON_KEY (.env) is not a setting; did you mean AUTHSERVER_KEY_ENCRYPTION_KEY? Write:",
-        "AUTHSERVER_KEY_ENCRYPTION_KEY=NEWEST_KEY,OLDER_KEY",
+        "AUTHSERVER_KEY_ENCRYPTION_KEY=...",
         "isuer (authserver.toml) is not a setting; did you mean issuer? Write:",
-        'issuer = "http://127.0.0.1:8000"',
+        'issuer = "https://login.example"',
     ]
     assert lines[8].startswith("nested (authserver.toml) is not a setting")
 
@@ -111,7 +113,7 @@ def test_a_misspelt_name_is_refused_in_each_source(folder: Path, monkeypatch: py
     ],
 )
 def test_a_name_that_is_nearly_right_gets_a_suggestion(name: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(name, CANARY)
+    monkeypatch.setenv(name, "value")
     message = refusal()
     assert message.startswith(f"{name} (environment) is not a setting; ")
     assert f"did you mean {meant}?" in message
@@ -123,6 +125,28 @@ def test_a_name_like_no_setting_gets_the_list(monkeypatch: pytest.MonkeyPatch) -
     message = refusal()
     assert "port and workers are flags of authserver serve" in message
     assert "refresh_retry_window" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("ISUER", "https://login.example", "AUTHSERVER_ISSUER=https://login.example"),
+        ("ISSUER_URL", "https://login.example", "AUTHSERVER_ISSUER=https://login.example"),
+        ("KEYS_DIRR", "/srv/the keys", "AUTHSERVER_KEYS_DIR=/srv/the keys"),
+        ("TRUSTED_PROXY", "10.0.0.0/8", "AUTHSERVER_TRUSTED_PROXIES=10.0.0.0/8"),
+        ("DATABASE_URI", f"postgresql://as:{CANARY}@db/as", "AUTHSERVER_DATABASE_URL=..."),
+        ("PKCS11_PINN", CANARY, "AUTHSERVER_PKCS11_PIN=..."),
+        ("PKCS11_TOKEN_PASSWORD", CANARY, "AUTHSERVER_PKCS11_TOKEN=..."),
+        ("ISUER", f"https://ada:{CANARY}@login.example", "AUTHSERVER_ISSUER=..."),
+        ("DATABASE_URI_FILE", CANARY, "AUTHSERVER_DATABASE_URL_FILE=PATH"),
+        ("KEYS_DIRR", f"{CANARY}\n", "AUTHSERVER_KEYS_DIR=keys"),
+    ],
+)
+def test_the_suggested_line_has_the_callers_value_unless_it_may_be_secret(
+    name: str, value: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"AUTHSERVER_{name}", value)
+    assert refusal().splitlines()[-1] == line
 
 
 # Secrets in files
@@ -188,6 +212,25 @@ def test_a_secret_that_stands_where_its_path_belongs_is_not_shown(value: str, mo
 def test_a_broken_toml_file_is_named(folder: Path) -> None:
     (folder / "authserver.toml").write_text(f"log_level = {CANARY}\n")
     assert refusal().startswith("authserver.toml is not TOML: ")
+    assert "text needs quotes" in refusal()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("name", [".env", "authserver.toml"])
+def test_a_file_that_the_user_may_not_read_is_about_permissions(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as reachable:
+        folder = Path(reachable)
+        folder.chmod(0o755)
+        monkeypatch.chdir(folder)
+        (folder / name).touch(0o600)
+        os.seteuid(65534)
+        try:
+            message = refusal()
+        finally:
+            os.seteuid(0)
+        assert message.startswith(f"{folder}/{name}: the user nobody is not permitted to read it;")
+        assert message.splitlines()[-1] == f"chown nobody {folder}/{name}" and "log_level" not in message.lower()
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize("name", [".env", "authserver.toml"])

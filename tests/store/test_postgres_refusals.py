@@ -54,6 +54,19 @@ def execute(where: Any, statements: Any) -> None:
         connection.execute(statements)
 
 
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_what_is_wrong_with_the_target_of_a_copy_is_about_the_option(
+    strict: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(main, ["init"], catch_exceptions=False).exit_code == 0
+    copy = ["db", "copy", "--to", strict.format(user="ada"), *options]
+    result = CliRunner().invoke(main, copy, catch_exceptions=False)
+    assert result.exit_code == 69
+    assert "Correct the user name or password in --to." in result.stderr
+    assert "AUTHSERVER_DATABASE_URL" not in result.stderr and "config show" not in result.stderr
+
+
 @pytest.fixture
 def told(strict: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     """`told(code, user, *command)`: what the command says, which ends with that code."""
