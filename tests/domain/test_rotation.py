@@ -11,30 +11,23 @@ from hypothesis import strategies as st
 from authserver.domain.models import Authorization, Client, Policy, User
 from authserver.domain.refresh_token import MAX_GENERATION
 from authserver.domain.rotation import Verdict, is_allowed, is_over, judge
+from tests.harness.builders import authorization
 from tests.harness.constants import SECOND
 
 NOW = 1_800_000_000 * SECOND + 123_456
 OWNER = Client("app", "App", "none", frozenset({"refresh_token"}), ("read",))
 STRANGER = replace(OWNER, id="other")
 ADA = User("u_ada", "ada", "hash", credential_version=3)
-LOGIN = Authorization(
-    id=bytes(16),
-    client_id=OWNER.id,
-    subject=ADA.id,
+LOGIN = authorization(
+    0,
+    NOW - 500 * SECOND,
     scope=("read",),
-    resources=(),
-    created_at=NOW - 500 * SECOND,
-    authenticated_at=NOW - 500 * SECOND,
     credential_version=3,
     generation=5,
     rotated_at=NOW - 10 * SECOND,
-    rotated_from="",
     idle_expires_at=NOW + 100 * SECOND,
     expires_at=NOW + 1000 * SECOND,
-    revoked_at=None,
-    revoked_reason=None,
     refresh_key_id="refresh",
-    salt=bytes(32),
 )
 
 

@@ -11,36 +11,18 @@ from authserver.domain.models import SECOND, Authorization, SigningKey
 from authserver.store import authorizations
 from authserver.store.changes import Change
 from authserver.store.database import Database
+from tests.harness.builders import IDLE, authorization
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 on_postgres = pytest.mark.parametrize("url", ["postgres"], indirect=True)
 
 NOW = 1_800_000_000 * SECOND
-IDLE, ABSOLUTE = 7 * 86400, 30 * 86400
 
 
 def a_login(number: int = 1, **members: Any) -> Authorization:
     """ada's at the client app, not yet refreshed; its id is `number`."""
-    login = Authorization(
-        id=number.to_bytes(16),
-        client_id="app",
-        subject="u_ada",
-        scope=("read", "write"),
-        resources=("https://api.example",),
-        created_at=NOW,
-        authenticated_at=NOW,
-        credential_version=0,
-        generation=0,
-        rotated_at=NOW,
-        rotated_from="192.0.2.0/24",
-        idle_expires_at=NOW + IDLE * SECOND,
-        expires_at=NOW + ABSOLUTE * SECOND,
-        revoked_at=None,
-        revoked_reason=None,
-        refresh_key_id="refresh-1",
-        salt=bytes(32),
-    )
-    return replace(login, **members)
+    plain: dict[str, Any] = {"resources": ("https://api.example",), "rotated_from": "192.0.2.0/24", "salt": bytes(32)}
+    return authorization(number, NOW, **plain | members)
 
 
 def begun(store: Database, *numbers: int, **members: Any) -> list[Authorization]:

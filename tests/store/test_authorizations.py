@@ -11,8 +11,9 @@ from authserver.domain.models import SECOND
 from authserver.domain.rotation import is_over
 from authserver.store import authorizations, users
 from authserver.store.database import Database
+from tests.harness.builders import IDLE
 from tests.harness.clock import Clock
-from tests.store.rows import IDLE, NOW, a_login, begun, generations, rotation, row_of
+from tests.store.rows import NOW, a_login, begun, generations, rotation, row_of
 
 OVER = a_login(revoked_at=NOW, revoked_reason="revoked")
 

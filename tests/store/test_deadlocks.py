@@ -12,12 +12,12 @@ from authserver.cli.common import transact
 from authserver.domain.errors import ChangedMeanwhile, Unavailable
 from authserver.store import authorizations, signing_keys
 from authserver.store.database import Database
+from tests.harness.builders import IDLE
 from tests.harness.clock import Clock
 from tests.harness.postgres import Postgres
 from tests.store.conftest import Run
 from tests.store.nodes import two_nodes
 from tests.store.rows import (
-    IDLE,
     a_login,
     begun,
     change_of,

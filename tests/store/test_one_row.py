@@ -8,11 +8,12 @@ import pytest
 from authserver.store import authorizations
 from authserver.store.authorizations import confirm, rotate, use
 from authserver.store.database import Database
+from tests.harness.builders import IDLE
 from tests.harness.clock import Clock
 from tests.harness.postgres import Postgres
 from tests.store.conftest import Run
 from tests.store.nodes import two_nodes
-from tests.store.rows import IDLE, a_login, begun, generations, on_postgres, row_of
+from tests.store.rows import a_login, begun, generations, on_postgres, row_of
 
 STALE, FRESH = a_login(generation=4), a_login(generation=5)
 ROUNDS = 25

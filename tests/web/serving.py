@@ -20,6 +20,7 @@ from authserver.settings import Settings
 from authserver.store import authorizations, clients, signing_keys
 from authserver.store.database import Connection, Database
 from authserver.store.schema import metadata
+from tests.harness.builders import authorization
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, LONG
 from tests.harness.sample_database import settings_in
@@ -114,26 +115,13 @@ class Logins:
     def plant(self, number: int, **changes: Any) -> Authorization:
         """ada's login at the client `app`, as it is after its third refresh, unless the changes say otherwise."""
         now = self.clock()
-        login = Authorization(
-            id=number.to_bytes(16),
-            client_id="app",
-            subject="u_ada",
-            scope=("read", "write"),
-            resources=(),
-            created_at=now,
-            authenticated_at=now,
-            credential_version=0,
-            generation=3,
-            rotated_at=now,
-            rotated_from="",
-            idle_expires_at=now + 3600 * SECOND,
-            expires_at=now + 7200 * SECOND,
-            revoked_at=None,
-            revoked_reason=None,
-            refresh_key_id=self.keyring.newest_refresh_key_id(now),
-            salt=number.to_bytes(32),
-        )
-        login = replace(login, **changes)
+        planted = {
+            "generation": 3,
+            "idle_expires_at": now + 3600 * SECOND,
+            "expires_at": now + 7200 * SECOND,
+            "refresh_key_id": self.keyring.newest_refresh_key_id(now),
+        }
+        login = authorization(number, now, **planted | changes)
         with self.database.begin() as connection:
             begin = authorizations.begin(login, limit=10_000)
             begin.apply(connection, [begin.params], now)
