@@ -102,8 +102,9 @@ def cell(value: object) -> str:
     return "-" if value is None or value == "" else str(value)
 
 
-def authorization_count(count: int) -> str:
-    return "1 authorization" if count == 1 else f"{count} authorizations"
+def counted(count: int, noun: str) -> str:
+    """Return "1 user" or "2 users" for the noun "user"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def moment(microseconds: int | None) -> str | None:

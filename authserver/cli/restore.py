@@ -18,7 +18,7 @@ from ..backup.restore import Assessment, EmergencyNeeded, Place, Prepared, Resto
 from ..domain.errors import Refused
 from ..settings import Settings, load
 from .backup import database_file, passphrase_stdin, read_passphrase
-from .common import as_json, confirm, fail, moment, show, yes
+from .common import as_json, confirm, counted, fail, moment, show, yes
 from .keys.shared import dry_run, short
 from .progress import progress
 
@@ -41,8 +41,8 @@ _LIVE_AGAIN = (
     "passwords and client secrets are the old ones, and keys that were revoked are valid again unless you list them "
     "with --revoked. To end every authorization, restore with --end-logins."
 )
-_IN_USE = """The database {path} is in use. Stop every server on it, then restore again: a running server would write
-data of the old database, which it has cached, into the new one"""
+_IN_USE = """The database {path} is in use. Stop every server on it, then restore again: a running server would write \
+data of the old database, which it has cached, into the new one."""
 
 
 @click.command("restore")
@@ -144,7 +144,8 @@ def _why_emergency(assessment: Assessment, settings: Settings, file: Path) -> st
 def _print_result(prepared: Prepared, settings: Settings, request: RestoreRequest, kept: Path | None) -> None:
     done = "Would restore" if request.dry_run else "Restored"
     lines = [
-        f"{done} the backup of {moment(prepared.assessment.made_at)}, with {prepared.active} active authorizations."
+        f"{done} the backup of {moment(prepared.assessment.made_at)}, with "
+        f"{counted(prepared.active, 'active authorization')}."
     ]
     if prepared.unpublished and request.dry_run and not request.emergency:
         lines.append(f"This would fail. {_why_emergency(prepared.assessment, settings, request.file)}")
@@ -168,15 +169,15 @@ def _print_result(prepared: Prepared, settings: Settings, request: RestoreReques
 def _about_merge(merged: MergeReport) -> list[str]:
     lines = []
     if merged.authorizations_ended:
-        lines.append(f"Ended since the backup, and ended now: {merged.authorizations_ended} authorizations.")
+        lines.append(f"Ended since the backup, and ended now: {counted(merged.authorizations_ended, 'authorization')}.")
     for noun, disabled, lost in (
         ("user", merged.users_disabled, merged.users_lost),
         ("client", merged.clients_disabled, merged.clients_lost),
     ):
         if disabled:
-            lines.append(f"Disabled or deleted since the backup, and disabled now: {disabled} {noun}s.")
+            lines.append(f"Disabled or deleted since the backup, and disabled now: {counted(disabled, noun)}.")
         if lost:
-            lines.append(f"Created since the backup, and lost: {lost} {noun}s.")
+            lines.append(f"Created since the backup, and lost: {counted(lost, noun)}.")
     return lines
 
 

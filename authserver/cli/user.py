@@ -16,8 +16,8 @@ from ..store import authorizations, users
 from ..store.database import Connection
 from .common import (
     as_json,
-    authorization_count,
     confirm,
+    counted,
     fail,
     fields,
     moment,
@@ -165,7 +165,7 @@ def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         _show_ended(name, active, as_json, f"Would delete the user {username}.", "Would end")
         return
-    confirm(f"Delete the user {username} and end {authorization_count(active)}?", yes)
+    confirm(f"Delete the user {username} and end {counted(active, 'authorization')}?", yes)
     ended = _end_logins(name, "user_deleted", users.remove)
     _show_ended(name, ended, as_json, f"Deleted the user {username}.")
 
@@ -201,7 +201,7 @@ def _end_logins(name: str, reason: str, change: Callable[[Connection, str], bool
 
 
 def _show_ended(name: str, ended: int, as_json: bool, done: str = "", would: str = "Ended") -> None:
-    click.echo(f"{done} {would} {authorization_count(ended)}.".strip(), err=True)
+    click.echo(f"{done} {would} {counted(ended, 'authorization')}.".strip(), err=True)
     if as_json:
         show({"username": _username(name), "authorizations_ended": ended}, as_json, str)
 

@@ -61,7 +61,7 @@ def test_nothing_else_changes(data: Callable[..., Any], app: Any, option: Any) -
 
 def test_in_words(cli: Callable[..., Result], app: Any) -> None:
     done = cli("client", "update", app, "--scope", "read write", "--access-token-ttl", "60", "--scope", "admin")
-    assert done.stdout == "scope: read -> read write admin\naccess_token_ttl: - -> 60\n"
+    assert done.stdout == "scope: read -> read write admin\naccess_token_ttl: the server's setting -> 60\n"
     again = cli("client", "update", app, "--access-token-ttl", "60")
     assert (again.stdout, again.stderr) == ("", "Nothing changed.\n")
 
@@ -97,7 +97,7 @@ def test_a_client_that_becomes_confidential_gets_a_secret_and_a_public_one_loses
     done = data("client", "update", app, "--auth-method", "client_secret_basic")
     assert len(done["client_secret"]) == 43
     assert "client_secret" not in data("client", "update", app, "--auth-method", "client_secret_post")
-    assert "secrets_end_at: never -> -\n" in cli("client", "update", app, "--auth-method", "none").stdout
+    assert "secrets_end_at: never -> none\n" in cli("client", "update", app, "--auth-method", "none").stdout
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_what_was_made_since_is_told_to_be_lost(
 ) -> None:
     backup()
     data("user", "create", "bob", "--password-stdin", input=OLD)
-    assert "Created since the backup, and lost: 1 users." in restore().stderr
+    assert "Created since the backup, and lost: 1 user." in restore().stderr
     assert [row["username"] for row in data("user", "list")] == ["ada"]
 
 

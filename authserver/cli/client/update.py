@@ -87,7 +87,14 @@ def _show(before: Client, after: Client, secret: str | None, as_json: bool) -> N
         click.echo("Nothing changed.", err=True)
     if secret and not as_json:
         click.echo("Save the secret now: it cannot be shown again.", err=True)
-    lines = [f"{name}: {cell(in_words(old).get(name))} -> {cell(in_words(new).get(name))}" for name in names]
+    lines = [f"{name}: {_value(old, name)} -> {_value(new, name)}" for name in names]
     lines += [f"client_secret: {secret}"] if secret else []
     if as_json or lines:
         show(data, as_json, lambda: "\n".join(lines))
+
+
+def _value(description: dict[str, Any], name: str) -> str:
+    """Return a value for people; one that the client does not have is the server's setting, or is none."""
+    value = in_words(description).get(name)
+    missing = "the server's setting" if name in POLICY.values() else "none"
+    return missing if value in (None, "", []) else cell(value)

@@ -24,8 +24,8 @@ _SENTENCES = {
     "remove_refresh_key": "the refresh-token key {kid} is removed, since no authorization uses it",
 }
 _TOO_EARLY = """\
-{kid} can be promoted from {at}, in {span}. It was published at {created_at}, and verifiers that have not fetched it
-since then would reject its tokens. To promote it now anyway:
+{kid} can be promoted from {at}, in {span}. It was published at {created_at}. \
+Verifiers that have not fetched it since then would reject its tokens. To promote it now anyway:
 
     authserver keys rotate --emergency{alg}"""
 

@@ -57,7 +57,7 @@ def short(kid: str) -> str:
 
 
 def moment_at_latest(microseconds: int) -> str:
-    """Like `moment`, but rounded up, so that it is never too early."""
+    """Like `moment`, for a time that lies ahead: rounded up, so that it is never too early."""
     return str(moment(microseconds + SECOND - 1))
 
 

@@ -10,7 +10,7 @@ from ...domain.key_timeline import TimelineEvent, published, timeline
 from ...domain.models import SigningKey
 from ...keyring.lifecycle import Lifecycle
 from ..common import moment
-from .shared import say, short, span
+from .shared import moment_at_latest, say, short, span
 
 _EVENTS = {
     "promotable": "{kid} can be promoted by hand: every verifier has had time to fetch it.",
@@ -36,9 +36,9 @@ _REJECTED = (
 def timeline_text(keys: Keys, policy: KeyPolicy, now: int) -> str:
     """The present state, then each change with what verifiers see after it."""
     seen, algs = published(keys), {key.kid: key.alg for key in keys}
-    lines = [_line(now, "now", _present(keys)), _seen(seen)]
+    lines = [_line(str(moment(now)), "now", _present(keys)), _seen(seen)]
     for event in timeline(keys, policy):
-        lines.append(_line(event.at, _distance(event.at - now), _sentence(event, algs)))
+        lines.append(_line(moment_at_latest(event.at), _distance(event.at - now), _sentence(event, algs)))
         lines += [_seen(event.published)] if event.published != seen else []
         seen = event.published
     return "\n".join(lines)
@@ -47,7 +47,7 @@ def timeline_text(keys: Keys, policy: KeyPolicy, now: int) -> str:
 def timeline_data(keys: Keys, policy: KeyPolicy) -> list[dict[str, Any]]:
     """The same for JSON; `jwks` lists what verifiers see after the change, the signing key first."""
     return [
-        {"at": moment(event.at), "change": event.change, "kid": event.kid, "jwks": list(event.published)}
+        {"at": moment_at_latest(event.at), "change": event.change, "kid": event.kid, "jwks": list(event.published)}
         for event in timeline(keys, policy)
     ]
 
@@ -73,8 +73,8 @@ def _distance(microseconds: int) -> str:
     return f"in {span(microseconds)}" if microseconds > 0 else "is due"
 
 
-def _line(at: int, distance: str, sentence: str) -> str:
-    return f"{moment(at)}  {distance:<24}  {sentence}"
+def _line(at: str, distance: str, sentence: str) -> str:
+    return f"{at}  {distance:<24}  {sentence}"
 
 
 def _seen(kids: tuple[str, ...]) -> str:
