@@ -31,6 +31,7 @@ from time import monotonic, sleep
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from scripts.bench.arguments import add_arguments, nodes_of, use_venv
+from tests.harness import kill_at
 from tests.harness.databases import Rows
 from tests.harness.gated import Gate
 from tests.harness.http_client import run
@@ -47,7 +48,7 @@ _MOST_TIMES = {"in-pruning": 3, "in-key-rotation": 1, "after-key-rotation": 1}
 _TIMES = 100  # at most, that another point is reached before the server dies there
 _ROTATES = {"KEY_LEAD_TIME": "1", "KEY_ROTATION_PERIOD": "2"}  # seconds: due at every start
 _FINISHED = 200  # logins for the server to prune
-_PYTHON = ("-P", str(Path(__file__).with_name("kill_at.py")))
+_PYTHON = ("-P", str(Path(kill_at.__file__)))
 
 
 @dataclass
@@ -165,11 +166,16 @@ def add_finished_logins(server: Server) -> None:
 
 
 def is_reached(node: Node, place: int) -> bool:
-    """Whether the server says so in its log from that byte on, within the time that it has."""
+    """Whether the server says so in its log from that byte on, before it ends and within the time that it has."""
     until = monotonic() + _REACHED
-    while not (reached := MARK in text_from(node, place)) and monotonic() < until:
+    while monotonic() < until:
+        has_ended = not node.is_running
+        if MARK in text_from(node, place):
+            return True
+        if has_ended:
+            return False
         sleep(0.02)
-    return reached
+    return False
 
 
 def text_from(node: Node, place: int) -> str:
