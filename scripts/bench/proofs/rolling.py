@@ -92,7 +92,7 @@ def reload_process(node: Node) -> None:
     place = node.log.stat().st_size
     node.send_sighup()
     until = monotonic() + _RELOADED
-    while b"as they are now" not in node.log.read_bytes()[place:]:
+    while b'"event": "reloaded"' not in node.log.read_bytes()[place:]:
         if not node.is_running:
             raise ChildProcessError("SIGHUP ended the server")
         if monotonic() > until:
@@ -153,12 +153,14 @@ async def roll(server: Server, way: Way, turns: int, rate: float, until_failure:
 def measure(server: Server, way: Way, turns: int, rate: float, plant: Mutant | None = None) -> Roll:
     server.workers = way.workers
     server.plant(plant)
-    before = server.log_sizes()
+    before, level = server.log_sizes(), server.settings["LOG_LEVEL"]
+    server.settings["LOG_LEVEL"] = "info"  # that a process has reloaded its settings is no warning
     server.start()
     try:
         rolled = run(roll(server, way, turns, rate, until_failure=plant is not None))
     finally:
         server.kill()
+        server.settings["LOG_LEVEL"] = level
     check_log(server.log(before), rolled.steady.tally)
     return rolled
 
