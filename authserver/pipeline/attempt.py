@@ -29,8 +29,3 @@ class Attempt(Generic[R]):
     number: int
     """0 for the first."""
     elapsed: Elapsed
-
-    @property
-    def now(self) -> int:
-        """Microseconds: when the whole request had arrived, by the clock as it is set now."""
-        return self.elapsed.timeline.today(self.request.arrived_at)
