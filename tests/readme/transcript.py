@@ -11,6 +11,7 @@ _VARYING = (
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
     (r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]{8} GMT", "<time>"),
     (r"\b(in )?\d+ (second|minute|hour|day)s?\b( \d+ (second|minute|hour|day)s?\b)?", "<duration>"),
+    (r"<duration> ago", "now"),  # which is what less than a second ago is called
     (r"\b([cu]_)[0-9a-f]{32}\b", r"\1..."),
     (r"\b(eyJ|rt_)[\w.-]+", r"\1..."),
     (r"\b(in \d+\.\d+s|\d+ bytes|content-length: \d+)|(?<=expires_at\":)\d+", "<number>"),
