@@ -23,7 +23,7 @@ class Clock(OnSqlite):
     plant = Mutant(
         "a step forward counts towards the retry window",
         "clock.py",
-        "if abs(self._offset - before) > STEP:",
+        "if abs(self._offset - self._timeline.stretches[-1].offset) > DRIFT:",
         "if False:",
     )
 
