@@ -1,7 +1,6 @@
 """authserver serve --uds: the socket's mode, what it replaces and what never, workers and SIGHUP, behind nginx."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from unittest.mock import patch
 import pytest
 
 from authserver.serving import listening, sighup
+from tests.harness import nginx
 from tests.harness.process import environment_with, free_port, owned, run
 
 SECONDS = 120  # until anything must have happened, however busy the machine is
@@ -189,41 +189,18 @@ def test_it_serves_goes_on_after_sighup_and_leaves_nothing(tmp_path: Path, short
     assert not path.exists()
 
 
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-CONFIGURATION = """
-daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; user root;
-events {{}}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
-  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
-  server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://unix:{path}; proxy_set_header Host $host; }} }}
-}}
-"""
-
-
-def is_listening(port: int) -> bool:
-    with socket.socket() as caller:
-        return caller.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+@nginx.needs_nginx
 def test_behind_nginx(tmp_path: Path, short: Path) -> None:
     run("init", folder=tmp_path)
     port, path = free_port(), short / "s"
-    (short / "nginx.conf").write_text(CONFIGURATION.format(folder=short, port=port, path=path))
-    with serving(tmp_path, path):
-        nginx = subprocess.Popen([str(NGINX), "-e", "stderr", "-p", str(short), "-c", str(short / "nginx.conf")])
-        try:
-            wait_until(lambda: is_listening(port))
-            caller = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-            caller.request("GET", "/.well-known/jwks.json")
-            answer = caller.getresponse()
-            assert answer.status == 200 and answer.read().startswith(b'{"keys"')
-            caller.close()
-        finally:
-            nginx.terminate()
-            nginx.wait(SECONDS)
+    location = f"location / {{ proxy_pass http://unix:{path}; proxy_set_header Host $host; }}"
+    http = f"server {{ listen 127.0.0.1:{port}; {location} }}"
+    with serving(tmp_path, path), nginx.running(short, http, port):
+        caller = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        caller.request("GET", "/.well-known/jwks.json")
+        answer = caller.getresponse()
+        assert answer.status == 200 and answer.read().startswith(b'{"keys"')
+        caller.close()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from authserver.cli.snippet import NAMES
 from authserver.testing import Issuer, running_issuer
 from tests.harness.constants import LONG
 from tests.harness.existing import existing
-from tests.harness.process import environment_with, free_port, owned_group, run
+from tests.harness.nginx import TEMPORARY_FOLDERS, needs_nginx
+from tests.harness.process import environment_with, free_port, owned_group, run, wait_until_listening
 from tests.resource.tools import DROP, LocalIssuer, header_of, make_key, public, reply, serve, sign
 from tests.resource.tools import claims as claims_like
 
@@ -74,14 +75,9 @@ def running(command: str, folder: Path, port: int) -> Iterator[None]:
             ["sh", "-c", command], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
         )
     with owned_group(process):  # `go run` starts what it has built as a process of its own
-        wait_for(port, process, folder / "output.log")
+        wait_until_listening(port, process, folder / "output.log")
         yield
     wait(lambda: not listens(port), folder / "output.log", 30)  # the shell may end before what it started
-
-
-def wait_for(port: int, process: Any, log: Path, seconds: float = 120) -> None:
-    wait(lambda: listens(port) or process.poll() is not None, log, seconds)
-    assert process.poll() is None, log.read_text()
 
 
 def wait(is_so: Callable[[], bool], log: Path, seconds: float) -> None:
@@ -270,12 +266,10 @@ def behind(port: int) -> Iterator[None]:
             thread.join()
 
 
-KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-FOLDERS = " ".join(f"{kind}_temp_path {kind};" for kind in KINDS)
-NGINX = f"pid nginx.pid; events {{}} http {{ access_log off; {FOLDERS} include notes.conf; }}"
+NGINX = f"pid nginx.pid; events {{}} http {{ access_log off; {TEMPORARY_FOLDERS} include notes.conf; }}"
 
 
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+@needs_nginx
 def test_nginx(tmp_path: Path, issuer: Issuer) -> None:
     text, port = printed("nginx", tmp_path, issuer.url)
     save("nginx", text, tmp_path)

@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import os
 import re
 import shutil
 import socket
@@ -21,12 +20,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.deploy.conftest import HOST, ISSUER, wait_for
+from tests.deploy.conftest import HOST, ISSUER
+from tests.harness import nginx
 from tests.harness.constants import LONG, PASSWORD
 from tests.harness.live import Live
 from tests.harness.process import free_port
-
-TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +35,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def proxy(server: Live, folder: Path, deploy: Path) -> Iterator[int]:
     """The HTTPS port of an nginx with our file, whose addresses are changed as its first lines say."""
-    if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
-        pytest.skip("nginx is not installed")
     port = free_port()
     make_certificate(folder)
     changed = {
@@ -52,22 +48,8 @@ def proxy(server: Live, folder: Path, deploy: Path) -> Iterator[int]:
         assert text.count(old) == 1
         text = text.replace(old, new)
     (folder / "authserver.conf").write_text(text)
-    (folder / "nginx.conf").write_text(surroundings())
-    process = subprocess.Popen(["nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"])
-    try:
-        wait_for(port, process, folder / "error.log")
+    with nginx.running(folder, "include authserver.conf;", port):
         yield port
-    finally:
-        process.terminate()
-        process.wait(LONG)
-
-
-def surroundings() -> str:
-    """What an nginx.conf has around conf.d/*.conf, for one process in a folder of its own."""
-    user = "user root;" if os.geteuid() == 0 else ""  # else root's nginx may not read its own folder
-    folders = " ".join(f"{kind}_temp_path {kind};" for kind in TEMPORARY)
-    http = f"http {{ access_log off; {folders} include authserver.conf; }}"
-    return f"{user} daemon off; worker_processes 1; pid nginx.pid; error_log error.log; events {{}} {http}"
 
 
 def make_certificate(folder: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,6 +44,29 @@ def run(
 def environment_with(settings: dict[str, str]) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSERVER_")}
     return clean | {f"AUTHSERVER_{name}": value for name, value in settings.items()}
+
+
+def wait_until_listening(port: int, process: "subprocess.Popen[Any]", log: Path) -> None:
+    """Wait until the process accepts connections. Fails with its log if it ends, or takes longer than LONG."""
+    deadline = time.monotonic() + LONG
+    while True:
+        with socket.socket() as caller:
+            if caller.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+
+
+@contextmanager
+def ended(process: "subprocess.Popen[Any]") -> Iterator["subprocess.Popen[Any]"]:
+    """Like `owned`, but by SIGTERM first, so that the process can end its children."""
+    with owned(process):
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(LONG)
 
 
 @contextmanager

@@ -1,41 +1,31 @@
 """Offers to upgrade from real software: nginx with the usual lines for websockets, curl --http2, Java's HttpClient."""
 
 import json
-import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.harness import nginx
 from tests.harness.constants import PASSWORD
 from tests.harness.live import Live
 from tests.harness.process import free_port
 from tests.web.wire import exchange
 
-KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-NGINX = """
-USER daemon off; worker_processes 1; pid nginx.pid; error_log error.log;
-events {}
-http {
-    access_log off;
-    FOLDERS
-    map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
-    upstream authserver { server 127.0.0.1:BEHIND; keepalive 1; }
-    server {
-        listen 127.0.0.1:PORT;
-        location / {
-            proxy_pass http://authserver;
-            proxy_http_version 1.1;
-            proxy_set_header Host $host;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $connection_upgrade;
-        }
+HTTP = """
+map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+upstream authserver { server 127.0.0.1:BEHIND; keepalive 1; }
+server {
+    listen 127.0.0.1:PORT;
+    location / {
+        proxy_pass http://authserver;
+        proxy_http_version 1.1;
+        proxy_set_header Host $host;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $connection_upgrade;
     }
 }
 """
@@ -61,44 +51,12 @@ class Asks {
 
 
 @pytest.fixture(scope="module")
-def nginx(real: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def proxy(real: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of an nginx in front of the server, with one connection to it that is kept."""
-    with proxy(real.port, tmp_path_factory.mktemp("nginx")) as port:
-        yield port
-
-
-@contextmanager
-def proxy(behind: Any, folder: Path) -> Iterator[Any]:
     port = free_port()
-    folders = " ".join(f"{kind}_temp_path {kind};" for kind in KINDS)
-    user = "user root;" if os.geteuid() == 0 else ""  # else root's nginx may not read its own folder
-    text = (
-        NGINX.replace("USER", user)
-        .replace("FOLDERS", folders)
-        .replace("BEHIND", str(behind))
-        .replace("PORT", str(port))
-    )
-    (folder / "nginx.conf").write_text(text)
-    process = subprocess.Popen(["nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"])
-    try:
-        wait_for(port, process, folder)
+    http = HTTP.replace("BEHIND", str(real.port)).replace("PORT", str(port))
+    with nginx.running(tmp_path_factory.mktemp("nginx"), http, port):
         yield port
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def wait_for(port: Any, process: Any, folder: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert process.poll() is None, (folder / "error.log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        else:
-            return
 
 
 def get(port: Any, path: Any) -> Any:
@@ -111,14 +69,14 @@ def attack(smuggled: Any) -> Any:
     return head + offer + b"Content-Length: %d\r\n\r\n" % len(smuggled) + smuggled
 
 
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
-def test_behind_nginx_everyone_gets_the_response_to_their_own_request(nginx: Any) -> None:
+@nginx.needs_nginx
+def test_behind_nginx_everyone_gets_the_response_to_their_own_request(proxy: int) -> None:
     padding = b"X: " + b"a" * 20_000  # so much that nginx writes it after the head
     smuggled = b"GET " + METADATA + b" HTTP/1.1\r\nHost: as.example\r\n" + padding + b"\r\n\r\n"
     for _ in range(12):
-        attacker = exchange(nginx, attack(smuggled), 60)
+        attacker = exchange(proxy, attack(smuggled), 60)
         assert attacker.json().keys() == {"error", "error_description"}
-        victim = get(nginx, JWKS)
+        victim = get(proxy, JWKS)
         assert (victim.status_code, list(victim.json())) == (200, ["keys"])
 
 
