@@ -34,7 +34,8 @@ def command(file: Path, passphrase_stdin: bool, as_json: bool) -> None:
 
     The keys in the backup are encrypted under a passphrase that you choose. FILE and the passphrase are all that
     `authserver restore` needs; the key-encryption keys are not in the backup. Without the passphrase, nobody can sign
-    or refresh tokens with it or change it unnoticed. It does show who has an account, so keep it private.
+    or refresh tokens with the backup, or change it without being noticed. It does show who has an account, so keep it
+    private.
 
     \b
     Examples:

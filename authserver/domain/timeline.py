@@ -50,7 +50,7 @@ class Timeline:
         return Timeline((*self.stretches[:-1], replace(self.stretches[-1], offset=offset)), now)
 
     def today(self, wall: int) -> int:
-        """Return what the wall clock, set as it is now, would have shown at the moment when it showed `wall`."""
+        """Convert `wall`, which the clock showed at some moment, to what its present setting would have shown then."""
         return self.moment(wall) + self.stretches[-1].offset
 
     def earliest(self, within: int) -> int:

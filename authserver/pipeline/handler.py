@@ -65,7 +65,7 @@ class Handler(Generic[A]):
     def __init__(self, attempt: Attempt[Any], services: Services) -> None:
         self.attempt, self.services = attempt, services
         self.now = attempt.elapsed.timeline.today(attempt.request.arrived_at)
-        """Microseconds: when the whole request had arrived, by the clock as it is set now."""
+        """When the whole request had arrived, in microseconds, by the clock's present setting."""
 
     def client_id(self) -> str | None:
         """Return the id of the client that the request names; None if the request involves no client."""

@@ -144,7 +144,7 @@ def _names_on_lines() -> list[str]:
 
 
 def _prefixed(variables: Mapping[str, str | None]) -> dict[str, str]:
-    """Return our variables by setting. A name that is not in capitals stays as it is, and so is not a setting."""
+    """Return our variables by setting. A name that is not in capitals is kept unchanged, so it matches no setting."""
     prefixed = {name: value or "" for name, value in variables.items() if name.upper().startswith(PREFIX)}
     return {
         name.removeprefix(PREFIX).lower() if name.isupper() else name: value
