@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -61,10 +60,11 @@ def reading(settings: Settings) -> Iterator["Connection"]:
 
 
 def policy_of(settings: Settings, client: Client | None) -> Policy:
-    """Return the server's policy with the client's own values."""
+    """Return the policy for the client; the server's if there is no client."""
     from ..provisioning import policy
 
-    return replace(policy(settings), **(client.policy if client else {}))
+    servers = policy(settings)
+    return client.policy_over(servers) if client else servers
 
 
 def now(connection: "Connection") -> int:
@@ -88,6 +88,11 @@ def table(rows: Sequence[Sequence[object]], titles: Sequence[str]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def rows_as_table(rows: Sequence[Mapping[str, object]], titles: Sequence[str]) -> str:
+    """Return a table of the named fields of each row."""
+    return table([[row[title] for title in titles] for row in rows], titles)
+
+
 def fields(row: Mapping[str, object]) -> str:
     """Return one line for each field."""
     return "\n".join(f"{name}: {cell(value)}" for name, value in row.items())
@@ -100,11 +105,6 @@ def cell(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(cell, value)) or "-"
     return "-" if value is None or value == "" else str(value)
-
-
-def counted(count: int, noun: str) -> str:
-    """Return "1 user" or "2 users" for the noun "user"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def moment(microseconds: int | None) -> str | None:

@@ -16,9 +16,10 @@ from ..backup.key_merge import UnrelatedDatabase
 from ..backup.merge import MergeReport
 from ..backup.restore import Assessment, EmergencyNeeded, Place, Prepared, RestoreRequest
 from ..domain.errors import Refused
+from ..domain.times import counted
 from ..settings import Settings, load
 from .backup import database_file, passphrase_stdin, read_passphrase
-from .common import as_json, confirm, counted, fail, moment, show, yes
+from .common import as_json, confirm, fail, moment, show, yes
 from .keys.shared import dry_run, short
 from .progress import progress
 

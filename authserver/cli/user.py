@@ -9,6 +9,7 @@ import click
 from .. import system
 from ..domain.errors import Refused
 from ..domain.models import User
+from ..domain.times import counted
 from ..domain.user_rules import UserRefused, check_password, check_username, new_id, weakness
 from ..passwords import PasswordHasher, common_passwords, password_form, username_form
 from ..settings import load
@@ -17,14 +18,13 @@ from ..store.database import Connection
 from .common import (
     as_json,
     confirm,
-    counted,
     fail,
     fields,
     moment,
     now,
     read_password,
+    rows_as_table,
     show,
-    table,
     transact,
     transaction,
     yes,
@@ -80,7 +80,7 @@ def list_(as_json: bool) -> None:
     with transaction() as connection:
         rows = [_described(user) for user in users.load_all(connection)]
     titles = ["id", "username", "disabled", "created_at"]
-    show(rows, as_json, lambda: table([[row[title] for title in titles] for row in rows], titles))
+    show(rows, as_json, lambda: rows_as_table(rows, titles))
 
 
 @command.command("show")

@@ -1,6 +1,5 @@
 """The base of handlers whose caller is an authenticated client: the grants, revocation and introspection."""
 
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -80,6 +79,5 @@ class ClientHandler(Handler[Reply]):
 
     @cached_property
     def policy(self) -> Policy:
-        """The server's policy, with the client's own values in place of the server's."""
-        own, servers = self.client.policy, self.services.policy
-        return replace(servers, **own) if own else servers
+        """The policy for this client."""
+        return self.client.policy_over(self.services.policy)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from ..domain.errors import ChangedMeanwhile, Misconfigured, Unavailable
 from .advice import advice
 from .deadline import ANSWER
-from .sqlite_file import FileError, OpenFile, why_unusable
+from .sqlite_file import FileError, OpenFile, is_path, why_unusable
 
 DATABASE_ERRORS = (DBAPIError, PoolTimeout)
 CONNECTION_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
@@ -139,7 +139,7 @@ def _sqlite_warnings(connection: Connection) -> list[str]:
 def _create_for_owner(_dialect: object, _record: object, arguments: list[Any], _options: object) -> None:
     """Create a new database with mode 0600, whatever the umask. SQLite gives its journals the same mode."""
     path = str(arguments[0])
-    if path in ("", ":memory:") or path.startswith("file:"):
+    if not is_path(path):
         return
     with suppress(OSError):  # it exists, or SQLite reports what is wrong
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

@@ -42,10 +42,8 @@ def is_sqlite(url: str) -> bool:
 def check_exists(url: str) -> None:
     """Raise Misconfigured if the database does not exist, and Unavailable if its folder does not exist either, as with
     a volume that is not mounted."""
-    path = path_of(url)
-    if (
-        path is None or os.path.exists(path) or str(make_url(url).database).startswith("file:")
-    ):  # a URI may be in memory
+    path = _plain_path(url)
+    if path is None or os.path.exists(path):
         return
     if fault := _why_unreachable(path):
         raise Unavailable(fault)
@@ -67,9 +65,15 @@ def why_unusable(url: str) -> str | None:
     return f"The database {path} is a folder" if path.is_dir() else None
 
 
+def is_path(database: str | None) -> bool:
+    """Whether SQLAlchemy's name of a SQLite database is a path: not a database in memory, nor a file: URI, which may be
+    in memory too."""
+    return database not in (None, "", ":memory:") and not str(database).startswith("file:")
+
+
 def _plain_path(url: str) -> Path | None:
-    """As `path_of`, and None for a file: URI too, which may be in memory."""
-    return None if str(make_url(url).database).startswith("file:") else path_of(url)
+    """Like `path_of`, but also None for a file: URI."""
+    return path_of(url) if is_path(make_url(url).database) else None
 
 
 def _why_unreachable(path: Path) -> str | None:
@@ -92,8 +96,9 @@ class OpenFile:
 
     def __init__(self, url: str) -> None:
         """`url` as SQLAlchemy's. A database in memory or given as a file: URI is not watched."""
-        name = str(make_url(url).database or ":memory:")
-        self._path = None if name == ":memory:" or name.startswith("file:") else Path(name).absolute()
+        name = make_url(url).database
+        # Symbolic links are not resolved: one that leads elsewhere by now is noticed, too.
+        self._path = Path(str(name)).absolute() if is_path(name) else None
         self._identity: tuple[int, int] | None = None
         self._is_lost = False
 

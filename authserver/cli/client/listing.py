@@ -6,7 +6,7 @@ import click
 
 from ...domain.models import Client
 from ...store import clients
-from ..common import as_json, fields, moment, show, table, transaction
+from ..common import as_json, fields, moment, rows_as_table, show, transaction
 from .shared import load
 
 
@@ -23,7 +23,7 @@ def list_(as_json: bool) -> None:
     with transaction() as connection:
         rows = [described(client) for client in clients.load_all(connection)]
     titles = ["client_id", "name", "grant_types", "disabled"]
-    show(rows, as_json, lambda: table([[row[title] for title in titles] for row in rows], titles))
+    show(rows, as_json, lambda: rows_as_table(rows, titles))
 
 
 @click.command("show")

@@ -45,6 +45,11 @@ def put_secret(client: Client) -> tuple[Client, str | None]:
 
 def show_secret(client_id: str, secret: str | None, as_json: bool) -> None:
     credentials = {"client_id": client_id, "client_secret": secret}
+    ask_to_save(secret, as_json)
+    show(credentials, as_json, lambda: "\n".join(f"{name}: {value}" for name, value in credentials.items() if value))
+
+
+def ask_to_save(secret: str | None, as_json: bool) -> None:
+    """Say that a new secret is shown only now. Scripts, which ask for JSON, know."""
     if secret and not as_json:
         click.echo("Save the secret now: it cannot be shown again.", err=True)
-    show(credentials, as_json, lambda: "\n".join(f"{name}: {value}" for name, value in credentials.items() if value))

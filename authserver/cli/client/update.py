@@ -12,7 +12,7 @@ from ..common import as_json, cell, now, show, transaction
 from .algorithm import change_clients
 from .listing import described, in_words
 from .options import LISTS, POLICY, changed, cleared, of_client
-from .shared import check, load, put_secret
+from .shared import ask_to_save, check, load, put_secret
 
 Update = tuple[Client, Client, str | None]
 """The client before and after the change, and its secret if it is new."""
@@ -85,8 +85,7 @@ def _show(before: Client, after: Client, secret: str | None, as_json: bool) -> N
     data = {"client_id": after.id, "changes": changes} | ({"client_secret": secret} if secret else {})
     if not changes:
         click.echo("Nothing changed.", err=True)
-    if secret and not as_json:
-        click.echo("Save the secret now: it cannot be shown again.", err=True)
+    ask_to_save(secret, as_json)
     lines = [f"{name}: {_value(old, name)} -> {_value(new, name)}" for name in names]
     lines += [f"client_secret: {secret}"] if secret else []
     if as_json or lines:

@@ -8,9 +8,9 @@ import click
 from ...domain import key_schedule
 from ...domain.key_schedule import KeyPolicy, Keys
 from ...domain.models import SigningKey
-from ..common import as_json, moment, show
+from ..common import as_json, moment, rows_as_table, show
 from .refresh_keys import list_refresh_keys
-from .shared import moment_at_latest, opened, rows_as_table
+from .shared import moment_at_latest, opened
 from .timeline import timeline_text
 
 _TITLES = ["kid", "alg", "state", "created_at", "activated_at", "retired_at", "removed_at", "revoked_at"]

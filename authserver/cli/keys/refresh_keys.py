@@ -6,8 +6,8 @@ from ...domain import refresh_key_schedule
 from ...domain.errors import Refused
 from ...domain.models import SECOND
 from ...keyring.lifecycle.refresh_keys import RefreshKeyWaits, check_rotatable
-from ..common import moment, show
-from .shared import moment_at_latest, opened, rows_as_table, say
+from ..common import moment, rows_as_table, show
+from .shared import moment_at_latest, opened, say
 
 _TITLES = ["id", "created_at", "active_at", "revoked_at", "used"]
 _WAITING = "A new refresh-token key, {}, exists already; new authorizations use it from {}. Run this again after that."

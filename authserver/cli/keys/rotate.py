@@ -8,10 +8,11 @@ from ...domain.algorithms import DEFAULT
 from ...domain.errors import Refused
 from ...domain.key_schedule import Keys, Transition, in_state, promotable_at
 from ...domain.key_timeline import apply_due, apply_step
+from ...domain.times import span
 from ...keyring.lifecycle import Lifecycle, TooEarly
 from ..common import as_json, moment, show
 from .refresh_keys import rotate_refresh_keys
-from .shared import alg_option, dry_run, moment_at_latest, opened, say, short, span
+from .shared import alg_option, dry_run, moment_at_latest, opened, say, short
 from .timeline import timeline_data, timeline_text, warn_if_young
 
 _SENTENCES = {

@@ -1,9 +1,8 @@
 """What the key commands share: the lifecycle on the configured database, options, and keys and times in words."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import click
 
@@ -15,10 +14,9 @@ from ...keyring.lifecycle import Lifecycle
 from ...provisioning import lifecycle, open_existing_database
 from ...settings import Settings, load
 from ...store import clock, migrations
-from ..common import moment, table
+from ..common import moment
 
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
-_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 NO_SUCH_KEY = "There is no key {}. To list the keys: authserver keys list"
 alg_option = click.option(
     "--alg", type=click.Choice(ALGORITHMS), default=DEFAULT, show_default=True, help="The algorithm of the key."
@@ -42,10 +40,6 @@ def opened(settings: Settings | None = None) -> Iterator[Lifecycle]:
         database.close()
 
 
-def rows_as_table(rows: Sequence[dict[str, Any]], titles: Sequence[str]) -> str:
-    return table([[row[title] for title in titles] for row in rows], titles)
-
-
 def say(sentence: str, dry_run: bool) -> None:
     """Print what was done, or what would be done, on stderr."""
     click.echo(f"{'Dry run' if dry_run else 'Done'}: {sentence}.", err=True)
@@ -59,12 +53,3 @@ def short(kid: str) -> str:
 def moment_at_latest(microseconds: int) -> str:
     """Like `moment`, for a time that lies ahead: rounded up, so that it is never too early."""
     return str(moment(microseconds + SECOND - 1))
-
-
-def span(microseconds: int) -> str:
-    """A duration in its two largest units: 1 day 3 hours."""
-    seconds, words = max(0, -(-microseconds // SECOND)), []
-    for size, name in _UNITS:
-        count, seconds = divmod(seconds, size)
-        words += [f"{count} {name}{'s' if count > 1 else ''}"] if count else []
-    return " ".join(words[:2]) or "0 seconds"

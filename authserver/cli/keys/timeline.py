@@ -8,9 +8,10 @@ from ...domain.algorithms import DEFAULT
 from ...domain.key_schedule import KeyPolicy, Keys, algorithms_in_use, in_state, promotable_at
 from ...domain.key_timeline import TimelineEvent, published, timeline
 from ...domain.models import SigningKey
+from ...domain.times import span
 from ...keyring.lifecycle import Lifecycle
 from ..common import moment
-from .shared import moment_at_latest, say, short, span
+from .shared import moment_at_latest, say, short
 
 _EVENTS = {
     "promotable": "{kid} can be promoted by hand: every verifier has had time to fetch it.",

@@ -1,6 +1,6 @@
 """Clients, and the policy that applies to them. Times are microseconds since the epoch; lifetimes are seconds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..algorithms import DEFAULT, DEFAULT_TYP
@@ -44,3 +44,7 @@ class Client:
     """Pages of these origins may call /token and /revoke from a browser (CORS)."""
     policy: dict[str, Any] = field(default_factory=dict)
     """This client's own values for fields of Policy; the server's policy applies to the rest."""
+
+    def policy_over(self, servers: Policy) -> Policy:
+        """Return the server's policy, with this client's own values in place of the server's."""
+        return replace(servers, **self.policy) if self.policy else servers
