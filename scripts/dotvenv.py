@@ -104,7 +104,8 @@ def uv(*arguments: str) -> bool:
     if program is None:
         return False
     command: list[str | Path] = [program, "pip", "install", "--quiet", "--python", PYTHON, *arguments]
-    if run_with_progress(command, dict(os.environ)):
+    # uv's own list of authorities lacks those that a company adds to the machine; pip takes the machine's.
+    if run_with_progress(command, {"UV_SYSTEM_CERTS": "true", **os.environ}):
         say("uv could not install this. Trying pip.")
         return False
     return True

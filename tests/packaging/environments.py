@@ -75,7 +75,8 @@ class Environment:
         python, uv = str(self.bin / "python"), shutil.which("uv")
         pip = [uv, "pip", "install", "--python", python] if uv else [*PIP, "--python", python, "install"]
         command = [*pip, "--quiet", "--no-compile", *arguments]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        environment = {"UV_SYSTEM_CERTS": "true", **os.environ}  # as scripts/dotvenv.py
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 
     def packages(self) -> set[str]:
         program = "from importlib.metadata import distributions; print(*(each.name for each in distributions()))"

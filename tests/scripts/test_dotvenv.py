@@ -93,12 +93,13 @@ def test_a_python_without_ensurepip_names_the_package_to_install(
 
 @pytest.fixture
 def fake_uv(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
-    """`fake_uv(code)` is the only uv on the PATH: it writes down what it is asked, and ends with this code."""
+    """`fake_uv(code)` is the only uv on the PATH: it writes down what it is asked and whether it is to trust the
+    certificate authorities of this machine, and ends with this code."""
 
     def fake_uv(code: int) -> Path:
         folder = project / "bin"
         folder.mkdir()
-        (folder / "uv").write_text(f'#!/bin/sh\necho "$@" >> {folder}/asked\nexit {code}\n')
+        (folder / "uv").write_text(f'#!/bin/sh\necho "$UV_SYSTEM_CERTS" "$@" >> {folder}/asked\nexit {code}\n')
         (folder / "uv").chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
         return folder / "asked"
@@ -112,7 +113,7 @@ def test_uv_installs_where_it_is_with_the_same_hashes(
     asked = fake_uv(0)
     monkeypatch.setattr(dotvenv, "pip", lambda *arguments: pytest.fail("pip was asked"))
     dotvenv.install("run")
-    to = f"pip install --quiet --python {venv}/bin/python"
+    to = f"true pip install --quiet --python {venv}/bin/python"
     assert asked.read_text().splitlines() == [
         f"{to} --require-hashes -r requirements.lock",
         f"{to} --no-deps --no-build-isolation -e .",
