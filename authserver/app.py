@@ -36,24 +36,28 @@ class Assembly:
     close: Callable[[], None]
 
 
-def create_app(settings: Settings, *, now: Callable[[], int] | None = None) -> ASGIApp:
-    """Create the ASGI application.
+def create_app(settings: Settings, *, workers: int = 1, now: Callable[[], int] | None = None) -> ASGIApp:
+    """Create the ASGI application of one of `workers` processes.
 
     `now` returns the time in microseconds and is used as it is. The default is this machine's clock, kept in step with
     the database's if several nodes share one. Raises Misconfigured or Unavailable if the server cannot start.
     """
-    return assemble(settings, now=now).app
+    return assemble(settings, workers=workers, now=now).app
 
 
 def assemble(
-    settings: Settings, *, now: Callable[[], int] | None = None, enable: Collection[str] = tuple(INTERVALS)
+    settings: Settings,
+    *,
+    workers: int = 1,
+    now: Callable[[], int] | None = None,
+    enable: Collection[str] = tuple(INTERVALS),
 ) -> Assembly:
     """Like `create_app`, but also returns the background tasks so that tests can drive them.
 
     Only the tasks that `enable` names run in the background.
     """
     clock = now if isinstance(now, Clock) else Clock(now, now) if now else Clock()
-    malformed, passwords = MalformedRequests(), PasswordHasher(settings.password_queue)
+    malformed, passwords = MalformedRequests(), PasswordHasher(settings.password_queue, workers)
     key_service = Pool("key service", _REMOTE_SIGNATURES, queue=128, timeout=_SIGNATURE_TIMEOUT)
     database = open_existing_database(settings, clock, clock.steady)
     keyring = open_keyring(settings, database, clock)

@@ -1,6 +1,5 @@
 """The canonical form of usernames and passwords, and Argon2id in a bounded pool with a bounded queue."""
 
-import os
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -11,10 +10,12 @@ import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 from precis_i18n import get_profile
 
+from . import cpu
 from .pool import Pool
 
 MAX_USERNAME = 256  # code points
 MAX_PASSWORD = 1024  # bytes
+_MAX_WAIT = 5.0  # seconds in the queue
 _USERNAME = get_profile("UsernameCaseMapped")
 _ASKS_THE_WHOLE_TEXT = tuple(map(re.compile, ("\u30fb", "[\u0660-\u0669]", "[\u06f0-\u06f9]")))
 """The characters whose rules (RFC 5892 A.7 to A.9) examine the whole text, once for each such character."""
@@ -80,23 +81,27 @@ _NO_MATCH = PasswordCheck(False)
 
 
 class PasswordHasher:
-    """Hashes passwords on all cores but one, so that other requests are not delayed."""
+    """Hashes passwords on all CPUs but one, in threads that leave these to other requests too."""
 
-    def __init__(self, queue: int = 128) -> None:
-        """`queue` is how many checks may wait; more are rejected."""
-        threads = max(1, (os.cpu_count() or 1) - 1)
+    def __init__(self, queue: int = 128, workers: int = 1) -> None:
+        """`queue` is how many checks may wait; more are rejected. `workers` is how many processes like this one share
+        the CPUs."""
+        threads = max(1, (cpu.available() - 1) // workers)
         self._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=argon2.Type.ID)
-        self._pool = Pool("password", threads, queue)
+        self._pool = Pool("password check", threads, queue, _MAX_WAIT, finishes_work=True, yields=True)
         self._nobody = self.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
         """Return the Argon2id hash of a password in its canonical form (`password_form`)."""
         return self._hasher.hash(password)
 
-    async def match(self, password_hash: str | None, password: str | None) -> PasswordCheck:
-        """Check a password. This takes the same time whether or not the user exists. Raises Unavailable if the queue is
-        full."""
-        check = await self._pool.run(self._match, password_hash or self._nobody, password or "")
+    async def match(self, password_hash: str | None, password: str | None, network: str) -> PasswordCheck:
+        """Check a password. This takes the same time whether or not the user exists.
+
+        The checks of different networks are made in turn. Raises Unavailable if the queue is full or the check does
+        not begin in time."""
+        hashed = password_hash or self._nobody
+        check = await self._pool.run(self._match, hashed, password or "", sender=network)
         return check if password_hash is not None and password is not None else _NO_MATCH
 
     def close(self) -> None:

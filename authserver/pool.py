@@ -1,89 +1,121 @@
-"""Threads for work that would block the event loop, with a bounded queue in front of them.
+"""Threads for work that would block the event loop, with a bounded and fair queue in front of them.
 
 Not concurrent.futures: Python waits for its threads when the process ends, however long their work hangs.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from threading import Condition, Thread
 from typing import Any, TypeVar
 
+from . import cpu
 from .domain.errors import Unavailable
+from .domain.fair_queue import FairQueue
 
 T = TypeVar("T")
 _SHUTDOWN_TIMEOUT = 5.0  # seconds to finish running tasks when the pool is closed
+_RETRY_AFTER = 2  # seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Task:
     work: Callable[[], Any]
     done: "asyncio.Future[Any]"
+    sender: Hashable
 
 
 class Pool:
-    def __init__(self, name: str, threads: int, queue: int, timeout: float | None = None) -> None:
-        """`queue` is how many tasks may wait; more are rejected. `timeout` is how long a caller waits, in seconds."""
-        self._name, self._capacity, self._timeout = name, threads + queue, timeout
-        self._waiting, self._changed, self._closed = deque[_Task](), Condition(), False
-        self._max_threads, self._threads = threads, list[Thread]()
+    def __init__(
+        self,
+        name: str,
+        threads: int,
+        queue: int,
+        timeout: float | None = None,
+        *,
+        finishes_work: bool = False,
+        yields: bool = False,
+    ) -> None:
+        """`queue` is how many tasks may wait. If it is full, the sender with the most of them loses the last one.
 
-    async def run(self, work: Callable[..., T], *arguments: object) -> T:
-        """Run `work` in a thread; return its result or raise its error. Raises Unavailable if the queue is full or the
-        timeout expires."""
-        if self._capacity <= 0:
-            raise Unavailable(f"The {self._name} queue is full.", retry_after=2)
-        task = _Task(partial(work, *arguments), asyncio.get_running_loop().create_future())
-        self._capacity -= 1
-        with self._changed:
-            self._waiting.append(task)
-            self._changed.notify()
-            if len(self._threads) < self._max_threads:
-                self._threads.append(Thread(target=self._serve, name=self._name, daemon=True))
-                self._threads[-1].start()
+        `timeout` is how long a caller waits, in seconds; with `finishes_work`, only until its work begins. The threads
+        of a pool that `yields` have a lower priority than the rest of the process."""
+        self._name, self._limit, self._timeout = name, threads + queue, timeout
+        self._finishes_work, self._yields = finishes_work, yields
+        self._waiting, self._changed, self._closed = FairQueue[_Task](), Condition(), False
+        self._max_threads, self._threads, self._busy = threads, list[Thread](), 0
+
+    async def run(self, work: Callable[..., T], *arguments: object, sender: Hashable = None) -> T:
+        """Run `work` in a thread; return its result or raise its error. The tasks of different senders run in turn.
+
+        A caller that is cancelled withdraws its task, unless it is already running. Raises Unavailable if the queue is
+        full or the timeout expires."""
+        loop = asyncio.get_running_loop()
+        task = _Task(partial(work, *arguments), loop.create_future(), sender)
+        self._submit(task)
+        timer = loop.call_later(self._timeout, self._expire, task) if self._timeout is not None else None
         try:
-            done: T = await asyncio.wait_for(task.done, self._timeout)
-        except TimeoutError:
-            raise Unavailable(f"The {self._name} took longer than {self._timeout} s.", retry_after=2) from None
+            done: T = await task.done
         finally:
             self._withdraw(task)
+            if timer is not None:
+                timer.cancel()
         return done
 
     def close(self) -> None:
         """Drop waiting tasks, and wait a few seconds for running ones."""
         with self._changed:
-            self._closed = True
-            self._waiting.clear()
+            self._closed, self._waiting = True, FairQueue()
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(_SHUTDOWN_TIMEOUT)
 
-    def _withdraw(self, task: _Task) -> None:
-        """Drop the task if its caller was cancelled; a running task frees its slot when it finishes."""
-        with self._changed, suppress(ValueError):
-            self._waiting.remove(task)
-            self._capacity += 1
+    def _submit(self, task: _Task) -> None:
+        with self._changed:
+            self._waiting.put(task.sender, task)
+            rejected = self._waiting.drop() if len(self._waiting) + self._busy > self._limit else None
+            self._changed.notify()
+            if len(self._threads) < self._max_threads:
+                self._threads.append(Thread(target=self._serve, name=self._name, daemon=True))
+                self._threads[-1].start()
+        if rejected is not None:
+            self._reject(rejected)
+
+    def _reject(self, task: _Task) -> None:
+        _fail(task.done, Unavailable(f"The {self._name} queue is full.", retry_after=_RETRY_AFTER))
+
+    def _expire(self, task: _Task) -> None:
+        if self._withdraw(task) or not self._finishes_work:
+            late = f"The {self._name} took longer than {self._timeout} s."
+            _fail(task.done, Unavailable(late, retry_after=_RETRY_AFTER))
+
+    def _withdraw(self, task: _Task) -> bool:
+        """Drop the task if it still waits; a running task takes up its place until it finishes."""
+        with self._changed:
+            return self._waiting.remove(task.sender, task)
 
     def _serve(self) -> None:
+        if self._yields:
+            cpu.yield_to_others()
         while (task := self._next()) is not None:
             try:
                 outcome = partial(_succeed, task.done, task.work())
             except Exception as error:
                 outcome = partial(_fail, task.done, error)
+            with self._changed:
+                self._busy -= 1
             with suppress(RuntimeError):  # the loop is closed, so no caller waits
-                task.done.get_loop().call_soon_threadsafe(self._leave, outcome)
+                task.done.get_loop().call_soon_threadsafe(outcome)
 
     def _next(self) -> _Task | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
-            return self._waiting.popleft() if self._waiting else None
-
-    def _leave(self, settle: Callable[[], None]) -> None:
-        self._capacity += 1
-        settle()
+            if self._closed:
+                return None
+            self._busy += 1
+            return self._waiting.take()
 
 
 def _succeed(done: "asyncio.Future[Any]", result: object) -> None:

@@ -1,7 +1,6 @@
 """Usernames and passwords in their PRECIS forms, and hashing that is bounded and the same for everybody."""
 
 import asyncio
-import os
 import re
 import sys
 import threading
@@ -16,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from precis_i18n import get_profile
 
+from authserver import cpu
 from authserver.domain.errors import Unavailable
 from authserver.passwords import PasswordCheck, PasswordHasher, password_form, username_form
 from tests.harness.constants import LONG
 
 NO_MATCH = PasswordCheck(False)
+NETWORK = "192.0.2.0/24"
 
 
 odd = st.sampled_from(["\ud800", "\udfff", "\u0130", "\u1e9e", "\ufb03", "\u05d0", "\u0301", "\uff21", " ", "\0"])
@@ -190,7 +191,7 @@ def hasher() -> Hasher:
 
 
 def pool(monkeypatch: pytest.MonkeyPatch, hasher: Hasher, *, threads: int, queue: int) -> PasswordHasher:
-    monkeypatch.setattr(os, "cpu_count", lambda: threads + 1)
+    monkeypatch.setattr(cpu, "available", lambda: threads + 1)
     passwords = PasswordHasher(queue)
     monkeypatch.setattr(passwords, "_hasher", hasher)
     return passwords
@@ -211,7 +212,7 @@ def live(passwords: PasswordHasher, hasher: Hasher, scenario: Callable[[], Corou
 
 async def is_full(passwords: PasswordHasher) -> bool:
     try:
-        await asyncio.wait_for(passwords.match("hash", "password"), 0.01)
+        await asyncio.wait_for(passwords.match("hash", "password", NETWORK), 0.01)
     except Unavailable as error:
         assert error.retry_after >= 1
         return True
@@ -221,7 +222,7 @@ async def is_full(passwords: PasswordHasher) -> bool:
 
 
 async def begun(passwords: PasswordHasher, many: int) -> list[asyncio.Task[PasswordCheck]]:
-    tasks = [asyncio.create_task(passwords.match("hash", "password")) for _ in range(many)]
+    tasks = [asyncio.create_task(passwords.match("hash", "password", NETWORK)) for _ in range(many)]
     await asyncio.sleep(0)
     return tasks
 
@@ -229,7 +230,7 @@ async def begun(passwords: PasswordHasher, many: int) -> list[asyncio.Task[Passw
 async def until_there_is_room(passwords: PasswordHasher) -> PasswordCheck:
     for _ in range(1000):
         try:
-            return await passwords.match("hash", "password")
+            return await passwords.match("hash", "password", NETWORK)
         except Unavailable:
             await asyncio.sleep(0.005)
     raise AssertionError("Room has not come back.")
@@ -292,12 +293,54 @@ def test_who_leaves_before_the_work_has_begun_makes_room_and_costs_nothing(
     assert len(hasher.verified) == 2
 
 
-def test_one_core_is_left_to_whoever_refreshes_meanwhile(monkeypatch: pytest.MonkeyPatch, hasher: Hasher) -> None:
-    for cores, threads in ((None, 1), (1, 1), (2, 1), (8, 7)):
-        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-        passwords = PasswordHasher()
-        assert passwords._pool._max_threads == threads
-        passwords.close()
+@pytest.mark.parametrize(
+    ("cpus", "workers", "threads"), [(1, 1, 1), (2, 1, 1), (8, 1, 7), (8, 4, 1), (8, 2, 3), (2, 8, 1)]
+)
+def test_one_core_is_left_to_whoever_refreshes_meanwhile_and_workers_share_the_others(
+    monkeypatch: pytest.MonkeyPatch, cpus: int, workers: int, threads: int
+) -> None:
+    monkeypatch.setattr(cpu, "available", lambda: cpus)
+    passwords = PasswordHasher(workers=workers)
+    assert passwords._pool._max_threads == threads
+    passwords.close()
+
+
+def test_a_network_that_fills_the_queue_keeps_no_other_from_being_next(
+    monkeypatch: pytest.MonkeyPatch, hasher: Hasher
+) -> None:
+    passwords = pool(monkeypatch, hasher, threads=1, queue=10)
+
+    async def storm() -> None:
+        guesses = await begun(passwords, 11)
+        owner = asyncio.create_task(passwords.match("owner", "password", "198.51.100.0/24"))
+        await asyncio.sleep(0)
+        hasher.gate.set()
+        assert await owner == NO_MATCH
+        with pytest.raises(Unavailable, match="queue is full"):
+            await guesses[-1]
+        assert await asyncio.gather(*guesses[:-1]) == [NO_MATCH] * 10
+
+    live(passwords, hasher, storm)
+    assert [hash for hash, _ in hasher.verified].index("owner") <= 2
+
+
+def test_a_check_that_does_not_begin_in_time_is_refused_and_one_that_has_begun_is_finished(
+    monkeypatch: pytest.MonkeyPatch, hasher: Hasher
+) -> None:
+    monkeypatch.setattr("authserver.passwords._MAX_WAIT", 0.05)
+    passwords = pool(monkeypatch, hasher, threads=1, queue=1)
+
+    async def wait() -> None:
+        (first,) = await begun(passwords, 1)
+        assert await asyncio.to_thread(hasher.begun.acquire, timeout=LONG)
+        with pytest.raises(Unavailable, match=r"took longer than 0\.05 s") as late:
+            await passwords.match("hash", "password", NETWORK)
+        assert late.value.retry_after == 2
+        hasher.gate.set()
+        assert await first == NO_MATCH
+
+    live(passwords, hasher, wait)
+    assert len(hasher.verified) == 1
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +351,7 @@ def passwords() -> Iterator[PasswordHasher]:
 
 
 def match(passwords: PasswordHasher, password_hash: str | None, password: str | None) -> PasswordCheck:
-    return asyncio.run(passwords.match(password_hash, password))
+    return asyncio.run(passwords.match(password_hash, password, NETWORK))
 
 
 def test_a_right_password_matches_and_a_wrong_one_does_not(passwords: PasswordHasher) -> None:

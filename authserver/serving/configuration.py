@@ -24,7 +24,7 @@ _OTHER_FILES = 256  # files that a process may have open in addition to its conn
 def configure(settings: Settings, workers: int) -> Config:
     """Return uvicorn's configuration for these settings and this many workers."""
     return Config(
-        partial(create_worker_app, settings),
+        partial(create_worker_app, settings, workers),
         factory=True,
         http=partial(Connection, limit=ConnectionLimit(settings.max_connections)),  # type: ignore[arg-type]
         workers=workers,
@@ -39,11 +39,11 @@ def configure(settings: Settings, workers: int) -> Config:
     )
 
 
-def create_worker_app(settings: Settings) -> Draining:
-    """Create the application. uvicorn calls this once in each worker."""
+def create_worker_app(settings: Settings, workers: int) -> Draining:
+    """Create the application. uvicorn calls this once in each of the workers."""
     Thread(target=_stop_with_parent, daemon=True).start()
     logs.configure(settings.log_level)
-    return Draining(create_app(settings))
+    return Draining(create_app(settings, workers=workers))
 
 
 def _stop_with_parent() -> None:

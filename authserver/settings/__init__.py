@@ -76,7 +76,7 @@ _TOKEN_HELP = _about("label of the HSM's token", "1 to 32 characters without con
 _PIN_HELP = _about("PIN of the HSM's token", "4 to 255 characters without control characters", "THE_PIN")
 _API_HELP = _about("whether /api and its built-in client exist", "on or off")
 _LEVEL_HELP = _about("least severe message that is logged", "debug, info, warning or error")
-_QUEUE_HELP = _whole("password checks that may wait; further ones get status 503", 1, 65536, "checks")
+_QUEUE_HELP = _whole("password checks that may wait in each worker; further ones get status 503", 1, 65536, "checks")
 _LENGTH_HELP = _whole("minimum number of characters in a new password", 8, 64, "characters")
 _PROXIES_HELP = _about(
     "proxies whose X-Forwarded-For or Forwarded is trusted: addresses and networks, comma separated",

@@ -44,7 +44,7 @@ class EveryPasswordIsRight:
 
     meanwhile: Callable[[], None] | None = None
 
-    async def match(self, password_hash: str | None, password: str | None) -> PasswordCheck:
+    async def match(self, password_hash: str | None, password: str | None, network: str) -> PasswordCheck:
         if self.meanwhile:
             self.meanwhile()
         return PasswordCheck(password_hash is not None)

@@ -281,7 +281,7 @@ def no_hash_ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def one_hashing_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("authserver.cpu.available", lambda: 1)
 
 
 @pytest.mark.parametrize("settings", [{"password_queue": 1}], indirect=True)

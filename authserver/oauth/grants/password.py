@@ -31,7 +31,7 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         # about any user.
         if "username" in form and password is not None:
             password_hash = self.loaded.password_hash if self.loaded else None
-            self.check = await self.services.passwords.match(password_hash, password)
+            self.check = await self.services.passwords.match(password_hash, password, self.parsed.network)
 
     def authenticate_user(self, username: str, password: str) -> User:
         """Authlib's hook, which raises our own error: Authlib's would be invalid_request."""

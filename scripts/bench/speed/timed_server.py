@@ -58,8 +58,8 @@ def _memory() -> int:
 
 
 def _measured(create_app: Any) -> Any:
-    def create(settings: Any) -> Any:
-        app = create_app(settings)
+    def create(*arguments: Any) -> Any:
+        app = create_app(*arguments)
 
         async def measured(scope: Any, receive: Any, send: Any) -> None:
             if scope.get("path") != "/_bench":

@@ -1,0 +1,88 @@
+"""The queue that serves senders in turn: nothing is lost, and nobody gains by sending more."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authserver.domain.fair_queue import FairQueue
+
+senders = st.lists(st.sampled_from("abc"), max_size=30)
+
+
+def filled(senders: list[str]) -> FairQueue[tuple[str, int]]:
+    """Items that say their sender and their place."""
+    queue = FairQueue[tuple[str, int]]()
+    for place, sender in enumerate(senders):
+        queue.put(sender, (sender, place))
+    return queue
+
+
+def taken(queue: FairQueue[tuple[str, int]]) -> list[tuple[str, int]]:
+    return [queue.take() for _ in range(len(queue))]
+
+
+def test_senders_take_turns_in_the_order_in_which_they_came() -> None:
+    order = taken(filled(list("aaabbc")))
+    assert order == [("a", 0), ("b", 3), ("c", 5), ("a", 1), ("b", 4), ("a", 2)]
+
+
+@given(senders)
+def test_each_item_is_taken_once_and_one_sender_s_in_their_order(senders: list[str]) -> None:
+    order = taken(filled(senders))
+    assert sorted(place for _, place in order) == list(range(len(senders)))
+    for sender in "abc":
+        assert (own := [item for item in order if item[0] == sender]) == sorted(own)
+
+
+@given(senders, st.integers(0, 30))
+def test_nobody_waits_for_more_than_one_of_each_other_sender(senders: list[str], served: int) -> None:
+    queue = filled(senders)
+    for _ in range(min(served, len(queue))):
+        queue.take()
+    queue.put("late", ("late", 0))
+    assert [sender for sender, _ in taken(queue)].index("late") <= len(set("abc") & set(senders))
+
+
+@given(senders.filter(bool))
+def test_who_has_most_loses_its_last(senders: list[str]) -> None:
+    queue, left = filled(senders), list(enumerate(senders))
+    while left:
+        sizes = Counter(sender for _, sender in left)
+        sender, place = queue.drop()
+        assert sizes[sender] == max(sizes.values())
+        assert place == max(place for place, other in left if other == sender)
+        left.remove((place, sender))
+        assert len(queue) == len(left)
+
+
+def test_among_equals_the_last_to_come_is_dropped() -> None:
+    queue = filled(list("abc"))
+    assert queue.drop() == ("c", 2)
+    queue.put("c", ("c", 3))
+    queue.put("a", ("a", 4))
+    assert queue.drop() == ("a", 4)
+    assert queue.take() == ("a", 0)
+    queue.put("a", ("a", 5))
+    assert queue.drop() == ("a", 5)
+
+
+@given(senders, st.data())
+def test_what_is_removed_is_not_taken(senders: list[str], data: st.DataObject) -> None:
+    queue, items = filled(senders), list(zip(senders, range(len(senders)), strict=True))
+    gone = data.draw(st.sets(st.sampled_from(items))) if items else set()
+    for item in gone:
+        assert queue.remove(item[0], item)
+        assert not queue.remove(item[0], item)
+    assert sorted(taken(queue), key=lambda item: item[1]) == [item for item in items if item not in gone]
+
+
+def test_an_empty_queue_has_nothing() -> None:
+    queue = FairQueue[int]()
+    assert not queue
+    assert not queue.remove("a", 1)
+    with pytest.raises(StopIteration):
+        queue.take()
+    with pytest.raises(ValueError, match="empty"):
+        queue.drop()
