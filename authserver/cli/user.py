@@ -1,12 +1,15 @@
-"""authserver user create|list|show|disable|enable|end-logins|delete|set-password."""
+"""authserver user create|list|show|disable|enable|end-logins|delete|set-password|set-claims."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import click
 
 from .. import system
+from ..domain import claim_rules, strict_json
+from ..domain.claim_rules import ClaimsRefused, as_text
 from ..domain.errors import Refused
 from ..domain.models import User
 from ..domain.times import counted
@@ -30,6 +33,7 @@ from .common import (
     yes,
 )
 
+_MAX_INPUT = 1 << 20  # bytes of claims that are read; a tenth of it is too many already
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 
 
@@ -95,8 +99,9 @@ def show_(name: str, as_json: bool) -> None:
       authserver user show ada --json
     """
     with transaction() as connection:
-        row = _described(load_user(connection, name))
-    show(row, as_json, lambda: fields(row))
+        user = load_user(connection, name, users.load_with_claims)
+    row = _described(user) | {"claims": user.claims}
+    show(row, as_json, lambda: fields(row | {"claims": as_text(user.claims) if user.claims else None}))
 
 
 @command.command("disable")
@@ -187,6 +192,38 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
     _show_ended(name, ended, as_json, f"The password of {name} is changed.")
 
 
+@command.command("set-claims")
+@click.argument("name")
+@as_json
+def set_claims(name: str, as_json: bool) -> None:
+    """Replace the claims of the user NAME by a JSON object on stdin; {} removes all of them.
+
+    A client's access tokens contain the claims that `client update --access-token-claim` names, from the next refresh
+    or login on. Earlier tokens keep theirs until they expire.
+
+    \b
+    Examples:
+      echo '{"roles": ["editor"], "groups": ["staff"]}' | authserver user set-claims ada
+      authserver user set-claims ada --json < claims.json
+    """
+    claims = _read_claims()
+    with transaction() as connection:
+        user = load_user(connection, name)
+        users.set_claims(connection, user.id, claims)
+    click.echo(f"Set {counted(len(claims), 'claim')} of {user.username}.", err=True)
+    if as_json:
+        show({"username": user.username, "claims": claims}, as_json, str)
+
+
+def _read_claims() -> Mapping[str, Any]:
+    try:
+        return claim_rules.check(strict_json.parse(sys.stdin.buffer.read(_MAX_INPUT)))
+    except ClaimsRefused as error:
+        raise click.UsageError(str(error)) from None
+    except ValueError as error:
+        raise click.UsageError(f"The claims on stdin are not a JSON object: {error}") from None
+
+
 def _end_logins(name: str, reason: str, change: Callable[[Connection, str], bool]) -> int:
     """Apply `change` to the user and end all of their authorizations. Returns how many were active."""
     username = _username(name)
@@ -206,8 +243,8 @@ def _show_ended(name: str, ended: int, as_json: bool, done: str = "", would: str
         show({"username": _username(name), "authorizations_ended": ended}, as_json, str)
 
 
-def load_user(connection: Connection, name: str) -> User:
-    user = users.load(connection, _username(name))
+def load_user(connection: Connection, name: str, load: Callable[[Connection, str], User | None] = users.load) -> User:
+    user = load(connection, _username(name))
     if user is None:
         raise _nobody(name)
     return user

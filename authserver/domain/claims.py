@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from . import scopes
@@ -22,19 +23,24 @@ def access_token(
     ttl: int,
     jti: str,
     authorization: Authorization | None,
+    custom: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the claims of a new access token. `now` is in microseconds, `ttl` in seconds. `authorization` is None for
-    a client's own token, whose subject is the client."""
+    a client's own token, whose subject is the client. `custom` are the user's claims for it (claim_rules.py)."""
     issued_at = now // SECOND
-    claims: dict[str, Any] = {
-        "iss": issuer,
-        "sub": authorization.subject if authorization else client.id,
-        "aud": audience[0] if len(audience) == 1 else list(audience),
-        "client_id": client.id,
-        "iat": issued_at,
-        "exp": issued_at + ttl,
-        "jti": jti,
-    } | scopes.member(scope)
+    claims: dict[str, Any] = (
+        dict(custom)
+        | {
+            "iss": issuer,
+            "sub": authorization.subject if authorization else client.id,
+            "aud": audience[0] if len(audience) == 1 else list(audience),
+            "client_id": client.id,
+            "iat": issued_at,
+            "exp": issued_at + ttl,
+            "jti": jti,
+        }
+        | scopes.member(scope)
+    )
     if authorization:
         claims |= {"auth_time": authorization.authenticated_at // SECOND, "grant_id": authorization.id.hex()}
     return claims

@@ -4,8 +4,9 @@ import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from . import scopes
+from . import claim_rules, scopes
 from .algorithms import ALGORITHMS, TYPS
+from .claim_rules import ClaimsRefused
 from .errors import ScopeRefused
 from .hosts import is_canonical, is_loopback
 from .models import Client
@@ -47,6 +48,7 @@ def check(client: Client, *, grant_types: Collection[str], auth_methods: Collect
     for uri in client.redirect_uris:
         _check_redirect_uri(uri)
     _check_origins(client.web_origins)
+    _check_claims(client.access_token_claims)
     if client.auth_method == "none":
         _check_public(client)
 
@@ -127,6 +129,16 @@ def _check_origins(origins: tuple[str, ...]) -> None:
         fault = origin_fault(origin)
         if fault:
             raise ClientRefused(f"{origin!r} {fault}: {_ORIGIN_FORM}.")
+
+
+def _check_claims(names: tuple[str, ...]) -> None:
+    if len(names) > claim_rules.MAX_NAMES:
+        raise ClientRefused(f"A client's access tokens can have at most {claim_rules.MAX_NAMES} claims.")
+    for name in names:
+        try:
+            claim_rules.check_name(name)
+        except ClaimsRefused as error:
+            raise ClientRefused(str(error)) from None
 
 
 def _check_public(client: Client) -> None:

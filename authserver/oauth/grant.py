@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from authlib.oauth2 import AuthorizationServer, OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc6749.grants import BaseGrant
 
-from ..domain import claims, refresh_token, scopes
+from ..domain import claim_rules, claims, refresh_token, scopes
 from ..domain.errors import ScopeRefused, TargetRefused
-from ..domain.models import SECOND, Authorization
+from ..domain.models import SECOND, Authorization, User
 from ..pipeline.errors import Refusal
 from ..pipeline.event import Event
 from ..pipeline.handler import Decision, UnsignedToken
@@ -77,12 +78,15 @@ class Grant(ClientHandler):
         self,
         scope: tuple[str, ...],
         authorization: Authorization | None = None,
+        user: User | None = None,
         change: Change | None = None,
         events: Iterable[Event] = (),
         *,
         refresh_token: str = "",
     ) -> Decision[Reply]:
-        """Return the token endpoint's successful response (RFC 6749 s5.1), with the access token still to be signed."""
+        """Return the token endpoint's successful response (RFC 6749 s5.1), with the access token still to be signed.
+
+        `user` is whose authorization it is; their claims must have been loaded if the client gets some."""
         ttl = self._ttl(authorization)
         payload = claims.access_token(
             issuer=self.services.issuer,
@@ -93,12 +97,22 @@ class Grant(ClientHandler):
             ttl=ttl,
             jti=self.services.new_secret(),
             authorization=authorization,
+            custom=self._custom_claims(user),
         )
         body = {"token_type": "Bearer", "expires_in": ttl} | scopes.member(scope)
         left = (authorization.expires_at - self.now) // SECOND if authorization else 0
         reply = Reply(200, body, {}, refresh_token, min(self.policy.refresh_idle_ttl, left))
         token = UnsignedToken("access_token", payload, self.client.access_token_alg, self.client.access_token_typ)
         return Decision(reply, change, (token,), _with_tokens, events)
+
+    def _custom_claims(self, user: User | None) -> dict[str, Any]:
+        """Return the user's claims that this client's access tokens contain, as they are now."""
+        names = self.client.access_token_claims
+        if user is None or not names:
+            return {}
+        if user.claims is None:
+            raise LookupError("The user's claims were not loaded.")
+        return claim_rules.selected(user.claims, names)
 
     def refresh_token(self, authorization: Authorization, generation: int) -> str:
         """Return the refresh token of `generation`, made with the authorization's own key: a retry gets the same token

@@ -7,6 +7,7 @@ other token it gets `{"active": false}`, as for a token that does not exist.
 from typing import Any
 
 from ..domain import refresh_token
+from ..domain.claim_rules import RESERVED
 from ..domain.models import SECOND, Client
 from ..domain.rotation import Verdict, is_allowed, is_over
 from ..pipeline.errors import Refusal
@@ -63,7 +64,9 @@ class Introspection(ClientHandler):
             return None
         if "grant_id" in claims and not _is_active(state.record, self.now):
             return None
-        members = {name: claims[name] for name in _CLAIMS if name in claims}
+        # RFC 7662 s2.2: implementations MAY extend this structure with their own service-specific response names.
+        custom = {name: claims[name] for name in claims if name not in RESERVED}
+        members = {name: claims[name] for name in _CLAIMS if name in claims} | custom
         return {"active": True, "token_type": "Bearer"} | members | _username(state.record)
 
     def _refresh_token(self, loaded: AuthorizationRecord | None) -> dict[str, Any] | None:

@@ -55,7 +55,6 @@ class Decision(Generic[A]):
 class Handler(Generic[A]):
     """Handles one attempt of a request: it says what to load, and decides from the loaded data."""
 
-    loader: Loader[Any, Any] | None = None
     loaded: Any = None
     """The result of `loader` for `key`; None if there was none."""
     accepted: Client | None = None
@@ -76,6 +75,11 @@ class Handler(Generic[A]):
 
     def check_client(self) -> None:
         """Raise Refusal if the accepted client may not do this at all, before any expensive work is done for it."""
+
+    @property
+    def loader(self) -> Loader[Any, Any] | None:
+        """What loads this request's data, once the client is accepted; None for no data."""
+        return None
 
     def key(self) -> Hashable:
         """Return the key of the data that `loader` loads for this request; None for no data."""

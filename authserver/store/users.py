@@ -5,26 +5,47 @@ here: requests write in the same order. The version also ends a login that begin
 exist yet.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ..domain import claim_rules
 from ..domain.models import User
+from .schema import user_claims
 from .schema import users as table
 
+_COLUMNS = tuple(field.name for field in fields(User) if field.name in table.c)
 _NEXT_VERSION: Mapping[str, Any] = {"credential_version": table.c.credential_version + 1}
-_BY_NAMES = select(table).where(table.c.username.in_(bindparam("names", expanding=True)))
+_NAMED = table.c.username.in_(bindparam("names", expanding=True))
+_BY_NAMES = select(table).where(_NAMED)
+_WITH_CLAIMS = select(table, user_claims.c.claims).join(user_claims, isouter=True).where(_NAMED)
 
 
 def load_many(connection: Connection, usernames: Sequence[str]) -> Mapping[str, User]:
     return {row.username: User(*row) for row in connection.execute(_BY_NAMES, {"names": list(usernames)})}
 
 
+def load_with_claims_many(connection: Connection, usernames: Sequence[str]) -> Mapping[str, User]:
+    rows = connection.execute(_WITH_CLAIMS, {"names": list(usernames)})
+    return {row.username: User(*(*row[:-1], claims_of(row.claims))) for row in rows}
+
+
+def claims_of(column: str | None) -> dict[str, Any]:
+    """Return the claims in a row of `user_claims`; None if there is no row."""
+    claims: dict[str, Any] = json.loads(column) if column is not None else {}
+    return claims
+
+
 def load(connection: Connection, username: str) -> User | None:
     return load_many(connection, [username]).get(username)
+
+
+def load_with_claims(connection: Connection, username: str) -> User | None:
+    return load_with_claims_many(connection, [username]).get(username)
 
 
 def load_all(connection: Connection) -> list[User]:
@@ -35,10 +56,19 @@ def add(connection: Connection, user: User) -> bool:
     """Add a user. Returns False if the username is in use."""
     try:
         with connection.begin_nested():
-            connection.execute(insert(table), asdict(user))
+            connection.execute(insert(table), {name: getattr(user, name) for name in _COLUMNS})
     except IntegrityError:
         return False
+    if user.claims:
+        set_claims(connection, user.id, user.claims)
     return True
+
+
+def set_claims(connection: Connection, user_id: str, claims: Mapping[str, Any]) -> None:
+    """Replace the claims of an existing user. Their next access tokens contain them."""
+    connection.execute(delete(user_claims).where(user_claims.c.user_id == user_id))
+    if claims:
+        connection.execute(insert(user_claims), {"user_id": user_id, "claims": claim_rules.as_text(claims)})
 
 
 def set_password(connection: Connection, username: str, password_hash: str) -> bool:

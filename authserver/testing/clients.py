@@ -24,6 +24,7 @@ def new_client(
     access_token_alg: str,
     access_token_typ: str,
     web_origins: Iterable[str],
+    access_token_claims: Iterable[str],
     lifetimes: dict[str, int | None],
     rotation: bool,
     now: int,
@@ -41,6 +42,7 @@ def new_client(
         access_token_alg=access_token_alg,
         access_token_typ=access_token_typ,
         web_origins=tuple(web_origins),
+        access_token_claims=tuple(access_token_claims),
         policy=_own(lifetimes) | ({} if rotation else {"rotation": False}),
     )
     if secret == "" or (secret is not None and auth_method == "none"):

@@ -1,7 +1,7 @@
 """`Issuer`, a running server for tests: tokens, users, clients, logins, keys and outages."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from copy import deepcopy
 from functools import cache
@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from .. import system
-from ..domain import base64url, scopes, user_rules
+from ..domain import base64url, claim_rules, scopes, user_rules
 from ..domain import claims as claims_of
 from ..domain.algorithms import DEFAULT, DEFAULT_TYP
 from ..domain.key_schedule import Transition, in_state
@@ -97,12 +97,14 @@ class Issuer:
 
     # Users, clients, logins
 
-    def user(self, username: str, password: str) -> str:
-        """Create a user and return the `sub` of their tokens. Raises ValueError for an invalid name or password."""
+    def user(self, username: str, password: str, *, claims: Mapping[str, Any] | None = None) -> str:
+        """Create a user and return the `sub` of their tokens. Tokens of a client contain those of the `claims` that its
+        `access_token_claims` name. Raises ValueError for an invalid name, password or claim."""
         name = user_rules.check_username(username_form(username))
         text = user_rules.check_password(password_form(password))
         id = user_rules.new_id(system.new_id())
-        user = User(id, name, _passwords().hash(text), created_at=self.clock.microseconds())
+        checked = claim_rules.check(dict(claims or {}))
+        user = User(id, name, _passwords().hash(text), created_at=self.clock.microseconds(), claims=checked)
         with self._database.begin() as connection:
             if not users.add(connection, user):
                 raise ValueError(f"The user {name} already exists.")
@@ -119,6 +121,7 @@ class Issuer:
         access_token_alg: str = DEFAULT,
         access_token_typ: str = DEFAULT_TYP,
         web_origins: Iterable[str] = (),
+        access_token_claims: Iterable[str] = (),
         access_token_ttl: int | None = None,
         refresh_retry_window: int | None = None,
         refresh_idle_ttl: int | None = None,
@@ -139,6 +142,7 @@ class Issuer:
             access_token_alg=access_token_alg,
             access_token_typ=access_token_typ,
             web_origins=web_origins,
+            access_token_claims=access_token_claims,
             lifetimes={
                 "access_token_ttl": access_token_ttl,
                 "refresh_retry_window": refresh_retry_window,

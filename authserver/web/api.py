@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from ..domain import strict_json
 from ..domain.errors import Unavailable
 from ..domain.first_party import CLIENT_ID
 from ..oauth.registry import GrantRegistry
@@ -18,7 +19,7 @@ from ..oauth.revocation import Logout
 from ..pipeline.errors import Refusal
 from ..pipeline.pipeline import NewHandler, Pipeline
 from ..pipeline.replies import Reply
-from . import body, strict_json
+from . import body
 from .cookies import RefreshTokenCookie
 from .malformed import MalformedRequests
 from .network import network_of

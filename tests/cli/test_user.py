@@ -1,5 +1,6 @@
 """authserver user ...: exact forms, and passwords from a terminal or from stdin, never from an argument."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,41 @@ def test_list_and_show(cli: Callable[..., Result], data: Callable[..., Any], ada
     listed = data("user", "list")
     assert [user["username"] for user in listed] == ["ada", "bob"]
     assert set(listed[0]) == {"id", "username", "disabled", "created_at"}
-    assert listed[0] == data("user", "show", "ada")
+    assert data("user", "show", "ada") == listed[0] | {"claims": {}}
     assert "$argon2" not in cli("user", "list").stdout + cli("user", "show", "ada").stdout
+
+
+def test_claims_are_replaced_shown_and_removed(cli: Callable[..., Result], data: Callable[..., Any], ada: Any) -> None:
+    claims = {"roles": ["editor"], "tenant": {"id": 7, "name": "é"}}
+    assert data("user", "set-claims", "ADA", input=json.dumps(claims)) == {"username": "ada", "claims": claims}
+    assert data("user", "show", "ada")["claims"] == claims
+    assert cli("user", "set-claims", "ada", input='{"roles": ["editor"]}').stderr == "Set 1 claim of ada.\n"
+    assert 'claims: {"roles":["editor"]}\n' in cli("user", "show", "ada").stdout
+    assert cli("user", "set-claims", "ada", input="{}").stdout == ""
+    assert data("user", "show", "ada")["claims"] == {} and "claims: -\n" in cli("user", "show", "ada").stdout
+
+
+@pytest.mark.parametrize(
+    ("input", "why"),
+    [
+        ("", "not a JSON object"),
+        ("[]", "not a JSON object"),
+        ('{"a": 1, "a": 2}', "A member is repeated"),
+        ('{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": "\xff"}', "not a JSON object"),
+        ('{"sub": "u_eve"}', "The claim name 'sub' is reserved. Reserved are: "),
+        ('{"a b": 1}', "The claim name 'a b' is not valid"),
+        (json.dumps({"a": "x" * 4096}), "The maximum is 4096"),
+        ('{"a": ' + "[" * 9 + "]" * 9 + "}", "The maximum is 8 levels"),
+        ('{"a":' * 100_000, "nested too deeply"),
+    ],
+)
+def test_claims_that_no_token_may_contain_are_a_usage_error(
+    cli: Callable[..., Result], data: Callable[..., Any], ada: Any, input: Any, why: str
+) -> None:
+    data("user", "set-claims", "ada", input='{"roles": ["editor"]}')
+    assert why in cli("user", "set-claims", "ada", input=input, code=2).stderr
+    assert data("user", "show", "ada")["claims"] == {"roles": ["editor"]}
 
 
 ENDINGS = {
@@ -194,9 +228,9 @@ def test_set_password_changes_the_password_alone(cli: Callable[..., Result], ada
     assert after.password_hash != before.password_hash
 
 
-@pytest.mark.parametrize("verb", ["show", "disable", "enable", "set-password", "end-logins", "delete"])
+@pytest.mark.parametrize("verb", ["show", "disable", "enable", "set-password", "end-logins", "delete", "set-claims"])
 def test_nobody_is_an_error_that_says_how_to_see_them_all(cli: Callable[..., Result], here: Path, verb: str) -> None:
     more = ["--password-stdin"] if verb == "set-password" else []
-    result = cli("user", verb, "nobody", *more, input="open sesame", code=1)
+    result = cli("user", verb, "nobody", *more, input="{}" if verb == "set-claims" else "open sesame", code=1)
     assert result.stderr.endswith("authserver user list\n")
     assert result.stdout == ""

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authserver.domain import claim_rules
 from authserver.domain.algorithms import ALGORITHMS
+from authserver.domain.claim_rules import MAX_NAMES
 from authserver.domain.client_rules import MAX_ORIGINS, ClientRefused, check, origin_fault
 from authserver.domain.models import Client
 
@@ -45,6 +47,7 @@ REDIRECT = (
     "cannot be a redirect URI: give https, http on a loopback host only, or an app's own scheme, "
     "which is a domain name in reverse (com.example.app:/back), without a user name or wildcard."
 )
+RESERVED = f"Reserved are: {', '.join(sorted(claim_rules.RESERVED))}."
 ORIGIN = (
     "give scheme, host and port as a browser sends them, without a path or a slash at the end, such as "
     "https://app.example, or http://localhost:3000 (http is for loopback hosts only)."
@@ -110,6 +113,12 @@ ORIGIN = (
             WEB,
             {"web_origins": tuple(f"https://{n}.example" for n in range(MAX_ORIGINS + 1))},
             "A client can have at most 100 web origins.",
+        ),
+        (WEB, {"access_token_claims": ("roles", "sub")}, f"The claim name 'sub' is reserved. {RESERVED}"),
+        (
+            WEB,
+            {"access_token_claims": tuple(f"claim{n}" for n in range(MAX_NAMES + 1))},
+            "A client's access tokens can have at most 64 claims.",
         ),
         (WEB, {"web_origins": ("null",)}, f"'null' is not a web origin: {ORIGIN}"),
         (

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import MetaData, inspect, text
 
 from authserver.domain.errors import Misconfigured, Unavailable
-from authserver.store import migrations
+from authserver.domain.models import User
+from authserver.store import clients, migrations, users
 from authserver.store.database import Database
 from authserver.store.schema import metadata
 from tests.harness.clock import Clock
@@ -82,6 +85,34 @@ def test_a_second_upgrade_changes_nothing(migrated: Any) -> None:
         migrations.upgrade(connection)
         assert migrations.current(connection) == migrations.head()
         migrations.check(connection)
+
+
+ROWS_OF_0001 = {
+    "users": {"id": "u_ada", "username": "ada", "password_hash": "$argon2id$", "credential_version": 3}
+    | {"disabled": True, "created_at": 7},
+    "clients": {"id": "app", "name": "App", "auth_method": "none", "grant_types": "password", "scope": "read"}
+    | {"audiences": "", "redirect_uris": "", "disabled": False, "created_at": 7, "max_authorizations": 3},
+}
+
+
+def test_the_rows_of_the_first_revision_survive_an_upgrade(empty: Any) -> None:
+    with empty.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        old = MetaData()
+        old.reflect(connection)
+        for name, row in ROWS_OF_0001.items():
+            connection.execute(old.tables[name].insert(), row)
+    with empty.begin() as connection:
+        before = {name: connection.execute(old.tables[name].select()).all() for name in ROWS_OF_0001}
+        migrations.upgrade(connection)
+        assert migrations.current(connection) == migrations.head() != "0001"
+        assert {name: connection.execute(old.tables[name].select()).all() for name in ROWS_OF_0001} == before
+        assert users.load_with_claims(connection, "ada") == User("u_ada", "ada", "$argon2id$", 3, True, 7, {})
+        client = clients.load(connection, "app")
+        assert client and client.policy == {"max_authorizations": 3} and client.access_token_claims == ()
 
 
 def test_an_empty_database_is_told_to_be_initialised(empty: Any) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from authserver.domain.models import User
 from authserver.store import users
 from authserver.store.database import Database
+from authserver.store.schema import user_claims
 from tests.harness.existing import existing
 from tests.store.rows import NOW
 
@@ -18,6 +19,30 @@ def test_what_is_added_is_loaded_member_for_member(store: Database) -> None:
         assert users.load(connection, "ève") == EVE
         assert users.load(connection, "nobody") is None
         assert set(users.load_many(connection, ["ada", "ève", "nobody"])) == {"ada", "ève"}
+
+
+def test_claims_are_loaded_only_where_they_are_asked_for(store: Database) -> None:
+    claims = {"roles": ["editor", "é\0"], "tenant": None}
+    with store.begin() as connection:
+        assert users.add(connection, replace(EVE, claims=claims))
+    with store.begin() as connection:
+        assert users.load(connection, "ève") == EVE
+        assert users.load_with_claims(connection, "ève") == replace(EVE, claims=claims)
+        assert existing(users.load_with_claims(connection, "ada")).claims == {}
+        assert users.load_with_claims(connection, "nobody") is None
+
+
+def test_claims_are_replaced_as_a_whole_and_go_with_their_user(store: Database) -> None:
+    with store.begin() as connection:
+        users.set_claims(connection, "u_ada", {"roles": ["editor"]})
+        users.set_claims(connection, "u_ada", {"groups": ["staff"]})
+        users.set_claims(connection, "u_bob", {"groups": ["staff"]})
+        users.set_claims(connection, "u_bob", {})
+    with store.begin() as connection:
+        loaded = users.load_with_claims_many(connection, ["ada", "bob"])
+        assert {name: user.claims for name, user in loaded.items()} == {"ada": {"groups": ["staff"]}, "bob": {}}
+        users.remove(connection, "ada")
+        assert connection.execute(user_claims.select()).all() == []
 
 
 def test_a_taken_username_adds_nothing_and_leaves_the_transaction_whole(store: Database) -> None:

@@ -18,6 +18,7 @@ WRONG = [
     ({"grants": ("client_credentials",)}, r"client_credentials requires a secret"),
     ({"access_token_typ": "at-jwt"}, r"no access_token_typ 'at-jwt'\. Allowed: at\+jwt, JWT"),
     ({"web_origins": ["https://app.example/"]}, "without a path or a slash at the end"),
+    ({"access_token_claims": ["scope"]}, r"The claim name 'scope' is reserved"),
     ({"access_token_ttl": 0}, r"access_token_ttl is 0\. Allowed: whole seconds from 1 to 86400"),
     ({"access_token_ttl": 60.0}, r"access_token_ttl is 60\.0\. Allowed: whole seconds"),
     ({"refresh_retry_window": 301}, r"refresh_retry_window is 301\. Allowed: whole seconds from 0 to 300"),
@@ -91,6 +92,16 @@ def test_the_typ_of_a_client_and_of_a_token(shared: Issuer) -> None:
         assert jwt.get_unverified_header(token)["typ"] == "JWT"
         with pytest.raises(TokenRejected):
             shared.guard().verify(token)
+
+
+def test_the_tokens_of_a_client_contain_the_claims_of_its_users_that_it_names(shared: Issuer) -> None:
+    shared.user("grace", PASSWORD, claims={"roles": ["editor"], "salary": 1})
+    client = shared.client("read", access_token_claims=["roles", "groups"])
+    token = shared.login("grace", PASSWORD, client_id=client)["access_token"]
+    claims = shared.guard().verify(token).claims
+    assert claims["roles"] == ("editor",) and claims.keys().isdisjoint({"salary", "groups"})
+    with pytest.raises(ValueError, match="The claim name 'iss' is reserved"):
+        shared.user("eve", PASSWORD, claims={"iss": "https://evil.example"})
 
 
 def test_a_client_without_a_grant_introspects(shared: Issuer) -> None:

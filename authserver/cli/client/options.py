@@ -18,6 +18,7 @@ LISTS = {
     "audience": "audiences",
     "redirect-uri": "redirect_uris",
     "web-origin": "web_origins",
+    "access-token-claim": "access_token_claims",
 }
 SECONDS = {
     "access-token-ttl": (1, _DAY),
@@ -32,6 +33,7 @@ _LIST_HELP = {
     "audience": "Audience of its access tokens; the first is the default.",
     "redirect-uri": "URI that a browser may be sent back to.",
     "web-origin": "Origin of a browser app that may call /token and /revoke (CORS).",
+    "access-token-claim": "Claim of its users that its access tokens contain (`user set-claims`).",
 }
 
 

@@ -42,6 +42,8 @@ class Client:
     access_token_typ: str = DEFAULT_TYP
     web_origins: tuple[str, ...] = ()
     """Pages of these origins may call /token and /revoke from a browser (CORS)."""
+    access_token_claims: tuple[str, ...] = ()
+    """Names of the users' claims that its access tokens contain."""
     policy: dict[str, Any] = field(default_factory=dict)
     """This client's own values for fields of Policy; the server's policy applies to the rest."""
 

@@ -1,6 +1,8 @@
 """Users. Times are microseconds since the epoch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,3 +13,6 @@ class User:
     credential_version: int = 0
     disabled: bool = False
     created_at: int = 0
+    claims: Mapping[str, Any] | None = None
+    """Custom claims for access tokens (domain/claim_rules.py). None if they were not loaded: most requests do not need
+    them."""

@@ -11,15 +11,19 @@ from ...pipeline.event import Event
 from ...pipeline.handler import Decision
 from ...pipeline.replies import Reply
 from ...store import authorizations, users
+from ...store.database import Loader
 from ..grant import Grant
 
 
 class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
-    loader = staticmethod(users.load_many)
     loaded: User | None
     check = PasswordCheck(False)
     authorization: Authorization | None = None
     """The new authorization, once the request was accepted."""
+
+    @property
+    def loader(self) -> Loader[str, User]:
+        return users.load_with_claims_many if self.client.access_token_claims else users.load_many
 
     def key(self) -> str | None:
         return username_form(self.parsed.form.get("username", ""))
@@ -47,7 +51,9 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         change = authorizations.begin(authorization, limit=limit, rehashed=self.check.rehashed, ended=ended)
         may_refresh = "refresh_token" in self.client.grant_types
         token = self.refresh_token(authorization, 0) if may_refresh else ""
-        return self.token_response(authorization.scope, authorization, change, self._events(ended), refresh_token=token)
+        return self.token_response(
+            authorization.scope, authorization, self.loaded, change, self._events(ended), refresh_token=token
+        )
 
     def about(self) -> Mapping[str, str]:
         subject = {"subject": self.loaded.id} if self.loaded else {}

@@ -15,19 +15,23 @@ from ...pipeline.handler import Decision
 from ...pipeline.replies import Reply
 from ...store import authorizations
 from ...store.authorizations import AuthorizationRecord
-from ...store.database import Change
+from ...store.database import Change, Loader
 from ..grant import Grant
 
 _ACCEPTED = (Verdict.ROTATE, Verdict.RETRY, Verdict.USE, Verdict.AHEAD)
 
 
 class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
-    loader = staticmethod(authorizations.load_many)
     loaded: AuthorizationRecord | None
     presented: refresh_token.Presented | None = None
     record: AuthorizationRecord | None = None
     """The loaded record, once the presented token has proved genuine."""
     verdict = Verdict.UNKNOWN
+
+    @property
+    def loader(self) -> Loader[bytes, AuthorizationRecord]:
+        has_claims = self.client.access_token_claims
+        return authorizations.load_with_claims_many if has_claims else authorizations.load_many
 
     def key(self) -> bytes | None:
         self.presented = refresh_token.parse(self.parsed.form.get("refresh_token", ""))
@@ -48,7 +52,8 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
         scope = self.narrow(self._still_allowed(authorization.scope))
         generation, change = self._advance(authorization)
         token = self.refresh_token(authorization, generation)
-        return self.token_response(scope, authorization, change, self._events(authorization), refresh_token=token)
+        user, events = self.record.user if self.record else None, self._events(authorization)
+        return self.token_response(scope, authorization, user, change, events, refresh_token=token)
 
     def about(self) -> Mapping[str, str]:
         authorization = self.record.authorization if self.record else None

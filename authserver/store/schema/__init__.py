@@ -7,7 +7,7 @@ from .client import clients
 from .denied_token import denied_tokens
 from .key import refresh_keys, signing_keys
 from .server import clocks, pruning
-from .user import users
+from .user import user_claims, users
 
 __all__ = [
     "authorizations",
@@ -18,5 +18,6 @@ __all__ = [
     "pruning",
     "refresh_keys",
     "signing_keys",
+    "user_claims",
     "users",
 ]

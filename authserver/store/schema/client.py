@@ -32,6 +32,7 @@ clients = Table(
     Column("access_token_typ", String(16)),  # NULL is the default
     Column("web_origins", Text),  # NULL for none
     Column("max_authorizations", Integer),  # part of the client's own policy, as above
+    Column("access_token_claims", Text),  # NULL for none
     # Every process reads every few seconds which algorithms are used; hardly any client is in this index.
     Index(
         "ix_clients_access_token_alg",

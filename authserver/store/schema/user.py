@@ -1,6 +1,6 @@
-"""Users."""
+"""Users, and their claims."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, String, Table, Text
 
 from .base import metadata
 
@@ -13,4 +13,12 @@ users = Table(
     Column("credential_version", Integer, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+)
+
+# Apart from `users`, which every refresh joins: most clients need no claims. A user without claims has no row.
+user_claims = Table(
+    "user_claims",
+    metadata,
+    Column("user_id", String(64), ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("claims", Text, nullable=False),  # a JSON object
 )

@@ -1,4 +1,5 @@
-"""Parses a JSON object in a request's body: strict UTF-8, no duplicate members, no stack overflow.
+"""Parses a JSON object from a request's body or an operator's file: strict UTF-8, no duplicate members, no stack
+overflow.
 
 It is more lenient than `resource.strict_json`, which reads tokens: `/api` ignores unknown members even if they contain
 a number that no float can hold, half of a surrogate pair, or more than 16 levels. A token with any of these is
@@ -9,10 +10,10 @@ import json
 from typing import Any
 
 
-def parse(body: bytes) -> dict[str, Any]:
+def parse(text: bytes) -> dict[str, Any]:
     """Parse a JSON object. Raises ValueError."""
     try:
-        document = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        document = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("The JSON is nested too deeply.") from None
     if not isinstance(document, dict):
