@@ -80,6 +80,10 @@ class PasswordCheck:
 _NO_MATCH = PasswordCheck(False)
 
 
+COST = (2, 19 * 1024)
+"""What a hash costs: the passes, and the KiB of memory. OWASP advises no less."""
+
+
 class PasswordHasher:
     """Hashes passwords on all CPUs but one, in threads that leave these to other requests too."""
 
@@ -87,7 +91,7 @@ class PasswordHasher:
         """`queue` is how many checks may wait; more are rejected. `workers` is how many processes like this one share
         the CPUs."""
         threads = max(1, (cpu.available() - 1) // workers)
-        self._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=argon2.Type.ID)
+        self._hasher = argon2.PasswordHasher(*COST, parallelism=1, type=argon2.Type.ID)
         self._pool = Pool("password check", threads, queue, _MAX_WAIT, finishes_work=True, yields=True)
         self._nobody = self.hash("nobody has this password")
 

@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
+from authserver import passwords
 from authserver.app import assemble, create_app
 from authserver.keyring.lifecycle import Lifecycle
 from authserver.passwords import PasswordHasher
@@ -69,6 +70,7 @@ SLOW_FILES = {
     "web/test_refused_refresh.py",
     "web/test_wire.py",
 }
+FULL_COST = passwords.COST
 PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"}
 
 
@@ -109,11 +111,28 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """In this process a password costs microseconds, not 50 ms: hashing was half of the time of these tests. Processes
+    that they start pay the full cost."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "COST", (1, 16))
+        yield
+
+
+@pytest.fixture(scope="module")
+def full_cost(cheap_passwords: None) -> Iterator[None]:
+    """For tests of what a password costs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "COST", FULL_COST)
+        yield
+
+
 @pytest.fixture(scope="session")
-def password_hash() -> str:
-    passwords = PasswordHasher()
-    hashed = passwords.hash(PASSWORD)
-    passwords.close()
+def password_hash(cheap_passwords: None) -> str:
+    hasher = PasswordHasher()
+    hashed = hasher.hash(PASSWORD)
+    hasher.close()
     return hashed
 
 

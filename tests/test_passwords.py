@@ -344,7 +344,7 @@ def test_a_check_that_does_not_begin_in_time_is_refused_and_one_that_has_begun_i
 
 
 @pytest.fixture(scope="module")
-def passwords() -> Iterator[PasswordHasher]:
+def passwords(full_cost: None) -> Iterator[PasswordHasher]:
     passwords = PasswordHasher()
     yield passwords
     passwords.close()

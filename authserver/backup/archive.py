@@ -53,6 +53,7 @@ _SIGNING_KEYS = table("signing_keys", column("kid"), column("wrapped"))
 _REFRESH_KEYS = table("refresh_keys", column("id"), column("wrapped"))
 _SECRETS = ((_SIGNING_KEYS, _SIGNING_KEYS.c.kid), (_REFRESH_KEYS, _REFRESH_KEYS.c.id))
 _SCHEMA = text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name <> 'authserver_backup' ORDER BY type, name")
+NEWER = f"A newer authserver made this backup. Install that version: {migrations.INSTALL_NEWER}"
 _CHANGED = "The backup was changed after it was made. Use another copy."
 _DAMAGED = "The backup is damaged: the parameters of its passphrase are missing."
 
@@ -174,9 +175,7 @@ def _load_header(connection: Connection) -> _Header:
     if [type(value) for value in row] != [int, str, str]:  # SQLite keeps anything in any column
         raise UnreadableBackup(_DAMAGED)
     if row.format != _FORMAT:
-        raise UnreadableBackup(
-            "A newer authserver made this backup. Install that version: pip install --upgrade authserver"
-        )
+        raise UnreadableBackup(NEWER)
     return _Header(*row)
 
 

@@ -24,7 +24,6 @@ from .database_file import ExclusiveDatabase
 from .key_merge import KeyPlan, NewKeys, RestoreContext
 from .merge import MergeReport
 
-_NEWER = "A newer authserver made it. Install that version: pip install --upgrade authserver"
 _LOST_KEK = """There is no key-encryption key, but the database to be replaced has keys wrapped under one. Name its
 folder (AUTHSERVER_KEYS_DIR=/path/to/keys). If the key is lost, create another one, then restore again:
 
@@ -146,7 +145,7 @@ def _open(connection: Connection, passphrase: str) -> OpenedBackup:
     try:
         migrations.upgrade(connection)
     except Misconfigured as error:
-        raise UnreadableBackup(_NEWER) from error
+        raise UnreadableBackup(archive.NEWER) from error
     return opened
 
 

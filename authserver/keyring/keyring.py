@@ -7,7 +7,6 @@ so that it never signs with a key that another process has removed. It still ser
 
 import json
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any
 
 from ..domain import refresh_key_schedule
@@ -132,7 +131,6 @@ class Keyring:
             "keys": [{name: key.public[name] for name in PUBLISHED if name in key.public} for key in published]
         }
         self.jwks_document = json.dumps(self.jwks).encode()
-        self.jwks_etag = f'"{sha256(self.jwks_document).hexdigest()[:32]}"'
 
 
 def _place(key: SigningKey) -> tuple[int, bool]:

@@ -1,6 +1,7 @@
 """Serves public JSON documents from memory: the JWKS (RFC 7517) and the metadata (RFC 8414)."""
 
 from collections.abc import Callable
+from hashlib import sha256
 
 from starlette.types import Receive, Scope, Send
 
@@ -19,8 +20,8 @@ _PREFLIGHT: list[Header] = [
 class Document:
     """A document with an ETag, a cache lifetime, and CORS for every origin: it is public and needs no credentials."""
 
-    def __init__(self, current: Callable[[], tuple[bytes, str]], max_age: int) -> None:
-        """`current` returns the document and its ETag; `max_age` is in seconds."""
+    def __init__(self, current: Callable[[], bytes], max_age: int) -> None:
+        """`current` returns the document; `max_age` is in seconds."""
         self._current = current
         self._headers: list[Header] = [
             (b"content-type", b"application/json"),
@@ -33,7 +34,8 @@ class Document:
         if scope["method"] == "OPTIONS":
             await send_body(send, 204, b"", [*self._headers[2:], *_PREFLIGHT])
             return
-        document, etag = self._current()
+        document = self._current()
+        etag = f'"{sha256(document).hexdigest()[:32]}"'
         headers = [*self._headers, (b"etag", etag.encode())]
         tags = [value for name, value in scope["headers"] if name == b"if-none-match"]
         if tags and matches(b",".join(tags).decode("latin-1"), etag):

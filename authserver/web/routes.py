@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -100,8 +99,9 @@ def routes(context: AppContext) -> list[Route | Mount]:
     well_known = "/.well-known/oauth-authorization-server"
     # RFC 8414 s3.1: inserted between the host component and the path component of the issuer.
     metadata_path = well_known + base
-    jwks = Document(lambda: (keyring.jwks_document, keyring.jwks_etag), context.jwks_max_age)
-    described = Document(_constant(metadata.document(context.issuer)), context.jwks_max_age)
+    jwks = Document(lambda: keyring.jwks_document, context.jwks_max_age)
+    server_metadata = json.dumps(metadata.document(context.issuer)).encode()
+    described = Document(lambda: server_metadata, context.jwks_max_age)
     origin = context.issuer.removesuffix(base)
     cross_origin = CrossOrigin(context.pipeline.clients, context.web_origins)
     form = (context.pipeline, context.now, context.malformed)
@@ -130,12 +130,6 @@ def _api(context: AppContext, base: str, grants: GrantRegistry) -> list[Route | 
         Route(base + "/api/logout", api.endpoint(api.logout), methods=["POST"]),
         Route(base + "/api/protected", protected(context.issuer, context.keyring, context.now)),
     ]
-
-
-def _constant(members: dict[str, Any]) -> Callable[[], tuple[bytes, str]]:
-    document = json.dumps(members).encode()
-    etag = f'"{sha256(document).hexdigest()[:32]}"'
-    return lambda: (document, etag)
 
 
 async def _http_error(_request: Request, failure: Exception) -> Any:

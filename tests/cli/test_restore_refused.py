@@ -95,7 +95,7 @@ def test_a_backup_of_a_newer_schema_is_refused(
 ) -> None:
     backup()
     monkeypatch.setattr(migrations, "_known", lambda: ["0000"])
-    assert "A newer authserver made it. Install that version" in restore(code=1).stderr
+    assert "A newer authserver made this backup. Install that version" in restore(code=1).stderr
 
 
 def test_a_damaged_database_is_to_be_put_aside(

@@ -202,7 +202,7 @@ def test_a_database_that_is_newer_than_the_code(cli: Callable[..., Result], refu
     connection.close()
     message, line = refused(78)
     assert "The database is at revision 9999, which this version" in message
-    assert line == "pip install --upgrade authserver"
+    assert line == 'pip install --upgrade "authserver[server]"'
     for other in (["init"], ["db", "upgrade"], ["user", "list"], ["config", "check"]):
         assert "revision 9999" in cli(*other, code=78).stderr
 

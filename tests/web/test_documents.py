@@ -1,6 +1,7 @@
 """The JWKS and the metadata (RFC 7517, RFC 8414): their content, and that request headers change nothing."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -57,6 +58,11 @@ def test_rfc9110_13_1_2_if_none_match(shared: LocalServer, path: Any, form: str)
     answer = shared.http.get(path, headers={"If-None-Match": form.format(etag)})
     assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
     assert answer.headers["cache-control"] == "public, max-age=300"
+
+
+def test_each_document_has_its_own_etag(shared: LocalServer) -> None:
+    etags = [shared.http.get(path).headers["etag"] for path in (JWKS, METADATA)]
+    assert len(set(etags)) == 2 and all(re.fullmatch('"[0-9a-f]{32}"', etag) for etag in etags)
 
 
 @both

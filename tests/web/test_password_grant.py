@@ -11,6 +11,7 @@ import pytest
 from argon2 import extract_parameters
 from starlette.testclient import TestClient
 
+from authserver import passwords
 from authserver.domain.models import User
 from authserver.passwords import PasswordHasher, password_form, username_form
 from authserver.store import users
@@ -229,7 +230,7 @@ def test_hashes_with_older_parameters_are_renewed_at_login(
     assert rows(database, "users")[0]["password_hash"] == old
     first = login()
     (renewed,) = rows(database, "users")
-    assert extract_parameters(renewed["password_hash"]).memory_cost == 19 * 1024
+    assert extract_parameters(renewed["password_hash"]).memory_cost == passwords.COST[1]
     login()
     assert rows(database, "users") == [renewed]
     assert_granted(token("refresh_token", refresh_token=first["refresh_token"]))  # the password is the same

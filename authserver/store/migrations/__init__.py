@@ -13,10 +13,11 @@ _IS_ALONE = select(func.pg_try_advisory_xact_lock(int.from_bytes(b"authserv")))
 _A_MOMENT = select(func.pg_sleep(0.1))
 _EMPTY = "The database is empty. Create it, its keys and its key-encryption key with:\n\n    authserver init"
 _OLDER = "The database is at revision {revision}, this version needs {head}. Run:\n\n    authserver db upgrade"
+INSTALL_NEWER = 'pip install --upgrade "authserver[server]"'
 _NEWER = """The database is at revision {revision}, which this version (at {head}) does not know: a newer authserver has
 upgraded it. Install that version, or restore a backup made before the upgrade:
 
-    pip install --upgrade authserver"""
+    {install}"""
 
 
 def upgrade(connection: Connection) -> None:
@@ -62,7 +63,7 @@ def check_not_newer(connection: Connection) -> None:
     """Raises Misconfigured for a revision that this code does not know."""
     revision = current(connection)
     if revision is not None and revision not in _known():
-        raise Misconfigured(_NEWER.format(revision=revision, head=head()))
+        raise Misconfigured(_NEWER.format(revision=revision, head=head(), install=INSTALL_NEWER))
 
 
 def _known() -> list[str]:
