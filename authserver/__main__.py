@@ -2,8 +2,6 @@
 
 import sys
 
-from .serving import sighup
-
 _NO_SERVER = """Error: The server needs {package}, which is not installed; the guard alone does not need it. Run:
 
     pip install "authserver[server]\""""
@@ -11,8 +9,6 @@ _NO_SERVER = """Error: The server needs {package}, which is not installed; the g
 
 def main() -> None:
     """Run the command. If only the guard is installed, say what to install and exit with code 78."""
-    if sys.argv[1:2] == ["serve"]:
-        sighup.hold()  # until then SIGHUP ends the process, and the import below takes a while
     try:
         from .cli import main as run
 

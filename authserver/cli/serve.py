@@ -51,7 +51,7 @@ def command(host: str, port: int, uds: Path | None, uds_mode: int, fd: int | Non
       AUTHSERVER_ISSUER=https://login.example authserver serve --uds /run/authserver/http.sock
     """
     _check_one_place(click.get_current_context())
-    sighup.hold()  # again, for programs that call the command without `__main__`
+    sighup.hold()  # before anything is imported that may start a thread
     from .. import logs
     from ..serving.configuration import configure
     from ..serving.processes import Workers, serve_in_one_process

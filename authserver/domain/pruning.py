@@ -18,10 +18,11 @@ _REST = (0.01, 5.0)  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a batch did. `position` is the last id that it read: ids are random, so it shows how much is done."""
+    """What a batch did. `others` is how many rows it deleted from the other table that had most to delete. `position`
+    is the last id that it read: ids are random, so it shows how much is done."""
 
     authorizations: int
-    denials: int
+    others: int
     position: bytes
     began_at: int
     """When this pass over the table began (microseconds)."""
@@ -30,7 +31,7 @@ class Progress:
 def next_at(progress: Progress, now: int) -> int:
     """Return when the next batch is due: `now` while batches delete much or the pass is late; otherwise EVERY seconds
     later."""
-    is_much = progress.authorizations >= _MUCH or progress.denials >= BATCH
+    is_much = progress.authorizations >= _MUCH or progress.others >= BATCH
     done = int.from_bytes(progress.position[:4].ljust(4, b"\0")) / 2**32
     is_late = done * _PASS < now - progress.began_at - EVERY * SECOND
     return now if is_much or is_late else now + EVERY * SECOND

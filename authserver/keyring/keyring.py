@@ -14,7 +14,9 @@ from ..domain.algorithms import ALGORITHMS, DEFAULT, DEFAULT_TYP
 from ..domain.errors import KeyMissing, Misconfigured
 from ..domain.key_schedule import STALE_AFTER
 from ..domain.models import SECOND, SigningKey
+from ..store.attempts import AttemptKeys
 from ..store.signing_keys import KeyState
+from .attempt_keys import attempt_keys
 from .jwk import PUBLISHED
 from .jwt import AccessTokens, is_header
 from .key_store import KeyStore
@@ -117,6 +119,10 @@ class Keyring:
     def newest_refresh_key_id(self, now: int) -> str:
         """Return the id of the key for new authorizations: the newest that every process has had time to read."""
         return refresh_key_schedule.newest(self._refresh_keys, now).id
+
+    def attempt_keys(self, account: str, network: str, now: int) -> AttemptKeys:
+        """Return the keys of the counters of attempts for this account and network."""
+        return attempt_keys(self.refresh_key(self.newest_refresh_key_id(now)), account, network)
 
     def _signs(self, alg: str) -> AccessTokens | None:
         """Until another algorithm's first key has been published for the lead time, the default algorithm's key signs

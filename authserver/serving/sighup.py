@@ -11,8 +11,8 @@ _SIGHUP = {signal.SIGHUP}
 
 
 def hold() -> None:
-    """Call this early, before anything is imported that may start a thread. In a terminal SIGHUP keeps its default
-    effect: the terminal was closed, and nobody would notice a server that kept running."""
+    """Call this before any thread starts. In a terminal SIGHUP keeps its default effect: the terminal was closed, and
+    nobody would notice a server that kept running."""
     if sys.stdin is None or not sys.stdin.isatty():
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGHUP)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and some systems drop ignored signals

@@ -75,7 +75,9 @@ class AuthorizationRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class _Begin:
+class Begin:
+    """What `begin` adds, and where it puts the ids of those that end."""
+
     authorization: Authorization
     limit: int
     rehashed: str | None
@@ -108,8 +110,8 @@ def begin(
     """Add the authorization. Its user has at most `limit` active ones at its client: beyond that, those that were idle
     longest end, and `ended` gets their ids. `rehashed` is the user's password, hashed with the current parameters; it
     is written if the password has not changed since it was verified."""
-    begin = _Begin(authorization, limit, rehashed, [] if ended is None else ended)
-    return Change(_begin_many, "users", authorization.subject, begin)
+    begin = Begin(authorization, limit, rehashed, [] if ended is None else ended)
+    return Change(begin_many, "users", authorization.subject, begin)
 
 
 def rotate(authorization: Authorization, *, next: int, network: str, idle_ttl: int) -> Change:
@@ -182,7 +184,8 @@ def _loaded(row: Any, claims: Mapping[str, Any] | None = None) -> AuthorizationR
     )
 
 
-def _begin_many(connection: Connection, begins: Sequence[_Begin], now: int) -> list[bool]:
+def begin_many(connection: Connection, begins: Sequence[Begin], now: int) -> list[bool]:
+    """Apply many `begin`s, which must be sorted by user."""
     connection.execute(insert(table), [_values(begin.authorization) for begin in begins])
     _end_idlest(connection, begins, now)
     rehashed = [_rehash(begin.authorization, begin.rehashed) for begin in begins if begin.rehashed]
@@ -195,7 +198,7 @@ def _rehash(authorization: Authorization, password_hash: str) -> dict[str, Any]:
     return {"user": authorization.subject, "verified": authorization.credential_version, "hash": password_hash}
 
 
-def _end_idlest(connection: Connection, begins: Sequence[_Begin], now: int) -> None:
+def _end_idlest(connection: Connection, begins: Sequence[Begin], now: int) -> None:
     for begin in begins:
         begin.ended.clear()  # a group that was rolled back is run again
     newest = {(begin.authorization.subject, begin.authorization.client_id): begin for begin in begins}

@@ -11,7 +11,7 @@ Apply = Callable[[Connection, Sequence[Any], int], list[bool]]
 written."""
 
 
-LOCK_ORDER = ("authorizations", "users", "denied_tokens", "pruning", "clocks")
+LOCK_ORDER = ("authorizations", "attempts", "users", "denied_tokens", "pruning", "clocks")
 """The tables in the order in which every group locks their rows, so that two nodes never wait for each other. Rows that
 a change touches out of this order are locked with SKIP LOCKED, which never waits."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, inspect, select
+from sqlalchemy import Connection, Table, delete, func, insert, inspect, select, tuple_
 
 from ..domain.errors import Refused
 from . import migrations
@@ -76,13 +76,13 @@ def _digest(connection: Connection, table: Table) -> tuple[int, int]:
 
 def _batches(connection: Connection, table: Table) -> Iterator[list[Any]]:
     """Yield the rows in batches, in the order of the primary key."""
-    (key,) = table.primary_key
-    place = list(table.c).index(key)
-    query = select(table).order_by(key).limit(_BATCH)
+    key = tuple(table.primary_key)
+    query = select(table).order_by(*key).limit(_BATCH)
     rows = connection.execute(query).all()
     while rows:
         yield list(rows)
-        rows = connection.execute(query.where(key > rows[-1][place])).all()
+        last = [rows[-1]._mapping[column] for column in key]
+        rows = connection.execute(query.where(tuple_(*key) > tuple_(*last))).all()
 
 
 def _count(connection: Connection, table: Table) -> int:

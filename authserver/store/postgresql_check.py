@@ -4,7 +4,6 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from ..domain.times import counted
 from .postgresql import options, timeouts
 
 _OPTION_LOST = (
@@ -21,7 +20,7 @@ _PREPARED_BEHIND_POOLER = (
     "statements of its clients"
 )
 _TOO_MANY = (
-    "{wanted} connections ({workers} x AUTHSERVER_DATABASE_CONNECTIONS={each}) do not fit: PostgreSQL has room "
+    "{wanted} connections ({workers} workers x AUTHSERVER_DATABASE_CONNECTIONS={each}) do not fit: PostgreSQL has room "
     "for {room}, of which others use {others}. Every further node needs {wanted} more. Lower "
     "AUTHSERVER_DATABASE_CONNECTIONS, raise max_connections, or put PgBouncer between"
 )
@@ -61,8 +60,7 @@ def _too_many(connection: Connection, workers: int) -> str | None:
     wanted = workers * pool.size()
     if wanted + others <= room:
         return None
-    held = counted(workers, "worker")
-    return _TOO_MANY.format(wanted=wanted, workers=held, each=pool.size(), room=room, others=others)
+    return _TOO_MANY.format(wanted=wanted, workers=workers, each=pool.size(), room=room, others=others)
 
 
 def _lost(connection: Connection, message: str, name: str, wanted: str) -> str | None:

@@ -1,4 +1,5 @@
-"""Deletes ended authorizations a day after their end, and denials of access tokens when the token expires.
+"""Deletes ended authorizations a day after their end, and denials of access tokens, counters of attempts and known
+networks when they have expired.
 
 Each batch reads the next authorizations in the order of their ids. There is no index on when they end: that changes
 with every refresh, and an index would double what a refresh writes. The row in `pruning` says how far pruning has got
@@ -9,16 +10,19 @@ prunes at a time.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, bindparam, delete, or_, select, update
+from sqlalchemy import Column, Connection, Delete, bindparam, delete, or_, select, tuple_, update
 
+from ..domain.attempts import KNOWN_FOR
 from ..domain.models import SECOND
 from ..domain.pruning import BATCH, EVERY, Progress, next_at
 from .changes import Change
-from .schema import authorizations, denied_tokens
+from .schema import attempts, authorizations, denied_tokens, known_networks
 from .schema import pruning as state
 
 KEPT = 86400
 """Seconds for which an ended authorization is kept, so that `token inspect` can explain it."""
+_COUNTERS_KEPT = 3600 * SECOND
+"""Microseconds for which a counter without attempts is kept: it may be about to count the next one."""
 _FIRST, _LAST = b"", b"\xff" * 17
 """Lower and higher than any id."""
 _POSITION = select(state.c.position)
@@ -48,13 +52,22 @@ _LONG_ENDED = (
     .with_for_update(skip_locked=True)
 )
 _ENDED = delete(authorizations).where(authorizations.c.id.in_(_LONG_ENDED))
-_OLDEST_DENIALS = (
-    select(denied_tokens.c.jti)
-    .where(denied_tokens.c.expires_at < bindparam("before"))
-    .order_by(denied_tokens.c.expires_at)
-    .limit(BATCH)
+
+
+def _oldest(expires_at: Column[int]) -> Delete:
+    """A batch of the rows of the column's table for which it is before `before`. Locked rows are left, as above."""
+    table = expires_at.table
+    key = tuple_(*table.primary_key)
+    oldest = select(*table.primary_key).where(expires_at < bindparam("before")).order_by(expires_at).limit(BATCH)
+    return delete(table).where(key.in_(oldest.with_for_update(skip_locked=True)))
+
+
+_EXPIRED = (
+    (_oldest(denied_tokens.c.expires_at), 0),
+    (_oldest(attempts.c.expires_at), _COUNTERS_KEPT),
+    (_oldest(known_networks.c.seen_at), KNOWN_FOR),
 )
-_DENIALS = delete(denied_tokens).where(denied_tokens.c.jti.in_(_OLDEST_DENIALS))
+"""What else is deleted, and how long (in microseconds) it is kept after the time by which it is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +87,8 @@ def next_batch_many(connection: Connection, _keys: Sequence[None]) -> Mapping[No
 
 
 def prune(batch: Batch, latest: int | None = None) -> Change:
-    """Delete what has ended in `batch`, and the oldest expired denials. The guard fails if another process has the
-    batch or it is too early."""
+    """Delete what has ended in `batch`, and the oldest of everything else that has expired. The guard fails if another
+    process has the batch or it is too early."""
     return Change(_prune_many, "pruning", batch.after, replace(batch, latest=latest))
 
 
@@ -94,7 +107,7 @@ def _prune(connection: Connection, batch: Batch, now: int) -> bool:
     over = now if batch.latest is None else min(now, batch.latest)
     bounds = {"after": batch.after, "to": batch.to or _LAST, "before": over - KEPT * SECOND}
     ended = connection.execute(_ENDED, bounds).rowcount
-    denials = connection.execute(_DENIALS, {"before": over}).rowcount
-    progress = Progress(ended, denials, batch.to or _LAST, began_at)
+    expired = max(connection.execute(oldest, {"before": over - kept}).rowcount for oldest, kept in _EXPIRED)
+    progress = Progress(ended, expired, batch.to or _LAST, began_at)
     connection.execute(_GO_ON_AT.values(next_at=next_at(progress, now), began_at=began_at))
     return True

@@ -126,12 +126,6 @@ def test_workers_whose_connections_cannot_fit_are_told(store: Database, url: str
     assert f"has room for {int(room) - 3}, of which others use" in told and "Every further node needs 100 more" in told
 
 
-def test_one_worker_may_be_too_many(url: str, clock: Clock) -> None:
-    with closing(Database(url, clock, connections=500)) as node, node.begin() as connection:
-        (told,) = warnings(connection)
-    assert "500 connections (1 worker x AUTHSERVER_DATABASE_CONNECTIONS=500) do not fit" in told
-
-
 def test_a_role_may_have_less_room(store: Database, postgres: Postgres, url: str, clock: Clock) -> None:
     name = url.split("/")[3].split("?")[0]
     with postgres.connect("postgres") as connection:

@@ -98,15 +98,6 @@ def test_what_bounds_a_statement_holds(store: Database) -> None:
         assert warnings(connection) == []
 
 
-@pytest.mark.parametrize("url", ["postgres"], indirect=True)
-@pytest.mark.parametrize("name", TIMEOUTS)
-def test_a_bound_that_does_not_hold_is_told(store: Database, name: str) -> None:
-    with store.begin() as connection:
-        connection.exec_driver_sql(f"SET LOCAL {name} = 0")
-        (told,) = warnings(connection)
-    assert told.startswith(f"{name} is 0 in a transaction of this server, not {TIMEOUTS[name]}")
-
-
 @in_transactions
 def test_options_of_the_url_that_a_pooler_ignores_are_told(
     postgres: Postgres, postgres_url: str, clock: Clock, cli: Any

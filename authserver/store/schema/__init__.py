@@ -1,6 +1,7 @@
 """The tables, one subject per module. Times are integer microseconds since the epoch; lists are words separated by one
 space."""
 
+from .attempt import attempts, known_networks
 from .authorization import authorizations
 from .base import metadata
 from .client import clients
@@ -10,10 +11,12 @@ from .server import clocks, pruning
 from .user import user_claims, users
 
 __all__ = [
+    "attempts",
     "authorizations",
     "clients",
     "clocks",
     "denied_tokens",
+    "known_networks",
     "metadata",
     "pruning",
     "refresh_keys",

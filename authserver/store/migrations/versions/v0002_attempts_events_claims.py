@@ -1,4 +1,4 @@
-"""Users' claims."""
+"""Users' claims, attempts to sign in, and known networks."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,6 +9,8 @@ down_revision = "0001"
 
 def upgrade() -> None:
     _create_user_claims()
+    _create_attempts()
+    _create_known_networks()
 
 
 def _create_user_claims() -> None:
@@ -20,3 +22,27 @@ def _create_user_claims() -> None:
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_user_claims")),
     )
     op.add_column("clients", sa.Column("access_token_claims", sa.Text(), nullable=True))
+
+
+def _create_attempts() -> None:
+    op.create_table(
+        "attempts",
+        sa.Column("key", sa.LargeBinary(length=33), nullable=False),
+        sa.Column("clears_at", sa.BigInteger(), nullable=False),
+        sa.Column("waits_since", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_attempts")),
+    )
+    op.create_index(op.f("ix_attempts_expires_at"), "attempts", ["expires_at"], unique=False)
+
+
+def _create_known_networks() -> None:
+    op.create_table(
+        "known_networks",
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("network", sa.Text(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_known_networks_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id", "network", name=op.f("pk_known_networks")),
+    )
+    op.create_index(op.f("ix_known_networks_seen_at"), "known_networks", ["seen_at"], unique=False)

@@ -1,0 +1,192 @@
+"""Loads and changes what a sign-in with a password concerns: the user, the counters and the known networks.
+
+`count` and `begin` are applied by one function, so that a transaction locks the rows of counters once, in order.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..domain.attempts import KNOWN_FOR, MAX_KNOWN, AttemptLimits, Counters, Judgement, judge
+from ..domain.models import Authorization, User
+from . import attempts, authorizations
+from .attempts import AttemptKeys, Row, Rows
+from .authorizations import Begin
+from .changes import Change
+from .schema import known_networks as known
+from .schema import user_claims, users
+from .users import claims_of
+
+_WIDTH = len(users.c)
+# One statement whether or not the user exists: both take the same time.
+_BY_NAMES = (
+    select(users, user_claims.c.claims, known.c.network, known.c.seen_at)
+    .join(user_claims, user_claims.c.user_id == users.c.id, isouter=True)
+    .join(
+        known,
+        and_(known.c.user_id == users.c.id, known.c.network.in_(bindparam("networks", expanding=True))),
+        isouter=True,
+    )
+    .where(users.c.username.in_(bindparam("names", expanding=True)))
+)
+_FORGOTTEN = (
+    select(known.c.network)
+    .where(known.c.user_id == bindparam("user"))
+    .order_by(known.c.seen_at.desc(), known.c.network)
+    .offset(MAX_KNOWN)
+    .with_for_update(skip_locked=True)
+)
+_FORGET = delete(known).where(known.c.user_id == bindparam("user"), known.c.network.in_(_FORGOTTEN))
+
+
+@dataclass(frozen=True, slots=True)
+class SignInKey:
+    username: str | None
+    """In its canonical form; None if no user can have the name that was sent."""
+    network: str
+    keys: AttemptKeys
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRecord:
+    user: User | None
+    seen_at: int | None
+    """When the user last signed in from this network (microseconds); None if never."""
+    rows: Rows
+
+    def is_known(self, now: int) -> bool:
+        """Whether the user signed in from this network recently."""
+        return self.seen_at is not None and now - self.seen_at < KNOWN_FOR
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What decides about an attempt, and where its judgement goes."""
+
+    keys: AttemptKeys
+    is_known: bool
+    limits: AttemptLimits
+    judged: list[Judgement] = field(default_factory=list)
+
+    @property
+    def counted_by(self) -> bytes:
+        """The key of the row that counts the attempt, beside its network's."""
+        return self.keys.pair if self.is_known else self.keys.account
+
+    def rows_to_lock(self) -> set[bytes]:
+        of_account = {self.keys.pair, self.counted_by} if self.limits.account else set()
+        return of_account | ({self.keys.network} if self.limits.network else set())
+
+    def judge(self, rows: Mapping[bytes, Row], now: int) -> Judgement:
+        """Decide whether the attempt is allowed by these rows."""
+        network, account, pair = (rows.get(key, Row()) for key in (self.keys.network, self.counted_by, self.keys.pair))
+        return judge(Counters(network.clears_at, account.clears_at, pair.waits_since), self.limits, now)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Count:
+    attempt: Attempt
+
+    def apply(self, rows: Rows, now: int) -> None:
+        attempt, keys = self.attempt, self.attempt.keys
+        judgement = attempt.judge(rows, now)
+        counters = judgement.counters
+        attempt.judged[:] = [judgement]  # a group that was rolled back is run again
+        if attempt.limits.network:
+            rows[keys.network] = Row(counters.network)
+        if attempt.limits.account:
+            rows[attempt.counted_by] = Row(counters.account)
+            rows[keys.pair] = Row(rows[keys.pair].clears_at, counters.waits_since)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _SignIn:
+    begin: Begin
+    attempt: Attempt
+    network: str
+    """The network to remember; empty if it need not be."""
+
+    def apply(self, rows: Rows, now: int) -> None:
+        """Give the attempt back. Whoever knows the password need not wait before the next one."""
+        keys, limits = self.attempt.keys, self.attempt.limits
+        if limits.network:
+            rows[keys.network] = Row(limits.network.give_back(rows[keys.network].clears_at))
+        if limits.account:
+            counted_by = self.attempt.counted_by
+            rows[counted_by] = Row(limits.account.give_back(rows[counted_by].clears_at))
+            rows[keys.pair] = Row(rows[keys.pair].clears_at)
+
+
+def load_many(connection: Connection, keys: Sequence[SignInKey]) -> Mapping[SignInKey, SignInRecord]:
+    names, networks = [key.username for key in keys if key.username], [key.network for key in keys]
+    loaded = connection.execute(_BY_NAMES, {"names": names, "networks": networks}).all()
+    people = {row.username: User(*(*row[:_WIDTH], claims_of(row.claims))) for row in loaded}
+    seen = {(row.username, row.network): row.seen_at for row in loaded}
+    rows = attempts.load(connection, {row for key in keys for row in _all(key.keys)})
+    return {
+        key: SignInRecord(
+            people.get(key.username or ""),
+            seen.get((key.username, key.network)),
+            {name: rows[name] for name in _all(key.keys) if name in rows},
+        )
+        for key in keys
+    }
+
+
+def count(attempt: Attempt) -> Change:
+    """Count an attempt, before its password is hashed. `attempt.judged` gets the judgement."""
+    return Change(_apply_many, "attempts", attempt.keys.account, _Count(attempt))
+
+
+def begin(
+    authorization: Authorization,
+    attempt: Attempt,
+    *,
+    limit: int,
+    rehashed: str | None,
+    ended: list[bytes],
+    network: str,
+) -> Change:
+    """Begin the authorization of a user who signed in (see `authorizations.begin`), give the attempt back, and remember
+    `network` as the user's, unless it is empty."""
+    begin = Begin(authorization, limit, rehashed, ended)
+    return Change(_apply_many, "attempts", attempt.keys.account, _SignIn(begin, attempt, network))
+
+
+def _all(keys: AttemptKeys) -> tuple[bytes, ...]:
+    return keys.account, keys.pair, keys.network
+
+
+def _apply_many(connection: Connection, changes: Sequence[_Count | _SignIn], now: int) -> list[bool]:
+    _count_many(connection, changes, now)
+    signed_in = sorted(
+        (change for change in changes if isinstance(change, _SignIn)), key=lambda each: each.begin.authorization.subject
+    )
+    if signed_in:
+        authorizations.begin_many(connection, [each.begin for each in signed_in], now)
+        _remember(connection, {(each.begin.authorization.subject, each.network) for each in signed_in}, now)
+    return [True] * len(changes)
+
+
+def _count_many(connection: Connection, changes: Sequence[_Count | _SignIn], now: int) -> None:
+    keys = {key for change in changes for key in change.attempt.rows_to_lock()}
+    if not keys:
+        return
+    before = attempts.lock(connection, keys, now)
+    after = dict(before)
+    for change in changes:
+        change.apply(after, now)
+    attempts.write(connection, {key: row for key, row in after.items() if row != before[key]})
+
+
+def _remember(connection: Connection, networks: set[tuple[str, str]], now: int) -> None:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    new: Any = dialect.insert(known)
+    write = new.on_conflict_do_update(index_elements=[known.c.user_id, known.c.network], set_={"seen_at": now})
+    pairs = sorted((user, network) for user, network in networks if network)
+    if pairs:
+        connection.execute(write, [{"user_id": user, "network": network, "seen_at": now} for user, network in pairs])
+        connection.execute(_FORGET, [{"user": user} for user in dict(pairs)])
