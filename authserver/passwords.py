@@ -84,15 +84,19 @@ COST = (2, 19 * 1024)
 """What a hash costs: the passes, and the KiB of memory. OWASP advises no less."""
 
 
+def threads(workers: int) -> int:
+    """Return how many passwords each of this many processes checks at once."""
+    return max(1, (cpu.available() - 1) // workers)
+
+
 class PasswordHasher:
     """Hashes passwords on all CPUs but one, in threads that leave these to other requests too."""
 
     def __init__(self, queue: int = 128, workers: int = 1) -> None:
         """`queue` is how many checks may wait; more are rejected. `workers` is how many processes like this one share
         the CPUs."""
-        threads = max(1, (cpu.available() - 1) // workers)
         self._hasher = argon2.PasswordHasher(*COST, parallelism=1, type=argon2.Type.ID)
-        self._pool = Pool("password check", threads, queue, _MAX_WAIT, finishes_work=True, yields=True)
+        self._pool = Pool("password check", threads(workers), queue, _MAX_WAIT, finishes_work=True, yields=True)
         self._nobody = self.hash("nobody has this password")
 
     def hash(self, password: str) -> str:

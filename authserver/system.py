@@ -19,6 +19,11 @@ def steady() -> int:
     return time.clock_gettime_ns(_STEADY) // 1000
 
 
+def cpu_time() -> int:
+    """Return the CPU time of this process in microseconds. It does not run while other processes do."""
+    return time.process_time_ns() // 1000
+
+
 def boot() -> str:
     """Return a name for that moment: processes with the same name share the steady clock. It is empty outside Linux,
     where there is no way to tell."""

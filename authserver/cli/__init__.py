@@ -19,6 +19,7 @@ _WHICH_DATABASE = "To see which database this is, and where it is set:\n\n    au
 _COMMANDS = {
     "init": "Create the database, the key-encryption key and the first keys, where they are missing.",
     "serve": "Run the server.",
+    "doctor": "Check the whole installation, and say how to fix what is wrong.",
     "config": "Show and check the settings.",
     "db": "Manage the database's schema.",
     "user": "Manage users.",

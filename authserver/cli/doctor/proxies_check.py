@@ -1,0 +1,32 @@
+"""Checks whose word the server takes for a caller's address."""
+
+from collections.abc import Iterator
+
+from ...domain.forwarded import trusted_proxies
+from ...settings import Settings
+from .finding import INFO, WARNING, Finding, or_ok
+
+CHECK = "proxies"
+_NAME_PROXIES = "Name only the addresses of your proxies in AUTHSERVER_TRUSTED_PROXIES."
+_WIDE = {4: 16, 6: 48}
+"""The shortest prefix of a network that is plausibly made of proxies only, by version of IP."""
+
+
+def check(settings: Settings) -> list[Finding]:
+    trusted = trusted_proxies(settings.trusted_proxies or "")
+    who = [*map(str, trusted.networks), *(["the Unix-domain socket"] if trusted.unix else [])]
+    return or_ok(CHECK, _findings(settings), f"Callers' addresses are taken from {', '.join(who) or 'nobody'}.")
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    trusted = trusted_proxies(settings.trusted_proxies or "")
+    for network in trusted.networks:
+        if network.is_global and network.num_addresses > 1:
+            text = f"Everybody in the public network {network} can choose the address that the log shows for them."
+            yield Finding(CHECK, WARNING, text, _NAME_PROXIES)
+        elif network.prefixlen < _WIDE[network.version]:
+            text = f"{network} has more addresses than there can be proxies. Any program there can forge its address."
+            yield Finding(CHECK, WARNING, text, _NAME_PROXIES)
+    if settings.issuer.startswith("https:") and not settings.trusted_proxies:
+        text = "The issuer is https, and no proxy is trusted: if one ends TLS, all callers seem to be that proxy."
+        yield Finding(CHECK, INFO, text, "Set AUTHSERVER_TRUSTED_PROXIES to the proxy's address.")
