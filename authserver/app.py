@@ -9,6 +9,7 @@ from . import system
 from .background import INTERVALS, BackgroundTasks
 from .clock import Clock
 from .domain.forwarded import trusted_proxies
+from .keyring import Keyring
 from .passwords import PasswordHasher
 from .pipeline.handler import Services
 from .pipeline.pipeline import Pipeline
@@ -18,6 +19,7 @@ from .settings import Settings
 from .shared_call import SharedCall
 from .store import clients
 from .store.cache import Cache
+from .store.database import Database
 from .web.malformed import MalformedRequests
 from .web.routes import AppContext, ASGIApp, application
 
@@ -61,19 +63,11 @@ def assemble(
     key_service = Pool("key service", _REMOTE_SIGNATURES, queue=128, timeout=_SIGNATURE_TIMEOUT)
     database = open_existing_database(settings, clock, clock.steady)
     keyring = open_keyring(settings, database, clock)
-    tasks = BackgroundTasks(database, keyring, lifecycle(settings, database, clock), clock, malformed, enable)
+    schedule, retention = lifecycle(settings, database, clock), settings.audit_retention
+    tasks = BackgroundTasks(database, keyring, schedule, clock, malformed, retention, enable)
     if now is None:
         tasks.start_clock()
-    make = (system.new_id, system.new_key, system.new_secret)
-    pipeline = Pipeline(
-        database,
-        Cache(database, clients.load_many, clock.steady),
-        Services(settings.issuer, policy(settings), keyring, passwords, *make),
-        SharedCall(tasks.read_keys, _RELOAD_INTERVAL),
-        key_service.run,
-        clock,
-        tasks.follow_clock,
-    )
+    pipeline = _pipeline(settings, database, keyring, passwords, key_service, tasks, clock)
     context = AppContext(
         issuer=settings.issuer,
         jwks_max_age=settings.jwks_max_age,
@@ -94,6 +88,28 @@ def assemble(
             close_part()
 
     return Assembly(application(context, _lifespan(tasks, close)), tasks, close)
+
+
+def _pipeline(
+    settings: Settings,
+    database: Database,
+    keyring: Keyring,
+    passwords: PasswordHasher,
+    key_service: Pool,
+    tasks: BackgroundTasks,
+    clock: Clock,
+) -> Pipeline:
+    make = (system.new_id, system.new_key, system.new_secret)
+    return Pipeline(
+        database,
+        Cache(database, clients.load_many, clock.steady),
+        Services(settings.issuer, policy(settings), keyring, passwords, *make),
+        SharedCall(tasks.read_keys, _RELOAD_INTERVAL),
+        key_service.run,
+        clock,
+        tasks.follow_clock,
+        tasks.repeatable,
+    )
 
 
 def _lifespan(tasks: BackgroundTasks, close: Callable[[], None]) -> Any:

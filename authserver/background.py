@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from .domain.models import SECOND
 from .domain.pruning import EVERY, rest
 from .keyring import Keyring
 from .keyring.lifecycle import Lifecycle
+from .pipeline.audit import RepeatableEvents
 from .pool import Pool
 from .store import pruning, signing_keys
 from .store.database import Database
@@ -28,6 +29,7 @@ INTERVALS: dict[str, float] = {
     "rotate_keys": 5,
     "prune": EVERY,  # of all processes that try, one prunes
     "report_malformed_requests": MalformedRequests.EVERY,
+    "count_repeated_events": RepeatableEvents.EVERY,
     "remove_unused_keys": 600,
 }
 """Seconds between the end of one run and the start of the next. Each name is a method of `BackgroundTasks`."""
@@ -42,11 +44,14 @@ class BackgroundTasks:
         lifecycle: Lifecycle,
         clock: Clock,
         malformed: MalformedRequests,
+        audit_retention: int,
         enable: Collection[str] = tuple(INTERVALS),
     ) -> None:
-        """`enable` names the tasks that repeat. The others run only when they are called, as in tests."""
+        """`audit_retention` is in seconds; 0 keeps the audit trail for ever. `enable` names the tasks that repeat. The
+        others run only when they are called, as in tests."""
         self.database, self.keyring, self._lifecycle, self._clock = database, keyring, lifecycle, clock
-        self._malformed, self._enabled = malformed, enable
+        self._malformed, self._audit_retention, self._enabled = malformed, audit_retention, enable
+        self.repeatable = RepeatableEvents(database)
         self._timekeeper = Timekeeper(database, clock)
         self._reads_begun = self._newest_read = 0
         self._worker = Pool("background", threads=1, queue=8)  # may block on an HSM without delaying shutdown
@@ -62,6 +67,8 @@ class BackgroundTasks:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(Unavailable):
+                await self.repeatable.flush()
 
     def close(self) -> None:
         self._malformed.flush()
@@ -106,9 +113,12 @@ class BackgroundTasks:
         """Delete batch after batch while one is due, with pauses for requests. Stop if another process prunes."""
         while (batch := await self.database.load(pruning.next_batch_many, None)) is not None:
             latest, began = self._clock.timeline().earliest(pruning.KEPT * SECOND), self._clock.steady()
-            if not await self.database.write(pruning.prune(batch, latest)):
+            if not await self.database.write(pruning.prune(batch, latest, self._audit_retention)):
                 return
             await self.pause(rest(self._clock.steady() - began))
+
+    async def count_repeated_events(self) -> None:
+        await self.repeatable.flush()
 
     async def report_malformed_requests(self) -> None:
         self._malformed.flush()

@@ -9,6 +9,7 @@ from ..domain import client_secrets
 from ..domain.models import Client, Secret
 from ..domain.times import utc
 from ..pipeline.errors import Refusal
+from ..pipeline.event import Event
 from .request import Credentials
 
 DISABLED = "This client is disabled."
@@ -44,7 +45,8 @@ def authenticate(credentials: Credentials, client: Client | None, now: int) -> N
 
 
 def _refusal(detail: str, description: str = "") -> Refusal:
-    return Refusal("invalid_client", detail, 401, description=description)
+    event = Event("client_authentication_failed", fields={"reason": detail})
+    return Refusal("invalid_client", detail, 401, description=description, events=[event])
 
 
 def _with_secret(secret: str, client: Client | None, now: int) -> bool:

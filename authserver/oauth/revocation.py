@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ..domain import refresh_token
 from ..domain.models import SECOND
 from ..pipeline.errors import Refusal
-from ..pipeline.event import Event
+from ..pipeline.event import Event, LateEvents
 from ..pipeline.handler import Decision
 from ..pipeline.replies import Reply
 from ..store import authorizations, signing_keys
@@ -40,6 +40,9 @@ class Revocation(ClientHandler):
         proven = {"subject": self.subject, "grant_id": self.grant_id}
         return {name: value for name, value in proven.items() if value}
 
+    def username(self) -> str:
+        return self.loaded.user.username if self.grant_id and self.loaded and self.loaded.user else ""
+
     def _end_authorization(self) -> Decision[Reply]:
         record = self.genuine(self.presented, self.loaded)
         if record is None:
@@ -47,6 +50,8 @@ class Revocation(ClientHandler):
         authorization = record.authorization
         self._is_about(authorization.subject, authorization.id.hex())
         self._check_owner(authorization.client_id)
+        if authorization.revoked_at is not None:
+            return _NOTHING_TO_DO
         change = authorizations.revoke(authorization.id, reason="revoked")
         return Decision(DONE, change, events=[Event("revoked")])
 
@@ -56,8 +61,11 @@ class Revocation(ClientHandler):
             return _NOTHING_TO_DO
         self._is_about(claims["sub"], claims.get("grant_id", ""))
         self._check_owner(claims["client_id"])
-        change = signing_keys.deny(claims["jti"], claims["exp"] * SECOND)
-        return Decision(DONE, change, events=[Event("access_token_denied", fields={"jti": claims["jti"]})])
+        denied: list[str] = []
+        change = signing_keys.deny(claims["jti"], claims["exp"] * SECOND, denied)
+        # Only the first revocation of a token changes something, as the commit finds out.
+        events = LateEvents(lambda: [Event("access_token_denied", fields={"jti": jti}) for jti in denied])
+        return Decision(DONE, change, events=events)
 
     def _is_about(self, subject: str, grant_id: str) -> None:
         self.subject, self.grant_id = subject, grant_id

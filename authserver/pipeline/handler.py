@@ -49,7 +49,7 @@ class Decision(Generic[A]):
     with_tokens: Callable[[A, Mapping[str, str]], A] | None = None
     """Adds the signed tokens, by name, to the response."""
     events: Iterable[Event] = ()
-    """Read once the change is durable, so a generator can report what the commit did."""
+    """Read during the commit, for the audit trail, and after it: LateEvents can report what the commit did."""
 
 
 class Handler(Generic[A]):
@@ -100,6 +100,10 @@ class Handler(Generic[A]):
     def about(self) -> Mapping[str, str]:
         """Return the fields of every event of this request: the subject and the authorization, once they are proven."""
         return {}
+
+    def username(self) -> str:
+        """Return the name of the user in `about`, for the audit trail; the log has no names."""
+        return ""
 
     @property
     def client(self) -> Client:

@@ -4,17 +4,21 @@ Endpoints parse before it and render after it. Each step occurs once, in `_attem
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
 from ..clock import Clock
+from ..domain.audit import AuditRecord, of_request
 from ..domain.elapsed import Elapsed
 from ..domain.errors import KeyMissing, Unavailable
 from ..domain.models import Client
 from ..store.cache import Cache
 from ..store.database import Change, Database
 from .attempt import Attempt, Request
+from .audit import RepeatableEvents, with_records
 from .errors import Refusal, Stale
 from .event import Event
 from .handler import Decision, Handler, Services, UnsignedToken
@@ -37,12 +41,13 @@ class Pipeline:
         sign_in_worker: Callable[..., Awaitable[str]],
         clock: Clock,
         follow_clock: Callable[[], Awaitable[None]],
+        repeatable: RepeatableEvents,
     ) -> None:
         """`sign_in_worker` calls a signing function outside the event loop, for keys outside this process.
         `follow_clock` measures how far the database's clock is from this machine's, where `clock` follows it."""
         self.database, self.clients, self.services = database, clients, services
         self.reload_keys, self.sign_in_worker = reload_keys, sign_in_worker
-        self._clock, self._follow_clock = clock, follow_clock
+        self._clock, self._follow_clock, self._repeatable = clock, follow_clock, repeatable
 
     async def run(self, request: R, new_handler: NewHandler[R, A]) -> A:
         """Handle the request; begin again, with a fresh client, whenever a concurrent commit wins.
@@ -63,7 +68,8 @@ class Pipeline:
                 await self.reload_keys()
                 has_reloaded = True
             except Refusal as refusal:
-                return await self._refuse(handler, refusal)
+                with suppress(Stale):
+                    return await self._refuse(handler, refusal)
         raise Unavailable(f"Gave up after {ATTEMPTS} attempts: conflicting updates.")
 
     def _elapsed(self) -> Elapsed:
@@ -75,7 +81,7 @@ class Pipeline:
         await handler.authenticate()
         decision = handler.decide()
         answer = await self._sign(decision)
-        await self._commit(decision.change)
+        await self._commit(handler, decision.change, decision.events)
         _log(handler, decision.events)
         return answer
 
@@ -113,22 +119,35 @@ class Pipeline:
             return await self.sign_in_worker(keyring.sign, *signing)
         return keyring.sign(*signing)
 
-    async def _commit(self, change: Change | None) -> None:
+    async def _commit(self, handler: Handler[A], change: Change | None, events: Iterable[Event]) -> None:
+        record = partial(_record, handler)
+        if events:  # a refresh has none
+            change = with_records(change, events, record)
         if change is not None and not await self.database.write(change):
             raise Stale
+        if events:
+            self._repeatable.note(events, record)
 
     async def _refuse(self, handler: Handler[A], refusal: Refusal) -> A:
-        """Commit what the refusal writes, log it, and only then return the response."""
-        if refusal.writes is not None:
-            await self.database.write(refusal.writes)
+        """Commit what the refusal writes, log it, and only then return the response. Raises Stale if a concurrent
+        commit was first."""
+        await self._commit(handler, refusal.writes, refusal.events)
         refused = Event("refused", fields={"error": refusal.code, "reason": refusal.detail})
         _log(handler, [*refusal.events, refused])
         return handler.refuse(refusal)
 
 
 def _log(handler: Handler[Any], events: Iterable[Event]) -> None:
-    """Log each event with the fields that all events of the request share."""
     for event in events:
-        client_id = handler.client_id() if handler.client_exists else None
-        shared = {"client_id": client_id or "", "network": handler.attempt.request.network, **handler.about()}
-        getattr(log, event.level)(event.name, **shared | dict(event.fields))
+        getattr(log, event.level)(event.name, **_fields(handler, event))
+
+
+def _record(handler: Handler[Any], event: Event) -> AuditRecord:
+    return of_request(event.name, _fields(handler, event), handler.username())
+
+
+def _fields(handler: Handler[Any], event: Event) -> dict[str, str]:
+    """Return the fields of the event, and those that all events of the request share."""
+    client_id = handler.client_id() if handler.client_exists else None
+    shared = {"client_id": client_id or "", "network": handler.attempt.request.network, **handler.about()}
+    return shared | dict(event.fields)

@@ -133,6 +133,9 @@ class Settings(BaseModel):
         _KEY_POLICY.rotation_period
     )
     max_authorizations: Annotated[int, _MAX_HELP] = _POLICY.max_authorizations
+    audit_retention: Annotated[
+        int, _whole("seconds for which the audit trail keeps an event; 0 is for ever", 0, 36500 * _DAY)
+    ] = 90 * _DAY
     trusted_proxies: Annotated[str | None, _PROXIES_HELP, AfterValidator(values.check_proxies)] = None
     keep_alive: Annotated[int, _KEEP_HELP] = 75
     max_connections: Annotated[int, _OPEN_HELP] = 1000

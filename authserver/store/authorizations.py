@@ -131,7 +131,7 @@ def confirm(authorization: Authorization) -> Change:
 
 
 def revoke(authorization_id: bytes, *, reason: str) -> Change:
-    """End the authorization. The guard also holds if it had ended already: the result is the same."""
+    """End the authorization. The guard fails if it had ended already."""
     return Change(_revoke_many, "authorizations", authorization_id, (authorization_id, reason))
 
 
@@ -257,8 +257,13 @@ def _confirm_many(connection: Connection, advances: Sequence[_Advance], _now: in
 
 
 def _revoke_many(connection: Connection, revocations: Sequence[tuple[bytes, str]], now: int) -> list[bool]:
-    connection.execute(_REVOKE, [{"key": id, "at": now, "reason": reason} for id, reason in revocations])
-    return [True] * len(revocations)
+    """Revoke each row of a group once, for the first reason."""
+    first: dict[bytes, int] = {}
+    for place, (id, _) in enumerate(revocations):
+        first.setdefault(id, place)
+    rows = [{"key": id, "at": now, "reason": revocations[place][1]} for id, place in first.items()]
+    held = _execute_guarded(connection, _REVOKE, rows)
+    return [held and first[id] == place for place, (id, _) in enumerate(revocations)]
 
 
 def _values(authorization: Authorization) -> dict[str, Any]:

@@ -1,17 +1,19 @@
 """`Change`: the one write that a request may make, as a value."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
+
+from ..domain.audit import AuditRecord
 
 Apply = Callable[[Connection, Sequence[Any], int], list[bool]]
 """Applies the parameters of many changes at `now`. Returns for each whether its guard held; if not, nothing was
 written."""
 
 
-LOCK_ORDER = ("authorizations", "attempts", "users", "denied_tokens", "pruning", "clocks")
+LOCK_ORDER = ("authorizations", "attempts", "users", "denied_tokens", "pruning", "clocks", "events")
 """The tables in the order in which every group locks their rows, so that two nodes never wait for each other. Rows that
 a change touches out of this order are locked with SKIP LOCKED, which never waits."""
 
@@ -24,6 +26,9 @@ class Change:
     row: Any
     """The row's key. Keys of one table have one type."""
     params: Any
+    records: Callable[[], Iterable[AuditRecord]] | None = field(default=None, compare=False)
+    """Returns what the audit trail keeps of it, written in the same transaction if the guard held. It is called after
+    `apply`, and again if the group is run again."""
 
     @property
     def rank(self) -> tuple[int, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection
 
 from ..domain.errors import Unavailable
@@ -40,6 +41,7 @@ Loader = Callable[[Connection, Sequence[K]], Mapping[K, V]]
 """Loads the values of many keys in one statement; missing keys are left out."""
 
 _INBOX = 10_000
+log: Any = structlog.get_logger("authserver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,16 @@ class Database:
         self._inbox.append(_Write(change, done))
         held: bool = await done
         return held
+
+    def post(self, change: Change) -> None:
+        """Commit `change` although nobody waits for it. If that fails, the change is lost, and a line is logged."""
+        try:
+            done = self._new_future()
+        except Unavailable as error:
+            _log_lost(error)
+            return
+        done.add_done_callback(lambda done: None if done.cancelled() else _log_lost(done.exception()))
+        self._inbox.append(_Write(change, done))
 
     def close(self) -> None:
         """Close all connections. Threads that hang are abandoned."""
@@ -226,6 +238,11 @@ class Database:
         self._writable = not down
         self.outages = self.outages.failed(began) if down else self.outages.worked(self._steady())
         loop.call_soon_threadsafe(_settle_writes, writes, outcomes)
+
+
+def _log_lost(error: BaseException | None) -> None:
+    if error is not None:
+        log.warning("event_lost", reason=str(error))
 
 
 def _settle_loads(loads: list[_Load], values: Mapping[Any, Any] | Exception) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, RootTransaction
 from sqlalchemy.exc import IntegrityError
 
 from ..domain.errors import Unavailable
+from . import events
 from .changes import Change, PartialMatch
 from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, describe, is_in_transaction, may_run_again
 
@@ -94,6 +95,7 @@ def _transact(engine: Engine, runs: list[Run], now: Now) -> list[Outcome]:
     with connection:  # closing it rolls back anything that did not reach COMMIT
         began_at = now()
         outcomes: list[Outcome] = [held for run in runs for held in _apply(connection, run, began_at)]
+        _record(connection, [change for run in runs for change in run], outcomes, began_at)
         if not is_in_transaction(connection):
             raise NotWritten("The database ended the transaction before COMMIT.")
         try:
@@ -114,6 +116,12 @@ def _begin(engine: Engine) -> tuple[Connection, RootTransaction]:
     except DATABASE_ERRORS as error:
         connection.close()
         raise NotBegun(describe(error)) from error
+
+
+def _record(connection: Connection, changes: list[Change], outcomes: list[Outcome], now: int) -> None:
+    """Add the events of the changes whose guards held to the audit trail, in one statement."""
+    written = [change.records for change, held in zip(changes, outcomes, strict=True) if held and change.records]
+    events.add(connection, now, [record for records in written for record in records()])
 
 
 def _apply(connection: Connection, run: Run, now: int) -> list[bool]:

@@ -1,5 +1,5 @@
-"""Deletes ended authorizations a day after their end, and denials of access tokens, counters of attempts and known
-networks when they have expired.
+"""Deletes ended authorizations a day after their end; denials of access tokens, counters of attempts and known networks
+when they have expired; and old events of the audit trail.
 
 Each batch reads the next authorizations in the order of their ids. There is no index on when they end: that changes
 with every refresh, and an index would double what a refresh writes. The row in `pruning` says how far pruning has got
@@ -16,7 +16,7 @@ from ..domain.attempts import KNOWN_FOR
 from ..domain.models import SECOND
 from ..domain.pruning import BATCH, EVERY, Progress, next_at
 from .changes import Change
-from .schema import attempts, authorizations, denied_tokens, known_networks
+from .schema import attempts, authorizations, denied_tokens, events, known_networks
 from .schema import pruning as state
 
 KEPT = 86400
@@ -68,6 +68,10 @@ _EXPIRED = (
     (_oldest(known_networks.c.seen_at), KNOWN_FOR),
 )
 """What else is deleted, and how long (in microseconds) it is kept after the time by which it is found."""
+# There is no index on the time of events: the first ids are the oldest.
+_FIRST_EVENTS = select(events.c.id, events.c.at).order_by(events.c.id).limit(BATCH).subquery()
+_OLD_EVENTS = select(_FIRST_EVENTS.c.id).where(_FIRST_EVENTS.c.at < bindparam("before"))
+_EVENTS = delete(events).where(events.c.id.in_(_OLD_EVENTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class Batch:
     to: bytes | None
     latest: int | None = None
     """Only what had ended by this time is deleted (microseconds), in case the clock is ahead; None for no limit."""
+    audit_retention: int = 0
+    """Seconds for which events are kept; 0 is for ever."""
 
 
 def next_batch_many(connection: Connection, _keys: Sequence[None]) -> Mapping[None, Batch]:
@@ -86,10 +92,11 @@ def next_batch_many(connection: Connection, _keys: Sequence[None]) -> Mapping[No
     return {None: Batch(after, connection.execute(_END_OF_BATCH, {"after": after}).scalar())}
 
 
-def prune(batch: Batch, latest: int | None = None) -> Change:
+def prune(batch: Batch, latest: int | None = None, audit_retention: int = 0) -> Change:
     """Delete what has ended in `batch`, and the oldest of everything else that has expired. The guard fails if another
     process has the batch or it is too early."""
-    return Change(_prune_many, "pruning", batch.after, replace(batch, latest=latest))
+    params = replace(batch, latest=latest, audit_retention=audit_retention)
+    return Change(_prune_many, "pruning", batch.after, params)
 
 
 def _prune_many(connection: Connection, batches: Sequence[Batch], now: int) -> list[bool]:
@@ -108,6 +115,11 @@ def _prune(connection: Connection, batch: Batch, now: int) -> bool:
     bounds = {"after": batch.after, "to": batch.to or _LAST, "before": over - KEPT * SECOND}
     ended = connection.execute(_ENDED, bounds).rowcount
     expired = max(connection.execute(oldest, {"before": over - kept}).rowcount for oldest, kept in _EXPIRED)
-    progress = Progress(ended, expired, batch.to or _LAST, began_at)
+    old_events = _prune_events(connection, over, batch.audit_retention)
+    progress = Progress(ended, max(expired, old_events), batch.to or _LAST, began_at)
     connection.execute(_GO_ON_AT.values(next_at=next_at(progress, now), began_at=began_at))
     return True
+
+
+def _prune_events(connection: Connection, now: int, retention: int) -> int:
+    return connection.execute(_EVENTS, {"before": now - retention * SECOND}).rowcount if retention else 0

@@ -38,6 +38,13 @@ class KeyState:
     """The algorithms that any client uses."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Denial:
+    jti: str
+    expires_at: int
+    denied: list[str]
+
+
 def load(connection: Connection) -> KeyState:
     keys = tuple(_signing_key(row) for row in connection.execute(_ALL))
     refresh_keys = tuple(RefreshTokenKey(*row) for row in connection.execute(_REFRESH_KEYS))
@@ -83,9 +90,10 @@ def raise_max_token_ttl(connection: Connection, ttl: int, now: int) -> None:
     connection.execute(update(table).where(signs, shorter).values(max_token_ttl=longest))
 
 
-def deny(jti: str, expires_at: int) -> Change:
-    """Make introspection report the access token `jti` as inactive from now on."""
-    return Change(_deny_many, "denied_tokens", jti, {"jti": jti, "expires_at": expires_at})
+def deny(jti: str, expires_at: int, denied: list[str] | None = None) -> Change:
+    """Make introspection report the access token `jti` as inactive from now on. `denied` gets it, unless it was denied
+    already."""
+    return Change(_deny_many, "denied_tokens", jti, _Denial(jti, expires_at, [] if denied is None else denied))
 
 
 def load_denied_many(connection: Connection, jtis: Sequence[str]) -> Mapping[str, bool]:
@@ -102,11 +110,16 @@ def _in_time(seen: SigningKey, new: SigningKey) -> list[ColumnElement[bool]]:
     return [table.c.retired_at + DESTROYED_AT_LEAST * SECOND <= new.destroyed_at] if new.wrapped is None else []
 
 
-def _deny_many(connection: Connection, denials: Sequence[dict[str, Any]], now: int) -> list[bool]:
+def _deny_many(connection: Connection, denials: Sequence[_Denial], now: int) -> list[bool]:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     # Twice as many expired denials are deleted: however fast tokens are revoked, the table grows only by valid ones.
     connection.execute(_FORGET, {"before": now, "most": 2 * len(denials)})
-    connection.execute(dialect.insert(denied_tokens).on_conflict_do_nothing(), list(denials))
+    statement = dialect.insert(denied_tokens).on_conflict_do_nothing().returning(denied_tokens.c.jti)
+    rows = [{"jti": denial.jti, "expires_at": denial.expires_at} for denial in denials]
+    new = set(connection.execute(statement, rows).scalars())
+    for denial in denials:
+        denial.denied[:] = [denial.jti] if denial.jti in new else []  # a group that was rolled back is run again
+        new.discard(denial.jti)
     return [True] * len(denials)
 
 

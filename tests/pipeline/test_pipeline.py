@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,15 +12,24 @@ from authserver.clock import Clock
 from authserver.domain.errors import KeyMissing, Unavailable
 from authserver.domain.models import Client
 from authserver.domain.outages import Outages
+from authserver.pipeline.audit import RepeatableEvents
 from authserver.pipeline.errors import Refusal, Stale
-from authserver.pipeline.event import Event
+from authserver.pipeline.event import Event, LateEvents
 from authserver.pipeline.handler import Decision, Handler, UnsignedToken
 from authserver.pipeline.pipeline import ATTEMPTS, Pipeline
+from authserver.store.changes import Change
+from authserver.store.database import Database
 
 APP = Client("app", "App", "none", frozenset(), ())
 ANSWER = {"said": "hello"}
-CHANGE: Any = "change"
-REVOCATION: Any = "revocation"
+
+
+def _never(*_: Any) -> list[bool]:
+    raise AssertionError("there is no database here")
+
+
+CHANGE: Any = Change(_never, "users", "change", None)
+REVOCATION: Any = Change(_never, "users", "revocation", None)
 
 
 @dataclass
@@ -117,8 +126,17 @@ AGAIN = ["follow clock", ("client", "app", True), *WHOLE[1:]]
 
 
 def run(steps: Any, handler: Any = Greeting) -> Any:
-    clock = Clock(lambda: 9, lambda: 9)
-    pipeline = Pipeline(steps, steps, steps, steps.reload_keys, steps.sign_in_worker, clock, steps.follow_clock)
+    clock, database = Clock(lambda: 9, lambda: 9), cast("Database", steps)
+    pipeline = Pipeline(
+        steps,
+        steps,
+        steps,
+        steps.reload_keys,
+        steps.sign_in_worker,
+        clock,
+        steps.follow_clock,
+        RepeatableEvents(database),
+    )
     return asyncio.run(pipeline.run(Request(), handler))
 
 
@@ -258,7 +276,7 @@ def test_a_handler_may_answer_its_refusals_itself(steps: Steps) -> None:
 def test_events_are_read_after_the_commit_and_logged_with_their_level_and_fields(steps: Steps) -> None:
     class Telling(Greeting):
         def decide(self) -> Decision[Any]:
-            return Decision(ANSWER, CHANGE, events=self.events())
+            return Decision(ANSWER, CHANGE, events=LateEvents(self.events))
 
         def events(self) -> Iterator[Event]:
             yield Event("first", "warning", {"commits": str(self.steps.taken.count(("commit", CHANGE)))})

@@ -231,7 +231,7 @@ def test_each_line_of_the_table_has_its_event(world: World) -> None:
     assert events(world, token, "other") == [("warning", "refresh_token_foreign")]
     world.clock.forward(30)
     assert events(world, token, "app") == [("error", "refresh_token_reused")]
-    assert events(world, token, "app") == []  # dead: nothing new
+    assert events(world, token, "app") == [("info", "refresh_token_refused")]
 
 
 def test_no_token_is_in_any_event(world: World) -> None:

@@ -22,6 +22,7 @@ from authserver.oauth.registry import GrantRegistry
 from authserver.oauth.request import parse
 from authserver.oauth.revocation import Revocation
 from authserver.passwords import PasswordCheck
+from authserver.pipeline.audit import RepeatableEvents
 from authserver.pipeline.errors import Refusal
 from authserver.pipeline.handler import Services
 from authserver.pipeline.pipeline import Pipeline
@@ -68,6 +69,7 @@ class Node:
             _sign_in_worker,
             clock=system_clock.Clock(clock, clock),
             follow_clock=self.follow_clock,
+            repeatable=RepeatableEvents(database),
         )
 
     def begin_anew(self, keys: KeyState) -> None:

@@ -83,15 +83,21 @@ def test_a_revocation_names_its_reason_and_the_first_one_stands(
     (login,) = begun(store, 1)
     assert write(authorizations.revoke(login.id, reason="reuse")) == [True]
     clock.forward(1)
-    assert write(authorizations.revoke(login.id, reason="revoked")) == [True]
+    assert write(authorizations.revoke(login.id, reason="revoked")) == [False]
     assert row_of(store) == replace(login, revoked_at=NOW, revoked_reason="reuse")
 
 
-def test_revoking_what_is_not_there_is_done_and_touches_nobody(
+def test_of_revocations_in_one_group_only_the_first_of_each_row_changes_it(
     store: Database, write: Callable[..., list[Any]]
 ) -> None:
+    one, two = begun(store, 1, 2)
+    changes = [authorizations.revoke(id, reason="revoked") for id in (one.id, two.id, one.id, bytes(16))]
+    assert write(*changes) == [True, True, False, False]
+
+
+def test_revoking_what_is_not_there_changes_nothing(store: Database, write: Callable[..., list[Any]]) -> None:
     begun(store, 1)
-    assert write(authorizations.revoke(bytes(16), reason="revoked")) == [True]
+    assert write(authorizations.revoke(bytes(16), reason="revoked")) == [False]
     assert row_of(store) == a_login()
 
 

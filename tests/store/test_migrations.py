@@ -57,7 +57,10 @@ def put_at(connection: Any, revision: Any) -> None:
 def test_an_upgrade_from_empty_makes_exactly_the_tables_of_the_schema(migrated: Any) -> None:
     with migrated.begin() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
-        assert compare_metadata(context, metadata) == []
+        differences = compare_metadata(context, metadata)
+        if context.dialect.name == "sqlite":  # which has no identities, but AUTOINCREMENT
+            differences = [each for each in differences if not (each[0][0] == "modify_default" and each[0][3] == "id")]
+        assert differences == []
 
 
 def test_nothing_of_it_differs_that_the_comparison_does_not_look_at(migrated: Any) -> None:

@@ -43,7 +43,7 @@ def change(what: Any, login: Any = FRESH) -> Any:
         ("use rotate", [True, True], 6, False),
         ("rotate use", [True, False], 6, False),
         ("revoke use", [True, False], 5, True),
-        ("revoke revoke", [True, True], 5, True),
+        ("revoke revoke", [True, False], 5, True),
         ("confirm rotate confirm revoke rotate", [True, True, False, True, False], 6, True),
     ],
 )

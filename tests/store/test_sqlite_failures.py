@@ -254,7 +254,7 @@ def test_a_database_that_was_never_there_is_unavailable_until_it_is(
     assert all_unavailable(ask())
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / "as.db").write_bytes(migrated_file.read_bytes())
-    assert ask() == [None, True]
+    assert ask() == [None, False]
     store.close()
 
 

@@ -65,9 +65,10 @@ def rows(database: Database, name: str) -> list[dict[str, Any]]:
 
 
 def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table that requests change: pruning notes by itself, once a minute, where it stands."""
+    """Every row of every table that requests change: not where pruning stands, nor the audit trail, which also keeps
+    attempts that changed nothing."""
     with database.begin() as connection:
-        return {name: _rows(connection, name) for name in metadata.tables if name != "pruning"}
+        return {name: _rows(connection, name) for name in metadata.tables if name not in ("pruning", "events")}
 
 
 def _rows(connection: Connection, name: str) -> list[dict[str, Any]]:

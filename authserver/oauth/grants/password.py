@@ -1,13 +1,14 @@
 """grant_type=password (RFC 6749 s4.3), for first-party clients only: RFC 9700 s2.4 says MUST NOT be used elsewhere."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from authlib.oauth2.rfc6749 import grants
 
 from ...domain.models import SECOND, Authorization, User
 from ...passwords import PasswordCheck, password_form, username_form
 from ...pipeline.errors import Refusal
-from ...pipeline.event import Event
+from ...pipeline.event import Event, LateEvents
 from ...pipeline.handler import Decision
 from ...pipeline.replies import Reply
 from ...store import authorizations, users
@@ -42,7 +43,8 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         user = self.loaded
         # RFC 6749 s5.2: invalid_grant for invalid resource owner credentials.
         if user is None or not self.check.matches or user.disabled:
-            raise Refusal("invalid_grant", self._why_refused(user))
+            reason = self._why_refused(user)
+            raise Refusal("invalid_grant", reason, events=[Event("login_failed", fields={"reason": reason})])
         return user
 
     def issue(self) -> Decision[Reply]:
@@ -51,13 +53,15 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         change = authorizations.begin(authorization, limit=limit, rehashed=self.check.rehashed, ended=ended)
         may_refresh = "refresh_token" in self.client.grant_types
         token = self.refresh_token(authorization, 0) if may_refresh else ""
-        return self.token_response(
-            authorization.scope, authorization, self.loaded, change, self._events(ended), refresh_token=token
-        )
+        events = LateEvents(partial(self._events, ended))
+        return self.token_response(authorization.scope, authorization, self.loaded, change, events, refresh_token=token)
 
     def about(self) -> Mapping[str, str]:
         subject = {"subject": self.loaded.id} if self.loaded else {}
         return subject | ({"grant_id": self.authorization.id.hex()} if self.authorization else {})
+
+    def username(self) -> str:
+        return self.loaded.username if self.loaded else ""
 
     def _events(self, ended: list[bytes]) -> Iterator[Event]:
         """The commit fills `ended` before these events are read."""

@@ -59,15 +59,22 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
         authorization = self.record.authorization if self.record else None
         return {"grant_id": authorization.id.hex(), "subject": authorization.subject} if authorization else {}
 
+    def username(self) -> str:
+        return self.record.user.username if self.record and self.record.user else ""
+
     def _refusal(self) -> Refusal:
         detail, record = self._why_refused(), self.record
         if record and self.verdict is Verdict.FOREIGN:
-            return Refusal("invalid_grant", detail, events=[Event("refresh_token_foreign", "warning")])
+            return Refusal(
+                "invalid_grant", detail, events=[Event("refresh_token_foreign", "warning", fields=self._generation())]
+            )
         if record and self.verdict is Verdict.REUSE:
             # RFC 9700 s4.14.2: the authorization server ... revokes the active refresh token as well.
             revocation = authorizations.revoke(record.authorization.id, reason="reuse")
-            return Refusal("invalid_grant", detail, writes=revocation, events=[Event("refresh_token_reused", "error")])
-        return Refusal("invalid_grant", detail)
+            event = Event("refresh_token_reused", "error", fields=self._generation())
+            return Refusal("invalid_grant", detail, writes=revocation, events=[event])
+        events = [Event("refresh_token_refused", fields={"reason": detail} | self._generation())] if record else []
+        return Refusal("invalid_grant", detail, events=events)
 
     def _why_refused(self) -> str:
         if self.presented is None:
@@ -118,12 +125,15 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
 
     def _events(self, authorization: Authorization) -> list[Event]:
         if self.verdict is Verdict.AHEAD:
-            return [Event("refresh_token_ahead", "warning")]
+            return [Event("refresh_token_ahead", "warning", fields=self._generation())]
         if self.verdict is not Verdict.RETRY:
             return []
         if self.parsed.network != authorization.rotated_from:
-            return [Event("refresh_token_retried_from_elsewhere", "warning")]
-        return [Event("refresh_token_retried")]
+            return [Event("refresh_token_retried_from_elsewhere", "warning", fields=self._generation())]
+        return [Event("refresh_token_retried", fields=self._generation())]
+
+    def _generation(self) -> dict[str, str]:
+        return {"generation": str(self.presented.generation)} if self.presented else {}
 
 
 class Credential:

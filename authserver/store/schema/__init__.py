@@ -6,6 +6,7 @@ from .authorization import authorizations
 from .base import metadata
 from .client import clients
 from .denied_token import denied_tokens
+from .event import events
 from .key import refresh_keys, signing_keys
 from .server import clocks, pruning
 from .user import user_claims, users
@@ -16,6 +17,7 @@ __all__ = [
     "clients",
     "clocks",
     "denied_tokens",
+    "events",
     "known_networks",
     "metadata",
     "pruning",

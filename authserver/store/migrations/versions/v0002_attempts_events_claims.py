@@ -1,4 +1,4 @@
-"""Users' claims, attempts to sign in, and known networks."""
+"""Users' claims, attempts to sign in, known networks, and the audit trail."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,7 @@ def upgrade() -> None:
     _create_user_claims()
     _create_attempts()
     _create_known_networks()
+    _create_events()
 
 
 def _create_user_claims() -> None:
@@ -46,3 +47,32 @@ def _create_known_networks() -> None:
         sa.PrimaryKeyConstraint("user_id", "network", name=op.f("pk_known_networks")),
     )
     op.create_index(op.f("ix_known_networks_seen_at"), "known_networks", ["seen_at"], unique=False)
+
+
+def _create_events() -> None:
+    op.create_table(
+        "events",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
+        ),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("event", sa.String(length=64), nullable=False),
+        sa.Column("actor", sa.String(length=160), nullable=False),
+        sa.Column("result", sa.String(length=16), nullable=False),
+        sa.Column("username", sa.String(length=256), nullable=True),
+        sa.Column("subject", sa.String(length=64), nullable=True),
+        sa.Column("client_id", sa.String(length=128), nullable=True),
+        sa.Column("authorization_id", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("network", sa.String(length=64), nullable=True),
+        sa.Column("detail", sa.String(length=1000), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sqlite_autoincrement=True,
+    )
+    for column in ("authorization_id", "subject"):
+        op.create_index(
+            f"ix_events_{column}",
+            "events",
+            [column],
+            sqlite_where=sa.text(f"{column} IS NOT NULL"),
+            postgresql_where=sa.text(f"{column} IS NOT NULL"),
+        )

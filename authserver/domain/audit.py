@@ -1,0 +1,78 @@
+"""Which events the audit trail keeps, and what it keeps of one. The log has the same events under the same names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SUCCESS, FAILURE = "success", "failure"
+SERVER = "server"
+"""The actor of what the server does by itself."""
+ANONYMOUS = "anonymous"
+"""The actor of a request that proved neither a user nor a client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    result: str = SUCCESS
+    """SUCCESS or FAILURE of what the actor tried to do."""
+    tells_of_change: bool = True
+    """Whether the event is written in the transaction of a change. The others change nothing, and a caller can repeat
+    them at will, so equal ones are counted instead of written."""
+
+
+_ATTEMPT = Audited(FAILURE, tells_of_change=False)
+REQUEST_EVENTS: Mapping[str, Audited] = {
+    "login": Audited(),
+    "login_failed": _ATTEMPT,
+    "client_authentication_failed": _ATTEMPT,
+    "authorization_ended_by_limit": Audited(),
+    "revoked": Audited(),
+    "access_token_denied": Audited(),
+    "refresh_token_retried": Audited(tells_of_change=False),
+    "refresh_token_retried_from_elsewhere": Audited(tells_of_change=False),
+    "refresh_token_ahead": Audited(),
+    "refresh_token_reused": Audited(FAILURE),
+    "refresh_token_foreign": _ATTEMPT,
+    "refresh_token_refused": _ATTEMPT,
+}
+"""The audited events of requests, by name. A refresh that succeeds is not among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One event for the audit trail; its time is that of the transaction. Empty fields do not apply to it."""
+
+    event: str
+    actor: str
+    """`os:NAME` for a command, `user:SUBJECT`, `client:CLIENT_ID` or `anonymous` for a request, `server` otherwise."""
+    result: str = SUCCESS
+    user: str = ""
+    """The username, of a user that exists."""
+    subject: str = ""
+    client_id: str = ""
+    authorization_id: str = ""
+    """In hexadecimal digits."""
+    network: str = ""
+    detail: str = ""
+
+
+def of_request(event: str, fields: Mapping[str, str], user: str) -> AuditRecord:
+    """Return the record of an audited event of a request. `fields` are those of its log line, and `user` is the
+    username, if the user is known."""
+    rest = dict(fields)
+    subject, client_id = rest.pop("subject", ""), rest.pop("client_id", "")
+    authorization_id, network = rest.pop("grant_id", ""), rest.pop("network", "")
+    result = REQUEST_EVENTS[event].result
+    actor = _actor(client_id, subject if result == SUCCESS else "")
+    return AuditRecord(event, actor, result, user, subject, client_id, authorization_id, network, detail(rest))
+
+
+def _actor(client_id: str, subject: str) -> str:
+    if subject:
+        return f"user:{subject}"
+    return f"client:{client_id}" if client_id else ANONYMOUS
+
+
+def detail(fields: Mapping[str, str]) -> str:
+    """Return the fields as one text: the reason first, the others with their names."""
+    others = (f"{name} {value}" for name, value in fields.items() if name != "reason")
+    return "; ".join(text for text in (fields.get("reason", ""), *others) if text)

@@ -1,0 +1,37 @@
+"""The audit trail: one row for each security event."""
+
+from sqlalchemy import BigInteger, Column, Identity, Index, Integer, LargeBinary, String, Table, text
+
+from .base import metadata
+
+events = Table(
+    "events",
+    metadata,
+    # In the order of writing, and never used again. An identity needs no privilege for its sequence.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("event", String(64), nullable=False),
+    Column("actor", String(160), nullable=False),
+    Column("result", String(16), nullable=False),
+    # No foreign keys: the trail tells of users, clients and authorizations that have been deleted.
+    Column("username", String(256)),
+    Column("subject", String(64)),
+    Column("client_id", String(128)),
+    Column("authorization_id", LargeBinary(16)),
+    Column("network", String(64)),
+    Column("detail", String(1000)),
+    # The other filters read the rows in the order of their ids, which is nearly that of their times.
+    Index(
+        "ix_events_authorization_id",
+        "authorization_id",
+        sqlite_where=text("authorization_id IS NOT NULL"),
+        postgresql_where=text("authorization_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_events_subject",
+        "subject",
+        sqlite_where=text("subject IS NOT NULL"),
+        postgresql_where=text("subject IS NOT NULL"),
+    ),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,101 @@
+"""The audit trail is written in the transaction of the change that it tells of: both are there, or neither is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from authserver.domain.audit import AuditRecord
+from authserver.store import authorizations, events, schema
+from authserver.store.changes import Change
+from authserver.store.database import Database
+from tests.store.rows import NOW, a_login, begun, failing, generations, rotation
+
+Write = Callable[..., list[Any]]
+
+
+def told(change: Change, name: str = "rotated") -> Change:
+    return replace(change, records=lambda: [AuditRecord(name, "server")])
+
+
+def trail(store: Database) -> list[str]:
+    with store.begin() as connection:
+        return list(connection.execute(select(schema.events.c.event).order_by(schema.events.c.id)).scalars())
+
+
+def test_an_event_has_the_fields_of_its_record_and_the_time_of_the_transaction(store: Database, write: Write) -> None:
+    record = AuditRecord(
+        "login", "user:u_ada", "success", "ada", "u_ada", "app", bytes(16).hex(), "192.0.2.0/24", "a detail"
+    )
+    assert write(events.only(record)) == [True]
+    with store.begin() as connection:
+        (row,) = connection.execute(select(schema.events)).all()
+    assert tuple(row)[1:] == (
+        NOW,
+        "login",
+        "user:u_ada",
+        "success",
+        "ada",
+        "u_ada",
+        "app",
+        bytes(16),
+        "192.0.2.0/24",
+        "a detail",
+    )
+
+
+def test_what_is_too_long_or_has_a_nul_is_cut_and_does_not_fail_the_change(store: Database, write: Write) -> None:
+    long = AuditRecord("e", "a" * 9999, user="ü" * 9999, client_id="c" * 9999, network="n" * 999, detail="\0d" * 9999)
+    assert write(events.only(long)) == [True]
+
+
+def test_a_change_whose_guard_fails_leaves_no_event(store: Database, write: Write) -> None:
+    (one,) = begun(store, 1)
+    assert write(told(rotation(one), "first"), told(rotation(one), "second"), told(rotation(a_login(9)))) == [
+        True,
+        False,
+        False,
+    ]
+    assert trail(store) == ["first"]
+
+
+def test_a_group_that_is_rolled_back_and_run_again_one_by_one_leaves_one_event_for_each_change(
+    store: Database, write: Write
+) -> None:
+    one, three = begun(store, 1, 3)
+    outcomes = write(told(rotation(one), "one"), told(failing(ValueError("a defect"), 2), "two"), told(rotation(three)))
+    assert [outcome is True for outcome in outcomes] == [True, False, True]
+    assert trail(store) == ["one", "rotated"]
+
+
+def test_an_event_that_cannot_be_written_takes_its_change_with_it_and_no_other(store: Database, write: Write) -> None:
+    one, two = begun(store, 1, 2)
+
+    def fail() -> Any:
+        raise ValueError("no event can be made")
+
+    outcomes = write(replace(rotation(one), records=fail), told(rotation(two)))
+    assert [isinstance(outcome, ValueError) for outcome in outcomes] == [True, False]
+    assert generations(store) == {1: 0, 2: 1} and trail(store) == ["rotated"]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_events_of_a_group_are_one_statement(store: Database, write: Write, size: int) -> None:
+    from tests.store.test_group_commit import statements
+
+    logins = begun(store, *range(1, size + 1))
+    sent = statements(store)
+    assert write(*(told(rotation(login)) for login in logins)) == [True] * size
+    assert [statement for statement in sent if statement[0] == "INSERT"] == [("INSERT", size)]
+
+
+def test_records_are_made_after_the_change_was_applied(store: Database, write: Write) -> None:
+    begun(store, 1, 2)
+    ended: list[bytes] = []
+    change = authorizations.begin(a_login(3), limit=2, ended=ended)
+    assert write(
+        replace(change, records=lambda: [AuditRecord("ended", "server", detail=id.hex()) for id in ended])
+    ) == [True]
+    assert trail(store) == ["ended"]
