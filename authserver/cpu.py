@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path, PurePosixPath
 
 _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-_LESS_URGENT = 10  # nice levels; at 19, threads get next to nothing on a busy machine
+_LESS_URGENT = 5  # nice levels; at 10, threads get next to nothing on a machine that is busy with something else
 
 
 def available() -> int:

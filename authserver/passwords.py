@@ -15,7 +15,7 @@ from .pool import Pool
 
 MAX_USERNAME = 256  # code points
 MAX_PASSWORD = 1024  # bytes
-_MAX_WAIT = 5.0  # seconds in the queue
+_MAX_WAIT = 10.0  # seconds in the queue
 _USERNAME = get_profile("UsernameCaseMapped")
 _ASKS_THE_WHOLE_TEXT = tuple(map(re.compile, ("\u30fb", "[\u0660-\u0669]", "[\u06f0-\u06f9]")))
 """The characters whose rules (RFC 5892 A.7 to A.9) examine the whole text, once for each such character."""

@@ -83,7 +83,7 @@ def test_only_the_thread_that_yields_has_a_lower_priority() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert seen == [min(19, own + 10)]
+    assert seen == [min(19, own + 5)]
     assert os.getpriority(os.PRIO_PROCESS, 0) == own
 
 

@@ -34,7 +34,8 @@ _SENTENCES = {
 
 
 class Connection(HttpToolsProtocol):
-    """Buffers at most one request, the rest of one read after it, and one response."""
+    """Buffers at most one request, the rest of one read after it, and one response. A request is cancelled when its
+    client disconnects."""
 
     read_timeout = 10.0
     """Seconds to receive a request's line and headers, or the rest of a body after the response was sent."""
@@ -43,6 +44,8 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, limit: ConnectionLimit | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._application, self.app = self.app, self._run_application
+        self._task: asyncio.Task[Any] | None = None
         self._limit = limit
         self.last_active = 0
         self._received = bytearray()
@@ -63,7 +66,10 @@ class Connection(HttpToolsProtocol):
         self._expect_nothing()
         if self._stalled is not None:
             self._stalled.cancel()
+        is_unanswered = self._is_answering()
         super().connection_lost(error)
+        if is_unanswered and self._task is not None:
+            self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
         self.last_active = next(_activity)
@@ -95,6 +101,16 @@ class Connection(HttpToolsProtocol):
 
     def close(self) -> None:
         self.transport.close()
+
+    async def _run_application(self, scope: Any, receive: Any, send: Any) -> None:
+        """Run the application until it ends or its client has gone, whom no response could reach."""
+        cycle, self._task = self.cycle, asyncio.current_task()
+        try:
+            if not cycle.disconnected:
+                await self._application(scope, receive, send)
+        except asyncio.CancelledError:
+            if not cycle.disconnected:
+                raise
 
     def _read(self) -> None:
         try:

@@ -44,17 +44,20 @@ _INBOX = 10_000
 log: Any = structlog.get_logger("authserver")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Load:
     loader: Loader[Any, Any]
     key: Hashable
     done: "asyncio.Future[Any]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Write:
     change: Change
     done: "asyncio.Future[bool]"
+    begun: bool = False
+    """Whether a group with this change has started, after which it cannot be withdrawn."""
+    outcome: Outcome | None = None
 
 
 class Database:
@@ -115,17 +118,30 @@ class Database:
 
     async def load(self, loader: Loader[K, V], key: K) -> V | None:
         """Return what `loader` loads for `key`, in one statement with concurrent requests. Raises Unavailable."""
-        done = self._new_future()
-        self._inbox.append(_Load(loader, key, done))
-        value: V | None = await done
+        load = _Load(loader, key, self._new_future())
+        self._inbox.append(load)
+        try:
+            value: V | None = await load.done
+        except asyncio.CancelledError:
+            self._withdraw(load)
+            raise
         return value
 
     async def write(self, change: Change) -> bool:
         """Commit `change`. Returns whether its guard held; if so, the change is durable. Raises Unavailable if nothing
-        was written, and OutcomeUnknown if that cannot be known."""
-        done = self._new_future()
-        self._inbox.append(_Write(change, done))
-        held: bool = await done
+        was written, and OutcomeUnknown if that cannot be known.
+
+        A caller that is cancelled withdraws the change, unless its group has already started: then the change stands,
+        and the caller goes on, so that it is also reported."""
+        write = _Write(change, self._new_future())
+        self._inbox.append(write)
+        try:
+            held = await write.done
+        except asyncio.CancelledError:
+            if not write.begun:
+                self._withdraw(write)
+                raise
+            held = await self._outcome(write)
         return held
 
     def post(self, change: Change) -> None:
@@ -145,6 +161,17 @@ class Database:
             self._reader.close()
         self._engine.dispose()
 
+    def _withdraw(self, ask: _Load | _Write) -> None:
+        with suppress(ValueError):  # a batch was taken from the inbox meanwhile, without it
+            self._inbox.remove(ask)
+
+    async def _outcome(self, write: _Write) -> bool:
+        """Wait for the outcome again after a cancellation, which may have come just before it."""
+        write.done = asyncio.get_running_loop().create_future()
+        if write.outcome is not None:
+            _settle(write.done, write.outcome)
+        return await write.done
+
     def _new_future(self) -> "asyncio.Future[Any]":
         if len(self._inbox) >= _INBOX:
             raise Unavailable("The database inbox is full.")
@@ -159,6 +186,9 @@ class Database:
         # A request that is cancelled before its group starts is withdrawn; after that, its change is committed.
         asks = [ask for ask in self._inbox if not ask.done.cancelled()]
         self._inbox.clear()
+        for ask in asks:
+            if isinstance(ask, _Write):
+                ask.begun = True
         if asks:
             self._idle -= 1
             self._threads.submit(partial(self._run, asks, loop))
@@ -255,11 +285,14 @@ def _settle_loads(loads: list[_Load], values: Mapping[Any, Any] | Exception) -> 
 
 def _settle_writes(writes: list[_Write], outcomes: list[Outcome]) -> None:
     for write, outcome in zip(writes, outcomes, strict=True):
+        write.outcome = outcome
         _settle(write.done, outcome)
 
 
 def _settle_rest(asks: list[_Load | _Write], error: Exception) -> None:
     for ask in asks:
+        if isinstance(ask, _Write) and ask.outcome is None:
+            ask.outcome = error
         _settle(ask.done, error)
 
 

@@ -76,6 +76,11 @@ def test_uvicorns_protocol_has_the_attributes_that_we_read_and_write(stock: Any)
     assert not stock.pipeline  # and stays so: no request begins before the response to the one before is complete
 
 
+def test_uvicorns_protocol_runs_the_application_that_we_put_in_its_place(stock: Any) -> None:
+    assert stock.app is stock.config.loaded_app
+    assert "app = self.app" in inspect.getsource(HttpToolsProtocol.on_headers_complete)
+
+
 def test_nothing_else_of_uvicorns_is_used() -> None:
     ours = {name for name in vars(Connection) if not name.startswith("__")}
     private = {name for name in attributes("self", connection) if hasattr(HttpToolsProtocol, name)}
