@@ -1,7 +1,7 @@
 """What each change of state does to the rows of the signing keys; key_schedule.py says which one is due when.
 
 Every function returns the rows that change, in the order in which they must be written: a key leaves a state before
-another one enters it. `make` returns a new key for an algorithm. The caller supplies it, and the time.
+another one enters it. `make` returns a new pending key for an algorithm. The caller supplies it, and the time.
 """
 
 from collections.abc import Callable, Collection
@@ -40,7 +40,7 @@ def new_pending(keys: Keys, alg: str, now: int, make: Make) -> SigningKey:
     made = make(alg)
     may_sign = (key for key in (made, *keys) if key.state not in ("removed", "revoked") and not only_verifies(key))
     longest = max(key.max_token_ttl for key in may_sign)
-    return replace(made, state="pending", max_token_ttl=longest, created_at=now, activated_at=None)
+    return replace(made, max_token_ttl=longest, created_at=now)
 
 
 def promoted(keys: Keys, alg: str, now: int, make: Make) -> Keys:

@@ -191,6 +191,7 @@ class Lifecycle(RuleBasedStateMachine):
         if hasattr(self, "keys"):
             for key in self.keys:
                 assert (key.wrapped is None) or key.state in ("active", "pending", "retired")
+                assert (key.wrapped is None) is (key.destroyed_at is not None)
                 assert key.wrapped or key.state not in ("active", "pending")
 
     @precondition(lambda self: hasattr(self, "keys"))
@@ -260,6 +261,19 @@ def test_the_first_key_of_an_algorithm_waits_for_the_lead_time_and_the_default_a
     assert existing(in_state(keys, "EdDSA", "active")).kid == new.kid
     events = {event.kid: event.change for event in timeline(keys, POLICY) if event.change == "promote"}
     assert len(events) == 2  # of both algorithms
+
+
+def test_when_no_client_uses_an_algorithm_its_tokens_are_verified_to_their_end() -> None:
+    make = maker()
+    keys = (*first_keys(make), *(replace(key, alg="ES256") for key in first_keys(make)))
+    signed, waits = (existing(in_state(keys, "ES256", state)).kid for state in ("active", "pending"))
+    done, keys = run_due(keys, POLICY, START, make)
+    assert [(step.change, step.kid) for step in done] == [("retire", signed), ("withdraw", waits)]
+    removed_at = START + (TTL + 330 + 300) * SECOND
+    _, keys = run_due(keys, POLICY, removed_at - 1, make)
+    assert signed in published(keys)
+    done, keys = run_due(keys, POLICY, removed_at, make)
+    assert [(step.change, step.kid) for step in done] == [("remove", signed)]
 
 
 @pytest.mark.parametrize("missing", ["active", "pending"])
@@ -334,3 +348,11 @@ def test_the_timeline_goes_through_the_next_promotion_to_the_end_of_what_it_reti
         (new, later),
     ]
     assert [event.replaced for event in events] == [None, old, None, None, None]
+
+
+def test_the_timeline_begins_with_the_end_of_a_key_that_has_just_retired() -> None:
+    make = maker()
+    keys, now = first_keys(make), START + 30 * DAY * SECOND
+    keys = key_transitions.merged(keys, key_transitions.promoted(keys, "RS256", now, make))
+    changes = [event.change for event in timeline(keys, POLICY)]
+    assert changes == ["destroy", "remove", "promotable", "promote", "destroy", "remove", "promotable"]
