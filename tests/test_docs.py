@@ -161,3 +161,10 @@ def test_every_reason_of_the_guard_that_a_page_explains_is_one() -> None:
 )
 def test_an_event_would_be_found(source: str) -> None:
     assert [found[:2] for found in logged_by(source)] == [("new", "info")]
+
+
+def test_every_test_that_the_security_model_names_exists() -> None:
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", PAGES["docs/explanation/security-model.md"])
+    assert len(named) > 40
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(), f"{file}::{name}"
