@@ -5,7 +5,8 @@ domain/     pure values and decisions about tokens, keys and scopes (standard li
 store/      the only SQL: tables, migrations, grouped commits
 backup/     backup and restore of a SQLite database
 keyring/    signing keys and refresh-token keys: sign and publish; keyring/lifecycle/ generates, rotates, revokes them
-passwords.py  PRECIS forms and Argon2id; pool.py  threads with a bounded, fair queue; cpu.py  CPUs and priorities
+passwords.py  PRECIS forms and Argon2id; foreign_hashes.py  hashes of imported users
+pool.py  threads with a bounded, fair queue; cpu.py  CPUs and priorities
 pipeline/   the steps of every request, the interface of handlers, errors and replies (no protocol)
 oauth/      the protocol: handlers for grants (with Authlib), revocation, introspection; client authentication, metadata
 web/        HTTP, with Starlette: one file for each family of endpoints

@@ -10,7 +10,7 @@ import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 from precis_i18n import get_profile
 
-from . import cpu
+from . import cpu, foreign_hashes
 from .pool import Pool
 
 MAX_USERNAME = 256  # code points
@@ -71,7 +71,8 @@ def common_passwords() -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class PasswordCheck:
-    """Whether the password matches. `rehashed` is its new hash if the stored one was made with older parameters."""
+    """Whether the password matches. `rehashed` is its new hash if the stored one was made with other parameters, or by
+    another server."""
 
     matches: bool
     rehashed: str | None = None
@@ -104,11 +105,12 @@ class PasswordHasher:
         return self._hasher.hash(password)
 
     async def match(self, password_hash: str | None, password: str | None, network: str) -> PasswordCheck:
-        """Check a password. This takes the same time whether or not the user exists.
+        """Check a password. This takes the same time whether or not the user exists, except for a user whose hash was
+        imported and who has not signed in since.
 
         The checks of different networks are made in turn. Raises Unavailable if the queue is full or the check does
         not begin in time."""
-        hashed = password_hash or self._nobody
+        hashed = self._nobody if password_hash is None else password_hash
         check = await self._pool.run(self._match, hashed, password or "", sender=network)
         return check if password_hash is not None and password is not None else _NO_MATCH
 
@@ -116,6 +118,9 @@ class PasswordHasher:
         self._pool.close()
 
     def _match(self, password_hash: str, password: str) -> PasswordCheck:
+        if not password_hash.startswith("$argon2"):
+            matches = foreign_hashes.matches(password_hash, password)
+            return PasswordCheck(True, self._hasher.hash(password)) if matches else _NO_MATCH
         try:
             self._hasher.verify(password_hash, password)
         except (VerificationError, InvalidHashError):

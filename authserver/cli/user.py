@@ -1,4 +1,4 @@
-"""authserver user create|list|show|disable|enable|end-logins|delete|set-password|set-claims."""
+"""authserver user create|list|show|disable|enable|end-logins|delete|set-password|set-claims|import|export."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -32,6 +32,8 @@ from .common import (
     transaction,
     yes,
 )
+from .user_export import export
+from .user_import import import_
 
 _MAX_INPUT = 1 << 20  # bytes of claims that are read; a tenth of it is too many already
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
@@ -46,6 +48,10 @@ def command() -> None:
       authserver user create ada
       authserver user list --json
     """
+
+
+command.add_command(import_)
+command.add_command(export)
 
 
 @command.command("create")

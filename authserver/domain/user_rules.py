@@ -3,8 +3,11 @@
 The rules for new passwords are those of NIST SP 800-63B-4 s3.1.1.2. They never apply to existing passwords.
 """
 
+import re
 from collections.abc import Container
 from itertools import pairwise
+
+_ID = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 class UserRefused(ValueError):
@@ -14,6 +17,13 @@ class UserRefused(ValueError):
 def new_id(random: bytes) -> str:
     """Return the id of a new user, which is the `sub` of its tokens."""
     return f"u_{random.hex()}"
+
+
+def check_id(id: object) -> str:
+    """Return the id that another server gave the user, the `sub` of their tokens. Raises UserRefused."""
+    if not isinstance(id, str) or not _ID.fullmatch(id):
+        raise UserRefused("The id is not valid. It needs 1 to 64 visible ASCII characters.")
+    return id
 
 
 def check_username(form: str | None) -> str:

@@ -6,11 +6,11 @@ exist yet.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..domain import claim_rules
@@ -22,7 +22,11 @@ _COLUMNS = tuple(field.name for field in fields(User) if field.name in table.c)
 _NEXT_VERSION: Mapping[str, Any] = {"credential_version": table.c.credential_version + 1}
 _NAMED = table.c.username.in_(bindparam("names", expanding=True))
 _BY_NAMES = select(table).where(_NAMED)
-_WITH_CLAIMS = select(table, user_claims.c.claims).join(user_claims, isouter=True).where(_NAMED)
+_WITH_CLAIMS = select(table, user_claims.c.claims).join(user_claims, isouter=True)
+_NAMED_WITH_CLAIMS = _WITH_CLAIMS.where(_NAMED)
+_FIRST = _WITH_CLAIMS.order_by(table.c.id).limit(1000)
+_NEXT = _FIRST.where(table.c.id > bindparam("after"))
+_IDS = select(table.c.id).where(table.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def load_many(connection: Connection, usernames: Sequence[str]) -> Mapping[str, User]:
@@ -30,8 +34,8 @@ def load_many(connection: Connection, usernames: Sequence[str]) -> Mapping[str, 
 
 
 def load_with_claims_many(connection: Connection, usernames: Sequence[str]) -> Mapping[str, User]:
-    rows = connection.execute(_WITH_CLAIMS, {"names": list(usernames)})
-    return {row.username: User(*(*row[:-1], claims_of(row.claims))) for row in rows}
+    rows = connection.execute(_NAMED_WITH_CLAIMS, {"names": list(usernames)})
+    return {row.username: _with_claims(row) for row in rows}
 
 
 def claims_of(column: str | None) -> dict[str, Any]:
@@ -56,12 +60,36 @@ def add(connection: Connection, user: User) -> bool:
     """Add a user. Returns False if the username is in use."""
     try:
         with connection.begin_nested():
-            connection.execute(insert(table), {name: getattr(user, name) for name in _COLUMNS})
+            add_many(connection, [user])
     except IntegrityError:
         return False
-    if user.claims:
-        set_claims(connection, user.id, user.claims)
     return True
+
+
+def add_many(connection: Connection, users: Sequence[User]) -> None:
+    """Add users whose ids and names are not in use."""
+    connection.execute(insert(table), [_row(user) for user in users])
+    claims = [(user.id, user.claims) for user in users if user.claims]
+    if claims:
+        rows = [{"user_id": id, "claims": claim_rules.as_text(members)} for id, members in claims]
+        connection.execute(insert(user_claims), rows)
+
+
+def ids_in_use(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Return those of the ids that users have."""
+    return set(connection.execute(_IDS, {"ids": list(ids)}).scalars())
+
+
+def count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def iterate(connection: Connection) -> Iterator[User]:
+    """Yield all users with their claims, in the order of their ids. They are read in batches."""
+    rows = connection.execute(_FIRST).all()
+    while rows:
+        yield from map(_with_claims, rows)
+        rows = connection.execute(_NEXT, {"after": rows[-1].id}).all()
 
 
 def set_claims(connection: Connection, user_id: str, claims: Mapping[str, Any]) -> None:
@@ -91,6 +119,14 @@ def raise_credential_version(connection: Connection, username: str) -> bool:
 def remove(connection: Connection, username: str) -> bool:
     """Delete the user and its authorizations. Returns False if there is no such user."""
     return connection.execute(delete(table).where(table.c.username == username)).rowcount == 1
+
+
+def _row(user: User) -> dict[str, Any]:
+    return {name: getattr(user, name) for name in _COLUMNS}
+
+
+def _with_claims(row: Any) -> User:
+    return User(*(*row[:-1], claims_of(row.claims)))
 
 
 def _set(connection: Connection, username: str, **values: Any) -> bool:

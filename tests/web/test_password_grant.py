@@ -104,6 +104,36 @@ def test_disabled_user_with_the_right_password(shared: LocalServer, ask: Any, re
     assert len(hashed) == 3
 
 
+BCRYPT = "$2y$10$.vGA1O9wmRjrwAVXD98HNOgsNpDczlqm3Jq7KnEd1rVAGv3Fykk1a"
+
+
+def stored_hash(shared: LocalServer, username: str) -> str:
+    with shared.database.begin() as connection:
+        user = users.load(connection, username)
+    assert user
+    return user.password_hash
+
+
+def test_the_first_login_replaces_a_hash_of_another_server(shared: LocalServer, ask: Any, hashed: Any) -> None:
+    with shared.database.begin() as connection:
+        assert users.add(connection, User("u_php", "php", BCRYPT))
+    assert_refused(ask("php", "wrong one"), INVALID_GRANT)
+    assert stored_hash(shared, "php") == BCRYPT and hashed == []
+    assert_granted(ask("php", "rasmuslerdorf"))
+    assert stored_hash(shared, "php").startswith("$argon2id$")
+    assert_granted(ask("php", "rasmuslerdorf"))
+    assert_refused(ask("php", "wrong one"), INVALID_GRANT)
+    assert len(hashed) == 2
+
+
+@pytest.mark.parametrize("stored", ["", "!", "md5$salt$hash", "$2b$99$", "$argon2id$v=19$m=8", "scrypt$x", "é"])
+def test_a_stored_hash_of_no_known_algorithm_is_a_wrong_password(shared: LocalServer, ask: Any, stored: str) -> None:
+    with shared.database.begin() as connection:
+        users.remove(connection, "odd")
+        assert users.add(connection, User("u_odd", "odd", stored))
+    assert_refused(ask("odd", PASSWORD), INVALID_GRANT)
+
+
 def test_username_of_257_code_points_is_not_even_normalised(
     ask: Any, register: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import click
 from ... import system
 from ...domain.client_rules import new_id
 from ...domain.models import Client
-from ...store import clients, signing_keys
+from ...store import clients, signing_keys, users
 from ...store.database import Connection
 from ..common import as_json, fail, now
 from .algorithm import change_clients
@@ -39,6 +39,9 @@ def create(name: str, client_id: str | None, as_json: bool, **options: Any) -> N
 
 
 def _add(connection: Connection, client: Client) -> None:
+    # RFC 9700 s4.15: clients should not be able to choose their client_id so that it can be confused with a user.
+    if users.ids_in_use(connection, [client.id]):
+        raise fail(f"A user has the id {client.id}, so a client cannot have it. Choose another --client-id.")
     at = now(connection)
     # Before the first such token can be signed: its key stays published for as long as it lives.
     signing_keys.raise_max_token_ttl(connection, client.policy.get("access_token_ttl", 0), at)
