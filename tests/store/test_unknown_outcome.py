@@ -1,6 +1,7 @@
 """COMMIT itself fails: nobody can know whether the group is durable. It is told as such, and never repeated."""
 
 from collections.abc import Callable
+from contextlib import closing
 from threading import Thread
 from typing import Any
 
@@ -10,8 +11,11 @@ from starlette.testclient import TestClient
 
 from authserver.settings import Settings
 from authserver.store.database import Database, OutcomeUnknown
+from authserver.store.postgresql_connection import PostgresConnection
+from tests.harness.clock import Clock
 from tests.harness.existing import existing
 from tests.harness.postgres import Postgres
+from tests.store.conftest import Run, together
 from tests.store.rows import begun, change_of, generations, on_postgres, rotation
 
 MARK = b"\xff"
@@ -165,11 +169,7 @@ def test_a_backend_killed_in_commit_after_it_is_durable(
     logins = begun(store, 1, 2)
     count, ran = counted(store)
 
-    def wait_for_standby(connection: Any, params: Any, now: Any) -> Any:
-        connection.execute(text("SET LOCAL synchronous_commit = on"))
-        return True
-
-    waiting = change_of(wait_for_standby, ("authorizations", b""))
+    waiting = change_of(_wait_for_standby, ("authorizations", b""))
     killer = Thread(target=_end_who_waits_for_standby, args=[postgres, url])
     killer.start()
     outcomes = write(waiting, *map(rotation, logins), count)
@@ -178,6 +178,27 @@ def test_a_backend_killed_in_commit_after_it_is_durable(
     assert len(ran) == 1
     assert generations(store) == {1: 1, 2: 1}
     assert write(*map(rotation, logins)) == [False, False]
+
+
+@on_postgres
+def test_a_commit_without_answer_is_not_cancelled(
+    store: Database, url: str, clock: Clock, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled, it would count although no standby has it."""
+    (login,) = begun(store, 1)
+    cancelled = []
+    monkeypatch.setattr(PostgresConnection, "cancel_safe", lambda self, **_: cancelled.append(self))
+    with closing(Database(url, clock, deadline=0.5)) as impatient:
+        waiting = change_of(_wait_for_standby, ("authorizations", b""))
+        outcomes = run(together(map(impatient.write, [waiting, rotation(login)])))
+    assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown] * 2
+    assert cancelled == []
+    assert generations(store) == {1: 0}
+
+
+def _wait_for_standby(connection: Any, params: Any, now: Any) -> bool:
+    connection.execute(text("SET LOCAL synchronous_commit = on"))
+    return True
 
 
 def _end_who_waits_for_standby(postgres: Postgres, url: Any) -> None:
