@@ -57,6 +57,7 @@ def test_two_seconds_are_no_step(step: int) -> None:
     machine = Machine()
     machine.wall += step
     assert machine.clock() == machine.wall
+    assert machine.clock.timeline().today(machine.wall) == machine.wall
     assert machine.clock.steps() == []
 
 

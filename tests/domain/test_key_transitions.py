@@ -356,3 +356,10 @@ def test_the_timeline_begins_with_the_end_of_a_key_that_has_just_retired() -> No
     keys = key_transitions.merged(keys, key_transitions.promoted(keys, "RS256", now, make))
     changes = [event.change for event in timeline(keys, POLICY)]
     assert changes == ["destroy", "remove", "promotable", "promote", "destroy", "remove", "promotable"]
+
+
+def test_keys_that_are_still_to_be_made_are_numbered_on_from_those_that_were_foretold() -> None:
+    keys = first_keys(maker())
+    for _ in range(2):
+        keys = apply_step(keys, Transition("promote", "RS256"), START)
+    assert published(keys)[:2] == ("new key 1", "new key 2")

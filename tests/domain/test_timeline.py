@@ -255,3 +255,17 @@ def test_small_changes_of_long_ago_take_no_room_from_steps() -> None:
         timeline = timeline.stepped(HOUR + number * STEP // 2, number * 10 * SECOND, number * 10 * SECOND)
     assert timeline.stretches[0] == Stretch(0, None, SECOND + SPREAD)
     assert len(timeline.stretches) < 70
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["forward", "back"])
+def test_small_changes_of_long_ago_move_no_time(step: int) -> None:
+    """Keys have such times."""
+    offsets = [0, step, step + SECOND, step + STEP]
+    timeline = Timeline((Stretch(0),), 0)
+    for number, offset in enumerate(offsets[1:], start=1):
+        timeline = timeline.stepped(offset, number * DAY, number * DAY)
+    timeline = timeline.stepped(step + STEP + SECOND, 9 * DAY, 9 * DAY)
+    assert len(timeline.stretches) == 4, "two that differ little were joined"
+    for number, offset in enumerate(offsets):
+        moment = number * DAY + DAY // 2
+        assert abs(timeline.moment(moment + offset) - moment) <= STEP
