@@ -8,6 +8,7 @@ keyring/    signing keys and refresh-token keys: sign and publish; keyring/lifec
 passwords.py  PRECIS forms and Argon2id; foreign_hashes.py  hashes of imported users
 pool.py  threads with a bounded, fair queue; cpu.py  CPUs and priorities
 pipeline/   the steps of every request, the interface of handlers, errors and replies (no protocol)
+accounts/   people: how they sign in, independent of OAuth
 oauth/      the protocol: handlers for grants (with Authlib), revocation, introspection; client authentication, metadata
 web/        HTTP, with Starlette: one file for each family of endpoints
 resource/   the resource server's side: Guard (stands alone)

@@ -14,7 +14,7 @@ from .passwords import PasswordHasher
 from .pipeline.handler import Services
 from .pipeline.pipeline import Pipeline
 from .pool import Pool
-from .provisioning import lifecycle, open_existing_database, open_keyring, policy
+from .provisioning import attempt_limits, lifecycle, open_existing_database, open_keyring, policy
 from .settings import Settings
 from .shared_call import SharedCall
 from .store import clients
@@ -103,7 +103,7 @@ def _pipeline(
     return Pipeline(
         database,
         Cache(database, clients.load_many, clock.steady),
-        Services(settings.issuer, policy(settings), keyring, passwords, *make),
+        Services(settings.issuer, policy(settings), attempt_limits(settings), keyring, passwords, *make),
         SharedCall(tasks.read_keys, _RELOAD_INTERVAL),
         key_service.run,
         clock,

@@ -9,6 +9,7 @@ from pathlib import Path
 from . import system
 from .clock import Clock
 from .domain import first_party
+from .domain.attempts import AttemptLimits, daily
 from .domain.errors import Misconfigured
 from .domain.key_schedule import KeyPolicy
 from .domain.models import Policy
@@ -152,3 +153,7 @@ def policy(settings: Settings) -> Policy:
         refresh_absolute_ttl=settings.refresh_absolute_ttl,
         max_authorizations=settings.max_authorizations,
     )
+
+
+def attempt_limits(settings: Settings) -> AttemptLimits:
+    return AttemptLimits(account=daily(settings.account_attempts), network=daily(settings.network_attempts))

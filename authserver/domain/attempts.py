@@ -82,8 +82,8 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    counters: Counters
-    """As they are afterwards. Unchanged, so that nothing is to be written, for most refused attempts."""
+    counters: Counters | None = None
+    """As they are afterwards; None, as for most refused attempts, if nothing is to be written."""
     wait: int = 0
     """How long the caller must wait: until it may try, if this attempt is refused; otherwise, if its password is wrong,
     until the next attempt."""
@@ -106,21 +106,21 @@ def judge(counters: Counters, limits: AttemptLimits, now: int) -> Judgement:
         return _judge_account(counters, limits.account, now)
     wait = limits.network.room_in(counters.network, now)
     if wait:
-        return Judgement(counters, wait, "network")
+        return Judgement(None, wait, "network")
     judged = _judge_account(counters, limits.account, now)
-    if judged.full and judged.counters == counters:
+    if judged.full and judged.counters is None:
         return judged
     added = limits.network.add(counters.network, now)
     is_full = limits.network.room_in(added, now) > 0
-    return replace(judged, counters=replace(judged.counters, network=added), fills_network=is_full)
+    return replace(judged, counters=replace(judged.counters or counters, network=added), fills_network=is_full)
 
 
 def _judge_account(counters: Counters, budget: Budget | None, now: int) -> Judgement:
     if budget is None:
-        return Judgement(counters)
+        return Judgement()
     wait = budget.room_in(counters.account, now)
     if wait:
-        return Judgement(counters, wait, "account")
+        return Judgement(None, wait, "account")
     failures = budget.remembered(counters.account, now)
     required, waited = delay(failures), _waited(counters, now)
     if max(waited, 0) < required:
@@ -140,5 +140,5 @@ def _told_to_wait(counters: Counters, waited: int, required: int, now: int) -> J
     who waits. An attempt in the second half of its wait starts the wait again; one in the first half, as by a second
     click, does not."""
     if 0 <= waited < required // 2:
-        return Judgement(counters, required - waited, "account")
+        return Judgement(None, required - waited, "account")
     return Judgement(replace(counters, waits_since=now), required, "account")

@@ -23,6 +23,8 @@ _ATTEMPT = Audited(FAILURE, tells_of_change=False)
 REQUEST_EVENTS: Mapping[str, Audited] = {
     "login": Audited(),
     "login_failed": _ATTEMPT,
+    "account_delayed": _ATTEMPT,
+    "network_delayed": _ATTEMPT,
     "client_authentication_failed": _ATTEMPT,
     "authorization_ended_by_limit": Audited(),
     "revoked": Audited(),

@@ -11,5 +11,6 @@ SENTENCES = {
     "unauthorized_client": "This client may not use this grant type.",
     "unsupported_grant_type": "This grant type is not supported.",
     "invalid_scope": "The requested scope is malformed or exceeds what may be granted.",
+    "temporarily_unavailable": "Too many attempts. Try again after the seconds in Retry-After.",
     "invalid_target": "The requested resource is unknown or was not granted.",
 }

@@ -29,3 +29,5 @@ class Attempt(Generic[R]):
     number: int
     """0 for the first."""
     elapsed: Elapsed
+    is_counted: bool = False
+    """Whether an earlier attempt has counted what the request tries."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from ..domain.models import SECOND
 from ..store.changes import Change
 from .event import Event
 
@@ -16,15 +17,24 @@ class Refusal(Exception):
         status: int = 400,
         *,
         description: str = "",
+        retry_after: int = 0,
         writes: Change | None = None,
         events: Iterable[Event] = (),
     ) -> None:
         """`detail` must contain neither a secret nor anything that the caller sent. `description` replaces the code's
-        constant sentence. `writes` is committed before the response is sent; it is separate from a Decision's change,
-        so that a refusal can never commit that one."""
+        constant sentence. `retry_after` is in seconds; 0 is not sent. `writes` is committed before the response is
+        sent; it is separate from a Decision's change, so that a refusal can never commit that one."""
         super().__init__(detail)
         self.code, self.detail, self.status, self.description = code, detail, status, description
-        self.writes, self.events = writes, events
+        self.retry_after, self.writes, self.events = retry_after, writes, events
+
+
+class TooManyAttempts(Refusal):
+    """A caller must wait before it tries again. The code is the one that says to a client that it may."""
+
+    def __init__(self, detail: str, wait: int) -> None:
+        """`wait` is in microseconds."""
+        super().__init__("temporarily_unavailable", detail, 429, retry_after=max(1, -(-wait // SECOND)))
 
 
 class Stale(Exception):

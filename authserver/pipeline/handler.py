@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from ..domain.attempts import AttemptLimits
 from ..domain.models import Client, Policy
 from ..keyring import Keyring
 from ..passwords import PasswordHasher
@@ -22,6 +23,7 @@ class Services:
 
     issuer: str
     policy: Policy
+    attempt_limits: AttemptLimits
     keyring: Keyring
     passwords: PasswordHasher
     new_id: Callable[[], bytes]
@@ -62,7 +64,7 @@ class Handler(Generic[A]):
     """Whether the client id in the request exists. If it does not, it may be a secret, and is never logged."""
 
     def __init__(self, attempt: Attempt[Any], services: Services) -> None:
-        self.attempt, self.services = attempt, services
+        self.attempt, self.services, self.is_counted = attempt, services, attempt.is_counted
         self.now = attempt.elapsed.timeline.today(attempt.request.arrived_at)
         """When the whole request had arrived, in microseconds, by the clock's present setting."""
 
@@ -84,6 +86,14 @@ class Handler(Generic[A]):
     def key(self) -> Hashable:
         """Return the key of the data that `loader` loads for this request; None for no data."""
         return None
+
+    def count(self) -> Change | None:
+        """Return the change that counts what the request tries, before anything is hashed; None if nothing is limited,
+        or `is_counted`. Raises Refusal if it is too much already."""
+        return None
+
+    def check_counted(self) -> None:
+        """Raise Refusal if the change of `count`, which is committed, found that it was too much."""
 
     async def authenticate(self) -> None:
         """Authenticate the user, if the request contains a password. Raises Unavailable."""

@@ -1,4 +1,4 @@
-"""The pipeline: parse -> accept client -> load -> authenticate -> decide -> sign -> commit -> render.
+"""The pipeline: parse -> accept client -> load -> count -> authenticate -> decide -> sign -> commit -> render.
 
 Endpoints parse before it and render after it. Each step occurs once, in `_attempt`, so that no handler can skip one.
 """
@@ -53,11 +53,11 @@ class Pipeline:
         """Handle the request; begin again, with a fresh client, whenever a concurrent commit wins.
 
         Raises Unavailable, and Refusal if the handler leaves the response to the endpoint."""
-        has_reloaded = False
+        has_reloaded = is_counted = False
         for number in range(ATTEMPTS):
             if number > 0:
                 await self._follow_clock()
-            handler = new_handler(Attempt(request, number, self._elapsed()), self.services)
+            handler = new_handler(Attempt(request, number, self._elapsed(), is_counted), self.services)
             try:
                 return await self._attempt(handler)
             except Stale:
@@ -70,6 +70,8 @@ class Pipeline:
             except Refusal as refusal:
                 with suppress(Stale):
                     return await self._refuse(handler, refusal)
+            finally:
+                is_counted = handler.is_counted
         raise Unavailable(f"Gave up after {ATTEMPTS} attempts: conflicting updates.")
 
     def _elapsed(self) -> Elapsed:
@@ -78,6 +80,7 @@ class Pipeline:
     async def _attempt(self, handler: Handler[A]) -> A:
         await self._accept_client(handler)
         await self._load(handler)
+        await self._count(handler)
         await handler.authenticate()
         decision = handler.decide()
         answer = await self._sign(decision)
@@ -104,6 +107,14 @@ class Pipeline:
         key = handler.key()
         if handler.loader is not None and key is not None:
             handler.loaded = await self.database.load(handler.loader, key)
+
+    async def _count(self, handler: Handler[A]) -> None:
+        """Count what is tried, durably and before any expensive work, so that parallel guesses cannot slip through."""
+        change = handler.count()
+        if change is not None:
+            await self._commit(handler, change, ())
+            handler.is_counted = True
+            handler.check_counted()
 
     async def _sign(self, decision: Decision[A]) -> A:
         """Sign outside any transaction and before the commit, so that a failing signer leaves nothing changed."""

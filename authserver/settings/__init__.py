@@ -77,6 +77,15 @@ _PIN_HELP = _about("PIN of the HSM's token", "4 to 255 characters without contro
 _API_HELP = _about("whether /api and its built-in client exist", "on or off")
 _LEVEL_HELP = _about("least severe message that is logged", "debug, info, warning or error")
 _QUEUE_HELP = _whole("password checks that may wait in each worker; further ones get status 503", 1, 65536, "checks")
+_ACCOUNT_HELP = _whole(
+    "wrong passwords a day for one account, from networks where its user has not signed in; 0 is no limit",
+    0,
+    1_000_000,
+    "attempts",
+)
+_NETWORK_HELP = _whole(
+    "wrong passwords a day from one network, for all accounts together; 0 is no limit", 0, 1_000_000, "attempts"
+)
 _LENGTH_HELP = _whole("minimum number of characters in a new password", 8, 64, "characters")
 _PROXIES_HELP = _about(
     "proxies whose X-Forwarded-For or Forwarded is trusted: addresses and networks, comma separated",
@@ -110,6 +119,8 @@ class Settings(BaseModel):
     pkcs11_pin: Annotated[SecretStr | None, _PIN_HELP, AfterValidator(values.check_pin)] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _LEVEL_HELP] = "info"
     password_queue: Annotated[int, _QUEUE_HELP] = 128
+    account_attempts: Annotated[int, _ACCOUNT_HELP] = 200
+    network_attempts: Annotated[int, _NETWORK_HELP] = 3000
     password_min_length: Annotated[int, _LENGTH_HELP] = 8
     access_token_ttl: Annotated[int, _whole("seconds for which an access token is valid", 1, _DAY)] = (
         _POLICY.access_token_ttl

@@ -93,8 +93,10 @@ class _Count:
     def apply(self, rows: Rows, now: int) -> None:
         attempt, keys = self.attempt, self.attempt.keys
         judgement = attempt.judge(rows, now)
-        counters = judgement.counters
         attempt.judged[:] = [judgement]  # a group that was rolled back is run again
+        counters = judgement.counters
+        if counters is None:
+            return
         if attempt.limits.network:
             rows[keys.network] = Row(counters.network)
         if attempt.limits.account:

@@ -28,6 +28,8 @@ from .server import HOST, IssuerServer, Port, memory
 
 _GRANTS = ("password", "refresh_token")
 _TIMEOUT = 30  # seconds
+_WITHOUT_LIMITS: dict[str, Any] = {"account_attempts": 0, "network_attempts": 0}
+"""So that tests may send as many wrong passwords as they like."""
 _CHOSEN = {"issuer", "database_url", "key_encryption_key"}
 
 
@@ -293,7 +295,12 @@ def running_issuer(**settings: Any) -> Iterator[Issuer]:
 def _settings(port: Port, database_url: str, given: dict[str, Any]) -> Settings:
     key: Any = base64url.encode(system.new_key())
     url: Any = database_url
-    return Settings(issuer=f"http://{HOST}:{port.number}", database_url=url, key_encryption_key=key, **given)
+    chosen: dict[str, Any] = {
+        "issuer": f"http://{HOST}:{port.number}",
+        "database_url": url,
+        "key_encryption_key": key,
+    }
+    return Settings(**_WITHOUT_LIMITS | given | chosen)
 
 
 @cache

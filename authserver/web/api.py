@@ -189,6 +189,8 @@ class Endpoint:
 
 
 def _refusal_reply(refusal: Refusal, wrong: str) -> Reply:
+    if refusal.status == 429:
+        return Reply(429, {"error": "Too many attempts"}, {"Retry-After": str(refusal.retry_after)})
     if refusal.code == "invalid_grant":
         return _unauthorized(wrong)
     return _SWITCHED_OFF if refusal.code in ("invalid_client", "unauthorized_client") else _MALFORMED

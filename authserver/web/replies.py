@@ -35,7 +35,8 @@ def refusal_reply(refusal: Refusal, *, by_header: bool) -> Reply:
     # include the "WWW-Authenticate" response header field matching the authentication scheme used by the client. Other
     # clients do not get it, although RFC 9110 s15.5.2 requires it with 401: browsers would open a password dialog.
     challenge = {"WWW-Authenticate": 'Basic realm="authserver"'} if refusal.status == 401 and by_header else {}
-    return error_reply(refusal.status, refusal.code, sentence, challenge)
+    wait = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else {}
+    return error_reply(refusal.status, refusal.code, sentence, challenge | wait)
 
 
 def unreadable_reply(status: int, reason: str) -> Reply:

@@ -35,6 +35,7 @@ SWITCHED_OFF = ExpectedError(403, "This interface is switched off")
 SLOW = ExpectedError(408, "The body did not arrive within 10 seconds")
 TOO_LARGE = ExpectedError(413, "The body exceeds 64 KiB")
 ENCODED = ExpectedError(415, "A body with a Content-Encoding is not accepted")
+TOO_MANY = ExpectedError(429, "Too many attempts", frozenset({"retry-after"}))
 UNAVAILABLE = ExpectedError(503, "The server is temporarily unavailable", frozenset({"retry-after"}))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 
+from authserver.domain.attempts import FREE
 from tests.harness.constants import PASSWORD, SECRET
 from tests.web.serving import LocalServer, change_client, execute
 
@@ -57,6 +58,11 @@ def _of_a_post(path: str) -> dict[str, Produce]:
         with without_users(server):
             return _post(server, path, **_that_needs_the_database(server, path))
 
+    def too_many(server: LocalServer) -> Any:
+        wrong = {"username": "guessed", "password": "wrong"}
+        body = {"data": FORMS[path] | wrong} if path in FORMS else {"json": wrong}
+        return [_post(server, path, **body) for _ in range(FREE + 1)][-1]
+
     found: dict[str, Produce] = {
         "400": lambda server: _post(server, path, **({"data": WEB} if path in FORMS else {"json": []})),  # type: ignore[dict-item]
         "404": lambda server: server.http.post(path.replace("o", "%6F", 1), content=b""),
@@ -66,6 +72,8 @@ def _of_a_post(path: str) -> dict[str, Produce]:
         "415": lambda server: _post(server, path, headers={"Content-Encoding": "gzip"}),
         "503": broken,
     }
+    if path in ("/token", "/api/login"):
+        found["429"] = too_many
     return found | (_of_a_form(path) if path in FORMS else _of_json(path))
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from authserver import clock as system_clock
 from authserver import system
+from authserver.domain.attempts import AttemptLimits
 from authserver.domain.errors import Unavailable
 from authserver.domain.models import Client, Policy, RefreshTokenKey, User
 from authserver.domain.outages import Outages
@@ -59,7 +60,8 @@ class Node:
     ) -> None:
         self.database, self.keys, self.clock = database, keys, clock
         self.keyring = Keyring(KeyStore(keks), keys, clock())
-        services = Services(ISSUER, Policy(), self.keyring, passwords, system.new_id, system.new_key, system.new_secret)
+        make = (system.new_id, system.new_key, system.new_secret)
+        services = Services(ISSUER, Policy(), AttemptLimits(None, None), self.keyring, passwords, *make)
         cache = Cache(database, clients.load_many, clock)
         self.pipeline = Pipeline(
             database,

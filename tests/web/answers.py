@@ -50,12 +50,13 @@ NOT_ALLOWED = ExpectedError(405, "invalid_request", "This method is not allowed 
 TOO_LARGE = ExpectedError(413, "invalid_request", "The body exceeds 64 KiB.")
 ENCODED = ExpectedError(415, "invalid_request", "A body with a Content-Encoding is not accepted.")
 MALFORMED_HTTP = ExpectedError(400, "invalid_request", "The HTTP request is malformed.")
+TOO_MANY = _oauth("temporarily_unavailable", 429, "retry-after")
 UNAVAILABLE = ExpectedError(
     503, "temporarily_unavailable", "The server is temporarily unavailable. Try again.", frozenset({"retry-after"})
 )
 
 
-def assert_refused(answer: Any, expected: ExpectedError) -> None:
+def assert_refused(answer: Any, expected: ExpectedError, *, longest_wait: int = 10) -> None:
     """Status, every header and the whole body; `answer` is anything with status_code, headers and json()."""
     assert answer.status_code == expected.status, answer.text
     assert answer.json() == {"error": expected.error, "error_description": expected.description}
@@ -66,7 +67,7 @@ def assert_refused(answer: Any, expected: ExpectedError) -> None:
     if "www-authenticate" in expected.headers:
         assert _CHALLENGE.fullmatch(headers["www-authenticate"])
     if "retry-after" in expected.headers:
-        assert 1 <= int(headers["retry-after"]) <= 10
+        assert 1 <= int(headers["retry-after"]) <= longest_wait
 
 
 def assert_granted(answer: Any) -> dict[str, Any]:

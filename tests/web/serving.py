@@ -65,10 +65,11 @@ def rows(database: Database, name: str) -> list[dict[str, Any]]:
 
 
 def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table that requests change: not where pruning stands, nor the audit trail, which also keeps
-    attempts that changed nothing."""
+    """Every row of every table that requests change: not where pruning stands, nor the counters of attempts and the
+    audit trail, which also keep what changed nothing."""
+    apart = ("attempts", "events", "pruning")
     with database.begin() as connection:
-        return {name: _rows(connection, name) for name in metadata.tables if name not in ("pruning", "events")}
+        return {name: _rows(connection, name) for name in metadata.tables if name not in apart}
 
 
 def _rows(connection: Connection, name: str) -> list[dict[str, Any]]:

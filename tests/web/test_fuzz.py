@@ -131,7 +131,7 @@ def assert_ours(sent: Any) -> Any:
     assert common.items() <= answer.items()
     if start["status"] == 200:
         return 200
-    assert start["status"] in (400, 401, 413, 415)
+    assert start["status"] in (400, 401, 413, 415, 429)
     refused = json.loads(body["body"])
     assert refused.keys() == {"error", "error_description"}
     assert refused["error_description"] in CONSTANT

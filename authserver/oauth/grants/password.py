@@ -5,63 +5,74 @@ from functools import partial
 
 from authlib.oauth2.rfc6749 import grants
 
+from ...accounts.sign_in import PasswordSignIn
 from ...domain.models import SECOND, Authorization, User
-from ...passwords import PasswordCheck, password_form, username_form
+from ...passwords import password_form
 from ...pipeline.errors import Refusal
 from ...pipeline.event import Event, LateEvents
 from ...pipeline.handler import Decision
 from ...pipeline.replies import Reply
-from ...store import authorizations, users
-from ...store.database import Loader
+from ...store import sign_ins
+from ...store.database import Change
+from ...store.sign_ins import SignInKey, SignInRecord
 from ..grant import Grant
 
 
 class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
-    loaded: User | None
-    check = PasswordCheck(False)
+    loader = staticmethod(sign_ins.load_many)
+    loaded: SignInRecord | None
+    sign_in: PasswordSignIn
     authorization: Authorization | None = None
     """The new authorization, once the request was accepted."""
 
-    @property
-    def loader(self) -> Loader[str, User]:
-        return users.load_with_claims_many if self.client.access_token_claims else users.load_many
+    def key(self) -> SignInKey | None:
+        form = self.parsed.form
+        self.sign_in = PasswordSignIn(
+            self.services,
+            form.get("username", ""),
+            password_form(form.get("password", "")) if "username" in form else None,
+            network=self.parsed.network,
+            limits=self.services.attempt_limits,
+            now=self.now,
+        )
+        return self.sign_in.key if "username" in form else None
 
-    def key(self) -> str | None:
-        return username_form(self.parsed.form.get("username", ""))
+    def count(self) -> Change | None:
+        self.sign_in.record = self.loaded or self.sign_in.record
+        return None if self.is_counted else self.sign_in.count()
+
+    def check_counted(self) -> None:
+        self.sign_in.check_counted()
 
     async def authenticate(self) -> None:
-        form = self.parsed.form
-        password = password_form(form.get("password", ""))
-        # No user can have a password without a canonical form, so it is rejected without hashing. That reveals nothing
-        # about any user.
-        if "username" in form and password is not None:
-            password_hash = self.loaded.password_hash if self.loaded else None
-            self.check = await self.services.passwords.match(password_hash, password, self.parsed.network)
+        await self.sign_in.authenticate()
 
     def authenticate_user(self, username: str, password: str) -> User:
         """Authlib's hook, which raises our own error: Authlib's would be invalid_request."""
-        user = self.loaded
+        user = self.sign_in.user
         # RFC 6749 s5.2: invalid_grant for invalid resource owner credentials.
-        if user is None or not self.check.matches or user.disabled:
+        if user is None or not self.sign_in.check.matches or user.disabled:
             reason = self._why_refused(user)
-            raise Refusal("invalid_grant", reason, events=[Event("login_failed", fields={"reason": reason})])
+            failed = Event("login_failed", fields={"reason": reason})
+            raise Refusal("invalid_grant", reason, events=[failed, *self.sign_in.events_of_failure()])
         return user
 
     def issue(self) -> Decision[Reply]:
-        authorization = self.authorization = self._new_authorization(self.request.user)
+        user: User = self.request.user
+        authorization = self.authorization = self._new_authorization(user)
         limit, ended = self.policy.max_authorizations, list[bytes]()
-        change = authorizations.begin(authorization, limit=limit, rehashed=self.check.rehashed, ended=ended)
+        change = self.sign_in.begin(authorization, limit=limit, ended=ended)
         may_refresh = "refresh_token" in self.client.grant_types
         token = self.refresh_token(authorization, 0) if may_refresh else ""
         events = LateEvents(partial(self._events, ended))
-        return self.token_response(authorization.scope, authorization, self.loaded, change, events, refresh_token=token)
+        return self.token_response(authorization.scope, authorization, user, change, events, refresh_token=token)
 
     def about(self) -> Mapping[str, str]:
-        subject = {"subject": self.loaded.id} if self.loaded else {}
+        subject = {"subject": self.loaded.user.id} if self.loaded and self.loaded.user else {}
         return subject | ({"grant_id": self.authorization.id.hex()} if self.authorization else {})
 
     def username(self) -> str:
-        return self.loaded.username if self.loaded else ""
+        return self.loaded.user.username if self.loaded and self.loaded.user else ""
 
     def _events(self, ended: list[bytes]) -> Iterator[Event]:
         """The commit fills `ended` before these events are read."""
@@ -74,7 +85,7 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
     def _why_refused(self, user: User | None) -> str:
         if user is None:
             return "no such user"
-        return "user disabled" if self.check.matches else "wrong password"
+        return "user disabled" if self.sign_in.check.matches else "wrong password"
 
     def _new_authorization(self, user: User) -> Authorization:
         now, policy = self.now, self.policy

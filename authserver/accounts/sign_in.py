@@ -1,0 +1,104 @@
+"""Signing in with a password. Every endpoint that takes one uses this: the attempt is counted, then hashed."""
+
+from functools import cached_property
+
+from ..domain.attempts import AttemptLimits, Judgement
+from ..domain.models import SECOND, Authorization, User
+from ..passwords import PasswordCheck, username_form
+from ..pipeline.errors import TooManyAttempts
+from ..pipeline.event import Event
+from ..pipeline.handler import Services
+from ..store import sign_ins
+from ..store.changes import Change
+from ..store.sign_ins import Attempt, SignInKey, SignInRecord
+
+_REMEMBERED_ANEW = 86400 * SECOND
+"""A known network's time is written again after this long, so that not every sign-in writes it."""
+
+
+class PasswordSignIn:
+    """One user's attempt to sign in. `record` is set once it is loaded, and `check` once the password is hashed."""
+
+    check = PasswordCheck(False)
+    record = SignInRecord(None, None, {})
+
+    def __init__(
+        self, services: Services, username: str, password: str | None, *, network: str, limits: AttemptLimits, now: int
+    ) -> None:
+        """`username` is as it was sent. `password` is in its canonical form; None if it has none, so that no user can
+        have it: it is neither counted nor hashed. `network` is the user's. `now` is in microseconds."""
+        self._services, self._username, self._password = services, username, password
+        self._network, self._limits, self._now = network, limits, now
+
+    @cached_property
+    def key(self) -> SignInKey:
+        """What is to be loaded."""
+        form = username_form(self._username)
+        # A name that nobody can have is counted like any other that nobody has.
+        account = f"invalid {self._username}" if form is None else f"valid {form}"
+        keys = self._services.keyring.attempt_keys(account, self._network, self._now)
+        return SignInKey(form, self._network, keys)
+
+    @cached_property
+    def attempt(self) -> Attempt:
+        return Attempt(self.key.keys, self.record.is_known(self._now), self._limits)
+
+    @property
+    def user(self) -> User | None:
+        return self.record.user
+
+    def count(self) -> Change | None:
+        """Return the change that counts the attempt, or None if there is nothing to count. Raises TooManyAttempts
+        without a write if what was loaded is enough to refuse it: most of a flood writes nothing."""
+        if self._password is None:
+            return None
+        judged = self.attempt.judge(self.record.rows, self._now)
+        if judged.counters is None:
+            _check(judged)
+            return None
+        return sign_ins.count(self.attempt)
+
+    def check_counted(self) -> None:
+        """Raise TooManyAttempts if the attempt was refused when it was counted."""
+        _check(self.attempt.judged[0])
+
+    async def authenticate(self) -> None:
+        """Hash the password. Raises Unavailable."""
+        if self._password is None:
+            return
+        password_hash = self.user.password_hash if self.user else None
+        self.check = await self._services.passwords.match(password_hash, self._password, self._network)
+
+    def begin(self, authorization: Authorization, *, limit: int, ended: list[bytes]) -> Change:
+        """Return the change that begins the authorization of the user, whose password was right, gives the attempt back
+        and remembers the network. See `store.authorizations.begin` for `limit` and `ended`."""
+        return sign_ins.begin(
+            authorization,
+            self.attempt,
+            limit=limit,
+            rehashed=self.check.rehashed,
+            ended=ended,
+            network=self._network_to_remember(),
+        )
+
+    def _network_to_remember(self) -> str:
+        seen_at = self.record.seen_at
+        return self._network if seen_at is None or self._now - seen_at > _REMEMBERED_ANEW else ""
+
+    def events_of_failure(self) -> list[Event]:
+        """Return the events of a wrong password beside the failure itself: who has to wait from now on."""
+        judged = self.attempt.judged
+        waits = judged[0].wait if judged else 0
+        account = Event("account_delayed", "warning", {"wait": _seconds(waits)})
+        return ([account] if waits else []) + (
+            [Event("network_delayed", "warning")] if judged and judged[0].fills_network else []
+        )
+
+
+def _check(judged: Judgement) -> None:
+    if judged.full:
+        raise TooManyAttempts(f"{judged.full} must wait", judged.wait)
+
+
+def _seconds(wait: int) -> str:
+    return f"{-(-wait // SECOND)} s"
