@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from authserver import passwords
 from authserver.app import assemble, create_app
+from authserver.keyring import passphrase
 from authserver.keyring.lifecycle import Lifecycle
 from authserver.passwords import PasswordHasher
 from authserver.provisioning import lifecycle as lifecycle_of
@@ -71,7 +72,7 @@ SLOW_FILES = {
     "web/test_refused_refresh.py",
     "web/test_wire.py",
 }
-FULL_COST = passwords.COST
+FULL_COST = {passwords: passwords.COST, passphrase: passphrase.COST}
 PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"}
 
 
@@ -114,18 +115,20 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_passwords() -> Iterator[None]:
-    """In this process a password costs microseconds, not 50 ms: hashing was half of the time of these tests. Processes
-    that they start pay the full cost."""
+    """In this process a password costs microseconds, not 50 ms, and a backup's passphrase not 200: hashing was half of
+    the time of these tests. Processes that they start pay the full cost."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "COST", (1, 16))
+        patch.setattr(passphrase, "COST", (1, 16, 1))
         yield
 
 
 @pytest.fixture(scope="module")
 def full_cost(cheap_passwords: None) -> Iterator[None]:
-    """For tests of what a password costs."""
+    """For tests of what a password or a passphrase costs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "COST", FULL_COST)
+        for module, cost in FULL_COST.items():
+            patch.setattr(module, "COST", cost)
         yield
 
 

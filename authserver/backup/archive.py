@@ -126,7 +126,7 @@ def usable(wrapped: Mapping[str, str], keks: KeyEncryptionKeys, elsewhere: Colle
 
 
 def _encrypt(connection: Connection, keks: KeyEncryptionKeys, passphrase: str, now: int) -> None:
-    stretching = Stretching(system.new_id())
+    stretching = Stretching.new(system.new_id())
     keys = stretching.keys(passphrase)
     _replace_keys(connection, rewrap(_load_keys(connection), keks, keys))
     contents = json.dumps({"made_at": now, "digest": _digest(connection)})

@@ -9,6 +9,8 @@ from argon2.low_level import Type, hash_secret_raw
 from .envelope import KeyEncryptionKeys
 
 MIN_LENGTH = 12  # characters
+COST = (3, 64 * 1024, 4)
+"""Of a new passphrase: passes, KiB of memory and lanes. RFC 9106 s4, the second recommended option."""
 _SOURCE = "the passphrase"
 _MAX_COSTS = {"time_cost": 16, "memory_cost": 1024 * 1024, "parallelism": 16}
 _MIN_SALT = 8  # bytes
@@ -17,12 +19,16 @@ _MIN_MEMORY = 8  # KiB for each lane: RFC 9106 s3.1
 
 @dataclass(frozen=True, slots=True)
 class Stretching:
-    """The parameters of Argon2id, by default the second recommended option of RFC 9106 s4. `memory_cost` is in KiB."""
+    """The parameters of Argon2id. `memory_cost` is in KiB."""
 
     salt: bytes
-    time_cost: int = 3
-    memory_cost: int = 64 * 1024
-    parallelism: int = 4
+    time_cost: int
+    memory_cost: int
+    parallelism: int
+
+    @classmethod
+    def new(cls, salt: bytes) -> "Stretching":
+        return cls(salt, *COST)
 
     def keys(self, passphrase: str) -> KeyEncryptionKeys:
         key = hash_secret_raw(

@@ -210,11 +210,6 @@ _FIELDS: dict[str, FieldInfo] = Settings.model_fields
 _SECRETS = frozenset(name for name, field in _FIELDS.items() if field.annotation in (SecretStr, SecretStr | None))
 
 
-def names_and_help() -> list[tuple[str, str]]:
-    """Return each setting's variable and its line of help."""
-    return [(sources.variable(name), str(field.description)) for name, field in _FIELDS.items()]
-
-
 def load(**flags: Any) -> Settings:
     """Load the settings, each from the first source that has it: flags (None is not given), the environment, .env,
     authserver.toml, its default. Raises Misconfigured, naming everything that is wrong."""

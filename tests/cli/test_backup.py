@@ -1,6 +1,7 @@
 """`authserver backup`: one file, whole or not there, from which nobody learns a key without its passphrase."""
 
 import errno
+import json
 import os
 import pty
 import resource
@@ -52,6 +53,12 @@ def test_backup_and_restore_show_progress_on_a_terminal_only(cli: Callable[..., 
     assert "Restoring the backup (0 s)\r" in converse("restore", "b", answers=typed)
     for command in (["backup", "c"], ["restore", "c", "--yes"]):
         assert "(0 s)" not in cli(*command, "--passphrase-stdin", input=LINE).stderr
+
+
+def test_rfc9106_s4_what_its_passphrase_costs_to_try(backup: Callable[..., Path], full_cost: None) -> None:
+    ((stretching,),) = sql(backup(), "SELECT stretching FROM authserver_backup")
+    costs = json.loads(stretching)
+    assert (costs["time_cost"], costs["memory_cost"], costs["parallelism"]) == (3, 64 * 1024, 4)
 
 
 def test_nothing_in_it_opens_without_the_passphrase(

@@ -13,9 +13,9 @@ from authserver.keyring.passphrase import Stretching
 from authserver.store import migrations
 from tests.cli.backups import sql
 
-TOO_DEAR = Stretching(bytes(16), memory_cost=2**40).as_text()
-TOO_CHEAP = Stretching(bytes(16), memory_cost=1).as_text()
-UNSALTED = Stretching(b"").as_text()
+TOO_DEAR = Stretching(bytes(16), 3, 2**40, 4).as_text()
+TOO_CHEAP = Stretching(bytes(16), 3, 1, 4).as_text()
+UNSALTED = Stretching.new(b"").as_text()
 DEEP = "[" * 200_000
 DEEP_HEADER = b64encode(f'{{"alg":{DEEP}'.encode()).decode()
 

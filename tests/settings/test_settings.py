@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from authserver.settings import Settings, load, names_and_help
+from authserver.settings import Settings, load
 from tests.settings.refusals import CANARY, refusal
 
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("=")
@@ -265,7 +265,6 @@ def test_settings_are_frozen_and_survive_pickling() -> None:
 
 def test_every_setting_has_one_line_of_help() -> None:
     rows = load().describe()
-    assert names_and_help() == [(row["variable"], row["help"]) for row in rows]
     assert [row["variable"] for row in rows] == [f"AUTHSERVER_{name.upper()}" for name in Settings.model_fields]
     assert all(0 < len(row["help"]) <= 110 and "\n" not in row["help"] for row in rows)
     assert json.loads(json.dumps(rows)) == rows
