@@ -26,6 +26,8 @@ from tests.harness.constants import ISSUER, PASSWORD
 from tests.harness.events import assert_documented
 from tests.harness.hsm import softhsm  # noqa: F401
 from tests.harness.sample_database import as_client, populated
+from tests.harness.spare_keys import SpareKeys
+from tests.harness.spare_keys import used as spare_keys_used
 
 # No deadline, and no random seed. A run of other tests still has other examples: hypothesis draws some values from the
 # constants in whatever modules are loaded.
@@ -98,6 +100,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         slow = [item for item in items if not _is_fast(item)]
         items[:] = [item for item in items if _is_fast(item)]
         config.hook.pytest_deselected(items=slow)
+    items[:] = _spread(items, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def _spread(items: list[pytest.Item], workers: int) -> Iterator[pytest.Item]:
+    """Each worker of pytest-xdist gets a part of the list. It begins with its share of the slow tests, so that none is
+    left for the end, and that the others use the time in which these wait for a process."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    for number in range(workers):
+        for kind in (slow, quick):
+            yield from kind[len(kind) * number // workers : len(kind) * (number + 1) // workers]
 
 
 def _is_fast(item: pytest.Item) -> bool:
@@ -120,6 +133,18 @@ def cheap_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "COST", (1, 16))
         patch.setattr(passphrase, "COST", (1, 16, 1))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def spare_keys() -> Iterator[SpareKeys]:
+    with spare_keys_used() as spare:
+        yield spare
+
+
+@pytest.fixture(autouse=True)
+def keys_taken_back(spare_keys: SpareKeys) -> Iterator[None]:
+    with spare_keys.taken_back():
         yield
 
 

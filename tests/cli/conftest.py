@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from authserver.cli import main
 from authserver.serving import sighup
 from tests.cli.backups import LINE
+from tests.harness.hsm import Token, new_token
 from tests.harness.process import run
 
 
@@ -29,6 +30,22 @@ def here(initialised: Path, tmp_path: Path) -> Path:
     """The working folder, a copy of that one."""
     shutil.copytree(initialised, tmp_path, dirs_exist_ok=True)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def initialised_with_hsm(softhsm: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Token]:
+    """The same with the keys in a token, for tests that change nothing there."""
+    folder, token = tmp_path_factory.mktemp("initialised-with-hsm"), new_token("initialised")
+    run("init", folder=folder, settings=token.settings)
+    return folder, token
+
+
+@pytest.fixture
+def with_hsm(initialised_with_hsm: tuple[Path, Token], tmp_path: Path) -> Token:
+    """The token of the working folder, which is a copy of that one."""
+    folder, token = initialised_with_hsm
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return token
 
 
 @pytest.fixture

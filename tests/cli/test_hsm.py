@@ -107,12 +107,10 @@ def test_wrapped_keys_go_on_beside_an_hsm_and_the_next_key_is_made_there(softhsm
     ],
 )
 def test_a_start_that_cannot_work_says_what_to_write(
-    softhsm: Path, tmp_path: Path, change: Any, code: int, message: str
+    with_hsm: Token, tmp_path: Path, change: Any, code: int, message: str
 ) -> None:
-    token = new_token(message)
-    run("init", folder=tmp_path, settings=token.settings)
-    refused = run("serve", "--port", "1", folder=tmp_path, check=False, settings=token.settings | change)
-    assert refused.returncode == code and message in refused.stderr and token.pin not in refused.stderr
+    refused = run("serve", "--port", "1", folder=tmp_path, check=False, settings=with_hsm.settings | change)
+    assert refused.returncode == code and message in refused.stderr and with_hsm.pin not in refused.stderr
 
 
 def test_a_key_that_is_gone_from_the_token_stops_the_start(softhsm: Path, tmp_path: Path) -> None:

@@ -6,14 +6,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 
 from tests.harness.constants import LONG
-from tests.harness.hsm import needs_softhsm, new_token
+from tests.harness.hsm import Token, needs_softhsm, new_token
 from tests.harness.live import Live, started
 from tests.harness.process import environment_with, run
 
@@ -76,17 +77,13 @@ def test_while_an_hsm_hangs_everything_else_goes_on_and_the_server_can_end(hangi
     hanging.stop()
 
 
-def test_a_revocation_is_done_though_the_hsm_is_not_named(softhsm: Path, tmp_path: Path) -> None:
-    token = new_token("unnamed")
-    run("init", folder=tmp_path, settings=token.settings)
-    (pending,) = [
-        key["kid"]
-        for key in json.loads(run("keys", "list", "--json", folder=tmp_path).stdout)
-        if key["state"] == "pending"
-    ]
-    run("keys", "revoke", pending, "--yes", folder=tmp_path)
-    states = {key["kid"]: key["state"] for key in json.loads(run("keys", "list", "--json", folder=tmp_path).stdout)}
-    assert states[pending] == "revoked"
+def test_a_revocation_is_done_though_the_hsm_is_not_named(with_hsm: Token, cli: Callable[..., Result]) -> None:
+    def states() -> dict[str, str]:
+        return {key["kid"]: key["state"] for key in json.loads(cli("keys", "list", "--json").stdout)}
+
+    (pending,) = [kid for kid, state in states().items() if state == "pending"]
+    cli("keys", "revoke", pending, "--yes")
+    assert states()[pending] == "revoked"
 
 
 def test_without_a_pin_none_is_tried(softhsm: Path, tmp_path: Path) -> None:
@@ -96,9 +93,7 @@ def test_without_a_pin_none_is_tried(softhsm: Path, tmp_path: Path) -> None:
     assert refused.returncode == 78 and "AUTHSERVER_PKCS11_PIN_FILE=" in refused.stderr
 
 
-def test_what_an_hsm_cannot_do_is_not_blamed_on_the_database(softhsm: Path, tmp_path: Path) -> None:
-    token = new_token("words")
-    run("init", folder=tmp_path, settings=token.settings)
+def test_what_an_hsm_cannot_do_is_not_blamed_on_the_database(with_hsm: Token, tmp_path: Path) -> None:
     with (tmp_path / "nothing.py").open("w") as file:
         file.write("from pkcs11 import Session\nfrom pkcs11.exceptions import DeviceError\n")
         file.write("def fail(*_, **__):\n    raise DeviceError\n")
@@ -107,10 +102,10 @@ def test_what_an_hsm_cannot_do_is_not_blamed_on_the_database(softhsm: Path, tmp_
     failed = subprocess.run(
         [sys.executable, "nothing.py"],
         cwd=tmp_path,
-        env=environment_with(token.settings),
+        env=environment_with(with_hsm.settings),
         capture_output=True,
         text=True,
         timeout=LONG,
     )
     assert failed.returncode == 69
-    assert "token 'words' failed: DeviceError" in failed.stderr and "config show" not in failed.stderr
+    assert "token 'initialised' failed: DeviceError" in failed.stderr and "config show" not in failed.stderr

@@ -14,7 +14,8 @@ PIN = "the PIN of the tests"
 IN_PROCESS = ("keys", "locked", "lifecycle")
 """Tokens that the test process uses itself: they are there from the first, for a module that it has loaded does not see
 later ones."""
-MODULES = [*Path("/usr/lib").glob("**/libsofthsm2.so"), *Path("/opt/homebrew/lib").glob("**/libsofthsm2.so")]
+_FOLDERS = ("/usr/lib/softhsm", "/usr/lib/*/softhsm", "/usr/lib*/pkcs11", "/opt/homebrew/lib/softhsm")
+MODULES = [file for folder in _FOLDERS for file in Path("/").glob(f"{folder[1:]}/libsofthsm2.so")]
 needs_softhsm = pytest.mark.skipif(
     not MODULES or shutil.which("softhsm2-util") is None, reason="SoftHSM2 is not installed"
 )

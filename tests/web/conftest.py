@@ -1,17 +1,14 @@
 """Beside tests/conftest.py: a database that is copied instead of made, time that passes for the keys too, the log."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from joserfc.jwk import RSAKey
 from starlette.testclient import TestClient
 
 from authserver.background import INTERVALS
-from authserver.keyring import jwk
 from authserver.provisioning import open_database
 from authserver.settings import Settings
 from authserver.store.database import Database
@@ -51,28 +48,13 @@ def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield server
 
 
-class _ImportOnce:
-    """In place of RSAKey: every server of these tests has the template's keys, and to check one takes 30 ms."""
-
-    known: ClassVar[dict[str, RSAKey]] = {}
-
-    @classmethod
-    def import_key(cls, members: dict[str, str | list[str]]) -> RSAKey:
-        name = json.dumps(members)
-        if name not in cls.known:
-            cls.known[name] = RSAKey.import_key(members)
-        return cls.known[name]
-
-
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Key state is read every 10 ms, and whenever a request asks for it; a locked database is given up after 100 ms,
-    and no key is checked a second time."""
+    """Key state is read every 10 ms, and whenever a request asks for it; a locked database is given up after 100 ms."""
     monkeypatch.setitem(INTERVALS, "read_keys", 0.01)
     monkeypatch.setitem(INTERVALS, "follow_clock", 0.01)
     monkeypatch.setattr("authserver.app._RELOAD_INTERVAL", 0)
     monkeypatch.setattr("authserver.store.engine._SQLITE_BUSY_TIMEOUT", 100)
-    monkeypatch.setitem(jwk._KINDS, "RSA", _ImportOnce)
 
 
 @pytest.fixture
