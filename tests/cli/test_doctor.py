@@ -20,6 +20,7 @@ from authserver.cli.doctor import (
     departures,
     issuer_check,
     keys_check,
+    limits_check,
     machine_check,
     proxies_check,
     settings_check,
@@ -38,7 +39,7 @@ METADATA = "/.well-known/oauth-authorization-server"
 def test_a_new_installation_has_no_error_and_every_check_has_a_finding(data: Callable[..., Any], here: Path) -> None:
     rows = data("doctor", "--offline")
     assert all(list(row) == ["check", "level", "finding", "fix"] for row in rows)
-    checks = {"settings", "proxies", "workers", "passwords", "database", "clients", "rfc9700", "keys"}
+    checks = {"settings", "proxies", "limits", "workers", "passwords", "database", "clients", "rfc9700", "keys"}
     assert {row["check"] for row in rows} == checks
     assert "error" not in {row["level"] for row in rows}
 
@@ -97,6 +98,13 @@ def test_settings_that_are_for_tests_are_named() -> None:
     assert [finding.level for finding in found] == ["warning"]
     assert [finding.level for finding in settings_check.check(Settings(key_lead_time=10))] == ["warning", "info"]
     assert [finding.level for finding in settings_check.check(Settings(issuer=PUBLIC))] == ["ok"]
+
+
+def test_every_limit_that_is_off_is_named_with_its_default() -> None:
+    assert [finding.level for finding in limits_check.check(Settings())] == ["ok"]
+    [account, network] = limits_check.check(Settings(account_attempts=0, network_attempts=0))
+    assert (account.level, account.fix) == ("warning", "AUTHSERVER_ACCOUNT_ATTEMPTS=200")
+    assert (network.level, network.fix) == ("warning", "AUTHSERVER_NETWORK_ATTEMPTS=3000")
 
 
 CONFIDENTIAL = Client("c", "C", "client_secret_basic", frozenset({"client_credentials"}), (), secrets=(Secret(b"h"),))

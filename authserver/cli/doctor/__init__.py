@@ -22,6 +22,7 @@ from . import (
     departures,
     issuer_check,
     keys_check,
+    limits_check,
     machine_check,
     proxies_check,
     settings_check,
@@ -64,6 +65,7 @@ def _findings(workers: int, offline: bool) -> Iterator[Finding]:
         return
     yield from settings_check.check(settings)
     yield from proxies_check.check(settings)
+    yield from limits_check.check(settings)
     yield from machine_check.check_workers(workers)
     yield from machine_check.check_passwords(system.cpu_time, machine_check.free_memory(), workers)
     yield from _of_database(settings, workers, offline)
