@@ -7,6 +7,7 @@ backup/     backup and restore of a SQLite database
 keyring/    signing keys and refresh-token keys: sign and publish; keyring/lifecycle/ generates, rotates, revokes them
 passwords.py  PRECIS forms and Argon2id; foreign_hashes.py  hashes of imported users
 pool.py  threads with a bounded, fair queue; cpu.py  CPUs and priorities
+claims_hook.py  calls the operator's function for claims that the database does not hold
 pipeline/   the steps of every request, the interface of handlers, errors and replies (no protocol)
 accounts/   people: how they sign in, independent of OAuth
 oauth/      the protocol: handlers for grants (with Authlib), revocation, introspection; client authentication, metadata

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import system
 from .background import INTERVALS, BackgroundTasks
+from .claims_hook import ClaimsHook
 from .clock import Clock
 from .domain.forwarded import trusted_proxies
 from .keyring import Keyring
@@ -14,7 +15,14 @@ from .passwords import PasswordHasher
 from .pipeline.handler import Services
 from .pipeline.pipeline import Pipeline
 from .pool import Pool
-from .provisioning import attempt_limits, lifecycle, open_existing_database, open_keyring, policy
+from .provisioning import (
+    attempt_limits,
+    lifecycle,
+    load_claims_hook,
+    open_existing_database,
+    open_keyring,
+    policy,
+)
 from .settings import Settings
 from .shared_call import SharedCall
 from .store import clients
@@ -59,6 +67,8 @@ def assemble(
     Only the tasks that `enable` names run in the background.
     """
     clock = now if isinstance(now, Clock) else Clock(now, now) if now else Clock()
+    function = load_claims_hook(settings)
+    hook = ClaimsHook(function, settings.claims_hook_timeout) if function else None
     malformed, passwords = MalformedRequests(), PasswordHasher(settings.password_queue, workers)
     key_service = Pool("key service", _REMOTE_SIGNATURES, queue=128, timeout=_SIGNATURE_TIMEOUT)
     database = open_existing_database(settings, clock, clock.steady)
@@ -67,7 +77,7 @@ def assemble(
     tasks = BackgroundTasks(database, keyring, schedule, clock, malformed, retention, enable)
     if now is None:
         tasks.start_clock()
-    pipeline = _pipeline(settings, database, keyring, passwords, key_service, tasks, clock)
+    pipeline = _pipeline(settings, database, keyring, passwords, hook, key_service, tasks, clock)
     context = AppContext(
         issuer=settings.issuer,
         jwks_max_age=settings.jwks_max_age,
@@ -84,7 +94,8 @@ def assemble(
     )
 
     def close() -> None:
-        for close_part in (tasks.close, passwords.close, key_service.close, database.close):
+        hook_parts = [hook.close] if hook else []
+        for close_part in (tasks.close, passwords.close, *hook_parts, key_service.close, database.close):
             close_part()
 
     return Assembly(application(context, _lifespan(tasks, close)), tasks, close)
@@ -95,6 +106,7 @@ def _pipeline(
     database: Database,
     keyring: Keyring,
     passwords: PasswordHasher,
+    hook: ClaimsHook | None,
     key_service: Pool,
     tasks: BackgroundTasks,
     clock: Clock,
@@ -103,7 +115,7 @@ def _pipeline(
     return Pipeline(
         database,
         Cache(database, clients.load_many, clock.steady),
-        Services(settings.issuer, policy(settings), attempt_limits(settings), keyring, passwords, *make),
+        Services(settings.issuer, policy(settings), attempt_limits(settings), keyring, passwords, *make, hook),
         SharedCall(tasks.read_keys, _RELOAD_INTERVAL),
         key_service.run,
         clock,

@@ -5,8 +5,9 @@ the commands and `authserver.testing`.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from . import system
+from . import claims_hook, system
 from .clock import Clock
 from .domain import first_party
 from .domain.attempts import AttemptLimits, daily
@@ -65,6 +66,7 @@ def check(settings: Settings, workers: int = 1) -> list[str]:
     cannot start."""
     database = open_existing_database(settings)
     try:
+        load_claims_hook(settings)
         open_keyring(settings, database, Clock()).check()
         with database.begin() as connection:
             everyone = clients.load_all(connection)
@@ -132,6 +134,11 @@ def open_keyring(settings: Settings, database: Database, clock: Clock) -> Keyrin
         signing_keys.raise_max_token_ttl(connection, settings.access_token_ttl, clock())
         state = signing_keys.load(connection)
     return Keyring(keys, state, clock.steady(), partial(open_key_store, settings))
+
+
+def load_claims_hook(settings: Settings) -> Callable[..., Any] | None:
+    """Return the operator's function; None if there is none. Raises Misconfigured if it cannot be imported."""
+    return claims_hook.load(settings.claims_hook) if settings.claims_hook is not None else None
 
 
 def key_policy(settings: Settings) -> KeyPolicy:

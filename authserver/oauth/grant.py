@@ -8,6 +8,7 @@ from authlib.oauth2 import AuthorizationServer, OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc6749.grants import BaseGrant
 
+from ..claims_hook import HookCall
 from ..domain import claim_rules, claims, refresh_token, scopes
 from ..domain.errors import ScopeRefused, TargetRefused
 from ..domain.models import SECOND, Authorization, User
@@ -87,7 +88,7 @@ class Grant(ClientHandler):
         """Return the token endpoint's successful response (RFC 6749 s5.1), with the access token still to be signed.
 
         `user` is whose authorization it is; their claims must have been loaded if the client gets some."""
-        ttl = self._ttl(authorization)
+        ttl, names = self._ttl(authorization), self.client.access_token_claims
         payload = claims.access_token(
             issuer=self.services.issuer,
             client=self.client,
@@ -97,22 +98,21 @@ class Grant(ClientHandler):
             ttl=ttl,
             jti=self.services.new_secret(),
             authorization=authorization,
-            custom=self._custom_claims(user),
+            custom=claim_rules.selected(_claims_of(user), names) if user and names else {},
         )
         body = {"token_type": "Bearer", "expires_in": ttl} | scopes.member(scope)
         left = (authorization.expires_at - self.now) // SECOND if authorization else 0
         reply = Reply(200, body, {}, refresh_token, min(self.policy.refresh_idle_ttl, left))
-        token = UnsignedToken("access_token", payload, self.client.access_token_alg, self.client.access_token_typ)
+        alg, typ = self.client.access_token_alg, self.client.access_token_typ
+        token = UnsignedToken("access_token", payload, alg, typ, self._hook_call(user, scope))
         return Decision(reply, change, (token,), _with_tokens, events)
 
-    def _custom_claims(self, user: User | None) -> dict[str, Any]:
-        """Return the user's claims that this client's access tokens contain, as they are now."""
+    def _hook_call(self, user: User | None, scope: tuple[str, ...]) -> HookCall | None:
+        """A client whose tokens contain no claims of the user needs no call."""
         names = self.client.access_token_claims
-        if user is None or not names:
-            return {}
-        if user.claims is None:
-            raise LookupError("The user's claims were not loaded.")
-        return claim_rules.selected(user.claims, names)
+        if user is None or not names or self.services.claims_hook is None:
+            return None
+        return HookCall(user.id, user.username, self.client.id, scope, _claims_of(user), names)
 
     def refresh_token(self, authorization: Authorization, generation: int) -> str:
         """Return the refresh token of `generation`, made with the authorization's own key: a retry gets the same token
@@ -129,6 +129,12 @@ class Grant(ClientHandler):
         if left < 1:
             raise Refusal("invalid_grant", "authorization ends within a second")
         return min(ttl, left)
+
+
+def _claims_of(user: User) -> Mapping[str, Any]:
+    if user.claims is None:
+        raise LookupError("The user's claims were not loaded.")
+    return user.claims
 
 
 def _with_tokens(reply: Reply, tokens: Mapping[str, str]) -> Reply:

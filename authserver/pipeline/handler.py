@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from ..claims_hook import ClaimsHook, HookCall
 from ..domain.attempts import AttemptLimits
 from ..domain.models import Client, Policy
 from ..keyring import Keyring
@@ -29,6 +30,7 @@ class Services:
     new_id: Callable[[], bytes]
     new_key: Callable[[], bytes]
     new_secret: Callable[[], str]
+    claims_hook: ClaimsHook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ class UnsignedToken:
     claims: dict[str, Any]
     alg: str
     typ: str
+    hook: HookCall | None = None
+    """What the claims hook is called with before the token is signed, if there is a hook; None for a token without
+    claims of a user."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,10 @@ class Pipeline:
         )
 
     async def _signed(self, token: UnsignedToken) -> str:
-        keyring, signing = self.services.keyring, (token.claims, self._clock.steady(), token.alg, token.typ)
+        hook, claims = self.services.claims_hook, token.claims
+        if hook is not None and token.hook is not None:
+            claims = claims | await hook.claims(token.hook)
+        keyring, signing = self.services.keyring, (claims, self._clock.steady(), token.alg, token.typ)
         if keyring.is_remote(token.alg):
             return await self.sign_in_worker(keyring.sign, *signing)
         return keyring.sign(*signing)

@@ -98,6 +98,11 @@ _KEEP_HELP = _whole(
 _OPEN_HELP = _whole(
     "open connections per worker; above that, the one idle longest is closed", 10, 65_536, "connections"
 )
+_HOOK_HELP = _about(
+    "function that adds claims which the database does not hold to access tokens",
+    "module:function, two Python names separated by a colon",
+    "my_claims:claims_of",
+)
 _MAX_HELP = _whole(
     "active authorizations of one user and client; above that, the one idle longest ends", 1, 10_000, "authorizations"
 )
@@ -150,6 +155,8 @@ class Settings(BaseModel):
     trusted_proxies: Annotated[str | None, _PROXIES_HELP, AfterValidator(values.check_proxies)] = None
     keep_alive: Annotated[int, _KEEP_HELP] = 75
     max_connections: Annotated[int, _OPEN_HELP] = 1000
+    claims_hook: Annotated[str | None, _HOOK_HELP, AfterValidator(values.check_hook)] = None
+    claims_hook_timeout: Annotated[int, _whole("seconds that the claims hook may take", 1, 30)] = 2
     first_party_api: Annotated[Literal["on", "off"], _API_HELP] = "on"
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

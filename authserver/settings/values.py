@@ -142,6 +142,12 @@ def check_pin(pin: SecretStr | None) -> SecretStr | None:
     return pin
 
 
+def check_hook(reference: str | None) -> str | None:
+    if reference is not None and not re.fullmatch(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*:[A-Za-z_]\w*", reference, re.ASCII):
+        raise InvalidSetting("claims_hook", "does not name a function in a module", "my_claims:claims_of")
+    return reference
+
+
 def check_proxies(proxies: str | None) -> str | None:
     try:
         trusted_proxies(proxies or "")

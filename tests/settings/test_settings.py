@@ -60,7 +60,8 @@ def test_settings_made_directly_read_nothing(folder: Path, monkeypatch: pytest.M
 
 def test_every_setting_can_be_set_in_every_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = {"key_encryption_key": KEY, "pkcs11_pin": "1234"}
-    rows = load(**secret, pkcs11_module="/module.so", trusted_proxies="::1,10.0.0.0/8").describe()
+    optional = {"pkcs11_module": "/module.so", "trusted_proxies": "::1,10.0.0.0/8", "claims_hook": "my_claims:claims"}
+    rows = load(**secret, **optional).describe()
     values = {row["name"]: secret.get(row["name"], row["value"]) for row in rows}
     assert {source_of(load(**values), name) for name in values} == {"flag"}
     (folder / "authserver.toml").write_text("".join(f"{n} = {json.dumps(v)}\n" for n, v in values.items()))
