@@ -31,7 +31,7 @@ from .store.database import Database
 from .web.malformed import MalformedRequests
 from .web.routes import AppContext, ASGIApp, application
 
-_RELOAD_INTERVAL = 1.0  # minimum seconds between two reloads of the keys that requests with unknown keys cause
+RELOAD_INTERVAL = 1.0  # minimum seconds between two reloads of the keys that requests with unknown keys cause
 _REMOTE_SIGNATURES = 1  # at the same time: see keyring/pkcs11_session.py
 _SIGNATURE_TIMEOUT = 5.0  # seconds
 
@@ -116,7 +116,7 @@ def _pipeline(
         database,
         Cache(database, clients.load_many, clock.steady),
         Services(settings.issuer, policy(settings), attempt_limits(settings), keyring, passwords, *make, hook),
-        SharedCall(tasks.read_keys, _RELOAD_INTERVAL),
+        SharedCall(tasks.read_keys, RELOAD_INTERVAL),
         key_service.run,
         clock,
         tasks.follow_clock,

@@ -28,7 +28,7 @@ class TimelineEvent:
     """The kids in the JWKS after this event: what verifiers see."""
 
 
-def timeline(keys: Keys, policy: KeyPolicy) -> list[TimelineEvent]:
+def coming_events(keys: Keys, policy: KeyPolicy) -> list[TimelineEvent]:
     """Return every coming event of the keys that exist now and of the one that the next promotion creates."""
     events: list[TimelineEvent] = []
     promoted, make = set[str](), placeholders(keys)

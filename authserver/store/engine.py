@@ -22,7 +22,7 @@ CONNECTION_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
 """Errors that are not caused by one statement: the next one would fail, too."""
 READS = "reads"
 """The execution option of a connection that begins no transaction."""
-_SQLITE_BUSY_TIMEOUT = 5000  # milliseconds
+SQLITE_BUSY_TIMEOUT = 5000  # milliseconds
 _NO_DRIVER = (
     "PostgreSQL needs the driver psycopg, which is not installed. Install it:\n\n    pip install 'authserver[postgres]'"
 )
@@ -149,7 +149,7 @@ def _create_for_owner(_dialect: object, _record: object, arguments: list[Any], _
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver begins no transaction of its own
-    connection.execute(f"pragma busy_timeout={_SQLITE_BUSY_TIMEOUT}")
+    connection.execute(f"pragma busy_timeout={SQLITE_BUSY_TIMEOUT}")
     _use_wal(connection)
     for pragma in ("synchronous=full", "foreign_keys=on"):
         connection.execute(f"pragma {pragma}")

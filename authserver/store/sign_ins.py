@@ -73,7 +73,7 @@ class Attempt:
 
     @property
     def counted_by(self) -> bytes:
-        """The key of the row that counts the attempt, beside its network's."""
+        """The key of the row that counts the attempt, in addition to its network's."""
         return self.keys.pair if self.is_known else self.keys.account
 
     def rows_to_lock(self) -> set[bytes]:

@@ -1,8 +1,8 @@
 """Stores users. They are never cached, so a disabled user is refused at once.
 
 To end a user's authorizations, end the rows first (`authorizations.end_of_user`), then raise the credential version
-here: requests write in the same order. The version also ends a login that begins in the meantime, whose row does not
-exist yet.
+here: requests write in the same order. The version also ends an authorization that begins in the meantime, whose row
+does not exist yet.
 """
 
 import json
@@ -100,19 +100,19 @@ def set_claims(connection: Connection, user_id: str, claims: Mapping[str, Any]) 
 
 
 def set_password(connection: Connection, username: str, password_hash: str) -> bool:
-    """Set a new password hash, and raise the credential version: logins with the old password end at their next
-    refresh. Returns False if there is no such user."""
+    """Set a new password hash, and raise the credential version: authorizations with the old password end at
+    their next refresh. Returns False if there is no such user."""
     return _set(connection, username, password_hash=password_hash, **_NEXT_VERSION)
 
 
 def set_disabled(connection: Connection, username: str, disabled: bool) -> bool:
-    """Disable or enable a user. Disabling also raises the credential version, so that enabling revives no login.
-    Returns False if there is no such user."""
+    """Disable or enable a user. Disabling also raises the credential version, so that enabling revives no
+    authorization. Returns False if there is no such user."""
     return _set(connection, username, disabled=disabled, **(_NEXT_VERSION if disabled else {}))
 
 
 def raise_credential_version(connection: Connection, username: str) -> bool:
-    """End every existing login at its next refresh. Returns False if there is no such user."""
+    """End every existing authorization at its next refresh. Returns False if there is no such user."""
     return _set(connection, username, **_NEXT_VERSION)
 
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from authserver.domain import key_transitions
 from authserver.domain.key_schedule import KeyPolicy, Keys, Transition, in_state, promotable_at, transitions
-from authserver.domain.key_timeline import apply_due, apply_step, published, timeline
+from authserver.domain.key_timeline import apply_due, apply_step, coming_events, published
 from authserver.domain.models import SigningKey
 from tests.harness.constants import SECOND
 from tests.harness.existing import existing
@@ -198,7 +198,7 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def the_timeline_tells_the_truth(self) -> None:
         """What it says is next happens then, and not before."""
-        ahead = [event for event in timeline(self.keys, self.policy) if event.change != "promotable"]
+        ahead = [event for event in coming_events(self.keys, self.policy) if event.change != "promotable"]
         at = max(ahead[0].at, self.now)
         assert not transitions(self.keys, self.policy, min(self.now, ahead[0].at - 1), self.algs)
         steps = transitions(self.keys, self.policy, at, self.algs)
@@ -259,7 +259,7 @@ def test_the_first_key_of_an_algorithm_waits_for_the_lead_time_and_the_default_a
     done, keys = run_due(keys, POLICY, promotable_at(new, POLICY), make, ["EdDSA"])
     assert [(step.change, step.alg) for step in done] == [("promote", "EdDSA")]
     assert existing(in_state(keys, "EdDSA", "active")).kid == new.kid
-    events = {event.kid: event.change for event in timeline(keys, POLICY) if event.change == "promote"}
+    events = {event.kid: event.change for event in coming_events(keys, POLICY) if event.change == "promote"}
     assert len(events) == 2  # of both algorithms
 
 
@@ -325,7 +325,7 @@ def test_what_is_over_keeps_the_times_that_its_row_has() -> None:
 def test_the_timeline_goes_through_the_next_promotion_to_the_end_of_what_it_retires() -> None:
     keys = first_keys(maker())
     old, new = (existing(in_state(keys, "RS256", state)).kid for state in ("active", "pending"))
-    events, later = timeline(keys, POLICY), "new key 1"
+    events, later = coming_events(keys, POLICY), "new key 1"
     assert [(event.change, event.kid) for event in events] == [
         ("promotable", new),
         ("promote", new),
@@ -354,7 +354,7 @@ def test_the_timeline_begins_with_the_end_of_a_key_that_has_just_retired() -> No
     make = maker()
     keys, now = first_keys(make), START + 30 * DAY * SECOND
     keys = key_transitions.merged(keys, key_transitions.promoted(keys, "RS256", now, make))
-    changes = [event.change for event in timeline(keys, POLICY)]
+    changes = [event.change for event in coming_events(keys, POLICY)]
     assert changes == ["destroy", "remove", "promotable", "promote", "destroy", "remove", "promotable"]
 
 

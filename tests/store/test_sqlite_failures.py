@@ -27,7 +27,7 @@ on_small_disk = pytest.mark.parametrize("url", ["disk"], indirect=True)
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_SQLITE_BUSY_TIMEOUT", 20)
+    monkeypatch.setattr(engine, "SQLITE_BUSY_TIMEOUT", 20)
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_a_busy_file_can_be_read_meanwhile_and_is_written_afterwards(
 def test_a_file_that_is_busy_for_a_moment_is_waited_for(
     store: Database, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str, clock: Clock
 ) -> None:
-    monkeypatch.setattr(engine, "_SQLITE_BUSY_TIMEOUT", 10_000)
+    monkeypatch.setattr(engine, "SQLITE_BUSY_TIMEOUT", 10_000)
     (login,) = begun(store, 1)
     patient = Database(url, clock)
     rival = sqlite3.connect(tmp_path / "as.db", isolation_level=None, check_same_thread=False)

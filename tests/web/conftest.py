@@ -53,8 +53,8 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Key state is read every 10 ms, and whenever a request asks for it; a locked database is given up after 100 ms."""
     monkeypatch.setitem(INTERVALS, "read_keys", 0.01)
     monkeypatch.setitem(INTERVALS, "follow_clock", 0.01)
-    monkeypatch.setattr("authserver.app._RELOAD_INTERVAL", 0)
-    monkeypatch.setattr("authserver.store.engine._SQLITE_BUSY_TIMEOUT", 100)
+    monkeypatch.setattr("authserver.app.RELOAD_INTERVAL", 0)
+    monkeypatch.setattr("authserver.store.engine.SQLITE_BUSY_TIMEOUT", 100)
 
 
 @pytest.fixture

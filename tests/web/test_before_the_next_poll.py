@@ -67,7 +67,7 @@ def test_a_token_of_nobodys_key_is_inactive(started: Callable[[], TestClient], h
 def test_tokens_of_unknown_keys_reload_the_keys_at_most_every_so_often(
     started: Callable[[], TestClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("authserver.app._RELOAD_INTERVAL", INTERVAL)
+    monkeypatch.setattr("authserver.app.RELOAD_INTERVAL", INTERVAL)
     node, load_many = started(), signing_keys.load_many
     read: list[None] = []
 

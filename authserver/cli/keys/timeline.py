@@ -6,7 +6,7 @@ import click
 
 from ...domain.algorithms import DEFAULT
 from ...domain.key_schedule import KeyPolicy, Keys, algorithms_in_use, in_state, promotable_at
-from ...domain.key_timeline import TimelineEvent, published, timeline
+from ...domain.key_timeline import TimelineEvent, coming_events, published
 from ...domain.models import SigningKey
 from ...domain.times import span
 from ...keyring.lifecycle import Lifecycle
@@ -38,7 +38,7 @@ def timeline_text(keys: Keys, policy: KeyPolicy, now: int) -> str:
     """The present state, then each change with what verifiers see after it."""
     seen, algs = published(keys), {key.kid: key.alg for key in keys}
     lines = [_line(str(moment(now)), "now", _present(keys)), _seen(seen)]
-    for event in timeline(keys, policy):
+    for event in coming_events(keys, policy):
         lines.append(_line(moment_at_latest(event.at), _distance(event.at - now), _sentence(event, algs)))
         lines += [_seen(event.published)] if event.published != seen else []
         seen = event.published
@@ -49,7 +49,7 @@ def timeline_data(keys: Keys, policy: KeyPolicy) -> list[dict[str, Any]]:
     """The same for JSON; `jwks` lists what verifiers see after the change, the signing key first."""
     return [
         {"at": moment_at_latest(event.at), "change": event.change, "kid": event.kid, "jwks": list(event.published)}
-        for event in timeline(keys, policy)
+        for event in coming_events(keys, policy)
     ]
 
 

@@ -108,8 +108,8 @@ class Lifecycle(Transactions):
         return self.commit(lambda state, now, make: key_transitions.revoked(state.signing_keys, kid, now, make), algs)
 
     def revoke_all(self) -> tuple[Keys, int]:
-        """Replace every signing key and refresh-token key, and end every login. Returns the rows that changed, and the
-        number of logins that ended."""
+        """Replace every signing key and refresh-token key, and end every authorization. Returns the rows that changed,
+        and the number of authorizations that ended."""
         keks, algs = self.checked_keks(), algorithms_in_use(self.read())
         with self.making([*algs, *algs]) as make, self.exclusive() as (connection, state, now):
             changed = key_transitions.all_revoked(state.signing_keys, now, make)
@@ -146,13 +146,13 @@ class Lifecycle(Transactions):
         return added
 
     def rotate_refresh_keys(self) -> RefreshTokenKey:
-        """Add a key that will make the refresh tokens of new logins. Raises RefreshKeyWaits."""
+        """Add a key that will make the refresh tokens of new authorizations. Raises RefreshKeyWaits."""
         keks = self.checked_keks()
         with self.exclusive() as (connection, state, now):
             return refresh_keys.rotate(connection, state.refresh_keys, keks, self.new_key(), now)
 
     def revoke_refresh_keys(self) -> int:
-        """Invalidate every refresh token at once. Returns the number of logins that ended."""
+        """Invalidate every refresh token at once. Returns the number of authorizations that ended."""
         keks = self.checked_keks()
         with self.exclusive() as (connection, _, now):
             return refresh_keys.replace(connection, keks, self.new_key(), now)

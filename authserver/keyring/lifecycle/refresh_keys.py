@@ -29,7 +29,7 @@ def check_rotatable(keys: RefreshTokenKeys, now: int) -> None:
 def rotate(
     connection: Connection, keys: RefreshTokenKeys, keks: KeyEncryptionKeys, key: bytes, now: int
 ) -> RefreshTokenKey:
-    """Add a key for new logins; existing logins keep theirs. Raises RefreshKeyWaits."""
+    """Add a key for new authorizations; existing ones keep theirs. Raises RefreshKeyWaits."""
     check_rotatable(keys, now)
     new = new_refresh_key(keks, key, now=now, active_at=now + refresh_key_schedule.LEAD_TIME * SECOND)
     signing_keys.add_refresh_key(connection, new)
@@ -37,7 +37,7 @@ def rotate(
 
 
 def replace(connection: Connection, keks: KeyEncryptionKeys, key: bytes, now: int) -> int:
-    """Revoke every refresh-token key, end every login, and add a new key. Returns how many logins ended."""
+    """Revoke every refresh-token key, end every authorization, and add a new key. Returns how many ended."""
     refresh_token_keys.revoke_all(connection, now)
     signing_keys.add_refresh_key(connection, new_refresh_key(keks, key, now=now, active_at=now))
     return refresh_token_keys.end_authorizations(connection, now)
