@@ -12,6 +12,7 @@ pipeline/   the steps of every request, the interface of handlers, errors and re
 accounts/   people: how they sign in, independent of OAuth
 oauth/      the protocol: handlers for grants (with Authlib), revocation, introspection; client authentication, metadata
 web/        HTTP, with Starlette: one file for each family of endpoints
+observability/  metrics for Prometheus
 resource/   the resource server's side: Guard (stands alone)
 testing/    the whole server in memory, for the tests of APIs and clients
 serving/    uvicorn, processes, signals, sockets

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from . import system
 from .background import INTERVALS, BackgroundTasks
@@ -11,12 +13,19 @@ from .claims_hook import ClaimsHook
 from .clock import Clock
 from .domain.forwarded import trusted_proxies
 from .keyring import Keyring
+from .observability.exposition import Exposition
+from .observability.metrics import TIMED_EVERY
+from .observability.recorder import Recorder, Sources
+from .observability.requests import RequestMetrics
+from .observability.sheet import Sheet
 from .passwords import PasswordHasher
 from .pipeline.handler import Services
+from .pipeline.observed import ObservedPipeline
 from .pipeline.pipeline import Pipeline
 from .pool import Pool
 from .provisioning import (
     attempt_limits,
+    key_policy,
     lifecycle,
     load_claims_hook,
     open_existing_database,
@@ -29,11 +38,21 @@ from .store import clients
 from .store.cache import Cache
 from .store.database import Database
 from .web.malformed import MalformedRequests
+from .web.management import management
 from .web.routes import AppContext, ASGIApp, application
 
 RELOAD_INTERVAL = 1.0  # minimum seconds between two reloads of the keys that requests with unknown keys cause
 _REMOTE_SIGNATURES = 1  # at the same time: see keyring/pkcs11_session.py
 _SIGNATURE_TIMEOUT = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What the management address serves."""
+
+    app: ASGIApp
+    sample: Callable[[], None]
+    """Call this every second: it measures what is not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +63,8 @@ class Assembly:
     app: ASGIApp
     tasks: BackgroundTasks
     close: Callable[[], None]
+    metrics: Metrics | None = None
+    """None without a sheet."""
 
 
 def create_app(settings: Settings, *, workers: int = 1, now: Callable[[], int] | None = None) -> ASGIApp:
@@ -61,10 +82,11 @@ def assemble(
     workers: int = 1,
     now: Callable[[], int] | None = None,
     enable: Collection[str] = tuple(INTERVALS),
+    sheet: Sheet | None = None,
 ) -> Assembly:
-    """Like `create_app`, but also returns the background tasks so that tests can drive them.
+    """Like `create_app`, but also returns the background tasks so that tests can drive them, and the metrics.
 
-    Only the tasks that `enable` names run in the background.
+    Only the tasks that `enable` names run in the background. Nothing is counted without a `sheet`.
     """
     clock = now if isinstance(now, Clock) else Clock(now, now) if now else Clock()
     function = load_claims_hook(settings)
@@ -77,28 +99,44 @@ def assemble(
     tasks = BackgroundTasks(database, keyring, schedule, clock, malformed, retention, enable)
     if now is None:
         tasks.start_clock()
-    pipeline = _pipeline(settings, database, keyring, passwords, hook, key_service, tasks, clock)
-    context = AppContext(
-        issuer=settings.issuer,
-        jwks_max_age=settings.jwks_max_age,
-        first_party_api=settings.first_party_api == "on",
-        pipeline=pipeline,
-        database=database,
-        keyring=keyring,
-        now=clock,
-        steady=clock.steady,
-        new_id=system.new_id,
-        malformed=malformed,
-        trusted_proxies=trusted_proxies(settings.trusted_proxies or ""),
-        web_origins=Cache(database, clients.web_origins_many, clock.steady),
-    )
+    recorder = None if sheet is None else Recorder(sheet.claim(), clock())
+    pipeline = _pipeline(settings, database, keyring, passwords, hook, key_service, tasks, clock, recorder)
+    context = _context(settings, clock, pipeline, malformed, recorder)
 
     def close() -> None:
         hook_parts = [hook.close] if hook else []
         for close_part in (tasks.close, passwords.close, *hook_parts, key_service.close, database.close):
             close_part()
 
-    return Assembly(application(context, _lifespan(tasks, close)), tasks, close)
+    app = application(context, _lifespan(tasks, close))
+    if sheet is None or recorder is None:
+        return Assembly(app, tasks, close)
+    database.group_ended = recorder.group_ended
+    exposition = Exposition(sheet, clock.steady, lambda: keyring.signing_keys, key_policy(settings))
+    sources = Sources(lambda: passwords.waiting, lambda: database.waiting, lambda: malformed.total)
+    sample = partial(recorder.sample, sources, clock.steady)
+    return Assembly(app, tasks, close, Metrics(management(context, exposition.render), sample))
+
+
+def _context(
+    settings: Settings, clock: Clock, pipeline: Pipeline, malformed: MalformedRequests, recorder: Recorder | None
+) -> AppContext:
+    database, issuer_path = pipeline.database, urlsplit(settings.issuer).path
+    return AppContext(
+        issuer=settings.issuer,
+        jwks_max_age=settings.jwks_max_age,
+        first_party_api=settings.first_party_api == "on",
+        pipeline=pipeline,
+        database=database,
+        keyring=pipeline.services.keyring,
+        now=clock,
+        steady=clock.steady,
+        new_id=system.new_id,
+        malformed=malformed,
+        trusted_proxies=trusted_proxies(settings.trusted_proxies or ""),
+        web_origins=Cache(database, clients.web_origins_many, clock.steady),
+        observer=partial(RequestMetrics, recorder=recorder, base=issuer_path) if recorder else None,
+    )
 
 
 def _pipeline(
@@ -110,9 +148,11 @@ def _pipeline(
     key_service: Pool,
     tasks: BackgroundTasks,
     clock: Clock,
+    recorder: Recorder | None,
 ) -> Pipeline:
     make = (system.new_id, system.new_key, system.new_secret)
-    return Pipeline(
+    new_pipeline = partial(ObservedPipeline, observer=recorder, timed_every=TIMED_EVERY) if recorder else Pipeline
+    return new_pipeline(
         database,
         Cache(database, clients.load_many, clock.steady),
         Services(settings.issuer, policy(settings), attempt_limits(settings), keyring, passwords, *make, hook),

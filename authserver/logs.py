@@ -16,6 +16,7 @@ def configure(level: str) -> None:
     """Configure the logs of this process: ours by structlog, those of libraries by the same handler. `level` is as in
     `logging`."""
     shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,  # request_id: see web/request_id.py
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,

@@ -114,6 +114,11 @@ class PasswordHasher:
         check = await self._pool.run(self._match, hashed, password or "", sender=network)
         return check if password_hash is not None and password is not None else _NO_MATCH
 
+    @property
+    def waiting(self) -> int:
+        """How many checks wait for a thread."""
+        return self._pool.waiting
+
     def close(self) -> None:
         self._pool.close()
 

@@ -64,6 +64,11 @@ class Pool:
                 timer.cancel()
         return done
 
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for a thread."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Drop waiting tasks, and wait a few seconds for running ones."""
         with self._changed:

@@ -24,6 +24,10 @@ def cpu_time() -> int:
     return time.process_time_ns() // 1000
 
 
+stopwatch = time.perf_counter_ns
+"""Returns nanoseconds since some moment, to measure how long something takes within this process."""
+
+
 def boot() -> str:
     """Return a name for that moment: processes with the same name share the steady clock. It is empty outside Linux,
     where there is no way to tell."""

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Write the pages of docs/reference/ that are made from the code: settings, command line, HTTP API.
+"""Write the pages of docs/reference/ that are made from the code: settings, command line, HTTP API, metrics.
 
 With `--check`, change nothing, name the pages that are out of date, and exit with code 1 if there are any.
 """
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import click
 import yaml
 
 from authserver.cli import main as authserver
+from authserver.observability.metrics import COMPUTED, COUNTED, SAMPLED, Metric
 from authserver.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,6 +58,19 @@ HTTP_API = """\
 Every route. [`openapi.yaml`](../../openapi.yaml) has the same as a document for tools, with the full schemas. Paths are
 relative to the issuer. Forms are `application/x-www-form-urlencoded` in UTF-8. A parameter that is sent twice is an
 error, except `resource`. Request bodies are limited to 64 KiB. Error texts never repeat what was sent.
+"""
+METRICS = """\
+# Metrics
+
+What `/metrics` serves on the [management address](../how-to/monitoring.md#metrics), in Prometheus' formats. Every label
+has the values that are listed here and no others: nothing that a caller sends becomes one. Times are in seconds.
+
+Counters and histograms are sums over all workers. They survive a worker that ends and a reload of the settings, and
+begin at 0 when the server starts. Gauges with the label `worker` are those of one process, and disappear within 10
+seconds of its end. A histogram's name is followed by `_bucket`, `_sum` or `_count`.
+
+| metric | type | labels | what it is |
+|---|---|---|---|
 """
 
 
@@ -172,7 +186,17 @@ def _resolved(value: dict[str, Any], description: dict[str, Any]) -> dict[str, A
     return dict(found)
 
 
-PAGES = {"settings.md": settings, "command-line.md": command_line, "http-api.md": http_api}
+def metrics() -> str:
+    rows = "".join(_metric(metric, metric.labels) for metric in (*COUNTED, *COMPUTED))
+    return METRICS + rows + "".join(_metric(metric, {"worker": ()}) for metric in SAMPLED)
+
+
+def _metric(metric: Metric, labels: Mapping[str, tuple[str, ...]]) -> str:
+    described = [f"`{name}`{': ' if values else ''}{', '.join(values)}" for name, values in labels.items()]
+    return f"| `{metric.exposed_name}` | {metric.kind} | {'; '.join(described)} | {cell(metric.help)}. |\n"
+
+
+PAGES = {"settings.md": settings, "command-line.md": command_line, "http-api.md": http_api, "metrics.md": metrics}
 
 
 def main(arguments: list[str]) -> None:

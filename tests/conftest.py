@@ -40,6 +40,7 @@ FAST = (
     "domain",
     "keyring",
     "oauth",
+    "observability",
     "pipeline",
     "resource",
     "serving",
@@ -51,6 +52,7 @@ FAST = (
 """Where the tests of `--fast` are, beside those directly in tests/; what they leave out has a fixture or file below."""
 SLOW_FIXTURES = {"postgres", "serializable", "softhsm", "real"}
 SLOW_FILES = {
+    "observability/test_sheet.py",
     "pipeline/test_refresh_machine.py",
     "keyring/test_files.py",
     "resource/test_guard_api.py",

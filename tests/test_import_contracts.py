@@ -22,6 +22,8 @@ PLANTS = [
     ("app.py", "import alembic", {"SQLAlchemy"}),
     ("logs.py", "import starlette", {"Starlette"}),
     ("resource/cache.py", "import starlette", {"Starlette"}),
+    ("observability/recorder.py", "import prometheus_client", {"Prometheus"}),
+    ("pipeline/event.py", "from ..observability import metrics", {"layers"}),
     ("logs.py", "from . import app", {"layers"}),
     ("testing/instance.py", "from ..cli import init", {"layers"}),
     ("store/users.py", "from ..oauth import request", {"layers"}),

@@ -3,7 +3,7 @@
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from ..settings import Settings, load
 
 if TYPE_CHECKING:
     from uvicorn import Config
+
+    from ..serving.management import Management
 
 
 def _octal(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
@@ -60,9 +62,16 @@ def command(host: str, port: int, uds: Path | None, uds_mode: int, fd: int | Non
     for warning in _check(settings, workers):
         click.echo(f"Warning: {warning}", err=True)
     logs.configure(settings.log_level)
-    config, reload_config = configure(settings, workers), partial(_reload_config, workers)
-    with suppress(KeyboardInterrupt), _listener(host, port, uds, uds_mode, fd) as listener:  # uvicorn raises it again
+    with (
+        suppress(KeyboardInterrupt),  # uvicorn raises it again
+        _listener(host, port, uds, uds_mode, fd) as listener,
+        _management(settings.management_address) as management,
+    ):
         click.echo(f"Issuer {settings.issuer}, listening on {listening.url_of(listener)}", err=True)
+        if management is not None:
+            click.echo(f"Metrics and health checks on {listening.url_of(management.listener)}", err=True)
+        config = configure(settings, workers, management)
+        reload_config = partial(_reload_config, settings, workers, management)
         if workers == 1:
             serve_in_one_process(config, listener, reload_config)
         else:
@@ -87,13 +96,31 @@ def _listener(host: str, port: int, uds: Path | None, mode: int, fd: int | None)
             with listening.unix_socket(uds, mode) as listener:
                 yield listener
         else:
-            yield listening.listen(host, port) if fd is None else listening.adopt(fd)
+            with closing(listening.listen(host, port) if fd is None else listening.adopt(fd)) as listener:
+                yield listener
     except listening.CannotListen as error:
         raise (click.ClickException if fd is None else click.UsageError)(str(error)) from None
 
 
-def _reload_config(workers: int) -> "Config | None":
-    """Reload the configuration on SIGHUP. Returns None if it is invalid; then the server keeps the old one."""
+@contextmanager
+def _management(address: str | None) -> Iterator["Management | None"]:
+    if address is None:
+        yield None
+        return
+    from ..observability.sheet import Sheet
+    from ..serving.management import Management
+
+    try:
+        with listening.management(address) as listener:
+            yield Management(listener, Sheet())
+    except listening.CannotListen as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _reload_config(first: Settings, workers: int, management: "Management | None") -> "Config | None":
+    """Reload the configuration on SIGHUP. Returns None if it is invalid; then the server keeps the old one.
+
+    `first` are the settings at the start: what they opened stays open."""
     import structlog
 
     from .. import logs
@@ -107,10 +134,12 @@ def _reload_config(workers: int) -> "Config | None":
         log.error("reload_failed", reason=str(error))
         return None
     logs.configure(settings.log_level)
+    if settings.management_address != first.management_address:
+        warnings.append("AUTHSERVER_MANAGEMENT_ADDRESS has changed: restart the server to listen there")
     for warning in warnings:
         log.warning("reload_warning", reason=warning)
     log.info("reloaded", issuer=settings.issuer)
-    return configure(settings, workers)
+    return configure(settings, workers, management)
 
 
 def _check(settings: Settings, workers: int) -> list[str]:

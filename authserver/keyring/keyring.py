@@ -64,6 +64,7 @@ class Keyring:
         cache_keys = {key.kid: (key.kid, key.wrapped is not None) for key in supported}
         tokens = {key.kid: self._tokens.get(cache_keys[key.kid]) or self._opened(key) for key in supported}
         self._refresh_keys, self._refresh_secrets = state.refresh_keys, refresh_keys
+        self.signing_keys = state.signing_keys
         self._tokens = {cache_keys[kid]: opened for kid, opened in tokens.items()}
         self._active = {key.alg: tokens[key.kid] for key in supported if key.state == "active"}
         self._by_header = {header: opened for opened in tokens.values() for header in opened.headers.values()}

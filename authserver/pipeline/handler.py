@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from ..claims_hook import ClaimsHook, HookCall
 from ..domain.attempts import AttemptLimits
 from ..domain.models import Client, Policy
+from ..domain.rotation import Verdict
 from ..keyring import Keyring
 from ..passwords import PasswordHasher
 from ..store.database import Change, Loader
@@ -67,6 +68,8 @@ class Handler(Generic[A]):
     accepted: Client | None = None
     client_exists = False
     """Whether the client id in the request exists. If it does not, it may be a secret, and is never logged."""
+    verdict: Verdict | None = None
+    """How the presented refresh token was judged, if this request presents one to refresh it."""
 
     def __init__(self, attempt: Attempt[Any], services: Services) -> None:
         self.attempt, self.services, self.is_counted = attempt, services, attempt.is_counted

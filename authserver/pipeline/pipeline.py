@@ -81,11 +81,11 @@ class Pipeline:
         await self._accept_client(handler)
         await self._load(handler)
         await self._count(handler)
-        await handler.authenticate()
-        decision = handler.decide()
+        await self._authenticate(handler)
+        decision = await self._decide(handler)
         answer = await self._sign(decision)
         await self._commit(handler, decision.change, decision.events)
-        _log(handler, decision.events)
+        self._log(handler, decision.events)
         return answer
 
     async def _accept_client(self, handler: Handler[A]) -> None:
@@ -115,6 +115,12 @@ class Pipeline:
             await self._commit(handler, change, ())
             handler.is_counted = True
             handler.check_counted()
+
+    async def _authenticate(self, handler: Handler[A]) -> None:
+        await handler.authenticate()
+
+    async def _decide(self, handler: Handler[A]) -> Decision[A]:
+        return handler.decide()
 
     async def _sign(self, decision: Decision[A]) -> A:
         """Sign outside any transaction and before the commit, so that a failing signer leaves nothing changed."""
@@ -147,13 +153,12 @@ class Pipeline:
         commit was first."""
         await self._commit(handler, refusal.writes, refusal.events)
         refused = Event("refused", fields={"error": refusal.code, "reason": refusal.detail})
-        _log(handler, [*refusal.events, refused])
+        self._log(handler, [*refusal.events, refused])
         return handler.refuse(refusal)
 
-
-def _log(handler: Handler[Any], events: Iterable[Event]) -> None:
-    for event in events:
-        getattr(log, event.level)(event.name, **_fields(handler, event))
+    def _log(self, handler: Handler[Any], events: Iterable[Event]) -> None:
+        for event in events:
+            getattr(log, event.level)(event.name, **_fields(handler, event))
 
 
 def _record(handler: Handler[Any], event: Event) -> AuditRecord:

@@ -10,21 +10,23 @@ from threading import Thread
 from uvicorn import Config
 
 from .. import logs
-from ..app import create_app
+from ..app import assemble
 from ..settings import Settings
+from ..web.routes import ASGIApp
 from .connection import Connection
 from .draining import Draining
 from .limit import ConnectionLimit
+from .management import Managed, Management, ManagementServer
 
 _DRAIN_TIMEOUT = 20  # seconds
 _START_TIMEOUT = 30  # seconds in which a worker must start and respond to its parent, even on a busy machine
 _OTHER_FILES = 256  # files that a process may have open in addition to its connections
 
 
-def configure(settings: Settings, workers: int) -> Config:
+def configure(settings: Settings, workers: int, management: Management | None = None) -> Config:
     """Return uvicorn's configuration for these settings and this many workers."""
     return Config(
-        partial(create_worker_app, settings, workers),
+        partial(create_worker_app, settings, workers, management),
         factory=True,
         http=partial(Connection, limit=ConnectionLimit(settings.max_connections)),  # type: ignore[arg-type]
         workers=workers,
@@ -39,11 +41,15 @@ def configure(settings: Settings, workers: int) -> Config:
     )
 
 
-def create_worker_app(settings: Settings, workers: int) -> Draining:
+def create_worker_app(settings: Settings, workers: int, management: Management | None = None) -> ASGIApp:
     """Create the application. uvicorn calls this once in each of the workers."""
     Thread(target=_stop_with_parent, daemon=True).start()
     logs.configure(settings.log_level)
-    return Draining(create_app(settings, workers=workers))
+    assembly = assemble(settings, workers=workers, sheet=management.sheet if management else None)
+    metrics, draining = assembly.metrics, Draining(assembly.app)
+    if management is None or metrics is None:
+        return draining
+    return Managed(draining, ManagementServer(draining.marking(metrics.app), metrics.sample, management.listener))
 
 
 def _stop_with_parent() -> None:

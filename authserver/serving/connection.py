@@ -16,6 +16,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .. import system
 from ..web.body import MAX_BODY
 from ..web.malformed import COUNTER
 from ..web.network import network_of
@@ -228,6 +229,7 @@ class Connection(HttpToolsProtocol):
         lines = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
             *(f"{name.decode()}: {value.decode()}" for name, value in self.server_state.default_headers),
+            f"x-request-id: {system.new_id().hex()}",
             "content-type: application/json",
             "cache-control: no-store",
             f"content-length: {len(body)}",

@@ -45,6 +45,15 @@ class Draining:
         scope[SHUTTING_DOWN] = self._shutting_down
         await self._app(scope, receive, self._closing(send))
 
+    def marking(self, app: ASGIApp) -> ASGIApp:
+        """Wrap another application of this process, which learns as well whether the server is shutting down."""
+
+        async def marked(scope: Message, receive: Receive, send: Send) -> None:
+            scope[SHUTTING_DOWN] = self._shutting_down
+            await app(scope, receive, send)
+
+        return marked
+
     def _take_over_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         if threading.current_thread() is not threading.main_thread():
             return  # the server runs inside another program, which handles its own signals

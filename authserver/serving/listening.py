@@ -7,18 +7,20 @@ import signal
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 _BACKLOG = 2048  # connections
+_UNIX = "unix:"
+_MANAGEMENT_MODE = 0o660
 
 
 class CannotListen(Exception):
     """The server cannot listen. The text says why, and what to do."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Listen on a host and port. Raises CannotListen."""
+def listen(host: str, port: int, another: str = "authserver serve --host {host} --port {port}") -> socket.socket:
+    """Listen on a host and port. `another` is the line that chooses another port. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -27,7 +29,20 @@ def listen(host: str, port: int) -> socket.socket:
         return _open(listener)
     except OSError as error:
         listener.close()
-        raise CannotListen(_why(host, port, error)) from None
+        raise CannotListen(_why(host, port, error, another)) from None
+
+
+@contextmanager
+def management(address: str) -> Iterator[socket.socket]:
+    """Listen on AUTHSERVER_MANAGEMENT_ADDRESS, whose form the settings have checked. Raises CannotListen."""
+    if address.startswith(_UNIX):
+        with unix_socket(Path(address.removeprefix(_UNIX)), _MANAGEMENT_MODE) as listener:
+            yield listener
+        return
+    host, _, port = address.rpartition(":")
+    another = f"AUTHSERVER_MANAGEMENT_ADDRESS={host}:{{port}}"
+    with closing(listen(host.strip("[]"), int(port), another)) as listener:
+        yield listener
 
 
 def adopt(fd: int) -> socket.socket:
@@ -61,7 +76,7 @@ def unix_socket(path: Path, mode: int) -> Iterator[socket.socket]:
     def leave(number: int, _frame: object) -> None:
         """Remove the socket on SIGTERM: uvicorn raises it again after shutdown, which would skip `finally`."""
         remove()
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, before)  # the same for another socket
         signal.raise_signal(number)
 
     before = signal.signal(signal.SIGTERM, leave)
@@ -81,13 +96,11 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _why(host: str, port: int, error: OSError) -> str:
+def _why(host: str, port: int, error: OSError, another: str) -> str:
     if error.errno != errno.EADDRINUSE:
         return f"Cannot listen on {host}, port {port}: {error.strerror}."
-    return (
-        f"Port {port} is already in use. Choose another:\n\n"
-        f"    authserver serve --host {host} --port {port + 1 if port < 65535 else 0}"
-    )
+    line = another.format(host=host, port=port + 1 if port < 65535 else 0)
+    return f"Port {port} is already in use. Choose another:\n\n    {line}"
 
 
 def _open(listener: socket.socket) -> socket.socket:

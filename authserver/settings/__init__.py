@@ -103,6 +103,11 @@ _HOOK_HELP = _about(
     "module:function, two Python names separated by a colon",
     "my_claims:claims_of",
 )
+_MANAGEMENT_HELP = _about(
+    "address for Prometheus and health checks: /metrics and /health/*, which anyone who reaches it can read",
+    "an IP address or localhost, and a port from 1 to 65535, or unix: and the path of a Unix socket",
+    "127.0.0.1:9100",
+)
 _MAX_HELP = _whole(
     "active authorizations of one user and client; above that, the one idle longest ends", 1, 10_000, "authorizations"
 )
@@ -157,6 +162,7 @@ class Settings(BaseModel):
     max_connections: Annotated[int, _OPEN_HELP] = 1000
     claims_hook: Annotated[str | None, _HOOK_HELP, AfterValidator(values.check_hook)] = None
     claims_hook_timeout: Annotated[int, _whole("seconds that the claims hook may take", 1, 30)] = 2
+    management_address: Annotated[str | None, _MANAGEMENT_HELP, AfterValidator(values.check_management)] = None
     first_party_api: Annotated[Literal["on", "off"], _API_HELP] = "on"
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

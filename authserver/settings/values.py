@@ -148,6 +148,19 @@ def check_hook(reference: str | None) -> str | None:
     return reference
 
 
+_MANAGEMENT = re.compile(r"unix:[^\x00-\x1f]+|(localhost|[0-9.]+|\[[0-9A-Fa-f:.]+\]):([1-9][0-9]{0,4})")
+
+
+def check_management(address: str | None) -> str | None:
+    if address is None:
+        return None
+    form = _MANAGEMENT.fullmatch(address)
+    host, port = (form[1], form[2]) if form else ("", "")
+    if form is None or int(port or 1) > 65535 or (host not in (None, "localhost") and address_of(host) is None):
+        raise InvalidSetting("management_address", "is not an address with a port", "127.0.0.1:9100")
+    return address
+
+
 def check_proxies(proxies: str | None) -> str | None:
     try:
         trusted_proxies(proxies or "")

@@ -84,6 +84,8 @@ class Database:
         self._threads = Threads("database", self._idle)
         self._inbox: list[_Load | _Write] = []
         self.outages = Outages()
+        self.group_ended: Callable[[int, int], None] | None = None
+        """Called in the event loop after each group of changes, with their number and the microseconds they took."""
         self._writable = True  # reads succeed while a file is busy or a disk is full, which does not end an outage
 
     @contextmanager
@@ -153,6 +155,11 @@ class Database:
             return
         done.add_done_callback(lambda done: None if done.cancelled() else _log_lost(done.exception()))
         self._inbox.append(_Write(change, done))
+
+    @property
+    def waiting(self) -> int:
+        """How many loads and changes wait in the inbox."""
+        return len(self._inbox)
 
     def close(self) -> None:
         """Close all connections. Threads that hang are abandoned."""
@@ -267,7 +274,14 @@ class Database:
         down = all(isinstance(outcome, NotWritten | OutcomeUnknown) for outcome in outcomes)
         self._writable = not down
         self.outages = self.outages.failed(began) if down else self.outages.worked(self._steady())
-        loop.call_soon_threadsafe(_settle_writes, writes, outcomes)
+        loop.call_soon_threadsafe(self._finish_group, writes, outcomes, self._steady() - began)
+
+    def _finish_group(self, writes: list[_Write], outcomes: list[Outcome], taken: int) -> None:
+        if self.group_ended is not None:
+            self.group_ended(len(writes), taken)
+        for write, outcome in zip(writes, outcomes, strict=True):
+            write.outcome = outcome
+            _settle(write.done, outcome)
 
 
 def _log_lost(error: BaseException | None) -> None:
@@ -281,12 +295,6 @@ def _settle_loads(loads: list[_Load], values: Mapping[Any, Any] | Exception) -> 
             _settle(load.done, values)
         else:
             _settle(load.done, values.get(load.key))
-
-
-def _settle_writes(writes: list[_Write], outcomes: list[Outcome]) -> None:
-    for write, outcome in zip(writes, outcomes, strict=True):
-        write.outcome = outcome
-        _settle(write.done, outcome)
 
 
 def _settle_rest(asks: list[_Load | _Write], error: Exception) -> None:

@@ -38,6 +38,7 @@ def to_logging() -> Iterator[None]:
 def _configure() -> None:
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,  # not that of `rich`, which shows what the variables hold
             redact,

@@ -25,7 +25,7 @@ _PREFLIGHT = {
     "Access-Control-Allow-Headers": ANY_HEADER,
     "Access-Control-Max-Age": MAX_AGE,
 }
-_READABLE = {"Access-Control-Expose-Headers": "Retry-After, WWW-Authenticate"}
+_READABLE = {"Access-Control-Expose-Headers": "Retry-After, WWW-Authenticate, X-Request-ID"}
 
 
 class CrossOrigin:

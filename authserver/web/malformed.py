@@ -21,8 +21,11 @@ class MalformedRequests:
 
     def __init__(self) -> None:
         self._counted: dict[str, tuple[int, str]] = {}
+        self.total = 0
+        """How many were counted since this process began."""
 
     def count(self, reason: str, network: str) -> None:
+        self.total += 1
         counted = self._counted.get(reason)
         if counted is None:
             _log(reason, 1, network)

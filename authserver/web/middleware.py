@@ -1,7 +1,6 @@
 """The error boundary around every request: rejects malformed HTTP, and turns our exceptions into responses."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -16,15 +15,15 @@ from .replies import CLOSE, error_reply, send_reply, unavailable_reply
 _HOST = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
 _MALFORMED = error_reply(400, "invalid_request", "The HTTP request is malformed.", CLOSE)
 _NOT_FOUND = error_reply(404, "not_found", "There is nothing at this address.")
-_FAILED = "Internal error. The operator can find the cause in the log by this request id."
+_FAILED = "Internal error. The operator can find the cause in the log by the id in X-Request-ID."
 log: Any = structlog.get_logger("authserver")
 
 
 class ErrorBoundary:
-    """A pure ASGI middleware. No content of a request causes a 5xx: an exception is a bug, logged with a request id."""
+    """A pure ASGI middleware. No content of a request causes a 5xx: an exception is a bug, and is logged."""
 
-    def __init__(self, app: ASGIApp, new_id: Callable[[], bytes], malformed: MalformedRequests) -> None:
-        self._app, self._new_id, self._malformed = app, new_id, malformed
+    def __init__(self, app: ASGIApp, malformed: MalformedRequests) -> None:
+        self._app, self._malformed = app, malformed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,11 +48,10 @@ class ErrorBoundary:
             log.warning("unavailable", reason=str(cause), path=scope["path"])
             await send_reply(send, unavailable_reply(cause))
         except Exception:
-            request_id = self._new_id().hex()
-            log.exception("failed", request_id=request_id, path=scope["path"], method=scope["method"])
+            log.exception("failed", path=scope["path"], method=scope["method"])
             if started:
                 raise
-            await send_reply(send, error_reply(500, "server_error", _FAILED, {"X-Request-Id": request_id}))
+            await send_reply(send, error_reply(500, "server_error", _FAILED))
 
 
 def _rejection(scope: Scope) -> Reply | None:

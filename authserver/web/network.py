@@ -14,19 +14,21 @@ class CallerAddress:
         self._app, self._trusted = app, trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._trusts_peer(scope):
+        if scope["type"] == "http" and trusts_peer(scope, self._trusted):
             address = caller(_peer(scope), self._hops(scope), self._trusted)
             scope = {**scope, "client": (str(address), 0) if address else None}
         await self._app(scope, receive, send)
 
-    def _trusts_peer(self, scope: Scope) -> bool:
-        if scope.get("client") is None:  # a Unix socket, or a connection that is already closed
-            return self._trusted.unix and _is_unix(scope)
-        peer = _peer(scope)
-        return peer is not None and self._trusted.trusts(peer)
-
     def _hops(self, scope: Scope) -> list[str]:
         return hops(_values(scope, b"x-forwarded-for"), _values(scope, b"forwarded"))
+
+
+def trusts_peer(scope: Scope, trusted: TrustedProxies) -> bool:
+    """Whether the connection comes from a trusted proxy."""
+    if scope.get("client") is None:  # a Unix socket, or a connection that is already closed
+        return trusted.unix and _is_unix(scope)
+    peer = _peer(scope)
+    return peer is not None and trusted.trusts(peer)
 
 
 def network_of(scope: Scope) -> str:

@@ -37,6 +37,7 @@ from .middleware import ErrorBoundary
 from .network import CallerAddress
 from .protected import protected
 from .replies import StaticReply, error_reply
+from .request_id import RequestId
 
 __all__ = ["ASGIApp", "AppContext", "application"]
 
@@ -61,6 +62,8 @@ class AppContext:
     malformed: MalformedRequests
     trusted_proxies: TrustedProxies
     web_origins: Cache[None, frozenset[str]]
+    observer: Callable[[ASGIApp], ASGIApp] | None = None
+    """Wraps the application in a middleware that sees every request and response."""
 
 
 def application(context: AppContext, lifespan: Lifespan) -> ASGIApp:
@@ -69,7 +72,7 @@ def application(context: AppContext, lifespan: Lifespan) -> ASGIApp:
         routes=routes(context),
         lifespan=_with_state(lifespan, {COUNTER: context.malformed}),
         middleware=_middleware(context),
-        exception_handlers={HTTPException: _http_error},
+        exception_handlers={HTTPException: http_error},
     )
     # A redirect of /token/ would send a password again, to any address that the Host header contains.
     app.router.redirect_slashes = False
@@ -88,10 +91,11 @@ def _with_state(lifespan: Lifespan, state: dict[str, Any]) -> Any:
 
 
 def _middleware(context: AppContext) -> list[Middleware]:
-    boundary = Middleware(ErrorBoundary, new_id=context.new_id, malformed=context.malformed)
-    if context.trusted_proxies == TrustedProxies():
-        return [boundary]
-    return [Middleware(CallerAddress, trusted=context.trusted_proxies), boundary]
+    trusted = context.trusted_proxies
+    request_id = Middleware(RequestId, new_id=context.new_id, trusted=trusted)
+    address = [] if trusted == TrustedProxies() else [Middleware(CallerAddress, trusted=trusted)]
+    observers = [] if context.observer is None else [Middleware(context.observer)]
+    return [request_id, *address, *observers, Middleware(ErrorBoundary, malformed=context.malformed)]
 
 
 def routes(context: AppContext) -> list[Route | Mount]:
@@ -132,7 +136,7 @@ def _api(context: AppContext, base: str, grants: GrantRegistry) -> list[Route | 
     ]
 
 
-async def _http_error(_request: Request, failure: Exception) -> Any:
+async def http_error(_request: Request, failure: Exception) -> Any:
     status = failure.status_code if isinstance(failure, HTTPException) else 500
     described = _SENTENCES.get(status, "The request cannot be answered.")
     headers = getattr(failure, "headers", None)

@@ -13,7 +13,7 @@ IS_JSON = ("Content-Type", "application/json")
 COOKIE = "__Host-refresh_token"
 FLAGS = "Path=/; HttpOnly; SameSite=Strict; Secure"
 CLEARED = f"{COOKIE}=; Max-Age=0; {FLAGS}"
-_OF_THE_CONNECTION = {"content-length", "date", "connection"}
+_OF_THE_CONNECTION = {"x-request-id", "content-length", "date", "connection"}
 _CHALLENGE = 'Bearer realm="api"'
 
 

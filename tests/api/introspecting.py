@@ -7,7 +7,7 @@ from tests.harness.sample_database import as_client
 from tests.web.answers import JSON_HEADERS
 
 INACTIVE = {"active": False}
-_OF_THE_CONNECTION = {"content-length", "date", "connection"}
+_OF_THE_CONNECTION = {"x-request-id", "content-length", "date", "connection"}
 
 
 class Introspector:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from authserver.cli import serve
+from authserver.settings import Settings
 from tests.harness import procfs
 from tests.harness.constants import LONG
 from tests.harness.live import Live, served, started
@@ -168,5 +169,5 @@ def test_whatever_goes_wrong_when_it_reads_again_it_goes_on(monkeypatch: pytest.
         raise OSError("too many open files")
 
     monkeypatch.setattr(serve, "load", fail)
-    assert serve._reload_config(1) is None
+    assert serve._reload_config(Settings(), 1, None) is None
     assert events == [{"event": "reload_failed", "log_level": "error", "reason": "too many open files"}]

@@ -16,7 +16,7 @@ JSON_HEADERS = {
 }
 _CHALLENGE = re.compile(r'Basic realm="[a-z]+"')
 _DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 s5.2
-_OF_THE_CONNECTION = {"content-length", "date", "connection"}
+_OF_THE_CONNECTION = {"x-request-id", "content-length", "date", "connection"}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tests.web.serving import change_client
 APP, OTHER, NOBODYS = "https://app.example", "http://localhost:3000", "https://evil.example"
 READABLE = {
     "access-control-allow-origin": APP,
-    "access-control-expose-headers": "Retry-After, WWW-Authenticate",
+    "access-control-expose-headers": "Retry-After, WWW-Authenticate, X-Request-ID",
     "vary": "Origin",
 }
 LOGIN = {"grant_type": "password", "client_id": "app", "username": "ada", "password": PASSWORD}

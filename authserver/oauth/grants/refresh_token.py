@@ -26,7 +26,6 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
     presented: refresh_token.Presented | None = None
     record: AuthorizationRecord | None = None
     """The loaded record, once the presented token has proved genuine."""
-    verdict = Verdict.UNKNOWN
 
     @property
     def loader(self) -> Loader[bytes, AuthorizationRecord]:
@@ -40,6 +39,7 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
     def authenticate_refresh_token(self, text: str) -> "Credential":
         """Authlib's hook."""
         record = self.record = self.genuine(self.presented, self.loaded)
+        self.verdict = Verdict.UNKNOWN
         if record and self.presented:
             self.verdict = self.judge(self.presented.generation, record)
         if record is None or self.verdict not in _ACCEPTED:

@@ -127,7 +127,7 @@ class Driver:
         self._protocol, self._app = protocol, Recorder()
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         # ErrorBoundary judges Host, and would refuse a "%" in a path, which no target here has.
-        app = ErrorBoundary(self._app, lambda: bytes(8), Mock())
+        app = ErrorBoundary(self._app, Mock())
         self._config = Config(app, http=protocol, lifespan="off", ws="none", log_config=None, access_log=False)
         self._config.load()
         self._config.loaded_app = app

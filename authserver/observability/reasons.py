@@ -1,0 +1,37 @@
+"""Turns the reason of a refused request, a text with times and numbers in it, into one of a few codes."""
+
+import re
+
+_BEGINNINGS = (
+    *("no such user", "wrong password", "user disabled", "user deleted", "password changed"),
+    *("no such client", "client disabled", "client deleted", "wrong client secret", "client secret expired"),
+    *("registered for", "client not registered for", "unsupported grant type"),
+    *("a public client cannot introspect", "a public client cannot use client_credentials"),
+    *("not a refresh token", "forged refresh token", "refresh token of another client", "token of another client"),
+    *("no such authorization", "reuse of generation", "generations used up", "idle for", "reached its absolute end"),
+    *("authorization ends within a second", "every granted scope was withdrawn", "no token"),
+    *("revoked by reuse", "revoked by its client", "revoked by", "ended by the limit of authorizations"),
+    *("ended because the user was disabled", "ended by a change of the password", "ended by a restore"),
+    *("ended because the refresh-token keys were revoked", "ended by an operator"),
+)
+_ERRORS = (
+    *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
+    *("invalid_scope", "invalid_target", "other"),
+)
+"""The codes of reasons that are a whole sentence: their error code says as much."""
+_BEGINNING = re.compile("|".join(map(re.escape, sorted(_BEGINNINGS, key=len, reverse=True))))
+
+
+def _code(beginning: str) -> str:
+    return re.sub("[ -]", "_", beginning)
+
+
+REASONS = (*map(_code, _BEGINNINGS), *_ERRORS)
+
+
+def reason_code(error: str, reason: str) -> str:
+    """Return the code for the error code and the reason of a refused request: one of REASONS."""
+    found = _BEGINNING.match(reason)
+    if found is not None:
+        return _code(found[0])
+    return error if error in _ERRORS else "other"
