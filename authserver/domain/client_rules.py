@@ -17,6 +17,8 @@ _ID = re.compile(r"[A-Za-z0-9][\x21\x23-\x26\x28-\x2b\x2d-\x5b\x5d-\x7e]{0,63}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?")
 _USUAL_PORTS = {"https": 443, "http": 80}
+# RFC 9110 s5.1: field-name = token. Without a prefix it would be a name that proxies or this server give a meaning.
+_ADDRESS_HEADER = re.compile(r"x-(?!forwarded|real-ip)[a-z0-9-]{1,62}")
 _ORIGIN_FORM = (
     "give scheme, host and port as a browser sends them, without a path or a slash at the end, such as "
     "https://app.example, or http://localhost:3000 (http is for loopback hosts only)"
@@ -49,6 +51,7 @@ def check(client: Client, *, grant_types: Collection[str], auth_methods: Collect
         _check_redirect_uri(uri)
     _check_origins(client.web_origins)
     _check_claims(client.access_token_claims)
+    _check_address_header(client.user_address_header)
     if client.auth_method == "none":
         _check_public(client)
 
@@ -141,7 +144,19 @@ def _check_claims(names: tuple[str, ...]) -> None:
             raise ClientRefused(str(error)) from None
 
 
+def _check_address_header(name: str) -> None:
+    if name and not _ADDRESS_HEADER.fullmatch(name):
+        raise ClientRefused(
+            f"{name[:64]!r} cannot be the header of the user's address. Use a lower-case name like x-user-address: x- "
+            "and at most 62 letters, digits and hyphens. Proxies write X-Forwarded-For and X-Real-IP."
+        )
+
+
 def _check_public(client: Client) -> None:
+    if client.user_address_header:
+        raise ClientRefused(
+            "Anyone could name an address for a public client: --user-address-header requires a secret."
+        )
     if not client.grant_types:
         raise ClientRefused("A client without a grant type can only introspect tokens, which requires a secret.")
     # RFC 6749 s4.4: the client credentials grant type MUST only be used by confidential clients.

@@ -76,6 +76,11 @@ def plain(address: Address) -> Address:
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 
 
+def network(address: Address) -> str:
+    """Return the network of an address (a /24 or a /64), which is enough to notice that somebody is elsewhere."""
+    return str(ip_network((address, 24 if address.version == 4 else 64), strict=False))
+
+
 def _network(word: str) -> IPv4Network | IPv6Network:
     try:
         network = ip_network(word)

@@ -3,7 +3,7 @@
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote_plus
 
 from ..pipeline.errors import Refusal
@@ -33,13 +33,16 @@ class ClientRequest:
     """When the request had arrived, in microseconds: every decision about the request uses this time."""
     network: str
     """The caller's network, for events and for the row of its authorization."""
+    headers: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False, compare=False)
+    """All values of each header, by its lower-case name."""
 
 
-def parse(body: bytes, authorization: Sequence[str], *, arrived_at: int, network: str) -> ClientRequest:
-    """Parse a form and its client authentication. `authorization` holds the values of all Authorization headers. Raises
-    Refusal."""
+def parse(body: bytes, headers: Mapping[str, Sequence[str]], *, arrived_at: int, network: str) -> ClientRequest:
+    """Parse a form and its client authentication. `headers` holds all values of each header, by its lower-case name.
+    Raises Refusal."""
     form, resources = _parse_form(body)
-    return ClientRequest(form, resources, _credentials(form, authorization), arrived_at, network)
+    credentials = _credentials(form, headers.get("authorization", ()))
+    return ClientRequest(form, resources, credentials, arrived_at, network, headers)
 
 
 def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -96,6 +96,7 @@ def _client(row: Row[Any]) -> Client:
         access_token_alg=row.access_token_alg or DEFAULT,
         access_token_typ=row.access_token_typ or DEFAULT_TYP,
         web_origins=tuple((row.web_origins or "").split()),
+        user_address_header=row.user_address_header or "",
         access_token_claims=tuple((row.access_token_claims or "").split()),
         policy=own,
     )
@@ -120,5 +121,6 @@ def _values(client: Client) -> dict[str, Any]:
         "access_token_alg": None if client.access_token_alg == DEFAULT else client.access_token_alg,
         "access_token_typ": None if client.access_token_typ == DEFAULT_TYP else client.access_token_typ,
         "web_origins": " ".join(client.web_origins) or None,
+        "user_address_header": client.user_address_header or None,
         "access_token_claims": " ".join(client.access_token_claims) or None,
     } | {name: client.policy.get(name) for name in _OWN_POLICY}

@@ -58,8 +58,7 @@ class FormEndpoint:
         arrived_at = self._now()  # after the whole body was read: a slow sender gains no time
         if not body.is_form(headers, content) or body.has_protocol_parameters(scope):
             raise Refusal("invalid_request", "The body is not a form in UTF-8, or the query string has parameters.")
-        authorization = headers.get("authorization", ())
-        request = parse(content, authorization, arrived_at=arrived_at, network=network_of(scope))
+        request = parse(content, headers, arrived_at=arrived_at, network=network_of(scope))
         if self._required and self._required not in request.form:
             raise Refusal("invalid_request", f"No {self._required}.")
         return request

@@ -1,10 +1,10 @@
 """Finds where a request came from: the caller's address behind trusted proxies, and its network."""
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..domain.forwarded import Address, TrustedProxies, caller, hops, plain
+from ..domain.forwarded import Address, TrustedProxies, caller, hops, network, plain
 
 
 class CallerAddress:
@@ -32,12 +32,12 @@ def trusts_peer(scope: Scope, trusted: TrustedProxies) -> bool:
 
 
 def network_of(scope: Scope) -> str:
-    """Return the caller's network (a /24 or a /64), which is enough to notice that a token is used from elsewhere."""
+    """Return the caller's network; "" if it has no address."""
     host = scope["client"][0] if scope.get("client") else ""
     if host.count(".") == 3 and ":" not in host:
         return str(host.rpartition(".")[0]) + ".0/24"
     address = _peer(scope)
-    return str(ip_network((address, 24 if address.version == 4 else 64), strict=False)) if address else ""
+    return network(address) if address else ""
 
 
 def _peer(scope: Scope) -> Address | None:

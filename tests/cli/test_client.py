@@ -50,7 +50,7 @@ def test_create_takes_everything_that_a_client_has(data: Callable[..., Any]) -> 
     times = ["--access-token-ttl", "60", "--refresh-retry-window", "0"]
     times += ["--refresh-idle-ttl", "120", "--refresh-absolute-ttl", "180"]
     method = ["--auth-method", "client_secret_post", "--no-rotation", "--access-token-alg", "PS256"]
-    times += ["--max-authorizations", "3"]
+    times += ["--max-authorizations", "3", "--user-address-header", "x-user-address"]
     method += ["--access-token-claim", "roles", "--access-token-claim", "https://app.example/tenant"]
     method += ["--access-token-typ", "JWT", "--web-origin", "https://app.example", "--web-origin", "http://[::1]:3000"]
     created = data(*APP[:-2], *method, "--scope", "read write", *audiences, *uris, *times)
@@ -76,6 +76,7 @@ def test_create_takes_everything_that_a_client_has(data: Callable[..., Any]) -> 
         "access_token_typ": "JWT",
         "web_origins": ["https://app.example", "http://[::1]:3000"],
         "access_token_claims": ["roles", "https://app.example/tenant"],
+        "user_address_header": "x-user-address",
     }
 
 

@@ -28,6 +28,7 @@ EVERYTHING = {
     "--web-origin": ("https://app.example", "web_origins", ["https://app.example"]),
     "--access-token-claim": ("roles", "access_token_claims", ["roles"]),
     "--auth-method": ("client_secret_post", "auth_method", "client_secret_post"),
+    "--user-address-header": ("x-user-address", "user_address_header", "x-user-address"),
     "--access-token-ttl": ("60", "access_token_ttl", 60),
     "--refresh-retry-window": ("0", "refresh_retry_window", 0),
     "--refresh-idle-ttl": ("120", "refresh_idle_ttl", 120),
@@ -70,7 +71,8 @@ def test_in_words(cli: Callable[..., Result], app: Any) -> None:
 def test_clear_empties_lists_and_goes_back_to_the_servers_settings(data: Callable[..., Any], app: Any) -> None:
     before = data("client", "show", app)
     data("client", "update", app, "--access-token-ttl", "60", "--no-rotation", "--web-origin", "https://app.example")
-    names = ["access-token-ttl", "rotation", "web-origin", "audience", "scope", "grant"]
+    data("client", "update", app, "--user-address-header", "x-user-address")
+    names = ["access-token-ttl", "rotation", "web-origin", "audience", "scope", "grant", "user-address-header"]
     cleared = data("client", "update", app, *(word for name in names for word in ("--clear", name)))
     assert data("client", "show", app) == before | {"audiences": [], "scope": "", "grant_types": []}
     assert cleared["changes"]["rotation"] == {"old": False, "new": None}

@@ -42,6 +42,11 @@ ID = (
     "letter or digit."
 )
 NAME = "This name is not valid. It needs 1 to 256 characters without control characters."
+ADDRESS = (
+    "cannot be the header of the user's address. Use a lower-case name like x-user-address: x- and at most 62 letters, "
+    "digits and hyphens. Proxies write X-Forwarded-For and X-Real-IP."
+)
+ADDRESS_OF_A_PUBLIC_CLIENT = "name an address for a public client: --user-address-header requires a secret."
 ABSOLUTE = "Give an absolute URI without a fragment, like https://api.example."
 REDIRECT = (
     "cannot be a redirect URI: give https, http on a loopback host only, or an app's own scheme, "
@@ -120,6 +125,12 @@ ORIGIN = (
             {"access_token_claims": tuple(f"claim{n}" for n in range(MAX_NAMES + 1))},
             "A client's access tokens can have at most 64 claims.",
         ),
+        (APP, {"user_address_header": "x-user-address"}, f"Anyone could {ADDRESS_OF_A_PUBLIC_CLIENT}"),
+        (WEB, {"user_address_header": "X-User-Address"}, f"'X-User-Address' {ADDRESS}"),
+        (WEB, {"user_address_header": "cookie"}, f"'cookie' {ADDRESS}"),
+        (WEB, {"user_address_header": "x-forwarded-for"}, f"'x-forwarded-for' {ADDRESS}"),
+        (WEB, {"user_address_header": "x-a: b"}, f"'x-a: b' {ADDRESS}"),
+        (WEB, {"user_address_header": "x-" + "a" * 63}, f"'x-{'a' * 62}' {ADDRESS}"),
         (WEB, {"web_origins": ("null",)}, f"'null' is not a web origin: {ORIGIN}"),
         (
             WEB,

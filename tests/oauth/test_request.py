@@ -26,7 +26,7 @@ def refused(code: Any) -> Iterator[None]:
 
 
 def read(body: Any, *authorization: Any) -> Any:
-    return parse(body, authorization, arrived_at=7, network="192.0.2.0/24")
+    return parse(body, {"authorization": authorization}, arrived_at=7, network="192.0.2.0/24")
 
 
 @fast

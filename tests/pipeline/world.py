@@ -174,7 +174,7 @@ class World:
         self, form: dict[str, str], node: int, arrived: int, network: str, new_handler: Any = GRANTS
     ) -> Answer:
         self.nodes[node].poll()
-        request = parse(urlencode(form).encode(), (), arrived_at=arrived, network=network)
+        request = parse(urlencode(form).encode(), {}, arrived_at=arrived, network=network)
         try:
             reply = await self.nodes[node].pipeline.run(request, new_handler)
         except Unavailable as error:

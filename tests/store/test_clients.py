@@ -26,6 +26,7 @@ FULL = Client(
     access_token_alg="ES256",
     access_token_typ="JWT",
     web_origins=("https://app.example", "http://localhost:3000"),
+    user_address_header="x-user-address",
     access_token_claims=("roles", "https://app.example/tenant"),
     policy={"access_token_ttl": 60, "refresh_retry_window": 0, "refresh_idle_ttl": 1, "refresh_absolute_ttl": 2}
     | {"rotation": False, "max_authorizations": 3},

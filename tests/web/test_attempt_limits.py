@@ -18,8 +18,9 @@ from tests.api.calling import assert_refused as assert_api_refused
 from tests.api.calling import assert_tokens as assert_api_tokens
 from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
+from tests.harness.sample_database import as_client
 from tests.web.answers import INVALID_GRANT, INVALID_REQUEST, INVALID_SCOPE, TOO_MANY, assert_granted, assert_refused
-from tests.web.serving import execute, rows
+from tests.web.serving import change_client, execute, rows
 
 HOME, ELSEWHERE, THIRD = "192.0.2.7", "198.51.100.7", "203.0.113.7"
 FEW = pytest.mark.parametrize("settings", [{"network_attempts": 10}], indirect=True)
@@ -29,7 +30,7 @@ Ask = Callable[..., Any]
 @pytest.fixture
 def ask(token: Callable[..., Any]) -> Ask:
     return lambda username="ada", password="wrong one", **more: token(
-        "password", username=username, password=password, **more
+        "password", more.pop("client_id", "app"), username=username, password=password, **more
     )
 
 
@@ -160,6 +161,66 @@ def test_b049_a_network_that_tries_many_accounts_waits_as_a_whole_and_no_other(
 def test_right_passwords_cost_a_network_nothing(ask: Ask) -> None:
     for _ in range(5):
         assert_granted(ask(password=PASSWORD))
+
+
+@FEW
+def test_the_network_of_a_confidential_client_is_not_limited_for_it_stands_before_its_users(
+    ask: Ask, from_host: Callable[[str], None]
+) -> None:
+    from_host(ELSEWHERE)
+    for number in range(5):
+        assert_refused(ask(f"user{number}", client_id="web"), INVALID_GRANT)
+    assert_granted(ask(password=PASSWORD))
+
+
+@pytest.fixture
+def ask_for_user_at(http: TestClient, database: Database, from_host: Callable[[str], None]) -> Ask:
+    """`ask_for_user_at("192.0.2.7", ...)`: the client `web`, from its own network, names its user's address."""
+    change_client(database, "web", user_address_header="x-user-address")
+    from_host(THIRD)
+
+    def ask(*addresses: str, username: str = "ada", password: str = "wrong one", client_id: str = "web") -> Any:
+        form = {"grant_type": "password", "username": username, "password": password} | as_client(client_id)
+        return http.post("/token", data=form, headers=[("X-User-Address", address) for address in addresses])
+
+    return ask
+
+
+def test_a_client_that_names_its_users_addresses_keeps_attackers_and_owners_apart(ask_for_user_at: Ask) -> None:
+    assert_granted(ask_for_user_at(HOME, password=PASSWORD))
+    for _ in range(FREE):
+        assert_refused(ask_for_user_at(ELSEWHERE), INVALID_GRANT)
+    assert_refused(ask_for_user_at(ELSEWHERE, password=PASSWORD), TOO_MANY)
+    assert_granted(ask_for_user_at(f"{HOME}:50000", password=PASSWORD))
+    assert_refused(ask_for_user_at("2001:db8::7", password=PASSWORD), TOO_MANY)
+
+
+@FEW
+def test_the_network_that_a_client_names_is_limited(ask_for_user_at: Ask) -> None:
+    answers = [ask_for_user_at(ELSEWHERE, username=f"user{number}") for number in range(3)]
+    assert [answer.status_code for answer in answers] == [400, 400, 429]
+    assert_granted(ask_for_user_at(HOME, password=PASSWORD))
+
+
+@FEW
+@pytest.mark.parametrize("addresses", [[], [HOME, ELSEWHERE], ["somewhere"], [f"{HOME}, {ELSEWHERE}"], ["unknown"]])
+def test_a_client_that_names_no_single_address_is_treated_as_one_that_names_none(
+    ask_for_user_at: Ask, database: Database, addresses: list[str]
+) -> None:
+    for number in range(3):
+        assert_refused(ask_for_user_at(*addresses, username=f"user{number}"), INVALID_GRANT)
+    assert_granted(ask_for_user_at(*addresses, password=PASSWORD))
+    assert [row["network"] for row in rows(database, "known_networks")] == ["203.0.113.0/24"]
+
+
+@FEW
+def test_a_public_client_names_nobodys_address(ask_for_user_at: Ask, database: Database) -> None:
+    """Nor does a confidential one that is not registered for it."""
+    answers = [ask_for_user_at(f"10.0.{number}.1", client_id="app", username=f"u{number}") for number in range(3)]
+    assert [answer.status_code for answer in answers] == [400, 400, 429]
+    change_client(database, "web", user_address_header="x-other")
+    assert_granted(ask_for_user_at(HOME, password=PASSWORD))
+    assert [row["network"] for row in rows(database, "known_networks")] == ["203.0.113.0/24"]
 
 
 @pytest.mark.parametrize("settings", [{"account_attempts": 0, "network_attempts": 0}], indirect=True)

@@ -57,6 +57,7 @@ def described(client: Client) -> dict[str, Any]:
         "audiences": list(client.audiences),
         "redirect_uris": list(client.redirect_uris),
         "web_origins": list(client.web_origins),
+        "user_address_header": client.user_address_header,
         "access_token_claims": list(client.access_token_claims),
         "secrets_end_at": [moment(secret.expires_at) for secret in client.secrets],
         "disabled": client.disabled,

@@ -1,6 +1,6 @@
 """The options of `client create` and `client update`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ SECONDS = {
     "refresh-absolute-ttl": (1, 3650 * _DAY),
 }
 POLICY = {name: name.replace("-", "_") for name in (*SECONDS, "max-authorizations", "rotation")}
+_SINGLE = ("auth_method", "access_token_alg", "access_token_typ", "user_address_header")
 _LIST_HELP = {
     "grant": "Grant type that it may use; without one, it can only introspect.",
     "scope": 'Scope that it may ask for, or several as "a b".',
@@ -52,6 +53,10 @@ def of_client(function: F) -> F:
             help="Limit of active authorizations per user; the server's setting by default.",
         ),
         click.option(
+            "--user-address-header",
+            help="Request header in which it names its user's address, such as x-user-address. It needs a secret.",
+        ),
+        click.option(
             "--access-token-alg", type=click.Choice(ALGORITHMS), help="Signs its access tokens; RS256 for a new client."
         ),
         click.option(
@@ -69,7 +74,7 @@ def of_client(function: F) -> F:
 def changed(client: Client, options: dict[str, Any]) -> Client:
     """Return the client with the options that were passed. A list replaces the previous list."""
     lists = {member: options[name.replace("-", "_")] for name, member in LISTS.items()}
-    single = {name: options[name] for name in ("auth_method", "access_token_alg", "access_token_typ")}
+    single = {name: options[name] for name in _SINGLE}
     own = {member: options[member] for member in POLICY.values() if options[member] is not None}
     members: dict[str, Any] = {name: unique(values) for name, values in lists.items() if values}
     if "scope" in members:
@@ -80,12 +85,14 @@ def changed(client: Client, options: dict[str, Any]) -> Client:
     return replace(client, **members, policy=client.policy | own)
 
 
-def cleared(client: Client, names: Iterable[str]) -> Client:
+def cleared(client: Client, names: Collection[str]) -> Client:
     """Return the client with these lists emptied, and these settings taken from the server."""
     gone = {POLICY[name] for name in names if name in POLICY}
     empty: dict[str, Any] = {LISTS[name]: () for name in names if name in LISTS}
     if "grant_types" in empty:
         empty["grant_types"] = frozenset()
+    if "user-address-header" in names:
+        empty["user_address_header"] = ""
     own = {name: value for name, value in client.policy.items() if name not in gone}
     return replace(client, **empty, policy=own)
 

@@ -26,7 +26,7 @@ Update = tuple[Client, Client, str | None]
     "--clear",
     "clear",
     multiple=True,
-    type=click.Choice([*LISTS, *POLICY]),
+    type=click.Choice([*LISTS, *POLICY, "user-address-header"]),
     help="Empty this list, or go back to the server's setting. Repeatable.",
 )
 @as_json

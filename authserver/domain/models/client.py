@@ -44,6 +44,9 @@ class Client:
     """Pages of these origins may call /token and /revoke from a browser (CORS)."""
     access_token_claims: tuple[str, ...] = ()
     """Names of the users' claims that its access tokens contain."""
+    user_address_header: str = ""
+    """The lower-case name of the request header in which this client, which must authenticate, names its user's
+    address; empty if it names none."""
     policy: dict[str, Any] = field(default_factory=dict)
     """This client's own values for fields of Policy; the server's policy applies to the rest."""
 

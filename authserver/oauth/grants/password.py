@@ -1,11 +1,15 @@
 """grant_type=password (RFC 6749 s4.3), for first-party clients only: RFC 9700 s2.4 says MUST NOT be used elsewhere."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 
 from authlib.oauth2.rfc6749 import grants
 
 from ...accounts.sign_in import PasswordSignIn
+from ...domain.attempts import AttemptLimits
+from ...domain.forwarded import address_of_node
+from ...domain.forwarded import network as network_of
 from ...domain.models import SECOND, Authorization, User
 from ...passwords import password_form
 from ...pipeline.errors import Refusal
@@ -26,14 +30,10 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
     """The new authorization, once the request was accepted."""
 
     def key(self) -> SignInKey | None:
-        form = self.parsed.form
+        form, (network, limits) = self.parsed.form, self._network_and_limits()
+        password = password_form(form.get("password", "")) if "username" in form else None
         self.sign_in = PasswordSignIn(
-            self.services,
-            form.get("username", ""),
-            password_form(form.get("password", "")) if "username" in form else None,
-            network=self.parsed.network,
-            limits=self.services.attempt_limits,
-            now=self.now,
+            self.services, form.get("username", ""), password, network=network, limits=limits, now=self.now
         )
         return self.sign_in.key if "username" in form else None
 
@@ -73,6 +73,16 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
 
     def username(self) -> str:
         return self.loaded.user.username if self.loaded and self.loaded.user else ""
+
+    def _network_and_limits(self) -> tuple[str, AttemptLimits]:
+        """Return the user's network, and the limits that apply there. A confidential client may stand in front of all
+        its users: no limit applies to its own network, but it may name the user's address."""
+        network, limits = self.parsed.network, self.services.attempt_limits
+        if self.client.auth_method == "none":
+            return network, limits
+        named = self.parsed.headers.get(self.client.user_address_header, ())
+        address = address_of_node(named[0]) if len(named) == 1 else None
+        return (network_of(address), limits) if address else (network, replace(limits, network=None))
 
     def _events(self, ended: list[bytes]) -> Iterator[Event]:
         """The commit fills `ended` before these events are read."""

@@ -33,6 +33,7 @@ clients = Table(
     Column("web_origins", Text),  # NULL for none
     Column("max_authorizations", Integer),  # part of the client's own policy, as above
     Column("access_token_claims", Text),  # NULL for none
+    Column("user_address_header", String(64)),  # NULL for none
     # Every process reads every few seconds which algorithms are used; hardly any client is in this index.
     Index(
         "ix_clients_access_token_alg",

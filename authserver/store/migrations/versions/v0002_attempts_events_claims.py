@@ -11,6 +11,7 @@ def upgrade() -> None:
     _create_user_claims()
     _create_attempts()
     _create_known_networks()
+    _add_user_address_header()
     _create_events()
 
 
@@ -47,6 +48,10 @@ def _create_known_networks() -> None:
         sa.PrimaryKeyConstraint("user_id", "network", name=op.f("pk_known_networks")),
     )
     op.create_index(op.f("ix_known_networks_seen_at"), "known_networks", ["seen_at"], unique=False)
+
+
+def _add_user_address_header() -> None:
+    op.add_column("clients", sa.Column("user_address_header", sa.String(length=64), nullable=True))
 
 
 def _create_events() -> None:
