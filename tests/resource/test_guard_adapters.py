@@ -1,5 +1,6 @@
 """Each adapter with its real framework, all by the same list of requests."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,12 +11,13 @@ from joserfc.jwk import RSAKey
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import IsAuthenticated
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 from werkzeug.test import Client as WerkzeugClient
 
 from authserver.resource import Guard
-from tests.resource.apps import ADAPTERS, SOCKETS, APIView, Response, Send, flask_app, inner_wsgi
+from tests.resource.apps import ADAPTERS, SOCKETS, APIView, Response, Send, flask_app, inner_asgi, inner_wsgi
 from tests.resource.tools import AUDIENCE, ISSUER, NOW, Clock, token_of
 
 
@@ -115,14 +117,38 @@ def test_a_websocket_is_guarded_too(name: str, guard: Guard, key: RSAKey) -> Non
     assert refused.value.status_code == 401 and refused.value.json()["error"] == "unauthorized"
 
 
+@pytest.mark.parametrize("extensions", [{}, {"extensions": {}}], ids=["none", "empty"])
 @pytest.mark.parametrize("name", ["Starlette", "ASGI"])
-def test_a_websocket_is_closed_where_the_server_cannot_say_why(name: str, guard: Guard) -> None:
+def test_a_websocket_is_closed_where_the_server_cannot_say_why(name: str, extensions: Any, guard: Guard) -> None:
     async def old_server(scope: Any, receive: Any, send: Any) -> None:
-        scope["extensions"] = {}
+        del scope["extensions"]
+        scope |= extensions
         await SOCKETS[name](guard)(scope, receive, send)
 
     with pytest.raises(WebSocketDisconnect), TestClient(old_server).websocket_connect("/socket"):
         pass
+
+
+def test_asgi_a_refusal_is_sent_as_the_specification_says(guard: Guard) -> None:
+    """Header names are lower-case, and the length is that of the body."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("a refusal needs no body")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(guard.asgi(inner_asgi(), "read")({"type": "http", "headers": []}, receive, send))
+    start, body = sent
+    fields = dict(start["headers"])
+    assert all(name == name.lower() for name in fields)
+    assert fields[b"content-length"] == str(len(body["body"])).encode()
+
+
+def test_wsgi_a_refusal_says_its_length(guard: Guard) -> None:
+    response = WerkzeugClient(guard.wsgi(inner_wsgi, "read")).get("/")
+    assert response.headers["Content-Length"] == str(len(response.data))
 
 
 def test_asgi_lifespan_passes(guard: Guard) -> None:
@@ -136,6 +162,36 @@ def test_asgi_lifespan_passes(guard: Guard) -> None:
 
     with TestClient(guard.asgi(Starlette(lifespan=asynccontextmanager(lifespan)), "read")):
         assert started == [1]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("name", ["django", "starlette"])
+def test_a_view_gets_its_other_arguments_too(name: str, is_async: bool, guard: Guard) -> None:
+    """Those in the path; FastAPI calls an endpoint with all of them by name."""
+
+    def view(request: Any, number: int, *, name: str) -> tuple[int, str]:
+        return number, name
+
+    async def asynchronous(request: Any, number: int, *, name: str) -> tuple[int, str]:
+        return number, name
+
+    request = RequestFactory().get("/") if name == "django" else Request({"type": "http", "headers": []})
+    guarded: Any = getattr(guard, name)("read")(asynchronous if is_async else view)
+    with guard.fake(sub="ada", scope="read"):
+        answer = guarded(request, 7, name="notes")
+        assert (asyncio.run(answer) if is_async else answer) == (7, "notes")
+
+
+def test_flask_a_view_gets_the_arguments_in_its_path(guard: Guard) -> None:
+    app = flask_app(guard)
+
+    @app.get("/notes/<int:number>")
+    @guard.flask("read")
+    def note(number: int) -> dict[str, int]:
+        return {"number": number}
+
+    with guard.fake(sub="ada", scope="read"):
+        assert WerkzeugClient(app).get("/notes/7").json == {"number": 7}
 
 
 def test_django_a_guarded_view_needs_no_csrf_token(guard: Guard) -> None:
@@ -168,10 +224,11 @@ def test_django_rest_framework_the_token_is_of_the_request_and_its_user_is_the_s
     assert refused.status_code == 401 and refused.headers["WWW-Authenticate"] == f'Bearer realm="{AUDIENCE}"'
 
 
-def test_django_rest_framework_who_came_in_by_other_means_has_no_token(guard: Guard) -> None:
+@pytest.mark.parametrize("auth", [None, "a key of another authentication class"])
+def test_django_rest_framework_who_came_in_by_other_means_has_no_token(auth: str | None, guard: Guard) -> None:
     class Session(BaseAuthentication):  # type: ignore[misc]
-        def authenticate(self, request: Any) -> tuple[object, None]:
-            return object(), None
+        def authenticate(self, request: Any) -> tuple[object, str | None]:
+            return object(), auth
 
     class Notes(APIView):  # type: ignore[misc]
         authentication_classes = (Session, guard.drf_authentication())

@@ -26,10 +26,16 @@ def test_fastapi_openapi_documents_the_token_its_scopes_and_the_refusals(guard: 
     operation = document["paths"]["/sync"]["get"]
     assert operation["security"] == [{"api.example-by-as.example": ["read"]}]
     assert "parameters" not in operation
-    assert document["components"]["securitySchemes"]["api.example-by-as.example"]["scheme"] == "bearer"
+    assert document["components"]["securitySchemes"]["api.example-by-as.example"] == {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An access token for https://api.example by https://as.example",
+    }
     for status in ("401", "403"):
         refusal = operation["responses"][status]
-        assert "WWW-Authenticate" in refusal["headers"] and refusal["description"].startswith("The")
+        assert refusal["headers"]["WWW-Authenticate"]["schema"] == {"type": "string"}
+        assert refusal["description"].startswith("The")
         required = refusal["content"]["application/json"]["schema"]["required"]
         assert required == ["error", "error_description"]
     validate(document)
@@ -120,6 +126,7 @@ def test_fastapi_where_starlette_keeps_its_handlers_elsewhere(guard: Guard) -> N
     app.router.middleware_stack = Elsewhere(app.router.middleware_stack)
     reply = with_asgi(app, "/sync")([])
     assert reply.status == 401 and reply.headers["www-authenticate"].startswith("Bearer")
+    assert reply.body == {"detail": "An access token is required"}
 
 
 def test_two_guards_in_one_fastapi_application(guard: Guard, key: RSAKey, clock: Clock) -> None:

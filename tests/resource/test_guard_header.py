@@ -36,6 +36,7 @@ def test_two_headers(values: list[str]) -> None:
         "Bearer a=b",
         'Bearer "a"',
         "Bearer a\tb",
+        "Bearer \ta",
         "Bearer é",
         "Bearer a\0",
         "Bearer a\n",
@@ -54,6 +55,12 @@ def test_rfc6750_s3_1_no_token_is_401_without_an_error_code(values: list[str]) -
     with pytest.raises(TokenMissing) as refused:
         bearer_token(values)
     assert refused.value.status == 401 and refused.value.challenge() == {}
+
+
+def test_8_kib() -> None:
+    assert bearer_token(["Bearer " + "a" * 8192]) == "a" * 8192
+    with pytest.raises(TokenRejected):
+        bearer_token(["Bearer " + "a" * 8193])
 
 
 @pytest.mark.parametrize("value", ["Bearer " + "a" * 100_000, "Bearer " + "a " * 50_000])
