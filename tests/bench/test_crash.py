@@ -14,7 +14,7 @@ from tests.harness.server import Server
 pytestmark = pytest.mark.slow
 
 SMALL = crash.parse(
-    ["--kills", "2", "--clients", "8", "--within", "0.3", "--ready", str(LONG), "--refreshes", "50", "--pause", "0"]
+    ["--kills", "2", "--clients", "8", "--within", "0.3", "--ready", str(LONG), "--refreshes", "50", "--pause", "0.05"]
 )
 """How fast it is ready again is for a quiet machine to say."""
 DATABASES = pytest.mark.parametrize("server", ["sqlite", "postgresql"], indirect=True)

@@ -1,14 +1,18 @@
 """A page of docs/ as a terminal session: a folder with a fresh server, and block after block as a reader runs them."""
 
+import atexit
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from tests.harness.postgres import binaries, volatile
-from tests.harness.process import free_port
+from tests.harness.process import free_port, run
 from tests.readme.blocks import Block
 from tests.readme.terminal import Foreground, Shell
 from tests.readme.transcript import Step, assert_matches, steps
@@ -52,8 +56,7 @@ class Session:
 
     def prepare(self) -> None:
         """What every page but the tutorials takes for granted: a server that runs."""
-        done = self.shell.paste("authserver init")
-        assert not done.failed, done
+        shutil.copytree(initialised(), self.folder, dirs_exist_ok=True)
         command = f"exec authserver serve --port {self.ports['8000']}"
         self.server = Foreground(command, self.folder, self.environment, self.notes / "server.log")
         self.server.wait_until_it_serves(f"{self.environment['AUTHSERVER_ISSUER']}/health/ready")
@@ -98,6 +101,15 @@ class Session:
         for port, taken in self.ports.items():
             text = text.replace(taken, port)
         return text.replace(str(self.folder), "/srv/authserver")
+
+
+@cache
+def initialised() -> Path:
+    """A folder as `authserver init` leaves it, to be copied; it takes a second for each page otherwise."""
+    folder = Path(tempfile.mkdtemp(prefix="authserver-initialised-"))
+    atexit.register(shutil.rmtree, folder)
+    run("init", folder=folder)
+    return folder
 
 
 @contextmanager
