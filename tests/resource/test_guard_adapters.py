@@ -139,7 +139,8 @@ def test_asgi_a_refusal_is_sent_as_the_specification_says(guard: Guard) -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(guard.asgi(inner_asgi(), "read")({"type": "http", "headers": []}, receive, send))
+    app: Any = guard.asgi(inner_asgi(), "read")
+    asyncio.run(app({"type": "http", "headers": []}, receive, send))
     start, body = sent
     fields = dict(start["headers"])
     assert all(name == name.lower() for name in fields)
