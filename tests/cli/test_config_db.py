@@ -48,6 +48,12 @@ def test_config_check_says_what_is_good_and_what_to_know(cli: Callable[..., Resu
     assert cli("config", "check").stderr == "The settings are valid.\n"
 
 
+def test_a_claims_hook_that_cannot_be_loaded_is_found_before_the_start(cli: Callable[..., Result], here: Path) -> None:
+    result = cli("config", "check", CLAIMS_HOOK="no_such_module:claims_of", code=78)
+    assert "AUTHSERVER_CLAIMS_HOOK=no_such_module:claims_of cannot be used: ModuleNotFoundError" in result.stderr
+    assert "AUTHSERVER_CLAIMS_HOOK" in cli("config", "check", CLAIMS_HOOK="no colon", code=78).stderr
+
+
 def test_db_current_of_an_empty_and_of_a_new_database(
     cli: Callable[..., Result], data: Callable[..., Any], here: Path
 ) -> None:

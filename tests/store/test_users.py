@@ -45,6 +45,19 @@ def test_claims_are_replaced_as_a_whole_and_go_with_their_user(store: Database) 
         assert connection.execute(user_claims.select()).all() == []
 
 
+def test_all_users_are_read_in_batches_each_once(store: Database) -> None:
+    many = [replace(EVE, id=f"{'Aa-_|'[n % 5]}{n}", username=f"user{n}", claims={"n": n}) for n in range(2001)]
+    with store.begin() as connection:
+        users.add_many(connection, many)
+        users.remove(connection, "bob")
+    with store.begin() as connection:
+        found = list(users.iterate(connection))
+        assert users.count(connection) == len(found) == 2002
+        by_name = {user.username: user for user in found}
+        assert by_name.pop("ada").claims == {} and by_name == {user.username: user for user in many}
+        assert users.ids_in_use(connection, ["u_ada", "A0", "u_bob", "nobody"]) == {"u_ada", "A0"}
+
+
 def test_a_taken_username_adds_nothing_and_leaves_the_transaction_whole(store: Database) -> None:
     with store.begin() as connection:
         assert not users.add(connection, replace(EVE, username="ada"))

@@ -133,10 +133,11 @@ def test_the_first_login_replaces_a_hash_of_another_server(shared: LocalServer, 
 
 @pytest.mark.parametrize("stored", ["", "!", "md5$salt$hash", "$2b$99$", "$argon2id$v=19$m=8", "scrypt$x", "é"])
 def test_a_stored_hash_of_no_known_algorithm_is_a_wrong_password(shared: LocalServer, ask: Any, stored: str) -> None:
+    name = f"odd{stored.encode().hex()}"
     with shared.database.begin() as connection:
-        users.remove(connection, "odd")
-        assert users.add(connection, User("u_odd", "odd", stored))
-    assert_refused(ask("odd", PASSWORD), INVALID_GRANT)
+        assert users.add(connection, User(f"u_{name}", name, stored))
+    for password in (PASSWORD, "nobody has this password"):  # the second is that of the hash for unknown users
+        assert_refused(ask(name, password), INVALID_GRANT)
 
 
 def test_username_of_257_code_points_is_not_even_normalised(
