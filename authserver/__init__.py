@@ -5,6 +5,7 @@ domain/     pure values and decisions about tokens, keys and scopes (standard li
 store/      the only SQL: tables, migrations, grouped commits
 backup/     backup and restore of a SQLite database
 keyring/    signing keys and refresh-token keys: sign and publish; keyring/lifecycle/ generates, rotates, revokes them
+fetch/      outgoing HTTP: the guard for every request that the server sends
 passwords.py  PRECIS forms and Argon2id; foreign_hashes.py  hashes of imported users
 pool.py  threads with a bounded, fair queue; cpu.py  CPUs and priorities
 claims_hook.py  calls the operator's function for claims that the database does not hold

@@ -1,6 +1,5 @@
 """scripts/deploy/nginx.conf and Caddyfile in front of a real server: TLS, the path prefix /auth, and the rate limit."""
 
-import datetime
 import json
 import re
 import shutil
@@ -15,13 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.deploy.conftest import HOST, ISSUER
 from tests.harness import nginx
+from tests.harness.certificate import make_certificate
 from tests.harness.constants import LONG, PASSWORD
 from tests.harness.live import Live
 from tests.harness.process import free_port
@@ -36,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def proxy(server: Live, folder: Path, deploy: Path) -> Iterator[int]:
     """The HTTPS port of an nginx with our file, whose addresses are changed as its first lines say."""
     port = free_port()
-    make_certificate(folder)
+    make_certificate(folder, HOST)
     changed = {
         "127.0.0.1:8000": f"127.0.0.1:{server.port}",
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
@@ -50,23 +46,6 @@ def proxy(server: Live, folder: Path, deploy: Path) -> Iterator[int]:
     (folder / "authserver.conf").write_text(text)
     with nginx.running(folder, "include authserver.conf;", port):
         yield port
-
-
-def make_certificate(folder: Path) -> None:
-    """A certificate for HOST that signs itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(
-        now + datetime.timedelta(days=1)
-    )
-    certificate = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), False).sign(
-        key, hashes.SHA256()
-    )
-    (folder / "crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    pem = serialization.PrivateFormat.PKCS8
-    (folder / "key").write_bytes(key.private_bytes(serialization.Encoding.PEM, pem, serialization.NoEncryption()))
 
 
 @contextmanager

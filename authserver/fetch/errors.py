@@ -1,0 +1,6 @@
+"""Why a request had no response that can be used."""
+
+
+class FetchFailed(Exception):
+    """The request was not sent, or there was no usable response. The text says why, for the operator; it contains
+    nothing that the other server sent."""
