@@ -79,7 +79,7 @@ class PasswordCheck:
 
 
 _NO_MATCH = PasswordCheck(False)
-
+_ARGON2 = "$argon2"
 
 COST = (2, 19 * 1024)
 """What a hash costs: the passes, and the KiB of memory. OWASP advises no less."""
@@ -104,14 +104,17 @@ class PasswordHasher:
         """Return the Argon2id hash of a password in its canonical form (`password_form`)."""
         return self._hasher.hash(password)
 
-    async def match(self, password_hash: str | None, password: str | None, network: str) -> PasswordCheck:
+    async def match(
+        self, password_hash: str | None, password: str | None, network: str, *, renew: bool = True
+    ) -> PasswordCheck:
         """Check a password. This takes the same time whether or not the user exists, except for a user whose hash was
         imported and who has not signed in since.
 
-        The checks of different networks are made in turn. Raises Unavailable if the queue is full or the check does
-        not begin in time."""
+        With `renew`, a hash with older parameters is made anew if the password matches. This takes longer, so use it
+        only if the login will succeed: a disabled user's password could be guessed by the time. The checks of different
+        networks are made in turn. Raises Unavailable if the queue is full or the check does not begin in time."""
         hashed = self._nobody if password_hash is None else password_hash
-        check = await self._pool.run(self._match, hashed, password or "", sender=network)
+        check = await self._pool.run(self._match, hashed, password or "", renew, sender=network)
         return check if password_hash is not None and password is not None else _NO_MATCH
 
     @property
@@ -122,13 +125,16 @@ class PasswordHasher:
     def close(self) -> None:
         self._pool.close()
 
-    def _match(self, password_hash: str, password: str) -> PasswordCheck:
-        if not password_hash.startswith("$argon2"):
-            matches = foreign_hashes.matches(password_hash, password)
-            return PasswordCheck(True, self._hasher.hash(password)) if matches else _NO_MATCH
-        try:
-            self._hasher.verify(password_hash, password)
-        except (VerificationError, InvalidHashError):
+    def _match(self, password_hash: str, password: str, renew: bool) -> PasswordCheck:
+        if not self._matches(password_hash, password):
             return _NO_MATCH
-        stale = self._hasher.check_needs_rehash(password_hash)
-        return PasswordCheck(True, self._hasher.hash(password) if stale else None)
+        is_stale = not password_hash.startswith(_ARGON2) or self._hasher.check_needs_rehash(password_hash)
+        return PasswordCheck(True, self._hasher.hash(password) if renew and is_stale else None)
+
+    def _matches(self, password_hash: str, password: str) -> bool:
+        if not password_hash.startswith(_ARGON2):
+            return foreign_hashes.matches(password_hash, password)
+        try:
+            return self._hasher.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False

@@ -66,8 +66,9 @@ class PasswordSignIn:
         """Hash the password. Raises Unavailable."""
         if self._password is None:
             return
-        password_hash = self.user.password_hash if self.user else None
-        self.check = await self._services.passwords.match(password_hash, self._password, self._network)
+        user, match = self.user, self._services.passwords.match
+        renew, password_hash = user is not None and not user.disabled, user.password_hash if user else None
+        self.check = await match(password_hash, self._password, self._network, renew=renew)
 
     def begin(self, authorization: Authorization, *, limit: int, ended: list[bytes]) -> Change:
         """Return the change that begins the authorization of the user, whose password was right, gives the attempt back

@@ -46,7 +46,9 @@ class EveryPasswordIsRight:
 
     meanwhile: Callable[[], None] | None = None
 
-    async def match(self, password_hash: str | None, password: str | None, network: str) -> PasswordCheck:
+    async def match(
+        self, password_hash: str | None, password: str | None, network: str, *, renew: bool
+    ) -> PasswordCheck:
         if self.meanwhile:
             self.meanwhile()
         return PasswordCheck(password_hash is not None)

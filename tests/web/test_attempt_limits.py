@@ -40,9 +40,9 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     work: list[str] = []
     match = PasswordHasher._match
 
-    def counted(self: Any, password_hash: Any, password: str) -> Any:
+    def counted(self: Any, password_hash: Any, password: str, renew: bool) -> Any:
         work.append(password)
-        return match(self, password_hash, password)
+        return match(self, password_hash, password, renew)
 
     monkeypatch.setattr(PasswordHasher, "_match", counted)
     return work

@@ -153,7 +153,9 @@ def tokens(shared: LocalServer) -> Any:
 def test_whatever_is_sent(
     shared: LocalServer, tokens: Any, monkeypatch: pytest.MonkeyPatch, path: str, examples: int
 ) -> None:
-    monkeypatch.setattr(PasswordHasher, "_match", lambda self, hash, password: PasswordCheck(password == PASSWORD))
+    monkeypatch.setattr(
+        PasswordHasher, "_match", lambda self, hash, password, renew: PasswordCheck(password == PASSWORD)
+    )
     statuses = set()
 
     @settings(max_examples=examples)

@@ -1,0 +1,163 @@
+"""Failed logins tell nobody which accounts exist: known, unknown and disabled ones take the same time and get the same
+bytes, at every endpoint that takes a password; and so they do while they are delayed.
+
+The requests of all kinds alternate in random order on one connection, and each response is timed. Every two kinds of
+one endpoint are then compared by the Mann-Whitney U test: p must be above 0.01, which one pair in a hundred misses by
+chance.
+
+    python3 scripts/bench/proofs/timing.py                 2,000 responses of each kind at each endpoint
+    python3 scripts/bench/proofs/timing.py --early         unknown users are not hashed for: this must be seen
+"""
+
+import argparse
+import json
+import random
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+from math import erfc, sqrt
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from scripts.bench.arguments import use_venv
+from tests.harness.constants import PASSWORD
+from tests.harness.http_client import HOST, Connection, Response, connect, run
+from tests.harness.mutants import Mutant
+from tests.harness.server import Server, log_in, set_up
+
+EARLY = Mutant(
+    "unknown users are refused without hashing",
+    "passwords.py",
+    "        hashed = self._nobody if password_hash is None else password_hash\n",
+    "        if password_hash is None:\n            return _NO_MATCH\n        hashed = password_hash\n",
+)
+LEAST = 0.01
+"""The probability of a difference by chance below which two kinds count as different."""
+FAILED, DELAYED = (400, 401), (429,)
+_ACCOUNTS = {"known": ("ada", PASSWORD + "?"), "unknown": ("bob", PASSWORD), "disabled": ("eve", PASSWORD)}
+_TIMES = re.compile(rb"\r\n(date|retry-after): [^\r]*", re.IGNORECASE)
+
+
+class Kind(NamedTuple):
+    path: str
+    account: str
+
+
+class Answers(NamedTuple):
+    """The responses of one kind: how long each took in seconds, and all the different ones."""
+
+    seconds: list[float]
+    different: set[tuple[bytes, bytes]]
+
+
+def requests(client_id: str) -> dict[Kind, bytes]:
+    found = {}
+    for account, (username, password) in _ACCOUNTS.items():
+        found[Kind("/token", account)] = log_in(client_id, username, password)
+        body = json.dumps({"username": username, "password": password})
+        head = f"POST /api/login HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+        found[Kind("/api/login", account)] = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    return found
+
+
+async def measure(port: int, requests: dict[Kind, bytes], many: int, statuses: Sequence[int]) -> dict[Kind, Answers]:
+    """Ask until each kind has got `many` responses with one of the statuses."""
+    connection = await connect(port)
+    answers = {kind: Answers([], set()) for kind in requests}
+    while missing := [kind for kind, got in answers.items() if len(got.seconds) < many]:
+        for kind in random.sample(missing, len(missing)):
+            seconds, response = await _timed(connection, requests[kind])
+            if response.status in statuses:
+                answers[kind].seconds.append(seconds)
+                answers[kind].different.add((_TIMES.sub(b"", response.head), response.body))
+    connection.close()
+    return answers
+
+
+async def _timed(connection: Connection, request: bytes) -> tuple[float, Response]:
+    began = perf_counter()
+    response = await connection.ask(request)
+    seconds = perf_counter() - began
+    if response.status not in (*FAILED, *DELAYED):
+        raise SystemExit(f"Not the response to a failed login: {response}")
+    return seconds, response
+
+
+def mann_whitney(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the two-sided p of the U test, by its normal approximation, which is good for 20 values and more."""
+    ranks, ties = _ranks([*one, *other])
+    many, total = len(one) * len(other), len(one) + len(other)
+    u = sum(ranks[: len(one)]) - len(one) * (len(one) + 1) / 2
+    variance = many / 12 * (total + 1 - ties / (total * (total - 1)))
+    return erfc(max(0, abs(u - many / 2) - 0.5) / sqrt(2 * variance)) if variance else 1.0
+
+
+def _ranks(values: Sequence[float]) -> tuple[list[float], float]:
+    """Return the rank of each value, equal ones sharing theirs, and the sum of t^3 - t over groups of t equal ones."""
+    places: dict[float, list[int]] = defaultdict(list)
+    for rank, value in enumerate(sorted(values), 1):
+        places[value].append(rank)
+    shared = {value: sum(ranks) / len(ranks) for value, ranks in places.items()}
+    return [shared[value] for value in values], sum(len(ranks) ** 3 - len(ranks) for ranks in places.values())
+
+
+def report(answers: dict[Kind, Answers]) -> bool:
+    """Print each comparison. Returns whether no two kinds of an endpoint can be told apart."""
+    alike = True
+    for one, other in combinations(answers, 2):
+        if one.path != other.path:
+            continue
+        p = mann_whitney(answers[one].seconds, answers[other].seconds)
+        bytes_alike = answers[one].different == answers[other].different and len(answers[one].different) == 1
+        times = median(answers[other].seconds) / median(answers[one].seconds)
+        alike &= p > LEAST and bytes_alike
+        verdict = ("same bytes" if bytes_alike else "DIFFERENT BYTES") + ("" if p > LEAST else ", DIFFERENT TIME")
+        print(f"{one.path:12} {one.account:8} {other.account:8} p {p:.3f}, medians 1 to {times:.3f}: {verdict}")
+    return alike
+
+
+def prove(server: Server, many: int, *, delayed: bool) -> bool:
+    """Accounts are delayed after a few wrong passwords, and stay so while they are asked for all the time."""
+    server.settings |= {"NETWORK_ATTEMPTS": "0", "ACCOUNT_ATTEMPTS": "200" if delayed else "0"}
+    server.stop()
+    server.start()
+    statuses = DELAYED if delayed else FAILED
+    print("delayed:" if delayed else "not delayed:", flush=True)
+    return report(run(measure(server.ports[0], requests(server.client_id), many, statuses)))
+
+
+def add_users(server: Server) -> None:
+    node = server.nodes[0]
+    node.command("user", "create", "eve", "--password-stdin", input=PASSWORD)
+    node.command("user", "disable", "eve")
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--answers", type=int, default=2000, help="of each kind (default 2000)")
+    parser.add_argument("--early", action="store_true", help="plant a fault, which must be seen")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    asked = parse()
+    use_venv()
+    with set_up() as server:
+        add_users(server)
+        server.plant(EARLY if asked.early else None)
+        alike = all([prove(server, asked.answers, delayed=delayed) for delayed in (False, True)])
+    if asked.early:
+        print("seen" if not alike else "NOT SEEN: this proof is blind")
+        return 1 if alike else 0
+    print("nobody can tell them apart" if alike else "TOLD APART")
+    return 0 if alike else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

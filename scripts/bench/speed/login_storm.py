@@ -1,0 +1,178 @@
+"""What wrong logins cost everyone else: the latency of refreshes, and of the owner's logins, during a storm of them.
+
+Quiet phases and storms alternate, so that a machine that gets slower for a while slows both. The storm comes from as
+many networks as --networks says (the server trusts this script as a proxy), and each guess names another account. A
+storm should at most double the refreshes' 99th percentile.
+
+    python3 scripts/bench/speed/login_storm.py                                50 guesses a second from 200 networks
+    python3 scripts/bench/speed/login_storm.py --rate 200 --networks 1
+    python3 scripts/bench/speed/login_storm.py --same-priority                hashing threads that do not yield
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from scripts.bench.arguments import use_venv
+from tests.harness.http_client import Connection, Refreshes, Response, connect, run
+from tests.harness.mutants import Mutant
+from tests.harness.server import Server, log_in, logins, set_up
+
+SAME_PRIORITY = Mutant("hashing threads do not yield", "cpu.py", 'if sys.platform == "linux":', "if False:")
+_PAUSE = 0.05  # seconds between two refreshes of a connection
+_OWNER = "198.51.100.7"
+_OWNERS_PAUSE = 1.0  # seconds between two of the owner's logins
+
+
+@dataclass
+class Phase:
+    """The responses of one phase: seconds and statuses."""
+
+    refreshes: list[float] = field(default_factory=list)
+    owner: list[float] = field(default_factory=list)
+    guesses: Counter[int] = field(default_factory=Counter)
+    refused: Counter[int] = field(default_factory=Counter)
+    """Statuses of the owner's logins that did not succeed."""
+
+    def percentile(self, share: float) -> float:
+        """Of the refreshes' latency, in seconds."""
+        return sorted(self.refreshes)[int(share * (len(self.refreshes) - 1))]
+
+
+class Storm:
+    """The clients of one server."""
+
+    def __init__(self, server: Server, rate: float, networks: int) -> None:
+        self._server, self._rate, self._networks = server, rate, networks
+        self._phase = Phase()
+        self._idle: list[Connection] = []
+        self._until = 0.0
+
+    async def phase(self, chains: list[Refreshes], seconds: float, *, stormy: bool) -> Phase:
+        self._phase, self._until = Phase(), monotonic() + seconds
+        loops: list[Awaitable[None]] = [self._refresh(chain) for chain in chains]
+        loops.append(self._log_in())
+        if stormy:
+            loops.append(self._guess())
+        await asyncio.gather(*loops)
+        return self._phase
+
+    async def _refresh(self, chain: Refreshes) -> None:
+        connection, last = await connect(self._server.ports[0]), None
+        await asyncio.sleep(random.random() * _PAUSE)
+        while monotonic() < self._until and (request := chain(last)):
+            began = monotonic()
+            last = await connection.ask(request)
+            self._phase.refreshes.append(monotonic() - began)
+            if last.status != 200:
+                raise SystemExit(f"A refresh was refused: {last}")
+            await asyncio.sleep(_PAUSE)
+        chain(last)
+        connection.close()
+
+    async def _log_in(self) -> None:
+        """The owner signs in again and again, from a network of their own."""
+        request = forwarded(log_in(self._server.client_id), _OWNER)
+        while monotonic() < self._until:
+            began = monotonic()
+            response = await self._ask(request)
+            if response.status == 200:
+                self._phase.owner.append(monotonic() - began)
+            else:
+                self._phase.refused[response.status] += 1
+            await asyncio.sleep(_OWNERS_PAUSE)
+
+    async def _guess(self) -> None:
+        """An open loop: attackers do not wait for each other's responses."""
+        began, tasks = monotonic(), set[asyncio.Task[None]]()
+        for number in range(int(self._rate * (self._until - began))):
+            await asyncio.sleep(began + number / self._rate - monotonic())
+            tasks.add(asyncio.create_task(self._guess_once(number)))
+        await asyncio.gather(*tasks)
+
+    async def _guess_once(self, number: int) -> None:
+        network = number % self._networks
+        guess = log_in(self._server.client_id, f"nobody-{random.random()}", "a wrong one")
+        response = await self._ask(forwarded(guess, f"10.{network // 256}.{network % 256}.1"))
+        self._phase.guesses[response.status] += 1
+
+    async def _ask(self, request: bytes) -> Response:
+        connection = self._idle.pop() if self._idle else await connect(self._server.ports[0])
+        try:
+            return await connection.ask(request)
+        finally:
+            self._idle.append(connection)
+
+
+def forwarded(request: bytes, address: str) -> bytes:
+    """Return the request as a proxy forwards it for that caller."""
+    return request.replace(b"\r\n", f"\r\nX-Forwarded-For: {address}\r\n".encode(), 1)
+
+
+async def measure(server: Server, asked: argparse.Namespace) -> list[tuple[Phase, Phase]]:
+    """Return the phases without and with the storm, of each round."""
+    tokens = await logins(server, asked.connections)
+    chains = [Refreshes(server.client_id, token) for token in tokens]
+    storm, rounds = Storm(server, asked.rate, asked.networks), []
+    for _ in range(asked.rounds):
+        rounds.append(
+            (
+                await storm.phase(chains, asked.seconds, stormy=False),
+                await storm.phase(chains, asked.seconds, stormy=True),
+            )
+        )
+        await asyncio.sleep(1)
+    return rounds
+
+
+def ratio(rounds: list[tuple[Phase, Phase]], of: Callable[[Phase], float]) -> float:
+    return statistics.median(of(stormy) / of(quiet) for quiet, stormy in rounds)
+
+
+def report(rounds: list[tuple[Phase, Phase]]) -> float:
+    """Print the figures, and return the ratio of the 99th percentiles."""
+    for share in (0.5, 0.99):
+        quiet, stormy = (statistics.median(pair[i].percentile(share) for pair in rounds) for i in (0, 1))
+        times = ratio(rounds, lambda phase, share=share: phase.percentile(share))  # type: ignore[misc]
+        print(f"refresh p{share * 100:.0f}: {quiet * 1e3:.1f} ms, in a storm {stormy * 1e3:.1f} ms, {times:.2f} times")
+    guesses = sum((stormy.guesses for _, stormy in rounds), Counter[int]())
+    refused = sum((stormy.refused for _, stormy in rounds), Counter[int]())
+    owner = [seconds for _, stormy in rounds for seconds in stormy.owner] or [0.0]
+    print(f"guesses by status: {dict(guesses)}")
+    print(f"the owner: {len(owner)} logins, the slowest {max(owner):.2f} s, refused: {dict(refused) or 'none'}")
+    return ratio(rounds, lambda phase: phase.percentile(0.99))
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rate", type=float, default=50, help="wrong logins a second (default 50)")
+    parser.add_argument("--networks", type=int, default=200, help="that they come from (default 200)")
+    parser.add_argument("--rounds", type=int, default=10, help="of a quiet phase and a storm (default 10)")
+    parser.add_argument("--seconds", type=float, default=5, help="of each phase (default 5)")
+    parser.add_argument("--connections", type=int, default=16, help="that refresh (default 16)")
+    parser.add_argument("--same-priority", action="store_true", help="plant the fault: hashing threads do not yield")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    asked = parse()
+    use_venv()
+    with set_up(TRUSTED_PROXIES="127.0.0.1") as server:
+        server.plant(SAME_PRIORITY if asked.same_priority else None)
+        server.start()
+        times = report(run(measure(server, asked)))
+    print("held" if times <= 2 else "NOT HELD: refreshes take more than twice as long in a storm")
+    return 0 if times <= 2 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
