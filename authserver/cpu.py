@@ -9,7 +9,12 @@ from math import inf
 from pathlib import Path, PurePosixPath
 
 _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-_LESS_URGENT = 5  # nice levels; at 10, threads get next to nothing on a machine that is busy with something else
+_LESS_URGENT = 5
+"""Nice levels. Beside 50 wrong logins a second, on two cores that other programs kept busy too, the 99th percentile of
+refreshes grew 3.4 times with hashing threads of equal priority, 2.6 times at 5, 3.4 times at 10, and 2.9 times with a
+process for hashing at 10. For 100 checks that threads of equal priority finished, those at 5 finished 67, those at 10
+finished 47. So a process gains nothing, and 10 only takes from logins. On two idle cores, 10 cut the growth from 10
+times to 2.3."""
 
 
 def available() -> int:

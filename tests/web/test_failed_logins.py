@@ -29,7 +29,7 @@ def server(shared: LocalServer, password_hash: str) -> LocalServer:
 
 @pytest.fixture(params=["/token", LOGIN])
 def fail(request: pytest.FixtureRequest, server: LocalServer) -> Callable[..., tuple[Any, ...]]:
-    """`fail(username, password)`: everything of the response."""
+    """`fail(username, password)`: everything of the response but its request id."""
 
     def fail(username: str, password: str) -> tuple[Any, ...]:
         if request.param == LOGIN:
@@ -37,6 +37,7 @@ def fail(request: pytest.FixtureRequest, server: LocalServer) -> Callable[..., t
         else:
             form = {"grant_type": "password", "client_id": "app", "username": username, "password": password}
             answer = server.http.post("/token", data=form)
+        del answer.headers["x-request-id"]
         return answer.status_code, answer.headers.multi_items(), answer.content
 
     return fail

@@ -41,7 +41,7 @@ LEAST = 0.01
 """The probability of a difference by chance below which two kinds count as different."""
 FAILED, DELAYED = (400, 401), (429,)
 _ACCOUNTS = {"known": ("ada", PASSWORD + "?"), "unknown": ("bob", PASSWORD), "disabled": ("eve", PASSWORD)}
-_TIMES = re.compile(rb"\r\n(date|retry-after): [^\r]*", re.IGNORECASE)
+_VARYING = re.compile(rb"\r\n(date|retry-after|x-request-id): [^\r]*", re.IGNORECASE)
 
 
 class Kind(NamedTuple):
@@ -75,7 +75,7 @@ async def measure(port: int, requests: dict[Kind, bytes], many: int, statuses: S
             seconds, response = await _timed(connection, requests[kind])
             if response.status in statuses:
                 answers[kind].seconds.append(seconds)
-                answers[kind].different.add((_TIMES.sub(b"", response.head), response.body))
+                answers[kind].different.add((_VARYING.sub(b"", response.head), response.body))
     connection.close()
     return answers
 
