@@ -14,13 +14,11 @@ from .clock import Clock
 from .domain.forwarded import trusted_proxies
 from .keyring import Keyring
 from .observability.exposition import Exposition
-from .observability.metrics import TIMED_EVERY
+from .observability.instruments import Instruments
 from .observability.recorder import Recorder, Sources
-from .observability.requests import RequestMetrics
 from .observability.sheet import Sheet
 from .passwords import PasswordHasher
 from .pipeline.handler import Services
-from .pipeline.observed import ObservedPipeline
 from .pipeline.pipeline import Pipeline
 from .pool import Pool
 from .provisioning import (
@@ -30,6 +28,7 @@ from .provisioning import (
     load_claims_hook,
     open_existing_database,
     open_keyring,
+    open_tracing,
     policy,
 )
 from .settings import Settings
@@ -100,12 +99,14 @@ def assemble(
     if now is None:
         tasks.start_clock()
     recorder = None if sheet is None else Recorder(sheet.claim(), clock())
-    pipeline = _pipeline(settings, database, keyring, passwords, hook, key_service, tasks, clock, recorder)
-    context = _context(settings, clock, pipeline, malformed, recorder)
+    instruments = Instruments(recorder, open_tracing(settings))
+    pipeline = _pipeline(settings, database, keyring, passwords, hook, key_service, tasks, clock, instruments)
+    context = _context(settings, clock, pipeline, malformed, instruments)
 
     def close() -> None:
         hook_parts = [hook.close] if hook else []
-        for close_part in (tasks.close, passwords.close, *hook_parts, key_service.close, database.close):
+        parts = (tasks.close, passwords.close, *hook_parts, key_service.close, database.close, instruments.close)
+        for close_part in parts:
             close_part()
 
     app = application(context, _lifespan(tasks, close))
@@ -119,9 +120,9 @@ def assemble(
 
 
 def _context(
-    settings: Settings, clock: Clock, pipeline: Pipeline, malformed: MalformedRequests, recorder: Recorder | None
+    settings: Settings, clock: Clock, pipeline: Pipeline, malformed: MalformedRequests, instruments: Instruments
 ) -> AppContext:
-    database, issuer_path = pipeline.database, urlsplit(settings.issuer).path
+    database = pipeline.database
     return AppContext(
         issuer=settings.issuer,
         jwks_max_age=settings.jwks_max_age,
@@ -135,7 +136,7 @@ def _context(
         malformed=malformed,
         trusted_proxies=trusted_proxies(settings.trusted_proxies or ""),
         web_origins=Cache(database, clients.web_origins_many, clock.steady),
-        observer=partial(RequestMetrics, recorder=recorder, base=issuer_path) if recorder else None,
+        observers=instruments.middleware(urlsplit(settings.issuer).path),
     )
 
 
@@ -148,11 +149,10 @@ def _pipeline(
     key_service: Pool,
     tasks: BackgroundTasks,
     clock: Clock,
-    recorder: Recorder | None,
+    instruments: Instruments,
 ) -> Pipeline:
     make = (system.new_id, system.new_key, system.new_secret)
-    new_pipeline = partial(ObservedPipeline, observer=recorder, timed_every=TIMED_EVERY) if recorder else Pipeline
-    return new_pipeline(
+    return instruments.new_pipeline(
         database,
         Cache(database, clients.load_many, clock.steady),
         Services(settings.issuer, policy(settings), attempt_limits(settings), keyring, passwords, *make, hook),

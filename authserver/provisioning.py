@@ -5,7 +5,7 @@ the commands and `authserver.testing`.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import claims_hook, system
 from .clock import Clock
@@ -22,6 +22,9 @@ from .store import clients, migrations, signing_keys, sqlite_file
 from .store.database import Database
 from .store.engine import warnings as database_warnings
 
+if TYPE_CHECKING:
+    from .observability.tracing import Tracing
+
 _FORBIDDEN_GRANT = (
     "RFC 9700 s2.4 says that the password grant MUST NOT be used. Keep it to your own first-party apps. These clients "
     "may use it: {}"
@@ -29,6 +32,9 @@ _FORBIDDEN_GRANT = (
 _NO_HSM_EXTRA = """AUTHSERVER_PKCS11_MODULE is set, but the package for PKCS #11 is not installed. Run:
 
     pip install "authserver[hsm]\""""
+_NO_OTEL_EXTRA = """AUTHSERVER_TRACING is on, but the packages for OpenTelemetry are not installed. Run:
+
+    pip install "authserver[otel]\""""
 _NO_PIN = """AUTHSERVER_PKCS11_MODULE is set, but there is no PIN. Write the PIN to a file and name the file:
 
     AUTHSERVER_PKCS11_PIN_FILE=/path/to/pin"""
@@ -67,6 +73,8 @@ def check(settings: Settings, workers: int = 1) -> list[str]:
     database = open_existing_database(settings)
     try:
         load_claims_hook(settings)
+        if tracing := open_tracing(settings):
+            tracing.close()
         open_keyring(settings, database, Clock()).check()
         with database.begin() as connection:
             everyone = clients.load_all(connection)
@@ -124,6 +132,21 @@ def open_key_service(settings: Settings) -> KeyService | None:
         raise Misconfigured(_NO_PIN)
     pin = settings.pkcs11_pin.get_secret_value()
     return Pkcs11(str(settings.pkcs11_module), settings.pkcs11_token, pin, system.new_id)
+
+
+def open_tracing(settings: Settings) -> "Tracing | None":
+    """Return what traces requests; None if that is off. Raises Misconfigured if the extra is missing, or an OTEL_*
+    variable is wrong."""
+    if settings.tracing == "off":
+        return None
+    try:
+        from .observability import tracing
+    except ImportError as error:
+        raise Misconfigured(_NO_OTEL_EXTRA) from error
+    try:
+        return tracing.Tracing(tracing.new_processor())
+    except ValueError as error:
+        raise Misconfigured(f"OpenTelemetry cannot start. Check the OTEL_ variables: {error}") from error
 
 
 def open_keyring(settings: Settings, database: Database, clock: Clock) -> Keyring:

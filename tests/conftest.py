@@ -54,6 +54,7 @@ FAST = (
 SLOW_FIXTURES = {"postgres", "serializable", "softhsm", "real"}
 SLOW_FILES = {
     "observability/test_sheet.py",
+    "observability/test_tracing.py",
     "pipeline/test_refresh_machine.py",
     "keyring/test_files.py",
     "resource/test_guard_api.py",

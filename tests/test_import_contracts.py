@@ -23,6 +23,7 @@ PLANTS = [
     ("logs.py", "import starlette", {"Starlette"}),
     ("resource/cache.py", "import starlette", {"Starlette"}),
     ("observability/recorder.py", "import prometheus_client", {"Prometheus"}),
+    ("observability/recorder.py", "import opentelemetry", {"OpenTelemetry"}),
     ("pipeline/event.py", "from ..observability import metrics", {"layers"}),
     ("logs.py", "from . import app", {"layers"}),
     ("testing/instance.py", "from ..cli import init", {"layers"}),

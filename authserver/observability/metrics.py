@@ -92,7 +92,8 @@ CONFLICTS = Metric(
 STEP_DURATION = Metric(
     "authserver_pipeline_step_duration_seconds",
     "histogram",
-    f"Time in each step of one attempt in {TIMED_EVERY}; `authenticate` includes the wait in the password queue",
+    f"Time in each step, of one attempt in {TIMED_EVERY} (of all if tracing is on); `authenticate` includes the wait "
+    "in the password queue",
     {"step": STEPS},
     (*_SHORT, *_LONG),
 )

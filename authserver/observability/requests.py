@@ -11,14 +11,27 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+TRUSTED_PEER = "authserver.trusted_peer"
+"""The name in a request's scope: True if the connection comes from a trusted proxy."""
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
+
+
+class Endpoints:
+    """Names the endpoint of a request that has been handled, by its route and not by the caller's path."""
+
+    def __init__(self, base: str) -> None:
+        """`base` is the path of the issuer."""
+        self._names = {base + path: path for path in ENDPOINTS} | {_WELL_KNOWN + base: _WELL_KNOWN}
+
+    def of(self, scope: Message) -> str:
+        """Return one of ENDPOINTS."""
+        return self._names.get(getattr(scope.get("route"), "path", ""), OTHER)
 
 
 class RequestMetrics:
     def __init__(self, app: App, recorder: Recorder, base: str) -> None:
         """`base` is the path of the issuer."""
-        self._app, self._recorder = app, recorder
-        self._endpoints = {base + path: path for path in ENDPOINTS} | {_WELL_KNOWN + base: _WELL_KNOWN}
+        self._app, self._recorder, self._endpoints = app, recorder, Endpoints(base)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -26,14 +39,22 @@ class RequestMetrics:
             return
         began, status = stopwatch(), 0
 
-        def watch(message: Message) -> Awaitable[None]:  # without `async`, which would cost a coroutine
+        def note(number: int) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            return send(message)
+            status = number
 
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, receive, watched(send, note))
         finally:
-            path = getattr(scope.get("route"), "path", "")  # the route's own path, not the caller's
-            self._recorder.request_ended(self._endpoints.get(path, OTHER), status, stopwatch() - began)
+            self._recorder.request_ended(self._endpoints.of(scope), status, stopwatch() - began)
+
+
+def watched(send: Send, note: Callable[[int], None]) -> Send:
+    """Return `send`, which also notes the status of the response."""
+
+    def watch(message: Message) -> Awaitable[None]:  # without `async`, which would cost a coroutine
+        if message["type"] == "http.response.start":
+            note(message["status"])
+        return send(message)
+
+    return watch

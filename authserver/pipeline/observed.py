@@ -1,6 +1,6 @@
 """The pipeline with an observer, for metrics and traces. Without one the server runs `Pipeline` itself, at no cost."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from copy import copy
 from typing import Any, Protocol, TypeVar
 
@@ -35,6 +35,34 @@ class Observer(Protocol):
 
     def happened(self, event: Event) -> None:
         """An event is about to be logged; the level of the log does not matter."""
+
+
+class Observers:
+    """Several observers as one."""
+
+    def __init__(self, observers: Collection[Observer]) -> None:
+        self._observers = observers
+
+    def step(self, name: str) -> StepEnded:
+        ends = [observer.step(name) for observer in self._observers]
+
+        def ended(began: int, ended: int) -> None:
+            for end in ends:
+                end(began, ended)
+
+        return ended
+
+    def conflicted(self) -> None:
+        for observer in self._observers:
+            observer.conflicted()
+
+    def judged(self, verdict: Verdict) -> None:
+        for observer in self._observers:
+            observer.judged(verdict)
+
+    def happened(self, event: Event) -> None:
+        for observer in self._observers:
+            observer.happened(event)
 
 
 def _observed(run: Callable[..., Awaitable[Any]], ended: StepEnded) -> Callable[..., Awaitable[Any]]:

@@ -108,6 +108,9 @@ _MANAGEMENT_HELP = _about(
     "an IP address or localhost, and a port from 1 to 65535, or unix: and the path of a Unix socket",
     "127.0.0.1:9100",
 )
+_TRACING_HELP = _about(
+    "whether requests are traced with OpenTelemetry (extra otel), which the OTEL_* variables configure", "on or off"
+)
 _MAX_HELP = _whole(
     "active authorizations of one user and client; above that, the one idle longest ends", 1, 10_000, "authorizations"
 )
@@ -163,6 +166,7 @@ class Settings(BaseModel):
     claims_hook: Annotated[str | None, _HOOK_HELP, AfterValidator(values.check_hook)] = None
     claims_hook_timeout: Annotated[int, _whole("seconds that the claims hook may take", 1, 30)] = 2
     management_address: Annotated[str | None, _MANAGEMENT_HELP, AfterValidator(values.check_management)] = None
+    tracing: Annotated[Literal["on", "off"], _TRACING_HELP] = "off"
     first_party_api: Annotated[Literal["on", "off"], _API_HELP] = "on"
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

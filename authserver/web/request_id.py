@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from ..domain.forwarded import TrustedProxies
+from ..observability.requests import TRUSTED_PEER
 from .network import trusts_peer
 
 HEADER = b"x-request-id"
@@ -23,6 +24,7 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope[TRUSTED_PEER] = trusts_peer(scope, self._trusted)
         request_id = self._chosen(scope) or self._new_id().hex()
         header = (HEADER, request_id.encode())
 
@@ -36,7 +38,7 @@ class RequestId:
 
     def _chosen(self, scope: Scope) -> str | None:
         """Return the id that a trusted proxy sent, if it is one plain word."""
-        if not trusts_peer(scope, self._trusted):
+        if not scope[TRUSTED_PEER]:
             return None
         sent = [value for name, value in scope["headers"] if name == HEADER]
         return sent[0].decode() if len(sent) == 1 and _ID.fullmatch(sent[0]) else None

@@ -62,8 +62,8 @@ class AppContext:
     malformed: MalformedRequests
     trusted_proxies: TrustedProxies
     web_origins: Cache[None, frozenset[str]]
-    observer: Callable[[ASGIApp], ASGIApp] | None = None
-    """Wraps the application in a middleware that sees every request and response."""
+    observers: tuple[Callable[[ASGIApp], ASGIApp], ...] = ()
+    """Each wraps the application in a middleware that sees every request and response."""
 
 
 def application(context: AppContext, lifespan: Lifespan) -> ASGIApp:
@@ -94,7 +94,7 @@ def _middleware(context: AppContext) -> list[Middleware]:
     trusted = context.trusted_proxies
     request_id = Middleware(RequestId, new_id=context.new_id, trusted=trusted)
     address = [] if trusted == TrustedProxies() else [Middleware(CallerAddress, trusted=trusted)]
-    observers = [] if context.observer is None else [Middleware(context.observer)]
+    observers = [Middleware(observer) for observer in context.observers]
     return [request_id, *address, *observers, Middleware(ErrorBoundary, malformed=context.malformed)]
 
 

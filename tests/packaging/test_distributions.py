@@ -72,7 +72,7 @@ def test_what_the_wheel_says_of_itself(distributions: Distributions) -> None:
     metadata = Parser().parsestr(wheel.read(name).decode())
     needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert [re.split(r"[<>]", line)[0] for line in needed] == ["joserfc"]
-    assert set(metadata.get_all("Provides-Extra", [])) == {"server", "testing", "postgres", "hsm", "test"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"server", "testing", "postgres", "hsm", "otel", "test"}
     pythons = re.findall(r":: (3\.\d+)", "\n".join(metadata.get_all("Classifier", [])))
     assert tuple(pythons) == VERSIONS
     assert "OpenID" not in metadata["Summary"]
@@ -121,6 +121,7 @@ def test_the_server_and_the_issuer_for_tests(version: str, distributions: Distri
     for extra, settings in {
         "postgres": {"DATABASE_URL": "postgresql+psycopg://ada@localhost/authserver"},
         "hsm": {"PKCS11_MODULE": str(tmp_path / "module.so")},
+        "otel": {"TRACING": "on"},
     }.items():
         refused = environment.run("authserver", "config", "check", **settings)
         assert refused.returncode == 78 and f"authserver[{extra}]" in refused.stderr, refused.stderr
