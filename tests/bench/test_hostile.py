@@ -7,14 +7,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from scripts.bench.fuzz.hostile import GROWTH, Findings, bombard, hostile, left_behind
+from scripts.bench.fuzz.hostile import GROWTH, Findings, bombard, hostile, left_behind, new_settings
 from scripts.bench.fuzz.hostile_requests import CANARY, Grammar
 from tests.harness.prepared import Prepared, running
 
 
 @pytest.fixture
 def server(tmp_path: Path, password_hash: str) -> Iterator[Prepared]:
-    with running(tmp_path, password_hash, LOG_LEVEL="debug") as server:
+    with running(tmp_path, password_hash, **new_settings()) as server:
         yield server
 
 

@@ -100,6 +100,15 @@ def test_settings_that_are_for_tests_are_named() -> None:
     assert [finding.level for finding in settings_check.check(Settings(issuer=PUBLIC))] == ["ok"]
 
 
+@pytest.mark.parametrize(
+    ("address", "level"),
+    [("127.0.0.1:9100", "ok"), ("[::1]:9100", "ok"), ("unix:/run/m.sock", "ok"), ("10.0.0.1:9100", "info")],
+)
+def test_a_management_address_that_others_may_reach_is_a_hint(address: str, level: str) -> None:
+    [found] = settings_check.check(Settings(issuer=PUBLIC, management_address=address))
+    assert found.level == level
+
+
 def test_every_limit_that_is_off_is_named_with_its_default() -> None:
     assert [finding.level for finding in limits_check.check(Settings())] == ["ok"]
     [account, network] = limits_check.check(Settings(account_attempts=0, network_attempts=0))

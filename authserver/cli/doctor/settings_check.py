@@ -26,6 +26,10 @@ def _findings(settings: Settings) -> Iterator[Finding]:
             f"The issuer {settings.issuer} is on this machine: only programs here can use this server.",
             "For anything else, set AUTHSERVER_ISSUER to the https URL that clients use.",
         )
+    host = (settings.management_address or "unix:").rpartition(":")[0]
+    if host != "unix" and not is_loopback(host):
+        text = f"The management address {settings.management_address} may be reachable from other machines."
+        yield Finding(CHECK, INFO, text, "It has no password: let only your monitoring reach it.")
     if settings.access_token_ttl > _LONG:
         ttl = duration(settings.access_token_ttl)
         yield Finding(

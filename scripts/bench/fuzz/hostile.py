@@ -5,7 +5,7 @@
 
 Starts a server, sends every known attack to every endpoint, and then N random requests (1,000,000 by default) on C
 connections. A fault is printed and makes the exit code 1: a 5xx, an answer that took longer than a second, an exception
-in the log, a secret of a request in the log or the database, and a process that has grown by 50 MB or more.
+in the log, a secret of a request in log, database or metrics, and a process that has grown by 50 MB or more.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
@@ -32,6 +33,7 @@ from scripts.bench.fuzz.hostile_requests import CANARY, ENDPOINTS, Grammar, know
 from tests.harness import procfs  # noqa: E402
 from tests.harness.constants import PASSWORD  # noqa: E402
 from tests.harness.prepared import Prepared, running  # noqa: E402
+from tests.harness.process import free_port  # noqa: E402
 
 PATIENCE = 20.0  # seconds for a response; the server gives up a request that is not complete after 10
 SLOW = 1.0  # seconds
@@ -135,14 +137,24 @@ async def bombard(port: int, many: int, connections: int, seed: int, found: Find
     await asyncio.gather(*map(drive, range(connections)))
 
 
+def left_in_metrics(port: int) -> list[str]:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as response:
+        return ["a secret in the metrics"] if CANARY.encode() in response.read() else []
+
+
 def left_behind(server: Prepared) -> list[str]:
-    """Return what the requests left in the log and the database that should not be there."""
+    """Return what the requests left in the log and the database, events included, that should not be there."""
     log = server.log.read_text(errors="replace")
     faults = [f"an exception in the log: {line[:300]}" for line in log.splitlines() if "Traceback" in line]
     if CANARY in log:
         faults.append("a secret in the log: " + next(line[:500] for line in log.splitlines() if CANARY in line))
     files = [file for file in server.folder.iterdir() if file.name.startswith("as.db")]
     return faults + [f"a secret in {file.name}" for file in files if CANARY.encode() in file.read_bytes()]
+
+
+def new_settings() -> dict[str, str]:
+    """Settings of a server that says all it can: in its log, and on a management address."""
+    return {"LOG_LEVEL": "debug", "MANAGEMENT_ADDRESS": f"127.0.0.1:{free_port()}"}
 
 
 def hostile(server: Prepared, many: int, connections: int = 16, seed: int = 1) -> tuple[Findings, int]:
@@ -153,7 +165,7 @@ def hostile(server: Prepared, many: int, connections: int = 16, seed: int = 1) -
     before = procfs.memory(server.running.pid)
     asyncio.run(bombard(server.port, many, connections, seed, found))
     grown = procfs.memory(server.running.pid) - before
-    found.faults += left_behind(server)
+    found.faults += left_behind(server) + left_in_metrics(int(server.settings["MANAGEMENT_ADDRESS"].partition(":")[2]))
     return found, grown
 
 
@@ -166,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start, passwords = monotonic(), PasswordHasher()
     with (
         tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder,
-        running(Path(folder), passwords.hash(PASSWORD), LOG_LEVEL="debug") as server,
+        running(Path(folder), passwords.hash(PASSWORD), **new_settings()) as server,
     ):
         found, grown = hostile(server, asked.count, asked.connections, asked.seed)
     passwords.close()
