@@ -2,10 +2,11 @@
 asserts: tests/web/test_failed_logins.py counts the work instead."""
 
 import random
+from pathlib import Path
 
 import pytest
 
-from scripts.bench.proofs.timing import Answers, Kind, mann_whitney, report
+from scripts.bench.proofs.timing import EARLY, Answers, Kind, mann_whitney, report
 
 SAME = {(b"head", b"body")}
 
@@ -23,6 +24,11 @@ def test_the_p_of_known_samples(one: list[float], other: list[float], p: float) 
     """By scipy.stats.mannwhitneyu(one, other, method="asymptotic")."""
     assert mann_whitney(one, other) == pytest.approx(p, rel=0.01)
     assert mann_whitney(other, one) == pytest.approx(p, rel=0.01)
+
+
+def test_the_fault_fits_the_code(tmp_path: Path) -> None:
+    EARLY.put_into(tmp_path)
+    assert "return _NO_MATCH\n        hashed" in (tmp_path / "authserver" / "passwords.py").read_text()
 
 
 def kinds(one: Answers, other: Answers) -> dict[Kind, Answers]:
