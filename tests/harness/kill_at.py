@@ -65,7 +65,7 @@ POINTS = {
     "before-transaction": ("store.group_commit", "_transact", before),
     "before-commit": ("store.group_commit", "is_in_transaction", after),  # the last call before it
     "in-commit": ("store.group_commit", "is_in_transaction", meanwhile),
-    "after-commit": ("store.database", "_settle_writes", before),  # durable, and nobody told
+    "after-commit": ("store.database", "Database._finish_group", before),  # durable, and nobody told
     "in-key-rotation": ("keyring.lifecycle.transactions", "write", after),
     "after-key-rotation": ("keyring.lifecycle.transactions", "Transactions.commit", after),
     "in-pruning": ("store.pruning", "_prune_many", after),

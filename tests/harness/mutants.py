@@ -60,8 +60,8 @@ UNREVOKED = Mutant(
 EARLY = Mutant(
     "answers leave 20 ms before their commit",
     "pipeline/pipeline.py",
-    "await self._commit(decision.change)",
-    "_later(self._commit(decision.change))",
+    "await self._commit(handler, decision.change, decision.events)",
+    "_later(self._commit(handler, decision.change, decision.events))",
     """
 _tasks = []
 
