@@ -11,6 +11,7 @@ from . import claims_hook, system
 from .clock import Clock
 from .domain import first_party
 from .domain.attempts import AttemptLimits, daily
+from .domain.audit import SERVER, AuditRecord
 from .domain.errors import Misconfigured
 from .domain.key_schedule import KeyPolicy
 from .domain.models import Policy
@@ -18,7 +19,7 @@ from .keyring import KeyEncryptionKeys, Keyring, KeyStore, files
 from .keyring.lifecycle import Lifecycle, bootstrap
 from .keyring.signer import KeyService
 from .settings import Settings
-from .store import clients, migrations, signing_keys, sqlite_file
+from .store import clients, events, migrations, signing_keys, sqlite_file
 from .store.database import Database
 from .store.engine import warnings as database_warnings
 
@@ -45,11 +46,12 @@ def initialise(
     database: Database,
     now: Callable[[], int],
     key_created: Callable[[Path], None] = lambda path: None,
+    actor: str = SERVER,
 ) -> None:
     """Create the tables, the key-encryption key, the first keys and the first-party client if they are missing.
 
-    `key_created` is called with the path of a new key-encryption key. Raises Misconfigured if existing data does not
-    fit the settings.
+    `key_created` is called with the path of a new key-encryption key. The audit trail says that `actor` did it. Raises
+    Misconfigured if existing data does not fit the settings.
     """
     with database.begin() as connection:
         migrations.upgrade(connection)
@@ -63,8 +65,12 @@ def initialise(
         Keyring(keys, state, now())  # opens the existing keys, or raises an error that says what is missing
         if settings.first_party_api == "on" and clients.load(connection, first_party.CLIENT_ID) is None:
             clients.add(connection, first_party.client(now()))
+            new = AuditRecord("client_created", actor, client_id=first_party.CLIENT_ID)
+            events.add(connection, now(), [new])
         longest = settings.access_token_ttl
-        bootstrap.create_missing(connection, keys, now=now(), max_token_ttl=longest, new_key=system.new_key)
+        bootstrap.create_missing(
+            connection, keys, now=now(), max_token_ttl=longest, new_key=system.new_key, actor=actor
+        )
 
 
 def check(settings: Settings, workers: int = 1) -> list[str]:
@@ -168,10 +174,13 @@ def key_policy(settings: Settings) -> KeyPolicy:
     return KeyPolicy(settings.key_lead_time, settings.key_rotation_period, settings.jwks_max_age)
 
 
-def lifecycle(settings: Settings, database: Database, now: Callable[[], int] = system.now) -> Lifecycle:
+def lifecycle(
+    settings: Settings, database: Database, now: Callable[[], int] = system.now, actor: str = SERVER
+) -> Lifecycle:
     keys = partial(open_key_store, settings)
     timeline = now.timeline if isinstance(now, Clock) else Clock(now, now).timeline
-    return Lifecycle(database, keys, settings.access_token_ttl, now, key_policy(settings), system.new_key, timeline)
+    ttl, policy = settings.access_token_ttl, key_policy(settings)
+    return Lifecycle(database, keys, ttl, now, actor, policy, system.new_key, timeline)
 
 
 def policy(settings: Settings) -> Policy:

@@ -16,6 +16,7 @@ import yaml
 from authserver import __version__
 from authserver.cli import _EXIT_CODES as EXIT_CODES
 from authserver.cli import main
+from authserver.domain.audit import OTHER_EVENTS, REQUEST_EVENTS
 from authserver.domain.end_reason import REVOKED as END_REASONS
 from authserver.settings import Settings
 from tests.harness.events import documented, in_source, logged_by, reasons
@@ -130,6 +131,27 @@ def test_every_event_is_in_the_table_with_its_levels_and_the_reverse() -> None:
     found, table = in_source(), documented()
     assert len(found) > 10
     assert {name: row.levels for name, row in found.items()} == {name: row.levels for name, row in table.items()}
+
+
+def test_every_audited_event_is_in_the_table_of_the_audit_trail_with_its_result_and_no_other() -> None:
+    section = PAGES["docs/reference/events.md"].partition("## The audit trail")[2].partition("\n## ")[0]
+    documented = dict(re.findall(r"^\| `(\w+)` \| (success|failure) \|", section, re.MULTILINE))
+    assert documented == {name: audited.result for name, audited in REQUEST_EVENTS.items()} | dict.fromkeys(
+        OTHER_EVENTS, "success"
+    )
+
+
+def test_the_events_that_change_nothing_are_named_where_the_page_says_that_they_are_counted() -> None:
+    sentence = re.search(r"^Events that change nothing \((.+?)\)", PAGES["docs/reference/events.md"], re.M | re.S)
+    assert sentence and set(re.findall(r"`(\w+)`", sentence[1])) == {
+        name for name, audited in REQUEST_EVENTS.items() if not audited.tells_of_change
+    }
+
+
+def test_every_audited_event_is_recorded_somewhere_and_those_of_requests_are_in_the_log_too() -> None:
+    source = "\n".join(path.read_text() for path in (ROOT / "authserver").glob("**/*.py") if path.name != "audit.py")
+    assert [name for name in OTHER_EVENTS if f'"{name}"' not in source] == []
+    assert REQUEST_EVENTS.keys() <= in_source().keys()
 
 
 def test_every_field_of_an_event_is_in_the_table() -> None:

@@ -9,16 +9,17 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import Connection, FromClause, MetaData, Table, delete, exists, func, select, text, true, update
+from sqlalchemy import Connection, FromClause, MetaData, Table, delete, exists, func, insert, select, text, true, update
 from sqlalchemy.dialects import sqlite
 
 from ..domain.models import RefreshTokenKey, SigningKey
 from ..store import signing_keys
-from ..store.schema import authorizations, clients, denied_tokens, refresh_keys, users
+from ..store.schema import authorizations, clients, denied_tokens, events, refresh_keys, users
 from ..store.schema import signing_keys as key_table
 from ..store.signing_keys import KeyState
 
 _REASON = "restored"
+_HAS_EVENTS = text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'events'")  # older revisions have none
 _elsewhere = MetaData(schema="replaced")
 _CREDENTIALS = ("secret_hash", "secret_expires_at", "previous_secret_hash", "previous_secret_expires_at")
 _PROGRESS = ("generation", "rotated_at", "rotated_from", "idle_expires_at")
@@ -76,6 +77,7 @@ def merge(connection: Connection, now: int) -> MergeReport:
         _keep_disabled(connection, owners)
     _keep_ended(connection, now)
     _keep_denied(connection)
+    _keep_events(connection)
     return MergeReport(
         authorizations_ended=active - count_active(connection, now),
         users_disabled=enabled[0] - _count_enabled(connection, users),
@@ -145,6 +147,21 @@ def _keep_denied(connection: Connection) -> None:
         true()
     )  # otherwise SQLite parses ON CONFLICT as a join condition
     connection.execute(sqlite.insert(denied_tokens).from_select(columns, rows).on_conflict_do_nothing())
+
+
+def _keep_events(connection: Connection) -> None:
+    """Keep the audit trail of the replaced database: a restore must not hide what was done since the backup. Events
+    that only the backup has come after the others if their ids are in use."""
+    if not connection.execute(_HAS_EVENTS).scalar_one():
+        return
+    old = _replaced(events)
+    same = exists().where(old.c.id == events.c.id, old.c.at == events.c.at, old.c.event == events.c.event)
+    connection.execute(delete(events).where(same))
+    ids = (select(func.coalesce(func.max(rows.c.id), 0)).scalar_subquery() for rows in (old, events))
+    in_use = events.c.id.in_(select(old.c.id))
+    connection.execute(update(events).where(in_use).values(id=events.c.id + func.max(*ids)))
+    columns = [column.name for column in events.c]
+    connection.execute(insert(events).from_select(columns, select(*(old.c[name] for name in columns))))
 
 
 def _count_enabled(connection: Connection, owners: Table) -> int:

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .. import system
+from ..domain.audit import SERVER, AuditRecord, detail
 from ..domain.errors import Misconfigured, Refused
 from ..domain.key_schedule import KeyPolicy, Keys
 from ..domain.models import SECOND
+from ..domain.times import counted, utc
 from ..keyring import KeyEncryptionKeys, files
 from ..keyring.signer import KeyService
-from ..store import migrations, signing_keys
+from ..store import events, migrations, signing_keys
 from ..store.database import Connection
 from . import archive, database_file, key_merge, merge
 from .archive import OpenedBackup, UnreadableBackup
@@ -40,6 +42,8 @@ class RestoreRequest:
     end_logins: bool
     emergency: bool
     dry_run: bool
+    actor: str = SERVER
+    """Who restores, for the audit trail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +170,14 @@ def _merge(
     unpublished = key_merge.write_keys(connection, plan, context)
     merged = merge.merge(connection, now) if replaced else None
     ended = merge.end_all(connection, now) if request.end_logins else 0
+    _record(connection, opened, request, now, ended + (merged.authorizations_ended if merged else 0))
     state, active = signing_keys.load(connection), merge.count_active(connection, now)
     return Prepared(assessment, state.signing_keys, unpublished, merged, active, ended, new_kek)
+
+
+def _record(connection: Connection, opened: OpenedBackup, request: RestoreRequest, now: int, ended: int) -> None:
+    fields = {"backup of": utc(opened.made_at), "ended": counted(ended, "authorization")}
+    events.add(connection, now, [AuditRecord("database_restored", request.actor, detail=detail(fields))])
 
 
 def _key_encryption_keys(place: Place, may_be_made: bool) -> tuple[KeyEncryptionKeys, bytes | None]:

@@ -25,6 +25,7 @@ _COMMANDS = {
     "user": "Manage users.",
     "client": "Manage clients.",
     "authorization": "Show and end authorizations: what users allowed clients.",
+    "audit": "Read the audit trail: who did what, when and from where.",
     "keys": "Manage the signing keys.",
     "token": "Explain a token.",
     "snippet": "Print a small API that accepts this server's tokens, for a framework of your choice.",

@@ -7,13 +7,17 @@ import click
 from ..domain.authorization_state import State, state_of
 from ..domain.models import Client
 from ..settings import Settings, load
-from ..store import authorizations, clients
+from ..store import authorizations, clients, events
 from ..store.authorizations import AuthorizationRecord
 from ..store.database import Connection
+from ..store.events import StoredEvent
+from .audit import described, events_table
 from .client.shared import no_client
 from .common import ago, as_json, fail, fields, moment, now, policy_of, reading, show, table, transaction
+from .recording import record
 from .user import load_user
 
+_STORY = ["at", "event", "result", "actor", "network", "detail"]
 _LIMIT = 100
 _MAX_LIMIT = 10_000
 
@@ -70,7 +74,9 @@ def list_(user: str | None, client: str | None, active: bool, limit: int, as_jso
 @click.argument("id")
 @as_json
 def show_(id: str, as_json: bool) -> None:
-    """Show the authorization ID. Tokens and log lines call this id `grant_id`.
+    """Show the authorization ID, and everything that happened to it. Tokens and log lines call this id `grant_id`.
+
+    Of an authorization that was deleted, only the events are left.
 
     \b
     Examples:
@@ -79,10 +85,15 @@ def show_(id: str, as_json: bool) -> None:
     """
     settings = load()
     with reading(settings) as connection:
-        loaded, at = _load(connection, id), now(connection)
-        client = clients.load(connection, loaded.authorization.client_id)
-    row = _described(loaded, client, settings, at)
-    show(row, as_json, lambda: fields(row))
+        key, at = _key(id), now(connection)
+        loaded = authorizations.load_many(connection, [key]).get(key)
+        story = events.story(connection, key, loaded.authorization if loaded else None)
+        client = clients.load(connection, loaded.authorization.client_id) if loaded else None
+    if loaded is None and not story:
+        raise _no_authorization(id)
+    row = _described(loaded, client, settings, at) if loaded else _left_of(id, story)
+    data = row | {"events": [described(event) for event in story]}
+    show(data, as_json, lambda: f"{fields(row)}\n\n{events_table(story, _STORY)}")
 
 
 @command.command("end")
@@ -106,6 +117,16 @@ def end(id: str, as_json: bool) -> None:
         if before.word != "ended":
             change = authorizations.revoke(loaded.authorization.id, reason="operator")
             change.apply(connection, [change.params], at)
+            row = loaded.authorization
+            record(
+                connection,
+                "authorization_ended",
+                at=at,
+                user=loaded.user,
+                client_id=row.client_id,
+                authorization_id=row.id.hex(),
+                generation=row.generation,
+            )
         after = _state(_load(connection, id), client, settings, at)
     done = "It had already ended" if before.word == "ended" else "Ended"
     click.echo(f"{done}: {after.reason}.", err=True)
@@ -114,16 +135,33 @@ def end(id: str, as_json: bool) -> None:
 
 
 def _load(connection: Connection, id: str) -> AuthorizationRecord:
+    key = _key(id)
+    loaded = authorizations.load_many(connection, [key]).get(key)
+    if loaded is None:
+        raise _no_authorization(id)
+    return loaded
+
+
+def _key(id: str) -> bytes:
     try:
         key = bytes.fromhex(id)
     except ValueError:
         key = b""
     if len(key) != 16:
         raise click.UsageError("An id has 32 hexadecimal digits. To see them all: authserver authorization list")
-    loaded = authorizations.load_many(connection, [key]).get(key)
-    if loaded is None:
-        raise fail(f"There is no authorization {id}. Those that have ended are deleted a day later.")
-    return loaded
+    return key
+
+
+def _no_authorization(id: str) -> click.ClickException:
+    return fail(f"There is no authorization {id}. Those that have ended are deleted a day later.")
+
+
+def _left_of(id: str, story: list[StoredEvent]) -> dict[str, Any]:
+    """Return what the audit trail says of an authorization that was deleted."""
+    first = story[0].record
+    return {"id": id, "client_id": first.client_id, "subject": first.subject, "username": first.user} | {
+        "state": "deleted",
+    }
 
 
 def _state(loaded: AuthorizationRecord, client: Client | None, settings: Settings, at: int) -> State:

@@ -1,15 +1,17 @@
 """authserver backup."""
 
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
 import click
 
 from .. import system
-from ..domain.errors import Refused
+from ..domain.errors import Misconfigured, Refused
 from ..settings import Settings, load
-from .common import as_json, fail, moment, read_password, show
+from .common import as_json, fail, moment, read_password, show, transaction
 from .progress import progress
+from .recording import record
 
 passphrase_stdin = click.option(
     "--passphrase-stdin", is_flag=True, help="Read the passphrase from the first line of stdin."
@@ -65,6 +67,9 @@ def command(file: Path, passphrase_stdin: bool, as_json: bool) -> None:
         raise fail(f"The backup cannot be written to {file}: {error.strerror}.") from error
     except DatabaseDamaged as error:
         raise fail(f"The database is damaged, so no backup was made: {error}.") from error
+    # A database of another revision can be backed up, too, and may have no audit trail.
+    with suppress(Misconfigured), transaction(settings) as connection:
+        record(connection, "backup_made", file=file.absolute())
     size = file.stat().st_size
     click.echo(f"Wrote {file} ({size} bytes). Try it: authserver restore {quote(str(file))} --dry-run", err=True)
     show({"file": str(file), "bytes": size, "made_at": moment(made_at)}, as_json, lambda: str(file))

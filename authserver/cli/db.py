@@ -7,6 +7,7 @@ import click
 from ..settings import load
 from .common import as_json, show
 from .db_copy import copy
+from .recording import record
 
 
 @click.group("db")
@@ -37,7 +38,10 @@ def upgrade() -> None:
     from ..store import migrations
 
     with closing(open_existing_database(load())) as database, database.begin() as connection:
+        before = migrations.current(connection)
         migrations.upgrade(connection)
+        if before != migrations.head():
+            record(connection, "database_upgraded", revision=migrations.head(), before=before or "none")
     click.echo(f"The database is at revision {migrations.head()}.", err=True)
 
 

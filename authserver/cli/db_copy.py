@@ -13,6 +13,7 @@ from ..settings import Settings, load
 from ..settings.values import InvalidSetting, check_database_url, masked_url
 from .common import as_json, show, table
 from .progress import progress
+from .recording import record
 
 if TYPE_CHECKING:
     from ..store.database import Connection, Database
@@ -64,6 +65,7 @@ def _copy(settings: Settings, rows: "Connection", target: "Database") -> dict[st
         display.step("Comparing both databases")
         copying.compare_all(rows, connection)
         _check_keys(settings, connection)
+        record(connection, "database_copied", rows=sum(counts.values()))
     return counts
 
 

@@ -6,6 +6,7 @@ import click
 
 from ..clock import Clock
 from ..settings import load
+from .recording import actor
 
 
 @click.command("init")
@@ -27,7 +28,7 @@ def command() -> None:
     try:
         with database.begin() as connection:
             clock.follow(connection, now)
-        initialise(settings, database, now, _print_key_created)
+        initialise(settings, database, now, _print_key_created, actor())
     finally:
         database.close()
     click.echo(f"Ready for: authserver serve   (issuer {settings.issuer})", err=True)

@@ -22,6 +22,7 @@ from .backup import database_file, passphrase_stdin, read_passphrase
 from .common import as_json, confirm, fail, moment, show, yes
 from .keys.shared import dry_run, short
 from .progress import progress
+from .recording import actor
 
 _POSTGRESQL = """This command is for SQLite. For PostgreSQL, use its own tools. Stop the servers, then:
 
@@ -85,7 +86,7 @@ def command(
     if path.exists() and not dry_run:
         confirm(f"Replace the database {path} with the backup {file}?", yes)
     passphrase = read_passphrase(passphrase_stdin, new=False)
-    request = RestoreRequest(file, passphrase, revoked, end_logins, emergency, dry_run)
+    request = RestoreRequest(file, passphrase, revoked, end_logins, emergency, dry_run, actor())
     with _translate_errors(file, path):
         try:
             with progress("Reading the backup" if dry_run else "Restoring the backup"):

@@ -61,6 +61,7 @@ def command(host: str, port: int, uds: Path | None, uds_mode: int, fd: int | Non
     settings = load()
     for warning in _check(settings, workers):
         click.echo(f"Warning: {warning}", err=True)
+    _record_settings(settings)
     logs.configure(settings.log_level)
     with (
         suppress(KeyboardInterrupt),  # uvicorn raises it again
@@ -130,6 +131,7 @@ def _reload_config(first: Settings, workers: int, management: "Management | None
     try:
         settings = load()
         warnings = _check(settings, workers)
+        _record_settings(settings)
     except Exception as error:  # whatever it is, the running server continues
         log.error("reload_failed", reason=str(error))
         return None
@@ -148,3 +150,14 @@ def _check(settings: Settings, workers: int) -> list[str]:
     from ..serving.configuration import allow_open_files
 
     return [*settings.warnings(), *check(settings, workers), *allow_open_files(settings.max_connections)]
+
+
+def _record_settings(settings: Settings) -> None:
+    """Record which settings differ from those of the last start on this database: their names, never a value."""
+    from ..store import settings_seen
+    from .common import transaction
+    from .recording import record
+
+    with transaction(settings) as connection:
+        if names := settings_seen.replace(connection, settings.digests()):
+            record(connection, "settings_changed", reason=", ".join(names))

@@ -32,6 +32,7 @@ from .common import (
     transaction,
     yes,
 )
+from .recording import record
 from .user_export import export
 from .user_import import import_
 
@@ -74,6 +75,7 @@ def create(name: str, password_stdin: bool, as_json: bool) -> None:
             raise fail(
                 f"The user {username} already exists. To change the password: authserver user set-password {username}"
             )
+        record(connection, "user_created", user=user)
     show({"id": user.id, "username": username}, as_json, lambda: f"Created the user {username} ({user.id}).")
 
 
@@ -121,7 +123,7 @@ def disable(name: str, as_json: bool) -> None:
       authserver user disable ada
       authserver user disable "Ada Lovelace@example"
     """
-    ended = _end_logins(name, "user_disabled", partial(users.set_disabled, disabled=True))
+    ended = _end_logins(name, "user_disabled", "user_disabled", partial(users.set_disabled, disabled=True))
     _show_ended(name, ended, as_json, f"{name} is disabled.")
 
 
@@ -136,8 +138,10 @@ def enable(name: str) -> None:
       authserver user enable bob
     """
     with transaction() as connection:
-        if not users.set_disabled(connection, _username(name), False):
-            raise _nobody(name)
+        user = load_user(connection, name)
+        if user.disabled:
+            users.set_disabled(connection, user.username, False)
+            record(connection, "user_enabled", user=user)
     click.echo(f"{name} is enabled.", err=True)
 
 
@@ -154,7 +158,7 @@ def end_logins(name: str, as_json: bool) -> None:
       authserver user end-logins ada
       authserver user end-logins ada --json
     """
-    _show_ended(name, _end_logins(name, "logins_ended", users.raise_credential_version), as_json)
+    _show_ended(name, _end_logins(name, "user_logins_ended", "logins_ended", users.raise_credential_version), as_json)
 
 
 @command.command("delete")
@@ -177,7 +181,7 @@ def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
         _show_ended(name, active, as_json, f"Would delete the user {username}.", "Would end")
         return
     confirm(f"Delete the user {username} and end {counted(active, 'authorization')}?", yes)
-    ended = _end_logins(name, "user_deleted", users.remove)
+    ended = _end_logins(name, "user_deleted", "user_deleted", users.remove)
     _show_ended(name, ended, as_json, f"Deleted the user {username}.")
 
 
@@ -194,7 +198,8 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
       echo "$PASSWORD" | authserver user set-password ada --password-stdin
     """
     password_hash = _hash(_username(name), read_password(password_stdin))
-    ended = _end_logins(name, "password_changed", partial(users.set_password, password_hash=password_hash))
+    change = partial(users.set_password, password_hash=password_hash)
+    ended = _end_logins(name, "user_password_changed", "password_changed", change)
     _show_ended(name, ended, as_json, f"The password of {name} is changed.")
 
 
@@ -216,6 +221,7 @@ def set_claims(name: str, as_json: bool) -> None:
     with transaction() as connection:
         user = load_user(connection, name)
         users.set_claims(connection, user.id, claims)
+        record(connection, "user_claims_changed", user=user, claims=", ".join(claims))
     click.echo(f"Set {counted(len(claims), 'claim')} of {user.username}.", err=True)
     if as_json:
         show({"username": user.username, "claims": claims}, as_json, str)
@@ -230,14 +236,16 @@ def _read_claims() -> Mapping[str, Any]:
         raise click.UsageError(f"The claims on stdin are not a JSON object: {error}") from None
 
 
-def _end_logins(name: str, reason: str, change: Callable[[Connection, str], bool]) -> int:
+def _end_logins(name: str, event: str, reason: str, change: Callable[[Connection, str], bool]) -> int:
     """Apply `change` to the user and end all of their authorizations. Returns how many were active."""
     username = _username(name)
 
     def end_logins(connection: Connection) -> int:
         user = load_user(connection, name)
-        ended = authorizations.end_of_user(connection, user.id, reason=reason, now=now(connection))
+        at = now(connection)
+        ended = authorizations.end_of_user(connection, user.id, reason=reason, now=at)
         change(connection, username)
+        record(connection, event, at=at, user=user, ended=counted(ended, "authorization"))
         return ended
 
     return transact(end_logins)

@@ -13,8 +13,9 @@ import click
 from ..domain.models import User
 from ..domain.times import counted
 from ..settings import load
-from .common import fail
+from .common import fail, transaction
 from .progress import progress
+from .recording import record
 
 _WARNING = "The file contains their password hashes: keep it private, and delete it when it is no longer needed."
 
@@ -41,6 +42,8 @@ def export(output: Path | None) -> None:
             for number, user in enumerate(users.iterate(connection), 1):
                 file.write(_line(user))
                 display.count("Exported users", number, total)
+    with transaction() as connection:
+        record(connection, "users_exported", users=total)
     click.echo(f"Exported {counted(total, 'user')}. {_WARNING}", err=True)
 
 

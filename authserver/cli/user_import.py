@@ -23,6 +23,7 @@ from ..store import clients, users
 from ..store.database import Connection
 from .common import as_json, fail, now, reading, show, transact
 from .progress import progress
+from .recording import record_many
 
 _REQUIRED = {"username", "password_hash"}
 _ALLOWED = {*_REQUIRED, "claims", "disabled", "id"}
@@ -143,6 +144,7 @@ def _add(connection: Connection, given: list[User], skip_existing: bool) -> int:
     ]
     if new:
         users.add_many(connection, new)
+        record_many(connection, "user_created", new, reason="imported")
     return len(new)
 
 

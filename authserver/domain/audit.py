@@ -38,6 +38,55 @@ REQUEST_EVENTS: Mapping[str, Audited] = {
 }
 """The audited events of requests, by name. A refresh that succeeds is not among them."""
 
+OTHER_EVENTS = frozenset(
+    {
+        "database_upgraded",
+        "database_copied",
+        "database_restored",
+        "backup_made",
+        "settings_changed",
+        "user_created",
+        "user_disabled",
+        "user_enabled",
+        "user_logins_ended",
+        "user_deleted",
+        "user_password_changed",
+        "user_claims_changed",
+        "users_exported",
+        "client_created",
+        "client_updated",
+        "client_disabled",
+        "client_enabled",
+        "client_deleted",
+        "client_secret_rotated",
+        "authorization_ended",
+        "authorizations_ended",
+        "key_changed",
+        "key_destroyed",
+        "keys_rewrapped",
+        "refresh_key_created",
+        "refresh_keys_revoked",
+        "refresh_key_removed",
+    }
+)
+"""The audited events of commands and of what the server does by itself: each tells of a change."""
+MAY_END = frozenset(
+    {
+        "user_disabled",
+        "user_enabled",
+        "user_logins_ended",
+        "user_deleted",
+        "user_password_changed",
+        "client_disabled",
+        "client_enabled",
+        "client_deleted",
+        "refresh_keys_revoked",
+        "authorizations_ended",
+        "database_restored",
+    }
+)
+"""The events that may end or suspend authorizations that they do not name, of their user, their client or everybody."""
+
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:

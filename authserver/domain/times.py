@@ -1,15 +1,33 @@
 """Formats times, durations and counts for the log and the command line."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 
 from .models import SECOND
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+_SIZES = {unit[0]: size for size, unit in _UNITS}
+_AGO = re.compile("([0-9]{1,9})([dhms])")
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def utc(microseconds: int) -> str:
     """Format a time as ISO 8601 in UTC, to the second."""
     return datetime.fromtimestamp(microseconds // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def utc_precise(microseconds: int) -> str:
+    """Format a time as ISO 8601 in UTC, to the microsecond."""
+    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_moment(text: str, now: int) -> int:
+    """Return the time that `text` names, in microseconds: ISO 8601, in UTC unless it says otherwise, or how long ago it
+    was: "90m", "24h", "7d". Raises ValueError."""
+    if ago := _AGO.fullmatch(text):
+        return now - int(ago[1]) * _SIZES[ago[2]] * SECOND
+    named = datetime.fromisoformat(text)
+    return ((named if named.tzinfo else named.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
 
 
 def duration(seconds: int) -> str:

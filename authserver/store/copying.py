@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, func, insert, inspect, select, tuple_
 
 from ..domain.errors import Refused
-from . import migrations
+from . import events, migrations
 from .deadline import lift
 from .schema import metadata, pruning
 
@@ -46,7 +46,9 @@ def copy_all(source: Connection, target: Connection, progress: OnProgress) -> di
     migrations.upgrade(target)
     for name in _MADE_BY_MIGRATIONS:
         target.execute(delete(metadata.tables[name]))
-    return {table.name: _copy(source, target, table, progress) for table in metadata.sorted_tables}
+    counts = {table.name: _copy(source, target, table, progress) for table in metadata.sorted_tables}
+    events.go_on_after_copy(target)
+    return counts
 
 
 def compare_all(source: Connection, target: Connection) -> None:

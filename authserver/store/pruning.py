@@ -68,10 +68,7 @@ _EXPIRED = (
     (_oldest(known_networks.c.seen_at), KNOWN_FOR),
 )
 """What else is deleted, and how long (in microseconds) it is kept after the time by which it is found."""
-# There is no index on the time of events: the first ids are the oldest.
-_FIRST_EVENTS = select(events.c.id, events.c.at).order_by(events.c.id).limit(BATCH).subquery()
-_OLD_EVENTS = select(_FIRST_EVENTS.c.id).where(_FIRST_EVENTS.c.at < bindparam("before"))
-_EVENTS = delete(events).where(events.c.id.in_(_OLD_EVENTS))
+_EVENTS = _oldest(events.c.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from authserver.app import create_app
 from authserver.cli import main
 from authserver.provisioning import open_database
 from authserver.settings import Settings
-from authserver.store import migrations
+from authserver.store import events, migrations
 from authserver.store.database import Database
 from authserver.store.schema import metadata
 from tests.harness.clock import Clock
@@ -93,7 +93,8 @@ def test_a_login_made_before_goes_on_after(
     assert done.exit_code == 0, done.output
     counts = json.loads(done.stdout)["rows"]
     before, after = rows_of(settings, settings.database_url.get_secret_value(), clock), rows_of(settings, to, clock)
-    assert {name: len(rows) for name, rows in before.items()} | {"pruning": 1} == counts
+    assert {name: len(rows) for name, rows in before.items()} == {name: counts[name] for name in before}
+    assert counts["events"] == 7
     assert counts["authorizations"] == 2 and after == before
     with TestClient(create_app(on(settings, to), now=clock), ISSUER) as new:
         retried = refresh(new, first)
@@ -250,9 +251,23 @@ def test_the_password_in_the_url_is_not_printed(
     assert "canary" not in done.output
 
 
-def test_no_table_needs_a_sequence() -> None:
+def test_the_audit_trail_goes_on_after_a_copy(
+    settings: Settings, http: TestClient, login: Callable[..., Any], copy: Callable[..., Result], to: str, clock: Clock
+) -> None:
+    login()
+    assert copy(to, "--json").exit_code == 0
+    target = Database(to, clock)
+    with target.begin() as connection:
+        *others, last = sorted(events.each(connection, events.Filter()), key=lambda event: event.id)
+    target.close()
+    assert last.record.event == "database_copied" and last.record.actor.startswith("os:")
+    assert last.id == others[-1].id + 1 and others[-1].record.event == "login"
+
+
+def test_a_new_sequence_is_noticed() -> None:
     """Whoever adds one teaches store/copying.py to set the sequence."""
-    assert [table.name for table in metadata.sorted_tables if table.autoincrement_column is not None] == []
+    with_sequence = [table.name for table in metadata.sorted_tables if table.autoincrement_column is not None]
+    assert with_sequence == ["events"]  # test_the_audit_trail_goes_on_after_a_copy
 
 
 def test_progress_is_on_a_terminal_only(

@@ -66,7 +66,7 @@ POINTS = {
     "before-commit": ("store.group_commit", "is_in_transaction", after),  # the last call before it
     "in-commit": ("store.group_commit", "is_in_transaction", meanwhile),
     "after-commit": ("store.database", "Database._finish_group", before),  # durable, and nobody told
-    "in-key-rotation": ("keyring.lifecycle.transactions", "write", after),
+    "in-key-rotation": ("keyring.lifecycle.transactions", "Transactions.write", after),
     "after-key-rotation": ("keyring.lifecycle.transactions", "Transactions.commit", after),
     "in-pruning": ("store.pruning", "_prune_many", after),
 }

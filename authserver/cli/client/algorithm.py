@@ -12,6 +12,7 @@ from ...store import clients
 from ...store.database import Connection
 from ..keys.shared import moment_at_latest, opened
 from ..keys.timeline import print_changes
+from ..recording import record
 from .shared import load
 
 
@@ -33,6 +34,7 @@ def set_alg(client_id: str, alg: str) -> None:
 
     def change(connection: Connection) -> None:
         clients.put(connection, replace(load(connection, client_id), access_token_alg=alg))
+        record(connection, "client_updated", client_id=client_id, changed="access_token_alg")
 
     change_clients(alg, change)
     click.echo(f"{client_id} gets {alg}: running servers follow within 5 seconds.", err=True)

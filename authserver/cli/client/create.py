@@ -11,6 +11,7 @@ from ...domain.models import Client
 from ...store import clients, signing_keys, users
 from ...store.database import Connection
 from ..common import as_json, fail, now
+from ..recording import record
 from .algorithm import change_clients
 from .options import changed, of_client
 from .shared import check, put_secret, show_secret
@@ -47,3 +48,4 @@ def _add(connection: Connection, client: Client) -> None:
     signing_keys.raise_max_token_ttl(connection, client.policy.get("access_token_ttl", 0), at)
     if not clients.add(connection, replace(client, created_at=at)):
         raise fail(f"The client {client.id} already exists. To change it: authserver client update {client.id}")
+    record(connection, "client_created", client_id=client.id, name=client.name)

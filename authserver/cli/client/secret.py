@@ -9,6 +9,7 @@ from ...domain.client_secrets import TwoValid, new, rotated
 from ...domain.errors import Refused
 from ...store import clients
 from ..common import as_json, fail, moment, now, transaction
+from ..recording import record
 from .shared import load, show_secret
 
 _DAY = 86400
@@ -46,6 +47,8 @@ def rotate_secret(client_id: str, grace: int, ends: str | None, as_json: bool) -
         except TwoValid as error:
             raise Refused(_why_refused(client_id, error)) from None
         clients.put(connection, after)
+        until = max((old.expires_at or at for old in after.secrets[1:]), default=at)
+        record(connection, "client_secret_rotated", client_id=client_id, old_secret_ends=moment(until))
     for old in after.secrets[1:]:
         click.echo(f"The old secret is valid until {moment(old.expires_at)}.", err=True)
     show_secret(client_id, secret, as_json)

@@ -8,6 +8,7 @@ from ...store import clients
 from ...store.database import Connection
 from ..common import confirm, transaction, yes
 from ..keys.shared import opened
+from ..recording import record
 from .shared import load
 
 
@@ -63,9 +64,13 @@ def delete(client_id: str, dry_run: bool, yes: bool) -> None:
 
 
 def _remove(connection: Connection, client_id: str) -> None:
-    clients.remove(connection, client_id)
+    if clients.remove(connection, client_id):
+        record(connection, "client_deleted", client_id=client_id)
 
 
 def _put_disabled(client_id: str, disabled: bool) -> None:
     with transaction() as connection:
-        clients.put(connection, replace(load(connection, client_id), disabled=disabled))
+        client = load(connection, client_id)
+        if client.disabled != disabled:
+            clients.put(connection, replace(client, disabled=disabled))
+            record(connection, "client_disabled" if disabled else "client_enabled", client_id=client_id)

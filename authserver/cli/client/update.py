@@ -9,6 +9,7 @@ from ...domain.models import Client
 from ...store import clients, signing_keys
 from ...store.database import Connection
 from ..common import as_json, cell, now, show, transaction
+from ..recording import record
 from .algorithm import change_clients
 from .listing import described, in_words
 from .options import LISTS, POLICY, changed, cleared, of_client
@@ -56,6 +57,8 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
         after, secret = put_secret(changed(cleared(named, clear), options))
         check(after)
         _put(connection, after)
+        if names := _changed(before, after):
+            record(connection, "client_updated", client_id=client_id, changed=", ".join(names))
         return before, after, secret
 
     _show(*_run(change, options["access_token_alg"]), as_json)
@@ -80,7 +83,7 @@ def _put(connection: Connection, client: Client) -> None:
 
 def _show(before: Client, after: Client, secret: str | None, as_json: bool) -> None:
     old, new = described(before), described(after)
-    names = [name for name in new | old if old.get(name) != new.get(name)]
+    names = _changed(before, after)
     changes = {name: {"old": old.get(name), "new": new.get(name)} for name in names}
     data = {"client_id": after.id, "changes": changes} | ({"client_secret": secret} if secret else {})
     if not changes:
@@ -90,6 +93,12 @@ def _show(before: Client, after: Client, secret: str | None, as_json: bool) -> N
     lines += [f"client_secret: {secret}"] if secret else []
     if as_json or lines:
         show(data, as_json, lambda: "\n".join(lines))
+
+
+def _changed(before: Client, after: Client) -> list[str]:
+    """Return the names of what differs."""
+    old, new = described(before), described(after)
+    return [name for name in new | old if old.get(name) != new.get(name)]
 
 
 def _value(description: dict[str, Any], name: str) -> str:

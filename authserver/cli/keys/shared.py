@@ -15,6 +15,7 @@ from ...provisioning import lifecycle, open_existing_database
 from ...settings import Settings, load
 from ...store import clock, migrations
 from ..common import moment
+from ..recording import actor
 
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 NO_SUCH_KEY = "There is no key {}. To list the keys: authserver keys list"
@@ -35,7 +36,7 @@ def opened(settings: Settings | None = None) -> Iterator[Lifecycle]:
             migrations.check(connection)
             clock.follow(connection, now)
             now.resume(clock.load(connection, system.boot()))
-        yield lifecycle(settings, database, now)
+        yield lifecycle(settings, database, now, actor())
     finally:
         database.close()
 

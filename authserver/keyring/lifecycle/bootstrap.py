@@ -4,14 +4,22 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ...domain.algorithms import DEFAULT
-from ...store import clients, signing_keys
+from ...domain.audit import SERVER
+from ...store import clients, events, signing_keys
 from ...store.database import Connection
 from ..key_store import KeyStore
+from .recording import key_changes, key_record
 from .refresh_keys import new_refresh_key
 
 
 def create_missing(
-    connection: Connection, keys: KeyStore, *, now: int, max_token_ttl: int, new_key: Callable[[], bytes]
+    connection: Connection,
+    keys: KeyStore,
+    *,
+    now: int,
+    max_token_ttl: int,
+    new_key: Callable[[], bytes],
+    actor: str = SERVER,
 ) -> None:
     """Create whichever of these is missing: an active and a pending key of the default algorithm, and a refresh-token
     key.
@@ -26,6 +34,10 @@ def create_missing(
     for missing, activated_at in (("active", now), ("pending", None)):
         if missing not in present:
             made = keys.generate(DEFAULT, now=now, max_token_ttl=longest)
-            signing_keys.add(connection, replace(made, state=missing, activated_at=activated_at))
+            key = replace(made, state=missing, activated_at=activated_at)
+            signing_keys.add(connection, key)
+            events.add(connection, now, key_changes(actor, (), (key,)))
     if not state.refresh_keys:
-        signing_keys.add_refresh_key(connection, new_refresh_key(keys.keks, new_key(), now=now, active_at=now))
+        refresh_key = new_refresh_key(keys.keks, new_key(), now=now, active_at=now)
+        signing_keys.add_refresh_key(connection, refresh_key)
+        events.add(connection, now, [key_record("refresh_key_created", actor, id=refresh_key.id)])

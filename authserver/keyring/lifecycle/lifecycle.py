@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ...domain import key_rules, key_transitions, refresh_key_schedule
 from ...domain.algorithms import DEFAULT
+from ...domain.end_reason import REVOKED
 from ...domain.errors import Misconfigured, Refused, Unavailable
 from ...domain.key_schedule import (
     KeyPolicy,
@@ -20,11 +21,14 @@ from ...domain.key_schedule import (
 from ...domain.key_transitions import Make
 from ...domain.models import RefreshTokenKey, SigningKey
 from ...domain.timeline import Timeline
+from ...domain.times import counted
 from ...store import refresh_token_keys
+from ...store.database import Connection
 from ...store.signing_keys import KeyState
+from ..envelope import KeyEncryptionKeys
 from ..jwk import Key
 from . import refresh_keys, rewrapping
-from .transactions import Change, Decide, Transactions, write
+from .transactions import Change, Decide, Transactions
 
 _NOTHING_PENDING = "There is no pending key. Publish one with:\n\n    authserver keys rotate --due"
 _ALREADY_PROMOTED = "Another command promoted the key {} first. To see the keys: authserver keys list"
@@ -113,8 +117,8 @@ class Lifecycle(Transactions):
         keks, algs = self.checked_keks(), algorithms_in_use(self.read())
         with self.making([*algs, *algs]) as make, self.exclusive() as (connection, state, now):
             changed = key_transitions.all_revoked(state.signing_keys, now, make)
-            write(connection, state.signing_keys, changed)
-            ended = refresh_keys.replace(connection, keks, self.new_key(), now)
+            self.write(connection, now, state.signing_keys, changed)
+            ended = self._replace_refresh_keys(connection, keks, now)
         self.destroy(state.signing_keys, changed)
         return changed, ended
 
@@ -149,13 +153,15 @@ class Lifecycle(Transactions):
         """Add a key that will make the refresh tokens of new authorizations. Raises RefreshKeyWaits."""
         keks = self.checked_keks()
         with self.exclusive() as (connection, state, now):
-            return refresh_keys.rotate(connection, state.refresh_keys, keks, self.new_key(), now)
+            new = refresh_keys.rotate(connection, state.refresh_keys, keks, self.new_key(), now)
+            self.record(connection, now, "refresh_key_created", id=new.id)
+            return new
 
     def revoke_refresh_keys(self) -> int:
         """Invalidate every refresh token at once. Returns the number of authorizations that ended."""
         keks = self.checked_keks()
         with self.exclusive() as (connection, _, now):
-            return refresh_keys.replace(connection, keks, self.new_key(), now)
+            return self._replace_refresh_keys(connection, keks, now)
 
     def remove_unused_refresh_keys(self) -> list[str]:
         """Remove the refresh-token keys that no authorization uses, and return their ids. This may read every
@@ -165,13 +171,19 @@ class Lifecycle(Transactions):
             if all(refresh_token_keys.is_named(connection, key.id) for key in replaced):
                 return []
         with self.exclusive() as (connection, state, now):
-            return refresh_keys.remove_unused(connection, state.refresh_keys, now)
+            removed = refresh_keys.remove_unused(connection, state.refresh_keys, now)
+            for id in removed:
+                self.record(connection, now, "refresh_key_removed", id=id)
+            return removed
 
     def rewrap(self) -> int:
         """Wrap every key that an older key-encryption key wraps under the newest one. Returns the number of keys."""
         keks = self.checked_keks()
-        with self.exclusive() as (connection, state, _):
-            return rewrapping.rewrap(connection, state, keks)
+        with self.exclusive() as (connection, state, now):
+            count = rewrapping.rewrap(connection, state, keks)
+            if count:
+                self.record(connection, now, "keys_rewrapped", keys=count)
+            return count
 
     def wrapped_by_older(self) -> int:
         """Return how many keys `rewrap` would wrap again."""
@@ -195,6 +207,10 @@ class Lifecycle(Transactions):
         present = store.present()
         orphaned = [key.kid for key in (self.read() if present else ()) if key.wrapped is None and key.kid in present]
         store.destroy(present[kid] for kid in orphaned)
+        if orphaned:
+            with self.database.begin() as connection:
+                for kid in orphaned:
+                    self.record(connection, self.now(), "key_destroyed", kid=kid)
         return orphaned
 
     def _due(self, state: KeyState, now: int) -> tuple[Transition, ...]:
@@ -215,4 +231,12 @@ class Lifecycle(Transactions):
     def _end_late_logins(self) -> None:
         if refresh_key_schedule.has_late_logins(self.read_state().refresh_keys, self.now()):
             with self.exclusive() as (connection, _, now):
-                refresh_token_keys.end_authorizations(connection, now)
+                if ended := refresh_token_keys.end_authorizations(connection, now):
+                    self.record(
+                        connection, now, "authorizations_ended", reason=REVOKED["refresh_keys_revoked"], number=ended
+                    )
+
+    def _replace_refresh_keys(self, connection: Connection, keks: KeyEncryptionKeys, now: int) -> int:
+        ended = refresh_keys.replace(connection, keks, self.new_key(), now)
+        self.record(connection, now, "refresh_keys_revoked", ended=counted(ended, "authorization"))
+        return ended

@@ -13,12 +13,13 @@ from ...domain.errors import ChangedMeanwhile, Unavailable
 from ...domain.key_schedule import Keys
 from ...domain.key_transitions import Make
 from ...domain.models import SigningKey
-from ...store import signing_keys
+from ...store import events, signing_keys
 from ...store.database import Connection, Database
 from ...store.signing_keys import KeyState
 from ..envelope import KeyEncryptionKeys, is_wrapped
 from ..key_store import KeyStore
 from . import rewrapping
+from .recording import key_changes, key_record
 
 Decide = Callable[[KeyState, int, Make], Keys]
 """Takes the state of the keys, the time in microseconds and a function that makes keys; returns the rows to write.
@@ -37,6 +38,8 @@ class Transactions:
     """The longest lifetime of a token under this process's settings, in seconds."""
     now: Callable[[], int]
     """Microseconds since the epoch."""
+    actor: str
+    """Who changes the keys, for the audit trail."""
 
     def read_state(self) -> KeyState:
         with self.database.begin() as connection:
@@ -49,7 +52,7 @@ class Transactions:
         `decide` sees its effect. Raises what these two raise, and Unavailable."""
         with self.making(algs) as make, self.exclusive(before) as (connection, state, now):
             changed = decide(state, now, make)
-            write(connection, state.signing_keys, changed)
+            self.write(connection, now, state.signing_keys, changed)
         self.destroy(state.signing_keys, changed)
         return changed
 
@@ -99,6 +102,21 @@ class Transactions:
         gone = {key.kid for key in changed if key.wrapped is None}
         self.open_key_store().destroy(key.wrapped for key in before if key.kid in gone)
 
+    def write(self, connection: Connection, now: int, keys: Keys, changed: Keys) -> None:
+        """Insert or update the rows of `changed`, and record that. Raises ChangedMeanwhile if a row in the database
+        differs from `keys`."""
+        by_kid = {key.kid: key for key in keys}
+        for key in changed:
+            if key.kid not in by_kid:
+                signing_keys.add(connection, key)
+            elif not signing_keys.change(connection, by_kid[key.kid], key):
+                raise ChangedMeanwhile(_CHANGED.format(key.kid))
+        events.add(connection, now, key_changes(self.actor, keys, changed))
+
+    def record(self, connection: Connection, now: int, event: str, **fields: object) -> None:
+        """Add an event of the keys to the audit trail."""
+        events.add(connection, now, [key_record(event, self.actor, **fields)])
+
     def checked_keks(self) -> KeyEncryptionKeys:
         """Return the key-encryption keys. Raises Misconfigured if they do not unwrap this database's keys: no running
         server could then unwrap what they wrap."""
@@ -116,13 +134,3 @@ class Transactions:
         keks = self.open_key_store().keks
         if rewrapping.wrapped_by_older(after, keks) - rewrapping.wrapped_by_older(before, keks):
             raise ChangedMeanwhile(_REWRAPPED)
-
-
-def write(connection: Connection, keys: Keys, changed: Keys) -> None:
-    """Insert or update the rows of `changed`. Raises ChangedMeanwhile if a row in the database differs from `keys`."""
-    by_kid = {key.kid: key for key in keys}
-    for key in changed:
-        if key.kid not in by_kid:
-            signing_keys.add(connection, key)
-        elif not signing_keys.change(connection, by_kid[key.kid], key):
-            raise ChangedMeanwhile(_CHANGED.format(key.kid))

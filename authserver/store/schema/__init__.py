@@ -8,7 +8,7 @@ from .client import clients
 from .denied_token import denied_tokens
 from .event import events
 from .key import refresh_keys, signing_keys
-from .server import clocks, pruning
+from .server import clocks, pruning, settings_seen
 from .user import user_claims, users
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "metadata",
     "pruning",
     "refresh_keys",
+    "settings_seen",
     "signing_keys",
     "user_claims",
     "users",

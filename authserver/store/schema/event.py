@@ -9,7 +9,7 @@ events = Table(
     metadata,
     # In the order of writing, and never used again. An identity needs no privilege for its sequence.
     Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
-    Column("at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
     Column("event", String(64), nullable=False),
     Column("actor", String(160), nullable=False),
     Column("result", String(16), nullable=False),
@@ -20,7 +20,7 @@ events = Table(
     Column("authorization_id", LargeBinary(16)),
     Column("network", String(64)),
     Column("detail", String(1000)),
-    # The other filters read the rows in the order of their ids, which is nearly that of their times.
+    # The other filters read the rows of a period.
     Index(
         "ix_events_authorization_id",
         "authorization_id",

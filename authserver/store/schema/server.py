@@ -14,6 +14,14 @@ pruning = Table(
     Column("began_at", BigInteger),  # this pass over the table; NULL is unknown
 )
 
+# One row: digests of the settings by which any node started last, by name, in JSON. None of a secret.
+settings_seen = Table(
+    "settings_seen",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("digests", Text, nullable=False),
+)
+
 # How the clock was set in each boot of each machine (domain/timeline.py), by the moments of its steady clock.
 clocks = Table(
     "clocks",

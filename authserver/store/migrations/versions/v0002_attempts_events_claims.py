@@ -13,6 +13,7 @@ def upgrade() -> None:
     _create_known_networks()
     _add_user_address_header()
     _create_events()
+    _create_settings_seen()
 
 
 def _create_user_claims() -> None:
@@ -73,6 +74,7 @@ def _create_events() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         sqlite_autoincrement=True,
     )
+    op.create_index(op.f("ix_events_at"), "events", ["at"], unique=False)
     for column in ("authorization_id", "subject"):
         op.create_index(
             f"ix_events_{column}",
@@ -81,3 +83,12 @@ def _create_events() -> None:
             sqlite_where=sa.text(f"{column} IS NOT NULL"),
             postgresql_where=sa.text(f"{column} IS NOT NULL"),
         )
+
+
+def _create_settings_seen() -> None:
+    op.create_table(
+        "settings_seen",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("digests", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_settings_seen")),
+    )
