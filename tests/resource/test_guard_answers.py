@@ -37,6 +37,12 @@ def test_rfc9470_s3_step_up_by_acr(guard: Guard, key: RSAKey) -> None:
         guard.verify(token_of(key), acr="gold")
 
 
+def test_the_log_says_why_and_the_caller_is_not_told(guard: Guard, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "authserver.resource")
+    assert b"issuer" not in guard.answer(TokenRejected("wrong issuer")).body
+    assert caplog.messages == ["access token rejected: wrong issuer"]
+
+
 def test_rfc9728_metadata_and_its_place_in_the_challenge(key: RSAKey, clock: Clock) -> None:
     url = "https://api.example/.well-known/oauth-protected-resource"
     guard = Guard(ISSUER, AUDIENCE, keys=public(key), resource_metadata=url, now=clock)

@@ -2,6 +2,10 @@
 
 import gzip
 import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
 from threading import enumerate as enumerate_threads
 from typing import Any
 
@@ -11,7 +15,9 @@ from joserfc.jwk import RSAKey
 from authserver.resource import Fetched, Guard, KeysUnavailable
 from authserver.resource import fetch as transport
 from authserver.resource.source import metadata_urls
-from tests.resource.tools import AUDIENCE, Clock, LocalIssuer, public, reply, settle, token_of
+from tests.harness.certificate import make_certificate
+from tests.harness.constants import LONG
+from tests.resource.tools import AUDIENCE, Clock, LocalIssuer, public, reply, serve, settle, token_of
 
 METADATA = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
@@ -295,6 +301,41 @@ def test_an_https_issuer_never_leads_to_http(clock: Clock, key: RSAKey) -> None:
         Guard("https://as.example", AUDIENCE, now=clock, fetch=fetch).verify(token_of(key))
 
 
-def test_tls_is_verified(clock: Clock, key: RSAKey, tmp_path: Any) -> None:
-    context = transport.create_default_context()  # type: ignore[attr-defined]
-    assert context.check_hostname and context.verify_mode.name == "CERT_REQUIRED"
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalIssuer]:
+    """An issuer with a certificate that nobody knows, in a program that has turned verification off for all others."""
+    monkeypatch.setattr(ssl, "_create_default_https_context", ssl._create_unverified_context)
+    make_certificate(tmp_path, "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    with serve(LocalIssuer(), context) as issuer:
+        yield issuer
+
+
+def test_tls_is_verified(tls: LocalIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError, match="self-signed"):
+        transport.fetch(tls.url, {})
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "crt"))
+    assert transport.fetch(tls.url, {}).status == 404
+    with pytest.raises(ssl.SSLCertVerificationError, match="IP address mismatch"):
+        transport.fetch(tls.url.replace("localhost", "127.0.0.1"), {})
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_server_that_never_begins_tls(issuer: LocalIssuer) -> None:
+    def silent() -> None:
+        with listener.accept()[0]:
+            issuer.hold.wait(LONG)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=silent)
+        thread.start()
+        with pytest.raises(TimeoutError):
+            transport.fetch(f"https://127.0.0.1:{listener.getsockname()[1]}", {})
+        issuer.hold.set()
+        thread.join()
+
+
+def test_of_a_large_answer_one_byte_more_than_64_kib_is_read(issuer: LocalIssuer) -> None:
+    issuer.answers["/jwks"] = reply(b" " * 1_000_000)
+    assert len(transport.fetch(f"{issuer.url}/jwks", {}).body) == 65_537

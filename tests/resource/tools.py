@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
 from threading import Event, Thread
 from threading import enumerate as threads
 from typing import Any
@@ -99,8 +100,7 @@ def reply(document: object, status: int = 200, /, **fields: str) -> tuple[int, d
     return status, {name.replace("_", "-"): value for name, value in fields.items()}, body
 
 
-@contextmanager
-def serve(issuer: LocalIssuer) -> Iterator[LocalIssuer]:
+def _answering(issuer: LocalIssuer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
@@ -122,9 +122,17 @@ def serve(issuer: LocalIssuer) -> Iterator[LocalIssuer]:
         def log_message(self, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    return Handler
+
+
+@contextmanager
+def serve(issuer: LocalIssuer, tls: SSLContext | None = None) -> Iterator[LocalIssuer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _answering(issuer)) as server:
         server.handle_error = lambda *args: None  # type: ignore[method-assign]  # the guard hangs up on it
         issuer.url = f"http://127.0.0.1:{server.server_port}"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+            issuer.url = f"https://localhost:{server.server_port}"
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
