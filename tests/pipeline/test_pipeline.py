@@ -48,6 +48,7 @@ class Steps:
     """Whether the guards of the next writes hold; all others do."""
     remote: bool = False
     outages: Outages = field(default_factory=Outages)
+    claims_hook: None = None
 
     @property
     def keyring(self) -> "Steps":
