@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from . import claims_hook, system
 from .clock import Clock
-from .domain import first_party
+from .domain import first_party, refresh_key_schedule
 from .domain.attempts import AttemptLimits, daily
 from .domain.audit import SERVER, AuditRecord
 from .domain.errors import Misconfigured
 from .domain.key_schedule import KeyPolicy
 from .domain.models import Policy
 from .keyring import KeyEncryptionKeys, Keyring, KeyStore, files
+from .keyring.attempt_keys import attempt_keys
 from .keyring.lifecycle import Lifecycle, bootstrap
 from .keyring.signer import KeyService
 from .settings import Settings
 from .store import clients, events, migrations, signing_keys, sqlite_file
-from .store.database import Database
+from .store.database import Connection, Database
 from .store.engine import warnings as database_warnings
 
 if TYPE_CHECKING:
@@ -192,6 +193,14 @@ def policy(settings: Settings) -> Policy:
         refresh_absolute_ttl=settings.refresh_absolute_ttl,
         max_authorizations=settings.max_authorizations,
     )
+
+
+def account_attempts_key(settings: Settings, connection: Connection, account: str, now: int) -> bytes:
+    """Return the key of the row that counts the attempts at an account. Raises Misconfigured if no key-encryption key
+    unwraps the refresh-token key that it is made with."""
+    newest = refresh_key_schedule.newest(signing_keys.load(connection).refresh_keys, now)
+    secret = open_key_encryption_keys(settings).unwrap(newest.id, newest.wrapped)
+    return attempt_keys(secret, account, "").account
 
 
 def attempt_limits(settings: Settings) -> AttemptLimits:

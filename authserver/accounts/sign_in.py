@@ -34,8 +34,7 @@ class PasswordSignIn:
     def key(self) -> SignInKey:
         """What is to be loaded."""
         form = username_form(self._username)
-        # A name that nobody can have is counted like any other that nobody has.
-        account = f"invalid {self._username}" if form is None else f"valid {form}"
+        account = account_of(self._username, form)
         keys = self._services.keyring.attempt_keys(account, self._network, self._now)
         return SignInKey(form, self._network, keys)
 
@@ -94,6 +93,12 @@ class PasswordSignIn:
         return ([account] if waits else []) + (
             [Event("network_delayed", "warning")] if judged and judged[0].fills_network else []
         )
+
+
+def account_of(username: str, form: str | None) -> str:
+    """Return what the attempts at a username are counted by. `form` is its canonical form. A name that has none, so
+    that nobody can have it, is counted like any other that nobody has."""
+    return f"invalid {username}" if form is None else f"valid {form}"
 
 
 def _check(judged: Judgement) -> None:

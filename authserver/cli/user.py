@@ -1,4 +1,4 @@
-"""authserver user create|list|show|disable|enable|end-logins|delete|set-password|set-claims|import|export."""
+"""authserver user create|list|show|disable|enable|end-logins|delete|set-password|set-claims|unblock|import|export."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -35,6 +35,7 @@ from .common import (
 from .recording import record
 from .user_export import export
 from .user_import import import_
+from .user_unblock import unblock
 
 _MAX_INPUT = 1 << 20  # bytes of claims that are read; a tenth of it is too many already
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
@@ -53,6 +54,7 @@ def command() -> None:
 
 command.add_command(import_)
 command.add_command(export)
+command.add_command(unblock)
 
 
 @command.command("create")

@@ -50,6 +50,7 @@ OTHER_EVENTS = frozenset(
         "user_enabled",
         "user_logins_ended",
         "user_deleted",
+        "user_unblocked",
         "user_password_changed",
         "user_claims_changed",
         "users_exported",
