@@ -39,22 +39,13 @@ class RequestMetrics:
             return
         began, status = stopwatch(), 0
 
-        def note(number: int) -> None:
+        def watch(message: Message) -> Awaitable[None]:  # without `async`, which would cost a coroutine
             nonlocal status
-            status = number
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            return send(message)
 
         try:
-            await self._app(scope, receive, watched(send, note))
+            await self._app(scope, receive, watch)
         finally:
             self._recorder.request_ended(self._endpoints.of(scope), status, stopwatch() - began)
-
-
-def watched(send: Send, note: Callable[[int], None]) -> Send:
-    """Return `send`, which also notes the status of the response."""
-
-    def watch(message: Message) -> Awaitable[None]:  # without `async`, which would cost a coroutine
-        if message["type"] == "http.response.start":
-            note(message["status"])
-        return send(message)
-
-    return watch

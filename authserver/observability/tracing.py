@@ -21,7 +21,7 @@ from ..domain.rotation import Verdict
 from ..pipeline.event import Event
 from ..pipeline.observed import StepEnded
 from .reasons import reason_code
-from .requests import TRUSTED_PEER, App, Endpoints, Message, Receive, Send, watched
+from .requests import TRUSTED_PEER, App, Endpoints, Message, Receive, Send
 
 _METHODS = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"}
 _FLUSH_TIMEOUT = 3.0  # seconds
@@ -93,16 +93,21 @@ class RequestSpans:
             [Link(sent)] if sent.is_valid and not is_parent else [],
             record_exception=False,  # its text is the log's
         ) as span:
-            await self._app(scope, receive, watched(send, lambda status: _note_status(span, status)))
+            await self._app(scope, receive, _noting_status(send, span))
             endpoint = self._endpoints.of(scope)
             span.update_name(f"{method} {endpoint}")
             span.set_attribute("http.route", endpoint)
 
 
-def _note_status(span: trace.Span, status: int) -> None:
-    span.set_attribute("http.response.status_code", status)
-    if status >= 500:
-        span.set_status(Status(StatusCode.ERROR))
+def _noting_status(send: Send, span: trace.Span) -> Send:
+    async def noting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            span.set_attribute("http.response.status_code", message["status"])
+            if message["status"] >= 500:
+                span.set_status(Status(StatusCode.ERROR))
+        await send(message)
+
+    return noting
 
 
 def _trace_headers(scope: Message) -> dict[str, str]:

@@ -108,7 +108,8 @@ class ObservedPipeline(Pipeline):
         """The pipeline calls this once for each request, when its outcome is durable."""
         if handler.verdict is not None:
             self._observer.judged(handler.verdict)
-        super()._log(handler, self._noting(events) if events else ())
+        if events:  # a refresh has none
+            super()._log(handler, self._noting(events))
 
     def _noting(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:

@@ -24,13 +24,10 @@ from joserfc.jws import JWSRegistry
 from authserver.clock import Clock
 from authserver.domain.outages import Outages
 from authserver.domain.rotation import Verdict
-from authserver.observability.metrics import TIMED_EVERY
+from authserver.observability.instruments import Instruments
 from authserver.observability.recorder import Recorder
-from authserver.observability.requests import RequestMetrics
 from authserver.observability.sheet import Sheet
 from authserver.pipeline.handler import Decision, Handler
-from authserver.pipeline.observed import ObservedPipeline
-from authserver.pipeline.pipeline import Pipeline
 
 SHARE = 0.02
 """Of a signature: 5 us of 250."""
@@ -52,9 +49,9 @@ class Nothing(Handler[None]):
 def request(observed: bool) -> Request:
     """Return a function that handles one request, as the pipeline's endpoint does."""
     database: Any = SimpleNamespace(outages=Outages())
-    parts: list[Any] = [database, None, None, None, None, Clock(), None]
     recorder = Recorder(Sheet().claim(), 0)
-    pipeline = ObservedPipeline(*parts, observer=recorder, timed_every=TIMED_EVERY) if observed else Pipeline(*parts)
+    instruments = Instruments(recorder if observed else None, None)
+    pipeline = instruments.new_pipeline(database, None, None, None, None, Clock(), None, None)
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await pipeline.run(_REQUEST, Nothing)
@@ -68,7 +65,9 @@ def request(observed: bool) -> Request:
     async def send(message: Any) -> None:
         pass
 
-    outer: Any = RequestMetrics(app, recorder, "") if observed else app
+    outer: Any = app
+    for middleware in instruments.middleware(""):
+        outer = middleware(outer)
     return partial(outer, _SCOPE, receive, send)
 
 
