@@ -120,6 +120,19 @@ def test_logins_that_are_over_do_not_count_towards_the_most(store: Database, wri
     begun(store, 3)
     assert write(authorizations.begin(a_login(4), limit=2)) == [True]
     assert [is_over(row_of(store, number), NOW) for number in (3, 4)] == [False, False]
+    assert [row_of(store, number).revoked_reason for number in (1, 2)] == [None, "revoked"], "they ended before"
+
+
+@pytest.mark.parametrize(("limit", "ended"), [(2, []), (1, [1, 2, 3])])
+def test_owners_that_log_in_in_one_group_are_counted_apart(
+    store: Database, write: Callable[..., list[Any]], limit: int, ended: list[int]
+) -> None:
+    owners: list[dict[str, Any]] = [{}, {"client_id": "other"}, {"subject": "u_bob"}]
+    for number, owner in enumerate(owners, start=1):
+        begun(store, number, **owner)
+    logins = [a_login(number, **owner) for number, owner in enumerate(owners, start=4)]
+    assert write(*(authorizations.begin(login, limit=limit) for login in logins)) == [True] * 3
+    assert [number for number in range(1, 7) if row_of(store, number).revoked_reason] == ended
 
 
 def test_many_logins_of_one_user_in_one_group_keep_the_most(store: Database, write: Callable[..., list[Any]]) -> None:

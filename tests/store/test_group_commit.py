@@ -1,15 +1,16 @@
 """Many requests' changes in one transaction: what befalls one member, and what its neighbours notice of it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, text
+from sqlalchemy import NullPool, create_engine, event, insert, text
 
 from authserver.domain.errors import Unavailable
 from authserver.store import authorizations, signing_keys
 from authserver.store.database import Database
-from authserver.store.group_commit import commit
+from authserver.store.group_commit import NotBegun, commit
 from authserver.store.schema import authorizations as table
 from tests.harness.clock import Clock
 from tests.store.rows import NOW, a_login, begun, change_of, failing, generations, rotation
@@ -64,6 +65,30 @@ def test_one_member_that_raises_leaves_its_neighbours_whole(
     changes[place] = failing(fault, place + 1)
     assert write(*changes) == [fault if number == place else True for number in range(3)]
     assert generations(store) == {number + 1: int(number != place) for number in range(3)}
+
+
+def test_a_member_with_a_defect_runs_in_the_group_and_once_alone(write: Callable[..., list[Any]]) -> None:
+    runs: list[int] = []
+
+    def defect(connection: Any, params: Any, now: Any) -> bool:
+        runs.append(now)
+        raise ZeroDivisionError
+
+    (outcome,) = write(change_of(defect, ("users", "u_ada")))
+    assert isinstance(outcome, ZeroDivisionError) and len(runs) == 2
+
+
+def test_when_no_transaction_can_begin_any_more_every_member_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    engine = create_engine(f"sqlite:///{folder}/as.db", poolclass=NullPool)
+
+    def lose(connection: Any, params: Any, now: Any) -> bool:
+        folder.rename(tmp_path / "elsewhere")
+        raise ZeroDivisionError
+
+    outcomes = commit(engine, [change_of(lose, ("users", number)) for number in range(3)], lambda: NOW)
+    assert [type(outcome) for outcome in outcomes] == [NotBegun] * 3
 
 
 def test_one_member_that_the_database_refuses_leaves_its_neighbours_whole(

@@ -37,6 +37,24 @@ def test_a_kid_from_a_key_service_fits(store: Database) -> None:
         assert key in signing_keys.load(connection).signing_keys
 
 
+def test_the_row_itself_says_until_when_a_retired_key_is_kept(store: Database) -> None:
+    """Its `max_token_ttl` was raised after this process had loaded the key."""
+    seen = a_key("retired", "retired", retired_at=NOW, max_token_ttl=900)
+    destroyed_at, removed_at = NOW + 90 * SECOND, NOW + (3600 + 330) * SECOND
+    with store.begin() as connection:
+        signing_keys.add(connection, seen)
+        signing_keys.raise_max_token_ttl(connection, 3600, NOW)
+
+        def changed(**members: Any) -> bool:
+            return signing_keys.change(connection, seen, replace(seen, wrapped=None, **members))
+
+        assert not changed(state="removed", destroyed_at=removed_at - 1, removed_at=removed_at - 1)
+        assert not changed(destroyed_at=destroyed_at - 1)
+        assert changed(destroyed_at=destroyed_at)
+        seen = replace(seen, wrapped=None, destroyed_at=destroyed_at)
+        assert changed(state="removed", removed_at=removed_at)
+
+
 @pytest.mark.parametrize("state", ["active", "pending"])
 def test_the_database_refuses_a_second_active_or_pending_key_of_one_algorithm(store: Database, state: str) -> None:
     with store.begin() as connection:
