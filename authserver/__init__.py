@@ -8,6 +8,7 @@ keyring/    signing keys and refresh-token keys: sign and publish; keyring/lifec
 fetch/      outgoing HTTP: the guard for every request that the server sends
 passwords.py  PRECIS forms and Argon2id; foreign_hashes.py  hashes of imported users
 pool.py  threads with a bounded, fair queue; cpu.py  CPUs and priorities
+event_delivery/  delivers the audit trail to a webhook and to a function of the operator's
 claims_hook.py  calls the operator's function for claims that the database does not hold
 pipeline/   the steps of every request, the interface of handlers, errors and replies (no protocol)
 accounts/   people: how they sign in, independent of OAuth

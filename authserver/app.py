@@ -12,6 +12,13 @@ from .background import INTERVALS, BackgroundTasks
 from .claims_hook import ClaimsHook
 from .clock import Clock
 from .domain.forwarded import trusted_proxies
+from .domain.outgoing import allow_list
+from .domain.webhook_signature import key_of
+from .event_delivery.delivery import Delivery
+from .event_delivery.hook import Hook
+from .event_delivery.receiver import Receiver
+from .event_delivery.webhook import Webhook
+from .fetch import Fetcher
 from .keyring import Keyring
 from .observability.exposition import Exposition
 from .observability.instruments import Instruments
@@ -25,6 +32,7 @@ from .provisioning import (
     attempt_limits,
     key_policy,
     lifecycle,
+    load_audit_hook,
     load_claims_hook,
     open_existing_database,
     open_keyring,
@@ -95,7 +103,8 @@ def assemble(
     database = open_existing_database(settings, clock, clock.steady)
     keyring = open_keyring(settings, database, clock)
     schedule, retention = lifecycle(settings, database, clock), settings.audit_retention
-    tasks = BackgroundTasks(database, keyring, schedule, clock, malformed, retention, enable)
+    deliveries = _deliveries(settings, database, clock)
+    tasks = BackgroundTasks(database, keyring, schedule, clock, malformed, retention, deliveries, enable)
     if now is None:
         tasks.start_clock()
     recorder = None if sheet is None else Recorder(sheet.claim(), clock())
@@ -117,6 +126,15 @@ def assemble(
     sources = Sources(lambda: passwords.waiting, lambda: database.waiting, lambda: malformed.total)
     sample = partial(recorder.sample, sources, clock.steady)
     return Assembly(app, tasks, close, Metrics(management(context, exposition.render), sample))
+
+
+def _deliveries(settings: Settings, database: Database, clock: Clock) -> list[Delivery]:
+    function, url, secret = load_audit_hook(settings), settings.audit_webhook, settings.audit_webhook_secret
+    receivers: list[Receiver] = [Hook(function)] if function else []
+    if url is not None and secret is not None:
+        key, fetcher = key_of(secret.get_secret_value()), Fetcher(allow_list(settings.fetch_allow or ""))
+        receivers.append(Webhook(url, key, settings.issuer, fetcher, clock))
+    return [Delivery(receiver, database, clock) for receiver in receivers]
 
 
 def _context(

@@ -1,7 +1,7 @@
 """The server's background tasks: each has a name and repeats at its interval."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from .domain.errors import Misconfigured, Unavailable
 from .domain.key_schedule import Transition
 from .domain.models import SECOND
 from .domain.pruning import EVERY, rest
+from .event_delivery.delivery import Delivery
 from .keyring import Keyring
 from .keyring.lifecycle import Lifecycle
 from .pipeline.audit import RepeatableEvents
@@ -30,6 +31,7 @@ INTERVALS: dict[str, float] = {
     "prune": EVERY,  # of all processes that try, one prunes
     "report_malformed_requests": MalformedRequests.EVERY,
     "count_repeated_events": RepeatableEvents.EVERY,
+    "deliver_events": 1,
     "remove_unused_keys": 600,
 }
 """Seconds between the end of one run and the start of the next. Each name is a method of `BackgroundTasks`."""
@@ -45,18 +47,19 @@ class BackgroundTasks:
         clock: Clock,
         malformed: MalformedRequests,
         audit_retention: int,
+        deliveries: Sequence[Delivery] = (),
         enable: Collection[str] = tuple(INTERVALS),
     ) -> None:
         """`audit_retention` is in seconds; 0 keeps the audit trail for ever. `enable` names the tasks that repeat. The
         others run only when they are called, as in tests."""
         self.database, self.keyring, self._lifecycle, self._clock = database, keyring, lifecycle, clock
         self._malformed, self._audit_retention, self._enabled = malformed, audit_retention, enable
-        self.repeatable = RepeatableEvents(database)
+        self._deliveries, self.repeatable = deliveries, RepeatableEvents(database)
         self._timekeeper = Timekeeper(database, clock)
         self._reads_begun = self._newest_read = 0
         self._worker = Pool("background", threads=1, queue=8)  # may block on an HSM without delaying shutdown
         self.pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-        """Waits between two batches of pruning."""
+        """Waits between two batches of pruning, and for writers of events."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -71,6 +74,8 @@ class BackgroundTasks:
                 await self.repeatable.flush()
 
     def close(self) -> None:
+        for delivery in self._deliveries:
+            delivery.close()
         self._malformed.flush()
         self._worker.close()
 
@@ -119,6 +124,13 @@ class BackgroundTasks:
 
     async def count_repeated_events(self) -> None:
         await self.repeatable.flush()
+
+    async def deliver_events(self) -> None:
+        """Deliver the audit trail to all receivers at once. Of all processes that try, one delivers to a receiver."""
+        runs = (delivery.run(self.pause) for delivery in self._deliveries)
+        for error in await asyncio.gather(*runs, return_exceptions=True):
+            if error is not None:
+                raise error
 
     async def report_malformed_requests(self) -> None:
         self._malformed.flush()

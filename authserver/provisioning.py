@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import claims_hook, system
+from . import hook_function, system
 from .clock import Clock
 from .domain import first_party, refresh_key_schedule
 from .domain.attempts import AttemptLimits, daily
@@ -80,6 +80,7 @@ def check(settings: Settings, workers: int = 1) -> list[str]:
     database = open_existing_database(settings)
     try:
         load_claims_hook(settings)
+        load_audit_hook(settings)
         if tracing := open_tracing(settings):
             tracing.close()
         open_keyring(settings, database, Clock()).check()
@@ -168,7 +169,16 @@ def open_keyring(settings: Settings, database: Database, clock: Clock) -> Keyrin
 
 def load_claims_hook(settings: Settings) -> Callable[..., Any] | None:
     """Return the operator's function; None if there is none. Raises Misconfigured if it cannot be imported."""
-    return claims_hook.load(settings.claims_hook) if settings.claims_hook is not None else None
+    return _loaded("AUTHSERVER_CLAIMS_HOOK", settings.claims_hook, "my_claims:claims_of")
+
+
+def load_audit_hook(settings: Settings) -> Callable[..., Any] | None:
+    """Return the operator's function; None if there is none. Raises Misconfigured if it cannot be imported."""
+    return _loaded("AUTHSERVER_AUDIT_HOOK", settings.audit_hook, "my_audit:on_event")
+
+
+def _loaded(variable: str, reference: str | None, example: str) -> Callable[..., Any] | None:
+    return hook_function.load(variable, reference, example) if reference is not None else None
 
 
 def key_policy(settings: Settings) -> KeyPolicy:

@@ -38,6 +38,7 @@ pytest.register_assert_rewrite("tests.readme.journey", "tests.readme.terminal", 
 FAST = (
     "backup",
     "domain",
+    "event_delivery",
     "fetch",
     "keyring",
     "oauth",

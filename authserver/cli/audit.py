@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..domain.audit import OTHER_EVENTS, REQUEST_EVENTS
-from ..domain.times import parse_moment, utc_precise
+from ..domain.times import parse_moment
 from ..settings import load
 from ..store import events, users
-from ..store.events import Filter, StoredEvent
+from ..store.events import Filter, StoredEvent, described
 from .common import as_json, fail, fields, moment, now, reading, show, table
 
 if TYPE_CHECKING:
@@ -141,22 +141,6 @@ def export(form: str, **options: str | None) -> None:
         found = events.each(connection, _filter(connection, options))
         rows = ({"id": event.id, **described(event)} for event in found)
         (_write_csv if form == "csv" else _write_lines)(rows)
-
-
-def described(event: StoredEvent) -> dict[str, Any]:
-    record = event.record
-    return {
-        "at": utc_precise(event.at),
-        "event": record.event,
-        "actor": record.actor,
-        "user": record.user or None,
-        "subject": record.subject or None,
-        "client_id": record.client_id or None,
-        "authorization_id": record.authorization_id or None,
-        "network": record.network or None,
-        "result": record.result,
-        "detail": record.detail or None,
-    }
 
 
 def events_table(found: Iterable[StoredEvent], titles: list[str]) -> str:

@@ -10,8 +10,8 @@ from ..settings import Settings, load
 from ..store import authorizations, clients, events
 from ..store.authorizations import AuthorizationRecord
 from ..store.database import Connection
-from ..store.events import StoredEvent
-from .audit import described, events_table
+from ..store.events import StoredEvent, described
+from .audit import events_table
 from .client.shared import no_client
 from .common import ago, as_json, fail, fields, moment, now, policy_of, reading, show, table, transaction
 from .recording import record

@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 from ..domain.errors import Misconfigured
 from ..domain.key_schedule import KeyPolicy
 from ..domain.models import Policy
+from ..domain.outgoing import allow_list, url_fault
 from . import sources, values
 from .values import InvalidSetting
 
@@ -112,6 +113,26 @@ _MANAGEMENT_HELP = _about(
 _TRACING_HELP = _about(
     "whether requests are traced with OpenTelemetry (extra otel), which the OTEL_* variables configure", "on or off"
 )
+_WEBHOOK_HELP = _about(
+    "URL to which each event of the audit trail is posted",
+    "an https URL (http for hosts in AUTHSERVER_FETCH_ALLOW)",
+    "https://hooks.example.com/authserver",
+)
+_WEBHOOK_SECRET_HELP = _about(
+    "secret that signs what is posted to AUTHSERVER_AUDIT_WEBHOOK",
+    "whsec_ and 24 to 64 bytes in base64; to make one: echo whsec_$(openssl rand -base64 32)",
+    values.WEBHOOK_SECRET,
+)
+_AUDIT_HOOK_HELP = _about(
+    "function that is called with each event of the audit trail",
+    "module:function, two Python names separated by a colon",
+    "my_audit:on_event",
+)
+_FETCH_HELP = _about(
+    "hosts that the server may send requests to although they are not public: names, addresses and networks",
+    "host names, addresses and networks, separated by commas",
+    "hooks.internal,10.20.0.0/16",
+)
 _MAX_HELP = _whole(
     "active authorizations of one user and client; above that, the one idle longest ends", 1, 10_000, "authorizations"
 )
@@ -161,10 +182,20 @@ class Settings(BaseModel):
     audit_retention: Annotated[
         int, _whole("seconds for which the audit trail keeps an event; 0 is for ever", 0, 36500 * _DAY)
     ] = 90 * _DAY
+    audit_webhook: Annotated[str | None, _WEBHOOK_HELP] = None
+    audit_webhook_secret: Annotated[
+        SecretStr | None, _WEBHOOK_SECRET_HELP, AfterValidator(values.check_webhook_secret)
+    ] = None
+    audit_hook: Annotated[
+        str | None, _AUDIT_HOOK_HELP, AfterValidator(values.hook_check("audit_hook", "my_audit:on_event"))
+    ] = None
+    fetch_allow: Annotated[str | None, _FETCH_HELP, AfterValidator(values.check_fetch_allow)] = None
     trusted_proxies: Annotated[str | None, _PROXIES_HELP, AfterValidator(values.check_proxies)] = None
     keep_alive: Annotated[int, _KEEP_HELP] = 75
     max_connections: Annotated[int, _OPEN_HELP] = 1000
-    claims_hook: Annotated[str | None, _HOOK_HELP, AfterValidator(values.check_hook)] = None
+    claims_hook: Annotated[
+        str | None, _HOOK_HELP, AfterValidator(values.hook_check("claims_hook", "my_claims:claims_of"))
+    ] = None
     claims_hook_timeout: Annotated[int, _whole("seconds that the claims hook may take", 1, 30)] = 2
     management_address: Annotated[str | None, _MANAGEMENT_HELP, AfterValidator(values.check_management)] = None
     tracing: Annotated[Literal["on", "off"], _TRACING_HELP] = "off"
@@ -261,12 +292,27 @@ def _conflicts(settings: Settings) -> list[InvalidSetting]:
         suggestion = max(minimum, min(_DAY, settings.key_rotation_period // 2))
         conflicts.append(InvalidSetting("key_lead_time", fault, suggestion, ("jwks_max_age", "issuer")))
         lead = minimum
+    conflicts += _webhook_conflicts(settings)
     if settings.key_rotation_period <= lead:
         fault = f"is not longer than AUTHSERVER_KEY_LEAD_TIME ({lead})"
         suggestion = max(90 * _DAY, 2 * lead)
         conflicts.append(
             InvalidSetting("key_rotation_period", fault, suggestion, ("key_lead_time", "jwks_max_age", "issuer"))
         )
+    return conflicts
+
+
+def _webhook_conflicts(settings: Settings) -> list[InvalidSetting]:
+    if settings.audit_webhook is None:
+        return []
+    conflicts = []
+    fault = url_fault(settings.audit_webhook, allow_list(settings.fetch_allow or ""))
+    if fault is not None:
+        suggestion = "https://hooks.example.com/authserver"
+        conflicts.append(InvalidSetting("audit_webhook", fault, suggestion, ("fetch_allow",)))
+    if settings.audit_webhook_secret is None:
+        fault = "is missing, and AUTHSERVER_AUDIT_WEBHOOK is set"
+        conflicts.append(InvalidSetting("audit_webhook_secret", fault, values.WEBHOOK_SECRET, ("audit_webhook",)))
     return conflicts
 
 

@@ -1,16 +1,19 @@
 """Checks values of settings, such as the issuer, database URL, keys and paths, and suggests valid ones. No I/O."""
 
 import re
+from collections.abc import Callable
 from ipaddress import IPv6Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from ..domain import key_rules
+from ..domain import key_rules, webhook_signature
 from ..domain.forwarded import trusted_proxies
 from ..domain.hosts import address_of, is_canonical, is_loopback
+from ..domain.outgoing import allow_list
 
+WEBHOOK_SECRET = "whsec_RANDOM_BYTES_IN_BASE64"  # noqa: S105 - an example
 DEFAULT_ISSUER = "http://127.0.0.1:8000"
 
 
@@ -142,10 +145,18 @@ def check_pin(pin: SecretStr | None) -> SecretStr | None:
     return pin
 
 
-def check_hook(reference: str | None) -> str | None:
-    if reference is not None and not re.fullmatch(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*:[A-Za-z_]\w*", reference, re.ASCII):
-        raise InvalidSetting("claims_hook", "does not name a function in a module", "my_claims:claims_of")
-    return reference
+_HOOK = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*:[A-Za-z_]\w*", re.ASCII)
+
+
+def hook_check(name: str, example: str) -> Callable[[str | None], str | None]:
+    """Return the check of a setting that names a function."""
+
+    def check(reference: str | None) -> str | None:
+        if reference is not None and not _HOOK.fullmatch(reference):
+            raise InvalidSetting(name, "does not name a function in a module", example)
+        return reference
+
+    return check
 
 
 _MANAGEMENT = re.compile(r"unix:[^\x00-\x1f]+|(localhost|[0-9.]+|\[[0-9A-Fa-f:.]+\]):([1-9][0-9]{0,4})")
@@ -167,3 +178,20 @@ def check_proxies(proxies: str | None) -> str | None:
     except ValueError as error:
         raise InvalidSetting("trusted_proxies", str(error), "127.0.0.1,10.0.0.0/8") from None
     return proxies
+
+
+def check_fetch_allow(text: str | None) -> str | None:
+    try:
+        allow_list(text or "")
+    except ValueError as error:
+        raise InvalidSetting("fetch_allow", str(error), "hooks.internal,10.20.0.0/16") from None
+    return text
+
+
+def check_webhook_secret(secret: SecretStr | None) -> SecretStr | None:
+    try:
+        if secret is not None:
+            webhook_signature.key_of(secret.get_secret_value())
+    except ValueError:
+        raise InvalidSetting("audit_webhook_secret", "is not a secret of this form", WEBHOOK_SECRET) from None
+    return secret

@@ -13,7 +13,7 @@ Apply = Callable[[Connection, Sequence[Any], int], list[bool]]
 written."""
 
 
-LOCK_ORDER = ("authorizations", "attempts", "users", "denied_tokens", "pruning", "clocks", "events")
+LOCK_ORDER = ("authorizations", "attempts", "users", "denied_tokens", "pruning", "clocks", "deliveries", "events")
 """The tables in the order in which every group locks their rows, so that two nodes never wait for each other. Rows that
 a change touches out of this order are locked with SKIP LOCKED, which never waits."""
 

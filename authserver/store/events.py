@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, String, and_, func, inser
 
 from ..domain.audit import MAY_END, AuditRecord
 from ..domain.models import Authorization
+from ..domain.times import utc_precise
 from .changes import Change
 from .schema import events as table
 
@@ -54,12 +55,12 @@ def only(*records: AuditRecord) -> Change:
 def newest(connection: Connection, filter: Filter, limit: int) -> list[StoredEvent]:
     """Return at most `limit` events, the newest first."""
     statement = select(table).where(*_conditions(filter)).order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)
-    return [_stored(row) for row in connection.execute(statement)]
+    return [stored(row) for row in connection.execute(statement)]
 
 
 def load(connection: Connection, id: int) -> StoredEvent | None:
     row = connection.execute(select(table).where(table.c.id == id)).first()
-    return _stored(row) if row else None
+    return stored(row) if row else None
 
 
 def each(connection: Connection, filter: Filter) -> Iterator[StoredEvent]:
@@ -68,7 +69,7 @@ def each(connection: Connection, filter: Filter) -> Iterator[StoredEvent]:
     statement = select(table).where(*_conditions(filter)).order_by(table.c.at, table.c.id).limit(_BATCH)
     rows = connection.execute(statement).all()
     while rows:
-        yield from map(_stored, rows)
+        yield from map(stored, rows)
         after = tuple_(table.c.at, table.c.id) > (rows[-1].at, rows[-1].id)
         rows = connection.execute(statement.where(after)).all()
 
@@ -87,7 +88,7 @@ def story(connection: Connection, authorization_id: bytes, authorization: Author
     its_own = table.c.authorization_id == authorization_id
     where = its_own if authorization is None else or_(its_own, _may_concern(authorization))
     newest_first = select(table).where(where).order_by(table.c.at.desc(), table.c.id.desc()).limit(_BATCH)
-    return [_stored(row) for row in connection.execute(newest_first)][::-1]
+    return [stored(row) for row in connection.execute(newest_first)][::-1]
 
 
 def go_on_after_copy(connection: Connection) -> None:
@@ -117,6 +118,23 @@ def _may_concern(authorization: Authorization) -> ColumnElement[bool]:
     return and_(table.c.event.in_(sorted(MAY_END)), since, its_user, its_client, *before_its_end)
 
 
+def described(event: StoredEvent) -> dict[str, Any]:
+    """Return the event as plain values, without its id."""
+    record = event.record
+    return {
+        "at": utc_precise(event.at),
+        "event": record.event,
+        "actor": record.actor,
+        "user": record.user or None,
+        "subject": record.subject or None,
+        "client_id": record.client_id or None,
+        "authorization_id": record.authorization_id or None,
+        "network": record.network or None,
+        "result": record.result,
+        "detail": record.detail or None,
+    }
+
+
 def _nothing(_connection: Connection, changes: Sequence[Any], _now: int) -> list[bool]:
     return [True] * len(changes)
 
@@ -141,7 +159,8 @@ def _clipped(name: str, text: str) -> str | None:
     return text[: _LENGTHS[name]].replace("\0", "") or None
 
 
-def _stored(row: Row[Any]) -> StoredEvent:
+def stored(row: Row[Any]) -> StoredEvent:
+    """Return the event in a row of the table."""
     record = AuditRecord(
         row.event,
         row.actor,

@@ -226,3 +226,30 @@ def test_http_is_for_loopback_addresses_only(address: IPv4Address | IPv6Address)
     host = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
     loopback = host == "[::1]" or host.startswith("127.")
     assert (settings_values.issuer_fault(f"http://{host}") is None) == loopback
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            {"audit_webhook": "https://hooks.example/"},
+            "AUTHSERVER_AUDIT_WEBHOOK_SECRET (default): the value is missing",
+        ),
+        ({"audit_webhook": "http://hooks.example/"}, "is http, and AUTHSERVER_FETCH_ALLOW does not name its host"),
+        ({"audit_webhook": "hooks.example"}, "is not a URL that begins with https://"),
+        (
+            {"audit_webhook_secret": CANARY},
+            "is not a secret of this form; allowed: whsec_ and 24 to 64 bytes in base64",
+        ),
+        ({"fetch_allow": "10.0.0.1/8"}, "names '10.0.0.1/8', which is not a host in lower case"),
+        ({"audit_hook": "no colon"}, "does not name a function in a module"),
+    ],
+)
+def test_receivers_of_events_that_are_refused(flags: dict[str, str], message: str) -> None:
+    secret = {"audit_webhook_secret": f"whsec_{'A' * 32}"} if message.startswith("is ") else {}
+    assert message in refusal(**(secret | flags))
+
+
+def test_a_receiver_in_the_own_network_is_named_in_the_allow_list() -> None:
+    secret = f"whsec_{'A' * 32}"
+    load(audit_webhook="http://hooks.internal/", audit_webhook_secret=secret, fetch_allow="hooks.internal")

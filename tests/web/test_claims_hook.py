@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from authserver import claims_hook
+from authserver import claims_hook, hook_function
 from authserver.app import create_app
 from authserver.domain.errors import Misconfigured
 from authserver.settings import Settings
@@ -183,5 +183,5 @@ def test_a_module_in_the_working_folder_is_found_and_hides_no_installed_one(tmp_
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "claims_of_this_folder.py").write_text("def hook(**_): return {}\n")
     (tmp_path / "colorsys.py").write_text("1 / 0\n")
-    assert claims_hook.load("claims_of_this_folder:hook")() == {}
-    assert claims_hook.load("colorsys:rgb_to_hls")(0, 0, 0) == (0, 0, 0)
+    assert hook_function.load("X", "claims_of_this_folder:hook", "a:b")() == {}
+    assert hook_function.load("X", "colorsys:rgb_to_hls", "a:b")(0, 0, 0) == (0, 0, 0)

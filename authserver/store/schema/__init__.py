@@ -8,7 +8,7 @@ from .client import clients
 from .denied_token import denied_tokens
 from .event import events
 from .key import refresh_keys, signing_keys
-from .server import clocks, pruning, settings_seen
+from .server import clocks, deliveries, pruning, settings_seen
 from .user import user_claims, users
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "authorizations",
     "clients",
     "clocks",
+    "deliveries",
     "denied_tokens",
     "events",
     "known_networks",

@@ -22,6 +22,17 @@ settings_seen = Table(
     Column("digests", Text, nullable=False),
 )
 
+# How far the audit trail has been delivered to each receiver (domain/delivery.py).
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("through", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+)
+
 # How the clock was set in each boot of each machine (domain/timeline.py), by the moments of its steady clock.
 clocks = Table(
     "clocks",

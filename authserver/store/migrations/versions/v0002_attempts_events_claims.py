@@ -1,4 +1,4 @@
-"""Users' claims, attempts to sign in, known networks, and the audit trail."""
+"""Users' claims, attempts to sign in, known networks, the audit trail and how far it was delivered."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,7 @@ def upgrade() -> None:
     _add_user_address_header()
     _create_events()
     _create_settings_seen()
+    _create_deliveries()
 
 
 def _create_user_claims() -> None:
@@ -91,4 +92,16 @@ def _create_settings_seen() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("digests", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_settings_seen")),
+    )
+
+
+def _create_deliveries() -> None:
+    op.create_table(
+        "deliveries",
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("through", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_deliveries")),
     )

@@ -1,0 +1,1 @@
+"""Delivers the audit trail to receivers outside: a webhook, a function of the operator's."""

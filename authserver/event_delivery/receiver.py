@@ -1,0 +1,27 @@
+"""What a receiver of events is."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..store.events import StoredEvent
+
+
+class NotReceived(Exception):
+    """The receiver did not take the events. `received` is how many of them it did take, in order; the text says why it
+    took no more, for the operator."""
+
+    def __init__(self, reason: str, received: int = 0) -> None:
+        super().__init__(reason)
+        self.received = received
+
+
+class Receiver(Protocol):
+    name: str
+    """Of its row in the database, and in the log."""
+    limit: int
+    """How many events it takes at a time."""
+
+    async def send(self, events: Sequence[StoredEvent]) -> None:
+        """Hand over the events. Raises NotReceived. It takes less than `domain.delivery.LEASE` seconds."""
+
+    def close(self) -> None: ...
