@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, String, and_, func, insert, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Dialect, Row, String, and_, func, or_, select, tuple_
 
 from ..domain.audit import MAY_END, AuditRecord
 from ..domain.models import Authorization
@@ -13,7 +14,7 @@ from .changes import Change
 from .schema import events as table
 
 _BATCH = 1000
-_ADD = insert(table)
+_COLUMNS = [column.name for column in table.c if column is not table.c.id]
 _LENGTHS = {column.name: column.type.length or 0 for column in table.c if isinstance(column.type, String)}
 
 
@@ -42,9 +43,16 @@ class Filter:
 
 def add(connection: Connection, at: int, records: Iterable[AuditRecord]) -> None:
     """Add the records, in the caller's transaction. `at` is in microseconds. Texts that are too long are cut."""
-    rows = [_values(record, at) for record in records]
-    if rows:
-        connection.execute(_ADD, rows)
+    if rows := [_values(record, at) for record in records]:
+        # By the driver, which takes a third of the time that a statement of SQLAlchemy does.
+        connection.exec_driver_sql(_insert(connection.dialect), rows)
+
+
+@cache
+def _insert(dialect: Dialect) -> str:
+    """The statement with the driver's own placeholders, each for one of _COLUMNS."""
+    place = "?" if dialect.paramstyle == "qmark" else "%s"
+    return f"INSERT INTO events ({', '.join(_COLUMNS)}) VALUES ({', '.join([place] * len(_COLUMNS))})"  # noqa: S608
 
 
 def only(*records: AuditRecord) -> Change:
@@ -139,19 +147,20 @@ def _nothing(_connection: Connection, changes: Sequence[Any], _now: int) -> list
     return [True] * len(changes)
 
 
-def _values(record: AuditRecord, at: int) -> dict[str, Any]:
-    return {
-        "at": at,
-        "event": record.event,
-        "actor": _clipped("actor", record.actor),
-        "result": record.result,
-        "username": _clipped("username", record.user),
-        "subject": _clipped("subject", record.subject),
-        "client_id": _clipped("client_id", record.client_id),
-        "authorization_id": bytes.fromhex(record.authorization_id) or None,
-        "network": _clipped("network", record.network),
-        "detail": _clipped("detail", record.detail),
-    }
+def _values(record: AuditRecord, at: int) -> tuple[Any, ...]:
+    """Return the row, in the order of _COLUMNS."""
+    return (
+        at,
+        record.event,
+        _clipped("actor", record.actor),
+        record.result,
+        _clipped("username", record.user),
+        _clipped("subject", record.subject),
+        _clipped("client_id", record.client_id),
+        bytes.fromhex(record.authorization_id) or None,
+        _clipped("network", record.network),
+        _clipped("detail", record.detail),
+    )
 
 
 def _clipped(name: str, text: str) -> str | None:

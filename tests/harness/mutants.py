@@ -112,3 +112,28 @@ VERSION = Mutant(
     " and user.credential_version == authorization.credential_version",
     "",
 )
+AFTERWARDS = Mutant(
+    "events are written 2 s after the commit of their change, in a transaction of their own",
+    "store/group_commit.py",
+    "        _record(connection, [change for run in runs for change in run], outcomes, began_at)\n",
+    "        _late.append((engine, [change for run in runs for change in run], outcomes, began_at))\n",
+    """
+_late = []
+
+
+def _write_late():
+    import time
+
+    while True:
+        time.sleep(2)
+        while _late:
+            engine, *record = _late.pop(0)
+            with engine.begin() as connection:
+                _record(connection, *record)
+
+
+import threading
+
+threading.Thread(target=_write_late, daemon=True).start()
+""",
+)

@@ -1,0 +1,162 @@
+"""kill -9 of the server under load, and then: no change without its event, no event without its change.
+
+Clients log in, and end what they began: by a revocation, by presenting a refresh token again, or by one login too
+many. In turn a node is killed at a random moment. After each kill, one statement reads the authorizations and the
+audit trail: every authorization has one event of its login, each that has ended has one event that says how, and each
+such event has its authorization in that state.
+
+    python3 scripts/bench/proofs/audit_crash.py                          100 kills on SQLite
+    python3 scripts/bench/proofs/audit_crash.py --database postgresql    of two nodes in turn
+    python3 scripts/bench/proofs/audit_crash.py --naive                  events are written after the commit
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from time import monotonic
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from scripts.bench.arguments import add_arguments, nodes_of, use_venv
+from tests.harness.constants import LONG
+from tests.harness.databases import Rows
+from tests.harness.http_client import Connection, Response, connect, post, refresh, run
+from tests.harness.mutants import AFTERWARDS
+from tests.harness.server import Server, log_in, set_up
+
+SETTINGS = {"MAX_AUTHORIZATIONS": "2", "REFRESH_RETRY_WINDOW": "0"}
+_EVENTS = {
+    "login": None,
+    "revoked": "revoked",
+    "refresh_token_reused": "reuse",
+    "authorization_ended_by_limit": "too_many",
+}
+"""The event that tells of each end of an authorization."""
+_BOTH = f"""
+SELECT 'row', id, revoked_reason FROM authorizations
+UNION ALL SELECT event, authorization_id, NULL FROM events WHERE event IN ({", ".join(f"'{name}'" for name in _EVENTS)})
+"""
+_PATIENCE = 0.05  # seconds before a client tries another node
+
+
+async def act_until(enough: asyncio.Event, server: Server, done: Counter[str]) -> None:
+    """Log in and end it, again and again, at whichever node answers. `done` counts that."""
+    while not enough.is_set():
+        with suppress(OSError):
+            connection = await connect(random.choice(server.ports))
+            with closing(connection):
+                while not enough.is_set():
+                    await _live(connection, server.client_id)
+                    done["lives"] += 1
+        await asyncio.sleep(_PATIENCE)
+
+
+async def _live(connection: Connection, client_id: str) -> None:
+    first = (await connection.ask(log_in(client_id))).refresh_token
+    if first is None:
+        await asyncio.sleep(_PATIENCE)  # 503, or one login too many elsewhere
+        return
+    second = (await connection.ask(refresh(client_id, first))).refresh_token
+    if second and (ending := random.choice((_revoke, _reuse, None))):
+        await ending(connection, client_id, first)
+
+
+async def _revoke(connection: Connection, client_id: str, token: str) -> Response:
+    return await connection.ask(post("/revoke", {"client_id": client_id, "token": token}))
+
+
+async def _reuse(connection: Connection, client_id: str, token: str) -> Response:
+    return await connection.ask(refresh(client_id, token))
+
+
+def faults(rows: Rows) -> tuple[list[str], Counter[str]]:
+    """Return what has no counterpart, and how many events there are of each kind."""
+    reasons: dict[bytes, str | None] = {}
+    told: Counter[tuple[str, bytes]] = Counter()
+    for kind, id, reason in rows.select(_BOTH):
+        if kind == "row":
+            reasons[bytes(id)] = reason
+        else:
+            told[kind, bytes(id)] += 1
+    expected = Counter({("login", id): 1 for id in reasons})
+    by_reason = {reason: name for name, reason in _EVENTS.items() if reason}
+    expected.update((by_reason[reason], id) for id, reason in reasons.items() if reason)
+    missing = [f"no event {name} of {id.hex()}" for name, id in expected - told]
+    return missing + [f"an event {name} too many of {id.hex()}" for name, id in told - expected], Counter(
+        name for name, _ in told.elements()
+    )
+
+
+async def kill_once(server: Server, asked: argparse.Namespace) -> None:
+    """Ends with the death of one node, and nothing under way at the others."""
+    enough, done, node = asyncio.Event(), Counter[str](), random.choice(server.nodes)
+    load = [asyncio.create_task(act_until(enough, server, done)) for _ in range(asked.clients)]
+    async with asyncio.timeout(LONG):
+        while done["lives"] < asked.lives:  # noqa: ASYNC110
+            await asyncio.sleep(_PATIENCE)
+    await asyncio.sleep(random.uniform(0, asked.within))
+    await asyncio.to_thread(node.kill)
+    enough.set()
+    await asyncio.gather(*load)
+
+
+def measure(server: Server, asked: argparse.Namespace) -> bool:
+    found, kinds, kills, until = list[str](), Counter[str](), 0, monotonic() + asked.minutes * 60
+    while kills < asked.kills and monotonic() < until and not found:
+        for node in server.nodes:
+            if not node.is_running:
+                node.launch()
+        for node in server.nodes:
+            node.wait_until_ready()
+        run(kill_once(server, asked))
+        lives = any(node.is_running for node in server.nodes)
+        with closing(server.database.rows()) if lives else server.database.rows_after_crash() as rows:
+            found, kinds = faults(rows)
+        kills += 1
+    server.kill()
+    print(f"kills                             {kills:8}")
+    for name in _EVENTS:
+        print(f"{name:32}  {kinds[name]:8}")
+    few = [f"only {kills} kills within {asked.minutes} minutes"] if kills < asked.kills and not found else []
+    few += [f"only {kinds[name]} of {name}: too few" for name in _EVENTS if kinds[name] < asked.least and not found]
+    for fault in [*found[:10], *few]:
+        print(f"    {fault}")
+    print(f"{len(found)} FAULTS" if found else "no change without its event, no event without its change")
+    return not found and not few
+
+
+def look_for_plant(server: Server, asked: argparse.Namespace) -> bool:
+    server.plant(AFTERWARDS)
+    is_seen = not measure(server, asked)
+    print(f"{AFTERWARDS.what}\n    {'seen' if is_seen else 'NOT SEEN: the harness is blind'}")
+    return is_seen
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--minutes", type=float, default=60, help="after which it ends, and has failed")
+    parser.add_argument("--lives", type=int, default=100, help="logins that are under load before a kill, at least")
+    parser.add_argument("--within", type=float, default=0.5, help="seconds after that, at most")
+    parser.add_argument("--least", type=int, default=100, help="of each event, or nothing is proved of it")
+    parser.add_argument("--naive", action="store_true", help="plant a fault; exit code 1 if it is not seen")
+    add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parse(arguments)
+    with suppress(KeyboardInterrupt), set_up(asked.database, nodes_of(asked), **SETTINGS) as server:
+        return 0 if (look_for_plant if asked.naive else measure)(server, asked) else 1
+    return 130
+
+
+if __name__ == "__main__":
+    use_venv()
+    sys.exit(main())
