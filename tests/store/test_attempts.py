@@ -18,7 +18,7 @@ from tests.harness.clock import Clock
 from tests.harness.constants import SECOND
 from tests.store.conftest import Run
 from tests.store.nodes import two_nodes
-from tests.store.rows import a_login, begun, on_postgres, rotation
+from tests.store.rows import a_login, begun, on_postgres, on_sqlite, rotation
 
 LIMITS = AttemptLimits(daily(1000), daily(3000))
 HOME, ELSEWHERE = "192.0.2.0/24", "198.51.100.0/24"
@@ -75,6 +75,22 @@ def test_64_parallel_guesses_at_64_accounts_count_64_for_their_network(store: Da
     assert budget is not None
     assert budget.remembered(record(store).rows[network].clears_at, Clock()()) == 64
     assert allowed(guesses) == 64
+
+
+@on_sqlite
+def test_on_a_day_of_guesses_from_ten_obedient_networks_200_reach_the_hash(
+    store: Database, write: Write, clock: Clock
+) -> None:
+    limits, began, hashed = AttemptLimits(daily(200), daily(3000)), clock(), 0
+    due = {f"10.0.{number}.0/24": began for number in range(10)}
+    while clock() < began + 86400 * SECOND:
+        network = min(due, key=due.__getitem__)
+        clock.now = max(clock.now, due[network])
+        guess = Attempt(attempt_keys(KEY, "ada", network), False, limits)
+        write(sign_ins.count(guess))
+        hashed += not guess.judged[0].full
+        due[network] = clock() + max(guess.judged[0].wait, SECOND)
+    assert 190 <= hashed <= 200
 
 
 def test_a_known_network_has_a_counter_of_its_own(store: Database, write: Write) -> None:
