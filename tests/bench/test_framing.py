@@ -52,7 +52,7 @@ def test_any_stream_is_read_as_h11_reads_it_or_refused(driver: Any, random: Any)
 def test_most_streams_are_read_to_their_end() -> None:
     found = run(Connection, 500, [2])
     assert found.faults == []
-    assert found.counts["streams read to the end by both"] > 400
+    assert found.counts["streams read to the end by both"] > 375  # requests that a refusal overtakes are not begun
     assert found.counts["requests"] > 700
 
 
@@ -116,15 +116,16 @@ def test_a_malformed_chunk_closes_the_connection(driver: Any, chunks: Any, style
 
 @pytest.mark.parametrize("style", [READS, ANSWERS_FIRST])
 def test_no_response_of_the_application_follows_a_refusal(driver: Any, style: Any) -> None:
+    """It is not even asked: the refusal comes before its task begins, and its client has gone."""
     stream = HEAD + b"Transfer-Encoding: chunked\r\n\r\nx\r\n" + SECOND
     requests, is_closed, answered = read(driver, stream, style=style)
-    assert (requests, is_closed, answered) == ([(b"/first", b"")], True, [400])
+    assert (requests, is_closed, answered) == ([], True, [400])
 
 
 @pytest.mark.parametrize("behind", [b"xx", b"\rx", b"\nx", b"x"])
 def test_what_is_not_the_end_of_a_chunk_is_refused_at_once(driver: Any, behind: bytes) -> None:
     stream = HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na" + behind
-    assert read(driver, stream) == ([(b"/first", b"")], True, [400])
+    assert read(driver, stream) == ([], True, [400])
 
 
 def test_trailer_fields_are_not_headers(driver: Any) -> None:
