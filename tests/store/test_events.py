@@ -10,8 +10,10 @@ from sqlalchemy import select
 from authserver.domain.audit import AuditRecord
 from authserver.store import authorizations, events, schema
 from authserver.store.changes import Change
-from authserver.store.database import Database
+from authserver.store.database import Database, OutcomeUnknown
 from tests.store.rows import NOW, a_login, begun, failing, generations, rotation
+from tests.store.test_group_commit import statements
+from tests.store.test_unknown_outcome import lose_commits
 
 Write = Callable[..., list[Any]]
 
@@ -83,8 +85,6 @@ def test_an_event_that_cannot_be_written_takes_its_change_with_it_and_no_other(s
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_the_events_of_a_group_are_one_statement(store: Database, write: Write, size: int) -> None:
-    from tests.store.test_group_commit import statements
-
     logins = begun(store, *range(1, size + 1))
     sent = statements(store)
     assert write(*(told(rotation(login)) for login in logins)) == [True] * size
@@ -99,3 +99,14 @@ def test_records_are_made_after_the_change_was_applied(store: Database, write: W
         replace(change, records=lambda: [AuditRecord("ended", "server", detail=id.hex()) for id in ended])
     ) == [True]
     assert trail(store) == ["ended"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_if_the_outcome_is_unknown_change_and_event_are_both_there_or_neither(
+    store: Database, write: Write, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    (one,) = begun(store, 1)
+    with monkeypatch.context() as lossy:
+        lose_commits(store, lossy, durable)
+        assert [type(outcome) for outcome in write(told(rotation(one)))] == [OutcomeUnknown]
+    assert (generations(store)[1], trail(store)) == (int(durable), ["rotated"] * durable)
