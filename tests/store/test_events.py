@@ -5,12 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from authserver.domain.audit import AuditRecord
-from authserver.store import authorizations, events, schema
+from authserver.settings import Settings
+from authserver.store import authorizations, events, pruning, schema, settings_seen
 from authserver.store.changes import Change
 from authserver.store.database import Database, OutcomeUnknown
+from tests.harness.clock import Clock
 from tests.store.rows import NOW, a_login, begun, failing, generations, rotation
 from tests.store.test_group_commit import statements
 from tests.store.test_unknown_outcome import lose_commits
@@ -110,3 +113,39 @@ def test_if_the_outcome_is_unknown_change_and_event_are_both_there_or_neither(
         lose_commits(store, lossy, durable)
         assert [type(outcome) for outcome in write(told(rotation(one)))] == [OutcomeUnknown]
     assert (generations(store)[1], trail(store)) == (int(durable), ["rotated"] * durable)
+
+
+@pytest.mark.parametrize(("retention", "left"), [(0, ["old", "new"]), (60, ["new"]), (3600, ["old", "new"])])
+def test_events_older_than_the_retention_are_pruned_and_0_keeps_all(
+    store: Database, write: Write, clock: Clock, retention: int, left: list[str]
+) -> None:
+    write(events.only(AuditRecord("old", "server")))
+    clock.forward(61)
+    write(events.only(AuditRecord("new", "server")))
+    with store.begin() as connection:
+        batch = pruning.next_batch_many(connection, [None])[None]
+    assert write(pruning.prune(batch, audit_retention=retention)) == [True]
+    assert trail(store) == left
+
+
+def test_ids_are_never_used_again_even_if_the_newest_were_pruned(store: Database, write: Write) -> None:
+    write(events.only(AuditRecord("first", "server")))
+    with store.begin() as connection:
+        connection.execute(schema.events.delete())
+    write(events.only(AuditRecord("second", "server")))
+    with store.begin() as connection:
+        assert connection.execute(select(schema.events.c.id)).scalars().all() == [2]
+
+
+def test_changed_settings_are_named_from_the_second_start_on(store: Database) -> None:
+    before = Settings(log_level="info").digests()
+    after = Settings(log_level="debug", keep_alive=60, key_encryption_key=SecretStr("A" * 43)).digests()
+    with store.begin() as connection:
+        assert settings_seen.replace(connection, before) == []
+        assert settings_seen.replace(connection, before) == []
+        changed = settings_seen.replace(connection, after)
+        assert settings_seen.replace(connection, after | {"AUTHSERVER_NEW": "of a newer version"}) == []
+    names = ["AUTHSERVER_KEY_ENCRYPTION_KEY", "AUTHSERVER_LOG_LEVEL", "AUTHSERVER_KEEP_ALIVE"]
+    assert changed == names
+    other_key = Settings(log_level="debug", keep_alive=60, key_encryption_key=SecretStr("B" * 42 + "A")).digests()
+    assert other_key == after, "the digest of a secret could be used to guess it"
