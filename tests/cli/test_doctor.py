@@ -174,7 +174,7 @@ def test_rfc9700_2_4_the_interface_that_takes_passwords_is_a_departure() -> None
         ("8.8.8.0/24", "warning"),
         ("8.8.8.8", "ok"),
         ("10.1.2.0/24,unix", "ok"),
-        (None, "info"),
+        (None, "warning"),
     ],
 )
 def test_proxies_that_could_be_anybody_are_named(proxies: str | None, level: str) -> None:

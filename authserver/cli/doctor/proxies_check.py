@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ...domain.forwarded import trusted_proxies
 from ...settings import Settings
-from .finding import INFO, WARNING, Finding, or_ok
+from .finding import WARNING, Finding, or_ok
 
 CHECK = "proxies"
 _NAME_PROXIES = "Name only the addresses of your proxies in AUTHSERVER_TRUSTED_PROXIES."
@@ -28,5 +28,5 @@ def _findings(settings: Settings) -> Iterator[Finding]:
             text = f"{network} has more addresses than there can be proxies. Any program there can forge its address."
             yield Finding(CHECK, WARNING, text, _NAME_PROXIES)
     if settings.issuer.startswith("https:") and not settings.trusted_proxies:
-        text = "The issuer is https, and no proxy is trusted: if one ends TLS, all callers seem to be that proxy."
-        yield Finding(CHECK, INFO, text, "Set AUTHSERVER_TRUSTED_PROXIES to the proxy's address.")
+        text = "The issuer is https, and no proxy is trusted: all callers seem to be one proxy, and share its limits."
+        yield Finding(CHECK, WARNING, text, "Set AUTHSERVER_TRUSTED_PROXIES to the proxy's address.")
