@@ -36,6 +36,9 @@ WRONG: dict[str, dict[str, Any]] = {
     "query": {"issuer": "https://as.example?x=1"},
     "fragment": {"issuer": "https://as.example#x"},
     "no host": {"issuer": "https://"},
+    "a user": {"issuer": "https://me@as.example"},
+    "a space": {"issuer": "https://as.example/a b"},
+    "port 0": {"issuer": "https://as.example:0"},
     "port": {"issuer": "https://as.example:x"},
     "newline": {"issuer": "https://as.example/\n"},
     "no issuer": {"issuer": ""},
@@ -47,6 +50,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "jwks over http": {"jwks_uri": "http://as.example/jwks"},
     "realm": {"realm": 'a"b'},
     "metadata": {"resource_metadata": "javascript:alert(1)"},
+    "metadata over http": {"resource_metadata": "http://api.example/.well-known/oauth-protected-resource"},
     "typ": {"typ": "dpop+jwt"},
     "no typ": {"typ": []},
     "scope claims in one string": {"scope_claims": "scope permissions"},
@@ -64,6 +68,13 @@ WRONG: dict[str, dict[str, Any]] = {
 def test_wrong_arguments_are_said_at_once(name: str) -> None:
     with pytest.raises(ValueError):
         Guard(**{"issuer": ISSUER, "audience": AUDIENCE, **WRONG[name]})
+
+
+def test_what_may_be_is_said() -> None:
+    with pytest.raises(ValueError, match=r"issuer must be an https URL .* allow_http=True.*: 'http://as.example'"):
+        Guard("http://as.example", AUDIENCE)
+    with pytest.raises(ValueError, match="issuer must be an http or https URL: 'ftp://as.example'"):
+        Guard("ftp://as.example", AUDIENCE, allow_http=True)
 
 
 @pytest.mark.parametrize(

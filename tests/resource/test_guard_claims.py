@@ -63,8 +63,14 @@ def test_exp_with_leeway(key: RSAKey, clock: Clock) -> None:
 
 @pytest.mark.parametrize("name", ["nbf", "iat"])
 def test_nbf_and_iat_in_the_future(guard: Guard, key: RSAKey, name: str) -> None:
-    assert guard.verify(token_of(key, **{name: NOW + 59}))
+    assert guard.verify(token_of(key, **{name: NOW + 60}))
     assert rejected(lambda: guard.verify(token_of(key, **{name: NOW + 61}))) == "not valid yet"
+
+
+@pytest.mark.parametrize("name", ["azp", "appid"])
+def test_rfc9068_s2_2_the_client_is_in_client_id_alone(guard: Guard, key: RSAKey, name: str) -> None:
+    """Other issuers' names for it count only for those whose tokens have `typ` JWT."""
+    assert "client_id" in rejected(lambda: guard.verify(token_of(key, client_id=DROP, **{name: "app"})))
 
 
 def test_clock_a_minute_or_ten_off(key: RSAKey, clock: Clock) -> None:

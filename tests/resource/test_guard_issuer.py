@@ -14,10 +14,10 @@ from joserfc.jwk import RSAKey
 
 from authserver.resource import Fetched, Guard, KeysUnavailable
 from authserver.resource import fetch as transport
-from authserver.resource.source import metadata_urls
+from authserver.resource.source import Source, SourceError, metadata_urls
 from tests.harness.certificate import make_certificate
 from tests.harness.constants import LONG
-from tests.resource.tools import AUDIENCE, Clock, LocalIssuer, public, reply, serve, settle, token_of
+from tests.resource.tools import AUDIENCE, ISSUER, Clock, LocalIssuer, public, reply, serve, settle, token_of
 
 METADATA = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
@@ -290,6 +290,38 @@ def test_an_explicit_jwks_uri_asks_no_metadata(issuer: LocalIssuer, clock: Clock
     guard = Guard("https://as.example", AUDIENCE, jwks_uri=f"{issuer.url}/k", now=clock)
     assert guard.verify(token_of(key)).subject == "user-1"
     assert issuer.paths() == ["/k"]
+
+
+@pytest.mark.parametrize("status", [200, 304])
+@pytest.mark.parametrize(
+    ("field", "max_age"),
+    [("public, max-age=7", 7), ("No-Cache, max-age=7", 0), ("max-age=7, No-Store", 0), ("private", None)],
+)
+def test_rfc9111_s5_2_2_how_long_the_jwks_may_be_kept(
+    clock: Clock, key: RSAKey, status: int, field: str, max_age: int | None
+) -> None:
+    uri = f"{ISSUER}/jwks"
+
+    def fetch(url: str, headers: object) -> Fetched:
+        return Fetched(status, {"cache-control": field, "etag": '"1"'}, reply(public(key))[2])
+
+    assert Source(ISSUER, uri, fetch, clock).load((uri, '"1"')).max_age == max_age
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (reply({"issuer": "https://evil.example"}), "the metadata belongs to another issuer"),
+        (reply({"issuer": ISSUER}), "the metadata has no jwks_uri"),
+        (reply({"issuer": ISSUER, "jwks_uri": "http://127.0.0.1/"}), "the metadata leads from https to http"),
+        (reply({}, 500), "the response for the metadata has status 500"),
+        (reply(b" " * 65_537), "the metadata is larger than 64 KiB"),
+        (reply(b"{"), "the metadata is not strict JSON"),
+    ],
+)
+def test_what_is_wrong_with_an_issuer_is_said_for_the_log(clock: Clock, answer: Any, reason: str) -> None:
+    with pytest.raises(SourceError, match=f"^{reason}$"):
+        Source(ISSUER, None, lambda url, headers: Fetched(*answer), clock).load(None)
 
 
 def test_an_https_issuer_never_leads_to_http(clock: Clock, key: RSAKey) -> None:
