@@ -4,6 +4,7 @@ the commands and `authserver.testing`.
 
 from collections.abc import Callable
 from functools import partial
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,10 @@ _NO_HSM_EXTRA = """AUTHSERVER_PKCS11_MODULE is set, but the package for PKCS #11
 _NO_OTEL_EXTRA = """AUTHSERVER_TRACING is on, but the packages for OpenTelemetry are not installed. Run:
 
     pip install "authserver[otel]\""""
+_COROUTINE = """AUTHSERVER_AUDIT_HOOK={} cannot be used: it is a coroutine function. The function is called in a
+thread of its own and may block, so write it without async:
+
+    def on_event(event): ..."""
 _NO_PIN = """AUTHSERVER_PKCS11_MODULE is set, but there is no PIN. Write the PIN to a file and name the file:
 
     AUTHSERVER_PKCS11_PIN_FILE=/path/to/pin"""
@@ -173,8 +178,11 @@ def load_claims_hook(settings: Settings) -> Callable[..., Any] | None:
 
 
 def load_audit_hook(settings: Settings) -> Callable[..., Any] | None:
-    """Return the operator's function; None if there is none. Raises Misconfigured if it cannot be imported."""
-    return _loaded("AUTHSERVER_AUDIT_HOOK", settings.audit_hook, "my_audit:on_event")
+    """Return the operator's function; None if there is none. Raises Misconfigured if it cannot be used."""
+    function = _loaded("AUTHSERVER_AUDIT_HOOK", settings.audit_hook, "my_audit:on_event")
+    if iscoroutinefunction(function):
+        raise Misconfigured(_COROUTINE.format(settings.audit_hook))
+    return function
 
 
 def _loaded(variable: str, reference: str | None, example: str) -> Callable[..., Any] | None:

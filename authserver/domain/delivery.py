@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from .models import SECOND
 
+WEBHOOK, HOOK = "webhook", "hook"
+"""The receivers: their names in the database and in the log."""
 LEASE = 60
 """Seconds for which the process that began an attempt is the only one: longer than any attempt takes."""
 _FIRST, _LONGEST = 5, 3600

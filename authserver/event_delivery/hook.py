@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..domain.delivery import HOOK
 from ..domain.errors import Unavailable
 from ..hook_function import place
 from ..pool import Pool
@@ -14,7 +15,7 @@ TIMEOUT = 5.0
 
 
 class Hook:
-    name, limit = "hook", 10
+    name, limit = HOOK, 10
 
     def __init__(self, function: Callable[[dict[str, Any]], object]) -> None:
         self._function, self._pool = function, Pool("audit hook", threads=1, queue=1, timeout=TIMEOUT)

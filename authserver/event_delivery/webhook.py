@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 
+from ..domain.delivery import WEBHOOK
 from ..domain.models import SECOND
 from ..domain.times import utc_precise
 from ..domain.webhook_signature import headers
@@ -12,7 +13,7 @@ from .receiver import NotReceived
 
 
 class Webhook:
-    name, limit = "webhook", 100
+    name, limit = WEBHOOK, 100
 
     def __init__(self, url: str, key: bytes, issuer: str, fetcher: Fetcher, now: Callable[[], int]) -> None:
         """`now` returns microseconds."""

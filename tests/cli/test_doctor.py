@@ -17,6 +17,7 @@ from click.testing import Result
 from authserver import cpu, system
 from authserver.cli.doctor import (
     clients_check,
+    deliveries_check,
     departures,
     issuer_check,
     keys_check,
@@ -26,6 +27,7 @@ from authserver.cli.doctor import (
     settings_check,
 )
 from authserver.cli.doctor.database_check import clock_finding
+from authserver.domain.delivery import Progress
 from authserver.domain.key_schedule import KeyPolicy
 from authserver.domain.models import SECOND, Client, Secret, SigningKey
 from authserver.settings import Settings
@@ -114,6 +116,23 @@ def test_every_limit_that_is_off_is_named_with_its_default() -> None:
     [account, network] = limits_check.check(Settings(account_attempts=0, network_attempts=0))
     assert (account.level, account.fix) == ("warning", "AUTHSERVER_ACCOUNT_ATTEMPTS=200")
     assert (network.level, network.fix) == ("warning", "AUTHSERVER_NETWORK_ATTEMPTS=3000")
+
+
+def test_a_receiver_of_events_that_fails_is_named() -> None:
+    settings = Settings(audit_hook="my_audit:on_event")
+    failed = Progress(failures=2, next_at=10 * SECOND)
+    [found] = deliveries_check.check(settings, {"hook": failed, "webhook": failed}, 0)
+    assert found.level == "warning"
+    assert (
+        found.finding == "No event is delivered to the hook: 2 attempts in a row failed. The next one is in 10 seconds."
+    )
+    assert [finding.level for finding in deliveries_check.check(settings, {}, 0)] == ["ok"]
+    assert not list(deliveries_check.check(Settings(), {"hook": failed}, 0))
+
+
+def test_a_receiver_is_checked_with_the_database(data: Callable[..., Any], here: Path) -> None:
+    rows = data("doctor", "--offline", AUDIT_HOOK="json:dumps")
+    assert [row["level"] for row in rows if row["check"] == "events"] == ["ok"]
 
 
 CONFIDENTIAL = Client("c", "C", "client_secret_basic", frozenset({"client_credentials"}), (), secrets=(Secret(b"h"),))

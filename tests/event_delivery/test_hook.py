@@ -104,3 +104,13 @@ def test_a_function_that_cannot_be_loaded_stops_the_start(settings: Settings, da
     with pytest.raises(Misconfigured, match="AUTHSERVER_AUDIT_HOOK=json:no_such cannot be used") as refused:
         assemble(broken, now=clock)
     assert str(refused.value).endswith("\n\n    AUTHSERVER_AUDIT_HOOK=my_audit:on_event")
+
+
+def test_a_coroutine_function_stops_the_start_since_nothing_would_run_it(
+    settings: Settings, database: Any, clock: Clock, called: Any
+) -> None:
+    async def on_event(event: dict[str, Any]) -> None: ...
+
+    called.on_event = on_event
+    with pytest.raises(Misconfigured, match="it is a coroutine function"):
+        assemble(settings, now=clock)

@@ -13,12 +13,13 @@ from ...domain.models import Client
 from ...domain.times import counted
 from ...provisioning import lifecycle, open_existing_database
 from ...settings import Settings, load
-from ...store import clients
+from ...store import clients, deliveries
 from ...store.database import Database
 from ..common import as_json, show
 from . import (
     clients_check,
     database_check,
+    deliveries_check,
     departures,
     issuer_check,
     keys_check,
@@ -94,6 +95,7 @@ def _rows(settings: Settings, database: Database, workers: int) -> list[Finding]
     with database.begin() as connection:
         found = database_check.check(connection, workers)
         found += database_check.check_clock(connection)
+        found += deliveries_check.check(settings, deliveries.progress_many(connection, []), system.now())
         enabled = [client for client in clients.load_all(connection) if not client.disabled]
     return [*found, *_of_clients(settings, enabled)]
 
