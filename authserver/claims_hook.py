@@ -1,7 +1,7 @@
 """Calls the operator's function for claims that the database does not hold, in a bounded number of calls at a time."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from . import hook_function
 from .domain import claim_rules
 from .domain.claim_rules import ClaimsRefused
 from .domain.errors import Unavailable
-from .pool import Pool
+from .pool import Pool, as_failure
 
 log: Any = structlog.get_logger("authserver")
 _THREADS = 8
@@ -77,7 +77,7 @@ class ClaimsHook:
             scope = asyncio.timeout(self._timeout)
             try:
                 async with scope:
-                    return await function()
+                    return await _awaited(function())
             except TimeoutError:
                 if scope.expired():
                     raise Unavailable(f"The claims hook took longer than {self._timeout} s.") from None
@@ -92,3 +92,13 @@ class ClaimsHook:
             yield
         finally:
             self._running -= 1
+
+
+async def _awaited(call: Awaitable[Any]) -> Any:
+    try:
+        return await call
+    except (asyncio.CancelledError, SystemExit) as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # the caller has gone, or the time is over
+            raise
+        raise as_failure(error) from error

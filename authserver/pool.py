@@ -48,7 +48,9 @@ class Pool:
         self._max_threads, self._threads, self._busy = threads, list[Thread](), 0
 
     async def run(self, work: Callable[..., T], *arguments: object, sender: Hashable = None) -> T:
-        """Run `work` in a thread; return its result or raise its error. The tasks of different senders run in turn.
+        """Run `work` in a thread; return its result or raise its error. The tasks of different senders run in turn. An
+        error that means something to asyncio or to the process (StopIteration, CancelledError, SystemExit) becomes a
+        RuntimeError.
 
         A caller that is cancelled withdraws its task, unless it is already running. Raises Unavailable if the queue is
         full or the timeout expires."""
@@ -107,8 +109,8 @@ class Pool:
         while (task := self._next()) is not None:
             try:
                 outcome = partial(_succeed, task.done, task.work())
-            except Exception as error:
-                outcome = partial(_fail, task.done, error)
+            except BaseException as error:  # SystemExit, too, must end neither this thread nor the server
+                outcome = partial(_fail, task.done, as_failure(error))
             with self._changed:
                 self._busy -= 1
             with suppress(RuntimeError):  # the loop is closed, so no caller waits
@@ -121,6 +123,14 @@ class Pool:
                 return None
             self._busy += 1
             return self._waiting.take()
+
+
+def as_failure(error: BaseException) -> Exception:
+    """Return an error that fails only the caller. A future does not take StopIteration; CancelledError would look like
+    a caller that has gone."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return RuntimeError(f"The work ended with {type(error).__name__}.").with_traceback(error.__traceback__)
 
 
 def _succeed(done: "asyncio.Future[Any]", result: object) -> None:

@@ -43,6 +43,17 @@ async def fails(pool: Pool) -> None:
         await pool.run(int, "seven")
 
 
+async def ends_oddly(pool: Pool) -> None:
+    """What it raises is no Exception, or one that no future takes: it ends neither the thread nor anything else."""
+
+    def work(error: BaseException) -> None:
+        raise error
+
+    for error in (SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit(), StopIteration()):
+        with pytest.raises(RuntimeError, match=f"^The work ended with {type(error).__name__}\\.$"):
+            await asyncio.wait_for(pool.run(work, error), LONG)
+
+
 async def is_left_under_way(pool: Pool) -> None:
     """The caller goes; the work goes on, and takes its room until it is over."""
     begun, held = Event(), Event()
@@ -95,7 +106,7 @@ async def until_taken(pool: Pool, many: int) -> None:
     raise AssertionError(f"the pool never took {many} and no more")
 
 
-@pytest.mark.parametrize("use", [succeeds, fails, is_left_under_way, is_left_in_the_queue])
+@pytest.mark.parametrize("use", [succeeds, fails, ends_oddly, is_left_under_way, is_left_in_the_queue])
 def test_room_comes_back_exactly_once(pool: Pool, use: Callable[[Pool], Awaitable[None]]) -> None:
     async def scenario() -> None:
         assert await room(pool) == THREADS + QUEUE

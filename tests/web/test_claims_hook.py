@@ -111,6 +111,22 @@ async def failing_later(**_: Any) -> Any:
     raise TimeoutError("hunter2")
 
 
+def leaving(**_: Any) -> Any:
+    sys.exit("hunter2")
+
+
+async def cancelling(**_: Any) -> Any:
+    raise asyncio.CancelledError("hunter2")
+
+
+async def leaving_later(**_: Any) -> Any:
+    sys.exit("hunter2")
+
+
+def without_any(**_: Any) -> Any:
+    return next(iter(()))
+
+
 async def endless(**_: Any) -> Any:
     await asyncio.Event().wait()
 
@@ -118,6 +134,10 @@ async def endless(**_: Any) -> Any:
 FAULTS = {
     "raises": (failing, "ValueError at test_claims_hook.py:"),
     "raises, as a coroutine": (failing_later, "TimeoutError at test_claims_hook.py:"),
+    "leaves": (leaving, "RuntimeError at test_claims_hook.py:"),
+    "leaves, as a coroutine": (leaving_later, "RuntimeError at test_claims_hook.py:"),
+    "cancels itself": (cancelling, "RuntimeError at test_claims_hook.py:"),
+    "finds nothing": (without_any, "RuntimeError at test_claims_hook.py:"),
     "does not end": (endless, "took longer than 1 s"),
     "another signature": (lambda subject: {}, "TypeError at "),
     "no object": (Recorder(["roles"]), "not a JSON object"),
