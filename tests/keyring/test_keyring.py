@@ -295,3 +295,22 @@ def test_a_header_is_ours_however_long_its_kid_is(kid: str) -> None:
     """So that the keys are read again; imported ones have kids of up to 255 characters."""
     header = json.dumps({"alg": "RS256", "typ": "at+jwt", "kid": kid}, separators=(",", ":"))
     assert is_header(urlsafe_b64encode(header.encode()).rstrip(b"="))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"at+jwt"',
+        b'{"alg":"RS256","typ":"dpop+jwt","kid":"k"}',
+        b'{"alg":"RS256","typ":"at+jwt","kid":"k","jku":"x"}',
+        b'{"alg":"RS256", "typ":"at+jwt","kid":"k"}',
+        json.dumps({"alg": "RS256", "typ": "at+jwt", "kid": "k" * 1000}, separators=(",", ":")).encode(),
+        b"\xff",
+    ],
+)
+def test_for_a_header_that_this_server_never_writes_no_keys_are_read_again(header: bytes) -> None:
+    assert not is_header(urlsafe_b64encode(header).rstrip(b"="))
+    assert not is_header(b"!")
