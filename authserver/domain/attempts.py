@@ -44,9 +44,11 @@ class Budget:
         """Return the counter with one more attempt."""
         return self._in_range(clears_at, now) + self.interval
 
-    def give_back(self, clears_at: int) -> int:
-        """Return the counter with one attempt less."""
-        return max(0, clears_at - self.interval)
+    def give_back(self, clears_at: int, now: int) -> int:
+        """Return the counter with one attempt less: 0 if that was the last one, so that a clock that is set back later
+        remembers nothing of it."""
+        left = clears_at - self.interval
+        return left if left > now else 0
 
     def _in_range(self, clears_at: int, now: int) -> int:
         """A later time than a full bucket's was written by a clock that was ahead."""

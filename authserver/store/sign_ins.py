@@ -115,10 +115,10 @@ class _SignIn:
         """Give the attempt back. Whoever knows the password need not wait before the next one."""
         keys, limits = self.attempt.keys, self.attempt.limits
         if limits.network:
-            rows[keys.network] = Row(limits.network.give_back(rows[keys.network].clears_at))
+            rows[keys.network] = Row(limits.network.give_back(rows[keys.network].clears_at, now))
         if limits.account:
             counted_by = self.attempt.counted_by
-            rows[counted_by] = Row(limits.account.give_back(rows[counted_by].clears_at))
+            rows[counted_by] = Row(limits.account.give_back(rows[counted_by].clears_at, now))
             rows[keys.pair] = Row(rows[keys.pair].clears_at)
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +153,16 @@ def is_sighup_held(pid: Any) -> Any:
     return bool(int(status.get("ShdPnd", "0"), 16) & 1 << signal.SIGHUP - 1)
 
 
+@pytest.fixture
+def signals_have_effect() -> Iterator[None]:
+    """Processes begin with this process's signals, which ignores SIGHUP if it was started with nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
-def test_it_ends_with_its_terminal(here: Path, workers: int) -> None:
+def test_it_ends_with_its_terminal(here: Path, workers: int, signals_have_effect: None) -> None:
     terminal, server = pty.openpty(), Live(here, workers)
     server.stdin = terminal[1]
     with started(server):

@@ -48,6 +48,11 @@ ANSWER_503 = ("express", "go")
 """When the key set cannot be fetched; Spring Security decides that for itself."""
 
 
+@pytest.fixture
+def keys_taken_back() -> None:
+    """No key is used again: all tests here rotate the keys of one issuer."""
+
+
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
     with running_issuer() as issuer:

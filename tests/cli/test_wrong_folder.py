@@ -9,8 +9,8 @@ from click.testing import Result
 
 from tests.cli.test_forms import LEAVES
 
-WITHOUT_A_DATABASE = {("init",), ("config", "show"), ("snippet",), ("version",)}
-"""What creates it, and what does not look at it."""
+WITHOUT_A_DATABASE = {("init",), ("config", "show"), ("snippet",), ("version",), ("doctor",)}
+"""What creates it, what does not look at it, and what makes a finding of it."""
 NEEDS_A_FILE = {path for path, command in LEAVES.items() if any(getattr(p.type, "exists", 0) for p in command.params)}
 ARGUMENTS = {"name": "ada", "client_id": "app", "alg": "RS256", "kid": "kid", "id": "0" * 32, "file": "b"}
 OPTIONS = ("--yes", "--password-stdin", "--passphrase-stdin")
@@ -21,12 +21,16 @@ OTHERS = {
 }
 
 
+INPUTS = {("user", "set-claims"): "{}"}
+
+
 @pytest.mark.parametrize("path", sorted(LEAVES.keys() - WITHOUT_A_DATABASE - NEEDS_A_FILE), ids=" ".join)
 def test_it_names_the_database_that_it_looked_for(cli: Callable[..., Result], tmp_path: Path, path: Any) -> None:
     parameters = LEAVES[path].params
     options = [name for name in OPTIONS if any(name in parameter.opts for parameter in parameters)]
     arguments = [ARGUMENTS[str(one.name)] for one in parameters if one.param_type_name == "argument"]
-    said = cli(*path, *arguments, *options, *OTHERS.get(path, []), code=78, input="a long enough password\n").stderr
+    input = INPUTS.get(path, "a long enough password\n")
+    said = cli(*path, *arguments, *options, *OTHERS.get(path, []), code=78, input=input).stderr
     assert f"There is no database {tmp_path}/authserver.db." in said
     assert list(tmp_path.iterdir()) == []
     assert said.endswith("\n    authserver init\n") and "AUTHSERVER_DATABASE_URL=" in said

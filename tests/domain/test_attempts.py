@@ -175,8 +175,15 @@ def test_what_is_given_back_was_never_counted(clears_at: int, now: int) -> None:
     budget = LIMITS.account
     assert budget is not None
     if budget.room_in(clears_at, now) == 0:
-        back = budget.give_back(budget.add(clears_at, now))
+        back = budget.give_back(budget.add(clears_at, now), now)
         assert budget.remembered(back, now) == budget.remembered(clears_at, now)
+
+
+@given(times, times)
+def test_nobody_waits_for_what_was_given_back_wherever_the_clock_is_set_then(now: int, then: int) -> None:
+    budget = LIMITS.account
+    assert budget is not None
+    assert budget.remembered(budget.give_back(budget.add(0, now), now), then) == 0
 
 
 def test_the_attempt_that_fills_the_network_says_so() -> None:

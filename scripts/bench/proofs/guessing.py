@@ -222,8 +222,9 @@ def print_result(case: Case, found: Found) -> bool:
 
 
 def settings(*, naive: bool) -> dict[str, str]:
-    off = {"ACCOUNT_ATTEMPTS": "0", "NETWORK_ATTEMPTS": "0"} if naive else {}
-    return {"TRUSTED_PROXIES": "127.0.0.1"} | off
+    account, network = ("0", "0") if naive else ("200", "3000")  # which are the defaults
+    limits = {"ACCOUNT_ATTEMPTS": account, "NETWORK_ATTEMPTS": network}
+    return {"TRUSTED_PROXIES": "127.0.0.1"} | limits
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

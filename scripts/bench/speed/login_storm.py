@@ -166,7 +166,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     asked = parse()
     use_venv()
-    with set_up(TRUSTED_PROXIES="127.0.0.1") as server:
+    limits = {"ACCOUNT_ATTEMPTS": "200", "NETWORK_ATTEMPTS": "3000"}  # which are the defaults
+    with set_up(TRUSTED_PROXIES="127.0.0.1", **limits) as server:
         server.plant(SAME_PRIORITY if asked.same_priority else None)
         server.start()
         times = report(run(measure(server, asked)))
