@@ -175,7 +175,7 @@ def _of_keycloak(credential: dict[str, Any]) -> str:
         version = _ARGON2_VERSIONS[more["version"]]
         costs = f"m={more['memory']},t={iterations},p={more['parallelism']}"
         return f"$argon2{more['type']}$v={version}${costs}${salt}${key}"
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError):
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError):
         raise HashRefused(
             "The object is not a password of a Keycloak export. It needs credentialData and secretData as Keycloak "
             "writes them."

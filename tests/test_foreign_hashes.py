@@ -163,6 +163,7 @@ def keycloak(**data: Any) -> dict[str, str]:
         ({}, "not a password of a Keycloak export"),
         ({"type": "otp", "secretData": '{"value":"x"}', "credentialData": '{"digits":6}'}, "not a password of a"),
         ({"secretData": "[" * 100_000, "credentialData": "{}"}, "not a password of a Keycloak"),
+        (keycloak(hashIterations=float("inf")), "not a password of a Keycloak"),
         (keycloak(algorithm="scrypt2"), "not in a known form"),
         (keycloak(hashIterations=10**6), "passes"),
         (keycloak(additionalParameters={}), "not a password of a Keycloak"),

@@ -33,7 +33,10 @@ class Exposition:
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the text, in a format that the header Accept allows, and its content type."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # from a version or an escaping that it does not know
+            encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 
     def _families(self) -> Iterator[Family]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
@@ -152,6 +153,12 @@ def test_it_is_what_prometheus_reads_in_both_of_its_formats(management: TestClie
     accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"
     newer = management.get("/metrics", headers={"Accept": accept})
     assert newer.headers["content-type"].startswith("application/openmetrics-text") and newer.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("version", ["x", "1.x", "1.0.0;escaping=x", "", "9" * 5000])
+def test_an_accept_header_that_makes_no_sense_is_as_good_as_none(management: TestClient, version: str) -> None:
+    answer = management.get("/metrics", headers={"Accept": f"application/openmetrics-text;version={version}"})
+    assert (answer.status_code, answer.text[:6]) == (200, "# HELP")
 
 
 def test_no_label_has_a_value_that_is_not_in_its_list(

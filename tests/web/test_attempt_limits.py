@@ -19,7 +19,16 @@ from tests.api.calling import assert_tokens as assert_api_tokens
 from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
 from tests.harness.sample_database import as_client
-from tests.web.answers import INVALID_GRANT, INVALID_REQUEST, INVALID_SCOPE, TOO_MANY, assert_granted, assert_refused
+from tests.web.answers import (
+    INVALID_GRANT,
+    INVALID_REQUEST,
+    INVALID_SCOPE,
+    INVALID_TARGET,
+    TOO_MANY,
+    ExpectedError,
+    assert_granted,
+    assert_refused,
+)
 from tests.web.serving import change_client, execute, rows
 
 HOME, ELSEWHERE, THIRD = "192.0.2.7", "198.51.100.7", "203.0.113.7"
@@ -268,12 +277,22 @@ def test_a_request_that_begins_again_is_counted_once(
         return issue(self)
 
     monkeypatch.setattr(PasswordGrant, "issue", stale_once)
-    assert_refused(ask(password=PASSWORD, scope="admin"), INVALID_SCOPE)
-    assert tries == [0, 1]
-    monkeypatch.setattr(PasswordGrant, "issue", issue)
     assert_granted(ask(password=PASSWORD))
-    for _ in range(FREE - 1):
-        assert_refused(ask(), INVALID_GRANT)
+    assert tries == [0, 1]
+    exhaust(ask)
+    assert_refused(ask(), TOO_MANY)
+
+
+@pytest.mark.parametrize(
+    ("target", "refused"),
+    [({"scope": "admin"}, INVALID_SCOPE), ({"resource": "https://elsewhere.example"}, INVALID_TARGET)],
+)
+def test_a_request_for_what_the_client_may_not_have_tells_nothing_of_a_password(
+    ask: Ask, database: Database, hashed: list[str], target: dict[str, str], refused: ExpectedError
+) -> None:
+    for password in (PASSWORD, "wrong one"):
+        assert_refused(ask(password=password, **target), refused)
+    assert (hashed, rows(database, "attempts")) == ([], [])
 
 
 def test_without_the_table_of_counters_nothing_is_hashed(ask: Ask, database: Database, hashed: list[str]) -> None:

@@ -29,6 +29,13 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
     authorization: Authorization | None = None
     """The new authorization, once the request was accepted."""
 
+    def check_client(self) -> None:
+        """Refuse a scope or resource before the password is tried: afterwards, the error would tell that it is right,
+        and neither a login nor a failure would be in the audit trail."""
+        super().check_client()
+        self.narrow(self.client.scope)
+        self.audience()
+
     def key(self) -> SignInKey | None:
         form, (network, limits) = self.parsed.form, self._network_and_limits()
         password = password_form(form.get("password", "")) if "username" in form else None
@@ -101,7 +108,6 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         now, policy = self.now, self.policy
         may_refresh = "refresh_token" in self.client.grant_types
         lifetime = policy.refresh_absolute_ttl if may_refresh else policy.access_token_ttl
-        self.audience()
         return Authorization(
             id=self.services.new_id(),
             client_id=self.client.id,
