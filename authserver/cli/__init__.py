@@ -5,6 +5,7 @@ refused by policy, 69 the database or a key service cannot be reached, 75 anothe
 configuration.
 """
 
+import re
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +17,7 @@ from .common import ARGUMENTS
 
 _EXIT_CODES: dict[type[Exception], int] = {Refused: 3, ChangedMeanwhile: 75, Unavailable: 69, Misconfigured: 78}
 _WHICH_DATABASE = "To see which database this is, and where it is set:\n\n    authserver config show"
+_DASHED_KID = re.compile("-[A-Za-z0-9_-]{42}")
 _COMMANDS = {
     "init": "Create the database, the key-encryption key and the first keys, where they are missing.",
     "serve": "Run the server.",
@@ -53,7 +55,7 @@ class _Commands(click.Group):
 
     def make_context(self, info_name: str | None, args: list[str], *others: Any, **options: Any) -> click.Context:
         arguments = tuple(args)
-        context = super().make_context(info_name, args, *others, **options)
+        context = super().make_context(info_name, _with_kids_last(args), *others, **options)
         context.meta[ARGUMENTS] = arguments
         return context
 
@@ -65,6 +67,14 @@ class _Commands(click.Group):
             text = f"{_sentence(str(error))} {_WHICH_DATABASE}" if its_database else str(error)
             click.echo(f"Error: {text}", err=True)
             raise SystemExit(_exit_code(error)) from None
+
+
+def _with_kids_last(args: list[str]) -> list[str]:
+    """Move a `kid` that begins with a hyphen, as one thumbprint of 64 does, to where no option is expected."""
+    kids = [arg for place, arg in enumerate(args) if _DASHED_KID.fullmatch(arg) and args[:place][-1:] != ["--kid"]]
+    if not kids or "--" in args:
+        return args
+    return [*(arg for arg in args if arg not in kids), "--", *kids]
 
 
 def _sentence(text: str) -> str:

@@ -207,3 +207,12 @@ def test_a_table_that_is_wider_than_the_terminal_is_a_list_of_fields(cli: Callab
 def test_a_token_that_is_not_even_text_is_no_token(cli: Callable[..., Result], here: Path) -> None:
     result = cli("token", "inspect", "--json", input=b"\xff\xfe", code=1)
     assert json.loads(result.stdout)["valid"] is False
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_kid_that_begins_with_a_hyphen_is_no_option(
+    cli: Callable[..., Result], here: Path, options: tuple[str, ...]
+) -> None:
+    kid = "-h2EgA762j4Kr7Sg8IVa65zKFsxcdPk8PYe4PQzgEhY"
+    for arguments in ((kid, *options), (*options, kid), (*options, "--", kid)):
+        assert kid in cli("keys", "export-public", *arguments, code=1).stderr

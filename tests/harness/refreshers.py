@@ -120,11 +120,13 @@ class Client:
 
     async def say_goodbye(self, port: int) -> None:
         """The newest token refreshes; once more it leads to the same; and that refreshes too."""
-        connection = await connect(port)
         newest = self.ledger.newest()
         for token in (newest, newest, None):
+            connection = await connect(
+                port
+            )  # anew each time: a worker that is being replaced closes it after a response
             await self.step(connection, token or self.ledger.newest(), lose=0)
-        connection.close()
+            connection.close()
 
 
 def new_clients(
