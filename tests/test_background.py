@@ -13,6 +13,7 @@ from authserver.background import INTERVALS, BackgroundTasks
 from authserver.domain.errors import Unavailable
 from authserver.keyring.lifecycle import Lifecycle
 from authserver.settings import Settings
+from authserver.store import pruning
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, LONG
@@ -125,3 +126,27 @@ def test_an_older_state_of_the_keys_that_arrives_after_a_newer_one_is_ignored(
 
 def kids(http: TestClient) -> Any:
     return [key["kid"] for key in http.get("/.well-known/jwks.json").json()["keys"]]
+
+
+def test_the_server_stops_while_a_task_of_it_is_committing(
+    settings: Settings, database: Database, clock: Clock, quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cancellation comes between the begin of the transaction and its end."""
+    committing, stopping = threading.Event(), threading.Event()
+    apply = pruning._prune
+
+    def waits(*arguments: Any) -> Any:
+        committing.set()
+        assert stopping.wait(LONG)
+        return apply(*arguments)
+
+    monkeypatch.setattr(pruning, "_prune", waits)
+    server = assemble(settings, now=clock, enable=("prune",))
+
+    async def serve() -> None:
+        async with server.tasks.running():
+            assert await asyncio.to_thread(committing.wait, LONG)
+            asyncio.get_running_loop().call_later(0.05, stopping.set)
+
+    asyncio.run(asyncio.wait_for(serve(), LONG))
+    server.close()

@@ -134,7 +134,7 @@ class Database:
         was written, and OutcomeUnknown if that cannot be known.
 
         A caller that is cancelled withdraws the change, unless its group has already started: then the change stands,
-        and the caller goes on, so that it is also reported."""
+        and the caller goes on until it waits again, so that it is also reported."""
         write = _Write(change, self._new_future())
         self._inbox.append(write)
         try:
@@ -144,6 +144,7 @@ class Database:
                 self._withdraw(write)
                 raise
             held = await self._outcome(write)
+            _cancel_again()
         return held
 
     def post(self, change: Change) -> None:
@@ -282,6 +283,14 @@ class Database:
         for write, outcome in zip(writes, outcomes, strict=True):
             write.outcome = outcome
             _settle(write.done, outcome)
+
+
+def _cancel_again() -> None:
+    """Cancel the current task at its next wait. A cancellation that is not passed on is lost: a background task would
+    go on, and the server never stop."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.cancel()
 
 
 def _log_lost(error: BaseException | None) -> None:

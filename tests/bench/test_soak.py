@@ -15,9 +15,10 @@ EVEN = Sample(refreshes=1000, p50=5, p99=20, memory=90, early=90, size=400, lost
 
 
 def test_nothing_is_lost(server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """How flat all is, so few seconds do not tell."""
+    """How flat all is, so few seconds do not tell; and on a busy machine the rate is not kept."""
     monkeypatch.setattr(soak, "FLAT", {"p99": 1000, "memory": 1.5, "size": 2})
     monkeypatch.setattr(soak, "_GROWTH", 2)
+    monkeypatch.setattr(soak, "_SKIPPED", 1000)
     server.workers = 1
     assert soak.measure(server, SMALL), capsys.readouterr().out
     assert capsys.readouterr().out.count("\n") >= 5
@@ -41,3 +42,10 @@ def test_memory_that_grows_in_every_interval_is_told(capsys: pytest.CaptureFixtu
     found = measured([EVEN._replace(early=70)] * 9)
     assert not soak.print_result(found)
     assert "memory grows" in capsys.readouterr().out
+
+
+def test_a_rate_that_was_not_kept_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    found = measured([EVEN] * 9)
+    found.steady.tally.refreshes, found.steady.skipped = 100, 11
+    assert not soak.print_result(found)
+    assert "11 refreshes were not even begun" in capsys.readouterr().out

@@ -50,11 +50,10 @@ def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Key state is read every 10 ms, and whenever a request asks for it; a locked database is given up after 100 ms."""
+    """Key state is read every 10 ms, and whenever a request asks for it."""
     monkeypatch.setitem(INTERVALS, "read_keys", 0.01)
     monkeypatch.setitem(INTERVALS, "follow_clock", 0.01)
     monkeypatch.setattr("authserver.app.RELOAD_INTERVAL", 0)
-    monkeypatch.setattr("authserver.store.engine.SQLITE_BUSY_TIMEOUT", 100)
 
 
 @pytest.fixture

