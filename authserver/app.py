@@ -38,6 +38,7 @@ from .provisioning import (
     open_keyring,
     open_tracing,
     policy,
+    wrong_secrets,
 )
 from .settings import Settings
 from .shared_call import SharedCall
@@ -173,7 +174,16 @@ def _pipeline(
     return instruments.new_pipeline(
         database,
         Cache(database, clients.load_many, clock.steady),
-        Services(settings.issuer, policy(settings), attempt_limits(settings), keyring, passwords, *make, hook),
+        Services(
+            settings.issuer,
+            policy(settings),
+            attempt_limits(settings),
+            wrong_secrets(settings),
+            keyring,
+            passwords,
+            *make,
+            hook,
+        ),
         SharedCall(tasks.read_keys, RELOAD_INTERVAL),
         key_service.run,
         clock,

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from . import hook_function, system
 from .clock import Clock
 from .domain import first_party, refresh_key_schedule
-from .domain.attempts import AttemptLimits, daily
+from .domain.attempts import AttemptLimits, daily, hourly
 from .domain.audit import SERVER, AuditRecord
 from .domain.errors import Misconfigured
 from .domain.key_schedule import KeyPolicy
 from .domain.models import Policy
+from .domain.wrong_secrets import WrongSecrets
 from .keyring import KeyEncryptionKeys, Keyring, KeyStore, files
 from .keyring.attempt_keys import attempt_keys
 from .keyring.lifecycle import Lifecycle, bootstrap
@@ -223,3 +224,7 @@ def account_attempts_key(settings: Settings, connection: Connection, account: st
 
 def attempt_limits(settings: Settings) -> AttemptLimits:
     return AttemptLimits(account=daily(settings.account_attempts), network=daily(settings.network_attempts))
+
+
+def wrong_secrets(settings: Settings) -> WrongSecrets:
+    return WrongSecrets(hourly(settings.client_secret_attempts))

@@ -21,8 +21,9 @@ MAX_KNOWN = 20
 """Known networks of one user; beyond that, the one not used for longest is forgotten."""
 WAIT_KEPT = _DAY
 """How long a network that waits may take to come back."""
+_HOUR = 3600 * SECOND
 _SHARE = 5
-"""This fraction of a day's attempts may come at once; the rest is spread over the day."""
+"""This fraction of a period's attempts may come at once; the rest is spread over the period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,19 @@ class Budget:
 
 def daily(attempts: int) -> Budget | None:
     """Return the budget that allows at most this many attempts in any 24 hours; None, which is no limit, for 0."""
+    return _budget(attempts, _DAY)
+
+
+def hourly(attempts: int) -> Budget | None:
+    """Return the budget that allows at most this many attempts in any hour; None, which is no limit, for 0."""
+    return _budget(attempts, _HOUR)
+
+
+def _budget(attempts: int, period: int) -> Budget | None:
     if not attempts:
         return None
     capacity = max(1, attempts // _SHARE)
-    return Budget(capacity, -(-_DAY // max(1, attempts - capacity)))
+    return Budget(capacity, -(-period // max(1, attempts - capacity)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ OTHER_METHOD = "This client is registered for another authentication method."
 _NOBODY = (Secret(bytes(32)),)
 
 
+class WrongSecret(Refusal):
+    """The secret that was sent is not the client's, which may not even exist."""
+
+
 class AuthlibClient(ClientMixin):
     """The only client method that Authlib's grants still call: whether the client may use a grant type."""
 
@@ -25,28 +29,29 @@ class AuthlibClient(ClientMixin):
 
 
 def authenticate(credentials: Credentials, client: Client | None, now: int) -> None:
-    """Raise Refusal unless the credentials prove that the caller is this client. The response is the same for an
-    unknown client, another method and a wrong secret."""
+    """Raise Refusal unless the credentials prove that the caller is this client: WrongSecret if they contain a secret
+    that is not its own. The response is the same for an unknown client, another method and a wrong secret."""
     method = METHODS[credentials.method]
     proven = method(credentials.secret, client, now)
+    refusal = WrongSecret if credentials.secret and not proven else Refusal
     if client is None:
-        raise _refusal("no such client")
+        raise _refused(refusal, "no such client")
     # Only a client that has proved its secret is told what is wrong: others would learn which clients exist.
     knows_secret = proven and credentials.secret
     # RFC 6749 s2.3.1: a secret is sent by Basic, or in the body. Client libraries choose one themselves, so a client
     # that registered either may use both. Otherwise only the registered method is accepted, at every endpoint.
     if METHODS.get(client.auth_method) is not method:
         detail = f"registered for {client.auth_method}, not {credentials.method}"
-        raise _refusal(detail, OTHER_METHOD if knows_secret else "")
+        raise _refused(refusal, detail, OTHER_METHOD if knows_secret else "")
     if client.disabled:
-        raise _refusal("client disabled", DISABLED if knows_secret else "")
+        raise _refused(refusal, "client disabled", DISABLED if knows_secret else "")
     if not proven:
-        raise _refusal(_why_unproven(credentials.secret, client))
+        raise _refused(refusal, _why_unproven(credentials.secret, client))
 
 
-def _refusal(detail: str, description: str = "") -> Refusal:
+def _refused(refusal: type[Refusal], detail: str, description: str = "") -> Refusal:
     event = Event("client_authentication_failed", fields={"reason": detail})
-    return Refusal("invalid_client", detail, 401, description=description, events=[event])
+    return refusal("invalid_client", detail, 401, description=description, events=[event])
 
 
 def _with_secret(secret: str, client: Client | None, now: int) -> bool:

@@ -8,11 +8,12 @@ from ..domain.errors import KeyMissing
 from ..domain.models import Client, Policy
 from ..domain.rotation import Verdict, judge
 from ..pipeline.attempt import Attempt
-from ..pipeline.errors import Stale
+from ..pipeline.errors import Stale, TooManyAttempts
+from ..pipeline.event import Event
 from ..pipeline.handler import Handler, Services
 from ..pipeline.replies import Reply
 from ..store.authorizations import AuthorizationRecord
-from .client_auth import authenticate
+from .client_auth import WrongSecret, authenticate
 from .request import ClientRequest
 
 
@@ -25,7 +26,22 @@ class ClientHandler(Handler[Reply]):
         return self.parsed.credentials.client_id
 
     def accept_client(self, client: Client | None) -> None:
-        authenticate(self.parsed.credentials, client, self.now)
+        try:
+            authenticate(self.parsed.credentials, client, self.now)
+        except WrongSecret as refusal:
+            is_fresh = client is None or self.attempt.number > 0
+            if is_fresh:  # a cached client may lack the secret that it was just given
+                self._count_wrong_secret(refusal)
+            raise
+
+    def _count_wrong_secret(self, refusal: WrongSecret) -> None:
+        """Raise TooManyAttempts if the network has sent too many."""
+        judged = self.services.wrong_secrets.count(self.parsed.network, self.now)
+        if judged.full:
+            raise TooManyAttempts("network must wait: too many wrong client secrets", judged.wait) from refusal
+        if judged.fills_network:
+            delayed = Event("network_delayed", "warning", {"reason": "wrong client secrets"})
+            refusal.events = [*refusal.events, delayed]
 
     def genuine(
         self, presented: refresh_token.Presented | None, record: AuthorizationRecord | None

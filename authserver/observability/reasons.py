@@ -3,6 +3,7 @@
 import re
 
 _BEGINNINGS = (
+    *("account must wait", "network must wait"),
     *("no such user", "wrong password", "user disabled", "user deleted", "password changed"),
     *("no such client", "client disabled", "client deleted", "wrong client secret", "client secret expired"),
     *("registered for", "client not registered for", "unsupported grant type"),

@@ -8,6 +8,7 @@ from ..claims_hook import ClaimsHook, HookCall
 from ..domain.attempts import AttemptLimits
 from ..domain.models import Client, Policy
 from ..domain.rotation import Verdict
+from ..domain.wrong_secrets import WrongSecrets
 from ..keyring import Keyring
 from ..passwords import PasswordHasher
 from ..store.database import Change, Loader
@@ -26,6 +27,7 @@ class Services:
     issuer: str
     policy: Policy
     attempt_limits: AttemptLimits
+    wrong_secrets: WrongSecrets
     keyring: Keyring
     passwords: PasswordHasher
     new_id: Callable[[], bytes]

@@ -88,6 +88,9 @@ _ACCOUNT_HELP = _whole(
 _NETWORK_HELP = _whole(
     "wrong passwords a day from one network, for all accounts together; 0 is no limit", 0, 1_000_000, "attempts"
 )
+_CLIENT_SECRET_HELP = _whole(
+    "wrong client secrets an hour from one network, in each worker; 0 is no limit", 0, 1_000_000, "attempts"
+)
 _LENGTH_HELP = _whole("minimum number of characters in a new password", 8, 64, "characters")
 _PROXIES_HELP = _about(
     "proxies whose X-Forwarded-For or Forwarded is trusted: addresses and networks, comma separated",
@@ -156,6 +159,7 @@ class Settings(BaseModel):
     password_queue: Annotated[int, _QUEUE_HELP] = 128
     account_attempts: Annotated[int, _ACCOUNT_HELP] = 200
     network_attempts: Annotated[int, _NETWORK_HELP] = 3000
+    client_secret_attempts: Annotated[int, _CLIENT_SECRET_HELP] = 1000
     password_min_length: Annotated[int, _LENGTH_HELP] = 8
     access_token_ttl: Annotated[int, _whole("seconds for which an access token is valid", 1, _DAY)] = (
         _POLICY.access_token_ttl

@@ -28,8 +28,8 @@ from .server import HOST, IssuerServer, Port, memory
 
 _GRANTS = ("password", "refresh_token")
 _TIMEOUT = 30  # seconds
-_WITHOUT_LIMITS: dict[str, Any] = {"account_attempts": 0, "network_attempts": 0}
-"""So that tests may send as many wrong passwords as they like."""
+_WITHOUT_LIMITS: dict[str, Any] = {"account_attempts": 0, "network_attempts": 0, "client_secret_attempts": 0}
+"""So that tests may send as many wrong passwords and secrets as they like."""
 _CHOSEN = {"issuer", "database_url", "key_encryption_key"}
 
 

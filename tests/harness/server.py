@@ -33,7 +33,8 @@ class Server:
         self.nodes = [Node(folder, number) for number in range(nodes)]
         own = {"ISSUER": self.nodes[0].url, "DATABASE_URL": database.url}
         # Hundreds of clients log in as one user, and some are killed while they do.
-        limits = {"MAX_AUTHORIZATIONS": "10000", "ACCOUNT_ATTEMPTS": "0", "NETWORK_ATTEMPTS": "0"}
+        limits = dict.fromkeys(("ACCOUNT_ATTEMPTS", "NETWORK_ATTEMPTS", "CLIENT_SECRET_ATTEMPTS"), "0")
+        limits["MAX_AUTHORIZATIONS"] = "10000"
         self.settings = own | {"LOG_LEVEL": "warning"} | limits | settings
         """Of every node, at its next start."""
         for node in self.nodes:
