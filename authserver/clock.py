@@ -77,9 +77,11 @@ class Clock:
     def _look(self, asked_at: int, reading: int, answered_at: int) -> None:
         """Adjust the clock to a reading: if it took long or was interrupted, only as far as the clock is certainly
         wrong."""
-        offset = max(reading - answered_at, min(self._offset, reading - asked_at))
+        least = reading - answered_at
+        offset = max(least, min(self._offset, reading - asked_at))
         before, self._offset = self._offset, offset
-        self._turn(before, self._looked_at, answered_at)
+        too_far = offset - least  # at most: a time that another node wrote just after a step may look this much older
+        self._turn(before, self._looked_at - too_far, answered_at)
         self._looked_at = asked_at
 
     def _turn(self, before: int, seen_at: int | None, now: int) -> None:

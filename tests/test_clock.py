@@ -174,6 +174,21 @@ def test_a_look_that_takes_long_moves_it_only_as_far_as_it_certainly_is_off(
     assert abs(off) <= abs(step)
 
 
+@given(st.integers(3, YEAR // SECOND), *[st.integers(0, 20 * SECOND)] * 4)
+def test_what_another_node_wrote_after_a_step_back_is_not_from_before_it_however_long_the_look_takes(
+    size: int, until_step: int, since_step: int, there: int, back: int
+) -> None:
+    node = Node()
+    node.look()
+    node.run(until_step)
+    node.ahead -= size * SECOND
+    written, moment = node.wall + node.ahead, node.steady
+    node.run(since_step)
+    node.look(there, back)
+    timeline = node.clock.timeline()
+    assert timeline.moment(written) >= moment - there - back
+
+
 @pytest.mark.parametrize("size", [3, 3600, 365 * 86400])
 @pytest.mark.parametrize("direction", [1, -1])
 def test_how_long_ago_a_time_was_is_known_across_a_step(size: int, direction: int) -> None:

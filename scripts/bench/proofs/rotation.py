@@ -77,6 +77,7 @@ class Run:
     _until: float = inf
     _newest: str = ""
     _last_exp: float = 0
+    _is_over: bool = False
 
     async def issue(self, rate: float) -> None:
         """All at `rate` a second together. Raises TimeoutError when the keys do not rotate."""
@@ -87,6 +88,7 @@ class Run:
             await asyncio.gather(*(self._issue(request, _CONNECTIONS / rate, turn) for turn in range(_CONNECTIONS)))
         strangers.cancel()
         await asyncio.sleep((self._last_exp - self.server.clock.seconds()) / self.server.clock.scale)
+        self._is_over = True
 
     async def _start(self, request: bytes) -> None:
         """With a token that everybody has verified: a rotation that they do not see while they start does not count."""
@@ -125,7 +127,7 @@ class Run:
         self._newest, self._last_exp = token, exp
 
     def _show_again(self, token: str, exp: float) -> None:
-        if self.server.clock.seconds() < exp:
+        if self.server.clock.seconds() < exp and not self._is_over:
             self._show(token, BEFORE_EXPIRY)
         else:
             self.late += 1
