@@ -1,0 +1,124 @@
+"""What requests leave in the audit trail: each row in full, and the log line with the same fields."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from authserver.store.database import Database
+from tests.harness.clock import Clock
+from tests.harness.constants import PASSWORD
+from tests.web.answers import assert_granted
+from tests.web.serving import execute, rows, the_login, wait_until
+
+HOME, ELSEWHERE = "192.0.2.7", "198.51.100.7"
+FIELDS = ("event", "actor", "result", "username", "subject", "client_id", "network", "detail")
+ADA = ("ada", "u_ada", "app", "192.0.2.0/24")
+BY_ADA, BY_APP = ("user:u_ada", "success"), ("client:app", "failure")
+Trail = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture(autouse=True)
+def at_home(from_host: Callable[[str], None]) -> None:
+    from_host(HOME)
+
+
+@pytest.fixture
+def trail(database: Database) -> Trail:
+    """`trail(3)`: the last three rows, once there are that many; each of the authorization, if it has one."""
+
+    def trail(number: int, authorization: bytes | None = None) -> list[tuple[Any, ...]]:
+        wait_until(lambda: len(rows(database, "events")) >= number)
+        last = rows(database, "events")[-number:]
+        assert {row["authorization_id"] for row in last} <= {authorization}
+        return [tuple(row[name] for name in FIELDS) for row in last]
+
+    return trail
+
+
+def test_of_a_login_that_is_retried_stolen_and_found_out(
+    rotated: Any, refresh: Any, trail: Trail, database: Database, clock: Clock, from_host: Any, events: list[Any]
+) -> None:
+    tokens = rotated(2)
+    assert_granted(refresh(tokens[1]))
+    from_host(ELSEWHERE)
+    assert_granted(refresh(tokens[1]))
+    from_host(HOME)
+    clock.forward(31)
+    for _ in range(2):
+        assert refresh(tokens[0]).status_code == 400
+    elsewhere = (*ADA[:3], "198.51.100.0/24")
+    assert sorted(trail(5, the_login(database)["id"])) == sorted(
+        [
+            ("login", *BY_ADA, *ADA, None),
+            ("refresh_token_retried", *BY_ADA, *ADA, "generation 1"),
+            ("refresh_token_retried_from_elsewhere", *BY_ADA, *elsewhere, "generation 1"),
+            ("refresh_token_reused", *BY_APP, *ADA, "generation 0"),
+            (
+                *("refresh_token_refused", *BY_APP, *ADA),
+                "revoked by reuse at 2027-01-15T08:00:31Z; generation 0",
+            ),
+        ]
+    )
+    told = [(entry["event"], entry.get("generation")) for entry in events if entry["event"] != "refused"]
+    assert told == [
+        ("login", None),
+        ("refresh_token_retried", "1"),
+        ("refresh_token_retried_from_elsewhere", "1"),
+        ("refresh_token_reused", "0"),
+        ("refresh_token_refused", "0"),
+    ]
+
+
+def test_of_a_refresh_token_of_another_client(
+    rotated: Any, refresh: Any, trail: Trail, database: Database, events: list[Any]
+) -> None:
+    assert refresh(rotated(1)[1], "web").status_code == 400
+    foreign = ("refresh_token_foreign", "client:web", "failure", "ada", "u_ada", "web", ADA[3], "generation 1")
+    assert trail(2, the_login(database)["id"])[1] == foreign
+    assert events[-2]["event"] == "refresh_token_foreign" and events[-2]["generation"] == "1"
+
+
+def test_of_a_row_that_a_failover_set_back(
+    rotated: Any, refresh: Any, trail: Trail, database: Database, events: list[Any]
+) -> None:
+    newest = rotated(3)[-1]
+    execute(database, "UPDATE authorizations SET generation = 1")
+    assert_granted(refresh(newest))
+    assert trail(2, the_login(database)["id"])[1] == ("refresh_token_ahead", *BY_ADA, *ADA, "generation 3")
+    assert events[-1]["event"] == "refresh_token_ahead" and events[-1]["generation"] == "3"
+
+
+def test_of_revocations(http: TestClient, login: Callable[..., Any], trail: Trail, database: Database) -> None:
+    tokens = login()
+    for name in ("access_token", "refresh_token"):
+        http.post("/revoke", data={"client_id": "app", "token": tokens[name]})
+    assert (
+        [row[:7] for row in trail(3, the_login(database)["id"])]
+        == [
+            ("login", *BY_ADA, *ADA)[:7],
+            ("access_token_denied", *BY_ADA, None, *ADA[1:])[:7],  # whose user is not loaded
+            ("revoked", *BY_ADA, *ADA)[:7],
+        ]
+    )
+
+
+def test_of_who_was_not_let_in(http: TestClient, trail: Trail, events: list[Any]) -> None:
+    ask = {"grant_type": "password", "username": "ada", "password": PASSWORD}
+    http.post("/token", data=ask | {"client_id": "web", "client_secret": "wrong"})
+    http.post("/token", data=ask | {"client_id": "nobody", "client_secret": "wrong"})
+    http.post("/token", data=ask | {"client_id": "app", "password": "wrong"})
+    http.post("/token", data=ask | {"client_id": "app", "username": "nobody"})
+    failed, wrong = "client_authentication_failed", "wrong client secret"
+    assert sorted(trail(4), key=str) == sorted(
+        [
+            (failed, "client:web", "failure", None, None, "web", ADA[3], wrong),
+            (failed, "anonymous", "failure", None, None, None, ADA[3], "no such client"),
+            ("login_failed", *BY_APP, *ADA, "wrong password"),
+            ("login_failed", *BY_APP, None, None, "app", ADA[3], "no such user"),
+        ],
+        key=str,
+    )
+    told = [entry["reason"] for entry in events if entry["event"] != "refused"]
+    assert told == [wrong, "no such client", "wrong password", "no such user"]
