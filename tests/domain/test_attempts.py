@@ -142,6 +142,29 @@ def test_a_second_click_does_not_start_the_wait_again_but_coming_back_early_does
     assert account.guess(0).full == "account"
 
 
+def test_a_wait_begins_again_from_its_second_half_on() -> None:
+    """After 13 failures it is 8 seconds long."""
+    account, wait = Account(ACCOUNT), 0
+    for _ in range(13):
+        account.now += wait
+        wait = account.guess(0).wait
+    began = account.now
+    assert account.guess(0).wait == 8 * SECOND
+    account.now = began + 4 * SECOND - 1
+    told = account.guess(0)
+    assert (told.full, told.wait, told.counters) == ("account", 4 * SECOND + 1, None)
+    account.now = began + 4 * SECOND
+    again = account.guess(0)
+    assert (again.full, again.wait) == ("account", 8 * SECOND) and again.counters is not None
+
+
+def test_what_is_refused_without_a_write_costs_the_network_nothing() -> None:
+    since = NOW - SECOND // 4
+    counters = Counters(network=0, account=NOW + 10 * 10**12, waits_since=since)
+    judged = judge(counters, LIMITS, NOW)
+    assert judged.full == "account" and judged.counters is None
+
+
 def test_failures_are_forgotten() -> None:
     account = Account(ACCOUNT)
     for _ in range(FREE):

@@ -76,6 +76,8 @@ def test_claims_that_are_accepted_rfc9068_2_2_3_1(claims: dict[str, Any]) -> Non
         ({"big": "é" * 700}, "The maximum is 4096"),
         ({"n": 2**53}, "Integers are at most 2^53 - 1"),
         ({"n": 10**400}, "Integers are at most"),
+        ({"n": {"inner": 2**53}}, "Integers are at most"),
+        ({"deep": {"inner": nested(MAX_DEPTH - 1)}}, "'deep' is nested too deeply"),
         ({"n": [1e999]}, "'n' contains a number"),
         ({"n": float("nan")}, "'n' contains a number"),
         ({"text": "\ud800"}, "half of a surrogate pair"),

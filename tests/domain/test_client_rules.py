@@ -132,6 +132,13 @@ ORIGIN = (
         (WEB, {"user_address_header": "x-a: b"}, f"'x-a: b' {ADDRESS}"),
         (WEB, {"user_address_header": "x-" + "a" * 63}, f"'x-{'a' * 62}' {ADDRESS}"),
         (WEB, {"web_origins": ("null",)}, f"'null' is not a web origin: {ORIGIN}"),
+        (WEB, {"web_origins": ("https://A.example",)}, f"'https://A.example' is not a web origin: {ORIGIN}"),
+        (WEB, {"web_origins": ("https://a..example",)}, f"'https://a..example' is not a web origin: {ORIGIN}"),
+        (
+            WEB,
+            {"web_origins": ("https://a.example:65536",)},
+            f"'https://a.example:65536' is not a web origin: {ORIGIN}",
+        ),
         (
             WEB,
             {"web_origins": ("https://a.example:443",)},
