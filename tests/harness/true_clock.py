@@ -16,8 +16,9 @@ _WRONG = float("inf")
 class TrueClock:
     """Verifies tokens, except while the server's clock is known to be wrong."""
 
-    def __init__(self, issuer: str) -> None:
-        self._issuer, self._right_since = issuer, 0.0
+    def __init__(self, issuer: str, ahead: float = 0) -> None:
+        """`ahead` is by how many seconds the server's clock may be."""
+        self._issuer, self._ahead, self._right_since = issuer, ahead, 0.0
         self._verifiers: dict[str, tuple[Guard, jwt.PyJWKClient]] = {}
         self.verified = 0
 
@@ -46,7 +47,7 @@ class TrueClock:
         guard, keys = self._verifiers[audience]
         guard.verify(token)
         key = keys.get_signing_key_from_jwt(token)
-        jwt.decode(token, key, ["RS256"], issuer=self._issuer, audience=audience)
+        jwt.decode(token, key, ["RS256"], issuer=self._issuer, audience=audience, leeway=self._ahead)
 
 
 def _claims(token: str) -> Any:

@@ -28,6 +28,8 @@ class Fault:
     loses_commits = False
     closes_connections = False
     """SIGHUP closes idle ones: who sends on one of them just then gets no answer, and asks again."""
+    ahead = 0.0
+    """By how many seconds the clock of a server that follows a right one may be ahead."""
     plant: Mutant | None = None
     """What `--blind` breaks: with that this fault must do harm."""
 

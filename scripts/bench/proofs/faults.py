@@ -130,7 +130,7 @@ def start(server: Server, fault: Fault) -> None:
 
 
 def new_bench(server: Server, fault: Fault, clients: int) -> Bench:
-    fault.true_clock = TrueClock(server.nodes[0].url)
+    fault.true_clock = TrueClock(server.nodes[0].url, fault.ahead)
     start(server, fault)
     tally = Tally(true_clock=fault.true_clock)
     tokens = run(logins(server, clients))
