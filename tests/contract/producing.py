@@ -63,6 +63,12 @@ def _of_a_post(path: str) -> dict[str, Produce]:
         body = {"data": FORMS[path] | wrong} if path in FORMS else {"json": wrong}
         return [_post(server, path, **body) for _ in range(FREE + 1)][-1]
 
+    def too_many_secrets(server: LocalServer) -> Any:
+        wrong = {"data": FORMS[path] | {"client_secret": "wrong"}}
+        answers = [_post(server, path, **wrong) for _ in range(server.settings.client_secret_attempts // 4)]
+        server.clock.forward(3600)  # forgotten, for the other tests of this server
+        return answers[-1]
+
     found: dict[str, Produce] = {
         "400": lambda server: _post(server, path, **({"data": WEB} if path in FORMS else {"json": []})),  # type: ignore[dict-item]
         "404": lambda server: server.http.post(path.replace("o", "%6F", 1), content=b""),
@@ -74,6 +80,8 @@ def _of_a_post(path: str) -> dict[str, Produce]:
     }
     if path in ("/token", "/api/login"):
         found["429"] = too_many
+    elif path in FORMS:
+        found["429"] = too_many_secrets
     return found | (_of_a_form(path) if path in FORMS else _of_json(path))
 
 
