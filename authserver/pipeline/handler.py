@@ -70,8 +70,6 @@ class Handler(Generic[A]):
     accepted: Client | None = None
     client_exists = False
     """Whether the client id in the request exists. If it does not, it may be a secret, and is never logged."""
-    began: float | None = None
-    """The `ticks.moment` when the attempt began, if the time of a refusal must not tell why it is sent."""
     verdict: Verdict | None = None
     """How the presented refresh token was judged, if this request presents one to refresh it."""
 

@@ -22,7 +22,6 @@ from .audit import RepeatableEvents, with_records
 from .errors import Refusal, Stale
 from .event import Event
 from .handler import Decision, Handler, Services, UnsignedToken
-from .ticks import next_tick
 
 ATTEMPTS = 3
 A = TypeVar("A")
@@ -70,7 +69,7 @@ class Pipeline:
                 has_reloaded = True
             except Refusal as refusal:
                 with suppress(Stale):
-                    return await self._refuse_at_a_tick(handler, refusal)
+                    return await self._refuse(handler, refusal)
             finally:
                 is_counted = handler.is_counted
         raise Unavailable(f"Gave up after {ATTEMPTS} attempts: conflicting updates.")
@@ -148,13 +147,6 @@ class Pipeline:
             raise Stale
         if events:
             self._repeatable.note(events, record)
-
-    async def _refuse_at_a_tick(self, handler: Handler[A], refusal: Refusal) -> A:
-        try:
-            return await self._refuse(handler, refusal)
-        finally:
-            if handler.began is not None:
-                await next_tick(handler.began)
 
     async def _refuse(self, handler: Handler[A], refusal: Refusal) -> A:
         """Commit what the refusal writes, log it, and only then return the response. Raises Stale if a concurrent

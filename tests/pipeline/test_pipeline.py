@@ -17,7 +17,6 @@ from authserver.pipeline.errors import Refusal, Stale
 from authserver.pipeline.event import Event, LateEvents
 from authserver.pipeline.handler import Decision, Handler, UnsignedToken
 from authserver.pipeline.pipeline import ATTEMPTS, Pipeline
-from authserver.pipeline.ticks import TICK
 from authserver.store.changes import Change
 from authserver.store.database import Database
 
@@ -127,9 +126,9 @@ WHOLE = [("client", "app", False), *ACCEPTED, *DECIDED, *SIGNED, ("commit", CHAN
 AGAIN = ["follow clock", ("client", "app", True), *WHOLE[1:]]
 
 
-def pipeline(steps: Any) -> Pipeline:
+def run(steps: Any, handler: Any = Greeting) -> Any:
     clock, database = Clock(lambda: 9, lambda: 9), cast("Database", steps)
-    return Pipeline(
+    pipeline = Pipeline(
         steps,
         steps,
         steps,
@@ -139,10 +138,7 @@ def pipeline(steps: Any) -> Pipeline:
         steps.follow_clock,
         RepeatableEvents(database),
     )
-
-
-def run(steps: Any, handler: Any = Greeting) -> Any:
-    return asyncio.run(pipeline(steps).run(Request(), handler))
+    return asyncio.run(pipeline.run(Request(), handler))
 
 
 @pytest.fixture
@@ -268,35 +264,6 @@ def test_a_refusal_writes_what_it_names_before_it_is_logged_and_answered(steps: 
         {"event": "refused", "log_level": "info", "error": "no", "reason": "too late", **shared},
     ]
     assert refused.value.code == "no"
-
-
-@pytest.mark.parametrize("work", [0.0, 0.5, 1.2])
-def test_a_refusal_that_must_not_tell_its_reason_by_its_time_comes_at_a_tick(
-    steps: Steps, monkeypatch: pytest.MonkeyPatch, work: float
-) -> None:
-    """However long the work before it took, in ticks: the time is the event loop's, which the test sets."""
-    slept: list[float] = []
-    now = 100.0
-
-    class Secretive(Strict):
-        began = 100.0
-
-        def decide(self) -> Decision[Any]:
-            nonlocal now
-            now += work * TICK
-            return super().decide()
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    async def ask() -> None:
-        with monkeypatch.context() as patch, pytest.raises(Refusal):
-            patch.setattr(asyncio.get_running_loop(), "time", lambda: now)
-            patch.setattr(asyncio, "sleep", sleep)
-            await pipeline(steps).run(Request(), cast("Any", Secretive))
-
-    asyncio.run(ask())
-    assert [pytest.approx(work * TICK + seconds) for seconds in slept] == [TICK * (1 if work < 1 else 2)]
 
 
 def test_a_handler_may_answer_its_refusals_itself(steps: Steps) -> None:

@@ -16,7 +16,6 @@ from ...pipeline.errors import Refusal
 from ...pipeline.event import Event, LateEvents
 from ...pipeline.handler import Decision
 from ...pipeline.replies import Reply
-from ...pipeline.ticks import moment
 from ...store import sign_ins
 from ...store.database import Change
 from ...store.sign_ins import SignInKey, SignInRecord
@@ -38,7 +37,6 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         self.audience()
 
     def key(self) -> SignInKey | None:
-        self.began = moment()
         form, (network, limits) = self.parsed.form, self._network_and_limits()
         password = password_form(form.get("password", "")) if "username" in form else None
         self.sign_in = PasswordSignIn(
