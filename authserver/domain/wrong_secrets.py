@@ -3,7 +3,7 @@ always accepted. A secret cannot be guessed, so counting in the memory of each p
 
 from collections import OrderedDict
 
-from .attempts import Budget, Judgement
+from .attempts import AttemptLimits, Budget, Counters, Judgement, judge
 
 MAX_NETWORKS = 10_000
 """Beyond that, the network whose last wrong secret is oldest is forgotten, so that memory stays bounded."""
@@ -12,7 +12,7 @@ MAX_NETWORKS = 10_000
 class WrongSecrets:
     def __init__(self, budget: Budget | None) -> None:
         """`budget` is each network's; None counts nothing."""
-        self._budget = budget
+        self._limits = AttemptLimits(account=None, network=budget)
         self._clears_at: OrderedDict[str, int] = OrderedDict()
 
     def __len__(self) -> int:
@@ -21,15 +21,10 @@ class WrongSecrets:
 
     def count(self, network: str, now: int) -> Judgement:
         """Count a wrong secret from the network at `now` (microseconds), unless the network must wait already."""
-        if self._budget is None:
-            return Judgement()
-        clears_at = self._clears_at.get(network, 0)
-        wait = self._budget.room_in(clears_at, now)
-        if wait:
-            return Judgement(wait=wait, full="network")
-        added = self._budget.add(clears_at, now)
-        self._remember(network, added)
-        return Judgement(fills_network=self._budget.room_in(added, now) > 0)
+        judged = judge(Counters(self._clears_at.get(network, 0)), self._limits, now)
+        if judged.counters is not None:
+            self._remember(network, judged.counters.network)
+        return judged
 
     def _remember(self, network: str, clears_at: int) -> None:
         self._clears_at[network] = clears_at

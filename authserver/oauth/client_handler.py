@@ -29,8 +29,7 @@ class ClientHandler(Handler[Reply]):
         try:
             authenticate(self.parsed.credentials, client, self.now)
         except WrongSecret as refusal:
-            is_fresh = client is None or self.attempt.number > 0
-            if is_fresh:  # a cached client may lack the secret that it was just given
+            if self.is_current(client):  # otherwise the client may just have been given this secret
                 self._count_wrong_secret(refusal)
             raise
 

@@ -82,6 +82,10 @@ class Handler(Generic[A]):
         """Return the id of the client that the request names; None if the request involves no client."""
         return None
 
+    def is_current(self, client: Client | None) -> bool:
+        """Whether what is known of the named client is certainly not out of date, so that a refusal is final."""
+        return client is None or self.attempt.number > 0
+
     def accept_client(self, client: Client | None) -> None:
         """Authenticate or just identify the named client; `client` is None if it does not exist. Raises Refusal."""
 

@@ -97,7 +97,7 @@ class Pipeline:
         try:
             handler.accept_client(client)
         except Refusal:
-            if client is None or must_be_fresh:
+            if handler.is_current(client):
                 raise
             raise Stale from None  # the cached row may predate a new secret
         handler.accepted = client

@@ -134,7 +134,7 @@ class Database:
         was written, and OutcomeUnknown if that cannot be known.
 
         A caller that is cancelled withdraws the change, unless its group has already started: then the change stands,
-        and the caller goes on until it waits again, so that it is also reported."""
+        and this returns as usual, so that the caller can report it. The caller is cancelled at its next `await`."""
         write = _Write(change, self._new_future())
         self._inbox.append(write)
         try:

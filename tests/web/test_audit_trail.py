@@ -94,14 +94,11 @@ def test_of_revocations(http: TestClient, login: Callable[..., Any], trail: Trai
     tokens = login()
     for name in ("access_token", "refresh_token"):
         http.post("/revoke", data={"client_id": "app", "token": tokens[name]})
-    assert (
-        [row[:7] for row in trail(3, the_login(database)["id"])]
-        == [
-            ("login", *BY_ADA, *ADA)[:7],
-            ("access_token_denied", *BY_ADA, None, *ADA[1:])[:7],  # whose user is not loaded
-            ("revoked", *BY_ADA, *ADA)[:7],
-        ]
-    )
+    assert [row[:-1] for row in trail(3, the_login(database)["id"])] == [
+        ("login", *BY_ADA, *ADA),
+        ("access_token_denied", *BY_ADA, None, *ADA[1:]),  # whose user is not loaded
+        ("revoked", *BY_ADA, *ADA),
+    ]
 
 
 def test_of_who_was_not_let_in(http: TestClient, trail: Trail, events: list[Any]) -> None:

@@ -209,6 +209,7 @@ def test_a_login_that_only_a_clock_set_forward_takes_for_over_is_not_pruned(
 
 
 def gone_by_now(own: Any, database: Database) -> bool:
-    """Time goes on: a batch that was begun before the day passed lets the next one wait."""
+    """Let another second pass before each look: pruning that began before the day passed may have put off its next
+    batch."""
     own.passes(1)
     return not rows(database, "authorizations")
