@@ -25,14 +25,18 @@ def at_home(from_host: Callable[[str], None]) -> None:
 
 
 @pytest.fixture
-def trail(database: Database) -> Trail:
-    """`trail(3)`: the last three rows, once there are that many; each of the authorization, if it has one."""
+def trail(http: TestClient, database: Database) -> Trail:
+    """`trail(3)`: what requests left, once there are three rows; each of the authorization, if it has one.
+
+    Rows that change nothing are written without the request waiting, so that they may come after the answer.
+    """
+    of_the_start = len(rows(database, "events"))
 
     def trail(number: int, authorization: bytes | None = None) -> list[tuple[Any, ...]]:
-        wait_until(lambda: len(rows(database, "events")) >= number)
-        last = rows(database, "events")[-number:]
-        assert {row["authorization_id"] for row in last} <= {authorization}
-        return [tuple(row[name] for name in FIELDS) for row in last]
+        wait_until(lambda: len(rows(database, "events")) >= of_the_start + number)
+        found = rows(database, "events")[of_the_start:]
+        assert {row["authorization_id"] for row in found} == {authorization}
+        return [tuple(row[name] for name in FIELDS) for row in found]
 
     return trail
 
