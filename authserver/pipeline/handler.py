@@ -17,7 +17,7 @@ from .errors import Refusal
 from .event import Event
 
 A = TypeVar("A")
-"""The type of the response: `Reply` for clients."""
+"""The type of the response: `Reply` for clients, `BrowserAnswer` for browsers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The types of responses that handlers return; `web/` renders them."""
+"""The types of responses that handlers return, JSON for clients and pages for browsers; `web/` renders them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,3 +16,63 @@ class Reply:
     """Separate from `body`, since some callers get it as a cookie; "" for none."""
     refresh_token_expires_in: int = 0
     """Refresh-token lifetime in seconds; used as the cookie's Max-Age."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientShown:
+    """What a page tells a person about the client, in RFC 7591's words; "" for what is not registered."""
+
+    name: str
+    uri: str = ""
+    logo_uri: str = ""
+    policy_uri: str = ""
+    tos_uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeShown:
+    """A scope on the consent page; `is_new` if the user has not allowed it to this client before."""
+
+    name: str
+    is_new: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of ours. `values` are what the template gets; docs/how-to/pages.md lists them for each."""
+
+    name: str
+    """The template's, without `.html`."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+    ui_locales: str = ""
+    """The languages that the client asked for, best first (OpenID Connect Core s3.1.2.1); "" leaves it to the
+    browser."""
+    retry_after: int = 0
+    """Seconds; 0 is not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """An authorization response: `params` go to the client's validated redirect URI."""
+
+    uri: str
+    params: tuple[tuple[str, str], ...]
+    mode: str = "query"
+    """The response mode: `query` or `form_post`."""
+    after_form: bool = False
+    """Whether a form of ours led here. Browsers hold a page's `form-action` against every redirect that follows its
+    form, so this response is a page that goes on to the client by itself."""
+    client: ClientShown | None = None
+    ui_locales: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GoTo:
+    """A redirect to `path`, below the issuer, and the cookies that change: by name, None to delete one."""
+
+    path: str
+    cookies: Mapping[str, str | None] = field(default_factory=dict)
+
+
+BrowserAnswer = Page | Redirect | GoTo
