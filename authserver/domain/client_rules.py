@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from . import claim_rules, scopes
 from .algorithms import ALGORITHMS, TYPS
@@ -11,10 +11,19 @@ from .errors import ScopeRefused
 from .hosts import is_canonical, is_loopback
 from .models import Client
 
+APPLICATION_TYPES = ("web", "native")
+PKCE = ("required", "optional")
+"""A client with `optional` may send an authorization request without a code_challenge."""
 MAX_ORIGINS = 100
 _MAX_NAME = 256  # characters
+_MAX_PAGE = 2048  # characters
+_MAX_LOGO = 16 * 1024  # characters; it is a part of every page that shows it
 _ID = re.compile(r"[A-Za-z0-9][\x21\x23-\x26\x28-\x2b\x2d-\x5b\x5d-\x7e]{0,63}")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Control characters, those that change the direction of the text around them (Unicode TR 36 s2.5), half surrogates
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# RFC 3986 s2: a URI is composed from a limited set of characters, of US-ASCII. Lists of URIs are stored as words.
+_URI = re.compile(r"[!#-;=?-\[\]_a-z~]+")
+_LOGO = re.compile(r"data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?")
 _USUAL_PORTS = {"https": 443, "http": 80}
 # RFC 9110 s5.1: field-name = token. Without a prefix it would be a name that proxies or this server give a meaning.
@@ -44,6 +53,7 @@ def check(client: Client, *, grant_types: Collection[str], auth_methods: Collect
     _check_one_of("auth method", client.auth_method, auth_methods)
     _check_one_of("access_token_alg", client.access_token_alg, ALGORITHMS)
     _check_one_of("access_token_typ", client.access_token_typ, TYPS)
+    _check_sign_in(client)
     _check_scope(client.scope)
     for uri in client.audiences:
         _check_absolute(uri, "audience")
@@ -54,6 +64,27 @@ def check(client: Client, *, grant_types: Collection[str], auth_methods: Collect
     _check_address_header(client.user_address_header)
     if client.auth_method == "none":
         _check_public(client)
+
+
+def _check_sign_in(client: Client) -> None:
+    """Check the settings of the authorization code flow and of the pages that users see."""
+    _check_one_of("id_token_alg", client.id_token_alg, ALGORITHMS)
+    if client.userinfo_alg:
+        _check_one_of("userinfo_alg", client.userinfo_alg, ALGORITHMS)
+    _check_one_of("application_type", client.application_type, APPLICATION_TYPES)
+    _check_one_of("pkce", client.pkce, PKCE)
+    if "authorization_code" in client.grant_types and not client.redirect_uris:
+        raise ClientRefused(
+            "The grant type authorization_code requires a redirect URI. Give at least one, for example: --redirect-uri "
+            "https://app.example/callback"
+        )
+    # RFC 9700 s2.1.1: confidential OpenID clients MAY use the nonce in place of PKCE.
+    if client.pkce == "optional" and "openid" not in client.scope:
+        raise ClientRefused("PKCE can be optional only for a client with the scope openid: its nonce takes the place.")
+    for what in ("client_uri", "policy_uri", "tos_uri"):
+        _check_page(getattr(client, what), what)
+    if not (_LOGO.fullmatch(client.logo_uri) and len(client.logo_uri) <= _MAX_LOGO):
+        _check_page(client.logo_uri, "logo_uri")
 
 
 def origin_fault(origin: str) -> str | None:
@@ -98,24 +129,52 @@ def _check_scope(scope: tuple[str, ...]) -> None:
         raise ClientRefused("Give each scope once, as one word.")
 
 
-def _check_absolute(uri: str, what: str) -> None:
-    parts = urlsplit(uri)
+def _check_absolute(uri: str, what: str) -> SplitResult:
+    parts = _split(uri)
     # RFC 8707 s2: MUST be an absolute URI, and MUST NOT include a fragment component; RFC 6749 s3.1.2 says the same.
-    has_space = any(ord(character) <= 32 for character in uri)
-    if not parts.scheme or not (parts.netloc or parts.path) or parts.fragment or has_space:
+    if parts is None or not parts.scheme or not (parts.netloc or parts.path) or "#" in uri:
         raise ClientRefused(
             f"{uri!r} is not a valid {what}. Give an absolute URI without a fragment, like https://api.example."
         )
+    return parts
+
+
+def _split(uri: str) -> SplitResult | None:
+    """Return the parts of a URI; None if it is not one."""
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port  # raises ValueError for a number that no port has
+    except ValueError:
+        return None
+    return parts if _URI.fullmatch(uri) else None
+
+
+def _check_page(uri: str, what: str) -> None:
+    """Check an address that users follow or an image that they see; "" is none."""
+    parts = _split(uri)
+    if uri and not (parts and _is_web_page(parts) and len(uri) <= _MAX_PAGE):
+        more = f", or a PNG, JPEG, WebP or SVG as a data: URL of at most {_MAX_LOGO} characters"
+        raise ClientRefused(
+            f"{uri[:64]!r} cannot be the {what}. Give an https URL of at most {_MAX_PAGE} characters"
+            f"{more if what == 'logo_uri' else ''}."
+        )
+
+
+def _is_web_page(parts: SplitResult) -> bool:
+    return parts.scheme in ("https", "http") and "@" not in parts.netloc and _may_be_sent_to(*_scheme_and_host(parts))
 
 
 def _check_redirect_uri(uri: str) -> None:
-    _check_absolute(uri, "redirect URI")
-    parts = urlsplit(uri)
-    if not _may_be_sent_to(parts.scheme, parts.hostname or "") or "@" in parts.netloc or "*" in uri:
+    parts = _check_absolute(uri, "redirect URI")
+    if not _may_be_sent_to(*_scheme_and_host(parts)) or "@" in parts.netloc or "*" in uri:
         raise ClientRefused(
             f"{uri!r} cannot be a redirect URI: give https, http on a loopback host only, or an app's own scheme, "
             "which is a domain name in reverse (com.example.app:/back), without a user name or wildcard."
         )
+
+
+def _scheme_and_host(parts: SplitResult) -> tuple[str, str]:
+    return parts.scheme, parts.hostname or ""
 
 
 def _may_be_sent_to(scheme: str, host: str) -> bool:
@@ -162,6 +221,9 @@ def _check_public(client: Client) -> None:
     # RFC 6749 s4.4: the client credentials grant type MUST only be used by confidential clients.
     if "client_credentials" in client.grant_types:
         raise ClientRefused("The grant type client_credentials requires a secret, and this client is public.")
+    # RFC 9700 s2.1.1: public clients MUST use PKCE.
+    if client.pkce != "required":
+        raise ClientRefused("A public client requires PKCE. Leave out --pkce optional, or give it a secret.")
     # RFC 9700 s2.2.2: refresh tokens for public clients MUST be sender-constrained or use refresh token rotation.
     if not client.policy.get("rotation", True):
         raise ClientRefused("A public client requires refresh-token rotation. Allow rotation, or give it a secret.")

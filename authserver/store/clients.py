@@ -1,10 +1,11 @@
 """Stores clients. Requests read them through a cache (store/cache.py); commands write them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, union, update
 from sqlalchemy.exc import IntegrityError
 
 from ..domain.algorithms import DEFAULT, DEFAULT_TYP
@@ -12,7 +13,14 @@ from ..domain.models import Client, Policy, Secret
 from .schema import clients as table
 
 _OWN_POLICY = tuple(field.name for field in fields(Policy) if field.name in table.c)
-_ALGORITHMS = select(table.c.access_token_alg).where(table.c.access_token_alg.is_not(None)).distinct()
+_METADATA = ("application_type", "pkce", "first_party", "client_uri", "logo_uri", "policy_uri", "tos_uri")
+_DEFAULTS = {field.name: field.default for field in fields(Client) if field.name in _METADATA}
+_ALGORITHMS = union(
+    *(
+        select(column).where(column.is_not(None))
+        for column in (table.c.access_token_alg, table.c.id_token_alg, table.c.userinfo_alg)
+    )
+)
 _ORIGINS = select(table.c.web_origins).where(table.c.web_origins.is_not(None), table.c.disabled.is_(False))
 _BY_IDS = select(table).where(table.c.id.in_(bindparam("ids", expanding=True)))
 
@@ -98,8 +106,17 @@ def _client(row: Row[Any]) -> Client:
         web_origins=tuple((row.web_origins or "").split()),
         user_address_header=row.user_address_header or "",
         access_token_claims=tuple((row.access_token_claims or "").split()),
+        id_token_alg=row.id_token_alg or DEFAULT,
+        userinfo_alg=row.userinfo_alg or "",
         policy=own,
+        **_metadata(row.client_metadata),
     )
+
+
+def _metadata(column: str | None) -> dict[str, Any]:
+    """Return the stored members that this version knows: a later one may have written others."""
+    stored: dict[str, Any] = json.loads(column) if column else {}
+    return {name: stored[name] for name in _METADATA if name in stored}
 
 
 def _values(client: Client) -> dict[str, Any]:
@@ -123,4 +140,12 @@ def _values(client: Client) -> dict[str, Any]:
         "web_origins": " ".join(client.web_origins) or None,
         "user_address_header": client.user_address_header or None,
         "access_token_claims": " ".join(client.access_token_claims) or None,
+        "id_token_alg": None if client.id_token_alg == DEFAULT else client.id_token_alg,
+        "userinfo_alg": client.userinfo_alg or None,
+        "client_metadata": _metadata_text(client),
     } | {name: client.policy.get(name) for name in _OWN_POLICY}
+
+
+def _metadata_text(client: Client) -> str | None:
+    chosen = {name: value for name in _METADATA if (value := getattr(client, name)) != _DEFAULTS[name]}
+    return json.dumps(chosen, separators=(",", ":")) if chosen else None

@@ -155,7 +155,7 @@ class Issuer:
             now=self.clock.microseconds(),
         )
         self._keep_keys_for(access_token_ttl or 0)
-        if self._lifecycle.change_clients(access_token_alg, lambda connection: clients.add(connection, client)):
+        if self._lifecycle.change_clients(client.algorithms, lambda connection: clients.add(connection, client)):
             self._server.read_keys()
         if secret is not None:
             self._secrets[client.id] = (client.auth_method, secret)

@@ -53,7 +53,10 @@ def test_create_takes_everything_that_a_client_has(data: Callable[..., Any]) -> 
     times += ["--max-authorizations", "3", "--user-address-header", "x-user-address"]
     method += ["--access-token-claim", "roles", "--access-token-claim", "https://app.example/tenant"]
     method += ["--access-token-typ", "JWT", "--web-origin", "https://app.example", "--web-origin", "http://[::1]:3000"]
-    created = data(*APP[:-2], *method, "--scope", "read write", *audiences, *uris, *times)
+    method += ["--id-token-alg", "ES256", "--userinfo-alg", "RS256", "--first-party", "--pkce", "optional"]
+    method += ["--client-uri", "https://app.example/", "--logo-uri", "https://app.example/logo.svg"]
+    method += ["--policy-uri", "https://app.example/privacy", "--tos-uri", "https://app.example/terms"]
+    created = data(*APP[:-2], *method, "--scope", "read openid", *audiences, *uris, *times)
     shown = data("client", "show", created["client_id"])
     ends = shown.pop("created_at"), shown.pop("secrets_end_at")
     assert ends[1] == [None]
@@ -62,7 +65,7 @@ def test_create_takes_everything_that_a_client_has(data: Callable[..., Any]) -> 
         "name": "My app",
         "auth_method": "client_secret_post",
         "grant_types": ["password", "refresh_token"],
-        "scope": "read write",
+        "scope": "read openid",
         "audiences": ["https://api.example", "urn:example:other"],
         "redirect_uris": ["https://app.example/back", "com.example.app:/back"],
         "disabled": False,
@@ -77,6 +80,15 @@ def test_create_takes_everything_that_a_client_has(data: Callable[..., Any]) -> 
         "web_origins": ["https://app.example", "http://[::1]:3000"],
         "access_token_claims": ["roles", "https://app.example/tenant"],
         "user_address_header": "x-user-address",
+        "id_token_alg": "ES256",
+        "userinfo_alg": "RS256",
+        "application_type": "web",
+        "pkce": "optional",
+        "first_party": True,
+        "client_uri": "https://app.example/",
+        "logo_uri": "https://app.example/logo.svg",
+        "policy_uri": "https://app.example/privacy",
+        "tos_uri": "https://app.example/terms",
     }
 
 
@@ -95,6 +107,9 @@ def test_create_takes_everything_that_a_client_has(data: Callable[..., Any]) -> 
         ["--web-origin", "https://app.example/"],
         ["--web-origin", "*"],
         ["--access-token-typ", "jwt"],
+        ["--id-token-alg", "HS256"],
+        ["--pkce", "optional"],
+        ["--logo-uri", "data:text/html,x"],
         ["--access-token-ttl", "0"],
         ["--access-token-ttl", "86401"],
         ["--refresh-retry-window", "301"],

@@ -19,6 +19,7 @@ def app(data: Callable[..., Any]) -> Any:
     return data("client", "create", "App", *APP)["client_id"]
 
 
+TERMS = "https://app.example/terms"
 EVERYTHING = {
     "--name": ("Other", "name", "Other"),
     "--grant": ("client_credentials", "grant_types", ["client_credentials"]),
@@ -36,6 +37,12 @@ EVERYTHING = {
     "--max-authorizations": ("3", "max_authorizations", 3),
     "--access-token-alg": ("ES256", "access_token_alg", "ES256"),
     "--access-token-typ": ("JWT", "access_token_typ", "JWT"),
+    "--id-token-alg": ("EdDSA", "id_token_alg", "EdDSA"),
+    "--userinfo-alg": ("PS256", "userinfo_alg", "PS256"),
+    "--client-uri": ("https://app.example/", "client_uri", "https://app.example/"),
+    "--logo-uri": ("https://app.example/logo.png", "logo_uri", "https://app.example/logo.png"),
+    "--policy-uri": ("https://app.example/privacy", "policy_uri", "https://app.example/privacy"),
+    "--tos-uri": ("https://app.example/terms", "tos_uri", "https://app.example/terms"),
 }
 
 
@@ -76,6 +83,38 @@ def test_clear_empties_lists_and_goes_back_to_the_servers_settings(data: Callabl
     cleared = data("client", "update", app, *(word for name in names for word in ("--clear", name)))
     assert data("client", "show", app) == before | {"audiences": [], "scope": "", "grant_types": []}
     assert cleared["changes"]["rotation"] == {"old": False, "new": None}
+
+
+def test_what_belongs_to_sign_in_is_switched_on_and_off(data: Callable[..., Any], app: Any) -> None:
+    before = data("client", "show", app)
+    on = ["--scope", "openid", "--pkce", "optional", "--first-party", "--userinfo-alg", "ES256", "--tos-uri", TERMS]
+    data("client", "update", app, *on)
+    assert data("client", "show", app) == before | {
+        "scope": "openid",
+        "pkce": "optional",
+        "first_party": True,
+        "userinfo_alg": "ES256",
+        "tos_uri": TERMS,
+    }
+    off = ["--scope", "read", "--pkce", "required", "--third-party", "--clear", "userinfo-alg", "--clear", "tos-uri"]
+    data("client", "update", app, *off)
+    assert data("client", "show", app) == before
+
+
+def test_the_keys_of_an_algorithm_come_and_go_with_the_clients_that_use_it(
+    data: Callable[..., Any], cli: Callable[..., Result], app: Any
+) -> None:
+    said = cli("client", "update", app, "--id-token-alg", "ES256", "--userinfo-alg", "PS256").stderr
+    assert "ES256 signs from " in said and "PS256 signs from " in said and "ID tokens" in said
+    assert states_of(data, "ES256") == states_of(data, "PS256") == ["pending"]
+    cli("client", "update", app, "--clear", "userinfo-alg")
+    assert states_of(data, "ES256") == ["pending"] and states_of(data, "PS256") == ["removed"]
+    cli("client", "delete", app, "--yes")
+    assert states_of(data, "ES256") == ["removed"]
+
+
+def states_of(data: Callable[..., Any], alg: str) -> list[str]:
+    return [key["state"] for key in data("keys", "list") if key["alg"] == alg]
 
 
 def test_a_longer_lived_token_keeps_its_keys_published_for_longer_the_next_ones_too(

@@ -13,9 +13,18 @@ from authserver.domain.claim_rules import MAX_NAMES
 from authserver.domain.client_rules import MAX_ORIGINS, ClientRefused, check, origin_fault
 from authserver.domain.models import Client
 
-GRANTS = ("client_credentials", "password", "refresh_token")
+GRANTS = ("authorization_code", "client_credentials", "password", "refresh_token")
 METHODS = ("client_secret_basic", "client_secret_post", "none")
-WEB = Client("web", "Web", "client_secret_post", frozenset(GRANTS), ("read", "write"), ("https://api.example",))
+BACK = "https://app.example/back"
+WEB = Client(
+    "web",
+    "Web",
+    "client_secret_post",
+    frozenset(GRANTS),
+    ("read", "openid"),
+    ("https://api.example",),
+    redirect_uris=(BACK,),
+)
 APP = Client("app", "App", "none", frozenset({"password", "refresh_token"}), ("read",))
 LONGEST_HOST = ".".join(["a" * 63, "a" * 63, "a" * 63, "a" * 61])
 API = Client("api", "Notes API", "client_secret_basic", frozenset(), (), ("https://notes.example",))
@@ -34,8 +43,22 @@ def test_what_is_allowed(client: Client, typ: str) -> None:
 def test_the_most_and_the_longest_that_a_client_can_have() -> None:
     checked(WEB, id="c" * 64, name="n" * 256, audiences=("https://api.example/!",))
     checked(WEB, web_origins=tuple(f"https://{n}.example:65535" for n in range(MAX_ORIGINS)))
+    checked(WEB, client_uri="https://app.example/" + "a" * 2028, logo_uri=PNG + "A" * (16384 - len(PNG)))
 
 
+@pytest.mark.parametrize("alg", ALGORITHMS)
+@pytest.mark.parametrize("application_type", ["web", "native"])
+def test_what_a_client_can_register_for_sign_in(alg: str, application_type: str) -> None:
+    pages = {"client_uri": "http://localhost:3000", "policy_uri": BACK, "tos_uri": f"{BACK}?a=b", "logo_uri": BACK}
+    checked(WEB, id_token_alg=alg, userinfo_alg=alg, application_type=application_type, pkce="optional", **pages)
+
+
+@pytest.mark.parametrize("type", ["png", "jpeg", "webp", "svg+xml"])
+def test_a_logo_may_be_a_small_image_itself(type: str) -> None:
+    checked(APP, logo_uri=f"data:image/{type};base64,iVBORw0KGgo=")
+
+
+PNG = "data:image/png;base64,"
 WORDS = "A scope is one word of visible ASCII characters without quotes and backslashes."
 ID = (
     "It needs 1 to 64 visible ASCII characters without spaces, quotes, commas and backslashes, and starts with a "
@@ -67,6 +90,28 @@ ORIGIN = (
         (WEB, {"name": " "}, NAME),
         (WEB, {"name": "n" * 257}, NAME),
         (WEB, {"name": "a\nb"}, NAME),
+        (WEB, {"name": "knab\u202e"}, NAME),
+        (WEB, {"name": "a\u2066b"}, NAME),
+        (WEB, {"id_token_alg": "none"}, f"There is no id_token_alg 'none'. Allowed: {', '.join(ALGORITHMS)}."),
+        (WEB, {"userinfo_alg": "HS256"}, f"There is no userinfo_alg 'HS256'. Allowed: {', '.join(ALGORITHMS)}."),
+        (WEB, {"application_type": "spa"}, "There is no application_type 'spa'. Allowed: web, native."),
+        (WEB, {"pkce": "plain"}, "There is no pkce 'plain'. Allowed: required, optional."),
+        (
+            WEB,
+            {"pkce": "optional", "scope": ("read",)},
+            "PKCE can be optional only for a client with the scope openid: its nonce takes the place.",
+        ),
+        (
+            APP,
+            {"pkce": "optional", "scope": ("openid",)},
+            "A public client requires PKCE. Leave out --pkce optional, or give it a secret.",
+        ),
+        (
+            WEB,
+            {"redirect_uris": ()},
+            "The grant type authorization_code requires a redirect URI. Give at least one, for example: --redirect-uri "
+            "https://app.example/callback",
+        ),
         (
             APP,
             {"grant_types": frozenset({"client_credentials"})},
@@ -85,7 +130,7 @@ ORIGIN = (
         (
             APP,
             {"grant_types": frozenset({"implicit"})},
-            "There is no grant type 'implicit'. Allowed: client_credentials, password, refresh_token.",
+            f"There is no grant type 'implicit'. Allowed: {', '.join(GRANTS)}.",
         ),
         (
             APP,
@@ -176,6 +221,31 @@ def test_rfc8252_7_redirect_uris_of_web_and_native_apps(uri: str) -> None:
 def test_rfc8252_8_4_redirect_uris_that_lead_where_no_client_should_be(uri: str) -> None:
     with pytest.raises(ClientRefused, match="cannot be a redirect URI: give https"):
         checked(APP, redirect_uris=(uri,))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://[::1", "https://app.example:65536/", "https://app.example:x/", "https://app.example/#", "/back", "back"]
+    + ["https://app.example/\u00e9", "https://app.example/\u00a0", 'https://app.example/"', "https://app.example/<"]
+    + ["https://app.example/\n", "https://app.example/\\", ""],
+)
+def test_rfc3986_2_what_is_no_uri_at_all(uri: str) -> None:
+    with pytest.raises(ClientRefused, match="is not a valid redirect URI"):
+        checked(APP, redirect_uris=(uri,))
+    with pytest.raises(ClientRefused, match="is not a valid audience"):
+        checked(APP, audiences=(uri,))
+
+
+@pytest.mark.parametrize("what", ["client_uri", "logo_uri", "policy_uri", "tos_uri"])
+@pytest.mark.parametrize(
+    "uri",
+    ["javascript:alert(1)", "javascript://localhost/%0aalert(1)", "data:text/html,x", "http://app.example/", "app:/"]
+    + ["https://user@app.example/", "https:///x", "https://app.example/\u00e9", "https://app.example/" + "a" * 2029]
+    + ["data:image/gif;base64,AA==", "data:image/png;base64,<script>", PNG + "A" * 16384],
+)
+def test_what_no_page_of_ours_can_link_to_or_show(what: str, uri: str) -> None:
+    with pytest.raises(ClientRefused, match=f"cannot be the {what}. Give an https URL of at most 2048 characters"):
+        checked(WEB, **{what: uri})
 
 
 @pytest.mark.parametrize(

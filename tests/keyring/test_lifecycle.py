@@ -273,7 +273,7 @@ def test_two_commands_on_one_client_at_once_are_both_done(on_any_database: Any) 
     with ThreadPoolExecutor(1) as thread:
         done = thread.submit(disable)
         disabled.wait()
-        on_any_database.change_clients("ES256", change)
+        on_any_database.change_clients({"ES256"}, change)
         done.result()
     with database.begin() as connection:
         both = existing(clients.load(connection, "both"))

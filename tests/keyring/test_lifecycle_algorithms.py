@@ -49,7 +49,7 @@ def test_an_algorithm_of_a_later_version_is_left_to_that_one(lifecycle: Lifecycl
     assert not lifecycle.is_due(lifecycle.read_state())
     clock.forward(91 * DAY)
     assert [(step.change, step.alg) for step in lifecycle.run_due()] == [("promote", "RS256")]
-    assert algorithms_in_use(lifecycle.change_clients("RS256", lambda connection: None)) == set()
+    assert algorithms_in_use(lifecycle.change_clients({"RS256"}, lambda connection: None)) == set()
     assert algorithms_in_use(lifecycle.read()) == {"RS256", "ES256K"}
 
 
@@ -59,5 +59,5 @@ def test_a_command_for_one_algorithm_is_not_held_up_by_another(lifecycle: Lifecy
     def use(connection: Any) -> None:
         connection.exec_driver_sql("UPDATE clients SET access_token_alg = 'ES256' WHERE id = 'app'")
 
-    assert algorithms_in_use(lifecycle.change_clients("ES256", use)) == {"ES256"}
+    assert algorithms_in_use(lifecycle.change_clients({"ES256"}, use)) == {"ES256"}
     assert lifecycle.run_due() == [Transition("publish", "EdDSA")]

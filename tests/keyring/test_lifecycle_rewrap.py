@@ -65,5 +65,5 @@ def test_a_change_that_wraps_nothing_succeeds_in_spite_of_a_rewrap(
     lifecycle: Lifecycle, rewrapped_meanwhile: Any, settings: Settings, clock: Clock
 ) -> None:
     ran: list[Any] = []
-    assert lifecycle.change_clients("RS256", ran.append) == () and len(ran) == 1
+    assert lifecycle.change_clients({"RS256"}, ran.append) == () and len(ran) == 1
     Keyring(open_key_store(settings), lifecycle.read_state(), clock())

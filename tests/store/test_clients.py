@@ -28,6 +28,15 @@ FULL = Client(
     web_origins=("https://app.example", "http://localhost:3000"),
     user_address_header="x-user-address",
     access_token_claims=("roles", "https://app.example/tenant"),
+    id_token_alg="EdDSA",
+    userinfo_alg="RS256",
+    application_type="native",
+    pkce="optional",
+    first_party=True,
+    client_uri="https://app.example/",
+    logo_uri="data:image/png;base64,AA==",
+    policy_uri="https://app.example/privacy",
+    tos_uri="https://app.example/terms",
     policy={"access_token_ttl": 60, "refresh_retry_window": 0, "refresh_idle_ttl": 1, "refresh_absolute_ttl": 2}
     | {"rotation": False, "max_authorizations": 3},
 )
@@ -74,6 +83,24 @@ def test_remove_takes_its_logins_along_and_nobody_elses(store: Database) -> None
     with store.begin() as connection:
         assert clients.load(connection, "app") is None
         assert connection.execute(text("SELECT client_id FROM authorizations")).scalars().all() == ["other"]
+
+
+def test_what_a_later_version_registers_beside_it_is_ignored(store: Database) -> None:
+    with store.begin() as connection:
+        clients.add(connection, replace(BARE, application_type="native"))
+        wider = text("UPDATE clients SET client_metadata = :wider WHERE id = 'c_bare'")
+        connection.execute(wider, {"wider": '{"application_type":"native","contacts":["ops@app.example"]}'})
+    with store.begin() as connection:
+        assert clients.load(connection, "c_bare") == replace(BARE, application_type="native")
+
+
+def test_the_algorithms_are_those_of_every_kind_of_token_and_the_default(store: Database) -> None:
+    with store.begin() as connection:
+        assert clients.algorithms(connection) == {"RS256"}
+        clients.add(connection, replace(BARE, id="one", access_token_alg="ES256"))
+        clients.add(connection, replace(BARE, id="two", id_token_alg="EdDSA", userinfo_alg="ES256"))
+        clients.add(connection, replace(BARE, id="three", userinfo_alg="PS256"))
+        assert clients.algorithms(connection) == {"RS256", "ES256", "EdDSA", "PS256"}
 
 
 def test_the_web_origins_are_those_of_all_enabled_clients(store: Database) -> None:

@@ -116,6 +116,12 @@ def test_the_rows_of_the_first_revision_survive_an_upgrade(empty: Any) -> None:
         assert users.load_with_claims(connection, "ada") == User("u_ada", "ada", "$argon2id$", 3, True, 7, {})
         client = clients.load(connection, "app")
         assert client and client.policy == {"max_authorizations": 3} and client.access_token_claims == ()
+        assert (client.id_token_alg, client.userinfo_alg, client.pkce, client.first_party) == (
+            "RS256",
+            "",
+            "required",
+            False,
+        )
 
 
 def test_an_empty_database_is_told_to_be_initialised(empty: Any) -> None:

@@ -28,7 +28,7 @@ def use(keys: Any, client_id: Any, alg: Any) -> None:
     def change(connection: Any) -> None:
         clients.put(connection, replace(existing(clients.load(connection, client_id)), access_token_alg=alg))
 
-    keys.change_clients(alg, change)
+    keys.change_clients({alg}, change)
 
 
 def signed_with(answer: Any) -> Any:

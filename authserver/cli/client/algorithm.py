@@ -1,6 +1,6 @@
 """authserver client set-alg, and what a client's algorithm means for the keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import click
@@ -36,15 +36,16 @@ def set_alg(client_id: str, alg: str) -> None:
         clients.put(connection, replace(load(connection, client_id), access_token_alg=alg))
         record(connection, "client_updated", client_id=client_id, changed="access_token_alg")
 
-    change_clients(alg, change)
+    change_clients({alg}, change)
     click.echo(f"{client_id} gets {alg}: running servers follow within 5 seconds.", err=True)
 
 
-def change_clients(alg: str, change: Callable[[Connection], object]) -> None:
-    """Run `change`, which makes a client use `alg`, and begin or end the keys of each algorithm that this concerns."""
+def change_clients(algs: Collection[str], change: Callable[[Connection], object]) -> None:
+    """Run `change`, which makes a client use `algs`, and begin or end the keys of each algorithm that this concerns."""
     with opened() as lifecycle:
-        print_changes(lifecycle.change_clients(alg, change), dry_run=False)
-        _tell_when(alg, lifecycle)
+        print_changes(lifecycle.change_clients(algs, change), dry_run=False)
+        for alg in sorted(algs):
+            _tell_when(alg, lifecycle)
 
 
 def _tell_when(alg: str, lifecycle: Lifecycle) -> None:
@@ -53,7 +54,8 @@ def _tell_when(alg: str, lifecycle: Lifecycle) -> None:
     if pending and not in_state(keys, alg, "active"):
         at = moment_at_latest(promotable_at(pending, lifecycle.policy))
         click.echo(
-            f"{alg} signs from {at} on, when every verifier has had the time to fetch its key. Until then the "
-            f"tokens are signed with {DEFAULT}.",
+            f"{alg} signs from {at} on, when every verifier has had the time to fetch its key. Until then access "
+            f"tokens are signed with {DEFAULT}; a client that is registered for ID tokens or UserInfo responses signed "
+            f"with {alg} cannot get them.",
             err=True,
         )

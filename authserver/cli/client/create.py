@@ -35,7 +35,7 @@ def create(name: str, client_id: str | None, as_json: bool, **options: Any) -> N
     new = Client(id, name, "client_secret_basic", frozenset(), scope=())
     client, secret = put_secret(changed(new, options))
     check(client)
-    change_clients(client.access_token_alg, lambda connection: _add(connection, client))
+    change_clients(client.algorithms, lambda connection: _add(connection, client))
     show_secret(client.id, secret, as_json)
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from ...domain.algorithms import ALGORITHMS, TYPS
+from ...domain.client_rules import PKCE
 from ...domain.models import Client
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,7 +28,20 @@ SECONDS = {
     "refresh-absolute-ttl": (1, 3650 * _DAY),
 }
 POLICY = {name: name.replace("-", "_") for name in (*SECONDS, "max-authorizations", "rotation")}
-_SINGLE = ("auth_method", "access_token_alg", "access_token_typ", "user_address_header")
+ALGORITHMS_OF = ("access_token_alg", "id_token_alg", "userinfo_alg")
+_PAGES = {
+    "client-uri": "Its home page.",
+    "logo-uri": "Its logo: an https URL, or a small image as a data: URL.",
+    "policy-uri": "Its privacy policy.",
+    "tos-uri": "Its terms of service.",
+}
+CLEARABLE = ("user-address-header", "userinfo-alg", *_PAGES)
+"""The options of a text that may be empty."""
+_SINGLE = (
+    *("auth_method", "access_token_typ", "user_address_header", "pkce", "first_party"),
+    *ALGORITHMS_OF,
+    *(name.replace("-", "_") for name in _PAGES),
+)
 _LIST_HELP = {
     "grant": "Grant type that it may use; without one, it can only introspect.",
     "scope": 'Scope that it may ask for, or several as "a b".',
@@ -65,10 +79,36 @@ def of_client(function: F) -> F:
         click.option(
             "--rotation/--no-rotation", default=None, help="Whether its refresh tokens rotate; a public client's must."
         ),
+        *_of_sign_in(),
     ]
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def _of_sign_in() -> list[Callable[[F], F]]:
+    """The options of the authorization code flow and of the pages that users see."""
+    return [
+        click.option(
+            "--pkce",
+            type=click.Choice(PKCE),
+            help="Whether its sign-ins need PKCE; required for a new client. A public client's must.",
+        ),
+        click.option(
+            "--id-token-alg", type=click.Choice(ALGORITHMS), help="Signs its ID tokens; RS256 for a new client."
+        ),
+        click.option(
+            "--userinfo-alg",
+            type=click.Choice(ALGORITHMS),
+            help="Signs its responses from /userinfo, which are plain JSON by default.",
+        ),
+        click.option(
+            "--first-party/--third-party",
+            default=None,
+            help="Whether it is your own app, so that its users are not asked for consent.",
+        ),
+        *(click.option(f"--{name}", help=f"{help} Shown to its users.") for name, help in _PAGES.items()),
+    ]
 
 
 def changed(client: Client, options: dict[str, Any]) -> Client:
@@ -91,8 +131,7 @@ def cleared(client: Client, names: Collection[str]) -> Client:
     empty: dict[str, Any] = {LISTS[name]: () for name in names if name in LISTS}
     if "grant_types" in empty:
         empty["grant_types"] = frozenset()
-    if "user-address-header" in names:
-        empty["user_address_header"] = ""
+    empty |= {name.replace("-", "_"): "" for name in names if name in CLEARABLE}
     own = {name: value for name, value in client.policy.items() if name not in gone}
     return replace(client, **empty, policy=own)
 

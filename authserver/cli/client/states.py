@@ -57,7 +57,7 @@ def delete(client_id: str, dry_run: bool, yes: bool) -> None:
     if not dry_run:
         confirm(f"Delete {client_id} ({client.name}) and end all of its authorizations?", yes)
         with opened() as lifecycle:  # the keys of an algorithm that nobody uses any more sign no more
-            lifecycle.change_clients(client.access_token_alg, lambda connection: _remove(connection, client_id))
+            lifecycle.change_clients(client.algorithms, lambda connection: _remove(connection, client_id))
     click.echo(
         f"{'Would delete' if dry_run else 'Deleted'} {client_id} ({client.name}) and its authorizations.", err=True
     )

@@ -1,5 +1,6 @@
 """authserver client update."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..common import as_json, cell, now, show, transaction
 from ..recording import record
 from .algorithm import change_clients
 from .listing import described, in_words
-from .options import LISTS, POLICY, changed, cleared, of_client
+from .options import ALGORITHMS_OF, CLEARABLE, LISTS, POLICY, changed, cleared, of_client
 from .shared import ask_to_save, check, load, put_secret
 
 Update = tuple[Client, Client, str | None]
@@ -27,8 +28,8 @@ Update = tuple[Client, Client, str | None]
     "--clear",
     "clear",
     multiple=True,
-    type=click.Choice([*LISTS, *POLICY, "user-address-header"]),
-    help="Empty this list, or go back to the server's setting. Repeatable.",
+    type=click.Choice([*LISTS, *POLICY, *CLEARABLE]),
+    help="Empty this list or text, or go back to the server's setting. Repeatable.",
 )
 @as_json
 def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bool, **options: Any) -> None:
@@ -61,17 +62,18 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
             record(connection, "client_updated", client_id=client_id, changed=", ".join(names))
         return before, after, secret
 
-    _show(*_run(change, options["access_token_alg"]), as_json)
+    algs = {options[name] for name in ALGORITHMS_OF} - {None}
+    _show(*_run(change, algs, may_end="userinfo-alg" in clear), as_json)
 
 
-def _run(change: Any, alg: str | None) -> Update:
-    """Store the change, and begin the keys of another algorithm if the client needs them."""
-    if alg is None:
+def _run(change: Any, algs: Collection[str], *, may_end: bool) -> Update:
+    """Store the change, and begin or end the keys of an algorithm if the client needs them no more or from now on."""
+    if not algs and not may_end:
         with transaction() as connection:
             update: Update = change(connection)
         return update
     done: list[Update] = []
-    change_clients(alg, lambda connection: done.append(change(connection)))
+    change_clients(algs, lambda connection: done.append(change(connection)))
     return done[-1]
 
 

@@ -47,8 +47,27 @@ class Client:
     user_address_header: str = ""
     """The lower-case name of the request header in which this client, which must authenticate, names its user's
     address; empty if it names none."""
+    id_token_alg: str = DEFAULT
+    userinfo_alg: str = ""
+    """Signs its responses from /userinfo; empty for plain JSON."""
+    application_type: str = "web"
+    """web or native. Only a native app may listen on any port of a loopback address (RFC 8252 s7.3)."""
+    pkce: str = "required"
+    """required or optional (domain/client_rules.py)."""
+    first_party: bool = False
+    """Whether it belongs to the operator, so that its users are not asked for consent."""
+    client_uri: str = ""
+    logo_uri: str = ""
+    policy_uri: str = ""
+    tos_uri: str = ""
+    """Addresses for the pages that its users see; empty for none."""
     policy: dict[str, Any] = field(default_factory=dict)
     """This client's own values for fields of Policy; the server's policy applies to the rest."""
+
+    @property
+    def algorithms(self) -> frozenset[str]:
+        """The algorithms that sign for this client."""
+        return frozenset({self.access_token_alg, self.id_token_alg, self.userinfo_alg} - {""})
 
     def policy_over(self, servers: Policy) -> Policy:
         """Return the server's policy, with this client's own values in place of the server's."""

@@ -1,6 +1,6 @@
 """Changes the keys: applies what the schedule says is due, and what an operator asks for."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from ...domain import key_rules, key_transitions, refresh_key_schedule
@@ -189,16 +189,16 @@ class Lifecycle(Transactions):
         """Return how many keys `rewrap` would wrap again."""
         return len(rewrapping.wrapped_by_older(self.read_state(), self.checked_keks()))
 
-    def change_clients(self, alg: str, change: Change) -> Keys:
-        """Run `change`, which may make clients use `alg` or stop using it; then create keys for each algorithm that a
-        client uses, and end those of every other. Runs in one transaction. Returns the rows of keys that changed."""
-        algs = {alg} - {DEFAULT} - algorithms_in_use(self.read())
+    def change_clients(self, algs: Collection[str], change: Change) -> Keys:
+        """Run `change`, which may make clients use `algs` or stop using them; then create keys for each algorithm that
+        a client uses, and end those of every other. Runs in one transaction. Returns the rows of keys that changed."""
+        new = {*algs} - {DEFAULT} - algorithms_in_use(self.read())
 
         def fit(state: KeyState, now: int, make: Make) -> Keys:
-            wanted = algorithms_in_use(state.signing_keys) | {alg}  # the schedule adds keys for any other algorithm
+            wanted = algorithms_in_use(state.signing_keys) | {*algs}  # the schedule adds keys for any other algorithm
             return key_transitions.for_algorithms(state.signing_keys, state.algorithms & wanted, now, make)
 
-        return self.commit(fit, algs, change)
+        return self.commit(fit, new, change)
 
     def destroy_orphaned_keys(self) -> list[str]:
         """Destroy private keys outside the database that the database records as destroyed; they remain if the process

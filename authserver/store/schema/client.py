@@ -34,12 +34,19 @@ clients = Table(
     Column("max_authorizations", Integer),  # part of the client's own policy, as above
     Column("access_token_claims", Text),  # NULL for none
     Column("user_address_header", String(64)),  # NULL for none
-    # Every process reads every few seconds which algorithms are used; hardly any client is in this index.
-    Index(
-        "ix_clients_access_token_alg",
-        "access_token_alg",
-        sqlite_where=text("access_token_alg IS NOT NULL"),
-        postgresql_where=text("access_token_alg IS NOT NULL"),
+    Column("id_token_alg", String(16)),  # NULL is the default
+    Column("userinfo_alg", String(16)),  # NULL for none
+    # What no query asks for: a JSON object of RFC 7591's names, without the members that have their default value.
+    Column("client_metadata", Text),  # NULL for none
+    # Every process reads every few seconds which algorithms are used; hardly any client is in these indexes.
+    *(
+        Index(
+            f"ix_clients_{column}",
+            column,
+            sqlite_where=text(f"{column} IS NOT NULL"),
+            postgresql_where=text(f"{column} IS NOT NULL"),
+        )
+        for column in ("access_token_alg", "id_token_alg", "userinfo_alg")
     ),
     # Few clients are in this index, either. It contains ids, since origins may be too long for an index of PostgreSQL.
     Index(
