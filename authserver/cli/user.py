@@ -211,12 +211,13 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
 def set_claims(name: str, as_json: bool) -> None:
     """Replace the claims of the user NAME by a JSON object on stdin; {} removes all of them.
 
-    A client's access tokens contain the claims that `client update --access-token-claim` names, from the next refresh
-    or login on. Earlier tokens keep theirs until they expire.
+    /userinfo shows the standard claims of OpenID Connect, such as `name` and `email`, to clients that may see them. A
+    client's access tokens contain the claims that `client update --access-token-claim` names, from the next refresh or
+    login on. Earlier tokens keep theirs until they expire.
 
     \b
     Examples:
-      echo '{"roles": ["editor"], "groups": ["staff"]}' | authserver user set-claims ada
+      echo '{"name": "Ada Lovelace", "roles": ["editor"]}' | authserver user set-claims ada
       authserver user set-claims ada --json < claims.json
     """
     claims = _read_claims()

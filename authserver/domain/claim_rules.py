@@ -1,5 +1,5 @@
-"""The rules for the claims that an operator or a hook adds to a user's access tokens, such as `roles` or `groups`
-(RFC 9068 s2.2.3.1). Every command, the hook and the tests' issuer check them here.
+"""The rules for a user's claims: the standard ones (OpenID Connect Core s5.1) and any others, such as `roles` or
+`groups` (RFC 9068 s2.2.3.1). Every command, the hook and the tests' issuer check them here.
 """
 
 import json
@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
+
+from . import standard_claims
 
 MAX_BYTES = 4096
 """Of one user's claims as compact JSON. Base64 makes it 5.5 KB, and most servers limit a header to 8 KB."""
@@ -40,6 +42,8 @@ def check(claims: object) -> Mapping[str, Any]:
     for name, value in claims.items():
         check_name(name)
         _check_value(name, value, MAX_DEPTH - 1)
+        if expected := standard_claims.expected(name, value):
+            raise ClaimsRefused(f"The standard claim {name!r} must be {expected} (OpenID Connect Core section 5.1).")
     if (size := len(as_text(claims))) > MAX_BYTES:
         raise ClaimsRefused(
             f"The claims have {size} bytes as compact JSON. The maximum is {MAX_BYTES}, since they are sent in a "

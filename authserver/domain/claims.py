@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from . import scopes
+from . import scopes, standard_claims
 from .errors import TargetRefused
 from .models import SECOND, Authorization, Client
 
@@ -26,8 +26,11 @@ def access_token(
     custom: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the claims of a new access token. `now` is in microseconds, `ttl` in seconds. `authorization` is None for
-    a client's own token, whose subject is the client. `custom` are the user's claims for it (claim_rules.py)."""
+    a client's own token, whose subject is the client. A user's token with the scope openid is for /userinfo too.
+    `custom` are the user's claims for it (claim_rules.py)."""
     issued_at = now // SECOND
+    if authorization and standard_claims.OPENID in scope:
+        audience = tuple(dict.fromkeys((*audience, userinfo_audience(issuer))))
     claims: dict[str, Any] = (
         dict(custom)
         | {
@@ -44,6 +47,17 @@ def access_token(
     if authorization:
         claims |= {"auth_time": authorization.authenticated_at // SECOND, "grant_id": authorization.id.hex()}
     return claims
+
+
+def userinfo_audience(issuer: str) -> str:
+    """Return the audience of access tokens that /userinfo accepts."""
+    return f"{issuer}/userinfo"
+
+
+def audiences_of(claims: Mapping[str, Any]) -> list[str]:
+    """Return the audiences of an access token of this server (RFC 7519 s4.1.3: one string, or an array)."""
+    audience = claims["aud"]
+    return audience if isinstance(audience, list) else [audience]
 
 
 def is_ours(claims: Mapping[str, Any], issuer: str) -> bool:

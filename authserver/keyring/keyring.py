@@ -80,6 +80,10 @@ class Keyring:
             raise KeyMissing(f"No key signs {alg} at present.")
         return tokens.sign(claims, typ)
 
+    def signs(self, alg: str) -> bool:
+        """Whether a key of this very algorithm signs."""
+        return alg in self._active
+
     def remote_algorithms(self) -> list[str]:
         """Return the algorithms whose active key signs outside this process."""
         return [alg for alg, tokens in self._active.items() if tokens.remote]

@@ -1,23 +1,21 @@
 """The base of handlers whose caller is an authenticated client: the grants, revocation and introspection."""
 
 from functools import cached_property
-from typing import Any
 
-from ..domain import claims, refresh_token
-from ..domain.errors import KeyMissing
+from ..domain import refresh_token
 from ..domain.models import Client, Policy
 from ..domain.rotation import Verdict, judge
 from ..pipeline.attempt import Attempt
 from ..pipeline.errors import Stale, TooManyAttempts
 from ..pipeline.event import Event
-from ..pipeline.handler import Handler, Services
-from ..pipeline.replies import Reply
+from ..pipeline.handler import Services
 from ..store.authorizations import AuthorizationRecord
 from .client_auth import WrongSecret, authenticate
 from .request import ClientRequest
+from .token_handler import TokenHandler
 
 
-class ClientHandler(Handler[Reply]):
+class ClientHandler(TokenHandler):
     def __init__(self, attempt: Attempt[ClientRequest], services: Services) -> None:
         super().__init__(attempt, services)
         self.parsed = attempt.request
@@ -53,17 +51,6 @@ class ClientHandler(Handler[Reply]):
         key = self.services.keyring.refresh_key(authorization.refresh_key_id)
         return record if refresh_token.is_genuine(presented, key=key, salt=authorization.salt) else None
 
-    def verified(self, access_token: str) -> dict[str, Any] | None:
-        """Return the claims of an access token that this server issued, even if it has expired; otherwise None.
-
-        Raises KeyMissing at the first attempt if the key may be one that this process has not read yet: after `keys
-        revoke --all`, another process may already sign with it."""
-        keyring = self.services.keyring
-        own_claims = keyring.verify(access_token)
-        if own_claims is None and self.attempt.number == 0 and keyring.may_be_newer(access_token):
-            raise KeyMissing("This process may not have read the key of the access token yet.")
-        return own_claims if own_claims and claims.is_ours(own_claims, self.services.issuer) else None
-
     def judge(self, generation: int, record: AuthorizationRecord) -> Verdict:
         """Return the verdict on a genuine token of `generation` that this client presents now.
 
@@ -81,16 +68,6 @@ class ClientHandler(Handler[Reply]):
         if verdict in (Verdict.REUSE, Verdict.DEAD) and self.attempt.number == 0:
             raise Stale
         return verdict
-
-    def has_come(self, at: int) -> bool:
-        """Whether it is `at` (microseconds) or later.
-
-        Raises Stale at the first attempt if it is: the database's clock may have been set back, and another process,
-        which has read it since, may have issued what seems to have expired here."""
-        is_past = at <= self.now
-        if is_past and self.attempt.number == 0:
-            raise Stale
-        return is_past
 
     @cached_property
     def policy(self) -> Policy:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..domain import refresh_token
 from ..domain.claim_rules import RESERVED
+from ..domain.claims import audiences_of
 from ..domain.models import SECOND, Client
 from ..domain.rotation import Verdict, is_allowed, is_over
 from ..pipeline.errors import Refusal
@@ -90,8 +91,7 @@ class Introspection(ClientHandler):
 
 
 def _may_see(client: Client, claims: dict[str, Any]) -> bool:
-    audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-    return client.id == claims["client_id"] or not set(audience).isdisjoint(client.audiences)
+    return client.id == claims["client_id"] or not set(audiences_of(claims)).isdisjoint(client.audiences)
 
 
 def _is_active(record: AuthorizationRecord | None, now: int) -> bool:

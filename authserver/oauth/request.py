@@ -40,12 +40,13 @@ class ClientRequest:
 def parse(body: bytes, headers: Mapping[str, Sequence[str]], *, arrived_at: int, network: str) -> ClientRequest:
     """Parse a form and its client authentication. `headers` holds all values of each header, by its lower-case name.
     Raises Refusal."""
-    form, resources = _parse_form(body)
+    form, resources = parse_form(body)
     credentials = _credentials(form, headers.get("authorization", ()))
     return ClientRequest(form, resources, credentials, arrived_at, network, headers)
 
 
-def _parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
+def parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the parameters that have a value, and the resources. Raises Refusal."""
     try:
         pairs = parse_qsl(body.decode(), True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:

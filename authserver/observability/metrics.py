@@ -13,7 +13,8 @@ from .reasons import REASONS
 OTHER = "other"
 """Stands for every value of a label that is not in its list."""
 ENDPOINTS = (
-    *("/token", "/revoke", "/introspect", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"),
+    *("/token", "/revoke", "/introspect", "/userinfo"),
+    *("/.well-known/jwks.json", "/.well-known/oauth-authorization-server"),
     *("/api/login", "/api/refresh-token", "/api/logout", "/api/protected"),
     *("/health/live", "/health/ready", "/", "/static", OTHER),
 )

@@ -10,6 +10,8 @@ _BEGINNINGS = (
     *("a public client cannot introspect", "a public client cannot use client_credentials"),
     *("not a refresh token", "forged refresh token", "refresh token of another client", "token of another client"),
     *("no such authorization", "reuse of generation", "generations used up", "idle for", "reached its absolute end"),
+    *("not an access token of this server", "access token for another audience", "access token has expired"),
+    *("access token was revoked", "access token without the scope openid"),
     *("authorization ends within a second", "every granted scope was withdrawn", "no token"),
     *("revoked by reuse", "revoked by its client", "revoked by", "ended by the limit of authorizations"),
     *("ended because the user was disabled", "ended by a change of the password", "ended by a restore"),
@@ -17,7 +19,7 @@ _BEGINNINGS = (
 )
 _ERRORS = (
     *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
-    *("invalid_scope", "invalid_target", "other"),
+    *("invalid_scope", "invalid_target", "invalid_token", "insufficient_scope", "other"),
 )
 """The codes of reasons that are a whole sentence: their error code says as much."""
 _BEGINNING = re.compile("|".join(map(re.escape, sorted(_BEGINNINGS, key=len, reverse=True))))

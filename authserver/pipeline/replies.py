@@ -16,6 +16,8 @@ class Reply:
     """Separate from `body`, since some callers get it as a cookie; "" for none."""
     refresh_token_expires_in: int = 0
     """Refresh-token lifetime in seconds; used as the cookie's Max-Age."""
+    jwt: str = ""
+    """A signed JWT to send in place of `body`; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)

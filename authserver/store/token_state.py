@@ -1,4 +1,4 @@
-"""Loads the state of a token for introspection: whether it is denied, its authorization, and its client."""
+"""Loads the state of an access token or refresh token: whether it is denied, its authorization, and its client."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from ..domain.models import Client
 from . import authorizations, clients, signing_keys
 from .authorizations import AuthorizationRecord
+from .database import Loader
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,19 @@ class TokenState:
 
 
 def load_many(connection: Connection, keys: Sequence[TokenKey]) -> Mapping[TokenKey, TokenState]:
+    return _load_many(connection, keys, authorizations.load_many)
+
+
+def load_with_claims_many(connection: Connection, keys: Sequence[TokenKey]) -> Mapping[TokenKey, TokenState]:
+    """Like `load_many`, with the claims of the users."""
+    return _load_many(connection, keys, authorizations.load_with_claims_many)
+
+
+def _load_many(
+    connection: Connection, keys: Sequence[TokenKey], load_records: Loader[bytes, AuthorizationRecord]
+) -> Mapping[TokenKey, TokenState]:
     denied = signing_keys.load_denied_many(connection, [key.jti for key in keys if key.jti])
-    records = authorizations.load_many(connection, [key.authorization_id for key in keys if key.authorization_id])
+    records = load_records(connection, [key.authorization_id for key in keys if key.authorization_id])
     owners = clients.load_many(connection, [key.client_id for key in keys if key.client_id])
     return {
         key: TokenState(key.jti in denied, records.get(key.authorization_id or b""), owners.get(key.client_id or ""))

@@ -73,9 +73,13 @@ def _is_of_type(expected: str, headers: Mapping[str, list[str]], content: bytes)
 def has_protocol_parameters(scope: Scope) -> bool:
     """Whether the query string contains protocol parameters, which are not allowed there (RFC 6749 s2.3.1: MUST NOT be
     included in the request URI)."""
+    return not _PROTOCOL_PARAMETERS.isdisjoint(query_names(scope))
+
+
+def query_names(scope: Scope) -> set[str]:
+    """Return the names of the parameters in the query string."""
     query: bytes = scope["query_string"]
-    names = (name for name, _ in parse_qsl(query.decode("latin-1"), True)) if query else ()
-    return any(name in _PROTOCOL_PARAMETERS for name in names)
+    return {name for name, _ in parse_qsl(query.decode("latin-1"), True)} if query else set()
 
 
 async def read(headers: Mapping[str, list[str]], receive: Receive) -> bytes:

@@ -1,4 +1,5 @@
-"""CORS (Fetch s3.2) for /token and /revoke: pages of an origin that a client registered may read its responses.
+"""CORS (Fetch s3.2) for /token, /revoke and /userinfo: pages of an origin that a client registered may read its
+responses.
 
 Credentials are never allowed: these endpoints use no cookies, and a page sends its own client id.
 """
@@ -20,20 +21,22 @@ ANY_HEADER = "*, Authorization"
 MAX_AGE = "600"
 """Seconds for which a browser may cache the response to a preflight."""
 _ALLOW_ORIGIN = "Access-Control-Allow-Origin"
-_PREFLIGHT = {
-    "Access-Control-Allow-Methods": "POST",
-    "Access-Control-Allow-Headers": ANY_HEADER,
-    "Access-Control-Max-Age": MAX_AGE,
-}
 _READABLE = {"Access-Control-Expose-Headers": "Retry-After, WWW-Authenticate, X-Request-ID"}
 
 
 class CrossOrigin:
     """Returns the CORS headers of a response. It is also the ASGI application that handles preflights."""
 
-    def __init__(self, clients: Cache[str, Client], origins: Cache[None, frozenset[str]]) -> None:
-        """`origins` caches the origins of all enabled clients."""
-        self._clients, self._origins = clients, origins
+    def __init__(
+        self, clients: Cache[str, Client], origins: Cache[None, frozenset[str]], methods: str = "POST"
+    ) -> None:
+        """`origins` caches the origins of all enabled clients; `methods` are those of the endpoint."""
+        self._clients, self._origins, self._methods = clients, origins, methods
+        self._preflight = {
+            "Access-Control-Allow-Methods": methods,
+            "Access-Control-Allow-Headers": ANY_HEADER,
+            "Access-Control-Max-Age": MAX_AGE,
+        }
 
     async def headers(self, headers: Mapping[str, list[str]], client_id: str | None) -> dict[str, str]:
         """Return the CORS headers for the response to a request with these headers. `client_id` is None if the request
@@ -49,9 +52,9 @@ class CrossOrigin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle OPTIONS, which exists only for preflights. A preflight does not say which client will follow."""
         origin = body.headers_of(scope).get("origin")
-        headers = _to(origin, await self._every_origin(), _PREFLIGHT) if origin else {}
+        headers = _to(origin, await self._every_origin(), self._preflight) if origin else {}
         if _ALLOW_ORIGIN not in headers:
-            raise HTTPException(405, headers={"Allow": "POST", **headers})
+            raise HTTPException(405, headers={"Allow": self._methods, **headers})
         await send_reply(send, Reply(204, None, headers))
 
     def _origins_of(self, client_id: str) -> Collection[str]:

@@ -13,11 +13,11 @@ from ..pipeline.replies import Reply
 
 # RFC 6749 s5.1: MUST include the "Cache-Control" response header field with a value of "no-store".
 _NO_STORE = (
-    (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"pragma", b"no-cache"),
     (b"x-content-type-options", b"nosniff"),
 )
+_JSON, _JWT = ((b"content-type", media_type) for media_type in (b"application/json", b"application/jwt"))
 _TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 CLOSE = {"Connection": "close"}
 Header = tuple[bytes, bytes]
@@ -50,10 +50,18 @@ def unavailable_reply(cause: Unavailable) -> Reply:
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
-    body = b"" if reply.body is None else _TO_JSON(_members(reply.body, reply.refresh_token)).encode()
+    content_type, body = _content(reply)
     more = [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
-    common = _NO_STORE if reply.body is not None else _NO_STORE[1:]  # an empty body has no content type
-    await send_body(send, reply.status, body, (*common, *more))
+    await send_body(send, reply.status, body, (*content_type, *_NO_STORE, *more))
+
+
+def _content(reply: Reply) -> tuple[tuple[Header, ...], bytes]:
+    """Return the content type, which an empty body does not have, and the body."""
+    if reply.jwt:
+        return (_JWT,), reply.jwt.encode()
+    if reply.body is None:
+        return (), b""
+    return (_JSON,), _TO_JSON(_members(reply.body, reply.refresh_token)).encode()
 
 
 def _members(body: Mapping[str, Any], refresh_token: str) -> Mapping[str, Any]:

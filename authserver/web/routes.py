@@ -25,7 +25,7 @@ from ..oauth.revocation import Revocation
 from ..pipeline.pipeline import Pipeline
 from ..store.cache import Cache
 from ..store.database import Database
-from . import documents, health
+from . import documents, health, userinfo
 from .api import Api
 from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin
@@ -38,6 +38,7 @@ from .network import CallerAddress
 from .protected import protected
 from .replies import StaticReply, error_reply
 from .request_id import RequestId
+from .userinfo import UserInfoEndpoint
 
 __all__ = ["ASGIApp", "AppContext", "application"]
 
@@ -116,6 +117,7 @@ def routes(context: AppContext) -> list[Route | Mount]:
         Route(base + "/revoke", FormEndpoint(*form, Revocation, cross_origin=cross_origin), methods=["POST"]),
         *(Route(base + path, cross_origin, methods=["OPTIONS"]) for path in ("/token", "/revoke")),
         Route(base + "/introspect", FormEndpoint(*form, Introspection), methods=["POST"]),
+        *_userinfo(context, base),
         Route(base + "/.well-known/jwks.json", jwks, methods=documents.METHODS),
         Route(metadata_path, described, methods=documents.METHODS),
         *(_api(context, base, grants) if context.first_party_api else []),
@@ -123,6 +125,16 @@ def routes(context: AppContext) -> list[Route | Mount]:
         Route(base + "/health/ready", health.ready(context.database, keyring, context.steady, context.pipeline)),
         Route(base + "/", landing_page(context.issuer, origin + metadata_path)),
         Mount(base + "/static", StaticFiles(directory=Path(__file__).parent / "static")),
+    ]
+
+
+def _userinfo(context: AppContext, base: str) -> list[Route]:
+    methods = ", ".join(userinfo.METHODS)
+    cross_origin = CrossOrigin(context.pipeline.clients, context.web_origins, methods)
+    endpoint = UserInfoEndpoint(context.pipeline, context.now, context.malformed, cross_origin)
+    return [
+        Route(base + "/userinfo", endpoint, methods=userinfo.METHODS),
+        Route(base + "/userinfo", cross_origin, methods=["OPTIONS"]),
     ]
 
 

@@ -9,7 +9,7 @@ import httpx2
 
 from authserver.domain.attempts import FREE
 from tests.harness.constants import PASSWORD, SECRET
-from tests.web.serving import LocalServer, change_client, execute
+from tests.web.serving import LocalServer, change_client, execute, wait_until_ready
 
 WEB = {"client_id": "web", "client_secret": SECRET}
 ADA = {"username": "ada", "password": PASSWORD}
@@ -36,9 +36,9 @@ def producers() -> dict[tuple[str, str], Produce]:
         found |= {(f"post {path}", status): produce for status, produce in _of_a_post(path).items()}
     for path in DOCUMENTS:
         found |= {(name, status): produce for (name, status), produce in _of_a_document(path).items()}
-    for path in ("/token", "/revoke"):
+    for path in ("/token", "/revoke", "/userinfo"):
         found |= {(f"options {path}", status): produce for status, produce in _of_a_preflight(path).items()}
-    return found | _OF_OTHERS
+    return found | _of_userinfo() | _OF_OTHERS
 
 
 def _post(server: LocalServer, path: str, **changes: Any) -> Any:
@@ -156,6 +156,44 @@ async def half_a_body(app: Any, path: str) -> httpx2.Response:
     peer = {"type": "http", "http_version": "1.1", "scheme": "https", "server": None, "client": None}
     await app(line | peer | {"headers": [(b"host", b"as.example")]}, receive, send)
     return httpx2.Response(sent[0]["status"], headers=sent[0]["headers"], content=sent[1]["body"])
+
+
+def _of_userinfo() -> dict[tuple[str, str], Produce]:
+    path = "/userinfo"
+
+    def of(method: str) -> dict[str, Produce]:
+        def ask(server: LocalServer, scope: str = "openid", *more: tuple[str, str]) -> Any:
+            return server.http.request(method, path, headers=[_bearer(server, scope), *more])
+
+        def broken(server: LocalServer) -> Any:
+            bearer = _bearer(server, "openid")
+            with without_users(server):
+                return server.http.request(method, path, headers=[bearer])
+
+        return {
+            "200": ask,
+            "400": lambda server: ask(server, "openid", ("Authorization", "Bearer x")),
+            "401": lambda server: server.http.request(method, path),
+            "403": lambda server: ask(server, "read"),
+            "503": broken,
+        }
+
+    found = {(f"get {path}", status): produce for status, produce in of("GET").items()}
+    found |= {(f"post {path}", status): produce for status, produce in of("POST").items()}
+    found |= {(f"post {path}", status): _of_a_post(path)[status] for status in ("408", "413")}
+    return found | {
+        (f"get {path}", "405"): lambda server: server.http.put(path),
+        (f"post {path}", "415"): lambda server: server.http.post(path, headers={"Content-Encoding": "gzip"}),
+    }
+
+
+def _bearer(server: LocalServer, scope: str) -> tuple[str, str]:
+    """The header with an access token of ada's."""
+    change_client(server.database, "web", scope=("openid", "read"))
+    server.clock.forward(5)
+    wait_until_ready(server.http)
+    tokens = server.http.post("/token", data=FORMS["/token"] | {"scope": scope}).json()
+    return ("Authorization", f"Bearer {tokens['access_token']}")
 
 
 def _of_a_document(path: str) -> dict[tuple[str, str], Produce]:

@@ -14,5 +14,5 @@ class User:
     disabled: bool = False
     created_at: int = 0
     claims: Mapping[str, Any] | None = None
-    """Custom claims for access tokens (domain/claim_rules.py). None if they were not loaded: most requests do not need
+    """Standard claims and others (domain/claim_rules.py). None if they were not loaded: most requests do not need
     them."""

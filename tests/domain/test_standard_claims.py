@@ -1,0 +1,90 @@
+"""The standard claims of OpenID Connect Core: every name with its type, and what each scope asks for."""
+
+from typing import Any
+
+import pytest
+
+from authserver.domain import claim_rules, standard_claims
+from authserver.domain.claim_rules import ClaimsRefused
+from authserver.domain.standard_claims import NAMES, of_scope, of_user
+
+ADA: dict[str, Any] = {
+    "name": "Ada King, Countess of Lovelace",
+    "given_name": "Ada",
+    "family_name": "King",
+    "middle_name": "Augusta",
+    "nickname": "Ada",
+    "preferred_username": "ada.lovelace",
+    "profile": "https://ada.example/",
+    "picture": "https://ada.example/portrait.jpg",
+    "website": "https://ada.example/notes",
+    "email": "ada@example.com",
+    "email_verified": True,
+    "gender": "female",
+    "birthdate": "1815-12-10",
+    "zoneinfo": "Europe/London",
+    "locale": "en-GB",
+    "phone_number": "+44 20 7946 0000;ext=5678",
+    "phone_number_verified": False,
+    "address": {
+        "formatted": "12 St James's Square\nLondon",
+        "street_address": "12 St James's Square",
+        "locality": "London",
+        "region": "England",
+        "postal_code": "SW1Y 4JH",
+        "country": "United Kingdom",
+    },
+    "updated_at": 1_311_280_970,
+}
+
+
+def test_oidc_core_5_1_every_standard_claim_with_the_type_that_it_has_there() -> None:
+    assert set(NAMES) == ADA.keys() and len(NAMES) == len(ADA)
+    assert claim_rules.check(ADA) == ADA
+    assert claim_rules.check({"updated_at": 1.5, "family_name#ja-Kana-JP": "キング", "birthdate": "1815"})
+
+
+@pytest.mark.parametrize("name", [*ADA, "family_name#ja", "email_verified#x"])
+def test_oidc_core_5_1_a_value_of_another_type_is_refused_with_the_type_that_it_must_have(name: str) -> None:
+    type_of_it = type(ADA[name.partition("#")[0]])
+    for wrong in ("text", "", True, 1, None, ["text"], {"x": "y"}, {"x": 1}, {}):
+        if type(wrong) is type_of_it and wrong not in ("", {}, {"x": 1}):
+            continue
+        with pytest.raises(ClaimsRefused, match=rf"^The standard claim '{name}' must be .*Core section 5\.1"):
+            claim_rules.check({name: wrong})
+
+
+def test_other_claims_may_have_any_type() -> None:
+    others = {"roles": [], "emails": 1, "phone": None, "full name".replace(" ", "_"): {"a": 1}}
+    assert claim_rules.check(others) == others
+
+
+@pytest.mark.parametrize(
+    ("scope", "names"),
+    [
+        ("email", ("email", "email_verified")),
+        ("phone", ("phone_number", "phone_number_verified")),
+        ("address", ("address",)),
+        ("openid offline_access read", ()),
+        ("phone openid email", ("phone_number", "phone_number_verified", "email", "email_verified")),
+    ],
+)
+def test_oidc_core_5_4_what_a_scope_asks_for(scope: str, names: tuple[str, ...]) -> None:
+    assert of_scope(scope.split()) == names
+
+
+def test_oidc_core_5_4_profile_asks_for_the_fourteen_claims_of_its_own() -> None:
+    others = {"email", "email_verified", "address", "phone_number", "phone_number_verified"}
+    assert set(of_scope(["profile"])) == ADA.keys() - others and len(of_scope(["profile"])) == 14
+
+
+def test_only_what_is_asked_for_and_known_is_shown_once() -> None:
+    claims = {"email": "ada@example.com", "roles": ["editor"]}
+    assert of_user("ada", claims, ("email", "name", "email")) == {"email": "ada@example.com"}
+    assert of_user("ada", claims, ()) == {}
+
+
+def test_users_are_called_by_their_username_unless_they_have_another_name() -> None:
+    names = standard_claims.of_scope(["profile"])
+    assert of_user("ada", {}, names) == {"preferred_username": "ada"}
+    assert of_user("ada", {"preferred_username": "Ada"}, names) == {"preferred_username": "Ada"}
