@@ -13,7 +13,7 @@ claims_hook.py  calls the operator's function for claims that the database does 
 pipeline/   the steps of every request, the interface of handlers, errors and replies (no protocol)
 accounts/   people: how they sign in, independent of OAuth
 oauth/      the protocol: handlers for grants (with Authlib), revocation, introspection; client authentication, metadata
-web/        HTTP, with Starlette: one file for each family of endpoints
+web/        HTTP, with Starlette: one file for each family of endpoints; web/browser/ has the pages, with Jinja
 observability/  metrics for Prometheus
 resource/   the resource server's side: Guard (stands alone)
 testing/    the whole server in memory, for the tests of APIs and clients

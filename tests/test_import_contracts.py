@@ -22,6 +22,7 @@ PLANTS = [
     ("app.py", "import alembic", {"SQLAlchemy"}),
     ("logs.py", "import starlette", {"Starlette"}),
     ("resource/cache.py", "import starlette", {"Starlette"}),
+    ("web/replies.py", "import jinja2", {"Jinja"}),
     ("observability/recorder.py", "import prometheus_client", {"Prometheus"}),
     ("observability/recorder.py", "import opentelemetry", {"OpenTelemetry"}),
     ("pipeline/event.py", "from ..observability import metrics", {"layers"}),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars
+from structlog.contextvars import bind_contextvars, get_contextvars
 
 from ..domain.forwarded import TrustedProxies
 from ..observability.requests import TRUSTED_PEER
@@ -12,6 +12,11 @@ from .network import trusts_peer
 
 HEADER = b"x-request-id"
 _ID = re.compile(rb"[A-Za-z0-9._-]{8,128}")
+
+
+def current_request_id() -> str:
+    """Return the id of the request that is being handled; "" outside of one."""
+    return str(get_contextvars().get("request_id", ""))
 
 
 class RequestId:

@@ -1,7 +1,6 @@
 """In Chromium: no script reads the cookie, our own page uses it, a page of another origin cannot; and by CORS a page of
 an origin that a client registered signs in, refreshes and revokes."""
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,24 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from authserver.provisioning import open_database
 from authserver.settings import load
+from tests.harness.chromium import launched, needs_chromium
 from tests.harness.constants import PASSWORD
 from tests.harness.prepared import running
 from tests.web.serving import change_client
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 CALL = """async ([path, members]) => {
     const json = members && {body: JSON.stringify(members), headers: {"Content-Type": "application/json"}};
     const answer = await fetch(path, {method: "POST", ...json});
@@ -65,7 +54,7 @@ FORM = """([address, type, name]) => {
     form.submit();
 }"""
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+pytestmark = needs_chromium
 
 
 class Blank(BaseHTTPRequestHandler):
@@ -102,10 +91,8 @@ def elsewhere() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

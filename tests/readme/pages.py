@@ -19,7 +19,7 @@ from tests.readme.transcript import Step, assert_matches, steps
 
 NOT_RUN = "not run: "
 """How the comment above a block begins that cannot run here; the reason follows."""
-SHOWN_ONLY = {"text", "json", "toml", "ini", "nginx", "yaml", "sql", "mermaid", "java", "javascript", "go"}
+SHOWN_ONLY = {"text", "json", "toml", "ini", "nginx", "yaml", "sql", "mermaid", "java", "javascript", "go", "html"}
 POSTGRESQL = "docs/how-to/postgresql.md"
 PORTS = ("8000", "8100", "9000")
 PLACEHOLDERS = {

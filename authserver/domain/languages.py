@@ -1,0 +1,33 @@
+"""Chooses a page's language from those that its reader prefers."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+_MAX_RANGES = 20
+_RANGE = re.compile(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*[qQ]=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?")
+
+
+def choose(available: Sequence[str], ui_locales: str, accept_language: str) -> str:
+    """Return one of `available`, which are language tags in lower case, the default first.
+
+    `ui_locales` (OpenID Connect Core s3.1.2.1) wins over `accept_language` (RFC 9110 s12.5.4). What is malformed in
+    them, and what comes after the first 20 languages, is ignored."""
+    for wanted in [*ui_locales.split(maxsplit=_MAX_RANGES)[:_MAX_RANGES], *_by_weight(accept_language)]:
+        for tag in _ever_shorter(wanted.lower()):
+            if tag in available:
+                return tag
+    return available[0]
+
+
+def _by_weight(accept_language: str) -> list[str]:
+    matches = map(_RANGE.fullmatch, accept_language.split(",", _MAX_RANGES)[:_MAX_RANGES])
+    weights = [(match[1], float(match[2] or 1)) for match in matches if match]
+    # RFC 9110 s12.4.2: a value of 0 means "not acceptable".
+    return [tag for tag, weight in sorted(weights, key=lambda pair: -pair[1]) if weight]
+
+
+def _ever_shorter(tag: str) -> Iterator[str]:
+    """Yield `de-ch-1996`, `de-ch`, `de`. RFC 4647 s3.4: the range is progressively truncated from the end."""
+    while tag:
+        yield tag
+        tag = tag.rpartition("-")[0]

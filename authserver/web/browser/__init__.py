@@ -1,0 +1,7 @@
+"""What a person meets in a browser: pages, and the redirects between them and to clients.
+
+pages.py      renders the answers of handlers: a page, a redirect, a page that goes on to a client
+templates.py  the templates, in each language, and the operator's own
+templates/    one for each page; layout.html and words.html are shared
+locale/       the translations; scripts/translations.py extracts and compiles them
+"""

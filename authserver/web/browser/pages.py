@@ -1,0 +1,110 @@
+"""Renders the answers of handlers to a browser: pages, redirects, and the pages that go on to a client."""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from starlette.types import Scope, Send
+
+from ...domain import languages
+from ...pipeline.replies import BrowserAnswer, ClientShown, GoTo, Page, Redirect
+from ..body import headers_of
+from ..replies import Header, send_body
+from ..request_id import current_request_id
+from .samples import SAMPLES
+from .templates import LANGUAGES, Templates
+
+STATIC = Path(__file__).parents[1] / "static"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action {}; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+_HEADERS: list[Header] = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    # Not no-referrer: with it, Chromium sends "Origin: null" with our own forms, and they would be taken for forged.
+    (b"referrer-policy", b"same-origin"),
+    (b"permissions-policy", b"publickey-credentials-get=(self), publickey-credentials-create=(self)"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+]
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")  # the policy's syntax knows no IPv6 address
+_LOGO_TYPES = ("png", "jpeg", "gif", "webp", "svg+xml")
+
+
+class Pages:
+    def __init__(self, issuer: str, set_cookie: Callable[[str, str | None], str], folder: Path | None = None) -> None:
+        """`set_cookie` returns a Set-Cookie value for a cookie's name and value. `folder` has the operator's own
+        templates; call `check` to find their mistakes."""
+        self._issuer, self._set_cookie = issuer, set_cookie
+        icon = "data:image/svg+xml;base64," + b64encode((STATIC / "icon.svg").read_bytes()).decode()
+        shared = {"issuer": issuer, "host": urlsplit(issuer).netloc, "icon": icon, "client": None}
+        self._templates = Templates(shared | {"logo_of": self._logo_of}, folder)
+
+    def check(self) -> None:
+        """Raises Misconfigured if a template of the operator's fails."""
+        self._templates.check({name: {**values, "request_id": "0"} for name, values in SAMPLES.items()})
+
+    async def send(self, scope: Scope, send: Send, answer: BrowserAnswer) -> None:
+        match answer:
+            case Page():
+                await self._send_page(scope, send, answer)
+            case GoTo(path, cookies):
+                set_cookies = [(b"set-cookie", self._set_cookie(*cookie).encode()) for cookie in cookies.items()]
+                await _send_redirect(send, self._issuer + path, set_cookies)
+            case Redirect(mode="form_post"):
+                values = {"uri": answer.uri, "params": answer.params, "client": answer.client}
+                page = Page("form_post", values, ui_locales=answer.ui_locales)
+                await self._send_page(scope, send, page, _form_action(answer.uri))
+            case Redirect(after_form=True):
+                # Browsers hold `form-action` against every redirect that follows a form: a 303 to the client would be
+                # blocked, though a form of ours led to it.
+                values = {"uri": with_params(answer.uri, answer.params), "client": answer.client}
+                await self._send_page(scope, send, Page("continue", values, ui_locales=answer.ui_locales))
+            case Redirect(uri, params):
+                await _send_redirect(send, with_params(uri, params), [])
+
+    async def _send_page(self, scope: Scope, send: Send, page: Page, form_action: str = "'self'") -> None:
+        accepted = ",".join(headers_of(scope).get("accept-language", []))
+        language = languages.choose(tuple(LANGUAGES), page.ui_locales, accepted)
+        values = {**page.values, "request_id": current_request_id()}
+        html = self._templates.render(page.name, language, values)
+        headers = [
+            *_HEADERS,
+            (b"content-language", language.encode()),
+            (b"content-security-policy", _POLICY.format(form_action).encode()),
+        ]
+        if page.retry_after:
+            headers.append((b"retry-after", str(page.retry_after).encode()))
+        await send_body(send, page.status, html.encode(), headers)
+
+    def _logo_of(self, client: ClientShown | None) -> str:
+        """Return the URL of the client's logo if the policy lets a page load it: one that is on this server, or that is
+        in the URL itself. Loading one from elsewhere would also tell others who signs in here, and when."""
+        uri = client.logo_uri if client else ""
+        embedded = uri.startswith(tuple(f"data:image/{kind};base64," for kind in _LOGO_TYPES))
+        return uri if embedded or uri.startswith(f"{self._issuer}/") else ""
+
+
+def with_params(uri: str, params: tuple[tuple[str, str], ...]) -> str:
+    """Return the redirect URI with these parameters. RFC 6749 s3.1.2: a query component of the URI MUST be retained
+    when adding additional query parameters."""
+    separator = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
+    return uri + separator + urlencode(params)
+
+
+def _form_action(uri: str) -> str:
+    """Return what `form-action` allows on the page whose form goes to the client."""
+    parts = urlsplit(uri)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    return f"'self' {origin}" if _ORIGIN.fullmatch(origin) else "'self'"
+
+
+async def _send_redirect(send: Send, uri: str, more: list[Header]) -> None:
+    # RFC 9700 s4.12: the authorization server MUST NOT use 307: a browser would post the password again.
+    headers = [(b"location", uri.encode()), (b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
+    await send_body(send, 303, b"", [*headers, *more])

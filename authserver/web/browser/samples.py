@@ -1,0 +1,35 @@
+"""Values for each page, to try the templates with."""
+
+from collections.abc import Mapping
+
+from ...pipeline.replies import ClientShown, ScopeShown
+
+CLIENT = ClientShown(
+    name="Example Notes",
+    uri="https://notes.example",
+    policy_uri="https://notes.example/privacy",
+    tos_uri="https://notes.example/terms",
+)
+_FORM = {"action": "/interaction/0", "csrf": "token", "username": "ada", "client": CLIENT}
+SAMPLES: Mapping[str, Mapping[str, object]] = {
+    "sign_in": {
+        **_FORM,
+        "fixed_username": "",
+        "other_account": "/interaction/0",
+        "keep": False,
+        "error": "",
+        "wait": 0,
+    },
+    "consent": {
+        **_FORM,
+        "origin": "notes.example",
+        "scopes": (ScopeShown("openid", is_new=False), ScopeShown("email"), ScopeShown("notes:read")),
+        "claims": ("birthdate",),
+        "other_account": "/interaction/0",
+    },
+    "choose_account": _FORM,
+    "error": {"code": "expired", "back": "https://notes.example", "client": CLIENT},
+    "continue": {"uri": "https://notes.example/callback?code=ac_0", "client": CLIENT},
+    "form_post": {"uri": "https://notes.example/callback", "params": (("code", "ac_0"),), "client": CLIENT},
+}
+"""By the template's name, without `.html`."""

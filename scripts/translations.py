@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Extract the texts of the pages from their templates, and compile the translations.
+
+For each language in authserver/web/browser/locale/, new texts are added to pages.po and texts that are gone are
+removed. Translate the new ones in that file, and run this again: it compiles pages.mo, which the server reads.
+
+With `--check`, change nothing, name what is out of date or not translated, and exit with code 1 if there is anything.
+"""
+
+import os
+import sys
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+from dotvenv import PYTHON, VENV
+
+if Path(sys.prefix) != VENV and PYTHON.exists() and __name__ == "__main__":
+    os.execv(PYTHON, [str(PYTHON), __file__, *sys.argv[1:]])
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "authserver" / "web" / "browser"
+LOCALES = PAGES / "locale"
+WIDTH = 116
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""In place of the dates in a header, so that the same texts always make the same file."""
+
+
+def extracted() -> Catalog:
+    """Return the texts of all templates, without translations."""
+    options = {"**.html": {"trimmed": "true", "silent": "false"}}
+    texts = Catalog()
+    for _, _, text, comments, _ in extract_from_dir(PAGES / "templates", [("**.html", "jinja2")], options):
+        texts.add(text, auto_comments=comments)
+    return texts
+
+
+def updated(po: Path, texts: Catalog) -> Catalog:
+    """Return the translations in `po` of exactly these texts."""
+    with po.open("rb") as file:
+        catalogue = read_po(file, locale=po.relative_to(LOCALES).parts[0])
+    catalogue.update(texts, no_fuzzy_matching=True)
+    catalogue.obsolete.clear()
+    catalogue.creation_date = catalogue.revision_date = NEVER
+    return catalogue
+
+
+def files_of(po: Path, catalogue: Catalog) -> dict[Path, bytes]:
+    """Return the content of pages.po and pages.mo."""
+    source, compiled = BytesIO(), BytesIO()
+    write_po(source, catalogue, width=WIDTH, no_location=True, omit_header=True)
+    write_mo(compiled, catalogue)
+    return {po: source.getvalue(), po.with_suffix(".mo"): compiled.getvalue()}
+
+
+def untranslated(catalogue: Catalog) -> list[str]:
+    """Return the texts that have no translation yet, in the singular and in the plural."""
+    messages = [message for message in catalogue if message.id]
+    return [str(each.id) for each in messages if each.fuzzy or not each.string or not all(each.string)]
+
+
+def main(arguments: list[str]) -> int:
+    check, problems, texts = "--check" in arguments, [], extracted()
+    for po in sorted(LOCALES.glob("*/LC_MESSAGES/pages.po")):
+        catalogue = updated(po, texts)
+        problems += [f"{po.relative_to(ROOT)}: not translated: {text}" for text in untranslated(catalogue)]
+        for path, content in files_of(po, catalogue).items():
+            if path.exists() and path.read_bytes() == content:
+                continue
+            if check:
+                problems.append(f"{path.relative_to(ROOT)} is out of date. Run: python3 scripts/translations.py")
+            else:
+                path.write_bytes(content)
+    print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

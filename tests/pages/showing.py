@@ -1,0 +1,68 @@
+"""The pages as an application of their own: each answer at a path, rendered as the server renders it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from authserver.domain.forwarded import TrustedProxies
+from authserver.pipeline.replies import BrowserAnswer, Page, Redirect
+from authserver.web.browser.pages import STATIC, Pages
+from authserver.web.browser.samples import CLIENT, SAMPLES
+from authserver.web.request_id import RequestId
+
+ISSUER = "https://login.example"
+CALLBACK = "https://notes.example/callback"
+HOSTILE = "\"><script>alert(1)</script>'&é\r\n"
+SIGN_IN = Page("sign_in", {**SAMPLES["sign_in"], "username": ""})
+ERRORS = ("expired", "completed", "other_browser", "cookies", "forged", "too_many", "unavailable", "request")
+
+
+def changed(page: Page, **values: Any) -> Page:
+    return replace(page, values={**page.values, **values})
+
+
+ANSWERS: Mapping[str, BrowserAnswer] = {
+    "/sign-in": SIGN_IN,
+    "/hint": changed(SIGN_IN, username="ada"),
+    "/wrong": replace(changed(SIGN_IN, username="ada", error="wrong", keep=True), status=401),
+    "/delayed": replace(changed(SIGN_IN, username="ada", error="delayed", wait=40), status=429, retry_after=40),
+    "/busy": replace(changed(SIGN_IN, username="ada", error="busy"), status=503, retry_after=1),
+    "/again": changed(SIGN_IN, fixed_username="ada", username=""),
+    "/consent": Page("consent", SAMPLES["consent"]),
+    "/choose-account": Page("choose_account", SAMPLES["choose_account"]),
+    "/continue": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), after_form=True, client=CLIENT),
+    "/form-post": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), "form_post", client=CLIENT),
+    "/invalid_request": Page("error", {"code": "invalid_request", "description": "No such client."}, 400),
+    "/interaction/0": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), after_form=True),
+    **{f"/{code}": Page("error", {"code": code, "back": CALLBACK, "client": CLIENT}, 400) for code in ERRORS},
+}
+
+
+def set_cookie(name: str, value: str | None) -> str:
+    return f"{name}={value or ''}"
+
+
+class Showing:
+    """Answers every request for a path with the answer that is kept for it."""
+
+    def __init__(self, pages: Pages, answers: Mapping[str, BrowserAnswer]) -> None:
+        self._pages, self._answers = pages, answers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._pages.send(scope, send, self._answers[scope["path"]])
+
+
+def application(answers: Mapping[str, BrowserAnswer] = ANSWERS, pages: Pages | None = None) -> ASGIApp:
+    pages = pages or Pages(ISSUER, set_cookie)
+    routes = [Mount("/static", StaticFiles(directory=STATIC)), Route("/{path:path}", Showing(pages, answers))]
+    return RequestId(Starlette(routes=routes), new_id=lambda: bytes(16), trusted=TrustedProxies())
+
+
+def client(answers: Mapping[str, BrowserAnswer] = ANSWERS, pages: Pages | None = None) -> TestClient:
+    return TestClient(application(answers, pages), ISSUER, follow_redirects=False)
