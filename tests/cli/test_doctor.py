@@ -156,6 +156,23 @@ def test_rfc8252_8_3_redirect_uris_that_others_could_receive_are_named(uri: str,
 
 
 @pytest.mark.parametrize(
+    ("client", "level"),
+    [
+        (replace(NATIVE, redirect_uris=("https://app.example/", "com.example.app:/back"), first_party=True), "warning"),
+        (replace(NATIVE, redirect_uris=("https://app.example/",), first_party=True), "ok"),
+        (replace(NATIVE, redirect_uris=("http://127.0.0.1/",)), "ok"),
+        (replace(CONFIDENTIAL, redirect_uris=("https://app.example/",), first_party=True), "ok"),
+    ],
+)
+def test_rfc8252_8_6_a_client_that_could_be_another_app_and_asks_for_no_consent_is_named(
+    client: Client, level: str
+) -> None:
+    found = clients_check.check(Settings(issuer=PUBLIC), [client], 0)
+    assert ("warning" in [finding.level for finding in found]) is (level == "warning")
+    assert level == "ok" or "can receive the code at com.example.app:/back" in found[0].finding
+
+
+@pytest.mark.parametrize(
     ("ends", "level"),
     [((None,), "ok"), ((1, None), "ok"), ((5,), "error"), ((10 * 86400,), "warning"), ((15 * 86400, 1), "ok")],
 )
@@ -172,6 +189,7 @@ def test_a_client_whose_last_secret_ends_is_named(ends: tuple[int | None, ...], 
         (replace(NATIVE, policy={"refresh_retry_window": 300}), "warning", "Section 4.14.2"),
         (replace(NATIVE, policy={"rotation": False}), "info", "Section 4.14.2"),
         (replace(NATIVE, audiences=("https://a.example", "https://b.example")), "info", "Section 2.3"),
+        (replace(CONFIDENTIAL, pkce="optional"), "info", "Section 2.1.1"),
         (NATIVE, "ok", "Settings and clients follow"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Checks what clients are registered with: redirect URIs that others could receive, and secrets that end."""
+"""Checks what clients are registered with: redirect URIs that others could receive, consent, and secrets that end."""
 
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ def check(settings: Settings, clients: Iterable[Client], now: int) -> list[Findi
 def _findings(settings: Settings, clients: Iterable[Client], now: int) -> Iterator[Finding]:
     for client in clients:
         yield from _secrets(client, now)
+        yield from _consent(client)
         for uri in client.redirect_uris:
             yield from _redirect_uri(client, uri, is_public_issuer=settings.issuer.startswith("https:"))
 
@@ -38,6 +39,18 @@ def _secrets(client: Client, now: int) -> Iterator[Finding]:
         yield Finding(CHECK, ERROR, f"The client {client.id} has no valid secret: it cannot authenticate.", fix)
     elif last - now < _SOON:
         yield Finding(CHECK, WARNING, f"The last secret of the client {client.id} ends in {span(last - now)}.", fix)
+
+
+def _consent(client: Client) -> Iterator[Finding]:
+    # RFC 8252 s8.6: SHOULD NOT process authorization requests automatically without user consent or interaction, except
+    # when the identity of the client can be assured. Only an https URI assures that of a client without a secret.
+    others = [uri for uri in client.redirect_uris if not uri.startswith("https://")]
+    if client.first_party and client.auth_method == "none" and others:
+        text = (
+            f"Users of the client {client.id} are not asked for consent, and another app on their device can receive "
+            f"the code at {others[0]}."
+        )
+        yield Finding(CHECK, WARNING, text, f"authserver client update {client.id} --third-party")
 
 
 def _redirect_uri(client: Client, uri: str, *, is_public_issuer: bool) -> Iterator[Finding]:

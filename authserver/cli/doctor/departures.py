@@ -23,6 +23,7 @@ def _findings(settings: Settings, clients: list[Client]) -> Iterator[Finding]:
         yield from _retry_window(settings, client)
         yield from _rotation(client)
         yield from _audiences(client)
+        yield from _pkce(client)
 
 
 def _first_party(settings: Settings) -> Iterator[Finding]:
@@ -77,4 +78,15 @@ def _audiences(client: Client) -> Iterator[Finding]:
             INFO,
             f"Section 2.3: the client {client.id} may ask for tokens that {len(client.audiences)} APIs accept.",
             "One client for each API keeps a token that leaks at one from being used at another.",
+        )
+
+
+def _pkce(client: Client) -> Iterator[Finding]:
+    # RFC 9700 s2.1.1: for confidential clients, the use of PKCE is RECOMMENDED.
+    if client.pkce != "required":
+        yield Finding(
+            CHECK,
+            INFO,
+            f"Section 2.1.1: the client {client.id} may sign users in without PKCE. It must then check the nonce.",
+            f"If its library can use PKCE: authserver client update {client.id} --pkce required",
         )

@@ -13,6 +13,7 @@ ENDPOINTS = {
     "/token": _FORM,
     "/revoke": _FORM,
     "/introspect": _FORM,
+    "/userinfo": _FORM,
     "/api/login": _JSON,
     "/api/refresh-token": _JSON,
     "/api/logout": _JSON,

@@ -14,6 +14,7 @@ PATHS = [
     b"/token",
     b"/revoke",
     b"/introspect",
+    b"/userinfo",
     b"/api/login",
     b"/api/refresh-token",
     b"/api/logout",
