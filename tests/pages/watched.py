@@ -47,8 +47,13 @@ class Watched:
         self.elsewhere: list[Any] = []
         context.route("**/*", self._answer)
         self.page = context.new_page()
-        self.page.on("console", lambda message: self.messages.append(message.text))
+        self.page.on("console", lambda message: self._hear(message.text))
         self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+
+    def _hear(self, message: str) -> None:
+        """Chromium says of each page that is an error what status it has."""
+        if not message.startswith("Failed to load resource: the server responded with a status of"):
+            self.messages.append(message)
 
     def _answer(self, route: Any) -> None:
         request = route.request
