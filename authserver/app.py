@@ -36,6 +36,7 @@ from .provisioning import (
     load_claims_hook,
     open_existing_database,
     open_keyring,
+    open_templates,
     open_tracing,
     policy,
     wrong_secrets,
@@ -154,6 +155,7 @@ def _context(
         new_id=system.new_id,
         malformed=malformed,
         trusted_proxies=trusted_proxies(settings.trusted_proxies or ""),
+        templates=open_templates(settings),
         web_origins=Cache(database, clients.web_origins_many, clock.steady),
         observers=instruments.middleware(urlsplit(settings.issuer).path),
     )

@@ -17,6 +17,7 @@ from .domain.errors import Misconfigured
 from .domain.key_schedule import KeyPolicy
 from .domain.models import Policy
 from .domain.wrong_secrets import WrongSecrets
+from .file_modes import writable_by_others
 from .keyring import KeyEncryptionKeys, Keyring, KeyStore, files
 from .keyring.attempt_keys import attempt_keys
 from .keyring.lifecycle import Lifecycle, bootstrap
@@ -28,6 +29,7 @@ from .store.engine import warnings as database_warnings
 
 if TYPE_CHECKING:
     from .observability.tracing import Tracing
+    from .web.browser.templates import Templates
 
 _FORBIDDEN_GRANT = (
     "RFC 9700 s2.4 says that the password grant MUST NOT be used. Keep it to your own first-party apps. These clients "
@@ -43,6 +45,12 @@ _COROUTINE = """AUTHSERVER_AUDIT_HOOK={} cannot be used: it is a coroutine funct
 thread of its own and may block, so write it without async:
 
     def on_event(event): ..."""
+_NO_PAGES = """AUTHSERVER_PAGES_DIR={} is not a folder. Create it, or unset:
+
+    AUTHSERVER_PAGES_DIR"""
+_UNSAFE_PAGES = """{} can be written by others, who could run their own code in a template:
+
+    {}"""
 _NO_PIN = """AUTHSERVER_PKCS11_MODULE is set, but there is no PIN. Write the PIN to a file and name the file:
 
     AUTHSERVER_PKCS11_PIN_FILE=/path/to/pin"""
@@ -87,6 +95,7 @@ def check(settings: Settings, workers: int = 1) -> list[str]:
     try:
         load_claims_hook(settings)
         load_audit_hook(settings)
+        open_templates(settings)
         if tracing := open_tracing(settings):
             tracing.close()
         open_keyring(settings, database, Clock()).check()
@@ -184,6 +193,27 @@ def load_audit_hook(settings: Settings) -> Callable[..., Any] | None:
     if iscoroutinefunction(function):
         raise Misconfigured(_COROUTINE.format(settings.audit_hook))
     return function
+
+
+def open_templates(settings: Settings) -> "Templates":
+    """Return the templates of the pages. Raises Misconfigured if the operator's own cannot be used."""
+    from .web.browser.templates import Templates  # only commands that serve or check need Jinja
+
+    folder = settings.pages_dir
+    if folder is not None:
+        _check_pages_dir(folder)
+    templates = Templates(settings.issuer, folder)
+    if folder is not None:
+        templates.check()
+    return templates
+
+
+def _check_pages_dir(folder: Path) -> None:
+    if not folder.is_dir():
+        raise Misconfigured(_NO_PAGES.format(folder))
+    for path in (folder, *folder.rglob("*")):
+        if fix := writable_by_others(path):
+            raise Misconfigured(_UNSAFE_PAGES.format(path, fix))
 
 
 def _loaded(variable: str, reference: str | None, example: str) -> Callable[..., Any] | None:

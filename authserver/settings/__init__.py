@@ -116,6 +116,11 @@ _MANAGEMENT_HELP = _about(
 _TRACING_HELP = _about(
     "whether requests are traced with OpenTelemetry (extra otel), which the OTEL_* variables configure", "on or off"
 )
+_PAGES_HELP = _about(
+    "folder of your own templates for the pages, and in its folder `static` of their files",
+    "a path without control characters",
+    "pages",
+)
 _WEBHOOK_HELP = _about(
     "URL to which each event of the audit trail is posted",
     "an https URL (http for hosts in AUTHSERVER_FETCH_ALLOW)",
@@ -150,9 +155,13 @@ class Settings(BaseModel):
     database_url: Annotated[SecretStr, _URL_HELP, AfterValidator(values.check_database_url)] = _DATABASE
     database_connections: Annotated[int, _CONNECTIONS_HELP] = 5
     database_prepared_statements: Annotated[Literal["on", "off"], _PREPARED_HELP] = "off"
-    keys_dir: Annotated[Path, _DIR_HELP, AfterValidator(values.check_path)] = Path("keys")
+    keys_dir: Annotated[Path, _DIR_HELP, AfterValidator(values.path_check("keys_dir", "keys"))] = Path("keys")
     key_encryption_key: Annotated[SecretStr | None, _KEYS_HELP, AfterValidator(values.check_keys)] = None
-    pkcs11_module: Annotated[Path | None, _MODULE_HELP, AfterValidator(values.check_module)] = None
+    pkcs11_module: Annotated[
+        Path | None,
+        _MODULE_HELP,
+        AfterValidator(values.path_check("pkcs11_module", "/usr/lib/softhsm/libsofthsm2.so")),
+    ] = None
     pkcs11_token: Annotated[str, _TOKEN_HELP, AfterValidator(values.check_label)] = "authserver"  # noqa: S105
     pkcs11_pin: Annotated[SecretStr | None, _PIN_HELP, AfterValidator(values.check_pin)] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _LEVEL_HELP] = "info"
@@ -203,6 +212,7 @@ class Settings(BaseModel):
     claims_hook_timeout: Annotated[int, _whole("seconds that the claims hook may take", 1, 30)] = 2
     management_address: Annotated[str | None, _MANAGEMENT_HELP, AfterValidator(values.check_management)] = None
     tracing: Annotated[Literal["on", "off"], _TRACING_HELP] = "off"
+    pages_dir: Annotated[Path | None, _PAGES_HELP, AfterValidator(values.path_check("pages_dir", "pages"))] = None
     first_party_api: Annotated[Literal["on", "off"], _API_HELP] = "on"
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

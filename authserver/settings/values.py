@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv6Address
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -120,16 +121,18 @@ def check_keys(keys: SecretStr | None) -> SecretStr | None:
     return keys
 
 
-def check_path(path: Path) -> Path:
-    if re.search(r"[\x00-\x1f]", str(path)):
-        raise InvalidSetting("keys_dir", "has a control character", "keys")
-    return path
+AnyPath = TypeVar("AnyPath", Path, Path | None)
 
 
-def check_module(path: Path | None) -> Path | None:
-    if path is not None and re.search(r"[\x00-\x1f]", str(path)):
-        raise InvalidSetting("pkcs11_module", "has a control character", "/usr/lib/softhsm/libsofthsm2.so")
-    return path
+def path_check(name: str, example: str) -> Callable[[AnyPath], AnyPath]:
+    """Return the check of a setting that is a path."""
+
+    def check(path: AnyPath) -> AnyPath:
+        if path is not None and re.search(r"[\x00-\x1f]", str(path)):
+            raise InvalidSetting(name, "has a control character", example)
+        return path
+
+    return check
 
 
 def check_label(label: str) -> str:

@@ -27,6 +27,7 @@ from ..store.cache import Cache
 from ..store.database import Database
 from . import documents, health, userinfo
 from .api import Api
+from .browser.templates import STATIC, Templates
 from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin
 from .documents import Document
@@ -63,6 +64,7 @@ class AppContext:
     malformed: MalformedRequests
     trusted_proxies: TrustedProxies
     web_origins: Cache[None, frozenset[str]]
+    templates: Templates
     observers: tuple[Callable[[ASGIApp], ASGIApp], ...] = ()
     """Each wraps the application in a middleware that sees every request and response."""
 
@@ -124,7 +126,7 @@ def routes(context: AppContext) -> list[Route | Mount]:
         Route(base + "/health/live", health.live),
         Route(base + "/health/ready", health.ready(context.database, keyring, context.steady, context.pipeline)),
         Route(base + "/", landing_page(context.issuer, origin + metadata_path)),
-        Mount(base + "/static", StaticFiles(directory=Path(__file__).parent / "static")),
+        Mount(base + "/static", _static(context.templates.folder)),
     ]
 
 
@@ -136,6 +138,14 @@ def _userinfo(context: AppContext, base: str) -> list[Route]:
         Route(base + "/userinfo", endpoint, methods=userinfo.METHODS),
         Route(base + "/userinfo", cross_origin, methods=["OPTIONS"]),
     ]
+
+
+def _static(folder: Path | None) -> StaticFiles:
+    """Return what serves the files of the pages; those in the operator's folder take the place of ours."""
+    files = StaticFiles(directory=STATIC)
+    if folder is not None:
+        files.all_directories.insert(0, folder / "static")
+    return files
 
 
 def _api(context: AppContext, base: str, grants: GrantRegistry) -> list[Route | Mount]:

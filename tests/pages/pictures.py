@@ -7,7 +7,7 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from authserver.web.browser.pages import STATIC
+from authserver.web.browser.templates import STATIC
 from tests.harness.chromium import launched
 from tests.pages.showing import ISSUER, client
 from tests.pages.watched import Watched

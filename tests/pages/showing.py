@@ -12,8 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authserver.domain.forwarded import TrustedProxies
 from authserver.pipeline.replies import BrowserAnswer, Page, Redirect
-from authserver.web.browser.pages import STATIC, Pages
+from authserver.web.browser.pages import Pages
 from authserver.web.browser.samples import CLIENT, SAMPLES
+from authserver.web.browser.templates import STATIC
 from authserver.web.request_id import RequestId
 
 ISSUER = "https://login.example"

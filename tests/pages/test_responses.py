@@ -19,6 +19,7 @@ from authserver.domain.errors import Misconfigured
 from authserver.pipeline.replies import BrowserAnswer, ClientShown, GoTo, Page, Redirect
 from authserver.web.browser.pages import Pages, with_params
 from authserver.web.browser.samples import CLIENT, SAMPLES
+from authserver.web.browser.templates import Templates
 from tests.pages.pictures import DIGESTS, FOLDER, PICTURES, digests
 from tests.pages.showing import ANSWERS, CALLBACK, HOSTILE, ISSUER, SIGN_IN, changed, client, set_cookie
 from tests.readme.blocks import ROOT, blocks
@@ -249,13 +250,18 @@ def test_no_english_is_left_on_a_german_page(http: TestClient, path: str) -> Non
     assert not {"the", "you", "your", "sign", "to", "is"} & set(own.lower().split())
 
 
+def checked(folder: Path) -> Pages:
+    templates = Templates(ISSUER, folder)
+    templates.check()
+    return Pages(ISSUER, set_cookie, templates)
+
+
 def test_an_operators_template_takes_the_place_of_ours_and_can_extend_it(tmp_path: Path) -> None:
     (tmp_path / "sign_in.html").write_text(
         '{% extends "built-in/sign_in.html" %}{% block footer %}<footer>By {{ host }} for {{ client.name }}</footer>'
         "{% endblock %}"
     )
-    pages = Pages(ISSUER, set_cookie, tmp_path)
-    pages.check()
+    pages = checked(tmp_path)
     answer = elements(shown(SIGN_IN, pages))
     assert "By login.example for Example Notes" in answer.text and answer.by_id("password")
     assert elements(shown(ANSWERS["/expired"], pages)).by_id("error")
@@ -273,9 +279,9 @@ def test_an_operators_template_takes_the_place_of_ours_and_can_extend_it(tmp_pat
 def test_an_operators_template_that_fails(tmp_path: Path, template: str, fault: str) -> None:
     """The server does not start; if it runs already, the built-in page is shown."""
     (tmp_path / "sign_in.html").write_text(template)
-    pages = Pages(ISSUER, set_cookie, tmp_path)
     with pytest.raises(Misconfigured, match="(?s)sign_in cannot be rendered.*AUTHSERVER_PAGES_DIR$") as error:
-        pages.check()
+        checked(tmp_path)
+    pages = Pages(ISSUER, set_cookie, Templates(ISSUER, tmp_path))
     assert fault in str(error.value)
     with capture_logs() as logs:
         assert elements(shown(SIGN_IN, pages)).by_id("password")
@@ -285,7 +291,7 @@ def test_an_operators_template_that_fails(tmp_path: Path, template: str, fault: 
 
 
 def test_the_built_in_templates_render_every_sample() -> None:
-    Pages(ISSUER, set_cookie).check()
+    Templates(ISSUER).check()
 
 
 def test_the_translations_are_complete_and_compiled() -> None:
@@ -303,8 +309,7 @@ def test_the_templates_in_the_documentation_work(tmp_path: Path) -> None:
     layout, words = (block.text for block in blocks(PAGE.read_text()) if block.kind == "html")
     (tmp_path / "layout.html").write_text(layout)
     (tmp_path / "words.html").write_text(words)
-    pages = Pages(ISSUER, set_cookie, tmp_path)
-    pages.check()
+    pages = checked(tmp_path)
     text = elements(shown(ANSWERS["/consent"], pages)).text
     assert all(each in text for each in ("Read your notes", "See your email address", "Questions?"))
 
@@ -314,4 +319,4 @@ def test_the_documentation_names_everything_that_a_template_is_given(page: str) 
     """And its example values have what the documentation says, so that each template can be tried with them."""
     _, _, section = PAGE.read_text().partition(f"`{page}.html`")
     named = set(re.findall(r"`(\w+)`", section.partition(".html`")[0]))
-    assert SAMPLES[page].keys() - {"client"} <= named
+    assert SAMPLES[page].keys() - {"client", "request_id"} <= named

@@ -1,22 +1,18 @@
 """Renders the answers of handlers to a browser: pages, redirects, and the pages that go on to a client."""
 
 import re
-from base64 import b64encode
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from starlette.types import Scope, Send
 
 from ...domain import languages
-from ...pipeline.replies import BrowserAnswer, ClientShown, GoTo, Page, Redirect
+from ...pipeline.replies import BrowserAnswer, GoTo, Page, Redirect
 from ..body import headers_of
 from ..replies import Header, send_body
 from ..request_id import current_request_id
-from .samples import SAMPLES
 from .templates import LANGUAGES, Templates
 
-STATIC = Path(__file__).parents[1] / "static"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action {}; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -33,21 +29,15 @@ _HEADERS: list[Header] = [
     (b"x-frame-options", b"DENY"),
 ]
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")  # the policy's syntax knows no IPv6 address
-_LOGO_TYPES = ("png", "jpeg", "gif", "webp", "svg+xml")
 
 
 class Pages:
-    def __init__(self, issuer: str, set_cookie: Callable[[str, str | None], str], folder: Path | None = None) -> None:
-        """`set_cookie` returns a Set-Cookie value for a cookie's name and value. `folder` has the operator's own
-        templates; call `check` to find their mistakes."""
-        self._issuer, self._set_cookie = issuer, set_cookie
-        icon = "data:image/svg+xml;base64," + b64encode((STATIC / "icon.svg").read_bytes()).decode()
-        shared = {"issuer": issuer, "host": urlsplit(issuer).netloc, "icon": icon, "client": None}
-        self._templates = Templates(shared | {"logo_of": self._logo_of}, folder)
-
-    def check(self) -> None:
-        """Raises Misconfigured if a template of the operator's fails."""
-        self._templates.check({name: {**values, "request_id": "0"} for name, values in SAMPLES.items()})
+    def __init__(
+        self, issuer: str, set_cookie: Callable[[str, str | None], str], templates: Templates | None = None
+    ) -> None:
+        """`set_cookie` returns a Set-Cookie value for a cookie's name and value. The default are the built-in
+        templates."""
+        self._issuer, self._set_cookie, self._templates = issuer, set_cookie, templates or Templates(issuer)
 
     async def send(self, scope: Scope, send: Send, answer: BrowserAnswer) -> None:
         match answer:
@@ -81,13 +71,6 @@ class Pages:
         if page.retry_after:
             headers.append((b"retry-after", str(page.retry_after).encode()))
         await send_body(send, page.status, html.encode(), headers)
-
-    def _logo_of(self, client: ClientShown | None) -> str:
-        """Return the URL of the client's logo if the policy lets a page load it: one that is on this server, or that is
-        in the URL itself. Loading one from elsewhere would also tell others who signs in here, and when."""
-        uri = client.logo_uri if client else ""
-        embedded = uri.startswith(tuple(f"data:image/{kind};base64," for kind in _LOGO_TYPES))
-        return uri if embedded or uri.startswith(f"{self._issuer}/") else ""
 
 
 def with_params(uri: str, params: tuple[tuple[str, str], ...]) -> str:

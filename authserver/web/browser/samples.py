@@ -10,7 +10,8 @@ CLIENT = ClientShown(
     policy_uri="https://notes.example/privacy",
     tos_uri="https://notes.example/terms",
 )
-_FORM = {"action": "/interaction/0", "csrf": "token", "username": "ada", "client": CLIENT}
+_ID = {"request_id": "0" * 32}
+_FORM = {**_ID, "action": "/interaction/0", "csrf": "token", "username": "ada", "client": CLIENT}
 SAMPLES: Mapping[str, Mapping[str, object]] = {
     "sign_in": {
         **_FORM,
@@ -28,8 +29,8 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
         "other_account": "/interaction/0",
     },
     "choose_account": _FORM,
-    "error": {"code": "expired", "back": "https://notes.example", "client": CLIENT},
-    "continue": {"uri": "https://notes.example/callback?code=ac_0", "client": CLIENT},
-    "form_post": {"uri": "https://notes.example/callback", "params": (("code", "ac_0"),), "client": CLIENT},
+    "error": {**_ID, "code": "expired", "back": "https://notes.example", "client": CLIENT},
+    "continue": {**_ID, "uri": "https://notes.example/callback?code=ac_0", "client": CLIENT},
+    "form_post": {**_ID, "uri": "https://notes.example/callback", "params": (("code", "ac_0"),), "client": CLIENT},
 }
 """By the template's name, without `.html`."""

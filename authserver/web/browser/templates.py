@@ -1,9 +1,12 @@
 """The templates of the pages, in each language. An operator's folder can replace each of them."""
 
+from base64 import b64encode
 from collections.abc import Mapping
+from functools import partial
 from gettext import translation
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from jinja2 import (
@@ -18,20 +21,25 @@ from jinja2 import (
 )
 
 from ...domain.errors import Misconfigured
+from ...pipeline.replies import ClientShown
+from .samples import SAMPLES
 
 _HERE = Path(__file__).parent
+STATIC = _HERE.parent / "static"
 BUILT_IN = "built-in"
 """Prefix with which an operator's template can extend or include the one that it replaces."""
 LANGUAGES = {"en": "ltr", "de": "ltr"}
 """The direction of each language, the default first. English is what the templates themselves are written in."""
+_LOGO_TYPES = ("png", "jpeg", "gif", "webp", "svg+xml")
 log: Any = structlog.get_logger("authserver")
 
 
 class Templates:
-    def __init__(self, shared: Mapping[str, object], folder: Path | None = None) -> None:
-        """`shared` are values that every template gets. `folder` has the operator's own templates."""
+    def __init__(self, issuer: str, folder: Path | None = None) -> None:
+        """`folder` has the operator's own templates; call `check` to find their mistakes."""
+        self.folder = folder
         own = FileSystemLoader(_HERE / "templates")
-        self._folder = folder
+        shared = _shared(issuer)
         self._built_in = {language: _environment(language, own, shared) for language in LANGUAGES}
         self._used = self._built_in
         if folder is not None:
@@ -44,21 +52,41 @@ class Templates:
         try:
             return self._used[language].get_template(f"{page}.html").render(values)
         except Exception as error:
-            if self._folder is None:
+            if self.folder is None:
                 raise
             log.error("template_failed", page=page, reason=_described(error))
         return self._built_in[language].get_template(f"{page}.html").render(values)
 
-    def check(self, samples: Mapping[str, Mapping[str, object]]) -> None:
-        """Render each page of `samples` with its values. Raises Misconfigured if an operator's template fails."""
-        for page, values in samples.items():
+    def check(self) -> None:
+        """Render each page with examples of its values. Raises Misconfigured if an operator's template fails."""
+        for page, values in SAMPLES.items():
             for environment in self._used.values():
                 try:
                     environment.get_template(f"{page}.html").render(values)
                 except Exception as error:
-                    where = f"AUTHSERVER_PAGES_DIR={self._folder}: the page {page} cannot be rendered"
+                    where = f"AUTHSERVER_PAGES_DIR={self.folder}: the page {page} cannot be rendered"
                     hint = "docs/how-to/pages.md lists what each page is given. To start without your templates, unset"
                     raise Misconfigured(f"{where}: {_described(error)}. {hint}:\nAUTHSERVER_PAGES_DIR") from error
+
+
+def _shared(issuer: str) -> dict[str, object]:
+    """Return the values that every template gets."""
+    icon = b64encode((STATIC / "icon.svg").read_bytes()).decode()
+    return {
+        "issuer": issuer,
+        "host": urlsplit(issuer).netloc,
+        "icon": f"data:image/svg+xml;base64,{icon}",
+        "client": None,
+        "logo_of": partial(_logo_of, issuer),
+    }
+
+
+def _logo_of(issuer: str, client: ClientShown | None) -> str:
+    """Return the URL of the client's logo if the policy lets a page load it: one that is on this server, or that is in
+    the URL itself. Loading one from elsewhere would also tell others who signs in here, and when."""
+    uri = client.logo_uri if client else ""
+    embedded = uri.startswith(tuple(f"data:image/{kind};base64," for kind in _LOGO_TYPES))
+    return uri if embedded or uri.startswith(f"{issuer}/") else ""
 
 
 def _environment(language: str, loader: BaseLoader, shared: Mapping[str, object]) -> Environment:
