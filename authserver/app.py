@@ -30,6 +30,7 @@ from .pipeline.pipeline import Pipeline
 from .pool import Pool
 from .provisioning import (
     attempt_limits,
+    interactions,
     key_policy,
     lifecycle,
     load_audit_hook,
@@ -185,6 +186,8 @@ def _pipeline(
             passwords,
             *make,
             hook,
+            interactions(settings),
+            settings.key_lead_time,
         ),
         SharedCall(tasks.read_keys, RELOAD_INTERVAL),
         key_service.run,

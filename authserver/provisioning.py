@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from . import hook_function, system
 from .clock import Clock
 from .domain import first_party, refresh_key_schedule
-from .domain.attempts import AttemptLimits, daily, hourly
+from .domain.attempts import AttemptLimits, at_once, daily, hourly
 from .domain.audit import SERVER, AuditRecord
 from .domain.errors import Misconfigured
 from .domain.key_schedule import KeyPolicy
-from .domain.models import Policy
-from .domain.wrong_secrets import WrongSecrets
+from .domain.models import SECOND, Policy
+from .domain.network_limit import NetworkLimit
 from .file_modes import writable_by_others
 from .keyring import KeyEncryptionKeys, Keyring, KeyStore, files
 from .keyring.attempt_keys import attempt_keys
@@ -241,6 +241,9 @@ def policy(settings: Settings) -> Policy:
         refresh_idle_ttl=settings.refresh_idle_ttl,
         refresh_absolute_ttl=settings.refresh_absolute_ttl,
         max_authorizations=settings.max_authorizations,
+        code_ttl=settings.code_ttl,
+        session_idle_ttl=settings.session_idle_ttl,
+        session_ttl=settings.session_ttl,
     )
 
 
@@ -256,5 +259,9 @@ def attempt_limits(settings: Settings) -> AttemptLimits:
     return AttemptLimits(account=daily(settings.account_attempts), network=daily(settings.network_attempts))
 
 
-def wrong_secrets(settings: Settings) -> WrongSecrets:
-    return WrongSecrets(hourly(settings.client_secret_attempts))
+def wrong_secrets(settings: Settings) -> NetworkLimit:
+    return NetworkLimit(hourly(settings.client_secret_attempts))
+
+
+def interactions(settings: Settings) -> NetworkLimit:
+    return NetworkLimit(at_once(settings.interaction_limit, 60 * SECOND))

@@ -1,1 +1,1 @@
-"""People and how they prove who they are, independent of OAuth."""
+"""People, how they prove who they are, and their browsers; independent of OAuth."""

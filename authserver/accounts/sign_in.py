@@ -3,13 +3,14 @@
 from functools import cached_property
 
 from ..domain.attempts import AttemptLimits, Judgement
-from ..domain.models import SECOND, Authorization, User
+from ..domain.models import SECOND, Authorization, Session, User
 from ..passwords import PasswordCheck, username_form
 from ..pipeline.errors import TooManyAttempts
 from ..pipeline.event import Event
 from ..pipeline.handler import Services
 from ..store import sign_ins
 from ..store.changes import Change
+from ..store.sessions import BeginSession
 from ..store.sign_ins import Attempt, SignInKey, SignInRecord
 
 _REMEMBERED_ANEW = 86400 * SECOND
@@ -80,6 +81,12 @@ class PasswordSignIn:
             ended=ended,
             network=self._network_to_remember(),
         )
+
+    def begin_session(self, session: Session, *, before: Session | None, interaction_id: bytes) -> Change:
+        """Return the change that begins the session of the user, and otherwise does as that of `begin`. `before` is the
+        session of this browser so far."""
+        begin = BeginSession(session, before, interaction_id, self.check.rehashed)
+        return sign_ins.begin_session(begin, self.attempt, network=self._network_to_remember())
 
     def _network_to_remember(self) -> str:
         seen_at = self.record.seen_at

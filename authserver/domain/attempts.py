@@ -66,6 +66,12 @@ def hourly(attempts: int) -> Budget | None:
     return _budget(attempts, _HOUR)
 
 
+def at_once(attempts: int, period: int) -> Budget | None:
+    """Return the budget that allows this many attempts in any `period` (microseconds), even all at once; None, which is
+    no limit, for 0."""
+    return Budget(attempts, -(-period // attempts)) if attempts else None
+
+
 def _budget(attempts: int, period: int) -> Budget | None:
     if not attempts:
         return None

@@ -19,7 +19,7 @@ class State:
 def state_of(
     authorization: Authorization, *, client: Client | None, user: User | None, policy: Policy, now: int
 ) -> State:
-    ends_at = min(authorization.idle_expires_at, authorization.expires_at)
+    ends_at = authorization.ends_at
     if authorization.revoked_at is not None:
         ends_at = min(ends_at, authorization.revoked_at)
     enabled_client = client and replace(client, disabled=False)

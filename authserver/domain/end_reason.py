@@ -13,6 +13,8 @@ REVOKED = {
     "password_changed": "ended by a change of the password",
     "logins_ended": "ended by an operator with all others of the user",
     "operator": "ended by an operator",
+    "session_ended": "ended with the browser session",
+    "code_replayed": "ended because its code was used again",
 }
 
 
@@ -40,4 +42,6 @@ def _expired(authorization: Authorization, policy: Policy, now: int) -> str | No
         return f"reached its absolute end at {utc(authorization.expires_at)}"
     if now >= authorization.idle_expires_at:
         return f"idle for {duration(policy.refresh_idle_ttl)}, ended at {utc(authorization.idle_expires_at)}"
+    if now >= authorization.ends_at:
+        return f"ended with the browser session at {utc(authorization.ends_at)}"
     return None

@@ -35,3 +35,12 @@ class ScopeRefused(ValueError):
 
 class TargetRefused(ValueError):
     """The requested resource is unknown or was not granted (RFC 8707 s2)."""
+
+
+class RequestRefused(ValueError):
+    """An authorization request is wrong in a way of which its client is told."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        """`code` is the error's (RFC 6749 s4.1.2.1); `detail` is for the log, and contains nothing that was sent."""
+        super().__init__(detail)
+        self.code = code

@@ -48,9 +48,8 @@ def judge(
 
 
 def is_over(authorization: Authorization, now: int) -> bool:
-    """Whether the authorization is revoked, or has reached its idle or absolute end."""
-    ends_at = min(authorization.idle_expires_at, authorization.expires_at)
-    return authorization.revoked_at is not None or now >= ends_at
+    """Whether the authorization is revoked, or has reached its idle or absolute end or that of its session."""
+    return authorization.revoked_at is not None or now >= authorization.ends_at
 
 
 def is_allowed(authorization: Authorization, user: User | None) -> bool:

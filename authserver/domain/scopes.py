@@ -4,8 +4,12 @@ import re
 from collections.abc import Iterable
 
 from .errors import ScopeRefused
+from .standard_claims import OFFLINE_ACCESS, OPENID
 
 MAX_LENGTH = 1024
+# OpenID Connect Core s3.1.2.1: OpenID Connect requests MUST contain the openid scope value. s11: offline_access
+# requests access while the user is not present, which no client gets by accident.
+ASKED_BY_NAME = frozenset({OPENID, OFFLINE_ACCESS})
 _NQCHAR = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 
@@ -30,14 +34,20 @@ def listed(texts: Iterable[str]) -> tuple[str, ...]:
     return words
 
 
-def narrow(asked: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the scope that a request gets: the one it asked for, if all of it is allowed; everything that is allowed,
-    if it asked for none. Raises ScopeRefused."""
+def implied(allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the scope of a first request that asks for none: everything that is allowed, except what a client must ask
+    for by name."""
+    return tuple(word for word in allowed if word not in ASKED_BY_NAME)
+
+
+def narrow(asked: str | None, allowed: tuple[str, ...], implied: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Return the scope that a request gets: the one it asked for, if all of it is allowed; if it asked for none,
+    `implied`, or without it everything that is allowed. Raises ScopeRefused."""
     words = parse(asked or "")
     # RFC 6749 s6: the requested scope MUST NOT include any scope not originally granted.
     if not set(words) <= set(allowed):
         raise ScopeRefused("The scope exceeds what is allowed.")
-    return words or allowed
+    return words or (allowed if implied is None else implied)
 
 
 def member(words: tuple[str, ...]) -> dict[str, str]:

@@ -70,12 +70,15 @@ class Keyring:
         self._by_header = {header: opened for opened in tokens.values() for header in opened.headers.values()}
         self._publish(published)
 
-    def sign(self, claims: dict[str, Any], moment: int, alg: str = DEFAULT, typ: str = DEFAULT_TYP) -> str:
-        """Return a JWT, signed at `moment` of the steady clock (microseconds). Raises KeyMissing if the key state is
-        too old, and Unavailable if the key service fails."""
+    def sign(
+        self, claims: dict[str, Any], moment: int, alg: str = DEFAULT, typ: str = DEFAULT_TYP, exact: bool = False
+    ) -> str:
+        """Return a JWT, signed at `moment` of the steady clock (microseconds). With `exact`, no key of another
+        algorithm signs in place of one of `alg`. Raises KeyMissing if the key state is too old or no key signs, and
+        Unavailable if the key service fails."""
         if self.is_stale(moment):
             raise KeyMissing("The key state has not been read for 30 s. This process does not sign until it is read.")
-        tokens = self._signs(alg)
+        tokens = self._active.get(alg) if exact else self._signs(alg)
         if tokens is None:
             raise KeyMissing(f"No key signs {alg} at present.")
         return tokens.sign(claims, typ)
@@ -83,6 +86,11 @@ class Keyring:
     def signs(self, alg: str) -> bool:
         """Whether a key of this very algorithm signs."""
         return alg in self._active
+
+    def pending_since(self, alg: str) -> int | None:
+        """Return when the key of this algorithm that does not sign yet was published (microseconds); None if there is
+        none."""
+        return next((key.created_at for key in self.signing_keys if (key.alg, key.state) == (alg, "pending")), None)
 
     def remote_algorithms(self) -> list[str]:
         """Return the algorithms whose active key signs outside this process."""

@@ -1,6 +1,6 @@
 """The base of the token endpoint's grants. It is mixed in before Authlib's class of the grant, which validates."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,13 @@ from ..claims_hook import HookCall
 from ..domain import claim_rules, claims, refresh_token, scopes
 from ..domain.errors import ScopeRefused, TargetRefused
 from ..domain.models import SECOND, Authorization, User
+from ..domain.standard_claims import OPENID
 from ..pipeline.errors import Refusal
 from ..pipeline.event import Event
 from ..pipeline.handler import Decision, UnsignedToken
 from ..pipeline.replies import Reply
 from ..store.database import Change
+from . import id_tokens
 from .authlib_request import AuthlibRequest
 from .client_auth import METHODS, AuthlibClient
 from .client_handler import ClientHandler
@@ -58,13 +60,24 @@ class Grant(ClientHandler):
     def validate_requested_scope(self) -> None:
         """Authlib's hook, which does nothing: `narrow` checks the scope against the client's instead."""
 
-    def narrow(self, allowed: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the requested scope, or everything that is allowed if none was requested (RFC 6749 s3.3). Raises
-        Refusal."""
+    def narrow(self, allowed: tuple[str, ...], implied: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """Return the requested scope; if none was requested, `implied`, or without it everything that is allowed (RFC
+        6749 s3.3). Raises Refusal."""
         try:
-            return scopes.narrow(self.parsed.form.get("scope"), allowed)
+            return scopes.narrow(self.parsed.form.get("scope"), allowed, implied)
         except ScopeRefused as error:
             raise Refusal("invalid_scope", str(error)) from error
+
+    def first_scope(self) -> tuple[str, ...]:
+        """Return the scope of a request that no earlier one has narrowed. Raises Refusal."""
+        return self.narrow(self.client.scope, scopes.implied(self.client.scope))
+
+    def still_allowed(self, granted: tuple[str, ...]) -> tuple[str, ...]:
+        """Return `granted` without the scopes that were withdrawn from the client. Raises Refusal if none is left."""
+        left = tuple(word for word in granted if word in self.client.scope)
+        if granted and not left:
+            raise Refusal("invalid_grant", "every granted scope was withdrawn from the client")
+        return left
 
     def audience(self, granted: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the access token's `aud` (RFC 8707 s2). Raises Refusal for a resource that is not allowed."""
@@ -84,8 +97,10 @@ class Grant(ClientHandler):
         events: Iterable[Event] = (),
         *,
         refresh_token: str = "",
+        nonce: str = "",
     ) -> Decision[Reply]:
-        """Return the token endpoint's successful response (RFC 6749 s5.1), with the access token still to be signed.
+        """Return the token endpoint's successful response (RFC 6749 s5.1), with the tokens still to be signed: the
+        access token, and an ID token with `nonce` if a user is signed in by OpenID Connect.
 
         `user` is whose authorization it is; their claims must have been loaded if the client gets some."""
         ttl, names = self._ttl(authorization), self.client.access_token_claims
@@ -105,7 +120,21 @@ class Grant(ClientHandler):
         reply = Reply(200, body, {}, refresh_token, min(self.policy.refresh_idle_ttl, left))
         alg, typ = self.client.access_token_alg, self.client.access_token_typ
         token = UnsignedToken("access_token", payload, alg, typ, self._hook_call(user, scope))
-        return Decision(reply, change, (token,), _with_tokens, events)
+        tokens: tuple[UnsignedToken, ...] = (token,)
+        # OpenID Connect Core s3.1.3.3, s12.2: the response to a code, and that to a refresh, has an ID token.
+        if authorization is not None and user is not None and OPENID in scope:
+            id_token = id_tokens.unsigned(
+                authorization, user, self.client, self.services, now=self.now, ttl=ttl, nonce=nonce
+            )
+            tokens = (token, id_token)
+        return Decision(reply, change, tokens, _with_tokens, events)
+
+    def events_of_limit(self, ended: list[bytes]) -> Iterator[Event]:
+        """Yield the events of the authorizations that ended because this one has begun."""
+        reason = f"more than {self.policy.max_authorizations} authorizations of one user and client"
+        for id in ended:
+            ids = {"grant_id": id.hex(), "new_grant_id": self.about()["grant_id"]}
+            yield Event("authorization_ended_by_limit", fields={"reason": reason} | ids)
 
     def _hook_call(self, user: User | None, scope: tuple[str, ...]) -> HookCall | None:
         """A client whose tokens contain no claims of the user needs no call."""

@@ -13,7 +13,8 @@ from .reasons import REASONS
 OTHER = "other"
 """Stands for every value of a label that is not in its list."""
 ENDPOINTS = (
-    *("/token", "/revoke", "/introspect", "/userinfo"),
+    *("/token", "/revoke", "/introspect", "/userinfo", "/authorize", "/interaction/{interaction}"),
+    *("/interaction/{interaction}/sign-in", "/interaction/{interaction}/account", "/interaction/{interaction}/consent"),
     *("/.well-known/jwks.json", "/.well-known/oauth-authorization-server"),
     *("/api/login", "/api/refresh-token", "/api/logout", "/api/protected"),
     *("/health/live", "/health/ready", "/", "/static", OTHER),
@@ -24,6 +25,8 @@ STATUSES = ("2xx", "3xx", "4xx", "5xx", "none")
 EVENTS = (
     *("login", "login_failed", "account_delayed", "network_delayed", "client_authentication_failed"),
     "authorization_ended_by_limit",
+    *("sign_in", "sign_in_failed", "session_ended", "form_forged", "consent_given", "consent_denied"),
+    *("code_issued", "code_redeemed", "code_resubmitted", "code_replayed", "code_foreign"),
     *("revoked", "access_token_denied", "refused"),
     *("refresh_token_retried", "refresh_token_retried_from_elsewhere", "refresh_token_reused"),
     *("refresh_token_foreign", "refresh_token_ahead", "refresh_token_refused", OTHER),

@@ -16,10 +16,16 @@ _BEGINNINGS = (
     *("revoked by reuse", "revoked by its client", "revoked by", "ended by the limit of authorizations"),
     *("ended because the user was disabled", "ended by a change of the password", "ended by a restore"),
     *("ended because the refresh-token keys were revoked", "ended by an operator"),
+    *("ended with the browser session", "ended because its code was used again"),
+    *("no such code", "code of another client", "code sent twice", "code used again", "code expired"),
+    *("code_verifier missing", "wrong code_verifier", "no key signs"),
 )
 _ERRORS = (
     *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
-    *("invalid_scope", "invalid_target", "invalid_token", "insufficient_scope", "other"),
+    *("invalid_scope", "invalid_target", "unsupported_response_type", "access_denied", "login_required"),
+    *("consent_required", "account_selection_required", "request_not_supported", "request_uri_not_supported"),
+    *("registration_not_supported", "invalid_redirect_uri", "forged", "expired", "completed", "other_browser"),
+    *("cookies", "invalid_token", "insufficient_scope", "other"),
 )
 """The codes of reasons that are a whole sentence: their error code says as much."""
 _BEGINNING = re.compile("|".join(map(re.escape, sorted(_BEGINNINGS, key=len, reverse=True))))

@@ -1,14 +1,15 @@
 """The interface of handlers. The pipeline calls the hooks in the order in which they are defined here."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ..claims_hook import ClaimsHook, HookCall
 from ..domain.attempts import AttemptLimits
 from ..domain.models import Client, Policy
+from ..domain.network_limit import NetworkLimit
 from ..domain.rotation import Verdict
-from ..domain.wrong_secrets import WrongSecrets
 from ..keyring import Keyring
 from ..passwords import PasswordHasher
 from ..store.database import Change, Loader
@@ -27,13 +28,17 @@ class Services:
     issuer: str
     policy: Policy
     attempt_limits: AttemptLimits
-    wrong_secrets: WrongSecrets
+    wrong_secrets: NetworkLimit
     keyring: Keyring
     passwords: PasswordHasher
     new_id: Callable[[], bytes]
     new_key: Callable[[], bytes]
     new_secret: Callable[[], str]
     claims_hook: ClaimsHook | None = None
+    interactions: NetworkLimit = field(default_factory=partial(NetworkLimit, None))
+    """How many interactions each network may begin."""
+    key_lead_time: int = 0
+    """Seconds for which a signing key is published before it signs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,10 @@ class UnsignedToken:
     hook: HookCall | None = None
     """What the claims hook is called with before the token is signed, if there is a hook; None for a token without
     claims of a user."""
+    bound: Callable[[Mapping[str, str]], Mapping[str, Any]] | None = None
+    """Returns further claims, made from the tokens that were signed before this one, by name."""
+    exact: bool = False
+    """Whether only a key of `alg` may sign it, and not the default algorithm's until `alg` has one."""
 
 
 @dataclass(frozen=True, slots=True)

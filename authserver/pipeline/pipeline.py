@@ -3,7 +3,7 @@
 Endpoints parse before it and render after it. Each step occurs once, in `_attempt`, so that no handler can skip one.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -126,15 +126,18 @@ class Pipeline:
         """Sign outside any transaction and before the commit, so that a failing signer leaves nothing changed."""
         if decision.with_tokens is None:
             return decision.answer
-        return decision.with_tokens(
-            decision.answer, {token.name: await self._signed(token) for token in decision.tokens}
-        )
+        signed: dict[str, str] = {}
+        for token in decision.tokens:
+            signed[token.name] = await self._signed(token, signed)
+        return decision.with_tokens(decision.answer, signed)
 
-    async def _signed(self, token: UnsignedToken) -> str:
+    async def _signed(self, token: UnsignedToken, before: Mapping[str, str]) -> str:
         hook, claims = self.services.claims_hook, token.claims
         if hook is not None and token.hook is not None:
             claims = claims | await hook.claims(token.hook)
-        keyring, signing = self.services.keyring, (claims, self._clock.steady(), token.alg, token.typ)
+        if token.bound is not None:
+            claims = {**claims, **token.bound(before)}
+        keyring, signing = self.services.keyring, (claims, self._clock.steady(), token.alg, token.typ, token.exact)
         if keyring.is_remote(token.alg):
             return await self.sign_in_worker(keyring.sign, *signing)
         return keyring.sign(*signing)

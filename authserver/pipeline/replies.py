@@ -70,11 +70,18 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
+class Cookie:
+    value: str = field(repr=False)
+    max_age: int | None = None
+    """Seconds for which the browser keeps it; None until it is closed."""
+
+
+@dataclass(frozen=True, slots=True)
 class GoTo:
     """A redirect to `path`, below the issuer, and the cookies that change: by name, None to delete one."""
 
     path: str
-    cookies: Mapping[str, str | None] = field(default_factory=dict)
+    cookies: Mapping[str, Cookie | None] = field(default_factory=dict)
 
 
 BrowserAnswer = Page | Redirect | GoTo

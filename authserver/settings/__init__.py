@@ -91,6 +91,12 @@ _NETWORK_HELP = _whole(
 _CLIENT_SECRET_HELP = _whole(
     "wrong client secrets an hour from one network, in each worker; 0 is no limit", 0, 1_000_000, "attempts"
 )
+_INTERACTION_HELP = _whole(
+    "sign-ins a minute that one network may begin at /authorize, in each worker; 0 is no limit",
+    0,
+    1_000_000,
+    "sign-ins",
+)
 _LENGTH_HELP = _whole("minimum number of characters in a new password", 8, 64, "characters")
 _PROXIES_HELP = _about(
     "proxies whose X-Forwarded-For or Forwarded is trusted: addresses and networks, comma separated",
@@ -169,6 +175,7 @@ class Settings(BaseModel):
     account_attempts: Annotated[int, _ACCOUNT_HELP] = 200
     network_attempts: Annotated[int, _NETWORK_HELP] = 3000
     client_secret_attempts: Annotated[int, _CLIENT_SECRET_HELP] = 1000
+    interaction_limit: Annotated[int, _INTERACTION_HELP] = 60
     password_min_length: Annotated[int, _LENGTH_HELP] = 8
     access_token_ttl: Annotated[int, _whole("seconds for which an access token is valid", 1, _DAY)] = (
         _POLICY.access_token_ttl
@@ -182,6 +189,13 @@ class Settings(BaseModel):
     refresh_absolute_ttl: Annotated[int, _whole("seconds after which every authorization ends", 1, 3650 * _DAY)] = (
         _POLICY.refresh_absolute_ttl
     )
+    session_idle_ttl: Annotated[
+        int, _whole("seconds after which a browser that is not used is signed out", 60, 3650 * _DAY)
+    ] = _POLICY.session_idle_ttl
+    session_ttl: Annotated[int, _whole("seconds after which every browser is signed out", 60, 3650 * _DAY)] = (
+        _POLICY.session_ttl
+    )
+    code_ttl: Annotated[int, _whole("seconds for which an authorization code is valid", 1, 600)] = _POLICY.code_ttl
     jwks_max_age: Annotated[int, _whole("seconds for which verifiers may cache the JWKS", 0, _DAY)] = (
         _KEY_POLICY.jwks_max_age
     )

@@ -7,21 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Update, bindparam, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, insert, or_, select, update
 
 from ..domain.models import SECOND, Authorization, User
 from .authorization_limit import Owner, beyond_limit
-from .changes import Change, PartialMatch
+from .changes import Change, execute_guarded
 from .schema import authorizations as table
-from .schema import clients, user_claims, users
-from .users import claims_of
+from .schema import clients, sessions, user_claims, users
+from .users import Rehashed, claims_of, write_rehashed
 
-_WIDTH = len(table.c)
+_WIDTH, _USER_WIDTH = len(table.c), len(users.c)
 _BY_IDS = table.c.id.in_(bindparam("ids", expanding=True))
-_WITH_USERS = select(table, users).join(users, users.c.id == table.c.subject, isouter=True).where(_BY_IDS)
+_RECORDS = (
+    select(table, users, sessions.c.idle_expires_at, sessions.c.expires_at, sessions.c.ended_at)
+    .join(users, users.c.id == table.c.subject, isouter=True)
+    .join(sessions, and_(table.c.ends_with_session, sessions.c.id == table.c.session_id), isouter=True)
+)
+_WITH_USERS = _RECORDS.where(_BY_IDS)
 _WITH_CLAIMS = _WITH_USERS.add_columns(user_claims.c.claims).join(
     user_claims, user_claims.c.user_id == table.c.subject, isouter=True
 )
+_NAMES = table.c.keys()
 _UNREVOKED = table.c.revoked_at.is_(None)
 _GUARD = (table.c.id == bindparam("key"), table.c.generation == bindparam("seen"), _UNREVOKED)
 _ROTATE = (
@@ -42,11 +48,6 @@ _CONFIRM = (
     .where(table.c.id.in_(bindparam("ids", expanding=True)), _UNREVOKED)
     .order_by(table.c.id)
     .with_for_update()
-)
-_WRITE_REHASHED = (
-    update(users)
-    .where(users.c.id == bindparam("user"), users.c.credential_version == bindparam("verified"))
-    .values(password_hash=bindparam("hash"))
 )
 _REVOKE = (
     update(table)
@@ -101,7 +102,7 @@ def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, Au
 def load_with_claims_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, AuthorizationRecord]:
     """Like `load_many`, with the claims of the users: for clients whose tokens contain some."""
     rows = connection.execute(_WITH_CLAIMS, {"ids": list(ids)})
-    return {row[0]: _loaded(row[:-1], claims_of(row.claims)) for row in rows}
+    return {row[0]: _loaded(row, claims_of(row.claims)) for row in rows}
 
 
 def begin(
@@ -140,7 +141,7 @@ def newest(
 ) -> list[AuthorizationRecord]:
     """Return at most `limit` authorizations, the newest first. If `subject`, `client_id` or `active_at` are given,
     return only that user's, only that client's, only those that are active at that time."""
-    statement = select(table, users).join(users, users.c.id == table.c.subject, isouter=True)
+    statement = _RECORDS
     for column, value in ((table.c.subject, subject), (table.c.client_id, client_id)):
         if value is not None:
             statement = statement.where(column == value)
@@ -151,10 +152,20 @@ def newest(
 
 
 def _active(at: int) -> tuple[ColumnElement[bool], ...]:
-    """The conditions of domain/authorization_state.py for an active authorization, in SQL."""
+    """The conditions of domain/authorization_state.py for an active authorization among _RECORDS, in SQL."""
     enabled = exists().where(clients.c.id == table.c.client_id, ~clients.c.disabled)
     version = table.c.credential_version == users.c.credential_version
-    return _UNREVOKED, table.c.idle_expires_at > at, table.c.expires_at > at, version, ~users.c.disabled, enabled
+    in_session = and_(sessions.c.ended_at.is_(None), sessions.c.idle_expires_at > at, sessions.c.expires_at > at)
+    online = or_(table.c.ends_with_session.is_not(True), in_session)
+    return (
+        online,
+        _UNREVOKED,
+        table.c.idle_expires_at > at,
+        table.c.expires_at > at,
+        version,
+        ~users.c.disabled,
+        enabled,
+    )
 
 
 def end_of_user(connection: Connection, subject: str, *, reason: str, now: int) -> int:
@@ -176,26 +187,36 @@ def _guarded(apply: Any, authorization: Authorization, next: int, network: str, 
 
 
 def _loaded(row: Any, claims: Mapping[str, Any] | None = None) -> AuthorizationRecord:
-    id, client_id, subject, scope, resources, *others = row[:_WIDTH]
-    user = row[_WIDTH:]
-    return AuthorizationRecord(
-        Authorization(id, client_id, subject, tuple(scope.split()), tuple(resources.split()), *others),
-        User(*(*user, claims)) if user[0] else None,
-    )
+    values = dict(zip(_NAMES, row[:_WIDTH], strict=True))
+    user, session = row[_WIDTH : _WIDTH + _USER_WIDTH], row[_WIDTH + _USER_WIDTH :][:3]
+    stored = {
+        "scope": tuple(values["scope"].split()),
+        "resources": tuple(values["resources"].split()),
+        "ends_with_session": bool(values["ends_with_session"]),
+        "amr": tuple((values["amr"] or "").split()),
+        "requested_claims": values["requested_claims"] or "",
+        "session_ends_at": _session_end(*session) if values["ends_with_session"] else None,
+    }
+    return AuthorizationRecord(Authorization(**values | stored), User(*(*user, claims)) if user[0] else None)
+
+
+def _session_end(idle_expires_at: int | None, expires_at: int | None, ended_at: int | None) -> int:
+    """Return when the session ended or will end; 0 if its row is gone."""
+    ends = [end for end in (idle_expires_at, expires_at, ended_at) if end is not None]
+    return min(ends, default=0)
 
 
 def begin_many(connection: Connection, begins: Sequence[Begin], now: int) -> list[bool]:
     """Apply many `begin`s, which must be sorted by user."""
     connection.execute(insert(table), [_values(begin.authorization) for begin in begins])
     _end_idlest(connection, begins, now)
-    rehashed = [_rehash(begin.authorization, begin.rehashed) for begin in begins if begin.rehashed]
-    if rehashed:
-        connection.execute(_WRITE_REHASHED, rehashed)
+    rehashed = [
+        Rehashed(begin.authorization.subject, begin.authorization.credential_version, begin.rehashed)
+        for begin in begins
+        if begin.rehashed
+    ]
+    write_rehashed(connection, rehashed)
     return [True] * len(begins)
-
-
-def _rehash(authorization: Authorization, password_hash: str) -> dict[str, Any]:
-    return {"user": authorization.subject, "verified": authorization.credential_version, "hash": password_hash}
 
 
 def _end_idlest(connection: Connection, begins: Sequence[Begin], now: int) -> None:
@@ -217,14 +238,14 @@ def _rotate_many(connection: Connection, advances: Sequence[_Advance], now: int)
     rows = [
         _row(advance, now) | {"next": advance.next, "at": now, "from": advance.network} for advance in first.values()
     ]
-    held = _execute_guarded(connection, _ROTATE, rows)
+    held = execute_guarded(connection, _ROTATE, rows)
     return [held and first[advance.id, advance.seen] is advance for advance in advances]
 
 
 def _use_many(connection: Connection, advances: Sequence[_Advance], now: int) -> list[bool]:
     """All changes of a row with the same generation hold or fail together: using a token does not use it up."""
     rows = [_row(advance, now) for advance in _first_of_each(advances).values()]
-    return [_execute_guarded(connection, _USE, rows)] * len(advances)
+    return [execute_guarded(connection, _USE, rows)] * len(advances)
 
 
 def _first_of_each(advances: Sequence[_Advance]) -> dict[tuple[bytes, int], _Advance]:
@@ -241,15 +262,6 @@ def _row(advance: _Advance, now: int) -> dict[str, Any]:
     return {"key": advance.id, "seen": advance.seen, "idle_until": idle_until}
 
 
-def _execute_guarded(connection: Connection, statement: Update, rows: list[dict[str, Any]]) -> bool:
-    """Return whether every guard held. Raises PartialMatch if some of several did not: executemany reports only a
-    total."""
-    held = connection.execute(statement, rows).rowcount == len(rows)
-    if not held and len(rows) > 1:
-        raise PartialMatch
-    return held
-
-
 def _confirm_many(connection: Connection, advances: Sequence[_Advance], _now: int) -> list[bool]:
     ids = list({advance.id for advance in advances})
     standing = {row.id: row.generation for row in connection.execute(_CONFIRM, {"ids": ids})}
@@ -262,10 +274,12 @@ def _revoke_many(connection: Connection, revocations: Sequence[tuple[bytes, str]
     for place, (id, _) in enumerate(revocations):
         first.setdefault(id, place)
     rows = [{"key": id, "at": now, "reason": revocations[place][1]} for id, place in first.items()]
-    held = _execute_guarded(connection, _REVOKE, rows)
+    held = execute_guarded(connection, _REVOKE, rows)
     return [held and first[id] == place for place, (id, _) in enumerate(revocations)]
 
 
 def _values(authorization: Authorization) -> dict[str, Any]:
-    lists = {"scope": " ".join(authorization.scope), "resources": " ".join(authorization.resources)}
-    return asdict(authorization) | lists
+    lists = {name: " ".join(getattr(authorization, name)) for name in ("scope", "resources", "amr")}
+    values = asdict(authorization) | lists
+    del values["session_ends_at"]  # which the session's row says
+    return values

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Update
 
 from ..domain.audit import AuditRecord
 
@@ -13,7 +13,10 @@ Apply = Callable[[Connection, Sequence[Any], int], list[bool]]
 written."""
 
 
-LOCK_ORDER = ("authorizations", "attempts", "users", "denied_tokens", "pruning", "clocks", "deliveries", "events")
+LOCK_ORDER = (
+    *("authorizations", "attempts", "interactions", "sessions", "codes", "consents", "users", "denied_tokens"),
+    *("pruning", "clocks", "deliveries", "events"),
+)
 """The tables in the order in which every group locks their rows, so that two nodes never wait for each other. Rows that
 a change touches out of this order are locked with SKIP LOCKED, which never waits."""
 
@@ -38,3 +41,12 @@ class Change:
 
 class PartialMatch(Exception):
     """executemany matched fewer rows than it was given and cannot say which: roll back, and repeat row by row."""
+
+
+def execute_guarded(connection: Connection, statement: Update, rows: list[dict[str, Any]]) -> bool:
+    """Return whether every guard held. Raises PartialMatch if some of several did not: executemany reports only a
+    total."""
+    held = connection.execute(statement, rows).rowcount == len(rows)
+    if not held and len(rows) > 1:
+        raise PartialMatch
+    return held

@@ -1,5 +1,5 @@
-"""Deletes ended authorizations a day after their end; denials of access tokens, counters of attempts and known networks
-when they have expired; and old events of the audit trail.
+"""Deletes ended authorizations, sessions and codes a day after their end; denials of access tokens, interactions,
+counters of attempts and known networks when they have expired; and old events of the audit trail.
 
 Each batch reads the next authorizations in the order of their ids. There is no index on when they end: that changes
 with every refresh, and an index would double what a refresh writes. The row in `pruning` says how far pruning has got
@@ -16,7 +16,7 @@ from ..domain.attempts import KNOWN_FOR
 from ..domain.models import SECOND
 from ..domain.pruning import BATCH, EVERY, Progress, next_at
 from .changes import Change
-from .schema import attempts, authorizations, denied_tokens, events, known_networks
+from .schema import attempts, authorizations, codes, denied_tokens, events, interactions, known_networks, sessions
 from .schema import pruning as state
 
 KEPT = 86400
@@ -66,6 +66,11 @@ _EXPIRED = (
     (_oldest(denied_tokens.c.expires_at), 0),
     (_oldest(attempts.c.expires_at), _COUNTERS_KEPT),
     (_oldest(known_networks.c.seen_at), KNOWN_FOR),
+    (_oldest(interactions.c.expires_at), 0),
+    # A code that is used again within a day still ends the authorization that it began.
+    (_oldest(codes.c.expires_at), KEPT * SECOND),
+    # By the absolute end, which no use moves: an index on the end would double what each use writes.
+    (_oldest(sessions.c.expires_at), KEPT * SECOND),
 )
 """What else is deleted, and how long (in microseconds) it is kept after the time by which it is found."""
 _EVENTS = _oldest(events.c.at)

@@ -1,6 +1,7 @@
 """Loads and changes what a sign-in with a password concerns: the user, the counters and the known networks.
 
-`count` and `begin` are applied by one function, so that a transaction locks the rows of counters once, in order.
+`count`, `begin` and `begin_session` are applied by one function, so that a transaction locks the rows of counters once,
+in order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +13,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.attempts import KNOWN_FOR, MAX_KNOWN, AttemptLimits, Counters, Judgement, judge
 from ..domain.models import Authorization, User
-from . import attempts, authorizations
+from . import attempts, authorizations, sessions
 from .attempts import AttemptKeys, Row, Rows
 from .authorizations import Begin
 from .changes import Change
 from .schema import known_networks as known
 from .schema import user_claims, users
+from .sessions import BeginSession
 from .users import claims_of
 
 _WIDTH = len(users.c)
@@ -106,10 +108,15 @@ class _Count:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _SignIn:
-    begin: Begin
+    begin: Begin | BeginSession
     attempt: Attempt
     network: str
     """The network to remember; empty if it need not be."""
+
+    @property
+    def user_id(self) -> str:
+        begin = self.begin
+        return begin.session.user_id if isinstance(begin, BeginSession) else begin.authorization.subject
 
     def apply(self, rows: Rows, now: int) -> None:
         """Give the attempt back. Whoever knows the password need not wait before the next one."""
@@ -158,18 +165,24 @@ def begin(
     return Change(_apply_many, "attempts", attempt.keys.account, _SignIn(begin, attempt, network))
 
 
+def begin_session(begin: BeginSession, attempt: Attempt, *, network: str) -> Change:
+    """Begin or renew the session of a user who signed in, and otherwise do as `begin`."""
+    return Change(_apply_many, "attempts", attempt.keys.account, _SignIn(begin, attempt, network))
+
+
 def _all(keys: AttemptKeys) -> tuple[bytes, ...]:
     return keys.account, keys.pair, keys.network
 
 
 def _apply_many(connection: Connection, changes: Sequence[_Count | _SignIn], now: int) -> list[bool]:
     _count_many(connection, changes, now)
-    signed_in = sorted(
-        (change for change in changes if isinstance(change, _SignIn)), key=lambda each: each.begin.authorization.subject
-    )
-    if signed_in:
-        authorizations.begin_many(connection, [each.begin for each in signed_in], now)
-        _remember(connection, {(each.begin.authorization.subject, each.network) for each in signed_in}, now)
+    signed_in = sorted((change for change in changes if isinstance(change, _SignIn)), key=lambda change: change.user_id)
+    logins = [change.begin for change in signed_in if isinstance(change.begin, Begin)]
+    in_browsers = [change.begin for change in signed_in if isinstance(change.begin, BeginSession)]
+    sessions.begin_many(connection, in_browsers, now)
+    if logins:
+        authorizations.begin_many(connection, logins, now)
+    _remember(connection, {(change.user_id, change.network) for change in signed_in}, now)
     return [True] * len(changes)
 
 

@@ -8,7 +8,7 @@ does not exist yet.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -26,7 +26,21 @@ _WITH_CLAIMS = select(table, user_claims.c.claims).join(user_claims, isouter=Tru
 _NAMED_WITH_CLAIMS = _WITH_CLAIMS.where(_NAMED)
 _FIRST = _WITH_CLAIMS.order_by(table.c.id).limit(1000)
 _NEXT = _FIRST.where(table.c.id > bindparam("after"))
+_WRITE_REHASHED = (
+    update(table)
+    .where(table.c.id == bindparam("user"), table.c.credential_version == bindparam("verified"))
+    .values(password_hash=bindparam("hash"))
+)
 _IDS = select(table.c.id).where(table.c.id.in_(bindparam("ids", expanding=True)))
+
+
+class Rehashed(NamedTuple):
+    """A password that was right, hashed with the current parameters."""
+
+    user_id: str
+    verified: int
+    """The credential version whose password was right."""
+    password_hash: str
 
 
 def load_many(connection: Connection, usernames: Sequence[str]) -> Mapping[str, User]:
@@ -103,6 +117,13 @@ def set_password(connection: Connection, username: str, password_hash: str) -> b
     """Set a new password hash, and raise the credential version: authorizations with the old password end at
     their next refresh. Returns False if there is no such user."""
     return _set(connection, username, password_hash=password_hash, **_NEXT_VERSION)
+
+
+def write_rehashed(connection: Connection, rehashed: Sequence[Rehashed]) -> None:
+    """Write the new hashes of passwords that have not changed since they were verified."""
+    if rehashed:
+        rows = [{"user": id, "verified": verified, "hash": hash} for id, verified, hash in rehashed]
+        connection.execute(_WRITE_REHASHED, rows)
 
 
 def set_disabled(connection: Connection, username: str, disabled: bool) -> bool:

@@ -16,17 +16,27 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from ..accounts.request import BrowserRequest
 from ..domain.forwarded import TrustedProxies
 from ..keyring import Keyring
 from ..oauth import metadata
+from ..oauth.authorize.account import ChooseAccount
+from ..oauth.authorize.authorize import Authorize
+from ..oauth.authorize.consent import AnswerConsent
+from ..oauth.authorize.interaction import ContinueInteraction
+from ..oauth.authorize.sign_in import SignIn
 from ..oauth.introspection import Introspection
 from ..oauth.registry import GrantRegistry
 from ..oauth.revocation import Revocation
-from ..pipeline.pipeline import Pipeline
+from ..pipeline.pipeline import NewHandler, Pipeline
+from ..pipeline.replies import BrowserAnswer
 from ..store.cache import Cache
 from ..store.database import Database
 from . import documents, health, userinfo
 from .api import Api
+from .browser.cookies import BrowserCookies
+from .browser.endpoint import BrowserEndpoint
+from .browser.pages import Pages
 from .browser.templates import STATIC, Templates
 from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin
@@ -122,6 +132,7 @@ def routes(context: AppContext) -> list[Route | Mount]:
         *_userinfo(context, base),
         Route(base + "/.well-known/jwks.json", jwks, methods=documents.METHODS),
         Route(metadata_path, described, methods=documents.METHODS),
+        *_browser(context, base),
         *(_api(context, base, grants) if context.first_party_api else []),
         Route(base + "/health/live", health.live),
         Route(base + "/health/ready", health.ready(context.database, keyring, context.steady, context.pipeline)),
@@ -146,6 +157,22 @@ def _static(folder: Path | None) -> StaticFiles:
     if folder is not None:
         files.all_directories.insert(0, folder / "static")
     return files
+
+
+def _browser(context: AppContext, base: str) -> list[Route | Mount]:
+    cookies = BrowserCookies(context.issuer)
+    pages, interaction = Pages(context.issuer, cookies.set, context.templates), base + "/interaction/{interaction}"
+
+    def endpoint(new_handler: NewHandler[BrowserRequest, BrowserAnswer]) -> BrowserEndpoint:
+        return BrowserEndpoint(context.pipeline, context.now, context.malformed, pages, cookies, new_handler)
+
+    return [
+        Route(base + "/authorize", endpoint(Authorize), methods=["GET", "POST"]),
+        Route(interaction, endpoint(ContinueInteraction), methods=["GET"]),
+        Route(interaction + "/sign-in", endpoint(SignIn), methods=["POST"]),
+        Route(interaction + "/account", endpoint(ChooseAccount), methods=["POST"]),
+        Route(interaction + "/consent", endpoint(AnswerConsent), methods=["POST"]),
+    ]
 
 
 def _api(context: AppContext, base: str, grants: GrantRegistry) -> list[Route | Mount]:

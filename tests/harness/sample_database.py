@@ -37,8 +37,8 @@ def populated(settings: Settings, now: Callable[[], int], password_hash: str, **
 
 def as_client(client_id: str) -> dict[str, str]:
     """Return the form fields by which that client authenticates."""
-    public = next(client for client in CLIENTS if client.id == client_id).auth_method == "none"
-    return {"client_id": client_id} if public else {"client_id": client_id, "client_secret": SECRET}
+    confidential = any(client.id == client_id and client.secrets for client in CLIENTS)
+    return {"client_id": client_id} if not confidential else {"client_id": client_id, "client_secret": SECRET}
 
 
 _SECRETS = (Secret(sha256(SECRET.encode()).digest()),)

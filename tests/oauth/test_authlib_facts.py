@@ -173,7 +173,7 @@ def test_authlib_calls_no_method_of_the_server(registry: Any) -> None:
         made.validate_token_request()
 
 
-@pytest.mark.parametrize("grant_type", ["Password", "password ", "", "authorization_code", "\u00e9", '"', "x\r\ny"])
+@pytest.mark.parametrize("grant_type", ["Password", "password ", "", "authorization_cod", "\u00e9", '"', "x\r\ny"])
 def test_the_registry_refuses_other_grant_types_without_looking_at_their_characters(
     registry: Any, grant_type: str
 ) -> None:

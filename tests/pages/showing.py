@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authserver.domain.forwarded import TrustedProxies
-from authserver.pipeline.replies import BrowserAnswer, Page, Redirect
+from authserver.pipeline.replies import BrowserAnswer, Cookie, Page, Redirect
 from authserver.web.browser.pages import Pages
 from authserver.web.browser.samples import CLIENT, SAMPLES
 from authserver.web.browser.templates import STATIC
@@ -45,8 +45,8 @@ ANSWERS: Mapping[str, BrowserAnswer] = {
 }
 
 
-def set_cookie(name: str, value: str | None) -> str:
-    return f"{name}={value or ''}"
+def set_cookie(name: str, cookie: Cookie | None) -> str:
+    return f"{name}={cookie.value if cookie else ''}"
 
 
 class Showing:

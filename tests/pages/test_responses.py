@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from authserver.domain.errors import Misconfigured
-from authserver.pipeline.replies import BrowserAnswer, ClientShown, GoTo, Page, Redirect
+from authserver.pipeline.replies import BrowserAnswer, ClientShown, Cookie, GoTo, Page, Redirect
 from authserver.web.browser.pages import Pages, with_params
 from authserver.web.browser.samples import CLIENT, SAMPLES
 from authserver.web.browser.templates import Templates
@@ -153,7 +153,7 @@ def test_a_redirect_to_a_client() -> None:
 
 
 def test_going_to_a_place_of_ours_changes_cookies() -> None:
-    answer = shown(GoTo("/interaction/0", {"session": "secret", "browser": None}))
+    answer = shown(GoTo("/interaction/0", {"session": Cookie("secret"), "browser": None}))
     assert (answer.status_code, answer.headers["location"]) == (303, f"{ISSUER}/interaction/0")
     assert answer.headers.get_list("set-cookie") == ["session=secret", "browser="]
 

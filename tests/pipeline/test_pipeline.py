@@ -69,7 +69,7 @@ class Steps:
     def is_remote(self, alg: str) -> bool:
         return self.remote
 
-    def sign(self, claims: dict[str, Any], moment: int, alg: str, typ: str) -> str:
+    def sign(self, claims: dict[str, Any], moment: int, alg: str, typ: str, exact: bool) -> str:
         self.taken.append(("sign", claims, alg, typ))
         return f"signed {claims['n']}"
 

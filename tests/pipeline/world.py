@@ -16,8 +16,8 @@ from authserver import system
 from authserver.domain.attempts import AttemptLimits
 from authserver.domain.errors import Unavailable
 from authserver.domain.models import Client, Policy, RefreshTokenKey, User
+from authserver.domain.network_limit import NetworkLimit
 from authserver.domain.outages import Outages
-from authserver.domain.wrong_secrets import WrongSecrets
 from authserver.keyring import KeyEncryptionKeys, Keyring, KeyStore
 from authserver.keyring.lifecycle import bootstrap
 from authserver.oauth.registry import GrantRegistry
@@ -64,7 +64,7 @@ class Node:
         self.database, self.keys, self.clock = database, keys, clock
         self.keyring = Keyring(KeyStore(keks), keys, clock())
         make = (system.new_id, system.new_key, system.new_secret)
-        limits, wrong_secrets = AttemptLimits(None, None), WrongSecrets(None)
+        limits, wrong_secrets = AttemptLimits(None, None), NetworkLimit(None)
         services = Services(ISSUER, Policy(), limits, wrong_secrets, self.keyring, passwords, *make)
         cache = Cache(database, clients.load_many, clock)
         self.pipeline = Pipeline(

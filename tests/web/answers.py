@@ -90,9 +90,9 @@ def assert_done(answer: Any) -> None:
     assert headers.keys() - JSON_HEADERS.keys() <= _OF_THE_CONNECTION
 
 
-def claims_of(body: dict[str, Any]) -> dict[str, Any]:
-    """The claims of an answer's access token, unverified: the tests of the JWKS verify."""
-    payload = body["access_token"].split(".")[1]
+def claims_of(body: dict[str, Any], name: str = "access_token") -> dict[str, Any]:
+    """The claims of one of an answer's tokens, unverified: the tests of the JWKS verify."""
+    payload = body[name].split(".")[1]
     claims: dict[str, Any] = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     assert claims["exp"] - claims["iat"] == body["expires_in"]
     return claims

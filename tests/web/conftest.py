@@ -9,10 +9,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from authserver.background import INTERVALS
+from authserver.domain.models import Client
 from authserver.provisioning import open_database
 from authserver.settings import Settings
+from authserver.store import clients
 from authserver.store.database import Database
+from tests.harness.browser import CALLBACK, VERIFIER, Browser
 from tests.harness.clock import Clock
+from tests.harness.constants import AUDIENCE
 from tests.harness.live import Live, live
 from tests.harness.sample_database import populated, settings_in
 from tests.web.answers import assert_granted
@@ -60,6 +64,45 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
 def refresh(token: Callable[..., Any]) -> Callable[..., Any]:
     """`refresh(text, "web", scope=...)`: the response."""
     return lambda text, client_id="app", **more: token("refresh_token", client_id, refresh_token=text, **more)
+
+
+@pytest.fixture
+def relying_party(database: Database) -> Client:
+    """The public client `sso`, which signs users in."""
+    client = Client(
+        id="sso",
+        name="An <b>app",
+        auth_method="none",
+        grant_types=frozenset({"authorization_code", "refresh_token"}),
+        scope=("openid", "profile", "email", "offline_access", "read"),
+        audiences=(AUDIENCE, "https://other.example"),
+        redirect_uris=(CALLBACK, "http://127.0.0.1/cb", "com.example.app:/cb"),
+    )
+    with database.begin() as connection:
+        clients.add(connection, client)
+    return client
+
+
+@pytest.fixture
+def browser(relying_party: Client, http: TestClient) -> Browser:
+    return Browser(http)
+
+
+@pytest.fixture
+def redeem(http: TestClient) -> Callable[..., Any]:
+    """`redeem(code)` sends the code to /token as the client `sso`; None leaves a parameter out."""
+
+    def redeem(code: str, **changes: Any) -> Any:
+        form = {
+            "grant_type": "authorization_code",
+            "client_id": "sso",
+            "code": code,
+            "redirect_uri": CALLBACK,
+            "code_verifier": VERIFIER,
+        } | changes
+        return http.post("/token", data={name: value for name, value in form.items() if value is not None})
+
+    return redeem
 
 
 @pytest.fixture

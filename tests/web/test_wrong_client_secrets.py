@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from authserver.domain import client_secrets, wrong_secrets
+from authserver.domain import client_secrets, network_limit
 from authserver.domain.attempts import hourly
 from authserver.domain.models import Secret
-from authserver.domain.wrong_secrets import WrongSecrets
+from authserver.domain.network_limit import NetworkLimit
 from tests.harness.clock import Clock
 from tests.harness.constants import SECOND, SECRET
 from tests.web.answers import DISABLED, INVALID_CLIENT, TOO_MANY, assert_done, assert_refused
@@ -103,8 +103,8 @@ def test_0_turns_it_off(ask: Ask) -> None:
 
 
 def test_networks_without_number_are_forgotten_from_the_oldest_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wrong_secrets, "MAX_NETWORKS", 3)
-    counted, now = WrongSecrets(hourly(1)), SECOND
+    monkeypatch.setattr(network_limit, "MAX_NETWORKS", 3)
+    counted, now = NetworkLimit(hourly(1)), SECOND
     for network in "abcd":
         assert not counted.count(network, now).full
     assert len(counted) == 3

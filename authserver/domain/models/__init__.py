@@ -2,9 +2,26 @@
 
 from .authorization import Authorization
 from .client import Client, Policy, Secret
+from .code import Code
+from .consent import Consent
+from .interaction import Interaction
 from .key import RefreshTokenKey, SigningKey
+from .session import Session
 from .user import User
 
 SECOND = 1_000_000
 
-__all__ = ["SECOND", "Authorization", "Client", "Policy", "RefreshTokenKey", "Secret", "SigningKey", "User"]
+__all__ = [
+    "SECOND",
+    "Authorization",
+    "Client",
+    "Code",
+    "Consent",
+    "Interaction",
+    "Policy",
+    "RefreshTokenKey",
+    "Secret",
+    "Session",
+    "SigningKey",
+    "User",
+]

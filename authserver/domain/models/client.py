@@ -16,6 +16,11 @@ class Policy:
     refresh_absolute_ttl: int = 30 * 86400
     max_authorizations: int = 100
     rotation: bool = True
+    code_ttl: int = 60
+    code_retry_window: int = 10
+    """A code that its client sends again within this time after its use is refused, and nothing else happens."""
+    session_idle_ttl: int = 12 * 3600
+    session_ttl: int = 7 * 86400
 
 
 @dataclass(frozen=True, slots=True)

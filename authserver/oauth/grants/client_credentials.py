@@ -17,4 +17,4 @@ class ClientCredentialsGrant(Grant, grants.ClientCredentialsGrant):
 
     def issue(self) -> Decision[Reply]:
         # RFC 6749 s4.4.3: a refresh token SHOULD NOT be included.
-        return self.token_response(self.narrow(self.client.scope))
+        return self.token_response(self.first_scope())

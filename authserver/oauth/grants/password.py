@@ -7,6 +7,7 @@ from functools import partial
 from authlib.oauth2.rfc6749 import grants
 
 from ...accounts.sign_in import PasswordSignIn
+from ...domain import authentication
 from ...domain.attempts import AttemptLimits
 from ...domain.forwarded import address_of_node
 from ...domain.forwarded import network as network_of
@@ -33,7 +34,7 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         """Refuse a scope or resource before the password is tried: afterwards, the error would tell that it is right,
         and neither a login nor a failure would be in the audit trail."""
         super().check_client()
-        self.narrow(self.client.scope)
+        self.first_scope()
         self.audience()
 
     def key(self) -> SignInKey | None:
@@ -94,10 +95,7 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
     def _events(self, ended: list[bytes]) -> Iterator[Event]:
         """The commit fills `ended` before these events are read."""
         yield Event("login")
-        reason = f"more than {self.policy.max_authorizations} authorizations of one user and client"
-        for id in ended:
-            ids = {"grant_id": id.hex(), "new_grant_id": self.about()["grant_id"]}
-            yield Event("authorization_ended_by_limit", fields={"reason": reason} | ids)
+        yield from self.events_of_limit(ended)
 
     def _why_refused(self, user: User | None) -> str:
         if user is None:
@@ -112,7 +110,7 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
             id=self.services.new_id(),
             client_id=self.client.id,
             subject=user.id,
-            scope=self.narrow(self.client.scope),
+            scope=self.first_scope(),
             resources=self.parsed.resources,
             created_at=now,
             authenticated_at=now,
@@ -126,4 +124,5 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
             revoked_reason=None,
             refresh_key_id=self.services.keyring.newest_refresh_key_id(now),
             salt=self.services.new_key(),
+            amr=authentication.PASSWORD,
         )

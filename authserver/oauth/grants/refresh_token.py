@@ -8,6 +8,7 @@ from ...domain import refresh_token
 from ...domain.end_reason import end_reason
 from ...domain.models import Authorization
 from ...domain.rotation import Verdict
+from ...domain.standard_claims import OPENID
 from ...domain.times import utc
 from ...pipeline.errors import Refusal, Stale
 from ...pipeline.event import Event
@@ -29,8 +30,8 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
 
     @property
     def loader(self) -> Loader[bytes, AuthorizationRecord]:
-        has_claims = self.client.access_token_claims
-        return authorizations.load_with_claims_many if has_claims else authorizations.load_many
+        may_need_claims = self.client.access_token_claims or OPENID in self.client.scope
+        return authorizations.load_with_claims_many if may_need_claims else authorizations.load_many
 
     def key(self) -> bytes | None:
         self.presented = refresh_token.parse(self.parsed.form.get("refresh_token", ""))
@@ -49,7 +50,7 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
     def issue(self) -> Decision[Reply]:
         authorization: Authorization = self.request.refresh_token.authorization
         # RFC 6749 s6: the refresh token scope MUST be identical: narrowing affects this access token only.
-        scope = self.narrow(self._still_allowed(authorization.scope))
+        scope = self.narrow(self.still_allowed(authorization.scope))
         generation, change = self._advance(authorization)
         token = self.refresh_token(authorization, generation)
         user, events = self.record.user if self.record else None, self._events(authorization)
@@ -89,13 +90,6 @@ class RefreshTokenGrant(Grant, grants.RefreshTokenGrant):
             return f"reuse of generation {presented}; {newest}"
         ended = end_reason(authorization, client=self.client, user=self.record.user, policy=self.policy, now=self.now)
         return ended or "generations used up"
-
-    def _still_allowed(self, granted: tuple[str, ...]) -> tuple[str, ...]:
-        """Return `granted` without the scopes that were withdrawn from the client. Raises Refusal if none is left."""
-        left = tuple(word for word in granted if word in self.client.scope)
-        if granted and not left:
-            raise Refusal("invalid_grant", "every granted scope was withdrawn from the client")
-        return left
 
     def _advance(self, authorization: Authorization) -> tuple[int, Change]:
         """Return the generation of the refresh token in the response, and the change that makes it valid."""

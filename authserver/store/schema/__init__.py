@@ -9,6 +9,7 @@ from .denied_token import denied_tokens
 from .event import events
 from .key import refresh_keys, signing_keys
 from .server import clocks, deliveries, pruning, settings_seen
+from .sign_in import codes, consents, interactions, sessions
 from .user import user_claims, users
 
 __all__ = [
@@ -16,13 +17,17 @@ __all__ = [
     "authorizations",
     "clients",
     "clocks",
+    "codes",
+    "consents",
     "deliveries",
     "denied_tokens",
     "events",
+    "interactions",
     "known_networks",
     "metadata",
     "pruning",
     "refresh_keys",
+    "sessions",
     "settings_seen",
     "signing_keys",
     "user_claims",

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     DDL,
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -37,6 +38,11 @@ authorizations = Table(
     Column("revoked_reason", String(32)),
     Column("refresh_key_id", String(64), nullable=False),
     Column("salt", LargeBinary(32), nullable=False),
+    # No foreign key: the session's row may be gone before this one. These are NULL for a login without a browser.
+    Column("session_id", LargeBinary(16)),
+    Column("ends_with_session", Boolean),
+    Column("amr", Text),
+    Column("requested_claims", Text),  # JSON
     # Finds the active authorizations of one user and client. No index contains a column that a refresh changes: that
     # would double what each refresh writes.
     Index(
@@ -47,6 +53,12 @@ authorizations = Table(
         postgresql_where=text("revoked_at IS NULL"),
     ),
     Index("ix_authorizations_client_id", "client_id"),
+    Index(
+        "ix_authorizations_session_id",
+        "session_id",
+        sqlite_where=text("session_id IS NOT NULL"),
+        postgresql_where=text("session_id IS NOT NULL"),
+    ),
 )
 
 # A refresh has room for the new row on the same page, and so writes no index (PostgreSQL's HOT). Rows deleted by

@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 from starlette.types import Scope, Send
 
 from ...domain import languages
-from ...pipeline.replies import BrowserAnswer, GoTo, Page, Redirect
+from ...pipeline.replies import BrowserAnswer, Cookie, GoTo, Page, Redirect
 from ..body import headers_of
 from ..replies import Header, send_body
 from ..request_id import current_request_id
@@ -33,9 +33,9 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")  # the policy's synta
 
 class Pages:
     def __init__(
-        self, issuer: str, set_cookie: Callable[[str, str | None], str], templates: Templates | None = None
+        self, issuer: str, set_cookie: Callable[[str, Cookie | None], str], templates: Templates | None = None
     ) -> None:
-        """`set_cookie` returns a Set-Cookie value for a cookie's name and value. The default are the built-in
+        """`set_cookie` returns a Set-Cookie value for a name and a cookie. The default are the built-in
         templates."""
         self._issuer, self._set_cookie, self._templates = issuer, set_cookie, templates or Templates(issuer)
 
@@ -75,9 +75,9 @@ class Pages:
 
 def with_params(uri: str, params: tuple[tuple[str, str], ...]) -> str:
     """Return the redirect URI with these parameters. RFC 6749 s3.1.2: a query component of the URI MUST be retained
-    when adding additional query parameters."""
+    when adding additional query parameters. A state may have any bytes."""
     separator = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
-    return uri + separator + urlencode(params)
+    return uri + separator + urlencode(params, errors="surrogateescape")
 
 
 def _form_action(uri: str) -> str:

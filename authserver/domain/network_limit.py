@@ -1,15 +1,18 @@
-"""Guessing client secrets: wrong ones slow the network that they come from, and never the client, whose right secret is
-always accepted. A secret cannot be guessed, so counting in the memory of each process is enough."""
+"""Limits what each network may do, in the memory of one process: sending wrong client secrets, and beginning sign-ins.
+
+A secret cannot be guessed, and a sign-in that was begun needs a password, which is counted in the database: here, such
+counters are enough.
+"""
 
 from collections import OrderedDict
 
 from .attempts import AttemptLimits, Budget, Counters, Judgement, judge
 
 MAX_NETWORKS = 10_000
-"""Beyond that, the network whose last wrong secret is oldest is forgotten, so that memory stays bounded."""
+"""Beyond that, the network that was counted last the longest ago is forgotten, so that memory stays bounded."""
 
 
-class WrongSecrets:
+class NetworkLimit:
     def __init__(self, budget: Budget | None) -> None:
         """`budget` is each network's; None counts nothing."""
         self._limits = AttemptLimits(account=None, network=budget)
@@ -20,7 +23,7 @@ class WrongSecrets:
         return len(self._clears_at)
 
     def count(self, network: str, now: int) -> Judgement:
-        """Count a wrong secret from the network at `now` (microseconds), unless the network must wait already."""
+        """Count one more from the network at `now` (microseconds), unless the network must wait already."""
         judged = judge(Counters(self._clears_at.get(network, 0)), self._limits, now)
         if judged.counters is not None:
             self._remember(network, judged.counters.network)

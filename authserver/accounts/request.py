@@ -1,0 +1,78 @@
+"""A browser's request: its parameters and its two cookies."""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from urllib.parse import parse_qsl
+
+from ..domain import base64url
+from ..domain.authorization_request import Parameters
+from ..pipeline.errors import Refusal
+
+MAX_FIELDS = 64
+_CSRF = b"authserver csrf v1"
+_LISTS = ("resource", "audience")
+"""The parameters that may be repeated (RFC 8707 s2). Auth0's clients say `audience`."""
+_ECHOED = "state"
+"""The parameter that goes back as it came, whatever its bytes are."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserRequest:
+    parameters: Parameters
+    arrived_at: int
+    """When the request had arrived, in microseconds: every decision about the request uses this time."""
+    network: str
+    browser: str | None = field(repr=False)
+    """The secret in the cookie of this browser, which outlives sessions. Interactions are bound to it."""
+    session: str | None = field(repr=False)
+    """The secret in the cookie of the session."""
+    interaction_id: bytes | None = None
+    is_form: bool = False
+    """Whether a form was posted."""
+    is_same_origin: bool = False
+    """Whether the browser says that a page of ours posted the form."""
+
+    def value(self, name: str) -> str:
+        return self.parameters.values.get(name, "")
+
+    def csrf_token(self) -> str:
+        """Return the token for the forms that this browser is shown. It is made from the browser's secret, so nothing
+        is stored."""
+        return base64url.encode(hmac.digest((self.browser or "").encode(), _CSRF, "sha256"))
+
+
+def parse_parameters(encoded: bytes) -> Parameters:
+    """Parse a query string or a form. Raises Refusal for too many parameters, and for a NUL. What else is wrong is only
+    noted: the client may have to be told."""
+    try:
+        pairs = parse_qsl(encoded.decode("ascii"), True, errors="surrogateescape", max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise Refusal("invalid_request", "There are too many parameters, or they are not percent-encoded.") from error
+    if any("\0" in name or "\0" in value for name, value in pairs):
+        raise Refusal("invalid_request", "A parameter contains a NUL character.")
+    single = [name for name, _ in pairs if name not in _LISTS]
+    repeated = frozenset(name for name in single if single.count(name) > 1)
+    malformed = frozenset(name for name, value in pairs if name != _ECHOED and not (_is_utf8(name) and _is_utf8(value)))
+    # RFC 6749 s3.1: parameters sent without a value MUST be treated as if they were omitted. An empty state is echoed.
+    values = {name: value for name, value in pairs if (value or name == _ECHOED) and name not in _LISTS}
+    return Parameters(
+        {name: value for name, value in values.items() if name not in repeated | malformed},
+        _unrepeated([value for name, value in pairs if name in _LISTS and value]),
+        repeated,
+        malformed,
+    )
+
+
+def hashed(secret: str | None) -> bytes | None:
+    """Return the hash by which a cookie's secret is stored."""
+    return sha256(secret.encode()).digest() if secret else None
+
+
+def _unrepeated(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in text)

@@ -1,0 +1,88 @@
+"""What has to happen before an authorization request can be answered (OpenID Connect Core s3.1.2.3, s3.1.2.4)."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from .authorization_request import AuthorizationRequest
+from .models import SECOND, Client, Consent, Interaction, Session
+
+
+class Step(Enum):
+    """What comes next."""
+
+    SIGN_IN = "sign_in"
+    OTHER_USER = "other_user"
+    """The user who has just signed in is not the one whom the request names: this is an error."""
+    CHOOSE_ACCOUNT = "choose_account"
+    CONSENT = "consent"
+    ANSWER = "answer"
+
+
+# OpenID Connect Core s3.1.2.6: what a client gets with prompt=none in place of a page.
+ERRORS = {
+    Step.SIGN_IN: "login_required",
+    Step.OTHER_USER: "login_required",
+    Step.CHOOSE_ACCOUNT: "account_selection_required",
+    Step.CONSENT: "consent_required",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the user of the present session has done since the interaction began. These are facts and not comparisons of
+    times: two sign-ins may have the same second."""
+
+    signed_in: bool = False
+    chosen: bool = False
+    agreed: bool = False
+
+
+NOTHING_DONE = Progress()
+
+
+def progress_of(interaction: Interaction, session: Session | None) -> Progress:
+    """Return what the user of `session` has done. What somebody else did in this browser does not count."""
+    if session is None or interaction.session_id != session.id:
+        return NOTHING_DONE
+    return Progress(interaction.signed_in, interaction.chosen, interaction.agreed)
+
+
+def next_step(
+    request: AuthorizationRequest,
+    client: Client,
+    progress: Progress,
+    *,
+    session: Session | None,
+    consent: Consent | None,
+    now: int,
+) -> Step:
+    """Return the next step of the request of `client`. `session` is an active one. `now` is in microseconds."""
+    if session is None or not (progress.signed_in or _is_recent_enough(request, session, now)):
+        return Step.SIGN_IN
+    # OpenID Connect Core s3.1.2.1: if the End-User identified by the ID Token is logged in or is logged in as a result
+    # of the request ... positive response; otherwise, it MUST return an error, such as login_required.
+    if request.subjects and session.user_id not in request.subjects:
+        return Step.OTHER_USER if progress.signed_in else Step.SIGN_IN
+    if "select_account" in request.prompts and not (progress.chosen or progress.signed_in):
+        return Step.CHOOSE_ACCOUNT
+    if needs_consent(request, client, consent) or ("consent" in request.prompts and not progress.agreed):
+        return Step.CONSENT
+    return Step.ANSWER
+
+
+def needs_consent(request: AuthorizationRequest, client: Client, consent: Consent | None) -> bool:
+    """Whether the request asks for more than its user has agreed to. The operator's own clients need no consent."""
+    if client.first_party:
+        return False
+    return consent is None or not consent.covers(request.scope, request.claim_names, request.resources)
+
+
+def _is_recent_enough(request: AuthorizationRequest, session: Session, now: int) -> bool:
+    """Whether the request accepts a sign-in before it."""
+    if "login" in request.prompts or request.max_age == 0:
+        return False
+    if request.max_age is None:
+        return True
+    # OpenID Connect Core s3.1.2.1: if the elapsed time is greater than this value, the OP MUST attempt to actively
+    # re-authenticate the End-User. Clients judge `auth_time`, so whole seconds count.
+    return now // SECOND - session.authenticated_at // SECOND <= request.max_age

@@ -1,0 +1,87 @@
+"""GET and POST /authorize (RFC 6749 s3.1, OpenID Connect Core s3.1.2).
+
+Until the client and its redirect URI are known to be right, errors are pages. From then on, the client is told.
+"""
+
+from ...accounts.browser import BrowserRefusal
+from ...accounts.request import hashed
+from ...domain import authorization_request, redirect_uri
+from ...domain.interaction import ERRORS, Step
+from ...domain.models import SECOND, Client, Interaction
+from ...pipeline.errors import Refusal
+from ...pipeline.handler import Decision
+from ...pipeline.replies import BrowserAnswer, Cookie, GoTo
+from ...store import interactions
+from ...store.browser_state import BrowserKey
+from .interaction import path_of, text_of
+from .response import AuthorizationHandler
+
+BROWSER_TTL = 400 * 86400
+"""Seconds for which the cookie of a browser lasts after its last interaction: browsers keep none for longer."""
+GRANT_TYPE = "authorization_code"
+INTERACTION_TTL = 1800
+"""Seconds in which a person must have signed in."""
+
+
+class Authorize(AuthorizationHandler):
+    def client_id(self) -> str:
+        return self.request.value("client_id")
+
+    def accept_client(self, client: Client | None) -> None:
+        parameters = self.request.parameters
+        # RFC 6749 s4.1.2.1: MUST NOT automatically redirect the user-agent to the invalid redirection URI.
+        if {"client_id", "redirect_uri"} & (parameters.repeated | parameters.malformed):
+            raise Refusal("invalid_request", "The client_id or the redirect_uri is repeated, or not UTF-8.")
+        if client is None or client.disabled:
+            raise Refusal("invalid_client", "no such client" if client is None else "client disabled")
+        uri = self.request.value("redirect_uri")
+        if not uri or not redirect_uri.is_registered(uri, client):
+            raise Refusal("invalid_redirect_uri", "The redirect_uri is missing or not registered.")
+        target = authorization_request.target(parameters, uri)
+        if not authorization_request.is_possible(target):
+            raise Refusal("invalid_request", "The response cannot be posted to this redirect_uri as a form.")
+        self.target = target
+
+    def check_client(self) -> None:
+        if GRANT_TYPE not in self.client.grant_types:
+            raise Refusal("unauthorized_client", f"client not registered for {GRANT_TYPE}")
+
+    def key(self) -> BrowserKey:
+        return BrowserKey(hashed(self.request.session), client_id=self.client.id)
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        request = self.read(self.request.parameters, self.client)
+        step = self.next_step(request, self.client)
+        if step is Step.ANSWER:
+            return self.answer_with_code(request, self.client)
+        # OpenID Connect Core s3.1.2.1: none: the Authorization Server MUST NOT display any authentication or consent
+        # user interface pages.
+        if "none" in request.prompts:
+            raise Refusal(ERRORS[step], "The user would have to act, and prompt is none.")
+        self._count_interaction()
+        return self._begin_interaction()
+
+    def _count_interaction(self) -> None:
+        """Raise BrowserRefusal if the network has begun too many: each is a row, and needs neither user nor client."""
+        judged = self.services.interactions.count(self.request.network, self.now)
+        if judged.full:
+            wait = max(1, -(-judged.wait // SECOND))
+            raise BrowserRefusal("too_many", "network must wait: too many sign-ins begun", 429, retry_after=wait)
+
+    def _begin_interaction(self) -> Decision[BrowserAnswer]:
+        secret = self.request.browser or self.services.new_secret()
+        interaction = Interaction(
+            id=self.services.new_id(),
+            browser_hash=hashed(secret) or b"",
+            client_id=self.client.id,
+            request=text_of(self.request.parameters),
+            created_at=self.now,
+            expires_at=self.now + INTERACTION_TTL * SECOND,
+        )
+        # The cookie is set again even if it is there, so that it lasts as long as it is used.
+        return Decision(
+            GoTo(path_of(interaction), {"browser": Cookie(secret, BROWSER_TTL)}), interactions.begin(interaction)
+        )
+
+    def _client_or_none(self) -> Client | None:
+        return self.accepted

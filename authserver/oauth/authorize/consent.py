@@ -1,0 +1,52 @@
+"""POST /interaction/{id}/consent: the user agrees, or not."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ...domain import interaction as interactions
+from ...domain.authorization_request import AuthorizationRequest
+from ...domain.interaction import Step
+from ...domain.models import Client, Consent, Interaction, Session
+from ...pipeline.event import Event
+from ...pipeline.handler import Decision
+from ...pipeline.replies import BrowserAnswer, GoTo
+from ...store import consents
+from ...store.interactions import advance
+from ..error_descriptions import SENTENCES
+from .interaction import InteractionHandler, path_of
+
+
+class AnswerConsent(InteractionHandler):
+    def decide(self) -> Decision[BrowserAnswer]:
+        self.check_form()
+        interaction, client, request = self.resume()
+        step = self.step_of(interaction, client, request)
+        answer = self.request.value("answer")
+        if self.session is None or step is not Step.CONSENT or answer not in ("allow", "deny"):
+            return Decision(GoTo(path_of(interaction)))
+        if answer == "deny":
+            denied = advance(replace(interaction, denied=True))
+            response = self.respond(("error", "access_denied"), ("error_description", SENTENCES["access_denied"]))
+            return Decision(response, denied, events=[Event("consent_denied")])
+        return self._agree(interaction, client, request, self.session)
+
+    def _agree(
+        self, interaction: Interaction, client: Client, request: AuthorizationRequest, session: Session
+    ) -> Decision[BrowserAnswer]:
+        done = interactions.progress_of(interaction, session)
+        agreed = replace(interaction, session_id=session.id, signed_in=done.signed_in, chosen=done.chosen, agreed=True)
+        before = self.loaded.consent
+        consent = Consent(
+            session.user_id,
+            client.id,
+            _union(before.scope if before else (), request.scope),
+            _union(before.claims if before else (), sorted(request.claim_names)),
+            _union(before.resources if before else (), request.resources),
+            self.now,
+        )
+        event = Event("consent_given", fields={"scope": " ".join(consent.scope)})
+        return Decision(GoTo(path_of(interaction)), consents.agree(consent, agreed), events=[event])
+
+
+def _union(before: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*before, *more]))

@@ -1,0 +1,126 @@
+"""GET /interaction/{id}: the next page, or the response to the client."""
+
+import hmac
+import json
+from urllib.parse import urlsplit
+
+from ...accounts.browser import BrowserRefusal
+from ...accounts.request import hashed
+from ...domain import authorization_request, redirect_uri
+from ...domain import interaction as interactions
+from ...domain.authorization_request import AuthorizationRequest, Parameters
+from ...domain.interaction import ERRORS, Step
+from ...domain.models import Client, Interaction
+from ...pipeline.errors import Refusal
+from ...pipeline.handler import Decision
+from ...pipeline.replies import BrowserAnswer, Page, ScopeShown
+from ...store.browser_state import BrowserKey
+from .response import AuthorizationHandler, shown
+
+OTHER_ACCOUNT = "?account=other"
+"""The query by which a person asks for the sign-in page although somebody is signed in."""
+
+
+class InteractionHandler(AuthorizationHandler):
+    """A step of an interaction, which is bound to the browser that began it."""
+
+    after_form = True
+
+    def key(self) -> BrowserKey:
+        return BrowserKey(hashed(self.request.session), self.request.interaction_id)
+
+    def resume(self) -> tuple[Interaction, Client, AuthorizationRequest]:
+        """Return the interaction, its client and its request, which is read again as if it had just come: the client
+        may have changed in the meantime. Raises Refusal."""
+        interaction, client = self._waiting()
+        parameters = parameters_of(interaction)
+        uri = parameters.values["redirect_uri"]
+        if not redirect_uri.is_registered(uri, client):
+            raise BrowserRefusal("expired", "The redirect_uri is no longer registered.")
+        self.target = authorization_request.target(parameters, uri)
+        request = self.read(parameters, client)
+        if interaction.denied or self.loaded.waiting is None or self.loaded.waiting.is_redeemed:
+            raise BrowserRefusal("completed", "The interaction was completed.", 409)
+        return interaction, client, request
+
+    def step_of(self, interaction: Interaction, client: Client, request: AuthorizationRequest) -> Step:
+        """Return the next step. Raises Refusal if there is none."""
+        step = self.next_step(request, client, interactions.progress_of(interaction, self.session))
+        if step is Step.OTHER_USER:
+            raise Refusal(ERRORS[step], "Another user signed in than the one whom the request names.")
+        return step
+
+    def page(self, name: str, status: int = 200, retry_after: int = 0, **values: object) -> Page:
+        """Return a page with a form of this interaction."""
+        interaction, client = self._waiting()
+        path = path_of(interaction)
+        shared = {"action": f"{path}/{ACTIONS[name]}", "csrf": self.request.csrf_token(), "client": shown(client)}
+        other_account = {"other_account": path + OTHER_ACCOUNT}
+        return Page(name, shared | other_account | values, status, self.ui_locales, retry_after)
+
+    def sign_in_page(
+        self, username: str = "", error: str = "", status: int = 200, wait: int = 0, *, keep: bool = False
+    ) -> Page:
+        """Return the sign-in page; `wait` is in seconds. Somebody who is signed in already types the password only."""
+        fixed = "" if self.wants_other_account else self.username()
+        fixed = fixed if username in ("", fixed) else ""
+        request = self.authorization_request
+        hint = request.login_hint if request and not self.wants_other_account else ""
+        values = {"username": username or fixed or hint, "fixed_username": fixed, "keep": keep}
+        return self.page("sign_in", status, wait, error=error, wait=wait, **values)
+
+    @property
+    def wants_other_account(self) -> bool:
+        return self.request.value("account") == "other"
+
+    def _waiting(self) -> tuple[Interaction, Client]:
+        """Raises BrowserRefusal unless the interaction is this browser's, and not over."""
+        waiting, client = self.loaded.waiting if self.loaded else None, self.loaded.client if self.loaded else None
+        if waiting is None or client is None or client.disabled or self.now >= waiting.interaction.expires_at:
+            raise BrowserRefusal("expired", "There is no such interaction, or it has expired.")
+        if self.request.browser is None:
+            raise BrowserRefusal("cookies", "The browser sent no cookie.")
+        if not hmac.compare_digest(waiting.interaction.browser_hash, hashed(self.request.browser) or b""):
+            raise BrowserRefusal("other_browser", "The interaction is another browser's.")
+        return waiting.interaction, client
+
+    def _client_or_none(self) -> Client | None:
+        return self.loaded.client if self.target is not None else None
+
+
+class ContinueInteraction(InteractionHandler):
+    def decide(self) -> Decision[BrowserAnswer]:
+        interaction, client, request = self.resume()
+        step = self.step_of(interaction, client, request)
+        if self.wants_other_account or step is Step.SIGN_IN:
+            return Decision(self.sign_in_page())
+        if step is Step.CHOOSE_ACCOUNT:
+            return Decision(self.page("choose_account", username=self.username()))
+        if step is Step.CONSENT:
+            return Decision(self._consent_page(request))
+        return self.answer_with_code(request, client, interaction)
+
+    def _consent_page(self, request: AuthorizationRequest) -> Page:
+        before = self.loaded.consent
+        scopes = [ScopeShown(word, is_new=before is None or word not in before.scope) for word in request.scope]
+        origin = urlsplit(request.target.redirect_uri).netloc or request.target.redirect_uri.partition(":")[0]
+        claims = sorted(request.claim_names)
+        return self.page("consent", username=self.username(), origin=origin, scopes=scopes, claims=claims)
+
+
+ACTIONS = {"sign_in": "sign-in", "choose_account": "account", "consent": "consent"}
+"""Where the form of each page goes, below the interaction."""
+
+
+def path_of(interaction: Interaction) -> str:
+    return f"/interaction/{interaction.id.hex()}"
+
+
+def text_of(parameters: Parameters) -> str:
+    """Return the parameters as they are stored. They are stored only if none is repeated or malformed."""
+    return json.dumps([dict(parameters.values), parameters.resources], separators=(",", ":"))
+
+
+def parameters_of(interaction: Interaction) -> Parameters:
+    values, resources = json.loads(interaction.request)
+    return Parameters(values, tuple(resources))

@@ -1,0 +1,164 @@
+"""grant_type=authorization_code (RFC 6749 s4.1.3), with PKCE (RFC 7636) and an ID token (OpenID Connect Core s3.1.3).
+
+A code of another client changes nothing, and neither does a wrong redirect URI or verifier while the code is unused. A
+code that was used is refused, and ends the authorization that it began: somebody else may have used it. Only if its
+client sends it once more within seconds, with everything right, is nothing ended.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from hashlib import sha256
+
+from authlib.oauth2.rfc6749 import grants
+
+from ...domain import pkce
+from ...domain.models import SECOND, Authorization, Code
+from ...domain.standard_claims import OFFLINE_ACCESS, OPENID
+from ...domain.times import utc
+from ...pipeline.errors import Refusal, Stale
+from ...pipeline.event import Event, LateEvents
+from ...pipeline.handler import Decision
+from ...pipeline.replies import Reply
+from ...store import authorizations, codes
+from ...store.codes import CodeRecord
+from ..grant import Grant
+
+_FORM = re.compile(r"ac_[A-Za-z0-9_-]{43}")
+
+
+class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
+    loader = staticmethod(codes.load_many)
+    loaded: CodeRecord | None
+    record: CodeRecord | None = None
+    """The loaded record, once it has proved to be this client's."""
+
+    def key(self) -> bytes | None:
+        text = self.parsed.form.get("code", "")
+        return sha256(text.encode()).digest() if _FORM.fullmatch(text) else None
+
+    def query_authorization_code(self, text: str, client: object) -> "Credential":
+        """Authlib's hook, after which it compares the redirect URIs."""
+        record = self.loaded
+        if record is None:
+            raise Refusal("invalid_grant", "no such code")
+        if record.code.client_id != self.client.id:
+            foreign = Event("code_foreign", "warning")
+            raise Refusal("invalid_grant", "code of another client", events=[foreign])
+        self.record = record
+        if record.code.used_at is not None:
+            raise self._replayed(record, record.code.used_at)
+        return Credential(record.code)
+
+    def issue(self) -> Decision[Reply]:
+        if self.record is None:
+            raise LookupError("Authlib accepted a request without a code.")
+        code, user = self.record.code, self.record.user
+        self._check_verifier(code)
+        self._check_state(self.record)
+        authorization = self._new_authorization(code)
+        limit, ended = self.policy.max_authorizations, list[bytes]()
+        change = codes.redeem(code, authorization, limit=limit, ended=ended)
+        may_refresh = "refresh_token" in self.client.grant_types
+        token = self.refresh_token(authorization, 0) if may_refresh else ""
+        events = LateEvents(partial(self._events, ended))
+        return self.token_response(
+            authorization.scope, authorization, user, change, events, refresh_token=token, nonce=code.nonce
+        )
+
+    def about(self) -> Mapping[str, str]:
+        if self.record is None:
+            return {}
+        code = self.record.code
+        return {"grant_id": code.authorization_id.hex(), "subject": code.user_id}
+
+    def username(self) -> str:
+        return self.record.user.username if self.record else ""
+
+    def _replayed(self, record: CodeRecord, used_at: int) -> Refusal:
+        """Return the refusal of a code that was used. Raises Stale at the first attempt: this process may not have seen
+        the whole change yet."""
+        if self.attempt.number == 0:
+            raise Stale
+        elapsed = self.attempt.elapsed.between(used_at, self.parsed.arrived_at)
+        if self._proves_owner(record.code) and elapsed < self.policy.code_retry_window * SECOND:
+            return Refusal("invalid_grant", "code sent twice", events=[Event("code_resubmitted")])
+        # RFC 6749 s4.1.2: the authorization server MUST deny the request and SHOULD revoke (when possible) all tokens
+        # previously issued based on that authorization code.
+        revocation = authorizations.revoke(record.code.authorization_id, reason="code_replayed")
+        writes = revocation if record.has_active_authorization else None
+        event = Event("code_replayed", "error") if writes else Event("code_resubmitted")
+        return Refusal("invalid_grant", f"code used again; first used at {utc(used_at)}", writes=writes, events=[event])
+
+    def _proves_owner(self, code: Code) -> bool:
+        """Whether the request could have redeemed the code. The client is authenticated."""
+        form, verifier = self.parsed.form, self.parsed.form.get("code_verifier", "")
+        if form.get("redirect_uri") != code.redirect_uri:
+            return False
+        if not code.code_challenge:
+            return not verifier
+        return pkce.is_verifier(verifier) and pkce.proves(verifier, code.code_challenge)
+
+    def _check_verifier(self, code: Code) -> None:
+        verifier = self.parsed.form.get("code_verifier", "")
+        if not code.code_challenge and not verifier:
+            return
+        # RFC 9700 s2.1.1: if there was no code_challenge in the authorization request, the authorization server MUST
+        # reject a token request with a code_verifier.
+        if not code.code_challenge or not pkce.is_verifier(verifier):
+            raise Refusal("invalid_request", "code_verifier missing, malformed or not expected")
+        # RFC 7636 s4.6: if the values are not equal, an error response indicating "invalid_grant" MUST be returned.
+        if not pkce.proves(verifier, code.code_challenge):
+            raise Refusal("invalid_grant", "wrong code_verifier")
+
+    def _check_state(self, record: CodeRecord) -> None:
+        code, user = record.code, record.user
+        if self.has_come(code.expires_at):
+            raise Refusal("invalid_grant", f"code expired at {utc(code.expires_at)}")
+        if user.disabled or user.credential_version != code.credential_version:
+            raise Refusal("invalid_grant", "user disabled" if user.disabled else "password changed")
+
+    def _events(self, ended: list[bytes]) -> Iterator[Event]:
+        """The commit fills `ended` before these events are read."""
+        yield Event("code_redeemed")
+        yield from self.events_of_limit(ended)
+
+    def _new_authorization(self, code: Code) -> Authorization:
+        now, policy = self.now, self.policy
+        may_refresh = "refresh_token" in self.client.grant_types
+        lifetime = policy.refresh_absolute_ttl if may_refresh else policy.access_token_ttl
+        scope = self.still_allowed(code.scope)
+        return Authorization(
+            id=code.authorization_id,
+            client_id=self.client.id,
+            subject=code.user_id,
+            scope=scope,
+            resources=code.resources,
+            created_at=now,
+            authenticated_at=code.authenticated_at,
+            credential_version=code.credential_version,
+            generation=0,
+            rotated_at=now,
+            rotated_from=self.parsed.network,
+            idle_expires_at=now + min(policy.refresh_idle_ttl, lifetime) * SECOND,
+            expires_at=now + lifetime * SECOND,
+            revoked_at=None,
+            revoked_reason=None,
+            refresh_key_id=self.services.keyring.newest_refresh_key_id(now),
+            salt=self.services.new_key(),
+            session_id=code.session_id,
+            # OpenID Connect Core s11: offline_access requests access even when the End-User is not present.
+            ends_with_session=OPENID in scope and OFFLINE_ACCESS not in scope,
+            amr=code.amr,
+            requested_claims=code.requested_claims,
+        )
+
+
+class Credential:
+    """Adapts a code to the one method that Authlib calls on it."""
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
+
+    def get_redirect_uri(self) -> str:
+        return self.code.redirect_uri

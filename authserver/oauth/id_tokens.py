@@ -1,0 +1,59 @@
+"""ID tokens (OpenID Connect Core s2), which are signed by the very algorithm that their client registered."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ..domain import authentication, claims_parameter, id_token, standard_claims
+from ..domain.models import SECOND, Authorization, Client, User
+from ..domain.times import utc
+from ..pipeline.errors import Refusal
+from ..pipeline.handler import Services, UnsignedToken
+
+
+def check_key(client: Client, services: Services) -> None:
+    """Raise Refusal if no key signs the client's ID tokens yet. The client would reject another algorithm's."""
+    alg, keyring = client.id_token_alg, services.keyring
+    if keyring.signs(alg):
+        return
+    published_at = keyring.pending_since(alg)
+    when = "after a key was created for it"
+    if published_at is not None:
+        when = f"from {utc(published_at + services.key_lead_time * SECOND)} on"
+    sentence = f"ID tokens of this client can be signed with {alg} {when}."
+    raise Refusal("temporarily_unavailable", f"no key signs {alg} yet", description=sentence)
+
+
+def unsigned(
+    authorization: Authorization, user: User, client: Client, services: Services, *, now: int, ttl: int, nonce: str
+) -> UnsignedToken:
+    """Return the ID token of an authorization. It is signed after the access token, whose hash it contains. `now` is in
+    microseconds and `ttl` in seconds; `nonce` is empty for none. Raises Refusal as `check_key`."""
+    check_key(client, services)
+    members = id_token.claims(
+        issuer=services.issuer,
+        client_id=client.id,
+        subject=authorization.subject,
+        now=now,
+        ttl=ttl,
+        authenticated_at=authorization.authenticated_at,
+        acr=authentication.acr(authorization.amr),
+        amr=authorization.amr,
+        sid=authorization.session_id.hex() if authorization.session_id else "",
+        nonce=nonce,
+        requested=_requested(authorization, user),
+    )
+    alg = client.id_token_alg
+    return UnsignedToken("id_token", members, alg, id_token.TYP, bound=partial(_at_hash, alg), exact=True)
+
+
+def _requested(authorization: Authorization, user: User) -> dict[str, Any]:
+    """Return the claims that the authorization request asked for in the ID token (OpenID Connect Core s5.5)."""
+    if not authorization.requested_claims:
+        return {}
+    names = claims_parameter.parse(authorization.requested_claims).id_token
+    return standard_claims.of_user(user.username, user.claims or {}, names)
+
+
+def _at_hash(alg: str, tokens: Mapping[str, str]) -> dict[str, str]:
+    return {"at_hash": id_token.half_hash(tokens["access_token"], alg)}

@@ -1,0 +1,125 @@
+"""Stores authorization codes. The guarded UPDATE here decides who redeems one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from ..domain.models import Authorization, Code, Interaction, User
+from . import authorizations, interactions
+from .changes import Change, execute_guarded
+from .schema import authorizations as begun
+from .schema import codes as table
+from .schema import sessions, user_claims, users
+from .users import claims_of
+
+_WIDTH = len(table.c)
+_BY_HASHES = (
+    select(table, begun.c.id, begun.c.revoked_at, users, user_claims.c.claims)
+    .join(users, users.c.id == table.c.user_id)
+    .join(user_claims, user_claims.c.user_id == table.c.user_id, isouter=True)
+    .join(begun, begun.c.id == table.c.authorization_id, isouter=True)
+    .where(table.c.hash.in_(bindparam("hashes", expanding=True)))
+)
+_REDEEM = (
+    update(table).where(table.c.hash == bindparam("key"), table.c.used_at.is_(None)).values(used_at=bindparam("at"))
+)
+_SEE = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("key"), sessions.c.ended_at.is_(None))
+    .values(seen_at=bindparam("at"), idle_expires_at=bindparam("idle_until"))
+)
+_FORGET = delete(table).where(table.c.hash == bindparam("key"), table.c.used_at.is_(None))
+_EXISTS = select(table.c.hash).where(table.c.hash == bindparam("key"))
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRecord:
+    code: Code
+    has_active_authorization: bool
+    """Whether the authorization that the code began exists, and was not revoked."""
+    user: User
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Issue:
+    code: Code
+    idle_expires_at: int
+    interaction: Interaction | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Redeem:
+    code: Code
+    begin: authorizations.Begin
+
+
+def load_many(connection: Connection, hashes: Sequence[bytes]) -> Mapping[bytes, CodeRecord]:
+    """Return the codes by their hashes, with their users and the users' claims."""
+    return {row[0]: _loaded(row) for row in connection.execute(_BY_HASHES, {"hashes": list(hashes)})}
+
+
+def issue(code: Code, *, idle_expires_at: int, interaction: Interaction | None) -> Change:
+    """Add the code. The guard fails if its session has ended, or if something else was done in the interaction that it
+    answers. It replaces an earlier code of the interaction, unless that one was redeemed. `idle_expires_at` is the
+    session's, which is in use."""
+    table, row = ("interactions", interaction.id) if interaction else ("sessions", code.session_id)
+    return Change(_issue_many, table, row, _Issue(code, idle_expires_at, interaction))
+
+
+def redeem(code: Code, authorization: Authorization, *, limit: int, ended: list[bytes]) -> Change:
+    """Use the code, and begin its authorization (see `authorizations.begin`). The guard holds for one of all who
+    try."""
+    begin = authorizations.Begin(authorization, limit, None, ended)
+    return Change(_redeem_many, "codes", code.hash, _Redeem(code, begin))
+
+
+def _issue_many(connection: Connection, issues: Sequence[_Issue], now: int) -> list[bool]:
+    held = [_may_issue(connection, issue, now) for issue in issues]
+    rows = [_values(issue.code) for issue, may in zip(issues, held, strict=True) if may]
+    if rows:
+        connection.execute(insert(table), rows)
+    return held
+
+
+def _may_issue(connection: Connection, issue: _Issue, now: int) -> bool:
+    interaction = issue.interaction
+    if interaction is not None:
+        if not _is_unredeemed(connection, interaction.code_hash):
+            return False
+        if not interactions.advance_one(connection, replace(interaction, code_hash=issue.code.hash)):
+            return False
+    row = {"key": issue.code.session_id, "at": now, "idle_until": issue.idle_expires_at}
+    return connection.execute(_SEE, row).rowcount == 1
+
+
+def _is_unredeemed(connection: Connection, code_hash: bytes | None) -> bool:
+    """Delete the code unless it was redeemed."""
+    if code_hash is None:
+        return True
+    connection.execute(_FORGET, {"key": code_hash})
+    return connection.execute(_EXISTS, {"key": code_hash}).first() is None
+
+
+def _redeem_many(connection: Connection, redeems: Sequence[_Redeem], now: int) -> list[bool]:
+    first: dict[bytes, _Redeem] = {}
+    for redeem in redeems:
+        first.setdefault(redeem.code.hash, redeem)
+    if not execute_guarded(connection, _REDEEM, [{"key": hash, "at": now} for hash in first]):
+        return [False] * len(redeems)
+    begins = sorted((redeem.begin for redeem in first.values()), key=lambda begin: begin.authorization.subject)
+    authorizations.begin_many(connection, begins, now)
+    return [first[redeem.code.hash] is redeem for redeem in redeems]
+
+
+def _loaded(row: Any) -> CodeRecord:
+    values = dict(zip(table.c.keys(), row[:_WIDTH], strict=True))
+    lists = {name: tuple(values[name].split()) for name in ("scope", "resources", "amr")}
+    id, revoked_at = row[_WIDTH : _WIDTH + 2]
+    user = User(*(*row[_WIDTH + 2 : -1], claims_of(row.claims)))
+    return CodeRecord(Code(**values | lists), id is not None and revoked_at is None, user)
+
+
+def _values(code: Code) -> dict[str, Any]:
+    return asdict(code) | {name: " ".join(getattr(code, name)) for name in ("scope", "resources", "amr")}

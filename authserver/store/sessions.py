@@ -1,0 +1,121 @@
+"""Stores browser sessions: one row for each user and browser. Only a hash of the cookie's secret is stored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from ..domain.models import Session, User
+from . import interactions
+from .schema import authorizations, codes, users
+from .schema import sessions as table
+from .users import Rehashed, write_rehashed
+
+_WIDTH = len(table.c)
+_BY_HASHES = (
+    select(table, users)
+    .join(users, users.c.id == table.c.user_id)
+    .where(table.c.secret_hash.in_(bindparam("hashes", expanding=True)))
+)
+_IS_ACTIVE = table.c.ended_at.is_(None)
+_RENEWED = ("secret_hash", "credential_version", "authenticated_at", "amr", "kept", "seen_at", "idle_expires_at")
+_RENEW = (
+    update(table)
+    .where(table.c.id == bindparam("key"), _IS_ACTIVE)
+    .values({name: bindparam(f"new_{name}") for name in (*_RENEWED, "expires_at", "network")})
+)
+_END = update(table).where(table.c.id == bindparam("key"), _IS_ACTIVE).values(ended_at=bindparam("at"))
+_FORGET_CODES = delete(codes).where(codes.c.session_id == bindparam("key"), codes.c.used_at.is_(None))
+# Out of LOCK_ORDER. An authorization that a refresh has locked at this moment has ended all the same: its session has.
+_ONLINE = (
+    select(authorizations.c.id)
+    .where(
+        authorizations.c.session_id == bindparam("key"),
+        authorizations.c.ends_with_session,
+        authorizations.c.revoked_at.is_(None),
+    )
+    .with_for_update(skip_locked=True)
+)
+_REVOKE = (
+    update(authorizations)
+    .where(authorizations.c.id.in_(_ONLINE))
+    .values(revoked_at=bindparam("at"), revoked_reason="session_ended")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session, which may have ended, and its user."""
+
+    session: Session
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class BeginSession:
+    """What `begin_many` applies: a sign-in during an interaction."""
+
+    session: Session
+    before: Session | None
+    """The session that the browser had. That of the same user is renewed, and keeps its id; another user's ends."""
+    interaction_id: bytes
+    rehashed: str | None
+    """The user's password, hashed with the current parameters; None if it need not be written."""
+
+    @property
+    def renewed(self) -> Session | None:
+        before = self.before
+        return before if before is not None and before.user_id == self.session.user_id else None
+
+
+def load_many(connection: Connection, hashes: Sequence[bytes]) -> Mapping[bytes, SignedIn]:
+    """Return the sessions by the hashes of their secrets."""
+    rows = connection.execute(_BY_HASHES, {"hashes": list(hashes)})
+    return {row.secret_hash: SignedIn(_session(row), User(*row[_WIDTH:])) for row in rows}
+
+
+def begin_many(connection: Connection, begins: Sequence[BeginSession], now: int) -> None:
+    """Begin or renew the sessions, and note in the interactions who signed in."""
+    for begin in begins:
+        _begin(connection, begin, now)
+    rehashed = [
+        Rehashed(begin.session.user_id, begin.session.credential_version, begin.rehashed)
+        for begin in begins
+        if begin.rehashed
+    ]
+    write_rehashed(connection, rehashed)
+
+
+def end_many(connection: Connection, ids: Sequence[bytes], now: int) -> None:
+    """End the sessions, with their unused codes and the authorizations that end with them."""
+    rows = [{"key": id, "at": now} for id in ids]
+    for statement in (_END, _FORGET_CODES, _REVOKE):
+        connection.execute(statement, rows)
+
+
+def _begin(connection: Connection, begin: BeginSession, now: int) -> None:
+    renewed = begin.renewed
+    if renewed is not None:
+        interactions.note_sign_in(connection, begin.interaction_id, renewed.id)
+        if _renew(connection, replace(begin.session, id=renewed.id)):
+            return
+    elif begin.before is not None:
+        end_many(connection, [begin.before.id], now)
+    interactions.note_sign_in(connection, begin.interaction_id, begin.session.id)
+    connection.execute(insert(table), _values(begin.session))
+
+
+def _renew(connection: Connection, session: Session) -> bool:
+    """Return False if it has ended in the meantime."""
+    values = {f"new_{name}": value for name, value in _values(session).items()}
+    return connection.execute(_RENEW, {"key": session.id} | values).rowcount == 1
+
+
+def _session(row: Any) -> Session:
+    values = dict(zip(table.c.keys(), row[:_WIDTH], strict=True))
+    return Session(**values | {"amr": tuple(values["amr"].split())})
+
+
+def _values(session: Session) -> dict[str, Any]:
+    return asdict(session) | {"amr": " ".join(session.amr)}

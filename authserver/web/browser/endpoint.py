@@ -1,0 +1,119 @@
+"""Reads a browser's request, runs the pipeline and sends the page or the redirect, as plain ASGI."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from ...accounts.request import MAX_FIELDS, BrowserRequest, parse_parameters
+from ...domain.errors import Unavailable
+from ...pipeline.errors import Refusal
+from ...pipeline.pipeline import NewHandler, Pipeline
+from ...pipeline.replies import BrowserAnswer, GoTo, Page
+from .. import body
+from ..malformed import MalformedRequests
+from ..network import network_of
+from .cookies import BrowserCookies
+from .pages import Pages
+
+_MAX_QUERY = 32 * 1024  # bytes
+_MAX_FORM_AS_QUERY = 16 * 1024  # bytes
+log: Any = structlog.get_logger("authserver")
+
+
+class BrowserEndpoint:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        now: Callable[[], int],
+        malformed: MalformedRequests,
+        pages: Pages,
+        cookies: BrowserCookies,
+        new_handler: NewHandler[BrowserRequest, BrowserAnswer],
+    ) -> None:
+        self._pipeline, self._now, self._malformed = pipeline, now, malformed
+        self._pages, self._cookies, self._new_handler = pages, cookies, new_handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answer = await self._answer(scope, receive)
+        except body.Disconnected:
+            return
+        except body.UnreadableBody as error:
+            answer = self._malformed_page(scope, error.reason, error.status)
+        except Refusal as refusal:  # of a request that could not be parsed
+            answer = self._malformed_page(scope, refusal.detail, refusal.status)
+        except Unavailable as error:
+            log.warning("unavailable", reason=str(error), path=scope["route"].path)
+            answer = error_page("unavailable", 503, error.retry_after)
+        await self._pages.send(scope, send, answer)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> BrowserAnswer:
+        headers = body.headers_of(scope)
+        query: bytes = scope["query_string"]
+        if len(query) > _MAX_QUERY:
+            raise body.UnreadableBody(414, "The address is too long.")
+        if scope["method"] != "POST":
+            return await self._run(scope, headers, query, is_form=False)
+        content = await body.read(headers, receive)
+        if not body.is_form(headers, content):
+            raise Refusal("invalid_request", "The body is not a form in UTF-8.")
+        if "interaction" not in scope["path_params"]:
+            return _as_query(content)
+        return await self._run(scope, headers, content, is_form=True)
+
+    async def _run(
+        self, scope: Scope, headers: Mapping[str, list[str]], encoded: bytes, *, is_form: bool
+    ) -> BrowserAnswer:
+        arrived_at = self._now()  # after the whole body was read: a slow sender gains no time
+        cookies = self._cookies.read(headers)
+        request = BrowserRequest(
+            parse_parameters(encoded),
+            arrived_at,
+            network_of(scope),
+            cookies["browser"],
+            cookies["session"],
+            _interaction_id(scope),
+            is_form,
+            self._is_same_origin(headers),
+        )
+        return await self._pipeline.run(request, self._new_handler)
+
+    def _is_same_origin(self, headers: Mapping[str, list[str]]) -> bool:
+        """Whether the browser says that a page of ours sent the request. All browsers send Origin with a form."""
+        if headers.get("sec-fetch-site", ["same-origin"]) != ["same-origin"]:
+            return False
+        return headers.get("origin") == [self._cookies.origin]
+
+    def _malformed_page(self, scope: Scope, reason: str, status: int) -> Page:
+        self._malformed.count(reason, network_of(scope))  # the pipeline logs refusals of well-formed requests
+        return error_page("request", status)
+
+
+def error_page(code: str, status: int, retry_after: int = 0) -> Page:
+    """Return the page of an error that concerns no client."""
+    values = {"code": code, "status": status, "back": "", "client": None}
+    return Page("error", values, status, retry_after=retry_after)
+
+
+def _as_query(content: bytes) -> GoTo:
+    """Return the redirect from POST /authorize to GET: another site's form brings no cookie of ours, since they are
+    SameSite=Lax, and the GET does."""
+    try:
+        pairs = parse_qsl(content, True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise Refusal("invalid_request", "The form has too many fields.") from None
+    query = urlencode(pairs)
+    if len(query) > _MAX_FORM_AS_QUERY:
+        raise body.UnreadableBody(413, "The form exceeds 16 KiB.")
+    return GoTo(f"/authorize?{query}")
+
+
+def _interaction_id(scope: Scope) -> bytes | None:
+    text = scope["path_params"].get("interaction", "")
+    try:
+        return bytes.fromhex(text) if len(text) == 32 else None
+    except ValueError:
+        return None

@@ -1,0 +1,114 @@
+"""A browser without JavaScript: it keeps cookies, fills in the forms of our pages, and goes on to the client."""
+
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from html import unescape
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tests.harness.constants import ISSUER, PASSWORD
+
+CALLBACK = "https://client.example/cb?registered=a%20b"
+VERIFIER = "v" * 43
+CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+REQUEST: Mapping[str, Any] = {
+    "response_type": "code",
+    "client_id": "sso",
+    "redirect_uri": CALLBACK,
+    "scope": "openid read",
+    "state": "a state",
+    "nonce": "a nonce",
+    "code_challenge": CHALLENGE,
+    "code_challenge_method": "S256",
+}
+
+
+FROM_OUR_PAGE = {"Origin": ISSUER, "Sec-Fetch-Site": "same-origin"}
+
+
+class _Forms(HTMLParser):
+    """The forms of a page: where each goes, and its fields as they are filled in."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attributes}
+        if tag == "form":
+            self.found.append((named["action"], {}))
+        elif tag == "input" and self.found and named.get("type") not in ("submit", "checkbox"):
+            self.found[-1][1][named["name"]] = named.get("value", "")
+
+
+def query(**changes: Any) -> str:
+    """The query of an authorization request; None leaves a parameter out, and a list repeats it."""
+    asked = {**REQUEST, **changes}
+    return urlencode({name: value for name, value in asked.items() if value is not None}, doseq=True)
+
+
+class Browser:
+    def __init__(self, http: Any) -> None:
+        """`http` is a test client, with cookies of its own."""
+        self.http = http
+
+    def authorize(self, **changes: Any) -> Any:
+        """Ask for a sign-in, and follow our own redirects."""
+        return self.get(f"/authorize?{query(**changes)}")
+
+    def get(self, url: str) -> Any:
+        return self._ours(self.http.get(url, follow_redirects=False))
+
+    def submit(self, page: Any, /, *, headers: Mapping[str, str] = FROM_OUR_PAGE, **fields: str) -> Any:
+        """Fill in the page's form and send it, as a browser does; then follow our own redirects."""
+        ((action, filled),) = _Forms(page.text).found
+        return self._ours(self.http.post(action, data=filled | fields, headers=dict(headers), follow_redirects=False))
+
+    def sign_in(self, page: Any, username: str = "ada", password: str = PASSWORD, **more: Any) -> Any:
+        return self.submit(page, username=username, password=password, **more)
+
+    def allow(self, page: Any) -> Any:
+        return self.submit(page, answer="allow")
+
+    def deny(self, page: Any) -> Any:
+        return self.submit(page, answer="deny")
+
+    def code(self, **changes: Any) -> str:
+        """Sign in and agree, where that is asked for."""
+        page = self.authorize(**changes)
+        if 'id="sign-in"' in page.text:
+            page = self.sign_in(page)
+        if 'id="allow"' in page.text:
+            page = self.allow(page)
+        return answer_of(page)["code"]
+
+    def _ours(self, response: Any) -> Any:
+        while response.status_code == 303 and response.headers["location"].startswith(ISSUER):
+            response = self.http.get(response.headers["location"], follow_redirects=False)
+        return response
+
+
+def is_answer(response: Any) -> bool:
+    """Whether the response goes on to the client."""
+    return response.status_code == 303 or "http-equiv" in response.text
+
+
+def answer_of(response: Any, callback: str = CALLBACK) -> dict[str, str]:
+    """The parameters that reach the client: by a redirect, or by a page that goes on."""
+    if response.status_code == 303:
+        uri = response.headers["location"]
+        assert response.headers["referrer-policy"] == "no-referrer"
+    else:
+        assert response.status_code == 200, response.text
+        refresh = re.search(r'content="0; ?url=([^"]+)"', response.text)
+        assert refresh, response.text
+        uri = unescape(refresh[1])
+    assert uri.startswith(callback), uri
+    assert not urlsplit(uri).fragment
+    pairs = parse_qsl(uri[len(callback) :].lstrip("?&"), True, errors="surrogateescape")
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
