@@ -21,7 +21,7 @@ class PasswordSignIn:
     """One user's attempt to sign in. `record` is set once it is loaded, and `check` once the password is hashed."""
 
     check = PasswordCheck(False)
-    record = SignInRecord(None, None, {})
+    record = SignInRecord({})
 
     def __init__(
         self, services: Services, username: str, password: str | None, *, network: str, limits: AttemptLimits, now: int
@@ -43,7 +43,7 @@ class PasswordSignIn:
     def attempt(self) -> Attempt:
         return Attempt(self.key.keys, self.record.is_known(self._now), self._limits)
 
-    @property
+    @cached_property
     def user(self) -> User | None:
         return self.record.user
 

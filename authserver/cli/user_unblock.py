@@ -10,7 +10,7 @@ from ..passwords import username_form
 from ..provisioning import account_attempts_key, attempt_limits
 from ..settings import load
 from ..store import attempts, users
-from ..store.attempts import Row
+from ..store.attempts import Counter
 from ..store.database import Connection
 from .common import as_json, now, show, transact
 from .recording import record
@@ -42,7 +42,7 @@ def _forget(connection: Connection, name: str, dry_run: bool) -> int:
     """Return how many wrong passwords from unknown networks were remembered."""
     settings, at, form = load(), now(connection), username_form(name)
     account = account_attempts_key(settings, connection, account_of(name, form), at)
-    row = attempts.load(connection, [account]).get(account, Row())
+    row = attempts.load(connection, [account]).get(account, Counter())
     budget = attempt_limits(settings).account
     failures = budget.remembered(row.clears_at, at) if budget else 0
     if not dry_run and attempts.forget_account(connection, account):

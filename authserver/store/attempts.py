@@ -34,14 +34,14 @@ class AttemptKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Counter:
     """A counter, and since when its network waits (microseconds; 0 for a counter that has no attempt, or no wait)."""
 
     clears_at: int = 0
     waits_since: int = 0
 
 
-Rows = dict[bytes, Row]
+Rows = dict[bytes, Counter]
 
 
 def load(connection: Connection, keys: Iterable[bytes]) -> Rows:
@@ -62,7 +62,7 @@ def lock(connection: Connection, keys: Iterable[bytes], now: int) -> Rows:
     return rows
 
 
-def write(connection: Connection, rows: Mapping[bytes, Row]) -> None:
+def write(connection: Connection, rows: Mapping[bytes, Counter]) -> None:
     """Write rows that `lock` returned."""
     if rows:
         connection.execute(_WRITE, [_values(key, rows[key]) for key in sorted(rows)])
@@ -79,10 +79,10 @@ def forget_account(connection: Connection, account: bytes) -> int:
 
 
 def _rows(result: Iterable[Sequence[object]]) -> Rows:
-    return {bytes(key): Row(clears_at, waits_since) for key, clears_at, waits_since, _ in result}  # type: ignore
+    return {bytes(key): Counter(clears_at, waits_since) for key, clears_at, waits_since, _ in result}  # type: ignore
 
 
-def _values(key: bytes, row: Row) -> dict[str, object]:
+def _values(key: bytes, row: Counter) -> dict[str, object]:
     expires_at = max(row.clears_at, row.waits_since + WAIT_KEPT if row.waits_since else 0)
     return {"of": key, "clears": row.clears_at, "since": row.waits_since, "expires": expires_at}
 

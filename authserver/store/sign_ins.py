@@ -4,17 +4,18 @@
 in order.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, select
+from sqlalchemy import JSON, Connection, FromClause, Row, Select, Text, and_, bindparam, cast, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.attempts import KNOWN_FOR, MAX_KNOWN, AttemptLimits, Counters, Judgement, judge
 from ..domain.models import Authorization, User
 from . import attempts, authorizations, sessions
-from .attempts import AttemptKeys, Row, Rows
+from .attempts import AttemptKeys, Counter, Rows
 from .authorizations import Begin
 from .changes import Change
 from .schema import known_networks as known
@@ -23,17 +24,29 @@ from .sessions import BeginSession
 from .users import claims_of
 
 _WIDTH = len(users.c)
-# One statement whether or not the user exists: both take the same time.
-_BY_NAMES = (
-    select(users, user_claims.c.claims, known.c.network, known.c.seen_at)
-    .join(user_claims, user_claims.c.user_id == users.c.id, isouter=True)
-    .join(
-        known,
-        and_(known.c.user_id == users.c.id, known.c.network.in_(bindparam("networks", expanding=True))),
-        isouter=True,
+
+
+def _by_names(asked: FromClause) -> Select[Any]:
+    """Return a statement that does the same work whether or not a user exists: for a name that nobody has, it loads the
+    row of the first user. So how long it takes tells nobody which names exist."""
+    name, named, first = asked.c.value, users.alias(), users.alias()
+    exists = select(named.c.username).where(named.c.username == name).scalar_subquery()
+    anybody = select(first.c.username).order_by(first.c.username).limit(1).scalar_subquery()
+    is_seen = and_(known.c.user_id == users.c.id, known.c.network.in_(bindparam("networks", expanding=True)))
+    return (
+        select(*users.c, user_claims.c.claims, name, known.c.network, known.c.seen_at)
+        .select_from(asked)
+        .join(users, users.c.username == func.coalesce(exists, anybody))
+        .join(user_claims, user_claims.c.user_id == users.c.id, isouter=True)
+        .join(known, is_seen, isouter=True)
     )
-    .where(users.c.username.in_(bindparam("names", expanding=True)))
-)
+
+
+_NAMES: Any = bindparam("names", type_=Text)  # a JSON array
+_BY_NAMES = {
+    "sqlite": _by_names(func.json_each(_NAMES).table_valued("value")),
+    "postgresql": _by_names(func.json_array_elements_text(cast(_NAMES, JSON)).table_valued("value").render_derived()),
+}
 _FORGOTTEN = (
     select(known.c.network)
     .where(known.c.user_id == bindparam("user"))
@@ -54,10 +67,26 @@ class SignInKey:
 
 @dataclass(frozen=True, slots=True)
 class SignInRecord:
-    user: User | None
-    seen_at: int | None
-    """When the user last signed in from this network (microseconds); None if never."""
     rows: Rows
+    row: Row[Any] | None = None
+    """The user's row and claims; None if there is no such user."""
+    seen_at: int | None = None
+    """When the user last signed in from this network (microseconds); None if never."""
+
+    @property
+    def user(self) -> User | None:
+        """The user, made only when asked for: an attempt that must wait takes the same time for every name."""
+        return None if self.row is None else User(*(*self.row[:_WIDTH], claims_of(self.row.claims)))
+
+    @property
+    def subject(self) -> str:
+        """The user's id; empty if there is no such user."""
+        return "" if self.row is None else self.row.id
+
+    @property
+    def username(self) -> str:
+        """The name of the user; empty if there is no such user."""
+        return "" if self.row is None else self.row.username
 
     def is_known(self, now: int) -> bool:
         """Whether the user signed in from this network recently."""
@@ -82,9 +111,11 @@ class Attempt:
         of_account = {self.keys.pair, self.counted_by} if self.limits.account else set()
         return of_account | ({self.keys.network} if self.limits.network else set())
 
-    def judge(self, rows: Mapping[bytes, Row], now: int) -> Judgement:
+    def judge(self, rows: Mapping[bytes, Counter], now: int) -> Judgement:
         """Decide whether the attempt is allowed by these rows."""
-        network, account, pair = (rows.get(key, Row()) for key in (self.keys.network, self.counted_by, self.keys.pair))
+        network, account, pair = (
+            rows.get(key, Counter()) for key in (self.keys.network, self.counted_by, self.keys.pair)
+        )
         return judge(Counters(network.clears_at, account.clears_at, pair.waits_since), self.limits, now)
 
 
@@ -100,10 +131,10 @@ class _Count:
         if counters is None:
             return
         if attempt.limits.network:
-            rows[keys.network] = Row(counters.network)
+            rows[keys.network] = Counter(counters.network)
         if attempt.limits.account:
-            rows[attempt.counted_by] = Row(counters.account)
-            rows[keys.pair] = Row(rows[keys.pair].clears_at, counters.waits_since)
+            rows[attempt.counted_by] = Counter(counters.account)
+            rows[keys.pair] = Counter(rows[keys.pair].clears_at, counters.waits_since)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,24 +153,26 @@ class _SignIn:
         """Give the attempt back. Whoever knows the password need not wait before the next one."""
         keys, limits = self.attempt.keys, self.attempt.limits
         if limits.network:
-            rows[keys.network] = Row(limits.network.give_back(rows[keys.network].clears_at, now))
+            rows[keys.network] = Counter(limits.network.give_back(rows[keys.network].clears_at, now))
         if limits.account:
             counted_by = self.attempt.counted_by
-            rows[counted_by] = Row(limits.account.give_back(rows[counted_by].clears_at, now))
-            rows[keys.pair] = Row(rows[keys.pair].clears_at)
+            rows[counted_by] = Counter(limits.account.give_back(rows[counted_by].clears_at, now))
+            rows[keys.pair] = Counter(rows[keys.pair].clears_at)
 
 
 def load_many(connection: Connection, keys: Sequence[SignInKey]) -> Mapping[SignInKey, SignInRecord]:
-    names, networks = [key.username for key in keys if key.username], [key.network for key in keys]
-    loaded = connection.execute(_BY_NAMES, {"names": names, "networks": networks}).all()
-    people = {row.username: User(*(*row[:_WIDTH], claims_of(row.claims))) for row in loaded}
-    seen = {(row.username, row.network): row.seen_at for row in loaded}
+    names, networks = [key.username or "" for key in keys], [key.network for key in keys]
+    asked = {"names": json.dumps(names), "networks": networks}
+    loaded = connection.execute(_BY_NAMES[connection.dialect.name], asked).all()
+    found = [row for row in loaded if row.username == row.value]
+    people = {row.username: row for row in found}
+    seen = {(row.username, row.network): row.seen_at for row in found}
     rows = attempts.load(connection, {row for key in keys for row in _all(key.keys)})
     return {
         key: SignInRecord(
+            {name: rows[name] for name in _all(key.keys) if name in rows},
             people.get(key.username or ""),
             seen.get((key.username, key.network)),
-            {name: rows[name] for name in _all(key.keys) if name in rows},
         )
         for key in keys
     }

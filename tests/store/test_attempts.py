@@ -45,7 +45,7 @@ def counted(store: Database, account: str = "ada", network: str = ELSEWHERE) -> 
     """How many attempts at the account from networks that are new to it are remembered."""
     keys, budget = attempt_keys(KEY, account, network), LIMITS.account
     assert budget is not None
-    row = record(store, account, network).rows.get(keys.account, attempts.Row())
+    row = record(store, account, network).rows.get(keys.account, attempts.Counter())
     return budget.remembered(row.clears_at, Clock()())
 
 

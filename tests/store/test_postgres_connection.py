@@ -1,6 +1,5 @@
 """What the URL of a PostgreSQL says of the connection: TLS, options, a name; and what is there without it."""
 
-import datetime
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,13 +7,10 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from authserver.domain.errors import Unavailable
 from authserver.store.database import Database
+from tests.harness.certificate import certificate
 from tests.harness.clock import Clock
 from tests.harness.existing import existing
 from tests.harness.postgres import NOT_INSTALLED, Postgres, binaries
@@ -44,24 +40,6 @@ def test_nothing_waits_for_ever_unless_the_url_says_so(postgres_url: str, clock:
     with closing(Database(other, clock)) as database, database.begin() as connection:
         asked = existing(connection.connection.driver_connection).info.get_parameters()
         assert {name: asked[name] for name in ALIVE} == ALIVE
-
-
-def certificate(name: Any) -> Any:
-    """Its own authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return made.public_bytes(pem), key.private_bytes(pem, *plain)
 
 
 @pytest.fixture(scope="module")

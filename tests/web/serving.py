@@ -25,6 +25,9 @@ from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, LONG
 from tests.harness.sample_database import settings_in
 
+HOME, ELSEWHERE = "192.0.2.7", "198.51.100.7"
+"""Addresses in two networks, for `from_host`."""
+
 
 @dataclass
 class LocalServer:

@@ -29,9 +29,9 @@ from tests.web.answers import (
     assert_granted,
     assert_refused,
 )
-from tests.web.serving import change_client, execute, rows
+from tests.web.serving import ELSEWHERE, HOME, change_client, execute, rows
 
-HOME, ELSEWHERE, THIRD = "192.0.2.7", "198.51.100.7", "203.0.113.7"
+THIRD = "203.0.113.7"
 FEW = pytest.mark.parametrize("settings", [{"network_attempts": 10}], indirect=True)
 Ask = Callable[..., Any]
 

@@ -10,9 +10,8 @@ from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
 from tests.web.answers import assert_granted
-from tests.web.serving import execute, rows, the_login, wait_until
+from tests.web.serving import ELSEWHERE, HOME, execute, rows, the_login, wait_until
 
-HOME, ELSEWHERE = "192.0.2.7", "198.51.100.7"
 FIELDS = ("event", "actor", "result", "username", "subject", "client_id", "network", "detail")
 ADA = ("ada", "u_ada", "app", "192.0.2.0/24")
 BY_ADA, BY_APP = ("user:u_ada", "success"), ("client:app", "failure")

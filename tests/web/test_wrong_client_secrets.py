@@ -13,12 +13,11 @@ from authserver.domain.network_limit import NetworkLimit
 from tests.harness.clock import Clock
 from tests.harness.constants import SECOND, SECRET
 from tests.web.answers import DISABLED, INVALID_CLIENT, TOO_MANY, assert_done, assert_refused
-from tests.web.serving import add_client, change_client
+from tests.web.serving import ELSEWHERE, HOME, add_client, change_client
 
 FEW = pytest.mark.parametrize("settings", [{"client_secret_attempts": 10}], indirect=True)
 AT_ONCE, WAIT = 2, 450  # of 10 an hour, two may come at once, and one is forgotten every 450 seconds
 PATHS = pytest.mark.parametrize("path", ["/token", "/revoke", "/introspect"])
-HOME, ELSEWHERE = "192.0.2.7", "198.51.100.7"
 Ask = Callable[..., Any]
 
 

@@ -81,11 +81,10 @@ class SignIn(InteractionHandler):
         return super().refuse(refusal)
 
     def about(self) -> dict[str, str]:
-        user = self.sign_in.user
-        return {"subject": user.id} if user else {}
+        return {"subject": self.sign_in.record.subject}
 
     def username(self) -> str:
-        return self.sign_in.user.username if self.sign_in.user else ""
+        return self.sign_in.record.username
 
     @property
     def _keep(self) -> bool:

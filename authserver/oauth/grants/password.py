@@ -76,11 +76,11 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         return self.token_response(authorization.scope, authorization, user, change, events, refresh_token=token)
 
     def about(self) -> Mapping[str, str]:
-        subject = {"subject": self.loaded.user.id} if self.loaded and self.loaded.user else {}
+        subject = {"subject": self.loaded.subject} if self.loaded else {}
         return subject | ({"grant_id": self.authorization.id.hex()} if self.authorization else {})
 
     def username(self) -> str:
-        return self.loaded.user.username if self.loaded and self.loaded.user else ""
+        return self.loaded.username if self.loaded else ""
 
     def _network_and_limits(self) -> tuple[str, AttemptLimits]:
         """Return the user's network, and the limits that apply there. A confidential client may stand in front of all

@@ -112,7 +112,7 @@ class Siege:
             if monotonic() > until:
                 break
             if len(asking) < _AT_ONCE:
-                connection = idle.pop() if idle else await connect(self._ports[number % len(self._ports)])
+                connection = _open_one(idle) or await connect(self._ports[number % len(self._ports)])
                 task = asyncio.create_task(self._guess(connection, number, idle))
                 asking.add(task)
                 task.add_done_callback(asking.discard)
@@ -182,6 +182,15 @@ def check(found: Found, *, is_timed: bool) -> None:
         found.faults.append(f"elsewhere took {found.elsewhere:.1f} s; announced were {found.announced:.0f}")
     if is_timed and p99(found.during) > 2 * p99(found.before):
         found.faults.append("refreshes took more than twice as long as before")
+
+
+def _open_one(idle: list[Connection]) -> Connection | None:
+    """Take one that the server has not closed, as it does after a while; None if there is none."""
+    while idle:
+        connection = idle.pop()
+        if connection.is_open:
+            return connection
+    return None
 
 
 def _retry_after(answer: Response) -> float:

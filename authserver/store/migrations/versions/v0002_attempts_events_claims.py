@@ -76,14 +76,6 @@ def _create_events() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_events_at"), "events", ["at"], unique=False)
-    for column in ("authorization_id", "subject"):
-        op.create_index(
-            f"ix_events_{column}",
-            "events",
-            [column],
-            sqlite_where=sa.text(f"{column} IS NOT NULL"),
-            postgresql_where=sa.text(f"{column} IS NOT NULL"),
-        )
 
 
 def _create_settings_seen() -> None:
