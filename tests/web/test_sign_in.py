@@ -30,3 +30,14 @@ def test_the_whole_flow(browser: Browser, redeem: Any, refresh: Any) -> None:
     same = ("iss", "sub", "aud", "auth_time", "sid", "acr", "amr")
     assert [renewed[name] for name in same] == [told[name] for name in same]
     assert "code" in answer_of(browser.authorize()), "signed in and agreed: at once"
+
+
+def test_a_wrong_password_gets_the_same_page_whether_or_not_the_account_exists(browser: Browser) -> None:
+    page = browser.authorize()
+    answers = {name: browser.sign_in(page, name, "wrong password") for name in ("ada", "eva")}
+    texts = {
+        answer.text.replace(name, "NAME").replace(answer.headers["x-request-id"], "ID")
+        for name, answer in answers.items()
+    }
+    assert {answer.status_code for answer in answers.values()} == {401}
+    assert len(texts) == 1

@@ -62,7 +62,7 @@ class InteractionHandler(AuthorizationHandler):
         self, username: str = "", error: str = "", status: int = 200, wait: int = 0, *, keep: bool = False
     ) -> Page:
         """Return the sign-in page; `wait` is in seconds. Somebody who is signed in already types the password only."""
-        fixed = "" if self.wants_other_account else self.username()
+        fixed = self.signed_in[1].username if self.signed_in and not self.wants_other_account else ""
         fixed = fixed if username in ("", fixed) else ""
         request = self.authorization_request
         hint = request.login_hint if request and not self.wants_other_account else ""
