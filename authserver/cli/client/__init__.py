@@ -16,7 +16,7 @@ def command() -> None:
 
     \b
     Examples:
-      authserver client create "My app" --grant password --grant refresh_token --auth-method none
+      authserver client create "My app" --kind web --redirect-uri https://app.example/callback
       authserver client list
     """
 

@@ -13,7 +13,8 @@ from ...store.database import Connection
 from ..common import as_json, fail, now
 from ..recording import record
 from .algorithm import change_clients
-from .options import changed, of_client
+from .kind import ask
+from .options import chosen, of_client
 from .shared import check, put_secret, show_secret
 
 
@@ -25,15 +26,19 @@ from .shared import check, put_secret, show_secret
 def create(name: str, client_id: str | None, as_json: bool, **options: Any) -> None:
     """Create a client called NAME. Its secret is shown only once.
 
+    Kinds: web, whose server keeps a secret; spa, which runs in the browser; native, a mobile, desktop or command-line
+    app; service, which acts for itself; api, which only introspects tokens. A terminal asks for the kind.
+
     \b
     Examples:
-      authserver client create "My app" --grant password --grant refresh_token --auth-method none
-      authserver client create Billing --grant client_credentials --scope "read write" --audience https://api.example
-      authserver client create "Notes API" --audience https://notes.example
+      authserver client create "My app" --kind web --redirect-uri https://app.example/callback
+      authserver client create Billing --kind service --scope "read write" --audience https://api.example
+      authserver client create "Notes API" --kind api --audience https://notes.example
     """
     id = new_id(system.new_id()) if client_id is None else client_id
     new = Client(id, name, "client_secret_basic", frozenset(), scope=())
-    client, secret = put_secret(changed(new, options))
+    options = ask(options)
+    client, secret = put_secret(chosen(new, options))
     check(client)
     change_clients(client.algorithms, lambda connection: _add(connection, client))
     show_secret(client.id, secret, as_json)

@@ -9,6 +9,7 @@ import click
 from ...domain.algorithms import ALGORITHMS, TYPS
 from ...domain.client_rules import PKCE
 from ...domain.models import Client
+from . import kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,6 +56,7 @@ _LIST_HELP = {
 def of_client(function: F) -> F:
     """Every option that both commands have. An option that was not passed is None, or empty if it is repeatable."""
     options = [
+        kind.option,
         *(click.option(f"--{name}", multiple=True, help=f"{help} Repeatable.") for name, help in _LIST_HELP.items()),
         click.option("--auth-method", help="client_secret_basic (for a new client), client_secret_post or none."),
         *(
@@ -111,7 +113,13 @@ def _of_sign_in() -> list[Callable[[F], F]]:
     ]
 
 
-def changed(client: Client, options: dict[str, Any]) -> Client:
+def chosen(client: Client, options: dict[str, Any]) -> Client:
+    """Return the client with its kind, and over that the other options that were passed."""
+    name = options["kind"]
+    return kind.with_origins(_changed(kind.with_kind(client, name), options), name)
+
+
+def _changed(client: Client, options: dict[str, Any]) -> Client:
     """Return the client with the options that were passed. A list replaces the previous list."""
     lists = {member: options[name.replace("-", "_")] for name, member in LISTS.items()}
     single = {name: options[name] for name in _SINGLE}

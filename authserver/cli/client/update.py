@@ -13,7 +13,7 @@ from ..common import as_json, cell, now, show, transaction
 from ..recording import record
 from .algorithm import change_clients
 from .listing import described, in_words
-from .options import ALGORITHMS_OF, CLEARABLE, LISTS, POLICY, changed, cleared, of_client
+from .options import ALGORITHMS_OF, CLEARABLE, LISTS, POLICY, chosen, cleared, of_client
 from .shared import ask_to_save, check, load, put_secret
 
 Update = tuple[Client, Client, str | None]
@@ -55,7 +55,7 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
     def change(connection: Connection) -> Update:
         before = load(connection, client_id)
         named = before if name is None else replace(before, name=name)
-        after, secret = put_secret(changed(cleared(named, clear), options))
+        after, secret = put_secret(chosen(cleared(named, clear), options))
         check(after)
         _put(connection, after)
         if names := _changed(before, after):
