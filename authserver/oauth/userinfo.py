@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..domain import standard_claims
+from ..domain import claims_parameter, standard_claims
 from ..domain.claims import audiences_of, userinfo_audience
 from ..domain.end_reason import end_reason
 from ..domain.errors import Unavailable
@@ -98,13 +98,16 @@ class UserInfo(TokenHandler):
         # OpenID Connect Core s5.3.2: if signed, the UserInfo Response MUST contain the Claims iss and aud as members.
         # Without `exp` nobody can take it for an ID token.
         members = shown | {"iss": self.services.issuer, "aud": client.id}
-        token = UnsignedToken("userinfo", members, alg, TYP)
+        token = UnsignedToken("userinfo", members, alg, TYP, exact=True)
         return Decision(Reply(200, None), tokens=(token,), with_tokens=_as_jwt)
 
 
 def _shown(record: AuthorizationRecord, scope: tuple[str, ...]) -> dict[str, Any]:
     authorization, user = record.authorization, record.user
-    names = standard_claims.of_scope(scope)
+    requested = authorization.requested_claims
+    # OpenID Connect Core s5.5: the userinfo member requests individual claims, in addition to those of the scope.
+    more = claims_parameter.parse(requested).userinfo if requested else ()
+    names = (*standard_claims.of_scope(scope), *more)
     claims = standard_claims.of_user(user.username, user.claims or {}, names) if user else {}
     # OpenID Connect Core s5.3.2: the sub (subject) Claim MUST always be returned in the UserInfo Response.
     return {"sub": authorization.subject} | claims

@@ -15,7 +15,7 @@ OTHER = "other"
 ENDPOINTS = (
     *("/token", "/revoke", "/introspect", "/userinfo", "/authorize", "/interaction/{interaction}"),
     *("/interaction/{interaction}/sign-in", "/interaction/{interaction}/account", "/interaction/{interaction}/consent"),
-    *("/.well-known/jwks.json", "/.well-known/oauth-authorization-server"),
+    *("/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"),
     *("/api/login", "/api/refresh-token", "/api/logout", "/api/protected"),
     *("/health/live", "/health/ready", "/", "/static", OTHER),
 )

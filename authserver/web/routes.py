@@ -37,7 +37,7 @@ from .api import Api
 from .browser.cookies import BrowserCookies
 from .browser.endpoint import BrowserEndpoint
 from .browser.pages import Pages
-from .browser.templates import STATIC, Templates
+from .browser.templates import LANGUAGES, STATIC, Templates
 from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin
 from .documents import Document
@@ -54,6 +54,7 @@ from .userinfo import UserInfoEndpoint
 __all__ = ["ASGIApp", "AppContext", "application"]
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+_METADATA = "/.well-known/oauth-authorization-server"
 _SENTENCES = {404: "There is nothing at this address.", 405: "This method is not allowed here."}
 _CODES = {404: "not_found", 405: "invalid_request"}
 
@@ -113,13 +114,6 @@ def _middleware(context: AppContext) -> list[Middleware]:
 
 def routes(context: AppContext) -> list[Route | Mount]:
     keyring, base = context.keyring, urlsplit(context.issuer).path
-    well_known = "/.well-known/oauth-authorization-server"
-    # RFC 8414 s3.1: inserted between the host component and the path component of the issuer.
-    metadata_path = well_known + base
-    jwks = Document(lambda: keyring.jwks_document, context.jwks_max_age)
-    server_metadata = json.dumps(metadata.document(context.issuer)).encode()
-    described = Document(lambda: server_metadata, context.jwks_max_age)
-    origin = context.issuer.removesuffix(base)
     cross_origin = CrossOrigin(context.pipeline.clients, context.web_origins)
     form = (context.pipeline, context.now, context.malformed)
     grants = GrantRegistry()
@@ -130,14 +124,28 @@ def routes(context: AppContext) -> list[Route | Mount]:
         *(Route(base + path, cross_origin, methods=["OPTIONS"]) for path in ("/token", "/revoke")),
         Route(base + "/introspect", FormEndpoint(*form, Introspection), methods=["POST"]),
         *_userinfo(context, base),
-        Route(base + "/.well-known/jwks.json", jwks, methods=documents.METHODS),
-        Route(metadata_path, described, methods=documents.METHODS),
+        *_documents(context, base),
         *_browser(context, base),
         *(_api(context, base, grants) if context.first_party_api else []),
         Route(base + "/health/live", health.live),
         Route(base + "/health/ready", health.ready(context.database, keyring, context.steady, context.pipeline)),
-        Route(base + "/", landing_page(context.issuer, origin + metadata_path)),
+        Route(base + "/", landing_page(context.issuer, context.issuer.removesuffix(base) + _METADATA + base)),
         Mount(base + "/static", _static(context.templates.folder)),
+    ]
+
+
+def _documents(context: AppContext, base: str) -> list[Route]:
+    def document(path: str, current: Callable[[], bytes]) -> Route:
+        return Route(path, Document(current, context.jwks_max_age), methods=documents.METHODS)
+
+    oauth = json.dumps(metadata.server_metadata(context.issuer, LANGUAGES)).encode()
+    openid = json.dumps(metadata.openid_configuration(context.issuer, LANGUAGES)).encode()
+    return [
+        document(base + "/.well-known/jwks.json", lambda: context.keyring.jwks_document),
+        # RFC 8414 s3.1: inserted between the host component and the path component of the issuer.
+        document(_METADATA + base, lambda: oauth),
+        # OpenID Connect Discovery s4: concatenating the string /.well-known/openid-configuration to the Issuer.
+        document(base + "/.well-known/openid-configuration", lambda: openid),
     ]
 
 

@@ -19,7 +19,10 @@ FORMS = {
     "/introspect": WEB | {"token": "x"},
 }
 JSONS = {"/api/login": ADA, "/api/refresh-token": {"refresh_token": "rt_"}, "/api/logout": {"refresh_token": "rt_"}}
-DOCUMENTS = ("/.well-known/jwks.json", "/.well-known/oauth-authorization-server")
+DOCUMENTS = (
+    *("/.well-known/jwks.json", "/.well-known/oauth-authorization-server"),
+    "/.well-known/openid-configuration",
+)
 REASONS = {
     (
         "get /api/protected",

@@ -5,9 +5,12 @@ import re
 from typing import Any
 
 import pytest
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
+from authlib.oidc.discovery import OpenIDProviderMetadata
 from joserfc.jwk import RSAKey
 from starlette.testclient import TestClient
 
+from authserver.domain.algorithms import ALGORITHMS
 from authserver.oauth import client_auth, metadata
 from authserver.oauth.grants import GRANTS
 from tests.harness.constants import ISSUER
@@ -17,14 +20,15 @@ from tests.web.serving import LocalServer, rows
 
 JWKS = "/.well-known/jwks.json"
 METADATA = "/.well-known/oauth-authorization-server"
-both = pytest.mark.parametrize("path", [JWKS, METADATA])
+OPENID = "/.well-known/openid-configuration"
+each_document = pytest.mark.parametrize("path", [JWKS, METADATA, OPENID])
 
 
 def headers_of(answer: Any) -> Any:
     return {name.lower(): value for name, value in answer.headers.items() if name.lower() != "x-request-id"}
 
 
-@both
+@each_document
 def test_get_and_head(shared: LocalServer, path: Any) -> None:
     got = shared.http.get(path)
     expected = {
@@ -40,7 +44,7 @@ def test_get_and_head(shared: LocalServer, path: Any) -> None:
     assert (head.status_code, headers_of(head)) == (200, expected)
 
 
-@both
+@each_document
 def test_options(shared: LocalServer, path: Any) -> None:
     asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
     answer = shared.http.options(path, headers=asked)
@@ -51,7 +55,7 @@ def test_options(shared: LocalServer, path: Any) -> None:
     assert "content-length" not in answer.headers  # RFC 9110 s8.6
 
 
-@both
+@each_document
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', '"x",W/{}, "y"', "*"])
 def test_rfc9110_13_1_2_if_none_match(shared: LocalServer, path: Any, form: str) -> None:
     etag = shared.http.get(path).headers["etag"]
@@ -61,17 +65,17 @@ def test_rfc9110_13_1_2_if_none_match(shared: LocalServer, path: Any, form: str)
 
 
 def test_each_document_has_its_own_etag(shared: LocalServer) -> None:
-    etags = [shared.http.get(path).headers["etag"] for path in (JWKS, METADATA)]
-    assert len(set(etags)) == 2 and all(re.fullmatch('"[0-9a-f]{32}"', etag) for etag in etags)
+    etags = [shared.http.get(path).headers["etag"] for path in (JWKS, METADATA, OPENID)]
+    assert len(set(etags)) == 3 and all(re.fullmatch('"[0-9a-f]{32}"', etag) for etag in etags)
 
 
-@both
+@each_document
 @pytest.mark.parametrize("form", ['"x"', "x", "", ",", '"'])
 def test_if_none_match_of_something_else(shared: LocalServer, path: Any, form: str) -> None:
     assert shared.http.get(path, headers={"If-None-Match": form}).status_code == 200
 
 
-@both
+@each_document
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_post(shared: LocalServer, path: Any, method: str) -> None:
     answer = shared.http.request(method, path)
@@ -79,7 +83,7 @@ def test_post(shared: LocalServer, path: Any, method: str) -> None:
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
 
 
-@both
+@each_document
 @pytest.mark.parametrize(
     "headers",
     [
@@ -99,7 +103,7 @@ def test_headers_do_not_change_a_document(shared: LocalServer, path: Any, header
     assert headers_of(answer) == headers_of(plain)
 
 
-@both
+@each_document
 @pytest.mark.parametrize("form", ["{}/", "/{}", "{}//", "//{}", "{}%2e", "/%2ewell-known/jwks.json", "{}/..", "{};x"])
 def test_other_spellings_of_the_path_are_404(shared: LocalServer, path: Any, form: str) -> None:
     answer = shared.http.get(ISSUER + form.format(path), follow_redirects=False)
@@ -120,39 +124,73 @@ def test_the_jwks_may_be_cached_for_as_long_as_is_configured(http: TestClient) -
     assert http.get(JWKS).headers["cache-control"] == "public, max-age=60"
 
 
-def test_rfc8414_2_metadata(shared: LocalServer) -> None:
-    document = shared.http.get(METADATA).json()
+@pytest.mark.parametrize("path", [METADATA, OPENID])
+def test_rfc8414_2_and_oidc_discovery_3_the_metadata(shared: LocalServer, path: str) -> None:
+    document = shared.http.get(path).json()
     assert document["issuer"] == ISSUER
+    for endpoint in ("authorize", "token", "userinfo", "revoke", "introspect"):
+        assert f"{ISSUER}/{endpoint}" in document.values()
     assert document["jwks_uri"] == ISSUER + JWKS
-    assert document["token_endpoint"] == f"{ISSUER}/token"
-    assert document["revocation_endpoint"] == f"{ISSUER}/revoke"
-    assert document["response_types_supported"] == []  # REQUIRED, and there is no authorization endpoint
-    assert not any(value is None for value in document.values())
+    assert document["response_types_supported"] == ["code"]
+    assert document["response_modes_supported"] == ["query", "form_post"]
+    assert document["code_challenge_methods_supported"] == ["S256"]
+    assert document["authorization_response_iss_parameter_supported"] is True
+    assert document["subject_types_supported"] == ["public"]
+    # OpenID Connect Discovery s3: the algorithm RS256 MUST be included.
+    assert document["id_token_signing_alg_values_supported"][0] == "RS256"
+    assert document["scopes_supported"] == ["openid", "profile", "email", "address", "phone", "offline_access"]
+    assert {"sub", "name", "email", "address", "acr", "sid"} <= set(document["claims_supported"])
+    assert document["prompt_values_supported"] == ["consent", "login", "none", "select_account"]
+    assert (document["request_parameter_supported"], document["request_uri_parameter_supported"]) == (False, False)
+    assert document["ui_locales_supported"] == ["en", "de"]
+    assert all(value not in (None, [], "") for value in document.values())
 
 
-def test_rfc8414_2_metadata_is_derived_from_what_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    document = metadata.document(ISSUER)
+@pytest.mark.parametrize(("path", "model"), [(METADATA, AuthorizationServerMetadata), (OPENID, OpenIDProviderMetadata)])
+def test_the_metadata_is_valid_by_authlibs_model(shared: LocalServer, path: str, model: Any) -> None:
+    metadata = model(shared.http.get(path).json())
+    metadata.validate()
+    both_models = {*AuthorizationServerMetadata.REGISTRY_KEYS, *OpenIDProviderMetadata.REGISTRY_KEYS}
+    unknown = metadata.keys() - both_models - REGISTERED_ELSEWHERE
+    assert unknown == ({"access_token_signing_alg_values_supported"} if path == METADATA else set())
+
+
+def test_only_a_member_that_no_registry_knows_is_not_in_both(shared: LocalServer) -> None:
+    oauth, openid = (shared.http.get(path).json() for path in (METADATA, OPENID))
+    assert oauth == openid | {"access_token_signing_alg_values_supported": list(ALGORITHMS)}
+
+
+def test_rfc8414_2_the_metadata_is_derived_from_what_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = metadata.server_metadata(ISSUER, ["en"])
     assert document["grant_types_supported"] == [grant.GRANT_TYPE for grant in GRANTS]
     assert document["token_endpoint_auth_methods_supported"] == list(client_auth.METHODS)
     assert document["revocation_endpoint_auth_methods_supported"] == list(client_auth.METHODS)
     monkeypatch.setattr(metadata, "GRANTS", GRANTS[:1])
     monkeypatch.setattr(metadata, "METHODS", {"private_key_jwt": None})
-    fewer = metadata.document(ISSUER)
+    monkeypatch.setattr(metadata, "ALGORITHMS", ("RS256",))
+    fewer = metadata.openid_configuration(ISSUER, ["en"])
     assert fewer["grant_types_supported"] == [GRANTS[0].GRANT_TYPE]
     assert fewer["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
     assert fewer["revocation_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+    assert fewer["id_token_signing_alg_values_supported"] == ["RS256"]
 
 
 def test_each_grant_type_and_endpoint_of_the_metadata_is_there(shared: LocalServer) -> None:
     document = shared.http.get(METADATA).json()
     for name, url in document.items():
         if name.endswith(("_endpoint", "_uri")):
-            assert shared.http.get(url).status_code == (200 if name == "jwks_uri" else 405)
+            statuses = {"jwks_uri": 200, "authorization_endpoint": 400, "userinfo_endpoint": 401}
+            assert shared.http.get(url).status_code == statuses.get(name, 405)
     for grant_type in document["grant_types_supported"]:
         answer = shared.http.post(document["token_endpoint"], data={"client_id": "app", "grant_type": grant_type})
         assert answer.json()["error"] != "unsupported_grant_type"
 
 
+REGISTERED_ELSEWHERE = {
+    "userinfo_endpoint",  # OpenID Connect Discovery s3; Authlib's list lacks it
+    "authorization_response_iss_parameter_supported",  # RFC 9207 s3
+    "prompt_values_supported",  # Initiating User Registration via OpenID Connect s4
+}
 TENANT = "https://as.example/tenants/one"
 
 
@@ -164,11 +202,14 @@ def test_rfc8414_3_1_an_issuer_with_a_path(http: TestClient) -> None:
     assert http.get(document["jwks_uri"]).json()["keys"]
     form = as_client("web") | {"grant_type": "client_credentials"}
     assert_granted(http.post(document["token_endpoint"], data=form))
-    for elsewhere in ("/token", JWKS, METADATA, f"/tenants/one{METADATA}", f"{METADATA}/tenants/one/"):
+    # OpenID Connect Discovery s4.1: using path components enables supporting multiple issuers per host.
+    openid = http.get(f"/tenants/one{OPENID}").json()
+    assert openid.items() <= document.items() and openid["authorization_endpoint"] == f"{TENANT}/authorize"
+    for elsewhere in ("/token", JWKS, METADATA, OPENID, f"/tenants/one{METADATA}", f"{METADATA}/tenants/one/"):
         assert_refused(http.get(elsewhere), NOT_FOUND)
 
 
-@both
+@each_document
 def test_documents_are_json_without_repeated_members(shared: LocalServer, path: Any) -> None:
     def unique(pairs: Any) -> Any:
         assert len(dict(pairs)) == len(pairs)

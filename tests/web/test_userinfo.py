@@ -18,7 +18,7 @@ from tests.harness.clock import Clock
 from tests.harness.constants import AUDIENCE, ISSUER
 from tests.harness.sample_database import as_client
 from tests.web.answers import JSON_HEADERS, UNAVAILABLE, assert_refused, claims_of
-from tests.web.serving import Logins, change_client, wait_until
+from tests.web.serving import Logins, change_client, execute, wait_until
 
 APP = "https://app.example"
 PATH = "/userinfo"
@@ -88,6 +88,23 @@ def test_oidc_core_5_3_2_claims_that_there_are_not_are_absent_and_never_null(
     with database.begin() as connection:
         users.set_claims(connection, "u_ada", {"email": "ada@example.com"})
     assert shown(ask(everything)) == {"sub": "u_ada", "preferred_username": "ada", "email": "ada@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("requested", "names"),
+    [
+        ("", []),
+        ('{"userinfo":{"email":null,"roles":null,"address":{"essential":true}}}', ["email", "address"]),
+        ('{"id_token":{"email":null},"userinfo":{"name":null}}', ["name"]),
+    ],
+)
+def test_oidc_core_5_5_the_claims_that_the_authorization_request_asked_for(
+    ask: Callable[..., Any], access_token: Callable[..., str], database: Database, requested: str, names: list[str]
+) -> None:
+    text = access_token("openid phone")
+    execute(database, "UPDATE authorizations SET requested_claims = ?", requested)
+    names = ["phone_number", "phone_number_verified", *names]
+    assert shown(ask(text)) == {"sub": "u_ada"} | {name: ADA[name] for name in names}
 
 
 def test_rfc6750_2_2_the_token_in_a_form(http: TestClient, access_token: Callable[..., str]) -> None:
