@@ -16,13 +16,15 @@ Nothing happens in the background: keys rotate only if the test calls `issuer.ro
 instance.py  the methods of `issuer`          server.py   the thread, the port, the database in memory
 clients.py   creates and checks clients       logs.py     sends the server's log to `logging`
 clock.py     real time, moved by hand         fixture.py  the only file that needs pytest
+browser.py   fills in the sign-in pages       code_flow.py  a client's side of a sign-in
 """
 
 from typing import Any
 
 try:
     from .clock import Clock
-    from .instance import ErrorResponse, Issuer, running_issuer
+    from .errors import ErrorResponse, SignInFailed
+    from .instance import Issuer, running_issuer
 except ModuleNotFoundError as error:
     if (error.name or "").startswith("authserver"):
         raise
@@ -31,7 +33,7 @@ except ModuleNotFoundError as error:
         '    pip install "authserver[testing]"'
     ) from error
 
-__all__ = ["Clock", "ErrorResponse", "Issuer", "running_issuer"]
+__all__ = ["Clock", "ErrorResponse", "Issuer", "SignInFailed", "running_issuer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,9 @@
 """The clients of an issuer for tests, with the same rules as `authserver client create`."""
 
 from base64 import b64encode
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypedDict
 from urllib.parse import quote_plus
 
 from .. import system
@@ -14,10 +15,21 @@ from ..oauth.client_check import check_client
 from ..settings import Settings
 
 
+class SignIn(TypedDict, total=False):
+    """What `authserver client create` calls the same, for clients that sign users in."""
+
+    redirect_uris: Sequence[str]
+    application_type: str
+    pkce: str
+    id_token_alg: str
+    userinfo_alg: str
+    first_party: bool
+
+
 def new_client(
     *,
     scope: str,
-    grants: Iterable[str],
+    grants: Iterable[str] | None,
     audience: str,
     secret: str | None,
     auth_method: str,
@@ -27,14 +39,16 @@ def new_client(
     access_token_claims: Iterable[str],
     lifetimes: dict[str, int | None],
     rotation: bool,
+    sign_in: SignIn,
     now: int,
 ) -> Client:
-    """Return a valid client. Lifetimes that are None are the server's. The text of ValueError says what is allowed."""
+    """Return a valid client. Without `grants` it has the usual ones; lifetimes that are None are the server's. The text
+    of ValueError says what is allowed."""
     client = Client(
         id=new_id(system.new_id()),
         name="testing",
         auth_method="none" if secret is None else auth_method,
-        grant_types=frozenset(grants),
+        grant_types=frozenset(_usual_grants(sign_in) if grants is None else grants),
         scope=scopes.parse(scope),
         audiences=(audience,),
         secrets=() if secret is None else (client_secrets.new(secret),),
@@ -45,10 +59,19 @@ def new_client(
         access_token_claims=tuple(access_token_claims),
         policy=_own(lifetimes) | ({} if rotation else {"rotation": False}),
     )
+    client = _with_sign_in(client, **sign_in)
     if secret == "" or (secret is not None and auth_method == "none"):
         raise ValueError("A secret needs at least one character and an auth_method other than none.")
     check_client(client)
     return client
+
+
+def _with_sign_in(client: Client, redirect_uris: Sequence[str] = (), **others: Any) -> Client:
+    return replace(client, redirect_uris=tuple(redirect_uris), **others)
+
+
+def _usual_grants(sign_in: SignIn) -> tuple[str, ...]:
+    return ("authorization_code" if "redirect_uris" in sign_in else "password", "refresh_token")
 
 
 def check_alg(alg: str) -> None:

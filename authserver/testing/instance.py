@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from copy import deepcopy
 from functools import cache
 from http.client import HTTPConnection
-from typing import Any
+from typing import Any, Unpack
 from urllib.parse import urlencode
 
 from .. import system
@@ -21,24 +21,18 @@ from ..resource import Guard
 from ..settings import Settings
 from ..store import clients, signing_keys, users
 from ..store.database import Database
-from .clients import basic, check_alg, new_client
+from .browser import Browser
+from .clients import SignIn, basic, check_alg, new_client
 from .clock import Clock
+from .code_flow import CodeFlow
+from .errors import ErrorResponse
 from .logs import to_logging
 from .server import HOST, IssuerServer, Port, memory
 
-_GRANTS = ("password", "refresh_token")
 _TIMEOUT = 30  # seconds
 _WITHOUT_LIMITS: dict[str, Any] = {"account_attempts": 0, "network_attempts": 0, "client_secret_attempts": 0}
 """So that tests may send as many wrong passwords and secrets as they like."""
 _CHOSEN = {"issuer", "database_url", "key_encryption_key"}
-
-
-class ErrorResponse(Exception):
-    """An error response of the server: its HTTP `status`, and the `members` of its JSON body (RFC 6749 s5.2)."""
-
-    def __init__(self, status: int, members: dict[str, Any]) -> None:
-        super().__init__(f"{status} {members.get('error')}: {members.get('error_description')}")
-        self.status, self.members = status, members
 
 
 class Issuer:
@@ -56,6 +50,7 @@ class Issuer:
         self._clients: dict[tuple[str, str], str] = {}
         self._secrets: dict[str, tuple[str, str]] = {}
         """The authentication method and the secret of each client, by client id."""
+        self._passwords: dict[str, str] = {}
 
     # Tokens and guards
 
@@ -110,13 +105,14 @@ class Issuer:
         with self._database.begin() as connection:
             if not users.add(connection, user):
                 raise ValueError(f"The user {name} already exists.")
+        self._passwords[username] = password
         return user.id
 
     def client(
         self,
         scope: str = "",
         *,
-        grants: Iterable[str] = _GRANTS,
+        grants: Iterable[str] | None = None,
         audience: str | None = None,
         secret: str | None = None,
         auth_method: str = "client_secret_basic",
@@ -129,8 +125,10 @@ class Issuer:
         refresh_idle_ttl: int | None = None,
         refresh_absolute_ttl: int | None = None,
         rotation: bool = True,
+        **sign_in: Unpack[SignIn],
     ) -> str:
-        """Create a client and return its id. It is public, or confidential if it has a `secret`.
+        """Create a client and return its id. It is public, or confidential if it has a `secret`. With `redirect_uris`
+        it signs users in; see `sign_in`.
 
         Lifetimes are in seconds, by default the server's. The first key of `access_token_alg` is published, but RS256
         signs until `rotate(alg=...)`. Raises ValueError for what `authserver client create` rejects.
@@ -152,14 +150,12 @@ class Issuer:
                 "refresh_absolute_ttl": refresh_absolute_ttl,
             },
             rotation=rotation,
+            sign_in=sign_in,
             now=self.clock.microseconds(),
         )
-        self._keep_keys_for(access_token_ttl or 0)
-        if self._lifecycle.change_clients(client.algorithms, lambda connection: clients.add(connection, client)):
-            self._server.read_keys()
         if secret is not None:
             self._secrets[client.id] = (client.auth_method, secret)
-        return client.id
+        return self._added(client).id
 
     def login(
         self,
@@ -179,6 +175,25 @@ class Issuer:
             self._clients[wanted] = self.client(scope, audience=audience)
         form = {"grant_type": "password", "username": username, "password": password}
         return self._post_as(client_id or self._clients[wanted], form | ({"scope": scope} if scope else {}))
+
+    def sign_in(self, client_id: str, username: str, scope: str = "openid", **parameters: str) -> dict[str, Any]:
+        """Sign a user of this issuer in at the client, with consent, and return the token response: the authorization
+        code flow over HTTP, in a new browser. `parameters` are for the authorization request, such as
+        prompt="consent"; the redirect URI is the client's first. Raises ErrorResponse and SignInFailed."""
+        with self._database.begin() as connection:
+            client = clients.load(connection, client_id)
+        if client is None or not client.redirect_uris:
+            raise ValueError(
+                f"The client {client_id} has no redirect URI. Create one: issuer.client(redirect_uris=[...])"
+            )
+        usual = {"scope": scope, "redirect_uri": client.redirect_uris[0]}
+        flow = CodeFlow.begin(self.url, client_id, **usual | parameters)
+        return self._post_as(client_id, flow.redemption(self.authorize(flow.url, username)))
+
+    def authorize(self, url: str, username: str) -> str:
+        """Open an authorization URL, which a client library made, in a new browser, and sign in as a user of this
+        issuer, with consent. Returns the URL to which the browser is sent back. Raises SignInFailed."""
+        return Browser(self.url).authorize(url, username, self._passwords[username])
 
     def post(self, path: str, *, auth: tuple[str, str] | None = None, **form: str) -> dict[str, Any]:
         """Post a form, such as post("/revoke", token=..., client_id=...), and return the JSON response.
@@ -254,6 +269,12 @@ class Issuer:
             yield
         finally:
             self._server.start()
+
+    def _added(self, client: Client) -> Client:
+        self._keep_keys_for(client.policy.get("access_token_ttl", 0))
+        if self._lifecycle.change_clients(client.algorithms, lambda connection: clients.add(connection, client)):
+            self._server.read_keys()
+        return client
 
     def _key(self, alg: str, state: str) -> SigningKey:
         check_alg(alg)

@@ -1,0 +1,203 @@
+"""Stock clients sign a user in, with nothing said but what their documentation says: the issuer and the client."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
+from authlib.integrations.starlette_client import OAuth
+from joserfc import jwt
+from joserfc.jwk import KeySet
+from requests_oauthlib import OAuth2Session
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from authserver.testing import Issuer, running_issuer
+from tests.harness import npm
+from tests.harness.constants import LONG, PASSWORD
+from tests.harness.npm import needs_npm
+
+HERE = Path(__file__).parent
+SECRET = "as_generated-43-characters-of-base64url-here"
+BACK = "http://localhost:3000/callback"
+SCOPE = "openid profile email"
+VERSIONS = ("openid-client@6.9.0", "oauth4webapi@3.8.8")
+ADA = {"name": "Ada Lovelace", "email": "ada@example.com", "email_verified": True}
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with running_issuer() as issuer:
+        issuer.user("ada", PASSWORD, claims=ADA)
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+def web(issuer: Issuer) -> str:
+    return issuer.client(SCOPE, redirect_uris=[BACK], secret=SECRET, pkce="optional")
+
+
+@pytest.fixture(scope="module")
+def spa(issuer: Issuer) -> str:
+    return issuer.client(SCOPE, redirect_uris=[BACK])
+
+
+def discovered(issuer: Issuer) -> dict[str, Any]:
+    found: dict[str, Any] = requests.get(f"{issuer.url}/.well-known/openid-configuration", timeout=LONG).json()
+    return found
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
+def test_authlib_with_requests(issuer: Issuer, web: str, spa: str, method: str) -> None:
+    metadata, client_id = discovered(issuer), spa if method == "none" else web
+    verifier = "v" * 64
+    with AuthlibSession(
+        client_id,
+        None if method == "none" else SECRET,
+        scope=SCOPE,
+        redirect_uri=BACK,
+        token_endpoint_auth_method=method,
+        code_challenge_method="S256",
+    ) as session:
+        url, state = session.create_authorization_url(
+            metadata["authorization_endpoint"], code_verifier=verifier, nonce="n-0S6"
+        )
+        callback = issuer.authorize(url, "ada")
+        token = session.fetch_token(
+            metadata["token_endpoint"], authorization_response=callback, code_verifier=verifier, state=state
+        )
+        keys = KeySet.import_key_set(session.get(metadata["jwks_uri"]).json())
+        claims = jwt.decode(token["id_token"], keys).claims
+        assert (claims["aud"], claims["nonce"]) == (client_id, "n-0S6")
+        assert session.get(metadata["userinfo_endpoint"]).json() == ADA | {
+            "sub": claims["sub"],
+            "preferred_username": "ada",
+        }
+        refreshed = session.refresh_token(metadata["token_endpoint"])
+        assert jwt.decode(refreshed["id_token"], keys).claims["sub"] == claims["sub"]
+        assert session.revoke_token(metadata["revocation_endpoint"], refreshed["refresh_token"]).status_code == 200
+
+
+def app_with_authlib(issuer: Issuer, client_id: str, secret: str | None) -> Starlette:
+    """A web app as Authlib's documentation writes it."""
+    oauth = OAuth()
+    oauth.register(
+        name="issuer",
+        client_id=client_id,
+        client_secret=secret,
+        server_metadata_url=f"{issuer.url}/.well-known/openid-configuration",
+        client_kwargs={"scope": SCOPE, "code_challenge_method": "S256"},
+    )
+
+    async def login(request: Request) -> Response:
+        response: Response = await oauth.issuer.authorize_redirect(request, BACK)
+        return response
+
+    async def callback(request: Request) -> Response:
+        token = await oauth.issuer.authorize_access_token(request)
+        return JSONResponse({"id_token": token["userinfo"], "userinfo": await oauth.issuer.userinfo(token=token)})
+
+    routes = [Route("/login", login), Route("/callback", callback)]
+    return Starlette(routes=routes, middleware=[Middleware(SessionMiddleware, secret_key="secret")])
+
+
+@pytest.mark.parametrize("secret", [SECRET, None], ids=["confidential", "public"])
+def test_authlib_in_a_starlette_app(issuer: Issuer, web: str, spa: str, secret: str | None) -> None:
+    client_id = web if secret else spa
+    with TestClient(app_with_authlib(issuer, client_id, secret), "http://localhost:3000") as app:
+        url = app.get("/login", follow_redirects=False).headers["location"]
+        shown = app.get(issuer.authorize(url, "ada")).json()
+    assert shown["id_token"]["iss"] == issuer.url and shown["id_token"]["aud"] == client_id
+    assert shown["userinfo"]["sub"] == shown["id_token"]["sub"] and shown["userinfo"]["email"] == "ada@example.com"
+
+
+@pytest.mark.parametrize("pkce", ["S256", None])
+def test_requests_oauthlib(issuer: Issuer, web: str, monkeypatch: pytest.MonkeyPatch, pkce: str | None) -> None:
+    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
+    metadata = discovered(issuer)
+    with OAuth2Session(web, redirect_uri=BACK, scope=SCOPE.split(), pkce=pkce) as session:
+        url, _ = session.authorization_url(metadata["authorization_endpoint"])
+        callback = issuer.authorize(url, "ada")
+        token = session.fetch_token(
+            metadata["token_endpoint"], authorization_response=callback, client_secret=SECRET, include_client_id=True
+        )
+        assert token["id_token"] and set(token.scopes) == set(SCOPE.split())
+        assert session.get(metadata["userinfo_endpoint"]).json()["name"] == "Ada Lovelace"
+
+
+def run_client(command: list[str], folder: Path, issuer: Issuer, told: dict[str, str]) -> Iterator[str]:
+    """Run a client that writes authorization URLs, and reads where the browser was sent back to. Yields what else it
+    writes, as lines."""
+    environment = os.environ | {"STOCK": json.dumps(told)}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin and process.stdout
+        for line in process.stdout:
+            if line.startswith(issuer.url):
+                process.stdin.write(issuer.authorize(line.strip(), "ada") + "\n")
+                process.stdin.flush()
+            else:
+                yield line
+    assert process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def node(issuer: Issuer, web: str, spa: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What each client under Node got."""
+    folder = tmp_path_factory.mktemp("node")
+    npm.install(folder, *VERSIONS)
+    shutil.copy(HERE / "sign_in.mjs", folder)
+    told = {"url": issuer.url, "redirect_uri": BACK, "scope": SCOPE, "web": web, "spa": spa, "secret": SECRET}
+    (line,) = run_client(["node", "sign_in.mjs"], folder, issuer, told)
+    results: dict[str, Any] = json.loads(line)
+    return results
+
+
+@needs_npm
+@pytest.mark.parametrize(
+    "name",
+    ["openid-client, public", "openid-client, with a secret"] + ["oauth4webapi, public", "oauth4webapi, with a secret"],
+)
+def test_under_node(node: dict[str, Any], name: str) -> None:
+    assert node[name] == {"email": "ada@example.com", "refreshed": True, "same": True}
+
+
+GO_MODULE = """\
+module stock
+
+go 1.24
+
+require (
+	github.com/coreos/go-oidc/v3 v3.21.0
+	golang.org/x/oauth2 v0.38.0
+)
+
+require github.com/go-jose/go-jose/v4 v4.1.4 // indirect
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
+def test_go_oidc(issuer: Issuer, web: str, tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text(GO_MODULE)
+    shutil.copy(HERE / "sign_in.go", tmp_path / "main.go")
+    for command in (["go", "mod", "tidy"], ["go", "build", "-o", "stock", "."]):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        if done.returncode and "dial tcp" in done.stderr:
+            pytest.skip(f"the modules cannot be downloaded: {done.stderr.splitlines()[-1]}")
+        assert done.returncode == 0, done.stderr
+    told = {"url": issuer.url, "redirectURI": BACK, "web": web, "secret": SECRET}
+    (line,) = run_client(["./stock"], tmp_path, issuer, told)
+    assert json.loads(line) == {"nonce": "nonce", "same": True, "email": "ada@example.com"}
