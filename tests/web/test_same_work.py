@@ -7,13 +7,14 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
 import authserver
+from authserver.accounts.browser import BrowserHandler
 from authserver.domain.attempts import FREE
 from authserver.oauth.grants.password import PasswordGrant
 from authserver.pipeline.pipeline import Pipeline
-from authserver.store import sign_ins
+from authserver.store import browser_state, sign_ins
+from tests.harness.browser import Browser
 from tests.harness.constants import PASSWORD
 
 OURS = authserver.__path__[0]
@@ -40,41 +41,50 @@ def recorded(calls: Calls) -> Iterator[None]:
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """The functions of ours that the last request called, on the event loop and to load its data."""
     calls: Calls = []
-    run, load_many = Pipeline.run, sign_ins.load_many
+    run = Pipeline.run
 
     async def recorded_run(*arguments: Any) -> Any:
         calls.clear()
         with recorded(calls):
             return await run(*arguments)
 
-    def recorded_load(*arguments: Any) -> Any:
-        with recorded(calls):
-            return load_many(*arguments)
+    def recorded_load(load_many: Callable[..., Any]) -> Any:
+        def load(*arguments: Any) -> Any:
+            with recorded(calls):
+                return load_many(*arguments)
+
+        return staticmethod(load)
 
     monkeypatch.setattr(Pipeline, "run", recorded_run)
-    monkeypatch.setattr(PasswordGrant, "loader", staticmethod(recorded_load))
+    monkeypatch.setattr(PasswordGrant, "loader", recorded_load(sign_ins.load_many))
+    monkeypatch.setattr(BrowserHandler, "loader", recorded_load(browser_state.load_many))
     return calls
 
 
-def by_token(http: TestClient, name: str) -> Any:
+def by_token(browser: Browser, _: Any, name: str) -> Any:
     data = {"grant_type": "password", "client_id": "app", "username": name, "password": PASSWORD + "?"}
-    return http.post("/token", data=data)
+    return browser.http.post("/token", data=data)
 
 
-def by_api(http: TestClient, name: str) -> Any:
-    return http.post("/api/login", json={"username": name, "password": PASSWORD + "?"})
+def by_api(browser: Browser, _: Any, name: str) -> Any:
+    return browser.http.post("/api/login", json={"username": name, "password": PASSWORD + "?"})
 
 
-@pytest.mark.parametrize("ask", [by_token, by_api])
+def by_page(browser: Browser, page: Any, name: str) -> Any:
+    return browser.sign_in(page, name, PASSWORD + "?")
+
+
+@pytest.mark.parametrize("ask", [by_token, by_api, by_page])
 def test_a_delayed_attempt_calls_the_same_functions_whether_or_not_the_account_exists(
-    http: TestClient, ask: Callable[[TestClient, str], Any], calls: Calls
+    browser: Browser, ask: Callable[[Browser, Any, str], Any], calls: Calls
 ) -> None:
+    page = browser.authorize()
     for name in ("ada", "nobody") * (FREE + 1):
-        delayed = ask(http, name)
+        delayed = ask(browser, page, name)
     assert delayed.status_code == 429
 
     def called(name: str) -> Calls:
-        assert ask(http, name).status_code == 429
+        assert ask(browser, page, name).status_code == 429
         return list(calls)
 
     # What the server does by itself may run in between.
