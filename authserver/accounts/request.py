@@ -47,9 +47,10 @@ def parse_parameters(encoded: bytes) -> Parameters:
     """Parse a query string or a form. Raises Refusal for too many parameters, and for a NUL. What else is wrong is only
     noted: the client may have to be told."""
     try:
-        pairs = parse_qsl(encoded.decode("ascii"), True, errors="surrogateescape", max_num_fields=MAX_FIELDS)
+        text = encoded.decode(errors="surrogateescape")
+        pairs = parse_qsl(text, True, errors="surrogateescape", max_num_fields=MAX_FIELDS)
     except ValueError as error:
-        raise Refusal("invalid_request", "There are too many parameters, or they are not percent-encoded.") from error
+        raise Refusal("invalid_request", "There are too many parameters.") from error
     if any("\0" in name or "\0" in value for name, value in pairs):
         raise Refusal("invalid_request", "A parameter contains a NUL character.")
     single = [name for name, _ in pairs if name not in _LISTS]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from . import base64url, claims_parameter, pkce, scopes, standard_claims, strict_json
+from .authentication import ACR_VALUES
 from .claims_parameter import ClaimsParameter, ClaimsParameterRefused
 from .errors import RequestRefused, ScopeRefused
 from .models import Client
@@ -59,8 +60,8 @@ class AuthorizationRequest:
     claims_text: str
     """The `claims` parameter as it was sent."""
     claims: ClaimsParameter
-    subjects: frozenset[str] = frozenset()
-    """The only users whom the client accepts; empty for anybody."""
+    subjects: frozenset[str] | None = None
+    """The only users whom the client accepts; None for anybody."""
 
     @property
     def claim_names(self) -> frozenset[str]:
@@ -92,7 +93,7 @@ def read(parameters: Parameters, target: ResponseTarget, client: Client) -> Auth
         id_token_hint=values.get("id_token_hint", ""),
         claims_text=values.get("claims", ""),
         claims=claims,
-        subjects=frozenset(claims.subjects),
+        subjects=frozenset(claims.subjects) or None,
     )
 
 
@@ -138,6 +139,11 @@ def _check_response(values: Mapping[str, str], target: ResponseTarget) -> None:
         raise RequestRefused("invalid_request", "The response_mode is not supported.")
 
 
+def narrowed(subjects: frozenset[str] | None, subject: str) -> frozenset[str]:
+    """Return which of the subjects are `subject`."""
+    return frozenset({subject}) if subjects is None else subjects & {subject}
+
+
 def is_possible(target: ResponseTarget) -> bool:
     """Whether a response can be sent like that: a page of ours can post UTF-8 to http and https only (OAuth 2.0 Form
     Post Response Mode)."""
@@ -175,9 +181,14 @@ def _code_challenge(values: Mapping[str, str], client: Client) -> str:
 
 def _claims(values: Mapping[str, str]) -> ClaimsParameter:
     try:
-        return claims_parameter.parse(values["claims"]) if "claims" in values else ClaimsParameter()
+        claims = claims_parameter.parse(values["claims"]) if "claims" in values else ClaimsParameter()
     except ClaimsParameterRefused as error:
         raise RequestRefused("invalid_request", f"The parameter claims is malformed: {error}.") from error
+    # OpenID Connect Core s5.5.1.1: if this is an Essential Claim and the requirement cannot be met, then the
+    # Authorization Server MUST treat that outcome as a failed authentication attempt.
+    if claims.essential_acr and not set(claims.essential_acr) & set(ACR_VALUES):
+        raise RequestRefused("unmet_authentication_requirements", "An essential acr cannot be reached here.")
+    return claims
 
 
 def _prompts(values: Mapping[str, str]) -> frozenset[str]:

@@ -54,3 +54,11 @@ def half_hash(token: str, alg: str) -> str:
     of the left-most half of the hash of the ASCII octets of the token, by the hash algorithm of the `alg`."""
     digest = _HASHES.get(alg, sha256)(token.encode("ascii")).digest()
     return base64url.encode(digest[: len(digest) // 2])
+
+
+def subject_of(claims: Mapping[str, Any], issuer: str) -> str | None:
+    """Return the subject of an ID token, whose signature is valid, if these are the claims of one of this issuer's. It
+    may have expired. An access token and a response of /userinfo, which the same keys sign, are none."""
+    is_one = claims.get("iss") == issuer and "auth_time" in claims and "client_id" not in claims
+    subject = claims.get("sub")
+    return subject if is_one and isinstance(subject, str) else None

@@ -20,13 +20,23 @@ _HEADER_SIZE = 800  # bytes; with a kid of 255 characters, each escaped in JSON,
 
 def is_header(segment: bytes) -> bool:
     """Whether this server could have written this header, with any key."""
-    try:
-        members = json.loads(base64url.decode(segment)) if len(segment) <= _HEADER_SIZE else None
-    except ValueError:
-        return False
-    if not isinstance(members, dict) or members.get("typ") not in TYPS:
+    members = _members(segment)
+    if members.get("typ") not in TYPS:
         return False
     return segment == _header(members["typ"], members.get("alg"), members.get("kid"))
+
+
+def kid_of(segment: bytes) -> object:
+    """Return the `kid` that a header names; None if it is no header."""
+    return _members(segment).get("kid")
+
+
+def _members(segment: bytes) -> dict[str, Any]:
+    try:
+        members = json.loads(base64url.decode(segment)) if len(segment) <= _HEADER_SIZE else None
+    except (ValueError, RecursionError):
+        return {}
+    return members if isinstance(members, dict) else {}
 
 
 class AccessTokens:

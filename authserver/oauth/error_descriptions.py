@@ -18,6 +18,7 @@ SENTENCES = {
     "login_required": "The user has to sign in.",
     "consent_required": "The user has to agree.",
     "account_selection_required": "The user has to choose an account.",
+    "unmet_authentication_requirements": "The user cannot be authenticated in the way that was asked for.",
     "request_not_supported": "Request objects are not supported.",
     "request_uri_not_supported": "Request objects by reference are not supported.",
     "registration_not_supported": "Registration within a request is not supported.",

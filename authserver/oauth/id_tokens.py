@@ -17,7 +17,7 @@ def check_key(client: Client, services: Services) -> None:
     if keyring.signs(alg):
         return
     published_at = keyring.pending_since(alg)
-    when = "after a key was created for it"
+    when = "after its first key exists"
     if published_at is not None:
         when = f"from {utc(published_at + services.key_lead_time * SECOND)} on"
     sentence = f"ID tokens of this client can be signed with {alg} {when}."
@@ -45,6 +45,13 @@ def unsigned(
     )
     alg = client.id_token_alg
     return UnsignedToken("id_token", members, alg, id_token.TYP, bound=partial(_at_hash, alg), exact=True)
+
+
+def subject_of_hint(text: str, services: Services) -> str | None:
+    """Return whom an ID token that this server issued is about, even if it has expired or its key was removed; None if
+    it is no such ID token."""
+    claims = services.keyring.verify_past(text)
+    return id_token.subject_of(claims, services.issuer) if claims is not None else None
 
 
 def _requested(authorization: Authorization, user: User) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class _Forms(HTMLParser):
         named = {name: value or "" for name, value in attributes}
         if tag == "form":
             self.found.append((named["action"], {}))
-        elif tag == "input" and self.found and named.get("type") not in ("submit", "checkbox"):
+        elif tag == "input" and self.found and "name" in named and named.get("type") != "checkbox":
             self.found[-1][1][named["name"]] = named.get("value", "")
 
 

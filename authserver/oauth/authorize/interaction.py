@@ -69,6 +69,10 @@ class InteractionHandler(AuthorizationHandler):
         values = {"username": username or fixed or hint, "fixed_username": fixed, "keep": keep}
         return self.page("sign_in", status, wait, error=error, wait=wait, **values)
 
+    def about(self) -> dict[str, str]:
+        waiting = self.loaded.waiting if self.loaded else None
+        return super().about() | ({"client_id": waiting.interaction.client_id} if waiting else {})
+
     @property
     def wants_other_account(self) -> bool:
         return self.request.value("account") == "other"

@@ -1,5 +1,6 @@
 """The response to the client, once the client and its redirect URI are known to be right."""
 
+from dataclasses import replace
 from hashlib import sha256
 
 from ...accounts.browser import BrowserHandler, BrowserRefusal
@@ -55,9 +56,21 @@ class AuthorizationHandler(BrowserHandler):
             request = authorization_request.read(parameters, self.target, client)
         except RequestRefused as error:
             raise Refusal(error.code, str(error)) from error
-        self.authorization_request = request
+        self.authorization_request = request = self._for_hinted_user(request)
         if OPENID in request.scope:
             id_tokens.check_key(client, self.services)
+        return request
+
+    def _for_hinted_user(self, request: AuthorizationRequest) -> AuthorizationRequest:
+        """Return the request with the user of its id_token_hint. A hint that is no ID token of this server is ignored,
+        so that nobody is kept out by what a client has kept; but nobody is signed in by it without a page, either."""
+        if not request.id_token_hint:
+            return request
+        subject = id_tokens.subject_of_hint(request.id_token_hint, self.services)
+        if subject is not None:
+            return replace(request, subjects=authorization_request.narrowed(request.subjects, subject))
+        if "none" in request.prompts:
+            raise Refusal("login_required", "The id_token_hint is not an ID token of this server.")
         return request
 
     def next_step(self, request: AuthorizationRequest, client: Client, progress: Progress = NOTHING_DONE) -> Step:

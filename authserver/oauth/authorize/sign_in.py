@@ -81,7 +81,7 @@ class SignIn(InteractionHandler):
         return super().refuse(refusal)
 
     def about(self) -> dict[str, str]:
-        return {"subject": self.sign_in.record.subject}
+        return super().about() | {"subject": self.sign_in.record.subject}
 
     def username(self) -> str:
         return self.sign_in.record.username

@@ -102,10 +102,10 @@ def _as_query(content: bytes) -> GoTo:
     """Return the redirect from POST /authorize to GET: another site's form brings no cookie of ours, since they are
     SameSite=Lax, and the GET does."""
     try:
-        pairs = parse_qsl(content, True, max_num_fields=MAX_FIELDS)
+        pairs = parse_qsl(content.decode("latin-1"), True, encoding="latin-1", max_num_fields=MAX_FIELDS)
     except ValueError:
         raise Refusal("invalid_request", "The form has too many fields.") from None
-    query = urlencode(pairs)
+    query = urlencode(pairs, encoding="latin-1")  # whatever the bytes are
     if len(query) > _MAX_FORM_AS_QUERY:
         raise body.UnreadableBody(413, "The form exceeds 16 KiB.")
     return GoTo(f"/authorize?{query}")
