@@ -29,7 +29,7 @@ def main(options: list[str]) -> None:
         sys.exit("Error: scripts/lock.py needs uv on the PATH: pip install uv")
     compile_lock(uv, "requirements-test.lock", "--extra", "test", *options)
     # Constrained by the larger one, so that a package in both has one version.
-    compile_lock(uv, "requirements.lock", "--extra", "server", "--constraints", "requirements-test.lock", *options)
+    compile_lock(uv, "requirements.lock", "--extra", "demo", "--constraints", "requirements-test.lock", *options)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ from dotvenv import PYTHON, ROOT, VENV, exclusive_lock, install, installed, read
 
 DEMO = ROOT / "keys" / "demo"
 PORTS_TO_TRY = 100
+DEMO_CLAIMS = {"name": "Demo User", "email": "demo@example.com", "email_verified": False}
+DEMO_SCOPE = "openid profile email read"
 CURL = "curl -sS --fail-with-body"  # an error, or a server that is stopped, shows itself
 TEST_HELP = """usage: quickstart.py test [--fast | --coverage | ARG ...]
 
@@ -106,7 +108,7 @@ def schema_digest() -> str:
 
 
 def ready(demo: dict[str, str]) -> bool:
-    """Whether the demo's user and client exist. Reads SQLite directly, because starting the command takes a second.
+    """Whether the demo's user and clients exist. Reads SQLite directly, because starting the command takes a second.
 
     False where it cannot tell: another database is configured, or its tables are different. That costs only the second.
     """
@@ -115,16 +117,17 @@ def ready(demo: dict[str, str]) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(f"{(ROOT / 'authserver.db').as_uri()}?mode=ro", uri=True)) as database:
             users = database.execute("SELECT 1 FROM users WHERE id = ?", [demo["user_id"]]).fetchone()
-            clients = database.execute("SELECT 1 FROM clients WHERE id = ?", [demo["client_id"]]).fetchone()
+            both = [demo["client_id"], demo["web_client_id"]]
+            clients = database.execute("SELECT 1 FROM clients WHERE id IN (?, ?)", both).fetchall()
     except (sqlite3.Error, KeyError):
         return False
-    return bool(users and clients)
+    return bool(users) and len(clients) == len(both)
 
 
 def exists(demo: dict[str, str]) -> bool:
     """The same for every kind of database, through the command."""
     try:
-        asked = (("user", demo["username"]), ("client", demo["client_id"]))
+        asked = (("user", demo["username"]), ("client", demo["client_id"]), ("client", demo["web_client_id"]))
     except KeyError:
         return False
     return all(authserver(noun, "show", name, "--json").returncode == 0 for noun, name in asked)
@@ -151,14 +154,33 @@ def create_client() -> dict[str, str]:
     return parse_json(run_or_exit("client", "create", "Quickstart demo", *grants, *target, *options))
 
 
-def create_demo(password: str) -> dict[str, str]:
-    user, client = create_user(password), create_client()
+def create_web_client(redirect_uri: str) -> dict[str, str]:
+    """The client of scripts/demo, which has a secret, as a web application on a server of its own would."""
+    target = ("--scope", DEMO_SCOPE, "--audience", "https://api.example")
+    options = ("--kind", "web", "--redirect-uri", redirect_uri, "--json")
+    return parse_json(run_or_exit("client", "create", "Demo", *target, *options))
+
+
+def create_demo(password: str, redirect_uri: str) -> dict[str, str]:
+    user, client, web = create_user(password), create_client(), create_web_client(redirect_uri)
+    run_or_exit("user", "set-claims", user["username"], give=json.dumps(DEMO_CLAIMS))
     return {
         "username": user["username"],
         "password": password,
         "user_id": user["id"],
         "client_id": client["client_id"],
+        "web_client_id": web["client_id"],
+        "web_client_secret": web["client_secret"],
+        "redirect_uris": redirect_uri,
     }
+
+
+def register(demo: dict[str, str], redirect_uri: str) -> dict[str, str]:
+    """Register another redirect URI, since the demo got another port. The old ones stay: they may be in use."""
+    uris = [*demo["redirect_uris"].split(), redirect_uri]
+    options = [word for uri in uris for word in ("--redirect-uri", uri)]
+    run_or_exit("client", "update", demo["web_client_id"], *options)
+    return demo | {"redirect_uris": " ".join(uris)}
 
 
 def write_demo(demo: dict[str, str]) -> None:
@@ -171,16 +193,36 @@ def write_demo(demo: dict[str, str]) -> None:
     fresh.replace(DEMO)
 
 
-def prepare_demo() -> dict[str, str]:
+def prepare_demo(redirect_uri: str) -> dict[str, str]:
     demo: dict[str, str] = read_json(DEMO)
-    if ready(demo):
-        return demo
-    say("Preparing the database, the keys and the demo user.")
-    run_or_exit("init")
-    if not exists(demo):
-        demo = create_demo(demo.get("password") or secrets.token_urlsafe(18))
-    write_demo(demo | {"schema": schema_digest()})
+    if not ready(demo):
+        say("Preparing the database, the keys and the demo user.")
+        run_or_exit("init")
+        if not exists(demo):
+            demo = create_demo(demo.get("password") or secrets.token_urlsafe(18), redirect_uri)
+        demo |= {"schema": schema_digest()}
+        write_demo(demo)
+    if redirect_uri not in demo["redirect_uris"].split():
+        demo = register(demo, redirect_uri)
+        write_demo(demo)
     return demo
+
+
+def start_demo(listener: socket.socket, url: str, server: str) -> None:
+    """Start the demo application on this socket, as a child that ends with this process, however that ends.
+
+    The server, which this process becomes, holds the other end of the pipe that is the child's standard input.
+    """
+    lifeline, held = os.pipe()
+    command = [PYTHON, "-m", "scripts.demo", "--fd", str(listener.fileno()), "--url", url, "--server", server]
+    subprocess.Popen(
+        [*command, "--client", DEMO],
+        stdin=lifeline,
+        pass_fds=[listener.fileno()],
+        start_new_session=True,  # Ctrl-C in the terminal is for the server
+    )
+    os.close(lifeline)
+    os.set_inheritable(held, True)
 
 
 def curl_lines(url: str, demo: dict[str, str]) -> dict[str, str]:
@@ -199,8 +241,10 @@ def curl_lines(url: str, demo: dict[str, str]) -> dict[str, str]:
     }
 
 
-def print_welcome(url: str, demo: dict[str, str]) -> None:
-    say(f"authserver serves {url}. Paste these lines into another terminal, one after the other:", "")
+def print_welcome(url: str, demo_url: str, demo: dict[str, str]) -> None:
+    say(f"authserver serves {url}. To see how people sign in to an application, open", "", f"    {demo_url}", "")
+    say(f"and sign in as {demo['username']} with the password {demo['password']}", "")
+    say("Or paste these lines into another terminal, one after the other:", "")
     for title, line in curl_lines(url, demo).items():
         say(f"{title}:", f"    {line}", "")
     say("Ctrl-C stops the server; the same command starts it again. See README.md for more.", "")
@@ -217,10 +261,15 @@ def serve(host: str, first_port: int) -> NoReturn:
         port = listener.getsockname()[1]
         if not configured("ISSUER"):
             os.environ["AUTHSERVER_ISSUER"] = base_url(host, port)
-        demo = prepare_demo()
+        # Redirect URIs over http must be on a loopback address, so the demo listens on one.
+        demo_host = "::1" if ":" in host else "127.0.0.1"
+        demo_listener = bind_next(demo_host, min(port + 1, 65535))
+        demo_url = base_url(demo_host, demo_listener.getsockname()[1])
+        demo = prepare_demo(f"{demo_url}/callback")
     if port != first_port:
         say(f"Port {first_port} is already in use; this server uses {port}.")
-    print_welcome(base_url(host, port), demo)
+    start_demo(demo_listener, demo_url, base_url(host, port))
+    print_welcome(base_url(host, port), demo_url, demo)
     listener.set_inheritable(True)
     os.execv(PYTHON, [PYTHON, "-m", "authserver", "serve", "--fd", str(listener.fileno())])
 

@@ -72,7 +72,9 @@ def test_what_the_wheel_says_of_itself(distributions: Distributions) -> None:
     metadata = Parser().parsestr(wheel.read(name).decode())
     needed = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert [re.split(r"[<>]", line)[0] for line in needed] == ["joserfc"]
-    assert set(metadata.get_all("Provides-Extra", [])) == {"server", "testing", "postgres", "hsm", "otel", "test"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {
+        *("server", "testing", "postgres", "hsm", "otel", "demo", "test")
+    }
     pythons = re.findall(r":: (3\.\d+)", "\n".join(metadata.get_all("Classifier", [])))
     assert tuple(pythons) == VERSIONS
     assert "OpenID" not in metadata["Summary"]

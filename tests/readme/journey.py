@@ -102,6 +102,8 @@ class Journey:
         self.first_terminal.wait_until_it_serves(f"{self.server}/health/ready")
         log = self.first_terminal.log.read_text()
         assert f"serves {self.server}." in log
+        [demo_port] = re.findall(r"^    http://127\.0\.0\.1:(\d+)$", log, re.MULTILINE)
+        self.ports["8001"] = int(demo_port)
         assert_matches(f"{shown}...", self._as_on_the_page(log), "the first terminal")
         self._paste_first_line(log)
 

@@ -113,17 +113,20 @@ def test_a_port_that_is_none_is_refused(quickstart: ModuleType, text: str) -> No
 
 # The demo
 
+REDIRECT_URI = "http://127.0.0.1:8001/callback"
+
 
 @pytest.fixture
 def demo(project: Path, quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A demo that is written down, and a database that knows it."""
     monkeypatch.delenv("AUTHSERVER_DATABASE_URL", raising=False)
     written = {"username": "demo", "password": "pw", "user_id": "u1", "client_id": "c1"}
+    written |= {"web_client_id": "c2", "web_client_secret": "s", "redirect_uris": REDIRECT_URI}
     quickstart.write_demo(written | {"schema": quickstart.schema_digest()})
     with contextlib.closing(sqlite3.connect(project / "authserver.db")) as database:
-        for table, row in (("users", "u1"), ("clients", "c1")):
+        for table, rows in (("users", [["u1"]]), ("clients", [["c1"], ["c2"]])):
             database.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY)")
-            database.execute(f"INSERT INTO {table} VALUES (?)", [row])
+            database.executemany(f"INSERT INTO {table} VALUES (?)", rows)
         database.commit()
     return written
 
@@ -140,26 +143,56 @@ def test_when_nothing_changed_no_command_is_started(
     quickstart: ModuleType, demo: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a command was started"))
-    assert quickstart.prepare_demo().items() >= demo.items()
+    assert quickstart.prepare_demo(REDIRECT_URI).items() >= demo.items()
 
 
-def test_a_deleted_database_gets_the_same_user_and_a_new_client(
+class Commands:
+    """Stands for the authserver command: what was asked of it, and its answers. Other commands fail."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self._answers = answers
+
+    def __call__(self, *arguments: str, give: str = "") -> subprocess.CompletedProcess[str]:
+        name = " ".join(arguments[:2])
+        self.asked.append((name, give))
+        answer = self._answers.get(name)
+        return subprocess.CompletedProcess(arguments, 1 if answer is None else 0, answer or "", "")
+
+
+def test_a_deleted_database_gets_the_same_user_and_new_clients(
     project: Path, quickstart: ModuleType, demo: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project / "authserver.db").unlink()
-    asked = []
-    answers = {"user create": '{"id": "u2", "username": "demo"}', "client create": '{"client_id": "c2"}', "init": ""}
+    commands = Commands(
+        {
+            "init": "",
+            "user create": '{"id": "u2", "username": "demo"}',
+            "user set-claims": "",
+            "client create": '{"client_id": "c3", "client_secret": "new"}',
+        }
+    )
+    monkeypatch.setattr(quickstart, "authserver", commands)
+    made = quickstart.prepare_demo(REDIRECT_URI)
+    expected = {"username": "demo", "password": "pw", "user_id": "u2", "client_id": "c3", "web_client_secret": "new"}
+    assert made.items() >= expected.items()
+    assert [name for name, _ in commands.asked] == [
+        *("init", "user show", "user create", "client create", "client create", "user set-claims")
+    ]
+    assert commands.asked[2] == ("user create", "pw")
+    assert quickstart.read_json(quickstart.DEMO) == made
 
-    def command(*arguments: str, give: str = "") -> subprocess.CompletedProcess[str]:
-        asked.append((" ".join(arguments[:2]), give))
-        answer = answers.get(" ".join(arguments[:2]))
-        return subprocess.CompletedProcess(arguments, 1 if answer is None else 0, answer or "", "")
 
-    monkeypatch.setattr(quickstart, "authserver", command)
-    made = quickstart.prepare_demo()
-    assert made == {"username": "demo", "password": "pw", "user_id": "u2", "client_id": "c2"}
-    assert asked == [("init", ""), ("user show", ""), ("user create", "pw"), ("client create", "")]
-    assert quickstart.read_json(quickstart.DEMO).items() >= made.items()
+def test_a_demo_at_another_port_is_registered_beside_the_first(
+    quickstart: ModuleType, demo: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first may be running: another start in the same folder takes the next free ports."""
+    updated: list[tuple[str, ...]] = []
+    monkeypatch.setattr(quickstart, "run_or_exit", lambda *arguments, give="": updated.append(arguments))
+    other = "http://127.0.0.1:8003/callback"
+    for _ in range(2):
+        quickstart.prepare_demo(other)
+    assert updated == [("client", "update", "c2", "--redirect-uri", REDIRECT_URI, "--redirect-uri", other)]
 
 
 @pytest.mark.parametrize("damage", ["", "null", "[1]", '{"username": "demo"', '{"username": "demo"}'])

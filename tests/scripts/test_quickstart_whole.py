@@ -1,4 +1,5 @@
-"""scripts/quickstart.py from the first start to the third, as a newcomer runs it: its lines are pasted into a shell."""
+"""scripts/quickstart.py from the first start to the third, as a newcomer runs it: its lines are pasted into a shell,
+and its demo is opened."""
 
 import contextlib
 import json
@@ -17,6 +18,7 @@ import pytest
 
 from tests.harness.constants import LONG
 from tests.harness.existing import existing
+from tests.harness.plain_browser import PlainBrowser, sign_in
 from tests.harness.process import free_port, owned
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +50,10 @@ class Running:
         self.url = existing(re.search(r"serves (http://\S+)\.", self.printed()))[1]
         host, port = self.url.removeprefix("http://").split(":")
         self._wait(lambda: is_listening(host, int(port)))
-        return re.findall(r"^    (\S.*)$", self.printed(), re.MULTILINE)
+        self.demo_url, *lines = re.findall(r"^    (\S.*)$", self.printed(), re.MULTILINE)
+        found = existing(re.search(r"sign in as (\S+) with the password (\S+)$", self.printed(), re.MULTILINE))
+        self.user = (found[1], found[2])
+        return lines
 
     def _wait(self, until: Callable[[], bool], seconds: float = LONG) -> None:
         end = time.monotonic() + seconds
@@ -57,9 +62,16 @@ class Running:
             assert time.monotonic() < end, self.printed()
             time.sleep(0.05)
 
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(LONG)
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """The exit code. The demo ends with the server, however that ends."""
+        self.process.send_signal(number)
+        code = self.process.wait(LONG)
+        host, port = self.demo_url.removeprefix("http://").split(":")
+        end = time.monotonic() + LONG
+        while is_listening(host, int(port)):
+            assert time.monotonic() < end, "the demo still runs"
+            time.sleep(0.05)
+        return code
 
 
 @pytest.mark.slow
@@ -74,7 +86,7 @@ def test_two_that_start_at_once_serve_each_where_its_greeting_says(
     port = free_port()
     with started(clone, port) as first, started(other, port) as second:
         first.lines(), second.lines()
-        assert first.url != second.url
+        assert len({first.url, second.url, first.demo_url, second.demo_url}) == 4
         for running in (first, second):
             answer = paste([f"curl -sS {running.url}/.well-known/oauth-authorization-server"])[0]
             assert json.loads(answer)["issuer"] == running.url
@@ -108,6 +120,19 @@ def check_answers(answers: list[str]) -> None:
     assert [key["kty"] for key in json.loads(jwks)["keys"]][:1] == ["RSA"]
 
 
+def check_demo(running: Running) -> None:
+    """As somebody does who opens the URL that is printed, in a browser without scripts."""
+    with PlainBrowser() as browser:
+        browser.open(running.demo_url)
+        browser.follow("start")
+        page = sign_in(browser, *running.user)
+        assert page.texts["name"] == "Demo User", page.text
+        token = page.texts["refresh-token"]
+        page = browser.press("refresh")
+        assert page.texts["refreshes"] == "1" and page.texts["refresh-token"] != token
+        assert "start" in browser.press("sign-out").links
+
+
 @pytest.fixture
 def clone(project: Path, venv: Path) -> Path:
     shutil.copytree(ROOT / "authserver", project / "authserver", ignore=shutil.ignore_patterns("__pycache__"))
@@ -122,6 +147,7 @@ def test_the_printed_lines_work_when_pasted_at_the_first_the_second_and_a_mended
         with started(clone, port) as first:
             lines = first.lines()
             check_answers(paste(lines))
+            check_demo(first)
             assert not first.url.endswith(f":{port}")
             assert first.stop() in (0, 130, -signal.SIGINT)
             assert "Traceback" not in first.printed()
@@ -132,10 +158,13 @@ def test_the_printed_lines_work_when_pasted_at_the_first_the_second_and_a_mended
         assert "Preparing" not in second.printed()
         assert second.told_after < first.told_after
         check_answers(paste(lines))
-        second.stop()
+        check_demo(second)
+        second.stop(signal.SIGKILL)
     for name in ("authserver.db", "authserver.db-wal", "authserver.db-shm"):
         (clone / name).unlink(missing_ok=True)
     with started(clone, port) as fixed:
         check_answers(paste(fixed.lines()))
+        check_demo(fixed)
         metadata = f"curl -sS {fixed.url}/.well-known/oauth-authorization-server"
         assert json.loads(paste([metadata])[0])["issuer"] == fixed.url
+        fixed.stop(signal.SIGTERM)

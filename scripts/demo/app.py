@@ -1,0 +1,159 @@
+"""A web application that people sign in to: Starlette, and Authlib's client for it."""
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from authlib.integrations.starlette_client import OAuth, OAuthError
+from httpx2 import HTTPError, HTTPStatusError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from joserfc.errors import JoseError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from scripts.demo.sessions import Sessions
+from scripts.demo.tokens import claims_of, rows
+
+HERE = Path(__file__).parent
+SCOPE = "openid profile email read"
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+SIGNED_OUT = "You are signed out here. The server still knows this browser, and may not ask for your password again."
+WHY = {
+    "access_denied": "You did not allow this demo to sign you in.",
+    "invalid_grant": "The server has ended this sign-in.",
+}
+
+
+class Demo:
+    """The pages of the demo. `url` is its own, `server` that of the authorization server, without a final slash."""
+
+    def __init__(self, url: str, server: str, client_id: str, client_secret: str) -> None:
+        self.url, self._secret = url, (client_id, client_secret)
+        self._pages = Environment(
+            loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        self._client = OAuth().register(
+            "authserver",
+            client_id=client_id,
+            client_secret=client_secret,
+            server_metadata_url=f"{server}/.well-known/openid-configuration",
+            # The server is on this machine: a proxy that the environment names cannot reach it.
+            client_kwargs={"scope": SCOPE, "code_challenge_method": "S256", "trust_env": False},
+        )
+
+    def app(self) -> Starlette:
+        routes = [
+            Route("/", self.home),
+            Route("/sign-in", self.sign_in),
+            Route("/callback", self.callback),
+            Route("/refresh", self.form(self.refresh), methods=["POST"]),
+            Route("/sign-out", self.form(self.sign_out), methods=["POST"]),
+            Route("/style.css", lambda _: FileResponse(HERE / "style.css", headers=HEADERS)),
+        ]
+        # Cookies are sent to every port of a host, so the name contains the port.
+        cookie = f"demo-{urlsplit(self.url).port or 80}"
+        failures = {OAuthError: self.refused, JoseError: self.refused, HTTPError: self.unreachable}
+        return Starlette(routes=routes, middleware=[Middleware(Sessions, cookie=cookie)], exception_handlers=failures)
+
+    async def home(self, request: Request) -> Response:
+        tokens = request.session.get("tokens")
+        if not tokens:
+            return self._page("signed_out", notice=request.session.pop("notice", ""))
+        now = time.time()
+        return self._page(
+            "signed_in",
+            user=request.session["user"],
+            id_token=rows(claims_of(tokens["id_token"]), now),
+            access_token=rows(claims_of(tokens["access_token"]), now),
+            refresh_token=tokens.get("refresh_token", ""),
+            refreshes=request.session["refreshes"],
+        )
+
+    async def sign_in(self, request: Request) -> Response:
+        """Redirects to the server. With `?again` it asks for a password even if the browser is signed in there."""
+        parameters = {"prompt": "login"} if "again" in request.query_params else {}
+        answer: Response = await self._client.authorize_redirect(request, f"{self.url}/callback", **parameters)
+        return answer
+
+    async def callback(self, request: Request) -> Response:
+        """Redeems the code. Authlib checks `state`, and the ID token's signature, issuer, audience, times and nonce."""
+        metadata = await self._client.load_server_metadata()
+        # RFC 9207 section 2.4: "Clients MUST then [...] compare the result [...] to the issuer identifier"
+        if request.query_params.get("iss") != metadata["issuer"]:
+            raise OAuthError("mixed_up", "This response came from another server.")
+        tokens = await self._client.authorize_access_token(request)
+        user = await self._client.userinfo(token=tokens)
+        # OpenID Connect Core section 5.3.2: "MUST be verified to exactly match the sub Claim in the ID Token"
+        if user["sub"] != tokens["userinfo"]["sub"]:
+            raise OAuthError("another_user", "The response of UserInfo is about another user.")
+        request.session.clear()
+        request.session.update(tokens=dict(tokens), user=dict(user), refreshes=0)
+        request.session.renewed = True  # type: ignore[attr-defined]
+        return self._home()
+
+    async def refresh(self, request: Request) -> Response:
+        """Gets new tokens. OpenID Connect Core section 12.2: the new ID token has the same `iss` and `sub`."""
+        before = request.session["tokens"]
+        tokens = await self._client.fetch_access_token(
+            grant_type="refresh_token", refresh_token=before["refresh_token"], scope=before.get("scope", SCOPE)
+        )
+        claims = await self._client.parse_id_token(tokens, nonce=None)
+        if claims is None or claims["sub"] != request.session["user"]["sub"]:
+            raise OAuthError("another_user", "The new ID token is about another user.")
+        request.session["tokens"] = before | tokens
+        request.session["refreshes"] += 1
+        return self._home()
+
+    async def sign_out(self, request: Request) -> Response:
+        """Forgets the tokens, and has the server revoke them: the authorization ends with its refresh token."""
+        tokens = request.session["tokens"]
+        request.session.clear()
+        request.session["notice"] = SIGNED_OUT
+        metadata = await self._client.load_server_metadata()
+        form = {"token": tokens.get("refresh_token") or tokens["access_token"]}
+        revoked = await self._client.post(
+            metadata["revocation_endpoint"], withhold_token=True, auth=self._secret, data=form
+        )
+        revoked.raise_for_status()
+        return self._home()
+
+    def form(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """A form of our own pages, sent by someone who is signed in: other sites could send it, too (CSRF)."""
+
+        async def checked(request: Request) -> Response:
+            if request.headers.get("origin") != self.url:
+                return self._page("failed", 403, title="This form came from another site.", detail="")
+            return await handle(request) if "tokens" in request.session else self._home()
+
+        return checked
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        code = getattr(error, "error", "")
+        if code == "invalid_grant":  # the tokens are of no use any more
+            request.session.clear()
+        title = WHY.get(code, "The sign-in did not work.")
+        return self._page("failed", 400, title=title, detail=str(error))
+
+    async def unreachable(self, request: Request, error: Exception) -> Response:
+        title = "The server does not answer. Is it running?"
+        if isinstance(error, HTTPStatusError):
+            title = f"The server answered with status {error.response.status_code}."
+        return self._page("failed", 502, title=title, detail="")
+
+    def _home(self) -> Response:
+        return RedirectResponse(f"{self.url}/", 303, headers=HEADERS)
+
+    def _page(self, name: str, status: int = 200, **values: Any) -> Response:
+        text = self._pages.get_template("page.html").render(page=name, url=self.url, **values)
+        return HTMLResponse(text, status, headers=HEADERS)
