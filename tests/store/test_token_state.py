@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from authserver.store import authorizations, signing_keys
+from authserver.store import authorizations, signing_keys, users
 from authserver.store.clock import read_many
 from authserver.store.database import Database
 from authserver.store.schema import denied_tokens
-from authserver.store.token_state import TokenKey, load_many
+from authserver.store.token_state import TokenKey, load_many, load_with_claims_many
 from tests.harness.clock import Clock
 from tests.harness.constants import SECOND
 from tests.harness.existing import existing
@@ -28,6 +28,17 @@ def test_each_key_gets_its_denial_its_login_and_its_client(store: Database, writ
     assert existing(found[mine].client).id == "app"
     assert (found[others].record, existing(found[others].client).id) == (None, "other")
     assert (found[nobodys].record, found[nobodys].client) == (None, None)
+
+
+def test_userinfo_gets_the_users_claims_too(store: Database) -> None:
+    (login,) = begun(store, 1)
+    key = TokenKey("jti", login.id, "app")
+    with store.begin() as connection:
+        users.set_claims(connection, "u_ada", {"email": "ada@example.com"})
+        plain, with_claims = load_many(connection, [key])[key], load_with_claims_many(connection, [key])[key]
+    assert existing(existing(with_claims.record).user).claims == {"email": "ada@example.com"}
+    assert existing(existing(plain.record).user).claims is None
+    assert (with_claims.denied, existing(with_claims.client).id) == (False, "app")
 
 
 def test_postgresql_tells_its_time_in_microseconds_and_sqlite_none(store: Database, url: str) -> None:

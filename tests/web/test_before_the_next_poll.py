@@ -14,6 +14,7 @@ from authserver.domain.models import Secret
 from authserver.keyring.lifecycle import Lifecycle
 from authserver.store import signing_keys
 from authserver.store.database import Database
+from tests.harness.constants import PASSWORD
 from tests.harness.sample_database import as_client
 from tests.web.answers import DISABLED, INVALID_CLIENT, assert_done, assert_granted, assert_refused
 from tests.web.serving import change_client
@@ -39,6 +40,15 @@ def token_of(node: Any, **form: Any) -> Any:
 
 def introspected(node: Any, token: Any) -> Any:
     return post(node, "/introspect", token=token).json()
+
+
+def test_a_token_of_a_key_that_this_node_has_not_read_is_good_at_userinfo(nodes: Any, database: Database) -> None:
+    before, after = nodes
+    change_client(database, "web", scope=("openid",))
+    form = {"grant_type": "password", "username": "ada", "password": PASSWORD, "scope": "openid"}
+    token = post(after, "/token", **form).json()["access_token"]
+    answer = before.get("/userinfo", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()) == (200, {"sub": "u_ada"})
 
 
 def test_a_token_of_a_key_that_this_node_has_not_read_is_revoked(nodes: Any) -> None:
