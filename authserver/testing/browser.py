@@ -1,7 +1,7 @@
 """Signs users in as a browser would: follows the server's pages and fills in their forms."""
 
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from http.client import HTTPConnection
@@ -105,6 +105,7 @@ class PlaywrightPage(Protocol):
     def fill(self, selector: str, value: str) -> None: ...
     def click(self, selector: str) -> None: ...
     def is_visible(self, selector: str) -> bool: ...
+    def expect_navigation(self) -> AbstractContextManager[object]: ...
 
 
 def sign_in(page: PlaywrightPage, username: str, password: str) -> None:
@@ -112,6 +113,7 @@ def sign_in(page: PlaywrightPage, username: str, password: str) -> None:
     if page.is_visible("#username"):
         page.fill("#username", username)
     page.fill("#password", password)
-    page.click("#sign-in")
+    with page.expect_navigation():
+        page.click("#sign-in")
     if page.is_visible("#allow"):
         page.click("#allow")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from authserver.resource import TokenRejected
 from authserver.testing import ErrorResponse, Issuer, SignInFailed, running_issuer
 from authserver.testing.browser import sign_in
+from tests.harness.chromium import launched, needs_chromium
 from tests.harness.constants import PASSWORD
 
 BACK = "https://app.example/callback?tenant=a%20b"
@@ -83,30 +84,18 @@ def test_errors_for_the_client_and_errors_on_a_page(issuer: Issuer) -> None:
         issuer.sign_in(client, "nobody")
 
 
-class Recorder:
-    """Stands in for Playwright's page, of which the helper uses three methods."""
-
-    def __init__(self, *visible: str) -> None:
-        self.visible, self.done = visible, list[tuple[str, ...]]()
-
-    def fill(self, selector: str, value: str) -> None:
-        self.done.append(("fill", selector, value))
-
-    def click(self, selector: str) -> None:
-        self.done.append(("click", selector))
-
-    def is_visible(self, selector: str) -> bool:
-        return selector in self.visible
-
-
-def test_the_helper_for_playwright_fills_in_the_fields_by_their_ids() -> None:
-    first, again = Recorder("#username", "#allow"), Recorder()
-    for page in (first, again):
-        sign_in(page, "ada", PASSWORD)
-    assert first.done == [
-        ("fill", "#username", "ada"),
-        ("fill", "#password", PASSWORD),
-        ("click", "#sign-in"),
-        ("click", "#allow"),
-    ]
-    assert again.done == [("fill", "#password", PASSWORD), ("click", "#sign-in")]
+@needs_chromium
+def test_the_helper_for_playwright(issuer: Issuer) -> None:
+    """A new user of the browser types name and password and agrees; one who is known types the password."""
+    client = issuer.client("openid", redirect_uris=["https://app.example/callback"])
+    url = f"{issuer.url}/authorize?" + urlencode(
+        {"response_type": "code", "client_id": client, "redirect_uri": "https://app.example/callback"}
+        | {"scope": "openid", "code_challenge": "c" * 43, "code_challenge_method": "S256", "prompt": "login"}
+    )
+    with launched() as browser:
+        page = browser.new_page()
+        page.route("https://app.example/**", lambda route: route.fulfill(body="signed in"))
+        for _ in range(2):
+            page.goto(url)
+            sign_in(page, "ada", PASSWORD)
+            page.wait_for_url("https://app.example/callback?code=*")
