@@ -6,10 +6,9 @@ The replaced database may have another revision of the schema: only columns that
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 
-from sqlalchemy import Connection, FromClause, MetaData, Table, delete, exists, func, insert, select, text, true, update
+from sqlalchemy import Connection, Table, delete, exists, func, insert, select, text, true, update
 from sqlalchemy.dialects import sqlite
 
 from ..domain.models import RefreshTokenKey, SigningKey
@@ -17,10 +16,11 @@ from ..store import signing_keys
 from ..store.schema import authorizations, clients, denied_tokens, events, refresh_keys, users
 from ..store.schema import signing_keys as key_table
 from ..store.signing_keys import KeyState
+from . import sign_in_merge
+from .replaced import replaced
 
 _REASON = "restored"
 _HAS_EVENTS = text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'events'")  # older revisions have none
-_elsewhere = MetaData(schema="replaced")
 _CREDENTIALS = ("secret_hash", "secret_expires_at", "previous_secret_hash", "previous_secret_expires_at")
 _PROGRESS = ("generation", "rotated_at", "rotated_from", "idle_expires_at")
 
@@ -46,7 +46,7 @@ def replaced_state(connection: Connection) -> KeyState | None:
     count = connection.execute(text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'signing_keys'"))
     if not count.scalar_one():
         return None
-    keys, refresh = _replaced(key_table), _replaced(refresh_keys)
+    keys, refresh = replaced(key_table), replaced(refresh_keys)
     rows = connection.execute(select(*(keys.c[field.name] for field in fields(SigningKey)))).all()
     if not rows:
         return None
@@ -76,6 +76,7 @@ def merge(connection: Connection, now: int) -> MergeReport:
     for owners in (users, clients):
         _keep_disabled(connection, owners)
     _keep_ended(connection, now)
+    sign_in_merge.keep_ended(connection, now)
     _keep_denied(connection)
     _keep_events(connection)
     return MergeReport(
@@ -88,8 +89,9 @@ def merge(connection: Connection, now: int) -> MergeReport:
 
 
 def end_all(connection: Connection, now: int) -> int:
-    """End every authorization. Returns how many were active."""
+    """End every authorization and every browser session. Returns how many authorizations were active."""
     active = count_active(connection, now)
+    sign_in_merge.end_all(connection, now)
     ended = update(authorizations).where(authorizations.c.revoked_at.is_(None))
     connection.execute(ended.values(revoked_at=now, revoked_reason=_REASON))
     return active
@@ -100,28 +102,23 @@ def count_active(connection: Connection, now: int) -> int:
     return connection.execute(select(func.count()).select_from(authorizations).where(*unended)).scalar_one()
 
 
-@cache
-def _replaced(table: Table) -> FromClause:
-    return table.to_metadata(_elsewhere).alias(f"replaced_{table.name}")
-
-
 def _keep_passwords(connection: Connection) -> None:
     """Keep passwords that were changed since the backup."""
-    old = _replaced(users)
+    old = replaced(users)
     changed = (users.c.id == old.c.id, old.c.credential_version > users.c.credential_version)
     values = {name: old.c[name] for name in ("password_hash", "credential_version")}
     connection.execute(update(users).where(*changed).values(values))
 
 
 def _keep_client_secrets(connection: Connection) -> None:
-    old = _replaced(clients)
+    old = replaced(clients)
     values = {name: old.c[name] for name in _CREDENTIALS}
     connection.execute(update(clients).where(clients.c.id == old.c.id).values(values))
 
 
 def _keep_disabled(connection: Connection, owners: Table) -> None:
     """Keep users or clients disabled. Deleted ones return as disabled: they may have been deleted for security."""
-    old = _replaced(owners)
+    old = replaced(owners)
     accepted = exists().where(old.c.id == owners.c.id, old.c.disabled.is_(False))
     connection.execute(update(owners).where(~accepted).values(disabled=True))
 
@@ -129,7 +126,7 @@ def _keep_disabled(connection: Connection, owners: Table) -> None:
 def _keep_ended(connection: Connection, now: int) -> None:
     """End the authorizations that are missing in the replaced database: they had ended there. The others get the later
     state, including the generation, so that a used token does not become valid again."""
-    rows, old = authorizations.c, _replaced(authorizations)
+    rows, old = authorizations.c, replaced(authorizations)
     same = rows.id == old.c.id
     unended = rows.revoked_at.is_(None)
     gone = update(authorizations).where(unended, ~exists().where(same))
@@ -141,7 +138,7 @@ def _keep_ended(connection: Connection, now: int) -> None:
 
 
 def _keep_denied(connection: Connection) -> None:
-    old = _replaced(denied_tokens)
+    old = replaced(denied_tokens)
     columns = ["jti", "expires_at"]
     rows = select(*(old.c[name] for name in columns)).where(
         true()
@@ -154,7 +151,7 @@ def _keep_events(connection: Connection) -> None:
     that only the backup has come after the others if their ids are in use."""
     if not connection.execute(_HAS_EVENTS).scalar_one():
         return
-    old = _replaced(events)
+    old = replaced(events)
     same = exists().where(old.c.id == events.c.id, old.c.at == events.c.at, old.c.event == events.c.event)
     connection.execute(delete(events).where(same))
     ids = (select(func.coalesce(func.max(rows.c.id), 0)).scalar_subquery() for rows in (old, events))
@@ -169,6 +166,6 @@ def _count_enabled(connection: Connection, owners: Table) -> int:
 
 
 def _count_lost(connection: Connection, owners: Table) -> int:
-    old = _replaced(owners)
+    old = replaced(owners)
     lost = ~exists().where(owners.c.id == old.c.id)
     return connection.execute(select(func.count()).select_from(old).where(lost)).scalar_one()

@@ -20,7 +20,7 @@ from ..keyring import KeyEncryptionKeys, files
 from ..keyring.signer import KeyService
 from ..store import events, migrations, signing_keys
 from ..store.database import Connection
-from . import archive, database_file, key_merge, merge
+from . import archive, database_file, key_merge, merge, sign_in_merge
 from .archive import OpenedBackup, UnreadableBackup
 from .database_file import ExclusiveDatabase
 from .key_merge import KeyPlan, NewKeys, RestoreContext
@@ -168,6 +168,7 @@ def _merge(
     elif plan.is_emergency and not request.emergency:
         raise EmergencyNeeded(assessment)
     unpublished = key_merge.write_keys(connection, plan, context)
+    sign_in_merge.end_unfinished(connection)
     merged = merge.merge(connection, now) if replaced else None
     ended = merge.end_all(connection, now) if request.end_logins else 0
     _record(connection, opened, request, now, ended + (merged.authorizations_ended if merged else 0))

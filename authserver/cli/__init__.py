@@ -27,6 +27,7 @@ _COMMANDS = {
     "user": "Manage users.",
     "client": "Manage clients.",
     "authorization": "Show and end authorizations: what users allowed clients.",
+    "session": "Show and end browser sessions: who is signed in where.",
     "audit": "Read the audit trail: who did what, when and from where.",
     "keys": "Manage the signing keys.",
     "token": "Explain a token.",

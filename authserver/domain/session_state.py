@@ -4,11 +4,22 @@ from .models import SECOND, Policy, Session, User
 
 
 def is_active(session: Session, user: User | None, now: int) -> bool:
-    """Whether the user is still signed in. `now` is in microseconds. Versions of the password are compared, never
+    """Whether the user is still signed in. `now` is in microseconds."""
+    return end_reason(session, user, now) is None
+
+
+def end_reason(session: Session, user: User | None, now: int) -> str | None:
+    """Return why the user is no longer signed in; None while they are. Versions of the password are compared, never
     times."""
-    if now >= session.ends_at or user is None or user.disabled:
-        return False
-    return user.credential_version == session.credential_version
+    if session.ended_at is not None:
+        return "ended"
+    if user is None or user.disabled:
+        return "user deleted" if user is None else "user disabled"
+    if user.credential_version != session.credential_version:
+        return "password changed"
+    if now >= session.expires_at:
+        return "reached its absolute end"
+    return "idle for too long" if now >= session.idle_expires_at else None
 
 
 def idle_end(now: int, policy: Policy, *, kept: bool, expires_at: int) -> int:

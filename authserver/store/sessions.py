@@ -4,20 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from ..domain.models import Session, User
 from . import interactions
+from .changes import Change
 from .schema import authorizations, codes, users
 from .schema import sessions as table
 from .users import Rehashed, write_rehashed
 
 _WIDTH = len(table.c)
-_BY_HASHES = (
-    select(table, users)
-    .join(users, users.c.id == table.c.user_id)
-    .where(table.c.secret_hash.in_(bindparam("hashes", expanding=True)))
-)
+_WITH_USERS = select(table, users).join(users, users.c.id == table.c.user_id)
+_BY_HASHES = _WITH_USERS.where(table.c.secret_hash.in_(bindparam("hashes", expanding=True)))
 _IS_ACTIVE = table.c.ended_at.is_(None)
 _RENEWED = ("secret_hash", "credential_version", "authenticated_at", "amr", "kept", "seen_at", "idle_expires_at")
 _RENEW = (
@@ -72,7 +70,24 @@ class BeginSession:
 def load_many(connection: Connection, hashes: Sequence[bytes]) -> Mapping[bytes, SignedIn]:
     """Return the sessions by the hashes of their secrets."""
     rows = connection.execute(_BY_HASHES, {"hashes": list(hashes)})
-    return {row.secret_hash: SignedIn(_session(row), User(*row[_WIDTH:])) for row in rows}
+    return {row.secret_hash: _signed_in(row) for row in rows}
+
+
+def load(connection: Connection, id: bytes) -> SignedIn | None:
+    row = connection.execute(_WITH_USERS.where(table.c.id == id)).first()
+    return _signed_in(row) if row else None
+
+
+def newest(connection: Connection, *, user_id: str | None, active_at: int | None, limit: int) -> list[SignedIn]:
+    """Return at most `limit` sessions, the newest first. If `user_id` or `active_at` are given, return only that
+    user's, only those that are active at that time."""
+    statement = _WITH_USERS
+    if user_id is not None:
+        statement = statement.where(table.c.user_id == user_id)
+    if active_at is not None:
+        statement = statement.where(*_active(active_at))
+    newest_first = statement.order_by(table.c.created_at.desc(), table.c.id).limit(limit)
+    return [_signed_in(row) for row in connection.execute(newest_first)]
 
 
 def begin_many(connection: Connection, begins: Sequence[BeginSession], now: int) -> None:
@@ -87,11 +102,10 @@ def begin_many(connection: Connection, begins: Sequence[BeginSession], now: int)
     write_rehashed(connection, rehashed)
 
 
-def end_many(connection: Connection, ids: Sequence[bytes], now: int) -> None:
-    """End the sessions, with their unused codes and the authorizations that end with them."""
-    rows = [{"key": id, "at": now} for id in ids]
-    for statement in (_END, _FORGET_CODES, _REVOKE):
-        connection.execute(statement, rows)
+def end(id: bytes) -> Change:
+    """End the session, with its unused codes and the authorizations that end with it. The guard fails if it had ended
+    already."""
+    return Change(_end_many, "sessions", id, id)
 
 
 def _begin(connection: Connection, begin: BeginSession, now: int) -> None:
@@ -101,15 +115,38 @@ def _begin(connection: Connection, begin: BeginSession, now: int) -> None:
         if _renew(connection, replace(begin.session, id=renewed.id)):
             return
     elif begin.before is not None:
-        end_many(connection, [begin.before.id], now)
+        _end(connection, begin.before.id, now)
     interactions.note_sign_in(connection, begin.interaction_id, begin.session.id)
     connection.execute(insert(table), _values(begin.session))
+
+
+def _end_many(connection: Connection, ids: Sequence[bytes], now: int) -> list[bool]:
+    return [_end(connection, id, now) for id in ids]
+
+
+def _end(connection: Connection, id: bytes, now: int) -> bool:
+    row = {"key": id, "at": now}
+    if connection.execute(_END, row).rowcount == 0:
+        return False
+    for statement in (_FORGET_CODES, _REVOKE):
+        connection.execute(statement, row)
+    return True
 
 
 def _renew(connection: Connection, session: Session) -> bool:
     """Return False if it has ended in the meantime."""
     values = {f"new_{name}": value for name, value in _values(session).items()}
     return connection.execute(_RENEW, {"key": session.id} | values).rowcount == 1
+
+
+def _active(at: int) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of domain/session_state.py for an active session, in SQL."""
+    version = table.c.credential_version == users.c.credential_version
+    return _IS_ACTIVE, table.c.idle_expires_at > at, table.c.expires_at > at, version, ~users.c.disabled
+
+
+def _signed_in(row: Any) -> SignedIn:
+    return SignedIn(_session(row), User(*row[_WIDTH:]))
 
 
 def _session(row: Any) -> Session:

@@ -1,6 +1,7 @@
 """`authserver restore`: what was ended or changed for safety since the backup stays so, and logins go on."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from click.testing import Result
 
 from tests.cli.backups import add_login, lose_everything, sql
+from tests.harness.sign_in_rows import code, interaction, session
 
 DB = "authserver.db"
 OLD, NEW = "an old password for tests", "a new password for tests"
@@ -185,3 +187,60 @@ def test_end_logins_ends_them_all(ada: Any, backup: Callable[..., Path], restore
     assert [login(id)[2] for id in (1, 2)] == ["restored", "logout"]
     assert "Every authorization ends (1)" in told.stderr and "active again" not in told.stderr
     assert (told.data["authorizations"], told.data["authorizations_ended"]) == (0, 1)
+
+
+def session_ends() -> dict[int, Any]:
+    """When each session ended (or None), and the secret that is valid for it."""
+    rows = sql(DB, "SELECT id, ended_at IS NULL, secret_hash FROM sessions ORDER BY id")
+    return {int.from_bytes(id): bytes(secret)[-1] if active else None for id, active, secret in rows}
+
+
+def add_session(number: int, user: str, **changes: Any) -> None:
+    row = asdict(session(number, 2**51)) | {"user_id": user, "amr": "pwd"} | changes
+    sql(DB, f"INSERT INTO sessions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
+
+
+def add_code_and_interaction(user: str) -> None:
+    lists = {"scope": "openid", "resources": "", "amr": "pwd"}
+    for table, built in ("codes", code(1, 2**51, client_id="first-party", user_id=user)), ("interactions", WAITING):
+        row = asdict(built) | (lists if table == "codes" else {})
+        sql(DB, f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
+
+
+WAITING = interaction(1, 2**51, client_id="first-party")
+
+
+def test_a_session_that_was_ended_stays_ended_and_one_that_was_renewed_has_its_new_secret(
+    ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
+    for number in (1, 2, 3):
+        add_session(number, ada)
+    add_code_and_interaction(ada)
+    backup()
+    sql(DB, "UPDATE sessions SET ended_at = 5 WHERE id = ?", (1).to_bytes(16))
+    sql(DB, "DELETE FROM sessions WHERE id = ?", (2).to_bytes(16))
+    sql(
+        DB, "UPDATE sessions SET secret_hash = ?, seen_at = seen_at + 1 WHERE id = ?", bytes([9]) * 32, (3).to_bytes(16)
+    )
+    restore()
+    assert session_ends() == {1: None, 2: None, 3: 9}
+    assert sql(DB, "SELECT count(*) FROM codes") == sql(DB, "SELECT count(*) FROM interactions") == [(0,)]
+
+
+def test_end_logins_ends_sessions_too(ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]) -> None:
+    add_session(1, ada)
+    backup()
+    restore("--end-logins")
+    assert session_ends() == {1: None}
+
+
+def test_where_nothing_is_known_sessions_are_active_again(
+    ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
+    add_session(1, ada)
+    add_code_and_interaction(ada)
+    backup()
+    lose_everything()
+    restore()
+    assert session_ends() == {1: 1}
+    assert sql(DB, "SELECT count(*) FROM codes") == [(0,)]

@@ -1,0 +1,143 @@
+"""authserver session list|show|end."""
+
+from typing import Any
+
+import click
+
+from ..domain.session_state import end_reason
+from ..settings import load
+from ..store import sessions
+from ..store.database import Connection
+from ..store.sessions import SignedIn
+from .common import ago, as_json, fail, fields, moment, now, reading, show, table, transaction
+from .recording import record
+from .user import load_user
+
+_LIMIT = 100
+_MAX_LIMIT = 10_000
+
+
+@click.group("session")
+def command() -> None:
+    """Show and end browser sessions: each is a browser in which a user signed in.
+
+    \b
+    Examples:
+      authserver session list --user ada
+      authserver session end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60
+    """
+
+
+@command.command("list")
+@click.option("--user", help="Only this user's, by username.")
+@click.option("--active", is_flag=True, help="Only those that have not ended.")
+@click.option(
+    "--limit", default=_LIMIT, show_default=True, type=click.IntRange(1, _MAX_LIMIT), help="How many at most."
+)
+@as_json
+def list_(user: str | None, active: bool, limit: int, as_json: bool) -> None:
+    """List the newest sessions: user, network, last use, and whether they are active.
+
+    \b
+    Examples:
+      authserver session list --user ada --active
+      authserver session list --limit 1000 --json
+    """
+    with reading(load()) as connection:
+        at = now(connection)
+        user_id = load_user(connection, user).id if user else None
+        found = sessions.newest(connection, user_id=user_id, active_at=at if active else None, limit=limit + 1)
+    rows = [_described(signed_in, at) for signed_in in found[:limit]]
+    show(rows, as_json, lambda: _table(found[:limit], at))
+    if len(found) > limit:
+        click.echo(
+            f"These are the newest {limit}; there are more. See them with --limit, up to {_MAX_LIMIT}.", err=True
+        )
+
+
+@command.command("show")
+@click.argument("id")
+@as_json
+def show_(id: str, as_json: bool) -> None:
+    """Show the session ID. ID tokens call this id `sid`.
+
+    \b
+    Examples:
+      authserver session show 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60
+      authserver session show 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60 --json
+    """
+    with reading(load()) as connection:
+        row = _described(_load(connection, id), now(connection))
+    show(row, as_json, lambda: fields(row))
+
+
+@command.command("end")
+@click.argument("id")
+@as_json
+def end(id: str, as_json: bool) -> None:
+    """End the session ID: its user has to sign in again in that browser.
+
+    The authorizations that end with the session end with it. Those with `offline_access`, or without `openid`, go on:
+    end them with `authserver authorization end`.
+
+    \b
+    Examples:
+      authserver session end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60
+      authserver session end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60 --json
+    """
+    with transaction(load()) as connection:
+        signed_in, at = _load(connection, id), now(connection)
+        change = sessions.end(signed_in.session.id)
+        (has_ended,) = change.apply(connection, [change.params], at)
+        if has_ended:
+            reason = "ended by an operator"
+            record(connection, "session_ended", at=at, user=signed_in.user, reason=reason, sid=id)
+        row = _described(_load(connection, id), at)
+    click.echo("Ended." if has_ended else "It had already ended.", err=True)
+    if as_json:
+        show(row, as_json, str)
+
+
+def _load(connection: Connection, id: str) -> SignedIn:
+    try:
+        key = bytes.fromhex(id)
+    except ValueError:
+        key = b""
+    if len(key) != 16:
+        raise click.UsageError("An id has 32 hexadecimal digits. To see them all: authserver session list")
+    signed_in = sessions.load(connection, key)
+    if signed_in is None:
+        raise fail(f"There is no session {id}. A session is deleted a day after its absolute end.")
+    return signed_in
+
+
+def _described(signed_in: SignedIn, at: int) -> dict[str, Any]:
+    session, user = signed_in.session, signed_in.user
+    reason = end_reason(session, user, at)
+    return {
+        "id": session.id.hex(),
+        "subject": user.id,
+        "username": user.username,
+        "network": session.network,
+        "created_at": moment(session.created_at),
+        "authenticated_at": moment(session.authenticated_at),
+        "seen_at": moment(session.seen_at),
+        "ends_at": moment(session.ends_at),
+        "kept": session.kept,
+        "state": "ended" if reason else "active",
+        "reason": reason,
+    }
+
+
+def _table(found: list[SignedIn], at: int) -> str:
+    cells = [
+        [
+            signed_in.session.id.hex(),
+            signed_in.user.username,
+            signed_in.session.network,
+            ago(at - signed_in.session.seen_at),
+            "ended" if end_reason(signed_in.session, signed_in.user, at) else "active",
+        ]
+        for signed_in in found
+    ]
+    return table(cells, ["id", "user", "network", "last used", "state"])

@@ -1,0 +1,114 @@
+"""authserver session ...: who is signed in where, and ending it."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from authserver.domain.models import SECOND
+from tests.cli.backups import sql
+from tests.harness.constants import PASSWORD
+from tests.harness.sign_in_rows import session
+
+DB = "authserver.db"
+NEWER, OLDER, BOBS = (f"{number:032x}" for number in (1, 2, 3))
+BEGAN, FAR = 1_800_000_000 * SECOND, 2**52
+
+
+@pytest.fixture
+def people(data: Callable[..., Any]) -> dict[str, str]:
+    """ada with two sessions, the older one ended; bob with one."""
+    ada, bob = (data("user", "create", name, "--password-stdin", input=PASSWORD)["id"] for name in ("ada", "bob"))
+    add_session(1, ada)
+    add_session(2, ada, created_at=BEGAN - 2, ended_at=BEGAN - 1)
+    add_session(3, bob, created_at=BEGAN - 1)
+    return {"ada": ada, "bob": bob}
+
+
+def add_session(number: int, user_id: str, **changes: Any) -> None:
+    ends = {"idle_expires_at": FAR, "expires_at": FAR}
+    row = asdict(session(number, BEGAN)) | ends | {"user_id": user_id, "amr": "pwd"} | changes
+    sql(DB, f"INSERT INTO sessions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
+
+
+def ids(listed: Any) -> list[str]:
+    return [row["id"] for row in listed]
+
+
+def test_list_has_the_newest_first_with_everything_that_tools_use(data: Callable[..., Any], people: Any) -> None:
+    listed = data("session", "list")
+    assert ids(listed) == [NEWER, BOBS, OLDER]
+    assert listed[0] == {
+        "id": NEWER,
+        "subject": people["ada"],
+        "username": "ada",
+        "network": "192.0.2.0/24",
+        "created_at": "2027-01-15T08:00:00Z",
+        "authenticated_at": "2027-01-15T08:00:00Z",
+        "seen_at": "2027-01-15T08:00:00Z",
+        "ends_at": "2112-09-17T23:53:47Z",
+        "kept": False,
+        "state": "active",
+        "reason": None,
+    }
+    assert (listed[2]["state"], listed[2]["reason"]) == ("ended", "ended")
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--user", "ADA"], [NEWER, OLDER]),
+        (["--user", "ada", "--active"], [NEWER]),
+        (["--active"], [NEWER, BOBS]),
+        (["--limit", "1"], [NEWER]),
+    ],
+)
+def test_list_finds(data: Callable[..., Any], people: Any, options: list[str], found: list[str]) -> None:
+    assert ids(data("session", "list", *options)) == found
+
+
+def test_list_as_a_table_says_that_there_are_more(cli: Callable[..., Result], people: Any) -> None:
+    result = cli("session", "list", "--limit", "2")
+    assert result.stdout.splitlines()[0].split() == ["id", "user", "network", "last", "used", "state"]
+    assert "bob" in result.stdout and "These are the newest 2" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("UPDATE sessions SET idle_expires_at = 1", "idle for too long"),
+        ("UPDATE sessions SET expires_at = 1", "reached its absolute end"),
+        ("UPDATE users SET disabled = true", "user disabled"),
+        ("UPDATE users SET credential_version = 9", "password changed"),
+    ],
+)
+def test_show_says_why_a_session_is_over_and_the_database_agrees(
+    data: Callable[..., Any], people: Any, change: str, reason: str
+) -> None:
+    assert data("session", "show", NEWER)["state"] == "active"
+    sql(DB, change)
+    assert data("session", "show", NEWER)["reason"] == reason
+    assert ids(data("session", "list", "--active")) == []
+
+
+def test_end_ends_it_once_and_says_so(cli: Callable[..., Result], data: Callable[..., Any], people: Any) -> None:
+    assert "Ended." in cli("session", "end", NEWER).stderr
+    assert "It had already ended." in cli("session", "end", NEWER).stderr
+    assert data("session", "end", OLDER)["state"] == "ended"
+    (event,) = data("audit", "list", "--event", "session_ended")
+    assert (event["user"], event["subject"], event["detail"]) == (
+        "ada",
+        people["ada"],
+        f"ended by an operator; sid {NEWER}",
+    )
+
+
+@pytest.mark.parametrize(("id", "code"), [("0" * 32, 1), ("x", 2), ("0" * 30, 2)])
+@pytest.mark.parametrize("verb", ["show", "end"])
+def test_an_unknown_id_is_refused_with_what_to_do(
+    cli: Callable[..., Result], here: Any, verb: str, id: str, code: int
+) -> None:
+    result = cli("session", verb, id, code=code)
+    assert "There is no session" in result.stderr or "authserver session list" in result.stderr

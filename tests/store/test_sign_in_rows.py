@@ -1,0 +1,255 @@
+"""Sessions, interactions, codes and consents: who wins a race, and what ends with what, on every database."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from authserver.domain.models import Authorization, Client, User
+from authserver.store import (
+    authorizations,
+    browser_state,
+    clients,
+    codes,
+    consents,
+    interactions,
+    pruning,
+    schema,
+    sessions,
+    users,
+)
+from authserver.store.browser_state import BrowserKey
+from authserver.store.changes import Change
+from authserver.store.database import Database
+from authserver.store.group_commit import commit
+from authserver.store.sessions import BeginSession
+from tests.harness.clock import Clock
+from tests.harness.sign_in_rows import code, consent, interaction, session
+from tests.store.conftest import Run
+from tests.store.nodes import two_nodes
+from tests.store.rows import a_login
+
+Write = Callable[..., list[Any]]
+MANY = 64
+
+
+def all_rows(store: Database, table: Any) -> list[Any]:
+    with store.begin() as connection:
+        return list(connection.execute(table.select()))
+
+
+def add_sessions(store: Database, *numbers: int, clock: Clock, **members: Any) -> None:
+    with store.begin() as connection:
+        for number in numbers:
+            begin = BeginSession(session(number, clock(), **members), None, bytes(16), None)
+            sessions.begin_many(connection, [begin], clock())
+
+
+def issue(number: int, clock: Clock, **members: Any) -> Change:
+    return codes.issue(code(number, clock(), **members), idle_expires_at=clock() + 7, interaction=None)
+
+
+def redeem(number: int, clock: Clock, ended: list[bytes] | None = None, **members: Any) -> Change:
+    login = authorization_of(number, clock, **members)
+    return codes.redeem(code(number, clock()), login, limit=10, ended=[] if ended is None else ended)
+
+
+def authorization_of(number: int, clock: Clock, **members: Any) -> Authorization:
+    online = {"session_id": number.to_bytes(16), "ends_with_session": True, "amr": ("pwd",)}
+    later = {"idle_expires_at": clock() + 10**9, "expires_at": clock() + 10**9}
+    return a_login(number, **online | later | members)
+
+
+def test_b069_of_64_redemptions_on_two_nodes_one_wins(
+    store: Database, run: Run, url: str, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, 2, clock=clock)
+    assert write(issue(1, clock), issue(2, clock)) == [True, True]
+    both = [[redeem(number, clock) for number in (1, 2) for _ in range(MANY // 2)]] * 2
+    (outcomes,) = two_nodes(run, url, clock, [both])
+    held = [outcome for answers in outcomes for outcome in answers]
+    assert held.count(True) == 2 and set(held) == {True, False}
+    assert len(all_rows(store, schema.authorizations)) == 2
+    assert {row.used_at for row in all_rows(store, schema.codes)} == {clock()}
+
+
+def test_who_loses_a_redemption_in_one_group_writes_nothing(store: Database, clock: Clock, write: Write) -> None:
+    add_sessions(store, 1, clock=clock)
+    write(issue(1, clock))
+    assert write(redeem(1, clock), redeem(1, clock), redeem(9, clock)) == [True, False, False]
+    assert len(all_rows(store, schema.authorizations)) == 1
+    assert write(redeem(1, clock)) == [False]
+
+
+def test_the_end_of_a_session_takes_its_codes_and_online_logins_along_in_one_change(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, 2, clock=clock)
+    write(issue(1, clock), issue(2, clock), redeem(1, clock))
+    write(issue(3, clock, session_id=(1).to_bytes(16)), issue(4, clock, session_id=(1).to_bytes(16)))
+    write(redeem(3, clock, session_id=(1).to_bytes(16), ends_with_session=False))
+    assert write(sessions.end((1).to_bytes(16))) == [True]
+    assert write(sessions.end((1).to_bytes(16))) == [False]
+    revoked = {int.from_bytes(row.id): row.revoked_reason for row in all_rows(store, schema.authorizations)}
+    assert revoked == {1: "session_ended", 3: None}
+    left = {int.from_bytes(row.hash) for row in all_rows(store, schema.codes)}
+    assert left == {1, 2, 3}  # the used ones, and the other session's
+    assert write(issue(5, clock, session_id=(1).to_bytes(16)), redeem(4, clock)) == [False, False]
+
+
+def test_a_login_whose_row_was_locked_when_its_session_ended_has_ended_too(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, clock=clock)
+    write(issue(1, clock), redeem(1, clock))
+    with store.begin() as connection:
+        connection.execute(text("UPDATE sessions SET ended_at = 5"))  # as if its login had been skipped
+        record = authorizations.load_many(connection, [(1).to_bytes(16)])[(1).to_bytes(16)]
+    assert record.authorization.revoked_at is None
+    assert record.authorization.session_ends_at == 5
+
+
+def test_an_end_and_a_code_of_one_session_on_two_nodes_leave_no_code(
+    store: Database, run: Run, url: str, clock: Clock
+) -> None:
+    add_sessions(store, *range(1, 21), clock=clock)
+    rounds = [[[issue(number, clock)], [sessions.end(number.to_bytes(16))]] for number in range(1, 21)]
+    outcomes = two_nodes(run, url, clock, rounds)
+    assert all(ended == [True] for _, ended in outcomes)
+    assert all_rows(store, schema.codes) == []
+
+
+def test_the_same_user_renews_the_session_and_another_one_ends_it(store: Database, clock: Clock) -> None:
+    first = session(1, clock())
+    second = session(2, clock() + 5, secret_hash=bytes([2]) * 32, kept=True)
+    third = session(3, clock(), user_id="u_bob", secret_hash=bytes([3]) * 32)
+    with store.begin() as connection:
+        for begin in (BeginSession(first, None, b"", None), BeginSession(second, first, b"", None)):
+            sessions.begin_many(connection, [begin], clock())
+        loaded = sessions.load_many(connection, [first.secret_hash, second.secret_hash])
+        renewed = loaded[second.secret_hash].session
+        assert loaded.keys() == {second.secret_hash}
+        assert renewed == replace(second, id=first.id, created_at=first.created_at)
+        sessions.begin_many(connection, [BeginSession(third, renewed, b"", None)], clock())
+        both = sessions.load_many(connection, [second.secret_hash, third.secret_hash])
+        assert both[second.secret_hash].session.ended_at == clock()
+        assert both[third.secret_hash].session == third
+
+
+def test_a_session_that_has_ended_meanwhile_is_not_renewed(store: Database, clock: Clock) -> None:
+    first, second = session(1, clock()), session(2, clock(), secret_hash=bytes([2]) * 32)
+    add_sessions(store, 1, clock=clock)
+    with store.begin() as connection:
+        connection.execute(text("UPDATE sessions SET ended_at = 5"))
+        sessions.begin_many(connection, [BeginSession(second, first, b"", None)], clock())
+    assert {int.from_bytes(row.id): row.ended_at for row in all_rows(store, schema.sessions)} == {1: 5, 2: None}
+
+
+def test_an_interaction_is_advanced_by_one_of_all_who_saw_the_same_revision(
+    store: Database, run: Run, url: str, clock: Clock, write: Write
+) -> None:
+    waiting = interaction(1, clock())
+    assert write(interactions.begin(waiting)) == [True]
+    agreed = replace(waiting, session_id=bytes(16), agreed=True)
+    both = [[interactions.advance(agreed), consents.agree(consent(clock()), agreed)]] * 2
+    (outcomes,) = two_nodes(run, url, clock, [both])
+    assert [outcome for answers in outcomes for outcome in answers].count(True) == 1
+    (row,) = all_rows(store, schema.interactions)
+    assert (row.revision, row.agreed, row.signed_in) == (1, True, False)
+    assert len(all_rows(store, schema.consents)) <= 1
+
+
+def test_consents_are_replaced(store: Database, clock: Clock, write: Write) -> None:
+    waiting = interaction(1, clock())
+    write(interactions.begin(waiting))
+    wider = consent(clock(), scope=("openid", "read"), claims=("email",), resources=("https://api.example",))
+    for number, given in enumerate((consent(clock()), wider)):
+        assert write(consents.agree(given, replace(waiting, revision=number, agreed=True))) == [True]
+    with store.begin() as connection:
+        assert consents.load_many(connection, [("u_ada", "app"), ("u_bob", "app")]) == {("u_ada", "app"): wider}
+
+
+def test_a_code_replaces_the_one_of_its_interaction_until_that_was_redeemed(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, clock=clock)
+    waiting = interaction(1, clock())
+    write(interactions.begin(waiting))
+
+    def answer(number: int, seen: Any) -> Change:
+        new = code(number, clock(), session_id=(1).to_bytes(16))
+        return codes.issue(new, idle_expires_at=1, interaction=seen)
+
+    def seen(number: int, revision: int) -> Any:
+        return replace(waiting, revision=revision, code_hash=number.to_bytes(32))
+
+    assert write(answer(1, waiting), answer(2, waiting)) == [True, False]
+    assert write(answer(3, seen(1, 1))) == [True]
+    assert [int.from_bytes(row.hash) for row in all_rows(store, schema.codes)] == [3]
+    assert write(redeem(3, clock)) == [True]
+    assert write(answer(4, seen(3, 2))) == [False]
+    assert [int.from_bytes(row.hash) for row in all_rows(store, schema.codes)] == [3]
+
+
+def test_everything_that_a_step_is_decided_from_is_loaded_at_once(store: Database, clock: Clock, write: Write) -> None:
+    add_sessions(store, 1, clock=clock)
+    waiting = interaction(1, clock())
+    write(interactions.begin(waiting))
+    write(consents.agree(consent(clock()), replace(waiting, agreed=True)))
+    keys = [
+        BrowserKey((1).to_bytes(32), waiting.id),
+        BrowserKey((1).to_bytes(32), client_id="app"),
+        BrowserKey(None, waiting.id),
+        BrowserKey(bytes(32), bytes(16), "nobody"),
+    ]
+    with store.begin() as connection:
+        states = browser_state.load_many(connection, keys)
+    first, second, third, nothing = (states[key] for key in keys)
+    assert first.signed_in and first.signed_in.user.id == "u_ada"
+    assert first.waiting and first.waiting.interaction.revision == 1 and not first.waiting.is_redeemed
+    assert first.client and first.client.id == "app"
+    assert first.consent == second.consent == consent(clock())
+    assert third.signed_in is None and third.consent is None and third.waiting == first.waiting
+    assert (nothing.signed_in, nothing.waiting, nothing.client, nothing.consent) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("delete", ["user", "client"])
+def test_what_belongs_to_a_deleted_user_or_client_goes_with_it(
+    store: Database, clock: Clock, write: Write, delete: str
+) -> None:
+    with store.begin() as connection:
+        users.add(connection, User("u_eve", "eve", "$argon2id$"))
+        clients.add(connection, Client("eves", "Eve's", "none", frozenset(), ()))
+    owner = {"user_id": "u_eve"} if delete == "user" else {"client_id": "eves"}
+    user = {name: value for name, value in owner.items() if name == "user_id"}
+    add_sessions(store, 1, clock=clock, **user)
+    waiting = interaction(1, clock(), client_id="eves")
+    write(interactions.begin(waiting), issue(1, clock, **owner))
+    assert write(consents.agree(consent(clock(), **owner), replace(waiting, agreed=True))) == [True]
+    with store.begin() as connection:
+        assert users.remove(connection, "eve") if delete == "user" else clients.remove(connection, "eves")
+    assert all_rows(store, schema.codes) == all_rows(store, schema.consents) == []
+    assert len(all_rows(store, schema.sessions)) == (0 if delete == "user" else 1)
+    assert len(all_rows(store, schema.interactions)) == (1 if delete == "user" else 0)
+    assert write(issue(2, clock, **owner | {"session_id": (1).to_bytes(16)})) == [False]
+
+
+def test_interactions_go_when_they_expire_and_codes_and_sessions_a_day_later(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, clock=clock)
+    write(interactions.begin(interaction(1, clock())), issue(1, clock))
+
+    def left(seconds: int) -> list[int]:
+        clock.forward(seconds)
+        with store.begin() as connection:
+            batch = pruning.next_batch_many(connection, [None])[None]
+        assert commit(store._engine, [pruning.prune(batch)], clock) == [True]
+        return [len(all_rows(store, table)) for table in (schema.interactions, schema.codes, schema.sessions)]
+
+    assert left(1799) == [1, 1, 1]
+    assert left(61) == [0, 1, 1]
+    assert left(86400) == [0, 0, 1]
+    assert left(7200) == [0, 0, 0]
