@@ -52,8 +52,8 @@ class BrowserHandler(Handler[BrowserAnswer]):
 
     def check_form(self) -> None:
         """Raise BrowserRefusal unless a page of ours in this browser posted the form."""
-        token = self.request.value("csrf").encode(errors="replace")
-        has_token = hmac.compare_digest(token, self.request.csrf_token().encode())
+        token, expected = self.request.value("csrf"), self.request.csrf_token(self.request.shown)
+        has_token = hmac.compare_digest(token.encode(errors="replace"), expected.encode(errors="replace"))
         if not self.request.is_same_origin or not has_token:
             reason = "The form has a wrong token." if self.request.is_same_origin else "The form is of another origin."
             forged = Event("form_forged", "warning", {"reason": reason})

@@ -12,6 +12,7 @@ from ..pipeline.errors import Refusal
 
 MAX_FIELDS = 64
 _CSRF = b"authserver csrf v1"
+_MAC_LENGTH = 43  # characters
 _LISTS = ("resource", "audience")
 """The parameters that may be repeated (RFC 8707 s2). Auth0's clients say `audience`."""
 _ECHOED = "state"
@@ -37,10 +38,16 @@ class BrowserRequest:
     def value(self, name: str) -> str:
         return self.parameters.values.get(name, "")
 
-    def csrf_token(self) -> str:
-        """Return the token for the forms that this browser is shown. It is made from the browser's secret, so nothing
-        is stored."""
-        return base64url.encode(hmac.digest((self.browser or "").encode(), _CSRF, "sha256"))
+    def csrf_token(self, shown: str = "") -> str:
+        """Return the token for a form that this browser is shown. It is made from the browser's secret, so nothing is
+        stored. `shown` is a digest of what the form's page shows, if the form acts for no other."""
+        mac = hmac.digest((self.browser or "").encode(), _CSRF + shown.encode(errors="replace"), "sha256")
+        return base64url.encode(mac) + shown
+
+    @property
+    def shown(self) -> str:
+        """What the page of the posted form showed, as given to `csrf_token`."""
+        return self.value("csrf")[_MAC_LENGTH:]
 
 
 def parse_parameters(encoded: bytes) -> Parameters:

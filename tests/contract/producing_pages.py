@@ -43,7 +43,6 @@ class _Visit:
         server.http.cookies.clear()
         self.browser, self.server = Browser(server.http), server
         self.page = self.browser.authorize(**request)
-        self.csrf = "".join(re.findall(r'name="csrf" value="([^"]+)"', self.page.text))
         self.interaction = self.page.url.path if self.page.url.path != "/authorize" else _NOBODYS
 
     def signed_in(self) -> "_Visit":
@@ -51,7 +50,8 @@ class _Visit:
         return self
 
     def post(self, action: str, **changes: str) -> Any:
-        fields = {"csrf": self.csrf} | _FIELDS[action] | changes
+        csrf = "".join(re.findall(r'name="csrf" value="([^"]+)"', self.page.text))
+        fields = {"csrf": csrf} | _FIELDS[action] | changes
         url = f"{self.interaction}/{action}"
         return self.server.http.post(url, data=fields, headers=FROM_OUR_PAGE, follow_redirects=False)
 

@@ -39,9 +39,10 @@ class LocalServer:
 
 
 @contextmanager
-def serving(template: Path, folder: Path, clock: Clock) -> Iterator[LocalServer]:
+def serving(template: Path, folder: Path, clock: Clock, **changes: Any) -> Iterator[LocalServer]:
+    """`changes` are settings."""
     shutil.copytree(template, folder, dirs_exist_ok=True)
-    settings = settings_in(folder)
+    settings = settings_in(folder, **changes)
     database = open_database(settings, clock)
     app = create_app(settings, now=clock)
     with TestClient(app, ISSUER, raise_server_exceptions=False) as http:

@@ -15,7 +15,7 @@ class ChooseAccount(InteractionHandler):
         interaction, _, _ = self.resume()
         if self.request.value("account") == "other":
             return Decision(GoTo(path_of(interaction) + OTHER_ACCOUNT))
-        if self.session is None:
+        if self.session is None or self.request.shown != self.shown_digest():
             return Decision(GoTo(path_of(interaction)))
         done = interactions.progress_of(interaction, self.session)
         chosen = replace(

@@ -22,7 +22,8 @@ class AnswerConsent(InteractionHandler):
         interaction, client, request = self.resume()
         step = self.step_of(interaction, client, request)
         answer = self.request.value("answer")
-        if self.session is None or step is not Step.CONSENT or answer not in ("allow", "deny"):
+        is_current = step is Step.CONSENT and self.request.shown == self.shown_digest()
+        if self.session is None or not is_current or answer not in ("allow", "deny"):
             return Decision(GoTo(path_of(interaction)))
         if answer == "deny":
             denied = advance(replace(interaction, denied=True))

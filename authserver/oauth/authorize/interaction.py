@@ -2,11 +2,12 @@
 
 import hmac
 import json
+from hashlib import sha256
 from urllib.parse import urlsplit
 
 from ...accounts.browser import BrowserRefusal
 from ...accounts.request import hashed
-from ...domain import authorization_request, redirect_uri
+from ...domain import authorization_request, base64url, redirect_uri
 from ...domain import interaction as interactions
 from ...domain.authorization_request import AuthorizationRequest, Parameters
 from ...domain.interaction import ERRORS, Step
@@ -54,7 +55,8 @@ class InteractionHandler(AuthorizationHandler):
         """Return a page with a form of this interaction."""
         interaction, client = self._waiting()
         path = path_of(interaction)
-        shared = {"action": f"{path}/{ACTIONS[name]}", "csrf": self.request.csrf_token(), "client": shown(client)}
+        csrf = self.request.csrf_token("" if name == "sign_in" else self.shown_digest())
+        shared = {"action": f"{path}/{ACTIONS[name]}", "csrf": csrf, "client": shown(client)}
         other_account = {"other_account": path + OTHER_ACCOUNT}
         return Page(name, shared | other_account | values, status, self.ui_locales, retry_after)
 
@@ -72,6 +74,14 @@ class InteractionHandler(AuthorizationHandler):
     def about(self) -> dict[str, str]:
         waiting = self.loaded.waiting if self.loaded else None
         return super().about() | ({"client_id": waiting.interaction.client_id} if waiting else {})
+
+    def shown_digest(self) -> str:
+        """Return a digest of whose account a page shows, and of what the client asks for. A form acts for nobody else
+        and for nothing more: in another tab, another user may have signed in since."""
+        request, session = self.authorization_request, self.session
+        asked = (request.scope, sorted(request.claim_names), request.resources) if request else ()
+        told = json.dumps([session.id.hex() if session else "", asked])
+        return base64url.encode(sha256(told.encode()).digest())
 
     @property
     def wants_other_account(self) -> bool:
