@@ -71,8 +71,10 @@ class _OwnCookies:
 
 
 class Provider:
-    def __init__(self, server: LocalServer) -> None:
-        self.http, self.database, self.clock = server.http, server.database, server.clock
+    def __init__(self, server: LocalServer, http: Any = None) -> None:
+        """`http` goes to another node of the server."""
+        self.server, self.http = server, http or server.http
+        self.database, self.clock = server.database, server.clock
 
     def browser(self) -> Browser:
         return Browser(_OwnCookies(self.http))
@@ -86,12 +88,12 @@ class Provider:
         assert "code" in answer_of(page)
         return browser
 
-    def redeem(self, code: str, **changes: Any) -> Any:
+    def redeem(self, code: str, /, **changes: Any) -> Any:
         """Send the code to /token as the client `sso`; None leaves a parameter out."""
         form = {"grant_type": "authorization_code", "client_id": "sso", "code": code, "redirect_uri": CALLBACK}
         return self._post("/token", form | {"code_verifier": VERIFIER} | changes)
 
-    def refresh(self, token: str, **changes: Any) -> Any:
+    def refresh(self, token: str, /, **changes: Any) -> Any:
         return self._post(
             "/token", {"grant_type": "refresh_token", "client_id": "sso", "refresh_token": token} | changes
         )
