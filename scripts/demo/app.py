@@ -70,10 +70,11 @@ class Demo:
         tokens = request.session.get("tokens")
         if not tokens:
             return self._page("signed_out", notice=request.session.pop("notice", ""))
-        now = time.time()
+        now, user = time.time(), request.session["user"]
         return self._page(
             "signed_in",
-            user=request.session["user"],
+            name=user.get("name") or user.get("preferred_username", user["sub"]),
+            userinfo=rows(user, now),
             id_token=rows(claims_of(tokens["id_token"]), now),
             access_token=rows(claims_of(tokens["access_token"]), now),
             refresh_token=tokens.get("refresh_token", ""),
@@ -154,6 +155,6 @@ class Demo:
     def _home(self) -> Response:
         return RedirectResponse(f"{self.url}/", 303, headers=HEADERS)
 
-    def _page(self, name: str, status: int = 200, **values: Any) -> Response:
-        text = self._pages.get_template("page.html").render(page=name, url=self.url, **values)
+    def _page(self, page: str, status: int = 200, **values: Any) -> Response:
+        text = self._pages.get_template("page.html").render(page=page, url=self.url, **values)
         return HTMLResponse(text, status, headers=HEADERS)
