@@ -208,13 +208,13 @@ def prepare_demo(redirect_uri: str) -> dict[str, str]:
     return demo
 
 
-def start_demo(listener: socket.socket, url: str, server: str) -> None:
+def start_demo(listener: socket.socket, url: str, issuer: str) -> None:
     """Start the demo application on this socket, as a child that ends with this process, however that ends.
 
     The server, which this process becomes, holds the other end of the pipe that is the child's standard input.
     """
     lifeline, held = os.pipe()
-    command = [PYTHON, "-m", "scripts.demo", "--fd", str(listener.fileno()), "--url", url, "--server", server]
+    command = [PYTHON, "-m", "scripts.demo", "--fd", str(listener.fileno()), "--url", url, "--issuer", issuer]
     subprocess.Popen(
         [*command, "--client", DEMO],
         stdin=lifeline,
@@ -223,6 +223,16 @@ def start_demo(listener: socket.socket, url: str, server: str) -> None:
     )
     os.close(lifeline)
     os.set_inheritable(held, True)
+
+
+def choose_issuer(url: str) -> str:
+    """The issuer that somebody configured; if nobody did, this URL, which the server is then told."""
+    if not configured("ISSUER"):
+        os.environ["AUTHSERVER_ISSUER"] = url
+    if "AUTHSERVER_ISSUER" in os.environ:
+        return os.environ["AUTHSERVER_ISSUER"]
+    shown = json.loads(run_or_exit("config", "show", "--json"))
+    return next(str(row["value"]) for row in shown if row["name"] == "issuer")
 
 
 def curl_lines(url: str, demo: dict[str, str]) -> dict[str, str]:
@@ -259,8 +269,7 @@ def serve(host: str, first_port: int) -> NoReturn:
             install("run")
         listener = bind_next(host, first_port)
         port = listener.getsockname()[1]
-        if not configured("ISSUER"):
-            os.environ["AUTHSERVER_ISSUER"] = base_url(host, port)
+        issuer = choose_issuer(base_url(host, port))
         # Redirect URIs over http must be on a loopback address, so the demo listens on one.
         demo_host = "::1" if ":" in host else "127.0.0.1"
         demo_listener = bind_next(demo_host, min(port + 1, 65535))
@@ -268,7 +277,7 @@ def serve(host: str, first_port: int) -> NoReturn:
         demo = prepare_demo(f"{demo_url}/callback")
     if port != first_port:
         say(f"Port {first_port} is already in use; this server uses {port}.")
-    start_demo(demo_listener, demo_url, base_url(host, port))
+    start_demo(demo_listener, demo_url, issuer)
     print_welcome(base_url(host, port), demo_url, demo)
     listener.set_inheritable(True)
     os.execv(PYTHON, [PYTHON, "-m", "authserver", "serve", "--fd", str(listener.fileno())])

@@ -36,9 +36,9 @@ WHY = {
 
 
 class Demo:
-    """The pages of the demo. `url` is its own, `server` that of the authorization server, without a final slash."""
+    """The pages of the demo. `url` is its own, `issuer` that of the authorization server, without a final slash."""
 
-    def __init__(self, url: str, server: str, client_id: str, client_secret: str) -> None:
+    def __init__(self, url: str, issuer: str, client_id: str, client_secret: str) -> None:
         self.url, self._secret = url, (client_id, client_secret)
         self._pages = Environment(
             loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -47,9 +47,13 @@ class Demo:
             "authserver",
             client_id=client_id,
             client_secret=client_secret,
-            server_metadata_url=f"{server}/.well-known/openid-configuration",
-            # The server is on this machine: a proxy that the environment names cannot reach it.
-            client_kwargs={"scope": SCOPE, "code_challenge_method": "S256", "trust_env": False},
+            server_metadata_url=f"{issuer}/.well-known/openid-configuration",
+            client_kwargs={
+                "scope": SCOPE,
+                "code_challenge_method": "S256",
+                # Only on this machine is an issuer http, and no proxy that the environment names can reach it there.
+                "trust_env": issuer.startswith("https:"),
+            },
         )
 
     def app(self) -> Starlette:

@@ -135,7 +135,7 @@ def test_it_ends_with_whoever_holds_the_pipe(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, (tmp_path / "log").open("w") as log:
         port = listener.getsockname()[1]
         url = f"http://127.0.0.1:{port}"
-        options = ["--fd", str(listener.fileno()), "--url", url, "--server", url, "--client", str(tmp_path / "demo")]
+        options = ["--fd", str(listener.fileno()), "--url", url, "--issuer", url, "--client", str(tmp_path / "demo")]
         process = subprocess.Popen(
             [sys.executable, "-m", "scripts.demo", *options],
             cwd=ROOT,

@@ -104,6 +104,20 @@ def test_an_issuer_that_somebody_chose_is_found(
     assert quickstart.configured("ISSUER")
 
 
+def test_the_demo_signs_in_at_the_issuer_that_somebody_chose(
+    project: Path, quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTHSERVER_ISSUER", "https://id.example/from-the-environment")
+    assert quickstart.choose_issuer("http://127.0.0.1:8000") == "https://id.example/from-the-environment"
+    monkeypatch.delenv("AUTHSERVER_ISSUER")
+    (project / ".env").write_text("AUTHSERVER_ISSUER=https://id.example/from-a-file\n")
+    monkeypatch.setattr(quickstart, "PYTHON", sys.executable)
+    assert quickstart.choose_issuer("http://127.0.0.1:8000") == "https://id.example/from-a-file"
+    (project / ".env").unlink()
+    assert quickstart.choose_issuer("http://127.0.0.1:8000") == "http://127.0.0.1:8000"
+    assert os.environ["AUTHSERVER_ISSUER"] == "http://127.0.0.1:8000"
+
+
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "8000x"])
 def test_a_port_that_is_none_is_refused(quickstart: ModuleType, text: str) -> None:
     with pytest.raises(SystemExit) as refused:
