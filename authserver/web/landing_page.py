@@ -1,33 +1,15 @@
 """The page at /, which says what this server is and where its documents are."""
 
-from html import escape
-from pathlib import Path
-from string import Template
-from typing import Any
+from starlette.types import Receive, Scope, Send
 
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-
-_TEMPLATE = Path(__file__).parent / "templates" / "landing_page.html"
-HTML_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'; require-trusted-types-for 'script'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
+from ..pipeline.replies import Page
+from .browser.pages import Pages
 
 
-def landing_page(issuer: str, metadata: str) -> Any:
-    """Return the endpoint for this issuer; `metadata` is the URL of its metadata."""
-    page = Template(_TEMPLATE.read_text()).substitute(issuer=escape(issuer), metadata=escape(metadata))
+class LandingPage:
+    def __init__(self, pages: Pages, metadata: str) -> None:
+        """`metadata` is the URL of the server's metadata."""
+        self._pages, self._page = pages, Page("landing_page", {"metadata": metadata})
 
-    async def landing_page(_request: Request) -> Response:
-        return HTMLResponse(page, headers=HTML_HEADERS)
-
-    return landing_page
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._pages.send(scope, send, self._page)

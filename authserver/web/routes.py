@@ -42,7 +42,7 @@ from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin
 from .documents import Document
 from .form import FormEndpoint
-from .landing_page import landing_page
+from .landing_page import LandingPage
 from .malformed import COUNTER, MalformedRequests
 from .middleware import ErrorBoundary
 from .network import CallerAddress
@@ -116,7 +116,8 @@ def routes(context: AppContext) -> list[Route | Mount]:
     keyring, base = context.keyring, urlsplit(context.issuer).path
     cross_origin = CrossOrigin(context.pipeline.clients, context.web_origins)
     form = (context.pipeline, context.now, context.malformed)
-    grants = GrantRegistry()
+    grants, cookies = GrantRegistry(), BrowserCookies(context.issuer)
+    pages = Pages(context.issuer, cookies.set, context.templates)
     token = FormEndpoint(*form, grants, required="grant_type", cross_origin=cross_origin)
     return [
         Route(base + "/token", token, methods=["POST"]),
@@ -125,11 +126,15 @@ def routes(context: AppContext) -> list[Route | Mount]:
         Route(base + "/introspect", FormEndpoint(*form, Introspection), methods=["POST"]),
         *_userinfo(context, base),
         *_documents(context, base),
-        *_browser(context, base),
+        *_browser(context, base, pages, cookies),
         *(_api(context, base, grants) if context.first_party_api else []),
         Route(base + "/health/live", health.live),
         Route(base + "/health/ready", health.ready(context.database, keyring, context.steady, context.pipeline)),
-        Route(base + "/", landing_page(context.issuer, context.issuer.removesuffix(base) + _METADATA + base)),
+        Route(
+            base + "/",
+            LandingPage(pages, context.issuer.removesuffix(base) + _METADATA + base),
+            methods=["GET"],
+        ),
         Mount(base + "/static", _static(context.templates.folder)),
     ]
 
@@ -167,9 +172,8 @@ def _static(folder: Path | None) -> StaticFiles:
     return files
 
 
-def _browser(context: AppContext, base: str) -> list[Route | Mount]:
-    cookies = BrowserCookies(context.issuer)
-    pages, interaction = Pages(context.issuer, cookies.set, context.templates), base + "/interaction/{interaction}"
+def _browser(context: AppContext, base: str, pages: Pages, cookies: BrowserCookies) -> list[Route | Mount]:
+    interaction = base + "/interaction/{interaction}"
 
     def endpoint(new_handler: NewHandler[BrowserRequest, BrowserAnswer]) -> BrowserEndpoint:
         return BrowserEndpoint(context.pipeline, context.now, context.malformed, pages, cookies, new_handler)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.harness.chromium import launched
+from tests.harness.constants import LONG
 from tests.pages.showing import ISSUER, client
 from tests.pages.watched import Watched
 
@@ -24,11 +25,12 @@ def show(browser: Any) -> Iterator[Callable[..., Watched]]:
 
         def show(path: str, **options: Any) -> Watched:
             context = browser.new_context(**options)
+            context.set_default_timeout(LONG * 1000)
             contexts.append(context)
             watched = Watched(context, http, ISSUER)
             # Not until it has loaded: a page that submits itself at once never has.
             watched.page.goto(ISSUER + path, wait_until="commit")
-            watched.page.wait_for_selector("footer")
+            watched.page.wait_for_selector("main")
             return watched
 
         yield show

@@ -14,7 +14,7 @@ from authserver.domain.forwarded import TrustedProxies
 from authserver.pipeline.replies import BrowserAnswer, Cookie, Page, Redirect
 from authserver.web.browser.pages import Pages
 from authserver.web.browser.samples import CLIENT, SAMPLES
-from authserver.web.browser.templates import STATIC
+from authserver.web.browser.templates import STATIC, Templates
 from authserver.web.request_id import RequestId
 
 ISSUER = "https://login.example"
@@ -40,6 +40,7 @@ ANSWERS: Mapping[str, BrowserAnswer] = {
     "/continue": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), after_form=True, client=CLIENT),
     "/form-post": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), "form_post", client=CLIENT),
     "/invalid_request": Page("error", {"code": "invalid_request", "description": "No such client."}, 400),
+    "/landing-page": Page("landing_page", SAMPLES["landing_page"]),
     "/interaction/0": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), after_form=True),
     **{f"/{code}": Page("error", {"code": code, "back": CALLBACK, "client": CLIENT}, 400) for code in ERRORS},
 }
@@ -60,7 +61,7 @@ class Showing:
 
 
 def application(answers: Mapping[str, BrowserAnswer] = ANSWERS, pages: Pages | None = None) -> ASGIApp:
-    pages = pages or Pages(ISSUER, set_cookie)
+    pages = pages or Pages(ISSUER, set_cookie, Templates(ISSUER))
     routes = [Mount("/static", StaticFiles(directory=STATIC)), Route("/{path:path}", Showing(pages, answers))]
     return RequestId(Starlette(routes=routes), new_id=lambda: bytes(16), trusted=TrustedProxies())
 

@@ -13,7 +13,10 @@ from tests.pages.watched import Watched
 
 pytestmark = needs_chromium
 Show = Callable[..., Watched]
-EVERY_TEMPLATE = ("/sign-in", "/wrong", "/again", "/consent", "/choose-account", "/continue", "/form-post", "/expired")
+EVERY_TEMPLATE = (
+    *("/sign-in", "/wrong", "/again", "/consent", "/choose-account", "/expired"),
+    *("/continue", "/form-post", "/landing-page"),
+)
 COLOURS = ["color-contrast", "link-in-text-block"]
 """Axe's rules that a colour scheme can break."""
 ENCODED = [("code", "ac_0"), ("state", HOSTILE)]
@@ -73,7 +76,7 @@ def test_the_sign_in_page_weighs_at_most_30_kilobytes_in_three_requests(show: Sh
 def test_signing_in_by_keyboard(show: Show, scripts: bool) -> None:
     watched = show("/sign-in", java_script_enabled=scripts)
     keyboard = watched.page.keyboard
-    assert watched.focused()["id"] == "username"
+    watched.page.wait_for_selector("#username:focus")
     keyboard.type("ada")
     assert watched.tab() == "password"
     keyboard.type("correct horse")

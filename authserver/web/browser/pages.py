@@ -32,12 +32,9 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")  # the policy's synta
 
 
 class Pages:
-    def __init__(
-        self, issuer: str, set_cookie: Callable[[str, Cookie | None], str], templates: Templates | None = None
-    ) -> None:
-        """`set_cookie` returns a Set-Cookie value for a name and a cookie. The default are the built-in
-        templates."""
-        self._issuer, self._set_cookie, self._templates = issuer, set_cookie, templates or Templates(issuer)
+    def __init__(self, issuer: str, set_cookie: Callable[[str, Cookie | None], str], templates: Templates) -> None:
+        """`set_cookie` returns a Set-Cookie value for a name and a cookie; None deletes the cookie."""
+        self._issuer, self._set_cookie, self._templates = issuer, set_cookie, templates
 
     async def send(self, scope: Scope, send: Send, answer: BrowserAnswer) -> None:
         match answer:

@@ -32,5 +32,6 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
     "error": {**_ID, "code": "expired", "back": "https://notes.example", "client": CLIENT},
     "continue": {**_ID, "uri": "https://notes.example/callback?code=ac_0", "client": CLIENT},
     "form_post": {**_ID, "uri": "https://notes.example/callback", "params": (("code", "ac_0"),), "client": CLIENT},
+    "landing_page": {**_ID, "metadata": "https://login.example/.well-known/oauth-authorization-server"},
 }
 """By the template's name, without `.html`."""

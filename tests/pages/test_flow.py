@@ -1,0 +1,305 @@
+"""People sign in with Chromium, on the server itself: the whole flow, and what goes wrong on the way."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from authserver.domain.models import Client
+from authserver.store import clients
+from authserver.testing import Issuer, running_issuer
+from tests.harness.browser import VERIFIER, query
+from tests.harness.callback import Callback, listening
+from tests.harness.chromium import needs_chromium
+from tests.harness.constants import LONG, PASSWORD
+
+pytestmark = needs_chromium
+FORM = """([address, fields]) => {
+    const form = document.createElement("form");
+    Object.assign(form, {method: "post", action: address});
+    for (const [name, value] of Object.entries(fields)) {
+        form.append(Object.assign(document.createElement("input"), {name: name, value: value}));
+    }
+    document.body.append(form);
+    form.submit();
+}"""
+
+
+@dataclass
+class Tab:
+    """One tab, and what its browser asked for and complained of."""
+
+    page: Any
+    issuer: Issuer
+    callback: Callback
+    client_id: str
+    messages: list[str]
+    hosts: set[str]
+
+    def authorize(self, **changes: Any) -> None:
+        asked = {"client_id": self.client_id, "redirect_uri": self.callback.url} | changes
+        self.page.goto(f"{self.issuer.url}/authorize?{query(**asked)}")
+
+    def sign_in(self, username: str = "ada", password: str = PASSWORD) -> None:
+        if self.page.get_attribute("#username", "type") != "hidden":
+            self.page.fill("#username", username)
+        self.page.fill("#password", password)
+        self.page.click("#sign-in")
+
+    def arrived(self) -> tuple[str, dict[str, str]]:
+        """What the client is sent."""
+        self.page.wait_for_url(f"{self.callback.url}**")
+        return self.callback.received[-1]
+
+    def redeem(self, code: str) -> int:
+        """The status of the token endpoint's response."""
+        form = {"grant_type": "authorization_code", "client_id": self.client_id, "redirect_uri": self.callback.url}
+        form |= {"code": code, "code_verifier": VERIFIER}
+        status: int = self.page.request.post(f"{self.issuer.url}/token", form=form).status
+        return status
+
+    def error(self) -> str:
+        assert self.page.title().startswith("Error: ")
+        text: str = self.page.inner_text("#error")
+        return text
+
+
+@pytest.fixture(scope="module")
+def callback() -> Iterator[Callback]:
+    with listening() as callback:
+        yield callback
+
+
+@pytest.fixture(scope="module")
+def issuer(callback: Callback) -> Iterator[Issuer]:
+    """With the users ada and bob."""
+    with running_issuer() as issuer:
+        for username in ("ada", "bob"):
+            issuer.user(username, PASSWORD)
+        yield issuer
+
+
+@pytest.fixture
+def client_id(issuer: Issuer, callback: Callback, request: pytest.FixtureRequest) -> str:
+    """A client of this test's own, which nobody has agreed to yet."""
+    id, grants = f"sso-{abs(hash(request.node.name))}", frozenset({"authorization_code"})
+    sso = Client(id, "SSO", "none", grants, ("openid", "read"), redirect_uris=(callback.url,))
+    with issuer._database.begin() as connection:
+        clients.add(connection, sso)
+    return id
+
+
+@pytest.fixture
+def new_tab(browser: Any, issuer: Issuer, callback: Callback, client_id: str) -> Iterator[Callable[..., Tab]]:
+    """`new_tab(java_script_enabled=False)`: the first tab of a new browser."""
+    contexts = []
+
+    def new_tab(**options: Any) -> Tab:
+        context = browser.new_context(**options)
+        context.set_default_timeout(LONG * 1000)
+        contexts.append(context)
+        return tab_of(context, issuer, callback, client_id)
+
+    yield new_tab
+    for context in contexts:
+        context.close()
+
+
+def tab_of(context: Any, issuer: Issuer, callback: Callback, client_id: str) -> Tab:
+    tab = Tab(context.new_page(), issuer, callback, client_id, [], set())
+    tab.page.on("console", lambda message: tab.messages.append(message.text))
+    tab.page.on("pageerror", lambda error: tab.messages.append(str(error)))
+    tab.page.on("request", lambda request: tab.hosts.add(urlsplit(request.url).netloc))
+    return tab
+
+
+@pytest.fixture
+def tab(new_tab: Callable[..., Tab]) -> Tab:
+    return new_tab()
+
+
+def signed_in(tab: Tab) -> None:
+    tab.authorize()
+    tab.sign_in()
+    tab.page.click("#allow")
+    tab.arrived()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_whole_flow_by_keyboard(new_tab: Callable[..., Tab], scripts: bool) -> None:
+    tab = new_tab(java_script_enabled=scripts)
+    keyboard = tab.page.keyboard
+    tab.authorize()
+    tab.page.wait_for_selector("#username:focus")
+    keyboard.type("ada")
+    keyboard.press("Tab")
+    keyboard.type(PASSWORD)
+    keyboard.press("Enter")
+    tab.page.wait_for_selector("#allow")
+    for _ in range(2):
+        keyboard.press("Tab")
+    keyboard.press("Enter")
+    method, parameters = tab.arrived()
+    assert (method, set(parameters), parameters["state"]) == ("GET", {"code", "state", "iss"}, "a state")
+    tab.authorize()  # signed in and agreed: at once
+    assert tab.arrived()[1]["code"] != parameters["code"]
+    assert tab.messages == []
+    assert tab.hosts == {urlsplit(tab.issuer.url).netloc, urlsplit(tab.callback.url).netloc}
+
+
+def test_a_wrong_password_and_then_the_right_one(tab: Tab) -> None:
+    tab.authorize()
+    tab.page.check("#keep")
+    tab.sign_in(password="wrong")
+    assert tab.error() == "The username or the password is wrong."
+    assert (tab.page.input_value("#username"), tab.page.is_checked("#keep")) == ("ada", True)
+    tab.page.fill("#password", PASSWORD)
+    tab.page.click("#sign-in")
+    assert tab.page.inner_text("h1") == "Allow SSO to use your account?"
+    (session,) = (cookie for cookie in tab.page.context.cookies() if cookie["name"].startswith("session"))
+    assert session["expires"] > 0 and session["httpOnly"]
+
+
+def test_deny(tab: Tab) -> None:
+    tab.authorize()
+    tab.sign_in()
+    tab.page.click("#deny")
+    assert tab.arrived()[1]["error"] == "access_denied"
+
+
+def test_signing_in_again_with_the_same_account_or_another(tab: Tab) -> None:
+    signed_in(tab)
+    tab.authorize(prompt="login")
+    assert tab.page.get_attribute("#username", "type") == "hidden"
+    tab.sign_in()
+    assert "code" in tab.arrived()[1]
+    tab.authorize(prompt="login")
+    tab.page.click("text=Not you?")
+    assert tab.page.get_attribute("#username", "type") == "text"
+    tab.sign_in("bob")
+    assert "You are signed in as bob." in tab.page.inner_text("main")
+
+
+def test_choosing_an_account(tab: Tab) -> None:
+    signed_in(tab)
+    tab.authorize(prompt="select_account")
+    tab.page.click("text=Continue as ada")
+    assert "code" in tab.arrived()[1]
+    tab.authorize(prompt="select_account")
+    tab.page.click("text=Use another account")
+    tab.sign_in("bob")
+    assert "You are signed in as bob." in tab.page.inner_text("main")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_form_post(new_tab: Callable[..., Tab], scripts: bool) -> None:
+    tab = new_tab(java_script_enabled=scripts)
+    tab.authorize(response_mode="form_post", state='"><script>alert(1)</script>')
+    tab.sign_in()
+    tab.page.click("#allow")
+    if not scripts:
+        tab.page.click("#continue")
+    method, parameters = tab.arrived()
+    assert (method, set(parameters)) == ("POST", {"code", "state", "iss"})
+    assert parameters["state"] == '"><script>alert(1)</script>'
+    assert tab.messages == []
+
+
+def test_two_tabs_of_one_browser(tab: Tab) -> None:
+    """What is done in one does not spoil the other's form."""
+    other = tab_of(tab.page.context, tab.issuer, tab.callback, tab.client_id)
+    tab.authorize(state="1")
+    other.authorize(state="2")
+    tab.sign_in()
+    other.sign_in()
+    for each, state in ((tab, "1"), (other, "2")):
+        each.page.click("#allow")
+        assert each.arrived()[1]["state"] == state
+
+
+def test_a_double_click(tab: Tab) -> None:
+    tab.authorize()
+    tab.page.fill("#username", "ada")
+    tab.page.fill("#password", PASSWORD)
+    tab.page.dblclick("#sign-in")
+    tab.page.dblclick("#allow")
+    assert "code" in tab.arrived()[1]
+
+
+def test_the_back_button_leads_to_the_client_again_until_its_code_was_redeemed(tab: Tab) -> None:
+    signed_in(tab)
+    first = tab.arrived()[1]["code"]
+    with tab.page.expect_navigation(url=f"{tab.callback.url}**"):
+        tab.page.go_back()
+    code = tab.arrived()[1]["code"]
+    assert code != first
+    assert tab.redeem(code) == 200
+    tab.page.go_back()
+    assert tab.error().startswith("There is nothing left to do here.")
+
+
+def test_an_interaction_of_another_browser(tab: Tab, new_tab: Callable[..., Tab]) -> None:
+    tab.authorize()
+    other = new_tab()
+    other.authorize()
+    other.page.goto(tab.page.url)
+    assert other.error().startswith("Continue in the browser in which you began")
+    assert len(other.page.inner_text("#request-id")) == 32
+
+
+def test_cookies_that_are_off(tab: Tab) -> None:
+    tab.authorize()
+    tab.page.context.clear_cookies()
+    tab.page.reload()
+    assert "Allow cookies for 127.0.0.1" in tab.error()
+
+
+def test_an_interaction_that_has_expired(tab: Tab) -> None:
+    tab.authorize()
+    tab.issuer.clock.forward(1801)
+    tab.page.reload()
+    assert "sign in again" in tab.error()
+
+
+def test_a_redirect_uri_that_is_not_registered(tab: Tab) -> None:
+    tab.authorize(redirect_uri="https://evil.example/callback")
+    assert "tell them what is below" in tab.error()
+    assert tab.page.query_selector("#back") is None
+    assert tab.hosts == {urlsplit(tab.issuer.url).netloc}
+
+
+def test_a_form_of_another_origin_of_the_same_site(tab: Tab) -> None:
+    """Its browser sends our cookies with it."""
+    tab.authorize()
+    target = f"{tab.page.url}/sign-in"
+    tab.page.goto(tab.callback.same_site)
+    tab.page.evaluate(FORM, [target, {"username": "bob", "password": PASSWORD, "csrf": "guessed"}])
+    tab.page.wait_for_selector("#error")
+    assert tab.error().startswith("Nothing was changed.")
+    assert not [cookie for cookie in tab.page.context.cookies() if cookie["name"].startswith("session")]
+
+
+def test_an_authorization_request_as_a_form_of_another_site(tab: Tab) -> None:
+    """OpenID Connect Core s3.1.2.1: authorization servers MUST support ... POST. The session is known all the same."""
+    signed_in(tab)
+    tab.page.goto(tab.callback.url)
+    parameters = dict(pair.split("=") for pair in query(redirect_uri=None, client_id=None, scope="openid").split("&"))
+    del parameters["state"], parameters["nonce"]
+    fields = parameters | {"client_id": tab.client_id, "redirect_uri": tab.callback.url, "prompt": "none"}
+    with tab.page.expect_navigation(url=f"{tab.callback.url}**"):
+        tab.page.evaluate(FORM, [f"{tab.issuer.url}/authorize", fields])
+    assert "code" in tab.arrived()[1]
+
+
+def test_german_from_beginning_to_end(tab: Tab) -> None:
+    tab.authorize(ui_locales="fr de")
+    assert tab.page.title() == "Anmelden"
+    tab.sign_in(password="wrong")
+    assert tab.page.inner_text("#error") == "Der Benutzername oder das Passwort ist falsch."
+    tab.page.fill("#password", PASSWORD)
+    tab.page.click("#sign-in")
+    assert tab.page.inner_text("#deny") == "Ablehnen"
+    tab.page.click("#deny")
+    assert tab.arrived()[1]["error"] == "access_denied"
