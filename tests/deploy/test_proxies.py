@@ -17,7 +17,9 @@ import pytest
 
 from tests.deploy.conftest import HOST, ISSUER
 from tests.harness import nginx
+from tests.harness.browser import query
 from tests.harness.certificate import make_certificate
+from tests.harness.chromium import launched, needs_chromium
 from tests.harness.constants import LONG, PASSWORD
 from tests.harness.live import Live
 from tests.harness.process import free_port
@@ -102,6 +104,31 @@ def test_an_address_that_a_caller_claims_is_replaced_by_the_proxy(proxy: int, fo
     assert authorization["network"] == "127.0.0.0/24"  # the proxy's caller; what it claims is not passed on
 
 
+@needs_chromium
+def test_people_sign_in_below_the_prefix(proxy: int, server: Live) -> None:
+    """As docs/how-to/reverse-proxy.md says, with cookies that only this host over TLS can have set."""
+    callback = "https://app.example/callback"
+    kind = ["--kind", "spa", "--scope", "openid", "--redirect-uri", callback]
+    client_id = server.command("client", "create", "Notes", *kind)["client_id"]
+    with launched(f"--host-resolver-rules=MAP {HOST}:443 127.0.0.1:{proxy}") as browser:
+        page = browser.new_context(ignore_https_errors=True).new_page()
+        page.set_default_timeout(LONG * 1000)
+        page.context.route("https://app.example/**", lambda route: route.fulfill(body="signed in"))
+        messages: list[str] = []
+        page.on("console", lambda message: messages.append(message.text))
+        page.goto(f"{ISSUER}/authorize?{query(client_id=client_id, redirect_uri=callback, scope='openid')}")
+        page.fill("#username", "ada")
+        page.fill("#password", PASSWORD)
+        page.click("#sign-in")
+        page.click("#allow")
+        page.wait_for_url(f"{callback}?code=*&iss=https%3A%2F%2F{HOST}%2Fauth")
+        cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
+    assert messages == []
+    assert cookies.keys() == {"__Host-browser", "__Host-session"}
+    for cookie in cookies.values():
+        assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, True, "Lax", "/")
+
+
 def test_what_is_outside_the_prefix_does_not_reach_the_server(proxy: int, folder: Path) -> None:
     assert ask(proxy, folder, "/token")[0] == 404
     assert ask(proxy, folder, "/auth/health/ready")[0] == 200
@@ -112,9 +139,11 @@ def test_a_body_over_64_kib_is_refused_by_the_proxy(proxy: int, folder: Path) ->
 
 
 def test_after_a_burst_from_one_address_the_paths_that_take_a_password_give_429(proxy: int, folder: Path) -> None:
-    statuses = pipelined(proxy, folder, *["/auth/token"] * 60, "/auth/api/login", "/auth/health/ready")
-    first, *_, login, health = statuses
-    assert (len(statuses), first, login, health) == (62, 405, 429, 200)
+    statuses = pipelined(
+        proxy, folder, *["/auth/token"] * 60, "/auth/api/login", "/auth/interaction/0/sign-in", "/auth/health/ready"
+    )
+    first, *_, login, sign_in, health = statuses
+    assert (len(statuses), first, login, sign_in, health) == (63, 405, 429, 429, 200)
     assert statuses.count(405) > 15, "the burst is let through"
 
 
