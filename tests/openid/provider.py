@@ -85,7 +85,7 @@ class Provider:
         page = browser.sign_in(browser.authorize(**request), username=username)
         if 'id="allow"' in page.text:
             page = browser.allow(page)
-        assert "code" in answer_of(page)
+        assert "code" in answer_of(page, request.get("redirect_uri") or CALLBACK)
         return browser
 
     def redeem(self, code: str, /, **changes: Any) -> Any:
