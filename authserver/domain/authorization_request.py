@@ -18,6 +18,14 @@ MAX_VALUE = 2048
 """Characters of a single value."""
 RESPONSE_TYPES = ("code",)
 RESPONSE_MODES = ("query", "form_post")
+NAMES = frozenset(
+    {
+        *("client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "claims"),
+        *("code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "ui_locales"),
+    }
+)
+"""The parameters that an accepted request is read from. What else was sent is not kept: it may be a secret in the wrong
+place."""
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 _MAX_REQUEST_OBJECT = 16384  # characters
 _SECONDS = re.compile(r"[0-9]{1,10}")

@@ -33,7 +33,8 @@ class Authorize(AuthorizationHandler):
         if {"client_id", "redirect_uri"} & (parameters.repeated | parameters.malformed):
             raise Refusal("invalid_request", "The client_id or the redirect_uri is repeated, or not UTF-8.")
         if client is None or client.disabled:
-            raise Refusal("invalid_client", "no such client" if client is None else "client disabled")
+            detail = "no such client" if client is None else "client disabled"
+            raise Refusal("invalid_client", detail, description="The client is unknown or disabled.")
         uri = self.request.value("redirect_uri")
         if not uri or not redirect_uri.is_registered(uri, client):
             raise Refusal("invalid_redirect_uri", "The redirect_uri is missing or not registered.")

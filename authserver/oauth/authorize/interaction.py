@@ -132,7 +132,8 @@ def path_of(interaction: Interaction) -> str:
 
 def text_of(parameters: Parameters) -> str:
     """Return the parameters as they are stored. They are stored only if none is repeated or malformed."""
-    return json.dumps([dict(parameters.values), parameters.resources], separators=(",", ":"))
+    values = {name: value for name, value in parameters.values.items() if name in authorization_request.NAMES}
+    return json.dumps([values, parameters.resources], separators=(",", ":"))
 
 
 def parameters_of(interaction: Interaction) -> Parameters:
