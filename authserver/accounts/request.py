@@ -1,6 +1,7 @@
 """A browser's request: its parameters and its two cookies."""
 
 import hmac
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -60,8 +61,8 @@ def parse_parameters(encoded: bytes) -> Parameters:
         raise Refusal("invalid_request", "There are too many parameters.") from error
     if any("\0" in name or "\0" in value for name, value in pairs):
         raise Refusal("invalid_request", "A parameter contains a NUL character.")
-    single = [name for name, _ in pairs if name not in _LISTS]
-    repeated = frozenset(name for name in single if single.count(name) > 1)
+    times = Counter(name for name, _ in pairs if name not in _LISTS)
+    repeated = frozenset(name for name, number in times.items() if number > 1)
     malformed = frozenset(name for name, value in pairs if name != _ECHOED and not (_is_utf8(name) and _is_utf8(value)))
     # RFC 6749 s3.1: parameters sent without a value MUST be treated as if they were omitted. An empty state is echoed.
     values = {name: value for name, value in pairs if (value or name == _ECHOED) and name not in _LISTS}
@@ -83,4 +84,8 @@ def _unrepeated(values: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_utf8(text: str) -> bool:
-    return not any("\udc80" <= character <= "\udcff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,18 +1,27 @@
 """The limit of active authorizations of one user at one client: which ones end when a new one exceeds it."""
 
+import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, LargeBinary, String, and_, column, func, or_, select, values
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+)
 
 from .schema import authorizations as table
 
-_COLUMNS = (
-    column("subject", String),
-    column("client_id", String),
-    column("newest", LargeBinary),
-    column("limit", Integer),
-)
 _UNREVOKED = table.c.revoked_at.is_(None)
 
 
@@ -33,19 +42,53 @@ def beyond_limit(connection: Connection, owners: Sequence[Owner], now: int) -> l
 
     The rows are locked out of LOCK_ORDER: a row that another transaction has locked is left to its owner's next login.
     """
-    owner = values(*_COLUMNS, name="owner").data(owners).cte("owner")
-    is_newest = table.c.id == owner.c.newest
+    asked = json.dumps([(subject, client_id, newest.hex(), limit) for subject, client_id, newest, limit in owners])
+    rows = connection.execute(_BEYOND_LIMIT[connection.dialect.name], {"owners": asked, "now": now})
+    return [(id, (subject, client_id)) for id, subject, client_id in rows]
+
+
+class _Columns(NamedTuple):
+    """An owner in a statement."""
+
+    table: FromClause
+    subject: ColumnElement[str]
+    client_id: ColumnElement[str]
+    newest: ColumnElement[str]
+    limit: ColumnElement[int]
+
+
+def _beyond_limit(owner: _Columns, id: ColumnElement[str]) -> Select[Any]:
+    """Return the statement; `id` is the authorization's, in the form of `owner.newest`."""
+    is_newest = id == owner.newest
     place = func.row_number().over(
         partition_by=(table.c.subject, table.c.client_id),
         order_by=(is_newest.desc(), table.c.idle_expires_at.desc(), table.c.id),
     )
     ranked = (
-        select(table.c.id, place.label("place"), owner.c.limit)
-        .join(owner, and_(table.c.subject == owner.c.subject, table.c.client_id == owner.c.client_id))
-        .where(_UNREVOKED, or_(is_newest, table.c.idle_expires_at > now))
+        select(table.c.id, place.label("place"), owner.limit.label("limit"))
+        .join(owner.table, and_(table.c.subject == owner.subject, table.c.client_id == owner.client_id))
+        .where(_UNREVOKED, or_(is_newest, table.c.idle_expires_at > bindparam("now")))
         .subquery()
     )
     beyond = select(ranked.c.id).where(ranked.c.place > ranked.c.limit)
     idlest = select(table.c.id, table.c.subject, table.c.client_id).where(table.c.id.in_(beyond), _UNREVOKED)
-    rows = connection.execute(idlest.with_for_update(skip_locked=True))
-    return [(id, (subject, client_id)) for id, subject, client_id in rows]
+    return idlest.with_for_update(skip_locked=True)
+
+
+def _on_sqlite() -> Select[Any]:
+    owners = func.json_each(_OWNERS).table_valued("value", name="owner")
+    columns = (func.json_extract(owners.c.value, f"$[{place}]") for place in range(4))
+    return _beyond_limit(_Columns(owners, *columns), func.lower(func.hex(table.c.id)))
+
+
+def _on_postgresql() -> Select[Any]:
+    owners = func.json_array_elements(cast(_OWNERS, JSON)).table_valued("value", name="owner").render_derived()
+    subject, client_id, newest, limit = (owners.c.value.op("->>")(place) for place in range(4))
+    return _beyond_limit(
+        _Columns(owners, subject, client_id, newest, cast(limit, Integer)), func.encode(table.c.id, "hex")
+    )
+
+
+_OWNERS: Any = bindparam("owners", type_=Text)
+"""A JSON array of Owner. As values in the statement, it would be compiled anew for each group."""
+_BEYOND_LIMIT = {"sqlite": _on_sqlite(), "postgresql": _on_postgresql()}

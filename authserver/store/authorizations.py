@@ -4,7 +4,7 @@ Each change has a constructor that the grants call (`rotate`) and a plural funct
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, insert, or_, select, update
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, inser
 from ..domain.models import SECOND, Authorization, User
 from .authorization_limit import Owner, beyond_limit
 from .changes import Change, execute_guarded
+from .rows import row_of
 from .schema import authorizations as table
 from .schema import clients, sessions, user_claims, users
 from .users import Rehashed, claims_of, write_rehashed
@@ -279,7 +280,5 @@ def _revoke_many(connection: Connection, revocations: Sequence[tuple[bytes, str]
 
 
 def _values(authorization: Authorization) -> dict[str, Any]:
-    lists = {name: " ".join(getattr(authorization, name)) for name in ("scope", "resources", "amr")}
-    values = asdict(authorization) | lists
-    del values["session_ends_at"]  # which the session's row says
-    return values
+    row = row_of(authorization, table)
+    return row | {name: " ".join(row[name]) for name in ("scope", "resources", "amr")}

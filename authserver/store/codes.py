@@ -1,14 +1,15 @@
 """Stores authorization codes. The guarded UPDATE here decides who redeems one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ..domain.models import Authorization, Code, Interaction, User
 from . import authorizations, interactions
-from .changes import Change, execute_guarded
+from .changes import Change, PartialMatch, execute_guarded
+from .rows import row_of
 from .schema import authorizations as begun
 from .schema import codes as table
 from .schema import sessions, user_claims, users
@@ -76,22 +77,29 @@ def redeem(code: Code, authorization: Authorization, *, limit: int, ended: list[
 
 
 def _issue_many(connection: Connection, issues: Sequence[_Issue], now: int) -> list[bool]:
-    held = [_may_issue(connection, issue, now) for issue in issues]
-    rows = [_values(issue.code) for issue, may in zip(issues, held, strict=True) if may]
-    if rows:
-        connection.execute(insert(table), rows)
-    return held
+    if not all([_answer(connection, issue) for issue in issues]):
+        return _none_of(issues)
+    seen = [{"key": issue.code.session_id, "at": now, "idle_until": issue.idle_expires_at} for issue in issues]
+    if not execute_guarded(connection, _SEE, seen):
+        return [False]
+    connection.execute(insert(table), [_values(issue.code) for issue in issues])
+    return [True] * len(issues)
 
 
-def _may_issue(connection: Connection, issue: _Issue, now: int) -> bool:
+def _none_of(issues: Sequence[_Issue]) -> list[bool]:
+    """Raise PartialMatch for several, so that they are repeated one by one."""
+    if len(issues) > 1:
+        raise PartialMatch
+    return [False]
+
+
+def _answer(connection: Connection, issue: _Issue) -> bool:
+    """Note the code in the interaction that it answers, if there is one."""
     interaction = issue.interaction
-    if interaction is not None:
-        if not _is_unredeemed(connection, interaction.code_hash):
-            return False
-        if not interactions.advance_one(connection, replace(interaction, code_hash=issue.code.hash)):
-            return False
-    row = {"key": issue.code.session_id, "at": now, "idle_until": issue.idle_expires_at}
-    return connection.execute(_SEE, row).rowcount == 1
+    if interaction is None:
+        return True
+    answered = replace(interaction, code_hash=issue.code.hash)
+    return _is_unredeemed(connection, interaction.code_hash) and interactions.advance_one(connection, answered)
 
 
 def _is_unredeemed(connection: Connection, code_hash: bytes | None) -> bool:
@@ -122,4 +130,5 @@ def _loaded(row: Any) -> CodeRecord:
 
 
 def _values(code: Code) -> dict[str, Any]:
-    return asdict(code) | {name: " ".join(getattr(code, name)) for name in ("scope", "resources", "amr")}
+    row = row_of(code, table)
+    return row | {name: " ".join(row[name]) for name in ("scope", "resources", "amr")}

@@ -1,12 +1,13 @@
 """Stores interactions: authorization requests that wait for their users."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, true, update
 
 from ..domain.models import Interaction
 from .changes import Change
+from .rows import row_of
 from .schema import codes
 from .schema import interactions as table
 
@@ -64,7 +65,7 @@ def note_sign_in(connection: Connection, id: bytes, session_id: bytes) -> None:
 
 
 def _begin_many(connection: Connection, interactions: Sequence[Interaction], _now: int) -> list[bool]:
-    connection.execute(insert(table), [asdict(interaction) for interaction in interactions])
+    connection.execute(insert(table), [row_of(interaction, table) for interaction in interactions])
     return [True] * len(interactions)
 
 

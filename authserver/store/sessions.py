@@ -1,7 +1,7 @@
 """Stores browser sessions: one row for each user and browser. Only a hash of the cookie's secret is stored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, sel
 from ..domain.models import Session, User
 from . import interactions
 from .changes import Change
+from .rows import row_of
 from .schema import authorizations, codes, users
 from .schema import sessions as table
 from .users import Rehashed, write_rehashed
@@ -155,4 +156,4 @@ def _session(row: Any) -> Session:
 
 
 def _values(session: Session) -> dict[str, Any]:
-    return asdict(session) | {"amr": " ".join(session.amr)}
+    return row_of(session, table) | {"amr": " ".join(session.amr)}

@@ -59,6 +59,11 @@ class Browser:
     def __init__(self, issuer: str) -> None:
         self._issuer, self._cookies = issuer, dict[str, str]()
 
+    @property
+    def cookie(self) -> str:
+        """The header with its cookies."""
+        return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+
     def authorize(self, url: str, username: str, password: str) -> str:
         """Open an authorization URL, sign in, and allow what the client asks for. Returns the URL to which the browser
         is sent back. Raises SignInFailed."""
@@ -84,7 +89,7 @@ class Browser:
     def _send(self, method: str, url: str, form: Mapping[str, str] | None = None) -> tuple[int, str, Page]:
         """Return the status, the address to which the response redirects ("" for none), and the page."""
         parts = urlsplit(url)
-        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
+        headers = {"Cookie": self.cookie}
         if form is not None:
             headers |= {"Content-Type": _FORM, "Origin": self._issuer}
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -44,6 +44,8 @@ class Round:
     """Microseconds beside the signature, for each request."""
     p50: float
     p99: float
+    signing: float
+    """Microseconds of CPU in signatures, for each request."""
 
 
 class Measured(Live):
@@ -95,17 +97,20 @@ def _once(request: bytes) -> Script:
     return script
 
 
-def measure(server: Measured, these: list[Script], seconds: float) -> Round:
+def measure(server: Measured, these: Sequence[Script], seconds: float, *, status: int = 200) -> Round:
+    """Measure one kind of request, whose responses must have this status."""
     before_raw = server.ask(f"?raw={seconds / 3}")["raw"]
     before = server.ask()
     done: Load = run(load(server.port, these, seconds))
     after = server.ask()
     raw = (before_raw + server.ask(f"?raw={seconds / 3}")["raw"]) / 2
-    if set(done.statuses) != {200} or done.lost:
+    if set(done.statuses) != {status} or done.lost:
         raise SystemExit(f"The server refused: {done.statuses} {done.failures[:1]}")
-    spent = (after["cpu"] - before["cpu"]) - (after["signing"] - before["signing"])
-    cpu = spent / len(done.latencies) * 1e6
-    return Round(done.rate / raw, done.rate, cpu, done.percentile(0.5) * 1e3, done.percentile(0.99) * 1e3)
+    each = 1e6 / len(done.latencies)
+    signing = (after["signing"] - before["signing"]) * each
+    cpu = (after["cpu"] - before["cpu"]) * each - signing
+    p50, p99 = (done.percentile(share) * 1e3 for share in (0.5, 0.99))
+    return Round(done.rate / raw, done.rate, cpu, p50, p99, signing)
 
 
 def median(rounds: list[Round], of: Callable[[Round], float]) -> float:
@@ -135,8 +140,8 @@ def chart(found: dict[str, list[Round]]) -> Chart:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[Measured]:
-    with up(Measured(folder, LOG_LEVEL="warning")) as server:
+def started(folder: Path, **settings: str) -> Iterator[Measured]:
+    with up(Measured(folder, LOG_LEVEL="warning", **settings)) as server:
         yield server
 
 

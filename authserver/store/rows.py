@@ -1,0 +1,17 @@
+"""Turns records into rows."""
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Table
+
+
+def row_of(record: Any, table: Table) -> dict[str, Any]:
+    """Return the record's values for the table's columns, which its fields are named after. `dataclasses.asdict` copies
+    each value, which takes ten times as long."""
+    return {name: getattr(record, name) for name in _names(table)}
+
+
+@cache
+def _names(table: Table) -> tuple[str, ...]:
+    return tuple(table.c.keys())
