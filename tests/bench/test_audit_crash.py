@@ -10,7 +10,7 @@ from tests.harness.server import set_up
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["--kills", "1", "--clients", "4", "--lives", "12", "--within", "0.1", "--least", "1"]
+SMALL = ["--kills", "1", "--clients", "4", "--lives", "12", "--within", "0.1", "--least", "1", "--minutes", "5"]
 
 
 @pytest.mark.parametrize(

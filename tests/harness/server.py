@@ -14,8 +14,9 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import cycle
 from pathlib import Path
+from time import monotonic
 
-from tests.harness.constants import PASSWORD
+from tests.harness.constants import LONG, PASSWORD
 from tests.harness.databases import Database, new_database
 from tests.harness.http_client import Connection, Response, connect, post
 from tests.harness.live import Live
@@ -151,12 +152,20 @@ def log_in(client_id: str, username: str = "ada", password: str = PASSWORD) -> b
 async def _log_in(port: int, request: bytes, many: int) -> list[str]:
     connection = await connect(port)
     try:
-        answers: list[Response] = [await connection.ask(request) for _ in range(many)]
+        answers = [await _patiently(connection, request) for _ in range(many)]
     finally:
         connection.close()
     if any(answer.status != 200 for answer in answers):
         raise SystemExit(f"A login was refused: {answers}")
     return [str(answer.refresh_token) for answer in answers]
+
+
+async def _patiently(connection: Connection, request: bytes) -> Response:
+    """Ask again while the answer is 503: a busy machine may take longer for a password than it may wait."""
+    until = monotonic() + LONG
+    while (answer := await connection.ask(request)).status == 503 and monotonic() < until:  # noqa: ASYNC110
+        await asyncio.sleep(1)
+    return answer
 
 
 async def connections(ports: Sequence[int], many: int) -> list[Connection]:

@@ -105,9 +105,13 @@ async def kill_once(server: Server, asked: argparse.Namespace) -> None:
     await asyncio.gather(*load)
 
 
+def _few(kinds: Counter[str], asked: argparse.Namespace) -> list[str]:
+    return [f"only {kinds[name]} of {name}: too few" for name in _EVENTS if kinds[name] < asked.least]
+
+
 def measure(server: Server, asked: argparse.Namespace) -> bool:
     found, kinds, kills, until = list[str](), Counter[str](), 0, monotonic() + asked.minutes * 60
-    while kills < asked.kills and monotonic() < until and not found:
+    while (kills < asked.kills or _few(kinds, asked)) and monotonic() < until and not found:
         for node in server.nodes:
             if not node.is_running:
                 node.launch()
@@ -123,7 +127,7 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
     for name in _EVENTS:
         print(f"{name:32}  {kinds[name]:8}")
     few = [f"only {kills} kills within {asked.minutes} minutes"] if kills < asked.kills and not found else []
-    few += [f"only {kinds[name]} of {name}: too few" for name in _EVENTS if kinds[name] < asked.least and not found]
+    few += [] if found else _few(kinds, asked)
     for fault in [*found[:10], *few]:
         print(f"    {fault}")
     print(f"{len(found)} FAULTS" if found else "no change without its event, no event without its change")

@@ -12,7 +12,7 @@ from tests.harness.constants import PASSWORD
 from tests.harness.databases import Rows, authorization_id, generation
 from tests.harness.gated import Gate
 from tests.harness.http_client import Connection, Response, post, refresh
-from tests.harness.server import Server, connections, log_in
+from tests.harness.server import Server, connections, log_in, logins
 
 _REFRESHERS = 8  # parallel refreshes of each step against an end
 _STEPS = 4  # at most, before the end
@@ -168,12 +168,12 @@ async def race_against_end(bench: Bench, username: str, tally: Tally) -> None:
     """One user's login refreshes while it is revoked, or the password changes, or both; logins by the old password are
     under way."""
     witness = Witness(bench, tally)
+    newest = token = await _log_in(bench, username)
     open = await connections(bench.server.ports, _REFRESHERS)
-    others = await connections(bench.server.ports, 1 + _LATE_LOGINS)
-    random.shuffle(others)
-    newest = token = str((await ask(others[0], log_in(bench.server.client_id, username))).refresh_token)
     for _ in range(random.randrange(_STEPS)):
         newest = await _step(witness, open, newest) or newest
+    others = await connections(bench.server.ports, 1 + _LATE_LOGINS)
+    random.shuffle(others)
     endings = [asyncio.ensure_future(ending) for ending in _endings(witness, others, username, token)]
     successor: str | None = newest
     while successor and not all(ending.done() for ending in endings):
@@ -197,9 +197,8 @@ async def refresh_around_revocation(bench: Bench, username: str, tally: Tally) -
     """`race_against_end` in one certain order: what the gate holds was judged before the revocation, or is it, and is
     written after all else."""
     assert bench.gate
-    witness = Witness(bench, tally)
+    witness, token = Witness(bench, tally), await _log_in(bench, username)
     open, others = await connections(bench.server.ports, _REFRESHERS), await connections(bench.server.ports, 1)
-    token = str((await ask(others[0], log_in(bench.server.client_id, username))).refresh_token)
     step = asyncio.ensure_future(_step(witness, open, token))
     reached = asyncio.ensure_future(bench.gate.is_reached_by(1))
     await asyncio.wait([step, reached], return_when=asyncio.FIRST_COMPLETED)
@@ -216,13 +215,20 @@ async def refresh_around_revocation(bench: Bench, username: str, tally: Tally) -
 
 async def refresh_after_change(bench: Bench, username: str, tally: Tally) -> None:
     """As `race_against_end`: the login is by the old password for sure, and refreshes before the change and after."""
-    witness, open = Witness(bench, tally), await connections(bench.server.ports, 1)
-    token = str((await ask(open[0], log_in(bench.server.client_id, username))).refresh_token)
+    witness, token = Witness(bench, tally), await _log_in(bench, username)
+    open = await connections(bench.server.ports, 1)
     newest = (await witness.refresh(open[0], token)).refresh_token or token
     await _change_password(witness, username)
     await _refresh_by_old_password(witness, open[0], newest)
     _judge(witness, token)
     _close(open)
+
+
+async def _log_in(bench: Bench, username: str) -> str:
+    """Return the first refresh token of a login. Connections for what follows are opened after it: a busy server takes
+    longer for it than it keeps a connection without a request."""
+    (token,) = await logins(bench.server, 1, username)
+    return token
 
 
 def _endings(witness: Witness, others: Sequence[Connection], username: str, token: str) -> list[Awaitable[None]]:
