@@ -27,6 +27,7 @@ from authserver.testing import Issuer, running_issuer
 from tests.harness import npm
 from tests.harness.constants import LONG, PASSWORD
 from tests.harness.npm import needs_npm
+from tests.harness.process import free_port, owned_group, wait_until_listening
 
 HERE = Path(__file__).parent
 SECRET = "as_generated-43-characters-of-base64url-here"
@@ -201,3 +202,36 @@ def test_go_oidc(issuer: Issuer, web: str, tmp_path: Path) -> None:
     told = {"url": issuer.url, "redirectURI": BACK, "web": web, "secret": SECRET}
     (line,) = run_client(["./stock"], tmp_path, issuer, told)
     assert json.loads(line) == {"nonce": "nonce", "same": True, "email": "ada@example.com"}
+
+
+HEAVY = pytest.mark.skipif("HEAVY_CLIENTS" not in os.environ, reason="builds with Maven; to do so: HEAVY_CLIENTS=1")
+REGISTRATION = "spring.security.oauth2.client.registration.authserver"
+
+
+@HEAVY
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("mvn") is None, reason="Maven is not installed")
+@pytest.mark.parametrize("secret", [SECRET, None], ids=["confidential", "public"])
+def test_spring_security(issuer: Issuer, tmp_path: Path, secret: str | None) -> None:
+    """With `issuer-uri` and the client alone."""
+    shutil.copytree(HERE / "spring", tmp_path, dirs_exist_ok=True)
+    subprocess.run(["mvn", "-q", "-B", "-DskipTests", "package"], cwd=tmp_path, check=True, timeout=600)
+    port = free_port()
+    app = f"http://127.0.0.1:{port}"
+    client_id = issuer.client(SCOPE, redirect_uris=[f"{app}/login/oauth2/code/authserver"], secret=secret)
+    authentication = f"client-secret={secret}" if secret else "client-authentication-method=none"
+    options = [f"--server.port={port}", f"--{REGISTRATION}.client-id={client_id}", f"--{REGISTRATION}.{authentication}"]
+    with (tmp_path / "output.log").open("ab") as log:
+        command = ["java", "-jar", "target/web-1.jar", *options]
+        environment = os.environ | {"ISSUER": issuer.url}
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    with owned_group(process), requests.Session() as browser:
+        wait_until_listening(port, process, tmp_path / "output.log")
+        there = browser.get(f"{app}/oauth2/authorization/authserver", allow_redirects=False, timeout=LONG)
+        shown = browser.get(issuer.authorize(there.headers["Location"], "ada"), timeout=LONG)
+        assert shown.url.startswith(f"{app}/"), shown.text
+        assert (
+            browser.get(f"{app}/", timeout=LONG).json().items() >= {"name": ADA["name"], "email": ADA["email"]}.items()
+        )
