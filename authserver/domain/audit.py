@@ -33,7 +33,6 @@ REQUEST_EVENTS: Mapping[str, Audited] = {
     "form_forged": _ATTEMPT,
     "consent_given": Audited(),
     "consent_denied": Audited(FAILURE),
-    "code_issued": Audited(),
     "code_redeemed": Audited(),
     "code_resubmitted": _ATTEMPT,
     "code_replayed": Audited(FAILURE),
