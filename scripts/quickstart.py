@@ -176,8 +176,8 @@ def create_demo(password: str, redirect_uri: str) -> dict[str, str]:
 
 
 def register(demo: dict[str, str], redirect_uri: str) -> dict[str, str]:
-    """Register another redirect URI, since the demo got another port. The old ones stay: they may be in use."""
-    uris = [*demo["redirect_uris"].split(), redirect_uri]
+    """Register another redirect URI, since the demo got another port. The latest ones stay: they may be in use."""
+    uris = [*demo["redirect_uris"].split()[-9:], redirect_uri]
     options = [word for uri in uris for word in ("--redirect-uri", uri)]
     run_or_exit("client", "update", demo["web_client_id"], *options)
     return demo | {"redirect_uris": " ".join(uris)}
