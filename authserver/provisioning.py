@@ -2,7 +2,7 @@
 the commands and `authserver.testing`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -62,11 +62,13 @@ def initialise(
     now: Callable[[], int],
     key_created: Callable[[Path], None] = lambda path: None,
     actor: str = SERVER,
+    algs: Collection[str] = (),
 ) -> None:
-    """Create the tables, the key-encryption key, the first keys and the first-party client if they are missing.
+    """Create the tables, the key-encryption key, the first keys and the first-party client if they are missing. A new
+    server gets keys of `algs`, beside those of the default algorithm.
 
     `key_created` is called with the path of a new key-encryption key. The audit trail says that `actor` did it. Raises
-    Misconfigured if existing data does not fit the settings.
+    Misconfigured if existing data does not fit the settings, and Refused if an existing server has no keys of `algs`.
     """
     with database.begin() as connection:
         migrations.upgrade(connection)
@@ -84,7 +86,7 @@ def initialise(
             events.add(connection, now(), [new])
         longest = settings.access_token_ttl
         bootstrap.create_missing(
-            connection, keys, now=now(), max_token_ttl=longest, new_key=system.new_key, actor=actor
+            connection, keys, now=now(), max_token_ttl=longest, new_key=system.new_key, actor=actor, algs=algs
         )
 
 

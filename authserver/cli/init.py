@@ -5,19 +5,29 @@ from pathlib import Path
 import click
 
 from ..clock import Clock
+from ..domain.algorithms import ALGORITHMS
 from ..settings import load
 from .recording import actor
 
 
 @click.command("init")
-def command() -> None:
+@click.option(
+    "--alg",
+    "algs",
+    multiple=True,
+    type=click.Choice(ALGORITHMS),
+    help="Algorithm whose first key signs at once, beside RS256; only for a new server. Repeatable.",
+)
+def command(algs: tuple[str, ...]) -> None:
     """Create the database, the key-encryption key and the first keys, where they are missing.
 
-    You can run it again at any time: it never changes what exists.
+    You can run it again at any time: it never changes what exists. Keys of other algorithms than RS256 are created when
+    a client uses them, and sign after the lead time; with --alg a new server has them from the beginning.
 
     \b
     Examples:
       authserver init
+      authserver init --alg ES256 --alg EdDSA
       AUTHSERVER_DATABASE_URL=sqlite:////var/lib/authserver/authserver.db authserver init
     """
     from ..provisioning import initialise, open_database
@@ -28,7 +38,7 @@ def command() -> None:
     try:
         with database.begin() as connection:
             clock.follow(connection, now)
-        initialise(settings, database, now, _print_key_created, actor())
+        initialise(settings, database, now, _print_key_created, actor(), algs)
     finally:
         database.close()
     click.echo(f"Ready for: authserver serve   (issuer {settings.issuer})", err=True)

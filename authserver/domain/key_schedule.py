@@ -129,16 +129,21 @@ def misdated(keys: Keys, timeline: Timeline, now: int) -> Keys:
 
 
 def algorithms_in_use(keys: Keys) -> set[str]:
-    """Return the algorithms that currently have keys. An algorithm gets keys when the first client uses it, and they
-    end when no client uses it."""
+    """Return the algorithms that currently have keys. An algorithm gets keys when the first client uses it, or with the
+    server's first keys, and they end when no client uses it."""
     return {key.alg for key in keys if key.state in ("pending", "active")}
 
 
 def ended(keys: Keys, algs: Collection[str]) -> Iterator[Transition]:
-    """Yield the transitions that end the keys of each algorithm that is not among `algs`, those that clients use."""
+    """Yield the transitions that end the keys of each algorithm that is not among `algs`, those that clients use.
+
+    An operator asked for the algorithms of the server's first keys, the oldest ones: while these sign, they wait for
+    clients."""
     changes = {"active": "retire", "pending": "withdraw"}
+    oldest = min((key.created_at for key in keys), default=0)
+    first = {key.alg for key in keys if key.state == "active" and key.activated_at == key.created_at == oldest}
     for key in keys:
-        if key.state in changes and key.alg in {*ALGORITHMS} - {DEFAULT, *algs}:
+        if key.state in changes and key.alg in {*ALGORITHMS} - {DEFAULT, *algs} - first:
             yield Transition(changes[key.state], key.alg, key.kid)
 
 

@@ -1,5 +1,6 @@
 """authserver init: creates what is missing, again and again."""
 
+import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,28 @@ def test_the_first_keys_are_one_active_and_one_pending(data: Callable[..., Any])
     assert active["activated_at"] and not pending["activated_at"]
     assert pending["due"]["activated_at"] > pending["due"]["promotable_at"] > pending["created_at"]
     assert active["due"]["retired_at"] == pending["due"]["activated_at"]
+
+
+def test_the_first_keys_of_other_algorithms_sign_at_once_and_wait_for_their_clients(
+    cli: Callable[..., Result], tmp_path: Path
+) -> None:
+    def keys() -> list[tuple[str, str]]:
+        listed = json.loads(cli("keys", "list", "--json").stdout)
+        return sorted((key["alg"], key["state"]) for key in listed)
+
+    cli("init", "--alg", "EdDSA")
+    new = [("EdDSA", "active"), ("EdDSA", "pending"), ("RS256", "active"), ("RS256", "pending")]
+    assert keys() == new
+    cli("keys", "rotate", "--due")
+    cli("client", "create", "Other", "--kind", "service")
+    assert keys() == new
+    app = ["client", "create", "App", "--kind", "web", "--redirect-uri", "https://app.example/", "--id-token-alg"]
+    assert "signs from" not in cli(*app, "EdDSA").stderr
+    assert keys() == new
+    cli("init", "--alg", "EdDSA")
+    refused = cli("init", "--alg", "ES256", code=3)
+    assert "authserver client update <client-id> --id-token-alg ES256" in refused.stderr
+    assert keys() == new
 
 
 def test_run_again_it_changes_nothing(cli: Callable[..., Result], data: Callable[..., Any], here: Path) -> None:

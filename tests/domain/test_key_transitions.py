@@ -63,7 +63,7 @@ class Lifecycle(RuleBasedStateMachine):
     )
     def begin(self, lead: Any, period: Any, max_age: Any, ttl: Any) -> None:
         self.policy = KeyPolicy(lead, period, max_age)
-        self.make, self.now, self.ttl, self.algs = maker(), START, ttl, {"RS256"}
+        self.make, self.now, self.ttl, self.algs = maker(), START + 1, ttl, {"RS256"}
         self.keys = self._with_ttl(first_keys(self.make))
         self.tokens: list[Token] = []
         self.exempt = {key.kid for key in self.keys}  # the first key is known to nobody, and signs at once
@@ -265,15 +265,35 @@ def test_the_first_key_of_an_algorithm_waits_for_the_lead_time_and_the_default_a
 
 def test_when_no_client_uses_an_algorithm_its_tokens_are_verified_to_their_end() -> None:
     make = maker()
-    keys = (*first_keys(make), *(replace(key, alg="ES256") for key in first_keys(make)))
+    later = (replace(key, alg="ES256", created_at=START + 1, activated_at=None) for key in first_keys(make))
+    keys = (
+        *first_keys(make),
+        *(replace(key, activated_at=START + 1) if key.state == "active" else key for key in later),
+    )
     signed, waits = (existing(in_state(keys, "ES256", state)).kid for state in ("active", "pending"))
-    done, keys = run_due(keys, POLICY, START, make)
+    done, keys = run_due(keys, POLICY, START + 1, make)
     assert [(step.change, step.kid) for step in done] == [("retire", signed), ("withdraw", waits)]
-    removed_at = START + (TTL + 330 + 300) * SECOND
+    removed_at = START + (TTL + 330 + 300) * SECOND + 1
     _, keys = run_due(keys, POLICY, removed_at - 1, make)
     assert signed in published(keys)
     done, keys = run_due(keys, POLICY, removed_at, make)
     assert [(step.change, step.kid) for step in done] == [("remove", signed)]
+
+
+def test_the_first_keys_of_an_algorithm_wait_for_its_clients_until_they_are_rotated() -> None:
+    make = maker()
+    keys = (*first_keys(make), *(replace(key, alg="ES256") for key in first_keys(make)))
+    assert run_due(keys, POLICY, START, make) == ([], keys)
+    promoted = key_transitions.apply(
+        keys, Transition("promote", "ES256", existing(_pending(keys)).kid), START + 1, make
+    )
+    kids = {key.kid: key for key in (*keys, *promoted)}
+    done, keys = run_due(tuple(kids.values()), POLICY, START + 1, make)
+    assert {step.change for step in done} == {"retire", "withdraw"} and {step.alg for step in done} == {"ES256"}
+
+
+def _pending(keys: Keys) -> SigningKey | None:
+    return in_state(keys, "ES256", "pending")
 
 
 @pytest.mark.parametrize("missing", ["active", "pending"])

@@ -9,6 +9,8 @@ from joserfc.jwk import RSAKey
 from sqlalchemy import delete
 
 from authserver import system
+from authserver.domain.errors import Refused
+from authserver.domain.key_schedule import ended
 from authserver.domain.models import Client
 from authserver.keyring import KeyEncryptionKeys, Keyring, KeyStore
 from authserver.keyring.lifecycle import bootstrap
@@ -46,6 +48,28 @@ def test_a_new_server_signs_at_once_and_publishes_the_next_key(database: Databas
     keyring = Keyring(KeyStore(KEKS), state, clock())
     assert keyring.verify(keyring.sign({"sub": "ada"}, clock())) == {"sub": "ada"}
     assert len(keyring.refresh_key(keyring.newest_refresh_key_id(clock()))) == 32
+
+
+def test_a_new_server_has_keys_of_the_algorithms_that_were_asked_for_and_they_wait_for_clients(
+    database: Database, clock: Clock
+) -> None:
+    def create(*algs: str) -> KeyState:
+        keys, ttl = KeyStore(KEKS), 900
+        with database.begin() as connection:
+            bootstrap.create_missing(
+                connection, keys, now=clock(), max_token_ttl=ttl, new_key=system.new_key, algs=algs
+            )
+            return signing_keys.load(connection)
+
+    state = create("ES256", "ES256", "RS256")
+    found = sorted((key.alg, key.state) for key in state.signing_keys)
+    assert found == [(alg, state) for alg in ("ES256", "RS256") for state in ("active", "pending")]
+    assert Keyring(KeyStore(KEKS), state, clock()).signs("ES256")
+    clock.forward(86400)
+    assert list(ended(state.signing_keys, [])) == []
+    assert create("ES256") == create() == state
+    with pytest.raises(Refused, match="a key of EdDSA must be published"):
+        create("EdDSA")
 
 
 def test_run_again_it_changes_nothing(database: Database, clock: Clock) -> None:
