@@ -7,7 +7,6 @@ from typing import Any
 from ..domain import claims_parameter, standard_claims
 from ..domain.claims import audiences_of, userinfo_audience
 from ..domain.end_reason import end_reason
-from ..domain.errors import Unavailable
 from ..domain.id_token import TYP
 from ..domain.models import SECOND, Client
 from ..pipeline.attempt import Attempt
@@ -18,8 +17,6 @@ from ..store import token_state
 from ..store.authorizations import AuthorizationRecord
 from ..store.token_state import TokenKey, TokenState
 from .token_handler import TokenHandler
-
-_RETRY_AFTER = 60  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +85,10 @@ class UserInfo(TokenHandler):
         return record, client
 
     def _answer(self, shown: dict[str, Any], client: Client) -> Decision[Reply]:
-        """Answer with JSON, or with a JWT if the client is registered for that. Raises Unavailable if its algorithm
-        cannot sign yet."""
+        """Answer with JSON, or with a JWT if the client is registered for that, by its very algorithm."""
         alg = client.userinfo_alg
         if not alg:
             return Decision(Reply(200, shown))
-        if not self.services.keyring.signs(alg):
-            raise Unavailable(f"No key signs {alg} yet.", _RETRY_AFTER)
         # OpenID Connect Core s5.3.2: if signed, the UserInfo Response MUST contain the Claims iss and aud as members.
         # Without `exp` nobody can take it for an ID token.
         members = shown | {"iss": self.services.issuer, "aud": client.id}
