@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.chromium import launched
-from tests.harness.constants import LONG
+from tests.harness.chromium import Tabs, launched
 from tests.pages.showing import ISSUER, client
 from tests.pages.watched import Watched
 
@@ -17,22 +16,32 @@ def browser() -> Iterator[Any]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def tabs(browser: Any) -> Iterator[Tabs]:
+    tabs = Tabs(browser)
+    yield tabs
+    tabs.close()
+
+
+@pytest.fixture(scope="module")
+def opened(tabs: Tabs) -> dict[str, Watched]:
+    """The tab for each set of options that was asked for."""
+    return {}
+
+
 @pytest.fixture
-def show(browser: Any) -> Iterator[Callable[..., Watched]]:
-    """`show("/sign-in", locale="de-DE")` opens that page in a context with these options."""
-    contexts = []
-    with client() as http:
+def show(tabs: Tabs, opened: dict[str, Watched]) -> Callable[..., Watched]:
+    """`show("/sign-in", locale="de-DE")` opens that page in a tab with these options."""
 
-        def show(path: str, **options: Any) -> Watched:
-            context = browser.new_context(**options)
-            context.set_default_timeout(LONG * 1000)
-            contexts.append(context)
-            watched = Watched(context, http, ISSUER)
-            # Not until it has loaded: a page that submits itself at once never has.
-            watched.page.goto(ISSUER + path, wait_until="commit")
-            watched.page.wait_for_selector("main")
-            return watched
+    def show(path: str, **options: Any) -> Watched:
+        key = repr(sorted(options.items()))
+        if key not in opened:
+            opened[key] = Watched(tabs.take(**options), client(), ISSUER)
+        watched = opened[key]
+        watched.forget()
+        # Not until it has loaded: a page that submits itself at once never has.
+        watched.page.goto(ISSUER + path, wait_until="commit")
+        watched.page.wait_for_selector("main")
+        return watched
 
-        yield show
-        for context in contexts:
-            context.close()
+    return show

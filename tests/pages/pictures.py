@@ -26,8 +26,8 @@ def digests() -> dict[str, str]:
 
 def take() -> None:
     FOLDER.mkdir(exist_ok=True)
-    with launched() as browser, client() as http, browser.new_context(viewport=SIZE) as context:
-        watched = Watched(context, http, ISSUER)
+    with launched() as browser, browser.new_context(viewport=SIZE) as context:
+        watched = Watched(context.new_page(), client(), ISSUER)
         for name, path in PICTURES.items():
             watched.page.goto(ISSUER + path)
             watched.page.screenshot(path=FOLDER / f"{name}.png")

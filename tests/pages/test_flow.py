@@ -12,8 +12,8 @@ from authserver.store import clients
 from authserver.testing import Issuer, running_issuer
 from tests.harness.browser import VERIFIER, query
 from tests.harness.callback import Callback, listening
-from tests.harness.chromium import needs_chromium
-from tests.harness.constants import LONG, PASSWORD
+from tests.harness.chromium import Tabs, needs_chromium
+from tests.harness.constants import PASSWORD
 
 pytestmark = needs_chromium
 FORM = """([address, fields]) => {
@@ -92,26 +92,17 @@ def client_id(issuer: Issuer, callback: Callback, request: pytest.FixtureRequest
 
 
 @pytest.fixture
-def new_tab(browser: Any, issuer: Issuer, callback: Callback, client_id: str) -> Iterator[Callable[..., Tab]]:
+def new_tab(tabs: Tabs, issuer: Issuer, callback: Callback, client_id: str) -> Iterator[Callable[..., Tab]]:
     """`new_tab(java_script_enabled=False)`: the first tab of a new browser."""
-    contexts = []
-
-    def new_tab(**options: Any) -> Tab:
-        context = browser.new_context(**options)
-        context.set_default_timeout(LONG * 1000)
-        contexts.append(context)
-        return tab_of(context, issuer, callback, client_id)
-
-    yield new_tab
-    for context in contexts:
-        context.close()
+    yield lambda **options: tab_of(tabs.take(**options), issuer, callback, client_id)
+    tabs.give_back()
 
 
-def tab_of(context: Any, issuer: Issuer, callback: Callback, client_id: str) -> Tab:
-    tab = Tab(context.new_page(), issuer, callback, client_id, [], set())
-    tab.page.on("console", lambda message: tab.messages.append(message.text))
-    tab.page.on("pageerror", lambda error: tab.messages.append(str(error)))
-    tab.page.on("request", lambda request: tab.hosts.add(urlsplit(request.url).netloc))
+def tab_of(page: Any, issuer: Issuer, callback: Callback, client_id: str) -> Tab:
+    tab = Tab(page, issuer, callback, client_id, [], set())
+    page.on("console", lambda message: tab.messages.append(message.text))
+    page.on("pageerror", lambda error: tab.messages.append(str(error)))
+    page.on("request", lambda request: tab.hosts.add(urlsplit(request.url).netloc))
     return tab
 
 
@@ -209,7 +200,7 @@ def test_form_post(new_tab: Callable[..., Tab], scripts: bool) -> None:
 
 def test_two_tabs_of_one_browser(tab: Tab) -> None:
     """What is done in one does not spoil the other's form."""
-    other = tab_of(tab.page.context, tab.issuer, tab.callback, tab.client_id)
+    other = tab_of(tab.page.context.new_page(), tab.issuer, tab.callback, tab.client_id)
     tab.authorize(state="1")
     other.authorize(state="2")
     tab.sign_in()

@@ -34,21 +34,27 @@ FOCUSED = """() => {
     };
 }"""
 
+AS_USUAL = {"color_scheme": "light", "contrast": "no-preference", "forced_colors": "none"}
+AS_USUAL |= {"reduced_motion": "no-preference"}
+
 
 class Watched:
     """The pages come from `http`. Other hosts answer 204, which leaves the tab where it is."""
 
-    def __init__(self, context: Any, http: TestClient, issuer: str) -> None:
-        self._http, self._issuer = http, issuer
+    def __init__(self, page: Any, http: TestClient, issuer: str) -> None:
+        self.page, self._http, self._issuer = page, http, issuer
+        self.forget()
+        page.context.route("**/*", self._answer)
+        page.on("console", lambda message: self._hear(message.text))
+        page.on("pageerror", lambda error: self.messages.append(str(error)))
+
+    def forget(self) -> None:
         self.messages: list[str] = []
         self.bytes = 0
         self.requests: list[Any] = []
-        """Of our own pages: `GET /sign-in`."""
+        """For our own pages."""
         self.elsewhere: list[Any] = []
-        context.route("**/*", self._answer)
-        self.page = context.new_page()
-        self.page.on("console", lambda message: self._hear(message.text))
-        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+        self.page.emulate_media(**AS_USUAL)
 
     def _hear(self, message: str) -> None:
         """Chromium says of each page that is an error what status it has."""
