@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from ..accounts.request import BrowserRequest
@@ -36,8 +34,9 @@ from . import documents, health, userinfo
 from .api import Api
 from .browser.cookies import BrowserCookies
 from .browser.endpoint import BrowserEndpoint
+from .browser.files import PageFiles
 from .browser.pages import Pages
-from .browser.templates import LANGUAGES, STATIC, Templates
+from .browser.templates import LANGUAGES, Templates
 from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin
 from .documents import Document
@@ -135,7 +134,7 @@ def routes(context: AppContext) -> list[Route | Mount]:
             LandingPage(pages, context.issuer.removesuffix(base) + _METADATA + base),
             methods=["GET"],
         ),
-        Mount(base + "/static", _static(context.templates.folder)),
+        Mount(base + "/static", PageFiles(context.templates.folder)),
     ]
 
 
@@ -162,14 +161,6 @@ def _userinfo(context: AppContext, base: str) -> list[Route]:
         Route(base + "/userinfo", endpoint, methods=userinfo.METHODS),
         Route(base + "/userinfo", cross_origin, methods=["OPTIONS"]),
     ]
-
-
-def _static(folder: Path | None) -> StaticFiles:
-    """Return what serves the files of the pages; those in the operator's folder take the place of ours."""
-    files = StaticFiles(directory=STATIC)
-    if folder is not None:
-        files.all_directories.insert(0, folder / "static")
-    return files
 
 
 def _browser(context: AppContext, base: str, pages: Pages, cookies: BrowserCookies) -> list[Route | Mount]:

@@ -45,6 +45,15 @@ def test_files_of_the_operators_are_served_and_take_the_place_of_ours(http: Test
         assert http.get(path).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/static/style.css", "/static/pages.js"])
+def test_a_browser_asks_each_time_whether_a_file_has_changed(http: TestClient, path: str) -> None:
+    answer = http.get(path)
+    expected = {"cache-control": "no-cache", "x-content-type-options": "nosniff", "etag": answer.headers["etag"]}
+    assert expected.items() <= dict(answer.headers).items()
+    unchanged = http.get(path, headers={"If-None-Match": answer.headers["etag"]})
+    assert (unchanged.status_code, unchanged.headers["cache-control"]) == (304, "no-cache")
+
+
 def test_a_folder_that_does_not_exist(database: Database, settings: Settings) -> None:
     missing = settings.model_copy(update={"pages_dir": Path("nowhere")})
     with pytest.raises(Misconfigured, match="AUTHSERVER_PAGES_DIR=nowhere is not a folder"):

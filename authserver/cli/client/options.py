@@ -32,7 +32,7 @@ POLICY = {name: name.replace("-", "_") for name in (*SECONDS, "max-authorization
 ALGORITHMS_OF = ("access_token_alg", "id_token_alg", "userinfo_alg")
 _PAGES = {
     "client-uri": "Its home page.",
-    "logo-uri": "Its logo: an https URL, or a small image as a data: URL.",
+    "logo-uri": "Its logo: a small image as a data: URL, or an https URL on this server.",
     "policy-uri": "Its privacy policy.",
     "tos-uri": "Its terms of service.",
 }

@@ -2,6 +2,7 @@
 
 pages.py      renders the answers of handlers: a page, a redirect, a page that goes on to a client
 templates.py  the templates, in each language, and the operator's own
+files.py      the style sheet, the script, the icon and the operator's own files
 templates/    one for each page; layout.html and words.html are shared
 locale/       the translations; scripts/translations.py extracts and compiles them
 """
