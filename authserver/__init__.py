@@ -1,4 +1,4 @@
-"""An OAuth 2 authorization server and a guard for APIs. Start to read at `pipeline/pipeline.py`: it handles every
+"""An OAuth 2 and OpenID Connect server, and a guard for APIs. Start to read at `pipeline/pipeline.py`: it handles every
 request.
 
 domain/     pure values and decisions about tokens, keys and scopes (standard library only)

@@ -90,7 +90,7 @@ def _exit_code(error: Exception) -> int:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="authserver", message="%(prog)s %(version)s")
 def main() -> None:
-    """An OAuth 2 authorization server.
+    """An OAuth 2 and OpenID Connect server.
 
     \b
     Examples:

@@ -77,7 +77,7 @@ def test_what_the_wheel_says_of_itself(distributions: Distributions) -> None:
     }
     pythons = re.findall(r":: (3\.\d+)", "\n".join(metadata.get_all("Classifier", [])))
     assert tuple(pythons) == VERSIONS
-    assert "OpenID" not in metadata["Summary"]
+    assert "OpenID Connect" in metadata["Summary"]
 
 
 @every_python
