@@ -14,12 +14,18 @@ ENDPOINTS = {
     "/revoke": _FORM,
     "/introspect": _FORM,
     "/userinfo": _FORM,
+    "/authorize": _FORM,
+    f"/interaction/{'0' * 32}": "",
+    f"/interaction/{'0' * 32}/sign-in": _FORM,
+    f"/interaction/{'0' * 32}/account": _FORM,
+    f"/interaction/{'0' * 32}/consent": _FORM,
     "/api/login": _JSON,
     "/api/refresh-token": _JSON,
     "/api/logout": _JSON,
     "/api/protected": "",
     "/.well-known/jwks.json": "",
     "/.well-known/oauth-authorization-server": "",
+    "/.well-known/openid-configuration": "",
     "/health/live": "",
     "/health/ready": "",
     "/": "",
@@ -34,11 +40,17 @@ _SECRETS = (
     f"{CANARY}\x1b[2J",
     f"é🔑{CANARY}",
 )
-_NAMES = ("grant_type", "client_id", "client_secret", "username", "password", "refresh_token", "token", "scope")
+_NAMES = (
+    *("grant_type", "client_id", "client_secret", "username", "password", "refresh_token", "token", "scope"),
+    *("response_type", "redirect_uri", "code", "code_verifier", "access_token", "csrf", "answer", "account"),
+)
 _WORDS = (
     "password",
     "refresh_token",
     "client_credentials",
+    "authorization_code",
+    "code",
+    "allow",
     "app",
     "web",
     "machine",
@@ -193,7 +205,8 @@ class Grammar:
             scheme = pick.choice(("Basic", "basic ", "Bearer", "DPoP", "Digest"))
             lines.append(f"Authorization: {scheme} {pick.choice((_BASIC, CANARY, 'bWFjaGluZTo=', '='))}")
         if pick.random() < 0.1:
-            lines.append(f"Cookie: refresh_token=rt_{CANARY}; a={pick.randrange(99)}")
+            name = pick.choice(("refresh_token", "__Host-session", "__Host-browser"))
+            lines.append(f"Cookie: {name}=rt_{CANARY}; a={pick.randrange(99)}")
         if pick.random() < 0.1:
             lines.append(f"Origin: {pick.choice(('null', 'http://127.0.0.1', 'https://evil.example'))}")
         return lines
