@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from ..claims_hook import ClaimsHook, HookCall
 from ..domain.attempts import AttemptLimits
+from ..domain.errors import Unavailable
 from ..domain.models import Client, Policy
 from ..domain.network_limit import NetworkLimit
 from ..domain.rotation import Verdict
@@ -129,6 +130,11 @@ class Handler(Generic[A]):
     def refuse(self, refusal: Refusal) -> A:
         """Return the response to a refusal. By default, raise the refusal and leave the response to the endpoint."""
         raise refusal
+
+    def give_up(self) -> A:
+        """Return the response to a request if a concurrent commit came first at each attempt, of which this is the
+        last. Raises Unavailable."""
+        raise Unavailable(f"Gave up after {self.attempt.number + 1} attempts: conflicting updates.")
 
     def about(self) -> Mapping[str, str]:
         """Return the fields of every event of this request: the subject and the authorization, once they are proven."""

@@ -13,7 +13,7 @@ import structlog
 from ..clock import Clock
 from ..domain.audit import AuditRecord, of_request
 from ..domain.elapsed import Elapsed
-from ..domain.errors import KeyMissing, Unavailable
+from ..domain.errors import KeyMissing
 from ..domain.models import Client
 from ..store.cache import Cache
 from ..store.database import Change, Database
@@ -72,7 +72,7 @@ class Pipeline:
                     return await self._refuse(handler, refusal)
             finally:
                 is_counted = handler.is_counted
-        raise Unavailable(f"Gave up after {ATTEMPTS} attempts: conflicting updates.")
+        return handler.give_up()
 
     def _elapsed(self) -> Elapsed:
         return Elapsed(self._clock.timeline(), self.database.outages)

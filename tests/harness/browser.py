@@ -65,7 +65,7 @@ class Browser:
 
     def submit(self, page: Any, /, *, headers: Mapping[str, str] = FROM_OUR_PAGE, **fields: str) -> Any:
         """Fill in the page's form and send it, as a browser does; then follow our own redirects."""
-        ((action, filled),) = _Forms(page.text).found
+        action, filled = form_of(page)
         return self._ours(self.http.post(action, data=filled | fields, headers=dict(headers), follow_redirects=False))
 
     def sign_in(self, page: Any, username: str = "ada", password: str = PASSWORD, **more: Any) -> Any:
@@ -90,6 +90,12 @@ class Browser:
         while response.status_code == 303 and response.headers["location"].startswith(ISSUER):
             response = self.http.get(response.headers["location"], follow_redirects=False)
         return response
+
+
+def form_of(page: Any) -> tuple[str, dict[str, str]]:
+    """Where the page's form goes, and its fields as they are filled in."""
+    ((action, filled),) = _Forms(page.text).found
+    return action, filled
 
 
 def is_answer(response: Any) -> bool:

@@ -6,7 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from authserver.store import clients
-from scripts.bench.fuzz.authorization_requests import CANARY, CLIENTS, WEB, Requests, Response, fault_of
+from scripts.bench.fuzz.authorization_requests import CLIENTS, WEB, Requests, Response, fault_of
+from scripts.bench.fuzz.hostile_requests import CANARY
 from tests.harness.constants import ISSUER
 from tests.openid.provider import Provider
 

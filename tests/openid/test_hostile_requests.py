@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from authserver.store import clients
-from tests.harness.browser import FROM_OUR_PAGE, Browser, answer_of, query
+from tests.harness.browser import FROM_OUR_PAGE, Browser, answer_of, form_of, query
 from tests.harness.constants import ISSUER, PASSWORD
 from tests.openid.provider import PUBLIC, Provider, is_page
 from tests.web.serving import everything, rows
@@ -139,16 +139,15 @@ def test_a_browsers_cookie_and_a_sessions_have_every_flag(op: Provider) -> None:
     first = browser.http.get(f"/authorize?{query()}", follow_redirects=False)
     page = browser.get(first.headers["location"])
     posted = browser.http.post(
-        f"{page.url.path}/sign-in", data=form_of(page), headers=FROM_OUR_PAGE, follow_redirects=False
+        f"{page.url.path}/sign-in", data=filled_in(page), headers=FROM_OUR_PAGE, follow_redirects=False
     )
     for response, name in ((first, "__Host-browser"), (posted, "__Host-session")):
         (cookie,) = response.headers.get_list("set-cookie")
         assert re.fullmatch(rf"{name}=[\w-]{{43}}; (Max-Age=\d+; )?Path=/; HttpOnly; SameSite=Lax; Secure", cookie)
 
 
-def form_of(page: Any, **changes: str) -> dict[str, str]:
-    csrf = page.text.partition('name="csrf" value="')[2].partition('"')[0]
-    return {"csrf": csrf, "username": "ada", "password": PASSWORD} | changes
+def filled_in(page: Any, **changes: str) -> dict[str, str]:
+    return form_of(page)[1] | {"username": "ada", "password": PASSWORD} | changes
 
 
 @pytest.mark.parametrize("planted", ["A" * 43, "", "x", "A" * 5000])
@@ -195,7 +194,7 @@ def test_an_interaction_cannot_be_handed_to_another_browser(op: Provider, victim
     victim = op.signed_in() if victim_is_signed_in else op.browser()
     before = everything(op.database)["interactions"]
     assert is_page(victim.get(page.url.path))
-    form = form_of(victim.authorize(prompt="login"))
+    form = filled_in(victim.authorize(prompt="login"))
     for action in ("sign-in", "account", "consent"):
         url, sent = f"{page.url.path}/{action}", form | {"answer": "allow", "account": "same"}
         assert is_page(victim.http.post(url, data=sent, headers=FROM_OUR_PAGE, follow_redirects=False))
@@ -223,7 +222,7 @@ def test_a_form_of_another_page_is_403_whatever_it_knows(op: Provider, headers: 
     browser = op.signed_in()
     page = browser.authorize(prompt="consent")
     before = everything(op.database)
-    for action, fields in (("sign-in", form_of(page)), ("consent", form_of(page, answer="allow"))):
+    for action, fields in (("sign-in", filled_in(page)), ("consent", filled_in(page, answer="allow"))):
         posted = browser.http.post(f"{page.url.path}/{action}", data=fields, headers=headers, follow_redirects=False)
         assert is_page(posted, 403) and "set-cookie" not in posted.headers
     assert everything(op.database) == before
@@ -234,7 +233,7 @@ def test_a_form_without_our_token_is_403_and_costs_no_hash(op: Provider, csrf: A
     browser = op.browser()
     page = browser.authorize()
     before = rows(op.database, "attempts")
-    fields = {name: value for name, value in (form_of(page) | {"csrf": csrf}).items() if value is not None}
+    fields = {name: value for name, value in (filled_in(page) | {"csrf": csrf}).items() if value is not None}
     posted = browser.http.post(f"{page.url.path}/sign-in", data=fields, headers=FROM_OUR_PAGE, follow_redirects=False)
     assert is_page(posted, 403)
     assert rows(op.database, "attempts") == before
@@ -244,7 +243,7 @@ def test_a_token_of_one_page_is_none_of_another_kind(op: Provider) -> None:
     """The consent page's token tells what it showed, so that one of the sign-in page agrees to nothing."""
     browser = op.signed_in()
     consent, sign_in = browser.authorize(prompt="consent"), browser.authorize(prompt="login")
-    fields = form_of(sign_in, answer="allow")
+    fields = filled_in(sign_in, answer="allow")
     page = browser.http.post(f"{consent.url.path}/consent", data=fields, headers=FROM_OUR_PAGE, follow_redirects=True)
     assert CONSENT in page.text
 
@@ -259,7 +258,7 @@ def test_an_interaction_that_there_is_not(op: Provider, text: str) -> None:
 def test_a_password_in_a_query_is_no_sign_in(op: Provider) -> None:
     browser = op.browser()
     page = browser.authorize()
-    url = f"{page.url.path}/sign-in?username=ada&password={PASSWORD}&csrf={form_of(page)['csrf']}"
+    url = f"{page.url.path}/sign-in?username=ada&password={PASSWORD}&csrf={filled_in(page)['csrf']}"
     assert browser.http.get(url, follow_redirects=False).status_code == 405
     assert is_page(browser.http.post(url, data={"x": "y"}, headers=FROM_OUR_PAGE, follow_redirects=False), 403)
 

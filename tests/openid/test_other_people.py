@@ -1,9 +1,12 @@
 """Nobody acts for another person: browsers, tabs and accounts are kept apart."""
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 
-from tests.harness.browser import answer_of
-from tests.openid.provider import Provider, granted
+from tests.harness.browser import CALLBACK, FROM_OUR_PAGE, answer_of, form_of, is_answer
+from tests.openid.provider import Provider, granted, refused
 from tests.web.serving import rows
 
 CONSENT, CHOICE = 'id="allow"', 'name="account" value="same"'
@@ -29,3 +32,27 @@ def test_an_account_page_that_was_shown_to_one_user_goes_on_as_no_other(op: Prov
     browser.sign_in(browser.authorize(prompt="login"), username="bob")
     page = browser.submit(shown_to_ada, account="same")
     assert CHOICE in page.text and "Continue as bob" in page.text
+
+
+@pytest.mark.parametrize("step", ["response", "account"])
+def test_a_browser_that_asks_many_times_at_once_is_always_answered(op: Provider, step: str) -> None:
+    browser = op.signed_in()
+    page = browser.authorize(prompt="select_account")
+    url, fields = form_of(page)
+    if step == "response":
+        browser.submit(page, account="same")
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.http.cookies.jar)
+
+    def ask(_: int) -> Any:
+        headers = {"Cookie": cookies}
+        if step == "response":
+            return op.http.get(page.url.path, headers=headers, follow_redirects=False)
+        sent = fields | {"account": "same"}
+        return op.http.post(url, data=sent, headers=headers | FROM_OUR_PAGE, follow_redirects=False)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(24)))
+    assert {answer.status_code for answer in answers} <= {200, 303}
+    codes = [answer_of(each)["code"] for each in answers if is_answer(each) and CALLBACK in each.text]
+    granted(op.redeem(answer_of(browser.get(page.url.path))["code"]))
+    assert all(refused(op.redeem(code), "invalid_grant") for code in codes), "only the last code counts"

@@ -14,7 +14,7 @@ from ...domain.interaction import ERRORS, Step
 from ...domain.models import Client, Interaction
 from ...pipeline.errors import Refusal
 from ...pipeline.handler import Decision
-from ...pipeline.replies import BrowserAnswer, Page, ScopeShown
+from ...pipeline.replies import BrowserAnswer, GoTo, Page, ScopeShown
 from ...store.browser_state import BrowserKey
 from .response import AuthorizationHandler, shown
 
@@ -29,6 +29,10 @@ class InteractionHandler(AuthorizationHandler):
 
     def key(self) -> BrowserKey:
         return BrowserKey(hashed(self.request.session), self.request.interaction_id)
+
+    def give_up(self) -> BrowserAnswer:
+        """Look again: nothing but other requests of this browser, such as reloads, can have come first."""
+        return GoTo(path_of(self._waiting()[0]))
 
     def resume(self) -> tuple[Interaction, Client, AuthorizationRequest]:
         """Return the interaction, its client and its request, which is read again as if it had just come: the client
