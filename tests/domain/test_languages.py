@@ -30,6 +30,9 @@ AVAILABLE = ("en", "de", "pt-br")
         ("", "de_DE", "en"),
         ("", ",," + "fr," * 17 + "de", "de"),
         ("", "fr," * 20 + "de", "en"),
+        ("", "de-" + "x-" * 48 + "x", "de"),
+        ("", "de-" + "x-" * 49 + "x, pt-BR", "pt-br"),  # one character too long
+        ("de-" + "x-" * 49 + "x", "", "en"),
     ],
 )
 def test_the_first_that_is_available(ui_locales: str, accept_language: str, chosen: str) -> None:
