@@ -231,9 +231,17 @@ def test_3_1_2_4_the_page_names_the_client_its_place_and_every_permission(op: Pr
     browser = op.browser()
     asked = '{"id_token":{"birthdate":null},"userinfo":{"gender":{"essential":true}}}'
     request = {"client_id": "another", "scope": "openid email offline_access read", "claims": asked}
+    request["resource"] = "https://other.example"
     page = browser.sign_in(browser.authorize(**request))
     assert "Another" in page.text and "<strong>client.example</strong>" in page.text
-    for words in ("email address", "date of birth", "gender", "<code>read</code>", "when you are not using it"):
+    for words in (
+        "email address",
+        "date of birth",
+        "gender",
+        "<code>read<",
+        "when you are not",
+        "<code>https://other.",
+    ):
         assert words in page.text
     browser.deny(page)
 

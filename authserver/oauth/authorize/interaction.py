@@ -3,6 +3,7 @@
 import hmac
 import json
 from hashlib import sha256
+from typing import Any
 from urllib.parse import urlsplit
 
 from ...accounts.browser import BrowserRefusal
@@ -122,8 +123,8 @@ class ContinueInteraction(InteractionHandler):
         before = self.loaded.consent
         scopes = [ScopeShown(word, is_new=before is None or word not in before.scope) for word in request.scope]
         origin = urlsplit(request.target.redirect_uri).netloc or request.target.redirect_uri.partition(":")[0]
-        claims = sorted(request.claim_names)
-        return self.page("consent", username=self.username(), origin=origin, scopes=scopes, claims=claims)
+        asked: dict[str, Any] = {"claims": sorted(request.claim_names), "resources": request.resources}
+        return self.page("consent", username=self.username(), origin=origin, scopes=scopes, **asked)
 
 
 ACTIONS = {"sign_in": "sign-in", "choose_account": "account", "consent": "consent"}

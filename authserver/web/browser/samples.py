@@ -26,6 +26,7 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
         "origin": "notes.example",
         "scopes": (ScopeShown("openid", is_new=False), ScopeShown("email"), ScopeShown("notes:read")),
         "claims": ("birthdate",),
+        "resources": ("https://api.notes.example",),
         "other_account": "/interaction/0",
     },
     "choose_account": _FORM,
