@@ -1,5 +1,7 @@
 """What a person meets in a browser: pages, and the redirects between them and to clients.
 
+endpoint.py   reads a browser's request and runs the pipeline
+cookies.py    the two cookies of a browser
 pages.py      renders the answers of handlers: a page, a redirect, a page that goes on to a client
 templates.py  the templates, in each language, and the operator's own
 files.py      the style sheet, the script, the icon and the operator's own files

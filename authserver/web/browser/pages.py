@@ -28,7 +28,7 @@ _HEADERS: list[Header] = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 ]
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")  # the policy's syntax knows no IPv6 address
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
 
 class Pages:
@@ -78,10 +78,11 @@ def with_params(uri: str, params: tuple[tuple[str, str], ...]) -> str:
 
 
 def _form_action(uri: str) -> str:
-    """Return what `form-action` allows on the page whose form goes to the client."""
+    """Return what `form-action` allows on the page whose form goes to the client: its origin, or every address of its
+    scheme if the policy's syntax has no word for the origin (CSP3 s2.3.1: it knows no IPv6 address)."""
     parts = urlsplit(uri)
     origin = f"{parts.scheme}://{parts.netloc}"
-    return f"'self' {origin}" if _ORIGIN.fullmatch(origin) else "'self'"
+    return f"'self' {origin if _ORIGIN.fullmatch(origin) else f'{parts.scheme}:'}"
 
 
 async def _send_redirect(send: Send, uri: str, more: list[Header]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from gettext import translation
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -106,6 +107,9 @@ def _environment(language: str, loader: BaseLoader, shared: Mapping[str, object]
 
 
 def _described(error: Exception) -> str:
+    """Return what is wrong and in which line. The text of an error that is not Jinja's could contain anything."""
     if isinstance(error, TemplateSyntaxError):
         return f"{error.name}, line {error.lineno}: {error.message}"
-    return f"{type(error).__name__}: {error}" if isinstance(error, TemplateError) else type(error).__name__
+    lines = [frame for frame in extract_tb(error.__traceback__) if frame.filename.endswith(".html")]
+    where = f"{Path(lines[-1].filename).name}, line {lines[-1].lineno}: " if lines else ""
+    return f"{where}{error}" if isinstance(error, TemplateError) else f"{where}{type(error).__name__}"
