@@ -28,7 +28,6 @@ _WITH_USERS = _RECORDS.where(_BY_IDS)
 _WITH_CLAIMS = _WITH_USERS.add_columns(user_claims.c.claims).join(
     user_claims, user_claims.c.user_id == table.c.subject, isouter=True
 )
-_NAMES = table.c.keys()
 _UNREVOKED = table.c.revoked_at.is_(None)
 _GUARD = (table.c.id == bindparam("key"), table.c.generation == bindparam("seen"), _UNREVOKED)
 _ROTATE = (
@@ -188,17 +187,15 @@ def _guarded(apply: Any, authorization: Authorization, next: int, network: str, 
 
 
 def _loaded(row: Any, claims: Mapping[str, Any] | None = None) -> AuthorizationRecord:
-    values = dict(zip(_NAMES, row[:_WIDTH], strict=True))
+    id, client_id, subject, scope, resources, *others = row[:_WIDTH]
     user, session = row[_WIDTH : _WIDTH + _USER_WIDTH], row[_WIDTH + _USER_WIDTH :][:3]
-    stored = {
-        "scope": tuple(values["scope"].split()),
-        "resources": tuple(values["resources"].split()),
-        "ends_with_session": bool(values["ends_with_session"]),
-        "amr": tuple((values["amr"] or "").split()),
-        "requested_claims": values["requested_claims"] or "",
-        "session_ends_at": _session_end(*session) if values["ends_with_session"] else None,
-    }
-    return AuthorizationRecord(Authorization(**values | stored), User(*(*user, claims)) if user[0] else None)
+    *others, session_id, ends_with_session, amr, requested_claims = others
+    others += [session_id, bool(ends_with_session), tuple(amr.split()) if amr else (), requested_claims or ""]
+    others.append(_session_end(*session) if ends_with_session else None)
+    return AuthorizationRecord(
+        Authorization(id, client_id, subject, tuple(scope.split()), tuple(resources.split()), *others),
+        User(*(*user, claims)) if user[0] else None,
+    )
 
 
 def _session_end(idle_expires_at: int | None, expires_at: int | None, ended_at: int | None) -> int:

@@ -52,9 +52,9 @@ def query(**changes: Any) -> str:
 
 
 class Browser:
-    def __init__(self, http: Any) -> None:
-        """`http` is a test client, with cookies of its own."""
-        self.http = http
+    def __init__(self, http: Any, issuer: str = ISSUER) -> None:
+        """`http` is a client of the server with this issuer, with cookies of its own."""
+        self.http, self.issuer = http, issuer
 
     def authorize(self, **changes: Any) -> Any:
         """Ask for a sign-in, and follow our own redirects."""
@@ -63,10 +63,11 @@ class Browser:
     def get(self, url: str) -> Any:
         return self._ours(self.http.get(url, follow_redirects=False))
 
-    def submit(self, page: Any, /, *, headers: Mapping[str, str] = FROM_OUR_PAGE, **fields: str) -> Any:
+    def submit(self, page: Any, /, *, headers: Mapping[str, str] | None = None, **fields: str) -> Any:
         """Fill in the page's form and send it, as a browser does; then follow our own redirects."""
         action, filled = form_of(page)
-        return self._ours(self.http.post(action, data=filled | fields, headers=dict(headers), follow_redirects=False))
+        sent = FROM_OUR_PAGE | {"Origin": self.issuer} if headers is None else dict(headers)
+        return self._ours(self.http.post(action, data=filled | fields, headers=sent, follow_redirects=False))
 
     def sign_in(self, page: Any, username: str = "ada", password: str = PASSWORD, **more: Any) -> Any:
         return self.submit(page, username=username, password=password, **more)
@@ -87,7 +88,7 @@ class Browser:
         return answer_of(page)["code"]
 
     def _ours(self, response: Any) -> Any:
-        while response.status_code == 303 and response.headers["location"].startswith(ISSUER):
+        while response.status_code == 303 and response.headers["location"].startswith(self.issuer):
             response = self.http.get(response.headers["location"], follow_redirects=False)
         return response
 
