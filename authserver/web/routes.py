@@ -33,7 +33,7 @@ from ..store.database import Database
 from . import documents, health, userinfo
 from .api import Api
 from .browser.cookies import BrowserCookies
-from .browser.endpoint import BrowserEndpoint
+from .browser.endpoint import BrowserEndpoint, FormAddress
 from .browser.files import PageFiles
 from .browser.pages import Pages
 from .browser.templates import LANGUAGES, Templates
@@ -165,6 +165,11 @@ def _userinfo(context: AppContext, base: str) -> list[Route]:
 
 def _browser(context: AppContext, base: str, pages: Pages, cookies: BrowserCookies) -> list[Route | Mount]:
     interaction = base + "/interaction/{interaction}"
+    forms: dict[str, NewHandler[BrowserRequest, BrowserAnswer]] = {
+        "/sign-in": SignIn,
+        "/account": ChooseAccount,
+        "/consent": AnswerConsent,
+    }
 
     def endpoint(new_handler: NewHandler[BrowserRequest, BrowserAnswer]) -> BrowserEndpoint:
         return BrowserEndpoint(context.pipeline, context.now, context.malformed, pages, cookies, new_handler)
@@ -172,9 +177,8 @@ def _browser(context: AppContext, base: str, pages: Pages, cookies: BrowserCooki
     return [
         Route(base + "/authorize", endpoint(Authorize), methods=["GET", "POST"]),
         Route(interaction, endpoint(ContinueInteraction), methods=["GET"]),
-        Route(interaction + "/sign-in", endpoint(SignIn), methods=["POST"]),
-        Route(interaction + "/account", endpoint(ChooseAccount), methods=["POST"]),
-        Route(interaction + "/consent", endpoint(AnswerConsent), methods=["POST"]),
+        *(Route(interaction + path, endpoint(handler), methods=["POST"]) for path, handler in forms.items()),
+        *(Route(interaction + path, FormAddress(pages), methods=["GET"]) for path in forms),
     ]
 
 

@@ -25,6 +25,7 @@ def producers() -> dict[tuple[str, str], Produce]:
     for action in _FIELDS:
         name = f"post /interaction/{{interaction}}/{action}"
         found |= {(name, status): produce for status, produce in _of_a_form(action).items()}
+        found |= {(name.replace("post", "get", 1), status): make for status, make in _of_a_reload(action).items()}
     for path in ("/authorize", *(f"{_NOBODYS}/{action}" for action in _FIELDS)):
         name = f"post {path.replace(_NOBODYS, '/interaction/{interaction}')}"
         found |= {(name, status): produce for status, produce in _of_a_body(path).items()}
@@ -69,9 +70,16 @@ def _of_a_form(action: str) -> dict[str, Produce]:
     return {
         "303": lambda server: _Visit(server).post(action),
         "403": lambda server: _Visit(server).post(action, csrf="forged"),
-        "405": lambda server: server.http.get(f"{_NOBODYS}/{action}"),
+        "405": lambda server: server.http.put(f"{_NOBODYS}/{action}"),
         "409": lambda server: _Visit(server, prompt="consent").signed_in().denied().post(action),
         "503": broken,
+    }
+
+
+def _of_a_reload(action: str) -> dict[str, Produce]:
+    return {
+        "303": lambda server: server.http.get(f"{_NOBODYS}/{action}", follow_redirects=False),
+        "405": lambda server: server.http.put(f"{_NOBODYS}/{action}"),
     }
 
 

@@ -153,6 +153,16 @@ def test_a_wrong_password_and_then_the_right_one(tab: Tab) -> None:
     assert session["expires"] > 0 and session["httpOnly"]
 
 
+def test_a_reload_of_a_forms_address_leads_back_to_the_page_that_is_next(tab: Tab) -> None:
+    tab.authorize()
+    interaction = tab.page.url
+    tab.sign_in(password="wrong")
+    assert tab.page.url == f"{interaction}/sign-in"
+    for form in ("sign-in", "account", "consent"):
+        tab.page.goto(f"{interaction}/{form}")
+        assert tab.page.url == interaction and tab.page.title() == "Sign in"
+
+
 def test_deny(tab: Tab) -> None:
     tab.authorize()
     tab.sign_in()

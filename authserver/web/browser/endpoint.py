@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -90,6 +90,16 @@ class BrowserEndpoint:
     def _malformed_page(self, scope: Scope, reason: str, status: int) -> Page:
         self._malformed.count(reason, network_of(scope))  # the pipeline logs refusals of well-formed requests
         return error_page("request", status)
+
+
+class FormAddress:
+    """GET of the address that a form was sent to, as after a reload: the interaction knows which page is next."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._pages.send(scope, send, GoTo(f"/interaction/{quote(scope['path_params']['interaction'])}"))
 
 
 def error_page(code: str, status: int, retry_after: int = 0) -> Page:
