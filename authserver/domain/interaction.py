@@ -65,7 +65,7 @@ def next_step(
         return Step.OTHER_USER if progress.signed_in else Step.SIGN_IN
     if "select_account" in request.prompts and not (progress.chosen or progress.signed_in):
         return Step.CHOOSE_ACCOUNT
-    if needs_consent(request, client, consent) or ("consent" in request.prompts and not progress.agreed):
+    if needs_consent(request, client, consent) or (_asks_each_time(request, client) and not progress.agreed):
         return Step.CONSENT
     return Step.ANSWER
 
@@ -75,6 +75,17 @@ def needs_consent(request: AuthorizationRequest, client: Client, consent: Consen
     if client.first_party:
         return False
     return consent is None or not consent.covers(request.scope, request.claim_names, request.resources)
+
+
+def _asks_each_time(request: AuthorizationRequest, client: Client) -> bool:
+    """Whether the user must agree to this very request, whatever they have agreed to before."""
+    if "consent" in request.prompts:
+        return True
+    # RFC 8252 s8.6: unless the identity of the client can be proven, the request SHOULD be processed as if no previous
+    # request had been approved. Any app on the device can receive what goes to a loopback port or an app's own scheme;
+    # claimed "https" scheme redirects MAY be accepted as proof.
+    is_proven = client.auth_method != "none" or request.target.redirect_uri.startswith("https://")
+    return client.application_type == "native" and not (is_proven or client.first_party)
 
 
 def _is_recent_enough(request: AuthorizationRequest, session: Session, now: int) -> bool:

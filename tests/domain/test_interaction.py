@@ -29,18 +29,25 @@ REQUEST = AuthorizationRequest(
 )
 CLIENT = Client("app", "App", "none", frozenset(), ("openid", "read"))
 REQUESTS = st.builds(
-    lambda prompts, max_age, scope, subjects: replace(
-        REQUEST, prompts=prompts, max_age=max_age, scope=scope, subjects=subjects
+    lambda prompts, max_age, scope, subjects, uri: replace(
+        REQUEST,
+        prompts=prompts,
+        max_age=max_age,
+        scope=scope,
+        subjects=subjects,
+        target=ResponseTarget(uri, "query", None),
     ),
     st.frozensets(st.sampled_from(["login", "consent", "select_account"])),
     st.sampled_from([None, 0, 1, 60]),
     st.sampled_from([(), ("openid",), ("openid", "read")]),
     st.sampled_from([None, frozenset({"u_ada"}), frozenset({"u_bob"}), frozenset[str]()]),
+    st.sampled_from(["https://client.example/cb", "http://127.0.0.1:5000/cb", "com.example.app:/cb"]),
 )
 SESSIONS = st.one_of(st.none(), st.sampled_from([0, 1, 2, 59, 60, 61]).map(lambda age: session(1, NOW - age * SECOND)))
 PROGRESS = st.builds(Progress, st.booleans(), st.booleans(), st.booleans())
 CONSENTS = st.sampled_from([None, consent(NOW, scope=()), consent(NOW), consent(NOW, scope=("openid", "read"))])
-CLIENTS = st.sampled_from([CLIENT, replace(CLIENT, first_party=True)])
+NATIVE = replace(CLIENT, application_type="native")
+CLIENTS = st.sampled_from([CLIENT, replace(CLIENT, first_party=True), NATIVE])
 
 
 @given(REQUESTS, CLIENTS, PROGRESS, SESSIONS, CONSENTS)
@@ -59,6 +66,8 @@ def test_oidc_core_3_1_2_1_an_answer_means_that_all_was_done_that_was_asked_for(
     assert "select_account" not in request.prompts or progress.chosen or progress.signed_in
     assert "consent" not in request.prompts or progress.agreed
     assert client.first_party or not interactions.needs_consent(request, client, allowed)
+    is_web = client != NATIVE or request.target.redirect_uri.startswith("https://")
+    assert is_web or progress.agreed, "RFC 8252 s8.6: another app may pose as it"
 
 
 @given(REQUESTS, CLIENTS, PROGRESS, SESSIONS, CONSENTS)

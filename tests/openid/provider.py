@@ -43,7 +43,13 @@ NATIVE = replace(
     PUBLIC,
     id="native",
     application_type="native",
-    redirect_uris=(LOOPBACK, "http://[::1]:7000/cb?a=b", "http://localhost:7000/cb", "com.example.app:/cb"),
+    redirect_uris=(
+        LOOPBACK,
+        "http://[::1]:7000/cb?a=b",
+        "http://localhost:7000/cb",
+        "com.example.app:/cb",
+        "https://app.example/cb",
+    ),
 )
 OTHER = replace(PUBLIC, id="another", name="Another")
 CLIENTS = (PUBLIC, CONFIDENTIAL, NATIVE, OTHER)

@@ -90,8 +90,8 @@ def test_rfc6749_4_1_2_1_an_unknown_client_is_told_nothing(op: Provider, request
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1/cb", "http://127.0.0.1:1/cb", "http://127.0.0.1:65535/cb"])
 def test_rfc8252_7_3_a_native_app_may_listen_at_any_port_of_a_loopback_address(op: Provider, uri: str) -> None:
-    browser = op.signed_in(client_id="native", redirect_uri=uri)
-    response = browser.authorize(client_id="native", redirect_uri=uri)
+    browser = op.browser()
+    response = browser.allow(browser.sign_in(browser.authorize(client_id="native", redirect_uri=uri)))
     code = answer_of(response, uri)["code"]
     other = "http://127.0.0.1:9999/cb"
     assert refused(op.redeem(code, client_id="native", redirect_uri=other), "invalid_grant")
@@ -134,6 +134,27 @@ def test_rfc8252_7_3_a_native_app_may_listen_at_any_port_of_a_loopback_address(o
 def test_rfc8252_7_3_nothing_but_the_port_may_differ(op: Provider, uri: str, is_allowed: bool) -> None:
     page = op.browser().authorize(client_id="native", redirect_uri=uri)
     assert (SIGN_IN in page.text) if is_allowed else is_page(page)
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_remembered"),
+    [
+        ("http://127.0.0.1:5000/cb", False),
+        ("com.example.app:/cb", False),
+        ("http://localhost:7000/cb", False),
+        ("https://app.example/cb", True),  # which only its app can receive
+    ],
+)
+def test_rfc8252_8_6_a_native_app_asks_each_time_since_another_app_may_pose_as_it(
+    op: Provider, uri: str, is_remembered: bool
+) -> None:
+    request = {"client_id": "native", "redirect_uri": uri}
+    browser = op.signed_in(**request)
+    answer = answer_of(browser.authorize(**request, prompt="none"), uri)
+    assert answer.get("error") == (None if is_remembered else "consent_required")
+    page = browser.authorize(**request)
+    assert ('id="allow"' in page.text) != is_remembered
+    assert "code" in answer_of(page if is_remembered else browser.allow(page), uri)
 
 
 @pytest.mark.parametrize("uri", ["com.example.app:/cb", "http://[::1]:7000/cb?a=b"])
