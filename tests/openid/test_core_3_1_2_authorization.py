@@ -50,6 +50,11 @@ def test_3_1_2_1_scopes_that_are_not_understood_or_not_the_clients_are_refused(s
     assert answer_of(signed_in.authorize(scope="openid something"))["error"] == "invalid_scope"
 
 
+def test_3_1_2_1_the_order_of_the_scopes_and_their_repetition_mean_nothing(op: Provider, signed_in: Browser) -> None:
+    body = granted(op.redeem(signed_in.code(scope="read openid read")))
+    assert "id_token" in body and sorted(body["scope"].split()) == ["openid", "read"]
+
+
 @pytest.mark.parametrize("response_type", ["token", "id_token", "id_token token", "code id_token", "none", "Code", "é"])
 def test_3_1_2_1_other_response_types_are_refused(signed_in: Browser, response_type: str) -> None:
     assert answer_of(signed_in.authorize(response_type=response_type))["error"] == "unsupported_response_type"

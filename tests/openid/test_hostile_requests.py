@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from authserver.pool import Pool
 from authserver.store import clients
 from tests.harness.browser import FROM_OUR_PAGE, Browser, answer_of, form_of, query
 from tests.harness.constants import ISSUER, PASSWORD
@@ -58,6 +59,7 @@ def assert_guarded(page: Any) -> None:
     assert headers["cache-control"] == "no-store"
     assert headers["referrer-policy"] == "same-origin"
     assert headers["content-type"] == "text/html; charset=utf-8"
+    assert not any(name.startswith("access-control-") for name in headers)
 
 
 def each_page(op: Provider) -> dict[str, Any]:
@@ -259,8 +261,57 @@ def test_a_password_in_a_query_is_no_sign_in(op: Provider) -> None:
     browser = op.browser()
     page = browser.authorize()
     url = f"{page.url.path}/sign-in?username=ada&password={PASSWORD}&csrf={filled_in(page)['csrf']}"
-    assert browser.http.get(url, follow_redirects=False).status_code == 405
+    back = browser.http.get(url, follow_redirects=False)
+    assert (back.status_code, back.headers["location"]) == (303, f"{ISSUER}{page.url.path}")
+    assert "set-cookie" not in back.headers
     assert is_page(browser.http.post(url, data={"x": "y"}, headers=FROM_OUR_PAGE, follow_redirects=False), 403)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"answer": ""},
+        {"answer": "Allow"},
+        {"answer": "yes"},
+        {"answer": ["allow", "deny"]},
+        {"answer": ["deny", "deny"]},
+        {"answer": b"allow\xff"},
+        {"answer": "allow", "csrf": ["a", "b"]},
+        {"account": "same"},
+        {"scope": "openid profile", "client_id": "another", "redirect_uri": "https://evil.example"},
+    ],
+)
+def test_only_the_word_allow_agrees(op: Provider, fields: Any) -> None:
+    browser = op.signed_in()
+    page = browser.authorize(prompt="consent")
+    before = rows(op.database, "consents"), rows(op.database, "codes")
+    action, filled = form_of(page)
+    response = browser.http.post(action, data=filled | fields, headers=FROM_OUR_PAGE, follow_redirects=False)
+    assert response.status_code in (303, 400, 403) and "evil" not in response.headers.get("location", "")
+    assert (rows(op.database, "consents"), rows(op.database, "codes")) == before
+    assert CONSENT in browser.get(page.url.path).text
+
+
+@pytest.mark.parametrize("sent", [{"content": b"{}"}, {"json": {}}, {"content": b"x" * 70_000}, {"files": {"a": b"b"}}])
+@pytest.mark.parametrize("action", ["sign-in", "account", "consent"])
+def test_what_is_no_form_is_a_page(op: Provider, action: str, sent: Any) -> None:
+    browser = op.signed_in()
+    page = browser.authorize(prompt="consent")
+    response = browser.http.post(f"{page.url.path}/{action}", headers=FROM_OUR_PAGE, **sent)
+    assert is_page(response, 413 if len(sent.get("content", b"")) > 65_536 else 400)
+
+
+def test_a_full_queue_of_passwords_is_a_page_that_says_so(op: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = op.browser()
+    page = browser.authorize()
+    with monkeypatch.context() as full:
+        full.setattr(Pool, "_submit", lambda self, task: self._reject(task))
+        busy = browser.sign_in(page, keep="yes")
+    assert busy.status_code == 503 and int(busy.headers["retry-after"]) > 0
+    assert "The server is busy" in busy.text and 'value="ada"' in busy.text and "checked" in busy.text
+    assert_guarded(busy)
+    assert "code" in answer_of(browser.allow(browser.sign_in(busy)) if CONSENT in busy.text else browser.sign_in(busy))
 
 
 def test_what_is_stored_of_a_request_is_what_is_needed_of_it(op: Provider) -> None:
