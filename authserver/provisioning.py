@@ -244,6 +244,7 @@ def policy(settings: Settings) -> Policy:
         refresh_absolute_ttl=settings.refresh_absolute_ttl,
         max_authorizations=settings.max_authorizations,
         code_ttl=settings.code_ttl,
+        code_retry_window=settings.code_retry_window,
         session_idle_ttl=settings.session_idle_ttl,
         session_ttl=settings.session_ttl,
     )

@@ -196,6 +196,9 @@ class Settings(BaseModel):
         _POLICY.session_ttl
     )
     code_ttl: Annotated[int, _whole("seconds for which an authorization code is valid", 1, 600)] = _POLICY.code_ttl
+    code_retry_window: Annotated[
+        int, _whole("seconds in which a client may send a used code again without ending its tokens", 0, 60)
+    ] = _POLICY.code_retry_window
     jwks_max_age: Annotated[int, _whole("seconds for which verifiers may cache the JWKS", 0, _DAY)] = (
         _KEY_POLICY.jwks_max_age
     )

@@ -32,6 +32,7 @@ EVERYTHING = {
     "--user-address-header": ("x-user-address", "user_address_header", "x-user-address"),
     "--access-token-ttl": ("60", "access_token_ttl", 60),
     "--refresh-retry-window": ("0", "refresh_retry_window", 0),
+    "--code-retry-window": ("0", "code_retry_window", 0),
     "--refresh-idle-ttl": ("120", "refresh_idle_ttl", 120),
     "--refresh-absolute-ttl": ("180", "refresh_absolute_ttl", 180),
     "--max-authorizations": ("3", "max_authorizations", 3),

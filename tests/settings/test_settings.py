@@ -112,7 +112,7 @@ def test_a_misspelt_name_is_refused_in_each_source(folder: Path, monkeypatch: py
         ("AUTHSERVER_ISSUER_FILE", "AUTHSERVER_ISSUER"),
         ("AUTHSERVER_DATABASE", "AUTHSERVER_DATABASE_URL"),
         ("AUTHSERVER_DATABASE_URI_FILE", "AUTHSERVER_DATABASE_URL_FILE"),
-        ("AUTHSERVER_RETRY_WINDOW", "AUTHSERVER_REFRESH_RETRY_WINDOW"),
+        ("AUTHSERVER_REFRESH_WINDOW", "AUTHSERVER_REFRESH_RETRY_WINDOW"),
     ],
 )
 def test_a_name_that_is_nearly_right_gets_a_suggestion(name: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,16 @@ def test_a_double_submit_within_ten_seconds_is_refused_and_ends_nothing(
     ]
 
 
+def test_a_client_that_is_strict_has_no_second_try(
+    browser: Browser, redeem: Any, active: Any, database: Database
+) -> None:
+    change_client(database, "sso", policy={"code_retry_window": 0})
+    code = browser.code()
+    body = redeem(code).json()
+    assert_refused(redeem(code), INVALID_GRANT)
+    assert not active(body)
+
+
 @pytest.mark.parametrize(
     ("seconds", "changes"),
     [

@@ -27,6 +27,7 @@ SECONDS = {
     "refresh-retry-window": (0, 300),
     "refresh-idle-ttl": (1, 3650 * _DAY),
     "refresh-absolute-ttl": (1, 3650 * _DAY),
+    "code-retry-window": (0, 60),
 }
 POLICY = {name: name.replace("-", "_") for name in (*SECONDS, "max-authorizations", "rotation")}
 ALGORITHMS_OF = ("access_token_alg", "id_token_alg", "userinfo_alg")

@@ -38,6 +38,7 @@ clients = Table(
     Column("userinfo_alg", String(16)),  # NULL for none
     # What no query asks for: a JSON object of RFC 7591's names, without the members that have their default value.
     Column("client_metadata", Text),  # NULL for none
+    Column("code_retry_window", Integer),  # part of the client's own policy, as above
     # Every process reads every few seconds which algorithms are used; hardly any client is in these indexes.
     *(
         Index(

@@ -8,6 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
+    op.add_column("clients", sa.Column("code_retry_window", sa.Integer(), nullable=True))
     _add_session_to_authorizations()
     _create_sessions()
     _create_interactions()
