@@ -73,6 +73,7 @@ SLOW_FILES = {
     "test_leaks.py",
     "testing/test_issuer.py",
     "testing/test_elsewhere.py",
+    "testing/test_sign_in.py",
     "web/test_disconnected.py",
     "web/test_end_to_end.py",
     "web/test_fuzz.py",
