@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.harness.chromium import needs_chromium
-from tests.pages.showing import CALLBACK, HOSTILE, ISSUER
+from tests.pages.showing import CALLBACK, HOSTILE, ISSUER, WITH_NAMES
 from tests.pages.watched import Watched
 
 pytestmark = needs_chromium
@@ -46,6 +46,12 @@ def test_text_of_twice_the_size_fits(show: Show, path: str) -> None:
     watched = show(path, viewport={"width": 640, "height": 900}, locale="de-DE")
     watched.page.evaluate("document.documentElement.style.fontSize = '200%'")
     assert watched.measure()["overflow"] == 0
+
+
+@pytest.mark.parametrize("page", WITH_NAMES)
+def test_a_name_without_spaces_fits_into_320_pixels(show: Show, page: str) -> None:
+    watched = show(f"/long/{page}", viewport={"width": 320, "height": 900}, locale="de-DE")
+    assert watched.measure() == {"overflow": 0, "small": [], "moving": 0}
 
 
 @pytest.mark.parametrize("media", [{"forced_colors": "active"}, {"contrast": "more"}, {"reduced_motion": "reduce"}])
