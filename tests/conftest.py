@@ -43,6 +43,7 @@ FAST = (
     "keyring",
     "oauth",
     "observability",
+    "pages",
     "pipeline",
     "resource",
     "serving",
@@ -56,6 +57,8 @@ SLOW_FIXTURES = {"postgres", "serializable", "softhsm", "real"}
 SLOW_FILES = {
     "observability/test_sheet.py",
     "observability/test_tracing.py",
+    "pages/test_chromium.py",
+    "pages/test_flow.py",
     "pipeline/test_refresh_machine.py",
     "keyring/test_files.py",
     "resource/test_guard_api.py",

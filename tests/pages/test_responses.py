@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -306,12 +304,6 @@ def test_an_operators_template_that_fails(tmp_path: Path, template: str, fault: 
 
 def test_the_built_in_templates_render_every_sample() -> None:
     Templates(ISSUER).check()
-
-
-def test_the_translations_are_complete_and_compiled() -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "translations.py"), "--check"]
-    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert not checked.returncode, checked.stderr
 
 
 def test_the_pictures_in_the_documentation_are_of_the_present_pages() -> None:
