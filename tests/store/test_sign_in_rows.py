@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from starlette.testclient import TestClient
 
 from authserver.domain.models import Authorization, Client, User
 from authserver.store import (
@@ -25,11 +26,12 @@ from authserver.store.changes import Change
 from authserver.store.database import Database
 from authserver.store.group_commit import commit
 from authserver.store.sessions import BeginSession
+from tests.harness.browser import CALLBACK, VERIFIER, Browser, answer_of
 from tests.harness.clock import Clock
 from tests.harness.sign_in_rows import code, consent, interaction, session
 from tests.store.conftest import Run
 from tests.store.nodes import two_nodes
-from tests.store.rows import a_login
+from tests.store.rows import a_login, on_postgres
 
 Write = Callable[..., list[Any]]
 MANY = 64
@@ -253,3 +255,49 @@ def test_interactions_go_when_they_expire_and_codes_and_sessions_a_day_later(
     assert left(61) == [0, 1, 1]
     assert left(86400) == [0, 0, 1]
     assert left(7200) == [0, 0, 0]
+
+
+@on_postgres
+def test_two_nodes_that_do_everything_at_once_never_deadlock(
+    store: Database, run: Run, url: str, clock: Clock, write: Write
+) -> None:
+    many, failures = range(1, 9), list[str]()
+    add_sessions(store, *many, clock=clock)
+    waiting = [interaction(number, clock()) for number in many]
+    write(*map(interactions.begin, waiting), *(issue(number, clock) for number in many))
+
+    def watch(node: Any) -> None:
+        event.listen(node._engine, "handle_error", lambda c: failures.append(c.original_exception.sqlstate))
+
+    def everything(turn: int) -> list[list[Change]]:
+        changes: list[Change] = []
+        for number, each in zip(many, waiting, strict=True):
+            seen, id = replace(each, revision=turn), number.to_bytes(16)
+            new = code(100 * turn + number + 1000, clock(), session_id=id)
+            changes += [consents.agree(consent(clock()), seen), interactions.advance(seen), redeem(number, clock)]
+            changes += [codes.issue(new, idle_expires_at=clock() + turn, interaction=seen)]
+            changes += [sessions.end(id)] if turn == 9 and number % 2 else []
+        return [changes, changes[::-1]]
+
+    outcomes = two_nodes(run, url, clock, map(everything, range(10)), watch)
+    assert failures == []
+    assert {type(outcome) for answers in outcomes for both in answers for outcome in both} == {bool}
+    assert len(all_rows(store, schema.authorizations)) == len(many)
+
+
+def test_the_whole_flow_works_on_every_database(http: TestClient, database: Database) -> None:
+    sso = Client("sso", "SSO", "none", frozenset({"authorization_code", "refresh_token"}), ("openid", "read"))
+    with database.begin() as connection:
+        clients.add(connection, replace(sso, redirect_uris=(CALLBACK,)))
+    browser = Browser(http)
+    form = {"grant_type": "authorization_code", "client_id": "sso", "code": browser.code(), "redirect_uri": CALLBACK}
+    body = http.post("/token", data=form | {"code_verifier": VERIFIER}).json()
+    renewed = {"grant_type": "refresh_token", "client_id": "sso", "refresh_token": body["refresh_token"]}
+    assert "id_token" in http.post("/token", data=renewed).json()
+    assert "code" in answer_of(browser.authorize(prompt="none"))
+    with database.begin() as connection:
+        (session,) = sessions.newest(connection, user_id="u_ada", active_at=None, limit=9)
+        end = sessions.end(session.session.id)
+        assert end.apply(connection, [end.params], 1) == [True]
+    assert answer_of(browser.authorize(prompt="none"))["error"] == "login_required"
+    assert http.post("/token", data=renewed).json()["error"] == "invalid_grant"

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from authserver.domain.models import User
+from authserver.store import users
 from authserver.store.database import Database
+from tests.harness.browser import Browser, answer_of
 from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
 from tests.web.answers import assert_granted
@@ -122,3 +125,49 @@ def test_of_who_was_not_let_in(http: TestClient, trail: Trail, events: list[Any]
     )
     told = [entry["reason"] for entry in events if entry["event"] != "refused"]
     assert told == [wrong, "no such client", "wrong password", "no such user"]
+
+
+def test_of_a_sign_in_its_consent_and_its_code(browser: Browser, redeem: Any, database: Database, later: Any) -> None:
+    wrong = browser.sign_in(browser.authorize(), password="wrong")
+    code = answer_of(browser.allow(browser.sign_in(wrong)))["code"]
+    assert_granted_by_code(redeem(code))
+    later(11)
+    redeem(code)
+    of_ada = ("ada", "u_ada", "sso", "192.0.2.0/24")
+    (session,) = rows(database, "sessions")
+    found = [row[:-1] if row[0] == "code_replayed" else row for row in everything_of(database)]
+    assert sorted(found) == sorted(
+        [
+            ("sign_in_failed", "client:sso", "failure", *of_ada, "wrong password"),
+            ("sign_in", *BY_ADA, *of_ada, f"sid {session['id'].hex()}"),
+            ("consent_given", *BY_ADA, *of_ada, "scope openid read"),
+            ("code_redeemed", *BY_ADA, *of_ada, None),
+            ("code_replayed", "client:sso", "failure", *of_ada),
+        ]
+    )
+
+
+def assert_granted_by_code(answer: Any) -> None:
+    assert answer.status_code == 200, answer.text
+
+
+def everything_of(database: Database) -> list[tuple[Any, ...]]:
+    wait_until(lambda: len([row for row in rows(database, "events") if row["client_id"] == "sso"]) >= 5)
+    found = [row for row in rows(database, "events") if row["client_id"] == "sso"]
+    return [tuple(row[name] for name in FIELDS) for row in found]
+
+
+def test_of_sessions_that_end_and_of_forged_forms(
+    browser: Browser, database: Database, password_hash: str, clock: Clock
+) -> None:
+    with database.begin() as connection:
+        users.add(connection, User("u_bob", "bob", password_hash, created_at=clock()))
+    browser.code()
+    page = browser.authorize(prompt="login")
+    browser.submit(page, headers={"Origin": "https://evil.example"})
+    browser.sign_in(page, username="bob")
+    wait_until(lambda: "form_forged" in {row["event"] for row in rows(database, "events")})
+    told = {row["event"]: row for row in rows(database, "events")}
+    ended, forged = told["session_ended"], told["form_forged"]
+    assert (ended["subject"], ended["detail"].partition(";")[0]) == ("u_ada", "another user signed in")
+    assert (forged["actor"], forged["detail"]) == ("client:sso", "The form is of another origin.")

@@ -10,7 +10,7 @@ from authserver.domain.models import Secret
 from authserver.store.database import Database
 from tests.harness.browser import CALLBACK, VERIFIER, Browser, answer_of
 from tests.harness.clock import Clock
-from tests.harness.constants import AUDIENCE, SECRET
+from tests.harness.constants import AUDIENCE, PASSWORD, SECRET
 from tests.web.answers import INVALID_GRANT, INVALID_REQUEST, INVALID_TARGET, assert_refused, claims_of
 from tests.web.serving import add_client, change_client, execute, rows
 
@@ -236,6 +236,26 @@ def test_oidc_core_11_without_offline_access_a_login_ends_with_its_session(
     assert http.get("/userinfo", headers=bearer).status_code == 401
     reasons = [entry["reason"] for entry in events if entry["event"] == "refresh_token_refused"]
     assert reasons[0].startswith("ended with the browser session at ")
+
+
+def test_introspection_knows_that_a_session_has_ended(
+    browser: Browser, redeem: Any, database: Database, http: TestClient
+) -> None:
+    body = redeem(browser.code()).json()
+    asked = {"client_id": "web", "client_secret": SECRET, "token": body["access_token"]}
+    assert http.post("/introspect", data=asked).json()["active"]
+    execute(database, "UPDATE sessions SET ended_at = 1")
+    assert http.post("/introspect", data=asked).json() == {"active": False}
+
+
+def test_a_password_grant_with_openid_has_an_id_token_without_a_session(
+    relying_party: Any, http: TestClient, database: Database
+) -> None:
+    change_client(database, "sso", grant_types=frozenset({"password", "refresh_token"}))
+    form = {"grant_type": "password", "client_id": "sso", "username": "ada", "password": PASSWORD}
+    told = claims_of(http.post("/token", data=form | {"scope": "openid"}).json(), "id_token")
+    assert told["amr"] == ["pwd"] and not {"sid", "nonce"} & told.keys()
+    assert "id_token" not in http.post("/token", data=form).json(), "openid is asked for by its name"
 
 
 def test_a_client_that_may_not_refresh_gets_no_refresh_token(browser: Browser, redeem: Any, database: Database) -> None:
