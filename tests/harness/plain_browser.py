@@ -83,6 +83,11 @@ class PlainBrowser:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
+    @property
+    def cookie(self) -> str:
+        """The header with its cookies."""
+        return "; ".join(f"{name}={value}" for name, value in self._http.cookies.items())
+
     def open(self, url: str) -> PlainPage:
         return self._go("GET", url, None)
 

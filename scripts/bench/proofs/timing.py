@@ -22,13 +22,16 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from authserver.testing.code_flow import CodeFlow
 from scripts.bench.arguments import use_venv
 from tests.harness.constants import PASSWORD
 from tests.harness.http_client import HOST, Connection, Response, connect, run
 from tests.harness.mutants import Mutant
+from tests.harness.plain_browser import PlainBrowser
 from tests.harness.server import Server, log_in, set_up
 
 EARLY = Mutant(
@@ -41,6 +44,8 @@ LEAST = 0.01
 """The probability of a difference by chance below which two kinds count as different."""
 FAILED, DELAYED = (400, 401), (429,)
 _ACCOUNTS = {"known": ("ada", PASSWORD + "?"), "unknown": ("bob", PASSWORD), "disabled": ("eve", PASSWORD)}
+_BACK = "https://app.example/callback"
+_REQUEST_ID = re.compile(rb"\r\nx-request-id: ([^\r]*)", re.IGNORECASE)
 _VARYING = re.compile(rb"\r\n(date|retry-after|x-request-id): [^\r]*", re.IGNORECASE)
 
 
@@ -56,14 +61,37 @@ class Answers(NamedTuple):
     different: set[tuple[bytes, bytes]]
 
 
-def requests(client_id: str) -> dict[Kind, bytes]:
-    found = {}
+def requests(server: Server) -> dict[Kind, bytes]:
+    found, page = {}, SignInPage(server)
     for account, (username, password) in _ACCOUNTS.items():
-        found[Kind("/token", account)] = log_in(client_id, username, password)
+        found[Kind("/token", account)] = log_in(server.client_id, username, password)
         body = json.dumps({"username": username, "password": password})
         head = f"POST /api/login HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
         found[Kind("/api/login", account)] = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        found[Kind("sign-in page", account)] = page.request(username, password)
     return found
+
+
+class SignInPage:
+    """The page at which one browser stands, which it sends again and again."""
+
+    def __init__(self, server: Server) -> None:
+        options = ("--kind", "spa", "--redirect-uri", _BACK)
+        client_id = server.nodes[0].command("client", "create", "Page", *options)["client_id"]
+        flow = CodeFlow.begin(server.nodes[0].url, client_id, redirect_uri=_BACK, scope="openid")
+        with PlainBrowser() as browser:
+            self._form, _ = browser.open(flow.url).forms["sign-in"]
+            self._cookie, self._origin = browser.cookie, server.nodes[0].url
+
+    def request(self, username: str, password: str) -> bytes:
+        typed = {"username": username, "password": password}
+        body = urlencode([(name, typed.get(name, value)) for name, value in self._form.fields])
+        path = self._form.action.removeprefix(self._origin)
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nOrigin: {self._origin}\r\n"
+            f"Cookie: {self._cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        )
+        return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 async def measure(port: int, requests: dict[Kind, bytes], many: int, statuses: Sequence[int]) -> dict[Kind, Answers]:
@@ -75,9 +103,16 @@ async def measure(port: int, requests: dict[Kind, bytes], many: int, statuses: S
             seconds, response = await _timed(connection, requests[kind])
             if response.status in statuses:
                 answers[kind].seconds.append(seconds)
-                answers[kind].different.add((_VARYING.sub(b"", response.head), response.body))
+                answers[kind].different.add(_without_what_varies(response, _ACCOUNTS[kind.account][0]))
     connection.close()
     return answers
+
+
+def _without_what_varies(response: Response, username: str) -> tuple[bytes, bytes]:
+    """Return head and body without times and the request's id, and without the username that a page repeats."""
+    request_id = _REQUEST_ID.search(response.head)
+    body = response.body.replace(request_id[1], b"") if request_id else response.body
+    return _VARYING.sub(b"", response.head), body.replace(f'"{username}"'.encode(), b"")
 
 
 async def _timed(connection: Connection, request: bytes) -> tuple[float, Response]:
@@ -118,7 +153,7 @@ def report(answers: dict[Kind, Answers]) -> bool:
         times = median(answers[other].seconds) / median(answers[one].seconds)
         alike &= p > LEAST and bytes_alike
         verdict = ("same bytes" if bytes_alike else "DIFFERENT BYTES") + ("" if p > LEAST else ", DIFFERENT TIME")
-        print(f"{one.path:12} {one.account:8} {other.account:8} p {p:.3f}, medians 1 to {times:.3f}: {verdict}")
+        print(f"{one.path:13} {one.account:8} {other.account:8} p {p:.3f}, medians 1 to {times:.3f}: {verdict}")
     return alike
 
 
@@ -129,7 +164,7 @@ def prove(server: Server, many: int, *, delayed: bool) -> bool:
     server.start()
     statuses = DELAYED if delayed else FAILED
     print("delayed:" if delayed else "not delayed:", flush=True)
-    return report(run(measure(server.ports[0], requests(server.client_id), many, statuses)))
+    return report(run(measure(server.ports[0], requests(server), many, statuses)))
 
 
 def add_users(server: Server) -> None:
