@@ -93,8 +93,8 @@ class Caller:
         """Return the final status. The server waits for the rest of a request that is cut short: closing our side tells
         it that there is none."""
         assert self._writer is not None
-        head, body = request.split(b"\r\n\r\n", 1) if b"\r\n\r\n" in request else (request, b"")
-        is_cut = f"Content-Length: {len(body)}\r\n".encode() not in head + b"\r\n"
+        head, end, body = request.partition(b"\r\n\r\n")
+        is_cut = not end or f"\r\nContent-Length: {len(body)}\r\n".encode() not in head + b"\r\n"
         if is_cut:
             await asyncio.sleep(0.05)
             self._writer.write_eof()
