@@ -64,7 +64,7 @@ def authorization_of(number: int, clock: Clock, **members: Any) -> Authorization
     return a_login(number, **online | later | members)
 
 
-def test_b069_of_64_redemptions_on_two_nodes_one_wins(
+def test_of_64_redemptions_on_two_nodes_one_wins(
     store: Database, run: Run, url: str, clock: Clock, write: Write
 ) -> None:
     add_sessions(store, 1, 2, clock=clock)

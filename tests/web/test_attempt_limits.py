@@ -81,7 +81,7 @@ def test_the_wait_doubles_with_each_further_wrong_password(ask: Ask, clock: Cloc
         assert_refused(ask(), INVALID_GRANT)
 
 
-def test_b032_the_api_shares_the_counters_and_says_so_in_its_own_words(ask: Ask, http: TestClient) -> None:
+def test_the_api_shares_the_counters_and_says_so_in_its_own_words(ask: Ask, http: TestClient) -> None:
     api = Caller(http)
     for _ in range(FREE // 2):
         assert_refused(ask(), INVALID_GRANT)
@@ -96,13 +96,13 @@ def seen(answer: Any) -> tuple[int, bytes, dict[str, str]]:
 
 
 @pytest.mark.parametrize("stranger", ["nobody", "a\u202eb", "x" * 257])
-def test_b035_a_name_without_an_account_is_treated_exactly_alike(ask: Ask, hashed: list[str], stranger: str) -> None:
+def test_a_name_without_an_account_is_treated_exactly_alike(ask: Ask, hashed: list[str], stranger: str) -> None:
     existing, missing = ([ask(name) for _ in range(FREE + 2)] for name in ("ada", stranger))
     assert [seen(answer) for answer in existing] == [seen(answer) for answer in missing]
     assert len(hashed) == 2 * FREE
 
 
-def test_b050_an_attacker_elsewhere_does_not_hold_up_the_owner_at_home(
+def test_an_attacker_elsewhere_does_not_hold_up_the_owner_at_home(
     ask: Ask, from_host: Callable[[str], None], http: TestClient, clock: Clock
 ) -> None:
     from_host(HOME)
@@ -152,7 +152,7 @@ def test_a_network_is_known_for_90_days(
 
 
 @FEW
-def test_b049_a_network_that_tries_many_accounts_waits_as_a_whole_and_no_other(
+def test_a_network_that_tries_many_accounts_waits_as_a_whole_and_no_other(
     ask: Ask, from_host: Callable[[str], None], clock: Clock, hashed: list[str]
 ) -> None:
     from_host(ELSEWHERE)

@@ -46,7 +46,7 @@ def active(http: TestClient) -> Any:
         ({"resource": "https://unknown.example"}, INVALID_TARGET),
     ],
 )
-def test_b071_b075_a_wrong_redemption_changes_nothing_rfc6749_4_1_3(
+def test_a_wrong_redemption_changes_nothing_rfc6749_4_1_3(
     browser: Browser, redeem: Any, database: Database, changes: Any, expected: Any
 ) -> None:
     add_client(database, "sso", id="sso2")
@@ -60,14 +60,14 @@ def test_b071_b075_a_wrong_redemption_changes_nothing_rfc6749_4_1_3(
 @pytest.mark.parametrize(
     "change", [str.lower, lambda code: code[:-1], lambda code: code + "A", lambda code: "%" + code]
 )
-def test_b075_a_code_that_is_almost_right_is_none(browser: Browser, redeem: Any, change: Any) -> None:
+def test_a_code_that_is_almost_right_is_none(browser: Browser, redeem: Any, change: Any) -> None:
     code = browser.code()
     wrong = change(code)
     assert wrong != code
     assert_refused(redeem(wrong), INVALID_GRANT)
 
 
-def test_b074_a_code_is_valid_for_60_seconds(browser: Browser, redeem: Any, clock: Clock) -> None:
+def test_a_code_is_valid_for_60_seconds(browser: Browser, redeem: Any, clock: Clock) -> None:
     early, late = browser.code(), browser.code()
     clock.forward(59.999)
     assert redeem(early).status_code == 200

@@ -36,7 +36,7 @@ def is_page(response: Any, status: int = 400) -> bool:
         {"redirect_uri": b"\xff"},
     ],
 )
-def test_b086_b091_what_no_client_can_be_told_is_a_page_rfc6749_4_1_2_1(browser: Browser, changes: Any) -> None:
+def test_what_no_client_can_be_told_is_a_page_rfc6749_4_1_2_1(browser: Browser, changes: Any) -> None:
     assert is_page(browser.authorize(**changes))
 
 
@@ -46,9 +46,7 @@ def test_a_disabled_client_is_a_page(browser: Browser, database: Database) -> No
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:1234/cb", "http://127.0.0.1/cb", "com.example.app:/cb"])
-def test_b089_a_native_app_listens_at_any_loopback_port_rfc8252_7_3(
-    browser: Browser, database: Database, uri: str
-) -> None:
+def test_a_native_app_listens_at_any_loopback_port_rfc8252_7_3(browser: Browser, database: Database, uri: str) -> None:
     change_client(database, "sso", application_type="native")
     assert 'id="sign-in"' in browser.authorize(redirect_uri=uri).text
 
@@ -92,7 +90,7 @@ def test_b089_a_native_app_listens_at_any_loopback_port_rfc8252_7_3(
         ({"prompt": "none"}, "login_required"),
     ],
 )
-def test_b092_b113_what_the_client_is_told_rfc6749_4_1_2_1(browser: Browser, changes: Any, error: str) -> None:
+def test_what_the_client_is_told_rfc6749_4_1_2_1(browser: Browser, changes: Any, error: str) -> None:
     answer = answer_of(browser.authorize(**changes))
     assert answer["error"] == error
     assert (answer["state"], answer["iss"]) == ("a state", ISSUER)  # RFC 9207 s2
@@ -116,14 +114,14 @@ def test_a_confidential_client_may_be_exempt_from_pkce_and_a_public_one_never(
 
 
 @pytest.mark.parametrize("state", ["", " ", HOSTILE, "&a=b#c%00", "s" * 2048, b"\xff\xfe\x80"])
-def test_b098_the_state_comes_back_exactly(browser: Browser, state: Any) -> None:
+def test_the_state_comes_back_exactly(browser: Browser, state: Any) -> None:
     expected = state.decode(errors="surrogateescape") if isinstance(state, bytes) else state
     assert answer_of(browser.authorize(prompt="none", state=state))["state"] == expected
     browser.code()
     assert answer_of(browser.authorize(state=state))["state"] == expected
 
 
-def test_b098_no_state_comes_back_if_none_was_sent_and_one_above_2_kb_is_refused(browser: Browser) -> None:
+def test_no_state_comes_back_if_none_was_sent_and_one_above_2_kb_is_refused(browser: Browser) -> None:
     assert "state" not in answer_of(browser.authorize(prompt="none", state=None))
     assert answer_of(browser.authorize(state="s" * 2049))["error"] == "invalid_request"
     assert "state" not in answer_of(browser.authorize(state=["a", "b"]))
@@ -135,7 +133,7 @@ def test_unknown_parameters_are_ignored_even_if_they_are_the_names_of_forms_rfc6
     assert "evil" not in page.text
 
 
-def test_b114_a_form_becomes_our_own_get_and_writes_nothing(browser: Browser, database: Database) -> None:
+def test_a_form_becomes_our_own_get_and_writes_nothing(browser: Browser, database: Database) -> None:
     body = query(state="a b&c", nonce="é")
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     response = browser.http.post("/authorize", content=body, headers=headers, follow_redirects=False)
@@ -147,7 +145,7 @@ def test_b114_a_form_becomes_our_own_get_and_writes_nothing(browser: Browser, da
     assert is_page(large, 413)
 
 
-def test_b115_a_url_of_33_kb_is_414(browser: Browser) -> None:
+def test_a_url_of_33_kb_is_414(browser: Browser) -> None:
     assert is_page(browser.http.get(f"/authorize?{'x' * 33_000}"), 414)
 
 

@@ -83,7 +83,7 @@ def test_oidc_core_3_1_2_1_prompts_are_all_obeyed_one_after_the_other(signed_in:
         ({"claims": '{"id_token": {"sub": {"value": "u_ada"}}}'}, None),
     ],
 )
-def test_b102_prompt_none_shows_no_page_oidc_core_3_1_2_6(signed_in: Browser, request_: Any, error: str | None) -> None:
+def test_prompt_none_shows_no_page_oidc_core_3_1_2_6(signed_in: Browser, request_: Any, error: str | None) -> None:
     answer = answer_of(signed_in.authorize(prompt="none", **request_))
     assert answer.get("error") == error
     assert ("code" in answer) == (error is None)
@@ -175,7 +175,7 @@ def test_a_client_of_the_operators_own_needs_no_consent_unless_it_asks_for_it(
     assert CONSENT in browser.authorize(prompt="consent").text
 
 
-def test_b102_deny_is_access_denied_and_ends_the_interaction_rfc6749_4_1_2_1(browser: Browser) -> None:
+def test_deny_is_access_denied_and_ends_the_interaction_rfc6749_4_1_2_1(browser: Browser) -> None:
     page = browser.sign_in(browser.authorize())
     answer = answer_of(browser.deny(page))
     assert (answer["error"], answer["state"], answer["iss"]) == ("access_denied", "a state", ISSUER)
@@ -211,7 +211,7 @@ def test_a_tab_whose_user_was_replaced_in_another_tab_asks_the_new_user(browser:
     assert SIGN_IN in browser.get(str(first.url)).text
 
 
-def test_b110_an_interaction_is_bound_to_the_browser_that_began_it(browser: Browser) -> None:
+def test_an_interaction_is_bound_to_the_browser_that_began_it(browser: Browser) -> None:
     page = browser.authorize()
     url = str(page.url)
     kept = browser.http.cookies.get("__Host-browser")
@@ -244,7 +244,7 @@ def test_an_interaction_expires_after_half_an_hour(browser: Browser, clock: Cloc
     ],
 )
 @pytest.mark.parametrize("step", ["sign_in", "allow"])
-def test_b117_a_form_of_another_page_changes_nothing(
+def test_a_form_of_another_page_changes_nothing(
     browser: Browser, database: Database, headers: Any, step: str, events: list[Any]
 ) -> None:
     page = browser.authorize()
@@ -258,14 +258,14 @@ def test_b117_a_form_of_another_page_changes_nothing(
 
 
 @pytest.mark.parametrize("csrf", ["", "x", "\udc80", "é" * 43])
-def test_b117_a_form_with_another_token_changes_nothing(browser: Browser, csrf: str) -> None:
+def test_a_form_with_another_token_changes_nothing(browser: Browser, csrf: str) -> None:
     page = browser.authorize()
     sent = {"csrf": csrf.encode(errors="surrogateescape"), "username": "ada", "password": PASSWORD}
     answer = browser.http.post(f"{page.url.path}/sign-in", data=sent, headers=FROM_OUR_PAGE)
     assert error_page(answer, 403, "did not come from our page")
 
 
-def test_b117_the_token_of_another_browser_is_wrong_here(browser: Browser) -> None:
+def test_the_token_of_another_browser_is_wrong_here(browser: Browser) -> None:
     """An attacker may show a form with a token of their own browser, to sign the victim in as themselves."""
     attackers = csrf_of(browser.authorize())
     browser.http.cookies.clear()
@@ -277,7 +277,7 @@ def csrf_of(page: Any) -> str:
     return str(page.text.partition('name="csrf" value="')[2].partition('"')[0])
 
 
-def test_b119_cookies_have_their_flags(browser: Browser) -> None:
+def test_cookies_have_their_flags(browser: Browser) -> None:
     first = browser.http.get(f"/authorize?{query()}", follow_redirects=False)
     (cookie,) = first.headers.get_list("set-cookie")
     name, _, rest = cookie.partition("=")
@@ -295,7 +295,7 @@ def test_b119_cookies_have_their_flags(browser: Browser) -> None:
         assert rest.partition("; ")[2] == f"{lifetime}Path=/; HttpOnly; SameSite=Lax; Secure"
 
 
-def test_b118_a_session_cookie_that_was_planted_is_never_taken_over(browser: Browser, database: Database) -> None:
+def test_a_session_cookie_that_was_planted_is_never_taken_over(browser: Browser, database: Database) -> None:
     planted = "A" * 43
     browser.http.cookies.set("__Host-session", planted, domain="as.example")
     browser.sign_in(browser.authorize())
@@ -344,7 +344,7 @@ def test_a_session_is_over_when_its_user_is_disabled_deleted_or_has_another_pass
 @pytest.mark.parametrize(
     ("username", "password"), [("ada", "wrong"), ("nobody", PASSWORD), ("", ""), ("ada", "x" * 2000), ("\x01", "y")]
 )
-def test_b034_b039_a_wrong_sign_in_is_one_page_whatever_was_wrong(
+def test_a_wrong_sign_in_is_one_page_whatever_was_wrong(
     browser: Browser, database: Database, username: str, password: str
 ) -> None:
     page = browser.authorize()
@@ -356,20 +356,20 @@ def test_b034_b039_a_wrong_sign_in_is_one_page_whatever_was_wrong(
     assert CONSENT in browser.sign_in(answer, username="ada").text  # and one may try again
 
 
-def test_b035_the_page_does_not_tell_whether_the_user_exists(browser: Browser) -> None:
+def test_the_page_does_not_tell_whether_the_user_exists(browser: Browser) -> None:
     page = browser.authorize()
     pages = [browser.sign_in(page, username=name, password="wrong").text for name in ("ada", "eve")]
     strip = [re.sub(r"[0-9a-f]{32}|ada|eve", "", text) for text in pages]
     assert strip[0] == strip[1]
 
 
-def test_b036_a_disabled_user_is_told_the_same(browser: Browser, database: Database) -> None:
+def test_a_disabled_user_is_told_the_same(browser: Browser, database: Database) -> None:
     execute(database, "UPDATE users SET disabled = true")
     answer = browser.sign_in(browser.authorize())
     assert answer.status_code == 401 and "The username or the password is wrong." in answer.text
 
 
-def test_b050_the_limits_of_the_door_hold_on_the_page_too(browser: Browser, clock: Clock) -> None:
+def test_the_limits_of_the_door_hold_on_the_page_too(browser: Browser, clock: Clock) -> None:
     page = browser.authorize()
     answers = [browser.sign_in(page, password="wrong") for _ in range(12)]
     assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2

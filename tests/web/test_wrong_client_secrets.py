@@ -37,7 +37,7 @@ def exhaust(ask: Ask, **more: str) -> None:
 
 @FEW
 @PATHS
-def test_b032_too_many_wrong_secrets_are_429_and_a_right_one_is_accepted(ask: Ask, path: str, clock: Clock) -> None:
+def test_too_many_wrong_secrets_are_429_and_a_right_one_is_accepted(ask: Ask, path: str, clock: Clock) -> None:
     exhaust(ask, path=path)
     waiting = ask(path=path)
     assert_refused(waiting, TOO_MANY, longest_wait=WAIT)
@@ -49,7 +49,7 @@ def test_b032_too_many_wrong_secrets_are_429_and_a_right_one_is_accepted(ask: As
 
 @FEW
 @pytest.mark.parametrize("client_id", ["nobody", "app"])
-def test_b032_unknown_and_public_clients_are_treated_alike(ask: Ask, client_id: str) -> None:
+def test_unknown_and_public_clients_are_treated_alike(ask: Ask, client_id: str) -> None:
     exhaust(ask, client_id=client_id)
     for name in (client_id, "web"):
         assert_refused(ask(client_id=name), TOO_MANY, longest_wait=WAIT)
