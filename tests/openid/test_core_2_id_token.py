@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 from joserfc import jws
-from starlette.testclient import TestClient
 
 from authserver.resource import Guard, TokenRejected
-from tests.harness.constants import AUDIENCE, ISSUER, SECOND
-from tests.openid.provider import NO_PKCE, Provider, granted
+from tests.harness.constants import AUDIENCE, ISSUER, SECOND, SECRET
+from tests.openid.provider import NO_PKCE, Provider, granted, refused
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +81,27 @@ def test_2_the_session_of_the_browser_is_sid(op: Provider) -> None:
     assert one == same != op.claims(op.tokens()["id_token"])["sid"]
 
 
-def test_an_id_token_is_no_access_token(op: Provider, tokens: dict[str, Any], http: TestClient) -> None:
+def test_an_id_token_is_no_access_token(op: Provider, tokens: dict[str, Any]) -> None:
     keys = op.http.get("/.well-known/jwks.json").json()
-    guard = Guard(ISSUER, AUDIENCE, keys=lambda: keys, now=lambda: op.clock() / SECOND)
-    assert guard.verify(tokens["access_token"]).subject == "u_ada"
+
+    def guard(audience: str, typ: tuple[str, ...]) -> Guard:
+        return Guard(ISSUER, audience, typ=typ, keys=lambda: keys, now=lambda: op.clock() / SECOND)
+
+    assert guard(AUDIENCE, ("at+jwt",)).verify(tokens["access_token"]).subject == "u_ada"
     for audience in (AUDIENCE, "sso"):
-        other = Guard(ISSUER, audience, keys=lambda: keys, now=lambda: op.clock() / SECOND)
-        with pytest.raises(TokenRejected):
-            other.verify(tokens["id_token"])
+        for typ in (("at+jwt",), ("at+jwt", "JWT"), ("JWT",)):
+            with pytest.raises(TokenRejected):
+                guard(audience, typ).verify(tokens["id_token"])
     assert op.userinfo(tokens["id_token"]).status_code == 401
+
+
+def test_an_id_token_is_neither_introspected_nor_revoked_nor_exchanged(op: Provider) -> None:
+    tokens = op.tokens(client_id="rp", **NO_PKCE)
+    form = {"client_id": "rp", "client_secret": SECRET, "token": tokens["id_token"]}
+    assert op.http.post("/introspect", data=form).json() == {"active": False}
+    assert op.http.post("/introspect", data=form | {"token_type_hint": "id_token"}).json() == {"active": False}
+    assert op.http.post("/revoke", data=form).status_code == 200
+    assert op.http.post("/introspect", data=form | {"token": tokens["access_token"]}).json()["active"] is True
+    assert op.userinfo(tokens["access_token"]).status_code == 200
+    assert refused(op.redeem(tokens["id_token"], client_id="rp", client_secret=SECRET), "invalid_grant")
+    assert refused(op.refresh(tokens["id_token"], client_id="rp", client_secret=SECRET), "invalid_grant")

@@ -1,14 +1,17 @@
 """Hostile requests to /authorize and its pages: nothing becomes markup, nothing needless is kept, nobody is tricked."""
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from authserver.pool import Pool
 from authserver.store import clients
+from authserver.store.schema import metadata
 from tests.harness.browser import FROM_OUR_PAGE, Browser, answer_of, form_of, query
 from tests.harness.constants import ISSUER, PASSWORD
 from tests.openid.provider import PUBLIC, Provider, is_page
@@ -312,6 +315,33 @@ def test_a_full_queue_of_passwords_is_a_page_that_says_so(op: Provider, monkeypa
     assert "The server is busy" in busy.text and 'value="ada"' in busy.text and "checked" in busy.text
     assert_guarded(busy)
     assert "code" in answer_of(browser.allow(browser.sign_in(busy)) if CONSENT in busy.text else browser.sign_in(busy))
+
+
+def test_what_was_typed_is_neither_logged_nor_stored(op: Provider) -> None:
+    """Who is in a hurry types the password where the username belongs."""
+    browser = op.browser()
+    with capture_logs() as log:
+        page = browser.sign_in(browser.authorize(), username="CANARY-typed", password="CANARY-typed")
+        browser.submit(page, username="CANARY-typed", password="CANARY-typed", csrf="CANARY-typed")
+        browser.get("/interaction/CANARY-typed?csrf=CANARY-typed")
+        op.redeem("CANARY-typed", code_verifier="CANARY-typed", client_id="CANARY-typed")
+        op.userinfo("CANARY-typed")
+    assert "CANARY" not in json.dumps(log, default=str)
+    stored = [rows(op.database, name) for name in metadata.tables]
+    assert "CANARY-typed" not in repr(stored)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+def test_other_methods_do_nothing(op: Provider, method: str) -> None:
+    browser = op.signed_in()
+    page = browser.authorize(prompt="consent")
+    before = everything(op.database)
+    for path in ("sign-in", "account", "consent"):
+        response = browser.http.request(method, f"{page.url.path}/{path}", headers=FROM_OUR_PAGE)
+        assert response.status_code in (200, 303, 405) and "set-cookie" not in response.headers
+    if method != "HEAD":  # which is GET without a body
+        assert browser.http.request(method, f"/authorize?{query()}", follow_redirects=False).status_code == 405
+    assert everything(op.database) == before
 
 
 def test_what_is_stored_of_a_request_is_what_is_needed_of_it(op: Provider) -> None:
