@@ -39,9 +39,10 @@ def show(tabs: Tabs, opened: dict[str, Watched]) -> Callable[..., Watched]:
             opened[key] = Watched(tabs.take(**options), client(), ISSUER)
         watched = opened[key]
         watched.forget()
-        # Not until it has loaded: a page that submits itself at once never has.
-        watched.page.goto(ISSUER + path, wait_until="commit")
-        watched.page.wait_for_selector("main")
+        submits_itself = path == "/form-post" and options.get("java_script_enabled", True)
+        watched.page.goto(ISSUER + path, wait_until="commit" if submits_itself else "load")
+        if submits_itself:  # as soon as its style is there; it is then never said to have loaded
+            watched.asked_elsewhere()
         return watched
 
     return show

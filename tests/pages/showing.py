@@ -21,7 +21,7 @@ ISSUER = "https://login.example"
 CALLBACK = "https://notes.example/callback"
 HOSTILE = "\"><script>alert(1)</script>'&é\r\n"
 SIGN_IN = Page("sign_in", {**SAMPLES["sign_in"], "username": ""})
-ERRORS = ("expired", "completed", "other_browser", "cookies", "forged", "too_many", "unavailable", "request")
+ERRORS = ("expired", "completed", "other_browser", "cookies", "forged", "too_many", "unavailable", "failed", "request")
 
 
 WITH_NAMES = ("sign_in", "consent", "choose_account", "error")

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from authserver.app import create_app
 from authserver.keyring import Keyring
+from authserver.oauth.authorize.authorize import Authorize
 from authserver.store.database import Database
 from tests.contract.document import document, operations, resolve
 from tests.harness.clock import Clock
@@ -83,6 +84,19 @@ def test_an_internal_error_names_it_in_the_log(
     assert [(entry["event"], entry["request_id"]) for entry in entries] == [
         ("failed", answer.headers["x-request-id"]),
     ]
+
+
+def test_an_internal_error_in_a_browser_is_a_page_with_it(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(Authorize, "client_id", fails)
+    with capture_logs(processors=[merge_contextvars]) as entries:
+        answer = http.get("/authorize?client_id=app")
+    request_id = answer.headers["x-request-id"]
+    assert answer.status_code == 500 and "a secret" not in answer.text
+    assert f'<code id="request-id">{request_id}</code>' in answer.text
+    assert [(entry["event"], entry["request_id"]) for entry in entries] == [("failed", request_id)]
 
 
 @pytest.mark.parametrize("headers", [{"Host": ""}, {"Host": "a b"}])

@@ -48,6 +48,9 @@ class BrowserEndpoint:
         except Unavailable as error:
             log.warning("unavailable", reason=str(error), path=scope["route"].path)
             answer = error_page("unavailable", 503, error.retry_after)
+        except Exception:  # a bug: people get a page, where ErrorBoundary would send programs JSON
+            log.exception("failed", path=scope["route"].path, method=scope["method"])
+            answer = error_page("failed", 500)
         await self._pages.send(scope, send, answer)
 
     async def _answer(self, scope: Scope, receive: Receive) -> BrowserAnswer:
