@@ -122,7 +122,7 @@ def test_3_1_2_1_max_age_that_is_no_number_of_seconds(signed_in: Browser, max_ag
     assert answer_of(signed_in.authorize(max_age=max_age))["error"] == "invalid_request"
 
 
-@pytest.mark.parametrize("max_age", ["9999999999", "1000000000", "0600"])
+@pytest.mark.parametrize("max_age", ["9999999999", "1000000000", "0000086400"])
 def test_3_1_2_1_a_long_max_age(signed_in: Browser, max_age: str) -> None:
     assert "code" in answer_of(signed_in.authorize(max_age=max_age))
 
