@@ -61,8 +61,14 @@ class Tab:
         return status
 
     def error(self) -> str:
+        text: str = self.page.inner_text("#error")  # waits until it is there
         assert self.page.title().startswith("Error: ")
-        text: str = self.page.inner_text("#error")
+        return text
+
+    def is_asked(self) -> str:
+        """The text of the consent page, once it is there."""
+        self.page.wait_for_selector("#allow")
+        text: str = self.page.inner_text("main")
         return text
 
 
@@ -148,7 +154,7 @@ def test_a_wrong_password_and_then_the_right_one(tab: Tab) -> None:
     assert (tab.page.input_value("#username"), tab.page.is_checked("#keep")) == ("ada", True)
     tab.page.fill("#password", PASSWORD)
     tab.page.click("#sign-in")
-    assert tab.page.inner_text("h1") == "Allow SSO to use your account?"
+    assert "Allow SSO to use your account?" in tab.is_asked()
     (session,) = (cookie for cookie in tab.page.context.cookies() if cookie["name"].startswith("session"))
     assert session["expires"] > 0 and session["httpOnly"]
 
@@ -157,7 +163,7 @@ def test_a_reload_of_a_forms_address_leads_back_to_the_page_that_is_next(tab: Ta
     tab.authorize()
     interaction = tab.page.url
     tab.sign_in(password="wrong")
-    assert tab.page.url == f"{interaction}/sign-in"
+    assert tab.error() and tab.page.url == f"{interaction}/sign-in"
     for form in ("sign-in", "account", "consent"):
         tab.page.goto(f"{interaction}/{form}")
         assert tab.page.url == interaction and tab.page.title() == "Sign in"
@@ -178,9 +184,9 @@ def test_signing_in_again_with_the_same_account_or_another(tab: Tab) -> None:
     assert "code" in tab.arrived()[1]
     tab.authorize(prompt="login")
     tab.page.click("text=Not you?")
-    assert tab.page.get_attribute("#username", "type") == "text"
+    tab.page.wait_for_selector("#username[type=text]")
     tab.sign_in("bob")
-    assert "You are signed in as bob." in tab.page.inner_text("main")
+    assert "You are signed in as bob." in tab.is_asked()
 
 
 def test_choosing_an_account(tab: Tab) -> None:
@@ -191,7 +197,7 @@ def test_choosing_an_account(tab: Tab) -> None:
     tab.authorize(prompt="select_account")
     tab.page.click("text=Use another account")
     tab.sign_in("bob")
-    assert "You are signed in as bob." in tab.page.inner_text("main")
+    assert "You are signed in as bob." in tab.is_asked()
 
 
 @pytest.mark.parametrize("scripts", [True, False])
