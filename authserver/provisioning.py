@@ -247,6 +247,7 @@ def policy(settings: Settings) -> Policy:
         code_retry_window=settings.code_retry_window,
         session_idle_ttl=settings.session_idle_ttl,
         session_ttl=settings.session_ttl,
+        max_sessions=settings.max_sessions,
     )
 
 

@@ -82,10 +82,12 @@ class PasswordSignIn:
             network=self._network_to_remember(),
         )
 
-    def begin_session(self, session: Session, *, before: Session | None, interaction_id: bytes) -> Change:
+    def begin_session(
+        self, session: Session, *, before: Session | None, interaction_id: bytes, limit: int, ended: list[bytes]
+    ) -> Change:
         """Return the change that begins the session of the user, and otherwise does as that of `begin`. `before` is the
-        session of this browser so far."""
-        begin = BeginSession(session, before, interaction_id, self.check.rehashed)
+        session of this browser so far. See `store.sessions.BeginSession` for `limit` and `ended`."""
+        begin = BeginSession(session, before, interaction_id, self.check.rehashed, limit, ended)
         return sign_ins.begin_session(begin, self.attempt, network=self._network_to_remember())
 
     def _network_to_remember(self) -> str:

@@ -150,6 +150,12 @@ _FETCH_HELP = _about(
 _MAX_HELP = _whole(
     "active authorizations of one user and client; above that, the one idle longest ends", 1, 10_000, "authorizations"
 )
+_MAX_SESSIONS_HELP = _whole(
+    "browsers in which one user may be signed in; above that, the one not used for longest is signed out",
+    1,
+    10_000,
+    "browsers",
+)
 
 
 class Settings(BaseModel):
@@ -195,6 +201,7 @@ class Settings(BaseModel):
     session_ttl: Annotated[int, _whole("seconds after which every browser is signed out", 60, 3650 * _DAY)] = (
         _POLICY.session_ttl
     )
+    max_sessions: Annotated[int, _MAX_SESSIONS_HELP] = _POLICY.max_sessions
     code_ttl: Annotated[int, _whole("seconds for which an authorization code is valid", 1, 600)] = _POLICY.code_ttl
     code_retry_window: Annotated[
         int, _whole("seconds in which a client may send a used code again without ending its tokens", 0, 60)

@@ -1,7 +1,7 @@
 """Stores browser sessions: one row for each user and browser. Only a hash of the cookie's secret is stored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
@@ -23,6 +23,19 @@ _RENEW = (
     update(table)
     .where(table.c.id == bindparam("key"), _IS_ACTIVE)
     .values({name: bindparam(f"new_{name}") for name in (*_RENEWED, "expires_at", "network")})
+)
+# Out of LOCK_ORDER: a session that is in use at this moment is not the one idle longest.
+_BEYOND_LIMIT = (
+    select(table.c.id)
+    .where(
+        table.c.user_id == bindparam("user"),
+        table.c.id != bindparam("new"),
+        _IS_ACTIVE,
+        table.c.idle_expires_at > bindparam("at"),
+    )
+    .order_by(table.c.idle_expires_at.desc(), table.c.id)
+    .offset(bindparam("others"))
+    .with_for_update(skip_locked=True)
 )
 _END = update(table).where(table.c.id == bindparam("key"), _IS_ACTIVE).values(ended_at=bindparam("at"))
 _FORGET_CODES = delete(codes).where(codes.c.session_id == bindparam("key"), codes.c.used_at.is_(None))
@@ -61,6 +74,10 @@ class BeginSession:
     interaction_id: bytes
     rehashed: str | None
     """The user's password, hashed with the current parameters; None if it need not be written."""
+    limit: int = 100
+    """How many active sessions the user may have. Beyond that, those that were idle longest end."""
+    ended: list[bytes] = field(default_factory=list)
+    """Gets the ids of those."""
 
     @property
     def renewed(self) -> Session | None:
@@ -119,6 +136,15 @@ def _begin(connection: Connection, begin: BeginSession, now: int) -> None:
         _end(connection, begin.before.id, now)
     interactions.note_sign_in(connection, begin.interaction_id, begin.session.id)
     connection.execute(insert(table), _values(begin.session))
+    _end_idlest(connection, begin, now)
+
+
+def _end_idlest(connection: Connection, begin: BeginSession, now: int) -> None:
+    session = begin.session
+    owner = {"user": session.user_id, "new": session.id, "at": now, "others": begin.limit - 1}
+    begin.ended[:] = connection.execute(_BEYOND_LIMIT, owner).scalars()  # a group that was rolled back is run again
+    for id in begin.ended:
+        _end(connection, id, now)
 
 
 def _end_many(connection: Connection, ids: Sequence[bytes], now: int) -> list[bool]:

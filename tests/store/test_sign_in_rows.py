@@ -140,6 +140,21 @@ def test_the_same_user_renews_the_session_and_another_one_ends_it(store: Databas
         assert both[third.secret_hash].session == third
 
 
+def test_beyond_the_limit_of_a_users_sessions_the_one_idle_longest_ends(store: Database, clock: Clock) -> None:
+    ends: list[Any] = []
+    with store.begin() as connection:
+        for number, idle in enumerate((30, 10, 20, 40), 1):
+            ended: list[bytes] = []
+            new = session(number, clock(), idle_expires_at=clock() + idle)
+            sessions.begin_many(connection, [BeginSession(new, None, b"", None, limit=2, ended=ended)], clock())
+            ends.append([int.from_bytes(id) for id in ended])
+        bobs = session(9, clock(), user_id="u_bob")
+        sessions.begin_many(connection, [BeginSession(bobs, None, b"", None, limit=2)], clock())
+    assert ends == [[], [], [2], [3]]
+    left = {int.from_bytes(row.id) for row in all_rows(store, schema.sessions) if row.ended_at is None}
+    assert left == {1, 4, 9}
+
+
 def test_a_session_that_has_ended_meanwhile_is_not_renewed(store: Database, clock: Clock) -> None:
     first, second = session(1, clock()), session(2, clock(), secret_hash=bytes([2]) * 32)
     add_sessions(store, 1, clock=clock)

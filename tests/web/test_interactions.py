@@ -329,6 +329,37 @@ def test_who_wants_to_stay_signed_in_does_so_until_the_absolute_end(browser: Bro
     assert SIGN_IN in browser.authorize().text
 
 
+@pytest.mark.parametrize("settings", [{"max_sessions": 2}], indirect=True)
+def test_a_user_is_signed_in_in_so_many_browsers_and_the_one_idle_longest_is_signed_out(
+    browser: Browser, clock: Clock, events: list[Any]
+) -> None:
+    cookies = []
+    for _ in range(3):
+        browser.http.cookies.clear()
+        browser.code()
+        cookies.append(dict(browser.http.cookies))
+        clock.forward(1)
+    answers = []
+    for kept in cookies:
+        browser.http.cookies.clear()
+        browser.http.cookies.update(kept)
+        answers.append("code" in answer_of(browser.authorize(prompt="none")))
+    assert answers == [False, True, True]
+    reasons = [entry["reason"] for entry in events if entry["event"] == "session_ended"]
+    assert reasons == ["more than 2 browsers of one user"]
+
+
+def test_signing_in_again_leaves_it_ticked_that_one_wants_to_stay_signed_in(browser: Browser) -> None:
+    ticked = 'value="yes" checked'
+    first = browser.authorize()
+    assert ticked not in first.text
+    assert ticked in browser.sign_in(first, password="wrong", keep="yes").text
+    browser.sign_in(first, keep="yes")
+    again = browser.authorize(prompt="login")
+    assert ticked in again.text
+    assert ticked not in browser.get(f"{again.url.path}?account=other").text
+
+
 @pytest.mark.parametrize(
     "change",
     ["UPDATE users SET disabled = true", "UPDATE users SET credential_version = 9", "DELETE FROM users"],

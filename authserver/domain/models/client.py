@@ -21,6 +21,7 @@ class Policy:
     """A code that its client sends again within this time after its use is refused, and nothing else happens."""
     session_idle_ttl: int = 12 * 3600
     session_ttl: int = 7 * 86400
+    max_sessions: int = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,8 @@ class ContinueInteraction(InteractionHandler):
         interaction, client, request = self.resume()
         step = self.step_of(interaction, client, request)
         if self.wants_other_account or step is Step.SIGN_IN:
-            return Decision(self.sign_in_page())
+            is_kept = self.session is not None and self.session.kept and not self.wants_other_account
+            return Decision(self.sign_in_page(keep=is_kept))
         if step is Step.CHOOSE_ACCOUNT:
             return Decision(self.page("choose_account", username=self.username()))
         if step is Step.CONSENT:

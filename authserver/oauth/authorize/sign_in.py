@@ -66,12 +66,15 @@ class SignIn(InteractionHandler):
         interaction, _, _ = self.resume()
         secret = self.services.new_secret()
         session = self.new_session = self._new_session(user, secret)
-        change = self.sign_in.begin_session(session, before=self.session, interaction_id=interaction.id)
+        limit, ended = self.services.policy.max_sessions, list[bytes]()
+        change = self.sign_in.begin_session(
+            session, before=self.session, interaction_id=interaction.id, limit=limit, ended=ended
+        )
         max_age = (session.expires_at - self.now) // SECOND if session.kept else None
         return Decision(
             GoTo(path_of(interaction), {"session": Cookie(secret, max_age)}),
             change,
-            events=LateEvents(partial(self._events, session)),
+            events=LateEvents(partial(self._events, session, ended)),
         )
 
     def refuse(self, refusal: Refusal) -> BrowserAnswer:
@@ -90,7 +93,8 @@ class SignIn(InteractionHandler):
     def _keep(self) -> bool:
         return bool(self.request.value("keep"))
 
-    def _events(self, session: Session) -> Iterator[Event]:
+    def _events(self, session: Session, ended: list[bytes]) -> Iterator[Event]:
+        """The commit fills `ended` before these events are read."""
         before = self.session
         yield Event("sign_in", fields={"sid": (before.id if before and self._renews else session.id).hex()})
         if before is not None and not self._renews:
@@ -98,6 +102,9 @@ class SignIn(InteractionHandler):
                 "session_ended",
                 fields={"sid": before.id.hex(), "subject": before.user_id, "reason": "another user signed in"},
             )
+        reason = f"more than {self.services.policy.max_sessions} browsers of one user"
+        for id in ended:
+            yield Event("session_ended", fields={"sid": id.hex(), "reason": reason})
 
     @property
     def _renews(self) -> bool:
