@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.harness.browser import CALLBACK, FROM_OUR_PAGE, answer_of, form_of, is_answer
-from tests.openid.provider import Provider, granted, refused
-from tests.web.serving import rows
+from tests.openid.provider import OTHER, Provider, granted, refused
+from tests.web.serving import change_client, rows
 
 CONSENT, CHOICE = 'id="allow"', 'name="account" value="same"'
 
@@ -23,6 +23,21 @@ def test_a_consent_page_that_was_shown_to_one_user_is_no_answer_of_another(op: P
     assert rows(op.database, "consents") == before
     code = answer_of(browser.allow(page))["code"]
     assert op.claims(granted(op.redeem(code))["id_token"])["sub"] == "u_bob"
+
+
+def test_who_agrees_agrees_to_what_the_page_showed_and_not_to_what_the_client_may_have_since(op: Provider) -> None:
+    """A request that leaves its scope out gets whatever its client is registered for."""
+    browser = op.browser()
+    request = {"client_id": "another", "scope": None, "prompt": "consent"}
+    page = browser.sign_in(browser.authorize(**request), username="bob")
+    before = rows(op.database, "consents")
+    change_client(op.database, "another", scope=(*OTHER.scope, "write"))
+    page = browser.allow(page)
+    assert "<code>write</code>" in page.text and rows(op.database, "consents") == before
+    change_client(op.database, "another", scope=OTHER.scope)
+    page = browser.allow(page)
+    assert CONSENT in page.text and "<code>write</code>" not in page.text
+    assert "code" in answer_of(browser.allow(page))
 
 
 def test_an_account_page_that_was_shown_to_one_user_goes_on_as_no_other(op: Provider) -> None:
