@@ -51,7 +51,7 @@ NATIVE = replace(
         "https://app.example/cb",
     ),
 )
-OTHER = replace(PUBLIC, id="another", name="Another")
+OTHER = replace(PUBLIC, id="another", name="Another", redirect_uris=(CALLBACK, "http://127.0.0.1:5000/cb"))
 CLIENTS = (PUBLIC, CONFIDENTIAL, NATIVE, OTHER)
 
 

@@ -157,6 +157,13 @@ def test_rfc8252_8_6_a_native_app_asks_each_time_since_another_app_may_pose_as_i
     assert "code" in answer_of(page if is_remembered else browser.allow(page), uri)
 
 
+@pytest.mark.parametrize("port", ["", ":80", ":5001", ":50000"])
+def test_rfc9700_4_1_3_the_port_of_another_client_than_a_native_app_is_fixed(op: Provider, port: str) -> None:
+    request = {"client_id": "another", "redirect_uri": f"http://127.0.0.1{port}/cb"}
+    assert is_page(op.browser().authorize(**request))
+    assert SIGN_IN in op.browser().authorize(**request | {"redirect_uri": "http://127.0.0.1:5000/cb"}).text
+
+
 @pytest.mark.parametrize("uri", ["com.example.app:/cb", "http://[::1]:7000/cb?a=b"])
 def test_rfc8252_7_1_a_native_app_gets_its_response_at_its_own_scheme_and_by_ipv6(op: Provider, uri: str) -> None:
     page = op.browser()
