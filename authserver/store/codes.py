@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from ..domain.models import Authorization, Code, Interaction, User
+from ..domain.models import SECOND, Authorization, Code, Interaction, User
 from . import authorizations, interactions
 from .changes import Change, PartialMatch, execute_guarded
 from .rows import row_of
@@ -15,16 +15,21 @@ from .schema import codes as table
 from .schema import sessions, user_claims, users
 from .users import claims_of
 
-_WIDTH = len(table.c)
+_KEPT = 86400 * SECOND
+"""Microseconds for which a code is kept after its use: if it is used again, it ends the authorization that it began."""
+_COLUMNS = [column for column in table.c if column is not table.c.delete_at]
+_WIDTH = len(_COLUMNS)
 _BY_HASHES = (
-    select(table, begun.c.id, begun.c.revoked_at, users, user_claims.c.claims)
+    select(*_COLUMNS, begun.c.id, begun.c.revoked_at, users, user_claims.c.claims)
     .join(users, users.c.id == table.c.user_id)
     .join(user_claims, user_claims.c.user_id == table.c.user_id, isouter=True)
     .join(begun, begun.c.id == table.c.authorization_id, isouter=True)
     .where(table.c.hash.in_(bindparam("hashes", expanding=True)))
 )
 _REDEEM = (
-    update(table).where(table.c.hash == bindparam("key"), table.c.used_at.is_(None)).values(used_at=bindparam("at"))
+    update(table)
+    .where(table.c.hash == bindparam("key"), table.c.used_at.is_(None))
+    .values(used_at=bindparam("at"), delete_at=bindparam("until"))
 )
 _SEE = (
     update(sessions)
@@ -114,7 +119,7 @@ def _redeem_many(connection: Connection, redeems: Sequence[_Redeem], now: int) -
     first: dict[bytes, _Redeem] = {}
     for redeem in redeems:
         first.setdefault(redeem.code.hash, redeem)
-    if not execute_guarded(connection, _REDEEM, [{"key": hash, "at": now} for hash in first]):
+    if not execute_guarded(connection, _REDEEM, [{"key": hash, "at": now, "until": now + _KEPT} for hash in first]):
         return [False] * len(redeems)
     begins = sorted((redeem.begin for redeem in first.values()), key=lambda begin: begin.authorization.subject)
     authorizations.begin_many(connection, begins, now)
@@ -122,7 +127,7 @@ def _redeem_many(connection: Connection, redeems: Sequence[_Redeem], now: int) -
 
 
 def _loaded(row: Any) -> CodeRecord:
-    values = dict(zip(table.c.keys(), row[:_WIDTH], strict=True))
+    values = {column.name: value for column, value in zip(_COLUMNS, row[:_WIDTH], strict=True)}
     lists = {name: tuple(values[name].split()) for name in ("scope", "resources", "amr")}
     id, revoked_at = row[_WIDTH : _WIDTH + 2]
     user = User(*(*row[_WIDTH + 2 : -1], claims_of(row.claims)))
@@ -130,5 +135,5 @@ def _loaded(row: Any) -> CodeRecord:
 
 
 def _values(code: Code) -> dict[str, Any]:
-    row = row_of(code, table)
+    row = row_of(code, table, delete_at=code.expires_at)
     return row | {name: " ".join(row[name]) for name in ("scope", "resources", "amr")}

@@ -1,5 +1,6 @@
-"""Deletes ended authorizations, sessions and codes a day after their end; denials of access tokens, interactions,
-counters of attempts and known networks when they have expired; and old events of the audit trail.
+"""Deletes ended authorizations and sessions a day after their end, and used codes a day after their use; denials of
+access tokens, interactions, unused codes, counters of attempts and known networks when they have expired; and old
+events of the audit trail.
 
 Each batch reads the next authorizations in the order of their ids. There is no index on when they end: that changes
 with every refresh, and an index would double what a refresh writes. The row in `pruning` says how far pruning has got
@@ -67,8 +68,7 @@ _EXPIRED = (
     (_oldest(attempts.c.expires_at), _COUNTERS_KEPT),
     (_oldest(known_networks.c.seen_at), KNOWN_FOR),
     (_oldest(interactions.c.expires_at), 0),
-    # A code that is used again within a day still ends the authorization that it began.
-    (_oldest(codes.c.expires_at), KEPT * SECOND),
+    (_oldest(codes.c.delete_at), 0),
     # By the absolute end, which no use moves: an index on the end would double what each use writes.
     (_oldest(sessions.c.expires_at), KEPT * SECOND),
 )

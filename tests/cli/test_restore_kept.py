@@ -203,7 +203,7 @@ def add_session(number: int, user: str, **changes: Any) -> None:
 def add_code_and_interaction(user: str) -> None:
     lists = {"scope": "openid", "resources": "", "amr": "pwd"}
     for table, built in ("codes", code(1, 2**51, client_id="first-party", user_id=user)), ("interactions", WAITING):
-        row = asdict(built) | (lists if table == "codes" else {})
+        row = asdict(built) | (lists | {"delete_at": 2**51} if table == "codes" else {})
         sql(DB, f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
 
 

@@ -253,11 +253,12 @@ def test_what_belongs_to_a_deleted_user_or_client_goes_with_it(
     assert write(issue(2, clock, **owner | {"session_id": (1).to_bytes(16)})) == [False]
 
 
-def test_interactions_go_when_they_expire_and_codes_and_sessions_a_day_later(
+def test_interactions_and_unused_codes_go_when_they_expire_and_used_codes_and_sessions_a_day_later(
     store: Database, clock: Clock, write: Write
 ) -> None:
     add_sessions(store, 1, clock=clock)
-    write(interactions.begin(interaction(1, clock())), issue(1, clock))
+    write(interactions.begin(interaction(1, clock())), issue(1, clock), issue(2, clock, session_id=(1).to_bytes(16)))
+    write(redeem(1, clock))
 
     def left(seconds: int) -> list[int]:
         clock.forward(seconds)
@@ -266,7 +267,9 @@ def test_interactions_go_when_they_expire_and_codes_and_sessions_a_day_later(
         assert commit(store._engine, [pruning.prune(batch)], clock) == [True]
         return [len(all_rows(store, table)) for table in (schema.interactions, schema.codes, schema.sessions)]
 
-    assert left(1799) == [1, 1, 1]
+    assert left(60) == [1, 2, 1]
+    assert left(10) == [1, 1, 1]
+    assert left(1729) == [1, 1, 1]
     assert left(61) == [0, 1, 1]
     assert left(86400) == [0, 0, 1]
     assert left(7200) == [0, 0, 0]

@@ -60,8 +60,10 @@ codes = Table(
     Column("amr", Text, nullable=False),
     Column("credential_version", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("expires_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
+    # When the row is deleted: unused ones when they expire, so that nobody can fill the table.
+    Column("delete_at", BigInteger, nullable=False, index=True),
 )
 
 consents = Table(

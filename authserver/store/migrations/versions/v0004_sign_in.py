@@ -98,12 +98,13 @@ def _create_codes() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.Column("delete_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=op.f("fk_codes_client_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_codes_user_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name=op.f("fk_codes_session_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_codes")),
     )
-    for column in ("session_id", "expires_at"):
+    for column in ("session_id", "delete_at"):
         op.create_index(op.f(f"ix_codes_{column}"), "codes", [column], unique=False)
 
 
