@@ -32,8 +32,9 @@ class ClientShown:
 
 
 @dataclass(frozen=True, slots=True)
-class ScopeShown:
-    """A scope on the consent page; `is_new` if the user has not allowed it to this client before."""
+class AskedFor:
+    """A scope, a claim or a resource on the consent page; `is_new` if the user has not allowed it to this client
+    before."""
 
     name: str
     is_new: bool = True

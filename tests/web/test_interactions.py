@@ -160,7 +160,7 @@ def test_not_you_shows_the_sign_in_page_and_another_user_ends_the_session(
 
 def test_consent_is_remembered_grows_and_says_what_is_new(signed_in: Browser, database: Database) -> None:
     page = signed_in.authorize(scope="openid read email", claims='{"userinfo": {"birthdate": null}}')
-    assert page.text.count('class="new"') == 1  # of the scopes; everything else is known
+    assert page.text.count('class="new"') == 2  # the scope and the claim
     signed_in.allow(page)
     (consent,) = rows(database, "consents")
     assert (consent["scope"], consent["claims"]) == ("openid read email", "birthdate")

@@ -3,7 +3,6 @@
 import hmac
 import json
 from hashlib import sha256
-from typing import Any
 from urllib.parse import urlsplit
 
 from ...accounts.browser import BrowserRefusal
@@ -15,7 +14,7 @@ from ...domain.interaction import ERRORS, Step
 from ...domain.models import Client, Interaction
 from ...pipeline.errors import Refusal
 from ...pipeline.handler import Decision
-from ...pipeline.replies import BrowserAnswer, GoTo, Page, ScopeShown
+from ...pipeline.replies import AskedFor, BrowserAnswer, GoTo, Page
 from ...store.browser_state import BrowserKey
 from .response import AuthorizationHandler, shown
 
@@ -122,10 +121,16 @@ class ContinueInteraction(InteractionHandler):
 
     def _consent_page(self, request: AuthorizationRequest) -> Page:
         before = self.loaded.consent
-        scopes = [ScopeShown(word, is_new=before is None or word not in before.scope) for word in request.scope]
+        allowed = (before.scope, before.claims, before.resources) if before else ((), (), ())
+        asked = (request.scope, sorted(request.claim_names), request.resources)
+        scopes, claims, resources = (
+            [AskedFor(name, is_new=name not in known) for name in names]
+            for names, known in zip(asked, allowed, strict=True)
+        )
         origin = urlsplit(request.target.redirect_uri).netloc or request.target.redirect_uri.partition(":")[0]
-        asked: dict[str, Any] = {"claims": sorted(request.claim_names), "resources": request.resources}
-        return self.page("consent", username=self.username(), origin=origin, scopes=scopes, **asked)
+        return self.page(
+            "consent", username=self.username(), origin=origin, scopes=scopes, claims=claims, resources=resources
+        )
 
 
 ACTIONS = {"sign_in": "sign-in", "choose_account": "account", "consent": "consent"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ...pipeline.replies import ClientShown, ScopeShown
+from ...pipeline.replies import AskedFor, ClientShown
 
 CLIENT = ClientShown(
     name="Example Notes",
@@ -24,9 +24,9 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
     "consent": {
         **_FORM,
         "origin": "notes.example",
-        "scopes": (ScopeShown("openid", is_new=False), ScopeShown("email"), ScopeShown("notes:read")),
-        "claims": ("birthdate",),
-        "resources": ("https://api.notes.example",),
+        "scopes": (AskedFor("openid", is_new=False), AskedFor("email"), AskedFor("notes:read")),
+        "claims": (AskedFor("birthdate"),),
+        "resources": (AskedFor("https://api.notes.example", is_new=False),),
         "other_account": "/interaction/0",
     },
     "choose_account": _FORM,
