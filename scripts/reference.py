@@ -143,11 +143,27 @@ def _tag(tag: dict[str, str], description: dict[str, Any]) -> str:
 def _operation(method: str, route: str, operation: dict[str, Any], description: dict[str, Any]) -> str:
     text = f"{operation['summary']}. {operation.get('description', '')}"
     parts = [f"\n### {method.upper()} {route}\n\n{' '.join(text.split())}\n"]
+    parts.append(_query_parameters(operation, description))
     if request := operation.get("requestBody"):
         parts.append(_members("request", _resolved(request, description), description))
     responses = {status: _resolved(each, description) for status, each in operation["responses"].items()}
     parts += [_members("response", response, description) for status, response in responses.items() if status == "200"]
     return "".join([*parts, _statuses(responses)])
+
+
+def _query_parameters(operation: dict[str, Any], description: dict[str, Any]) -> str:
+    parameters = [_resolved(each, description) for each in operation.get("parameters", ())]
+    rows = [
+        f"| `{each['name']}` | {'yes' if each.get('required') else ''} | {_meaning_of_parameter(each)} |\n"
+        for each in parameters
+        if each["in"] == "query"
+    ]
+    return "\n| query parameter | always | meaning |\n|---|---|---|\n" + "".join(rows) if rows else ""
+
+
+def _meaning_of_parameter(parameter: dict[str, Any]) -> str:
+    values = _values(parameter["schema"])
+    return cell(f"{parameter['description']}{' Allowed: ' if values else ''}{values}")
 
 
 def _members(title: str, body: dict[str, Any], description: dict[str, Any]) -> str:
@@ -162,9 +178,12 @@ def _members(title: str, body: dict[str, Any], description: dict[str, Any]) -> s
 
 
 def _meaning(field: dict[str, Any]) -> str:
-    values = field.get("enum", [field["const"]] if "const" in field else [])
-    text = ", ".join(f"`{value}`" for value in values) or field.get("description", "")
-    return cell(text)
+    return cell(_values(field) or field.get("description", ""))
+
+
+def _values(schema: dict[str, Any]) -> str:
+    values = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    return ", ".join(f"`{value}`" for value in values)
 
 
 def _statuses(responses: dict[str, dict[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from openapi_spec_validator import validate
 from starlette.routing import Mount, Route
 
 from authserver import __version__
+from authserver.domain import authorization_request
 from authserver.oauth.grants import GRANTS
 from tests.contract.document import PATH, document, operations, resolve
 from tests.harness.existing import existing
@@ -55,6 +56,20 @@ def test_what_it_calls_json_is_the_json_interface(shared: LocalServer) -> None:
 def test_it_names_every_grant_in_its_form() -> None:
     form = document()["components"]["schemas"]["TokenRequest"]
     assert sorted(form["properties"]["grant_type"]["enum"]) == sorted(grant.GRANT_TYPE for grant in GRANTS)
+
+
+def test_it_names_every_parameter_of_an_authorization_request() -> None:
+    named = {parameter["name"] for parameter in operations()["get /authorize"]["parameters"]}
+    # What has no effect is accepted all the same (OpenID Connect Core s3.1.2.1).
+    assert named == {*authorization_request.NAMES, "resource", "display", "acr_values"}
+
+
+def test_its_page_shows_the_query_parameters() -> None:
+    page = (PATH.parent / "docs" / "reference" / "http-api.md").read_text()
+    section = page.partition("### GET /authorize\n")[2].partition("\n### ")[0]
+    for parameter in operations()["get /authorize"]["parameters"]:
+        always = "yes" if parameter.get("required") else ""
+        assert f"\n| `{parameter['name']}` | {always} | {parameter['description']}" in section
 
 
 def test_it_names_every_static_file() -> None:
