@@ -193,6 +193,8 @@ def test_rfc8707_the_resources_of_the_request_are_those_of_the_tokens(browser: B
     assert claims_of(narrowed)["aud"] == AUDIENCE
     one = browser.code(resource=AUDIENCE, scope="read")
     assert_refused(redeem(one, resource="https://other.example"), INVALID_TARGET)
+    default = browser.code(scope="read")
+    assert_refused(redeem(default, resource="https://other.example"), INVALID_TARGET)
 
 
 def test_without_openid_there_is_no_id_token_and_the_tokens_outlive_the_session(

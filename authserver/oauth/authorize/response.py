@@ -120,7 +120,8 @@ class AuthorizationHandler(BrowserHandler):
             session_id=session.id,
             redirect_uri=request.target.redirect_uri,
             scope=request.scope,
-            resources=request.resources,
+            # Without a resource in the request, the user agreed to the default one, and to no other.
+            resources=request.resources or client.audiences[:1],
             requested_claims=request.claims_text,
             nonce=request.nonce,
             code_challenge=request.code_challenge,
