@@ -71,6 +71,10 @@ class AuthorizationRequest:
     subjects: frozenset[str] | None = None
     """The only users whom the client accepts; None for anybody."""
 
+    def accepts(self, user_id: str) -> bool:
+        """Whether the client accepts this user."""
+        return self.subjects is None or user_id in self.subjects
+
     @property
     def claim_names(self) -> frozenset[str]:
         """The names of the claims that it asks for beyond those of its scope."""

@@ -61,7 +61,7 @@ def next_step(
         return Step.SIGN_IN
     # OpenID Connect Core s3.1.2.1: if the End-User identified by the ID Token is logged in or is logged in as a result
     # of the request ... positive response; otherwise, it MUST return an error, such as login_required.
-    if request.subjects is not None and session.user_id not in request.subjects:
+    if not request.accepts(session.user_id):
         return Step.OTHER_USER if progress.signed_in else Step.SIGN_IN
     if "select_account" in request.prompts and not (progress.chosen or progress.signed_in):
         return Step.CHOOSE_ACCOUNT

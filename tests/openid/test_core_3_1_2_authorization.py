@@ -25,6 +25,11 @@ def subject(op: Provider, response: Any) -> Any:
     return op.claims(granted(op.redeem(answer_of(response)["code"]))["id_token"])["sub"]
 
 
+def is_for_anyone(page: Any) -> bool:
+    """Whether it is a sign-in page where a username can be typed."""
+    return SIGN_IN in page.text and '<input type="text" id="username"' in page.text
+
+
 # 3.1.2.1 Authentication Request
 
 
@@ -171,6 +176,7 @@ def test_3_1_2_1_an_id_token_hint_of_another_user_gets_none(op: Provider) -> Non
     assert SIGN_IN in page.text
     assert answer_of(browser.sign_in(page, username="bob"))["error"] == "login_required"
     page = browser.authorize(id_token_hint=hint)
+    assert is_for_anyone(page), "bob cannot be the user whom it names"
     assert subject(op, browser.sign_in(page, username="ada")) == "u_ada"
 
 
@@ -191,7 +197,8 @@ def test_3_1_2_2_no_positive_response_for_another_sub(op: Provider) -> None:
     other = requested({"value": "u_bob"})
     assert answer_of(browser.authorize(prompt="none", claims=other))["error"] == "login_required"
     page = browser.authorize(claims=other)
-    assert SIGN_IN in page.text
+    assert is_for_anyone(page), "ada cannot be the user whom it names"
+    assert is_for_anyone(browser.sign_in(page, username="bob", password="wrong"))
     assert answer_of(browser.sign_in(page))["error"] == "login_required"
 
 

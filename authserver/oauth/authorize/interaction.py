@@ -67,9 +67,8 @@ class InteractionHandler(AuthorizationHandler):
     def sign_in_page(
         self, username: str = "", error: str = "", status: int = 200, wait: int = 0, *, keep: bool = False
     ) -> Page:
-        """Return the sign-in page; `wait` is in seconds. Somebody who is signed in already types the password only."""
-        fixed = self.signed_in[1].username if self.signed_in and not self.wants_other_account else ""
-        fixed = fixed if username in ("", fixed) else ""
+        """Return the sign-in page; `wait` is in seconds. Somebody who has to sign in again types the password only."""
+        fixed = self.fixed_username if username in ("", self.fixed_username) else ""
         request = self.authorization_request
         hint = request.login_hint if request and not self.wants_other_account else ""
         values = {"username": username or fixed or hint, "fixed_username": fixed, "keep": keep}
@@ -86,6 +85,15 @@ class InteractionHandler(AuthorizationHandler):
         asked = (request.scope, sorted(request.claim_names), request.resources) if request else ()
         told = json.dumps([session.id.hex() if session else "", asked])
         return base64url.encode(sha256(told.encode()).digest())
+
+    @property
+    def fixed_username(self) -> str:
+        """The user who is signed in, if the sign-in page is for nobody else; "" if anyone may sign in."""
+        request = self.authorization_request
+        if self.signed_in is None or request is None or self.wants_other_account:
+            return ""
+        session, user = self.signed_in
+        return user.username if request.accepts(session.user_id) else ""
 
     @property
     def wants_other_account(self) -> bool:
@@ -111,8 +119,8 @@ class ContinueInteraction(InteractionHandler):
         interaction, client, request = self.resume()
         step = self.step_of(interaction, client, request)
         if self.wants_other_account or step is Step.SIGN_IN:
-            is_kept = self.session is not None and self.session.kept and not self.wants_other_account
-            return Decision(self.sign_in_page(keep=is_kept))
+            is_kept = self.session is not None and self.session.kept
+            return Decision(self.sign_in_page(keep=is_kept and bool(self.fixed_username)))
         if step is Step.CHOOSE_ACCOUNT:
             return Decision(self.page("choose_account", username=self.username()))
         if step is Step.CONSENT:
