@@ -8,12 +8,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..domain.errors import Unavailable
 from ..pipeline.replies import Reply
+from .browser.endpoint import error_page
+from .browser.pages import Pages
 from .malformed import MalformedRequests
 from .network import network_of
 from .replies import CLOSE, error_reply, send_reply, unavailable_reply
 
 _HOST = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
 _MALFORMED = error_reply(400, "invalid_request", "The HTTP request is malformed.", CLOSE)
+_FOR_PEOPLE = re.compile("/authorize|/interaction/.*", re.DOTALL)
 _NOT_FOUND = error_reply(404, "not_found", "There is nothing at this address.")
 _FAILED = "Internal error. The operator can find the cause in the log by the id in X-Request-ID."
 log: Any = structlog.get_logger("authserver")
@@ -22,8 +25,10 @@ log: Any = structlog.get_logger("authserver")
 class ErrorBoundary:
     """A pure ASGI middleware. No content of a request causes a 5xx: an exception is a bug, and is logged."""
 
-    def __init__(self, app: ASGIApp, malformed: MalformedRequests) -> None:
-        self._app, self._malformed = app, malformed
+    def __init__(self, app: ASGIApp, malformed: MalformedRequests, pages: Pages | None = None, base: str = "") -> None:
+        """`pages` answers malformed requests for what people open in a browser, below the path `base`; None if
+        they open nothing here."""
+        self._app, self._malformed, self._pages, self._base = app, malformed, pages, base
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -31,9 +36,7 @@ class ErrorBoundary:
             return
         rejection = _rejection(scope)
         if rejection is not None:
-            if rejection is _MALFORMED:
-                self._malformed.count("a Host header that is missing or wrong, or a NUL", network_of(scope))
-            await send_reply(send, rejection)
+            await self._reject(scope, send, rejection)
             return
         started = False
 
@@ -52,6 +55,14 @@ class ErrorBoundary:
             if started:
                 raise
             await send_reply(send, error_reply(500, "server_error", _FAILED))
+
+    async def _reject(self, scope: Scope, send: Send, rejection: Reply) -> None:
+        if rejection is _MALFORMED:
+            self._malformed.count("a Host header that is missing or wrong, or a NUL", network_of(scope))
+            if self._pages and _FOR_PEOPLE.fullmatch(scope["path"].removeprefix(self._base)):
+                await self._pages.send(scope, send, error_page("request", 400))
+                return
+        await send_reply(send, rejection)
 
 
 def _rejection(scope: Scope) -> Reply | None:

@@ -81,10 +81,12 @@ class AppContext:
 
 def application(context: AppContext, lifespan: Lifespan) -> ASGIApp:
     """Return the complete ASGI application."""
+    cookies = BrowserCookies(context.issuer)
+    pages = Pages(context.issuer, cookies.set, context.templates)
     app = Starlette(
-        routes=routes(context),
+        routes=routes(context, pages, cookies),
         lifespan=_with_state(lifespan, {COUNTER: context.malformed}),
-        middleware=_middleware(context),
+        middleware=_middleware(context, pages),
         exception_handlers={HTTPException: http_error},
     )
     # A redirect of /token/ would send a password again, to any address that the Host header contains.
@@ -103,20 +105,20 @@ def _with_state(lifespan: Lifespan, state: dict[str, Any]) -> Any:
     return with_state
 
 
-def _middleware(context: AppContext) -> list[Middleware]:
+def _middleware(context: AppContext, pages: Pages) -> list[Middleware]:
     trusted = context.trusted_proxies
     request_id = Middleware(RequestId, new_id=context.new_id, trusted=trusted)
     address = [] if trusted == TrustedProxies() else [Middleware(CallerAddress, trusted=trusted)]
     observers = [Middleware(observer) for observer in context.observers]
-    return [request_id, *address, *observers, Middleware(ErrorBoundary, malformed=context.malformed)]
+    boundary = Middleware(ErrorBoundary, malformed=context.malformed, pages=pages, base=urlsplit(context.issuer).path)
+    return [request_id, *address, *observers, boundary]
 
 
-def routes(context: AppContext) -> list[Route | Mount]:
+def routes(context: AppContext, pages: Pages, cookies: BrowserCookies) -> list[Route | Mount]:
     keyring, base = context.keyring, urlsplit(context.issuer).path
     cross_origin = CrossOrigin(context.pipeline.clients, context.web_origins)
     form = (context.pipeline, context.now, context.malformed)
-    grants, cookies = GrantRegistry(), BrowserCookies(context.issuer)
-    pages = Pages(context.issuer, cookies.set, context.templates)
+    grants = GrantRegistry()
     token = FormEndpoint(*form, grants, required="grant_type", cross_origin=cross_origin)
     return [
         Route(base + "/token", token, methods=["POST"]),

@@ -40,6 +40,13 @@ def test_what_no_client_can_be_told_is_a_page_rfc6749_4_1_2_1(browser: Browser, 
     assert is_page(browser.authorize(**changes))
 
 
+@pytest.mark.parametrize("path", ["/authorize?state=%00", "/interaction/%00", "/interaction/0/sign-in?x=%00"])
+def test_a_nul_in_an_address_that_a_person_opens_is_a_page_with_the_request_id(browser: Browser, path: str) -> None:
+    page = browser.get(path)
+    assert is_page(page)
+    assert page.headers["x-request-id"] in page.text
+
+
 def test_a_disabled_client_is_a_page(browser: Browser, database: Database) -> None:
     change_client(database, "sso", disabled=True)
     assert is_page(browser.authorize())
