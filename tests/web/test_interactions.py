@@ -105,12 +105,28 @@ def test_signing_in_again_says_who_it_is_and_sets_auth_time_anew_asvs_7_2_4(
     before = signed_in.http.cookies["__Host-session"]
     sid = claims_of(redeem(signed_in.code()).json(), "id_token")["sid"]
     clock.forward(100)
-    page = signed_in.authorize(prompt="login", login_hint="somebody")
+    page = signed_in.authorize(prompt="login", login_hint="ada")
     assert 'type="hidden" id="username" name="username" value="ada"' in page.text
     response = signed_in.sign_in(page)
     told = claims_of(redeem(answer_of(response)["code"]).json(), "id_token")
     assert (told["auth_time"], told["sid"]) == (clock() // 1_000_000, sid)
     assert signed_in.http.cookies["__Host-session"] != before
+
+
+@pytest.mark.parametrize(
+    ("request_", "typed"),
+    [
+        ({"prompt": "login", "login_hint": "bob"}, "bob"),
+        ({"max_age": "0", "login_hint": "bob"}, "bob"),
+        ({"prompt": "login select_account"}, ""),
+        ({"prompt": "login select_account", "login_hint": "ada"}, "ada"),
+    ],
+)
+def test_a_hint_at_somebody_else_and_a_choice_of_account_leave_the_username_free_oidc_core_3_1_2_1(
+    signed_in: Browser, request_: Any, typed: str
+) -> None:
+    page = signed_in.authorize(**request_)
+    assert f'type="text" id="username" name="username" value="{typed}"' in page.text
 
 
 def test_a_login_hint_is_where_the_page_begins_and_is_escaped(browser: Browser) -> None:

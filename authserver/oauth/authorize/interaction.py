@@ -88,12 +88,14 @@ class InteractionHandler(AuthorizationHandler):
 
     @property
     def fixed_username(self) -> str:
-        """The user who is signed in, if the sign-in page is for nobody else; "" if anyone may sign in."""
+        """The user who is signed in, if the sign-in page is for nobody else; "" if anyone may sign in, since the person
+        or the request wants a choice, or means somebody else."""
         request = self.authorization_request
         if self.signed_in is None or request is None or self.wants_other_account:
             return ""
         session, user = self.signed_in
-        return user.username if request.accepts(session.user_id) else ""
+        is_meant = request.accepts(session.user_id) and request.login_hint in ("", user.username)
+        return user.username if is_meant and "select_account" not in request.prompts else ""
 
     @property
     def wants_other_account(self) -> bool:
