@@ -28,6 +28,7 @@ NAMES = frozenset(
 place."""
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 _MAX_REQUEST_OBJECT = 16384  # characters
+_CHANGED_IN_FORMS = re.compile(r"[\udc80-\udcff]|\r(?!\n)|(?<!\r)\n")
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
@@ -157,12 +158,12 @@ def narrowed(subjects: frozenset[str] | None, subject: str) -> frozenset[str]:
 
 
 def is_possible(target: ResponseTarget) -> bool:
-    """Whether a response can be sent like that: a page of ours can post UTF-8 to http and https only (OAuth 2.0 Form
-    Post Response Mode)."""
+    """Whether a response can be sent like that, with its state as it came: a page of ours can post UTF-8 to http and
+    https only (OAuth 2.0 Form Post Response Mode), and browsers make every line break in a form a CR LF."""
     if target.mode != "form_post":
         return True
-    is_text = not any("\udc80" <= character <= "\udcff" for character in target.state or "")
-    return is_text and urlsplit(target.redirect_uri).scheme in ("https", "http")
+    is_kept = not _CHANGED_IN_FORMS.search(target.state or "")
+    return is_kept and urlsplit(target.redirect_uri).scheme in ("https", "http")
 
 
 def _scope(values: Mapping[str, str], client: Client) -> tuple[str, ...]:

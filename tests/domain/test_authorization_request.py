@@ -128,13 +128,18 @@ def test_rfc9700_2_1_1_only_a_confidential_client_that_is_exempt_goes_without_pk
         assert accepted
 
 
-def test_a_form_is_posted_to_http_and_in_utf_8_only() -> None:
+def test_a_form_is_posted_to_http_and_with_a_state_that_it_does_not_change_only() -> None:
     for uri, state, possible in (
         ("https://client.example/cb", "é", True),
         ("http://127.0.0.1/cb", None, True),
         ("com.example.app:/cb", None, False),
         ("javascript:alert(1)", None, False),
         ("https://client.example/cb", "\udcff", False),
+        ("https://client.example/cb", "a\r\nb\r\n", True),
+        ("https://client.example/cb", "a\rb", False),
+        ("https://client.example/cb", "a\nb", False),
+        ("https://client.example/cb", "\r\n\n", False),
+        ("https://client.example/cb", "\r\r\n", False),
     ):
         assert authorization_request.is_possible(ResponseTarget(uri, "form_post", state)) is possible
         assert authorization_request.is_possible(ResponseTarget(uri, "query", state))

@@ -163,7 +163,8 @@ def test_a_response_by_form_post_is_a_page_that_works_without_javascript(browser
     assert "form-action 'self' https://client.example;" in page.headers["content-security-policy"]
     error = browser.authorize(response_mode="form_post", prompt="none", max_age="0")
     assert 'name="error" value="login_required"' in error.text
-    assert is_page(browser.authorize(response_mode="form_post", state=b"\xff"))
+    for changed in (b"\xff", "a\nb", "a\rb"):
+        assert is_page(browser.authorize(response_mode="form_post", state=changed))
 
 
 def test_the_response_mode_in_a_refused_request_object_says_how_the_error_travels(browser: Browser) -> None:

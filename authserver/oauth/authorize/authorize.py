@@ -40,7 +40,7 @@ class Authorize(AuthorizationHandler):
             raise Refusal("invalid_redirect_uri", "The redirect_uri is missing or not registered.")
         target = authorization_request.target(parameters, uri)
         if not authorization_request.is_possible(target):
-            raise Refusal("invalid_request", "The response cannot be posted to this redirect_uri as a form.")
+            raise Refusal("invalid_request", "A form cannot be posted to this redirect_uri, or changes this state.")
         self.target = target
 
     def check_client(self) -> None:
