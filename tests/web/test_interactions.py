@@ -273,6 +273,18 @@ def test_a_form_of_another_page_changes_nothing(
     assert [entry["event"] for entry in events if entry["event"] != "refused"][-1] == "form_forged"
 
 
+def test_oidc_core_3_1_2_1_errors_are_in_the_language_that_the_client_asked_for(browser: Browser) -> None:
+    german: dict[str, Any] = {"ui_locales": "de"}
+    unknown, elsewhere = browser.authorize(client_id="x", **german), browser.authorize(redirect_uri="x:y", **german)
+    page = browser.authorize(**german)
+    forged = browser.submit(page, headers={"Origin": "https://evil.example"})
+    browser.http.cookies.clear()
+    browser.authorize()
+    foreign = browser.get(str(page.url))
+    for error, status in ((unknown, 400), (elsewhere, 400), (forged, 403), (foreign, 400)):
+        assert error_page(error, status, 'lang="de"')
+
+
 @pytest.mark.parametrize("csrf", ["", "x", "\udc80", "é" * 43])
 def test_a_form_with_another_token_changes_nothing(browser: Browser, csrf: str) -> None:
     page = browser.authorize()

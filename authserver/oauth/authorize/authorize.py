@@ -62,6 +62,10 @@ class Authorize(AuthorizationHandler):
         self._count_interaction()
         return self._begin_interaction()
 
+    @property
+    def ui_locales(self) -> str:
+        return self.request.value("ui_locales")
+
     def _count_interaction(self) -> None:
         """Raise BrowserRefusal if the network has begun too many: each is a row, and needs neither user nor client."""
         judged = self.services.interactions.count(self.request.network, self.now)

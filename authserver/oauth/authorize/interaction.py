@@ -78,6 +78,11 @@ class InteractionHandler(AuthorizationHandler):
         waiting = self.loaded.waiting if self.loaded else None
         return super().about() | ({"client_id": waiting.interaction.client_id} if waiting else {})
 
+    @property
+    def ui_locales(self) -> str:
+        waiting = self.loaded.waiting if self.loaded else None
+        return parameters_of(waiting.interaction).values.get("ui_locales", "") if waiting else ""
+
     def shown_digest(self) -> str:
         """Return a digest of whose account a page shows, and of what the client asks for. A form acts for nobody else
         and for nothing more: in another tab, another user may have signed in since."""

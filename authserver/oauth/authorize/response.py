@@ -100,7 +100,8 @@ class AuthorizationHandler(BrowserHandler):
 
     @property
     def ui_locales(self) -> str:
-        return self.authorization_request.ui_locales if self.authorization_request else ""
+        """The languages that the client asks for, even if its request is refused."""
+        raise NotImplementedError
 
     def _sentence(self, refusal: Refusal) -> str:
         return refusal.description or SENTENCES.get(refusal.code, SENTENCES["invalid_request"])
