@@ -20,6 +20,7 @@ class BrowserRefusal(Refusal):
 
 
 class BrowserHandler(Handler[BrowserAnswer]):
+    from_client = False
     loader = staticmethod(browser_state.load_many)
     loaded: BrowserState
 

@@ -17,6 +17,8 @@ class Audited:
     tells_of_change: bool = True
     """Whether the event is written in the transaction of a change. The others change nothing, and a caller can repeat
     them at will, so equal ones are counted instead of written."""
+    by_user: bool = False
+    """Whether a user did it who had proved to be one, although the result is FAILURE."""
 
 
 _ATTEMPT = Audited(FAILURE, tells_of_change=False)
@@ -32,7 +34,7 @@ REQUEST_EVENTS: Mapping[str, Audited] = {
     "session_ended": Audited(),
     "form_forged": _ATTEMPT,
     "consent_given": Audited(),
-    "consent_denied": Audited(FAILURE),
+    "consent_denied": Audited(FAILURE, by_user=True),
     "code_redeemed": Audited(),
     "code_resubmitted": _ATTEMPT,
     "code_replayed": Audited(FAILURE),
@@ -117,15 +119,16 @@ class AuditRecord:
     detail: str = ""
 
 
-def of_request(event: str, fields: Mapping[str, str], user: str) -> AuditRecord:
+def of_request(event: str, fields: Mapping[str, str], user: str, *, from_client: bool = True) -> AuditRecord:
     """Return the record of an audited event of a request. `fields` are those of its log line, and `user` is the
-    username, if the user is known."""
+    username, if the user is known. `from_client` says whether the client sent the request, and not a browser."""
     rest = dict(fields)
     subject, client_id = rest.pop("subject", ""), rest.pop("client_id", "")
     authorization_id, network = rest.pop("grant_id", ""), rest.pop("network", "")
-    result = REQUEST_EVENTS[event].result
-    actor = _actor(client_id, subject if result == SUCCESS else "")
-    return AuditRecord(event, actor, result, user, subject, client_id, authorization_id, network, detail(rest))
+    audited = REQUEST_EVENTS[event]
+    is_by_user = audited.result == SUCCESS or audited.by_user
+    actor = _actor(client_id if from_client else "", subject if is_by_user else "")
+    return AuditRecord(event, actor, audited.result, user, subject, client_id, authorization_id, network, detail(rest))
 
 
 def _actor(client_id: str, subject: str) -> str:
@@ -135,6 +138,6 @@ def _actor(client_id: str, subject: str) -> str:
 
 
 def detail(fields: Mapping[str, str]) -> str:
-    """Return the fields as one text: the reason first, the others with their names."""
-    others = (f"{name} {value}" for name, value in fields.items() if name != "reason")
+    """Return the fields that have a value as one text: the reason first, the others with their names."""
+    others = (f"{name} {value}" for name, value in fields.items() if name != "reason" and value)
     return "; ".join(text for text in (fields.get("reason", ""), *others) if text)

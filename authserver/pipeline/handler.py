@@ -78,6 +78,8 @@ class Handler(Generic[A]):
     loaded: Any = None
     """The result of `loader` for `key`; None if there was none."""
     accepted: Client | None = None
+    from_client = True
+    """Whether the client sends the request. Otherwise a browser does, and its failures are not the client's."""
     client_exists = False
     """Whether the client id in the request exists. If it does not, it may be a secret, and is never logged."""
     verdict: Verdict | None = None

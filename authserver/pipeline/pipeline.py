@@ -165,7 +165,8 @@ class Pipeline:
 
 
 def _record(handler: Handler[Any], event: Event) -> AuditRecord:
-    return of_request(event.name, _fields(handler, event), handler.username())
+    fields, user = _fields(handler, event), handler.username()
+    return of_request(event.name, fields, user, from_client=handler.from_client)
 
 
 def _fields(handler: Handler[Any], event: Event) -> dict[str, str]:

@@ -138,13 +138,29 @@ def test_of_a_sign_in_its_consent_and_its_code(browser: Browser, redeem: Any, da
     found = [row[:-1] if row[0] == "code_replayed" else row for row in everything_of(database)]
     assert sorted(found) == sorted(
         [
-            ("sign_in_failed", "client:sso", "failure", *of_ada, "wrong password"),
+            ("sign_in_failed", "anonymous", "failure", *of_ada, "wrong password"),
             ("sign_in", *BY_ADA, *of_ada, f"sid {session['id'].hex()}"),
             ("consent_given", *BY_ADA, *of_ada, "scope openid read"),
             ("code_redeemed", *BY_ADA, *of_ada, None),
             ("code_replayed", "client:sso", "failure", *of_ada),
         ]
     )
+
+
+def test_of_a_consent_is_what_the_user_agreed_to_this_time(browser: Browser, database: Database) -> None:
+    browser.code()
+    more = {"scope": "openid profile", "claims": '{"userinfo": {"email": null}}', "resource": "https://other.example"}
+    browser.allow(browser.authorize(**more))
+    browser.deny(browser.authorize(scope="openid email"))
+    of_ada = ("ada", "u_ada", "sso", "192.0.2.0/24")
+    assert [tuple(row[name] for name in FIELDS) for row in rows(database, "events") if "consent" in row["event"]] == [
+        ("consent_given", *BY_ADA, *of_ada, "scope openid read"),
+        (
+            *("consent_given", *BY_ADA, *of_ada),
+            "scope openid profile; claims email; resources https://other.example",
+        ),
+        ("consent_denied", "user:u_ada", "failure", *of_ada, None),
+    ]
 
 
 def assert_granted_by_code(answer: Any) -> None:
@@ -170,4 +186,4 @@ def test_of_sessions_that_end_and_of_forged_forms(
     told = {row["event"]: row for row in rows(database, "events")}
     ended, forged = told["session_ended"], told["form_forged"]
     assert (ended["subject"], ended["detail"].partition(";")[0]) == ("u_ada", "another user signed in")
-    assert (forged["actor"], forged["detail"]) == ("client:sso", "The form is of another origin.")
+    assert (forged["actor"], forged["detail"]) == ("anonymous", "The form is of another origin.")

@@ -36,16 +36,23 @@ class AnswerConsent(InteractionHandler):
     ) -> Decision[BrowserAnswer]:
         done = interactions.progress_of(interaction, session)
         agreed = replace(interaction, session_id=session.id, signed_in=done.signed_in, chosen=done.chosen, agreed=True)
-        before = self.loaded.consent
+        before, claims = self.loaded.consent, sorted(request.claim_names)
         consent = Consent(
             session.user_id,
             client.id,
             _union(before.scope if before else (), request.scope),
-            _union(before.claims if before else (), sorted(request.claim_names)),
+            _union(before.claims if before else (), claims),
             _union(before.resources if before else (), request.resources),
             self.now,
         )
-        event = Event("consent_given", fields={"scope": " ".join(consent.scope)})
+        event = Event(
+            "consent_given",
+            fields={
+                "scope": " ".join(request.scope),
+                "claims": " ".join(claims),
+                "resources": " ".join(request.resources),
+            },
+        )
         return Decision(GoTo(path_of(interaction)), consents.agree(consent, agreed), events=[event])
 
 
