@@ -183,6 +183,19 @@ def test_consent_is_remembered_grows_and_says_what_is_new(signed_in: Browser, da
     assert is_answer(signed_in.authorize(scope="email"))
 
 
+@pytest.mark.parametrize(
+    ("language", "told"), [("en", "Know that you signed in"), ("de", "Wissen, dass Sie sich angemeldet haben")]
+)
+def test_a_consent_page_that_asks_for_nothing_says_what_is_told_all_the_same(
+    browser: Browser, database: Database, language: str, told: str
+) -> None:
+    change_client(database, "sso", scope=("openid", "offline_access"))
+    page = browser.sign_in(browser.authorize(scope=None, ui_locales=language))
+    assert CONSENT in page.text and re.findall("<li>(.*)</li>", page.text) == [told]
+    assert "code" in answer_of(browser.allow(page))
+    assert re.findall("<li>(.*)</li>", browser.authorize(scope="openid", ui_locales=language).text) != [told]
+
+
 def test_a_client_of_the_operators_own_needs_no_consent_unless_it_asks_for_it(
     browser: Browser, database: Database
 ) -> None:
