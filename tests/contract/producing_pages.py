@@ -8,7 +8,7 @@ from authserver.domain.attempts import FREE
 from authserver.domain.models import Client
 from authserver.store import clients
 from tests.contract.producing import Produce, half_a_body, without_users
-from tests.harness.browser import CALLBACK, FROM_OUR_PAGE, Browser, query
+from tests.harness.browser import CALLBACK, FROM_OUR_PAGE, VERIFIER, Browser, answer_of, query
 from tests.harness.constants import PASSWORD
 from tests.web.serving import LocalServer
 
@@ -56,8 +56,11 @@ class _Visit:
         url = f"{self.interaction}/{action}"
         return self.server.http.post(url, data=fields, headers=FROM_OUR_PAGE, follow_redirects=False)
 
-    def denied(self) -> "_Visit":
-        assert self.post("consent", answer="deny").status_code == 200
+    def redeemed(self) -> "_Visit":
+        answer = answer_of(self.browser.allow(self.page))
+        form = {"grant_type": "authorization_code", "client_id": "sso", "redirect_uri": CALLBACK}
+        response = self.server.http.post("/token", data=form | {"code": answer["code"], "code_verifier": VERIFIER})
+        assert response.status_code == 200
         return self
 
 
@@ -71,7 +74,7 @@ def _of_a_form(action: str) -> dict[str, Produce]:
         "303": lambda server: _Visit(server).post(action),
         "403": lambda server: _Visit(server).post(action, csrf="forged"),
         "405": lambda server: server.http.put(f"{_NOBODYS}/{action}"),
-        "409": lambda server: _Visit(server, prompt="consent").signed_in().denied().post(action),
+        "409": lambda server: _Visit(server, prompt="consent").signed_in().redeemed().post(action),
         "503": broken,
     }
 
@@ -120,7 +123,7 @@ def _too_many_passwords(server: LocalServer) -> Any:
 
 
 def _completed(server: LocalServer) -> Any:
-    visit = _Visit(server, prompt="consent").signed_in().denied()
+    visit = _Visit(server, prompt="consent").signed_in().redeemed()
     return server.http.get(visit.interaction)
 
 

@@ -44,8 +44,10 @@ class InteractionHandler(AuthorizationHandler):
             raise BrowserRefusal("expired", "The redirect_uri is no longer registered.")
         self.target = authorization_request.target(parameters, uri)
         request = self.read(parameters, client)
-        if interaction.denied or self.loaded.waiting is None or self.loaded.waiting.is_redeemed:
+        if self.loaded.waiting is None or self.loaded.waiting.is_redeemed:
             raise BrowserRefusal("completed", "The interaction was completed.", 409)
+        if interaction.denied:  # as a code is replaced until it is redeemed, since responses get lost
+            raise Refusal("access_denied", "The user did not agree, and comes again.")
         return interaction, client, request
 
     def step_of(self, interaction: Interaction, client: Client, request: AuthorizationRequest) -> Step:
