@@ -27,6 +27,7 @@ NAMES = frozenset(
 """The parameters that an accepted request is read from. What else was sent is not kept: it may be a secret in the wrong
 place."""
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+_UNSUPPORTED = ("request", "request_uri", "registration")
 _MAX_REQUEST_OBJECT = 16384  # characters
 _CHANGED_IN_FORMS = re.compile(r"[\udc80-\udcff]|\r(?!\n)|(?<!\r)\n")
 _SECONDS = re.compile(r"[0-9]{1,10}")
@@ -132,9 +133,10 @@ def _check_form(parameters: Parameters) -> None:
     # RFC 6749 s3.1: request and response parameters MUST NOT be included more than once.
     if parameters.repeated:
         raise RequestRefused("invalid_request", "A parameter is repeated.")
-    if parameters.malformed:
+    # RFC 6749 s3.1: MUST ignore unrecognized request parameters.
+    if parameters.malformed & {*NAMES, *_UNSUPPORTED}:
         raise RequestRefused("invalid_request", "A parameter is not UTF-8.")
-    for name in ("request", "request_uri", "registration"):
+    for name in _UNSUPPORTED:
         # OpenID Connect Core s3.1.2.6: request_not_supported, request_uri_not_supported, registration_not_supported.
         if name in parameters.values:
             raise RequestRefused(f"{name}_not_supported", f"The parameter {name} is not supported.")

@@ -90,6 +90,8 @@ def test_a_native_app_listens_at_any_loopback_port_rfc8252_7_3(browser: Browser,
             {"claims": '{"id_token": {"acr": {"essential": true, "value": "x"}}}'},
             "unmet_authentication_requirements",
         ),
+        ({"request_uri": b"\xff"}, "invalid_request"),
+        ({"resource": b"\xff"}, "invalid_target"),
         ({"request": "x"}, "request_not_supported"),
         ({"request_uri": "https://client.example/request"}, "request_uri_not_supported"),
         ({"registration": "{}"}, "registration_not_supported"),
@@ -138,6 +140,9 @@ def test_unknown_parameters_are_ignored_even_if_they_are_the_names_of_forms_rfc6
     page = browser.authorize(next="//evil.example", return_to="https://evil.example", csrf="x", display="touch")
     assert 'id="sign-in"' in page.text
     assert "evil" not in page.text
+    page = browser.get(f"/authorize?{query()}&display=%FF&%FF=x")
+    assert 'id="sign-in"' in page.text
+    assert "code" in answer_of(browser.allow(browser.sign_in(page)))
 
 
 def test_a_form_becomes_our_own_get_and_writes_nothing(browser: Browser, database: Database) -> None:

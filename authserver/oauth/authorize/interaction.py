@@ -159,7 +159,8 @@ def path_of(interaction: Interaction) -> str:
 
 
 def text_of(parameters: Parameters) -> str:
-    """Return the parameters as they are stored. They are stored only if none is repeated or malformed."""
+    """Return the parameters as they are stored. They are stored only if none of them is repeated or
+    malformed."""
     values = {name: value for name, value in parameters.values.items() if name in authorization_request.NAMES}
     return json.dumps([values, parameters.resources], separators=(",", ":"))
 
