@@ -15,7 +15,7 @@ from .errors import RequestRefused, ScopeRefused
 from .models import Client
 
 MAX_VALUE = 2048
-"""Characters of a single value."""
+"""Bytes of a single value, in UTF-8 or as they came."""
 RESPONSE_TYPES = ("code",)
 RESPONSE_MODES = ("query", "form_post")
 NAMES = frozenset(
@@ -141,8 +141,8 @@ def _check_form(parameters: Parameters) -> None:
         if name in parameters.values:
             raise RequestRefused(f"{name}_not_supported", f"The parameter {name} is not supported.")
     long = ("state", "nonce", "login_hint", "ui_locales")
-    if any(len(parameters.values.get(name, "")) > MAX_VALUE for name in long):
-        raise RequestRefused("invalid_request", "A value exceeds 2048 characters.")
+    if any(len(parameters.values.get(name, "").encode(errors="surrogateescape")) > MAX_VALUE for name in long):
+        raise RequestRefused("invalid_request", "A value exceeds 2048 bytes.")
 
 
 def _check_response(values: Mapping[str, str], target: ResponseTarget) -> None:

@@ -122,7 +122,9 @@ def test_a_confidential_client_may_be_exempt_from_pkce_and_a_public_one_never(
     assert answer_of(browser.authorize(**without, prompt="none"))["error"] in ("invalid_request", "login_required")
 
 
-@pytest.mark.parametrize("state", ["", " ", HOSTILE, "&a=b#c%00", "s" * 2048, b"\xff\xfe\x80"])
+@pytest.mark.parametrize(
+    "state", ["", " ", HOSTILE, "&a=b#c%00", "s" * 2048, "é" * 1024, b"\xff\xfe\x80", b"\xff" * 2048]
+)
 def test_the_state_comes_back_exactly(browser: Browser, state: Any) -> None:
     expected = state.decode(errors="surrogateescape") if isinstance(state, bytes) else state
     assert answer_of(browser.authorize(prompt="none", state=state))["state"] == expected
@@ -132,7 +134,8 @@ def test_the_state_comes_back_exactly(browser: Browser, state: Any) -> None:
 
 def test_no_state_comes_back_if_none_was_sent_and_one_above_2_kb_is_refused(browser: Browser) -> None:
     assert "state" not in answer_of(browser.authorize(prompt="none", state=None))
-    assert answer_of(browser.authorize(state="s" * 2049))["error"] == "invalid_request"
+    for long in ("s" * 2049, "é" * 1025, b"\xff" * 2049):
+        assert answer_of(browser.authorize(state=long))["error"] == "invalid_request"
     assert "state" not in answer_of(browser.authorize(state=["a", "b"]))
 
 
