@@ -187,7 +187,7 @@ def _pipeline(
             *make,
             hook,
             interactions(settings),
-            settings.key_lead_time,
+            key_policy(settings),
         ),
         SharedCall(tasks.read_keys, RELOAD_INTERVAL),
         key_service.run,

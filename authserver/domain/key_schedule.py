@@ -53,6 +53,12 @@ def promotable_at(pending: SigningKey, policy: KeyPolicy) -> int:
     return pending.created_at + (policy.lead_time + STALE_AFTER) * SECOND
 
 
+def first_signs_at(alg: str, keys: Keys, policy: KeyPolicy) -> int | None:
+    """Return when the first key of `alg` is due to sign; None if one signs already, or none is published."""
+    pending = in_state(keys, alg, "pending")
+    return promotable_at(pending, policy) if pending and not in_state(keys, alg, "active") else None
+
+
 def promotion_due_at(pending: SigningKey, active: SigningKey | None, policy: KeyPolicy) -> int:
     """Return when the schedule promotes the pending key: after the active key's rotation period and the lead time."""
     signed_since = active.activated_at if active and active.activated_at else 0

@@ -16,6 +16,11 @@ def utc(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def utc_at_latest(microseconds: int) -> str:
+    """Like `utc`, for a time that lies ahead: rounded up, so that it is never too early."""
+    return utc(microseconds + SECOND - 1)
+
+
 def utc_precise(microseconds: int) -> str:
     """Format a time as ISO 8601 in UTC, to the microsecond."""
     return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -87,11 +87,6 @@ class Keyring:
         """Whether a key of this very algorithm signs."""
         return alg in self._active
 
-    def pending_since(self, alg: str) -> int | None:
-        """Return when the key of this algorithm that does not sign yet was published (microseconds); None if there is
-        none."""
-        return next((key.created_at for key in self.signing_keys if (key.alg, key.state) == (alg, "pending")), None)
-
     def remote_algorithms(self) -> list[str]:
         """Return the algorithms whose active key signs outside this process."""
         return [alg for alg, tokens in self._active.items() if tokens.remote]

@@ -5,8 +5,9 @@ from functools import partial
 from typing import Any
 
 from ..domain import authentication, claims_parameter, id_token, standard_claims
-from ..domain.models import SECOND, Authorization, Client, User
-from ..domain.times import utc
+from ..domain.key_schedule import first_signs_at
+from ..domain.models import Authorization, Client, User
+from ..domain.times import utc_at_latest
 from ..pipeline.errors import Refusal
 from ..pipeline.handler import Services, UnsignedToken
 
@@ -16,10 +17,8 @@ def check_key(client: Client, services: Services) -> None:
     alg, keyring = client.id_token_alg, services.keyring
     if keyring.signs(alg):
         return
-    published_at = keyring.pending_since(alg)
-    when = "after its first key exists"
-    if published_at is not None:
-        when = f"from {utc(published_at + services.key_lead_time * SECOND)} on"
+    at = first_signs_at(alg, keyring.signing_keys, services.key_policy)
+    when = "after its first key exists" if at is None else f"from {utc_at_latest(at)} on"
     sentence = f"ID tokens of this client can be signed with {alg} {when}."
     raise Refusal("temporarily_unavailable", f"no key signs {alg} yet", description=sentence)
 

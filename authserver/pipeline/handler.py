@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from ..claims_hook import ClaimsHook, HookCall
 from ..domain.attempts import AttemptLimits
 from ..domain.errors import Unavailable
+from ..domain.key_schedule import KeyPolicy
 from ..domain.models import Client, Policy
 from ..domain.network_limit import NetworkLimit
 from ..domain.rotation import Verdict
@@ -38,8 +39,7 @@ class Services:
     claims_hook: ClaimsHook | None = None
     interactions: NetworkLimit = field(default_factory=partial(NetworkLimit, None))
     """How many interactions each network may begin."""
-    key_lead_time: int = 0
-    """Seconds for which a signing key is published before it signs."""
+    key_policy: KeyPolicy = KeyPolicy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,16 @@ from typing import Any
 
 import pytest
 
+from authserver.domain.key_schedule import first_signs_at
+from authserver.domain.models import SECOND
+from authserver.domain.times import utc_at_latest
+from authserver.keyring.lifecycle import Lifecycle
 from authserver.store.database import Database
 from tests.harness.browser import CALLBACK, CHALLENGE, Browser, answer_of, is_answer, query
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
-from tests.web.serving import change_client, rows
+from tests.harness.existing import existing
+from tests.web.serving import change_client, rows, wait_until
 
 HOSTILE = '"><script>alert(1)</script>\r\n\té\x01'
 
@@ -196,6 +201,21 @@ def test_an_id_token_of_an_algorithm_that_signs_later_is_refused_with_the_time(
         "ID tokens of this client can be signed with ES256 after its first key exists."
     )
     assert 'id="sign-in"' in browser.authorize(scope="read").text
+
+
+def test_the_time_is_the_first_at_which_the_key_may_sign_to_the_second_as_the_command_line_says_it(
+    browser: Browser, database: Database, lifecycle: Lifecycle, clock: Clock
+) -> None:
+    change_client(database, "sso", id_token_alg="ES256")
+    clock.forward(0.5)
+    lifecycle.run_due()
+    at = existing(first_signs_at("ES256", lifecycle.read(), lifecycle.policy))
+    clock.forward(6)  # for the cached client
+    wait_until(lambda: f" ES256 from {utc_at_latest(at)} on." in answer_of(browser.authorize())["error_description"])
+    clock.forward((at - clock()) / SECOND - 1)
+    assert lifecycle.run_due() == []
+    clock.forward(2)
+    assert [step.alg for step in lifecycle.run_due()] == ["ES256"]
 
 
 @pytest.mark.parametrize("settings", [{"interaction_limit": 3}], indirect=True)

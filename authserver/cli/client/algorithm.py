@@ -6,11 +6,12 @@ from dataclasses import replace
 import click
 
 from ...domain.algorithms import ALGORITHMS, DEFAULT
-from ...domain.key_schedule import in_state, promotable_at
+from ...domain.key_schedule import first_signs_at
+from ...domain.times import utc_at_latest
 from ...keyring.lifecycle import Lifecycle
 from ...store import clients
 from ...store.database import Connection
-from ..keys.shared import moment_at_latest, opened
+from ..keys.shared import opened
 from ..keys.timeline import print_changes
 from ..recording import record
 from .shared import load
@@ -49,13 +50,11 @@ def change_clients(algs: Collection[str], change: Callable[[Connection], object]
 
 
 def _tell_when(alg: str, lifecycle: Lifecycle) -> None:
-    keys = lifecycle.read()
-    pending = in_state(keys, alg, "pending")
-    if pending and not in_state(keys, alg, "active"):
-        at = moment_at_latest(promotable_at(pending, lifecycle.policy))
+    at = first_signs_at(alg, lifecycle.read(), lifecycle.policy)
+    if at is not None:
         click.echo(
-            f"{alg} signs from {at} on, when every verifier has had the time to fetch its key. Until then access "
-            f"tokens are signed with {DEFAULT}; a client that is registered for ID tokens or UserInfo responses signed "
-            f"with {alg} cannot get them.",
+            f"{alg} signs from {utc_at_latest(at)} on, when every verifier has had the time to fetch its key. Until "
+            f"then access tokens are signed with {DEFAULT}; a client that is registered for ID tokens or UserInfo "
+            f"responses signed with {alg} cannot get them.",
             err=True,
         )

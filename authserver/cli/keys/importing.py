@@ -7,12 +7,13 @@ import click
 from ...domain import key_transitions
 from ...domain.key_schedule import removable_at
 from ...domain.models import SigningKey
+from ...domain.times import utc_at_latest
 from ...keyring.jwk import Key, public_jwk
 from ...keyring.lifecycle import Lifecycle
 from ...keyring.lifecycle.importing import Encrypted, PublicKey, kid_of, read_private_key, read_public_keys
 from ...keyring.lifecycle.key_file import Unreadable
 from ..common import as_json, fail, show
-from .shared import alg_option, dry_run, moment_at_latest, opened, say, short
+from .shared import alg_option, dry_run, opened, say, short
 from .timeline import changes_data, print_changes, timeline_data, timeline_text
 
 _MAX_BYTES = 65536
@@ -86,9 +87,9 @@ def publish(file: str, token_ttl: int, kid: str | None, alg: str, dry_run: bool,
         added = lifecycle.published(lifecycle.read(), rows) if dry_run else lifecycle.publish(rows)
         policy = lifecycle.policy
     for key in added:
-        until = moment_at_latest(removable_at(key, policy))
+        until = utc_at_latest(removable_at(key, policy))
         say(f"{short(key.kid)} ({key.alg}) is published until {until}", dry_run)
-    data = [{"kid": key.kid, "alg": key.alg, "until": moment_at_latest(removable_at(key, policy))} for key in added]
+    data = [{"kid": key.kid, "alg": key.alg, "until": utc_at_latest(removable_at(key, policy))} for key in added]
     show({"dry_run": dry_run, "published": data}, as_json, lambda: "\n".join(key.kid for key in added))
 
 

@@ -8,9 +8,10 @@ import click
 from ...domain import key_schedule
 from ...domain.key_schedule import KeyPolicy, Keys
 from ...domain.models import SigningKey
+from ...domain.times import utc_at_latest
 from ..common import as_json, moment, rows_as_table, show
 from .refresh_keys import list_refresh_keys
-from .shared import moment_at_latest, opened
+from .shared import opened
 from .timeline import timeline_text
 
 _TITLES = ["kid", "alg", "state", "created_at", "activated_at", "retired_at", "removed_at", "revoked_at"]
@@ -45,5 +46,5 @@ def _described(key: SigningKey, keys: Keys, policy: KeyPolicy) -> dict[str, Any]
     """The times of changes that lie ahead are under `due`."""
     times = ("created_at", "activated_at", "retired_at", "destroyed_at", "removed_at", "revoked_at")
     passed = {name: moment(getattr(key, name)) for name in times}
-    due = {name: moment_at_latest(at) for name, at in key_schedule.due(key, keys, policy).items()}
+    due = {name: utc_at_latest(at) for name, at in key_schedule.due(key, keys, policy).items()}
     return {"kid": key.kid, "alg": key.alg, "state": key.state, **passed, "due": due}

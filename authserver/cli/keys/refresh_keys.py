@@ -5,9 +5,10 @@ import click
 from ...domain import refresh_key_schedule
 from ...domain.errors import Refused
 from ...domain.models import SECOND
+from ...domain.times import utc_at_latest
 from ...keyring.lifecycle.refresh_keys import RefreshKeyWaits, check_rotatable
 from ..common import moment, rows_as_table, show
-from .shared import moment_at_latest, opened, say
+from .shared import opened, say
 
 _TITLES = ["id", "created_at", "active_at", "revoked_at", "used"]
 _WAITING = "A new refresh-token key, {}, exists already; new authorizations use it from {}. Run this again after that."
@@ -34,8 +35,8 @@ def rotate_refresh_keys(dry_run: bool, as_json: bool) -> None:
                 new = lifecycle.rotate_refresh_keys()
                 id, active_at = new.id, new.active_at
         except RefreshKeyWaits as error:
-            raise Refused(_WAITING.format(error.waiting.id, moment_at_latest(error.waiting.active_at))) from None
-    at = moment_at_latest(active_at)
+            raise Refused(_WAITING.format(error.waiting.id, utc_at_latest(error.waiting.active_at))) from None
+    at = utc_at_latest(active_at)
     say(f"new authorizations use a new refresh-token key from {at}; existing ones keep theirs", dry_run)
     show({"dry_run": dry_run, "id": id, "active_at": at}, as_json, lambda: id or "")
 

@@ -8,11 +8,11 @@ from ...domain.algorithms import DEFAULT
 from ...domain.errors import Refused
 from ...domain.key_schedule import Keys, Transition, in_state, promotable_at
 from ...domain.key_timeline import apply_due, apply_step
-from ...domain.times import span
+from ...domain.times import span, utc_at_latest
 from ...keyring.lifecycle import Lifecycle, TooEarly
 from ..common import as_json, moment, show
 from .refresh_keys import rotate_refresh_keys
-from .shared import alg_option, dry_run, moment_at_latest, opened, say, short
+from .shared import alg_option, dry_run, opened, say, short
 from .timeline import timeline_data, timeline_text, warn_if_young
 
 _SENTENCES = {
@@ -136,7 +136,7 @@ def _as_data(outcome: _Outcome, alg: str, lifecycle: Lifecycle, dry_run: bool) -
         "dry_run": dry_run,
         "refused": outcome.refused is not None,
         "changes": [{"change": step.change, "alg": step.alg, "kid": step.kid} for step in outcome.done],
-        "promotable_at": moment_at_latest(promotable_at(pending, lifecycle.policy)) if pending else None,
+        "promotable_at": utc_at_latest(promotable_at(pending, lifecycle.policy)) if pending else None,
         "timeline": timeline_data(outcome.keys, lifecycle.policy),
     }
 
@@ -144,7 +144,7 @@ def _as_data(outcome: _Outcome, alg: str, lifecycle: Lifecycle, dry_run: bool) -
 def _why_too_early(error: TooEarly, now: int) -> str:
     return _TOO_EARLY.format(
         kid=short(error.pending.kid),
-        at=moment_at_latest(error.possible_at),
+        at=utc_at_latest(error.possible_at),
         span=span(error.possible_at - now),
         created_at=moment(error.pending.created_at),
         alg="" if error.pending.alg == DEFAULT else f" --alg {error.pending.alg}",

@@ -9,12 +9,10 @@ import click
 from ... import system
 from ...clock import Clock
 from ...domain.algorithms import ALGORITHMS, DEFAULT
-from ...domain.models import SECOND
 from ...keyring.lifecycle import Lifecycle
 from ...provisioning import lifecycle, open_existing_database
 from ...settings import Settings, load
 from ...store import clock, migrations
-from ..common import moment
 from ..recording import actor
 
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -49,8 +47,3 @@ def say(sentence: str, dry_run: bool) -> None:
 def short(kid: str) -> str:
     """The first characters of a thumbprint. A `kid` from elsewhere stays whole: those of one service begin alike."""
     return kid[:8] if _THUMBPRINT.fullmatch(kid) else kid
-
-
-def moment_at_latest(microseconds: int) -> str:
-    """Like `moment`, for a time that lies ahead: rounded up, so that it is never too early."""
-    return str(moment(microseconds + SECOND - 1))

@@ -8,10 +8,10 @@ from ...domain.algorithms import DEFAULT
 from ...domain.key_schedule import KeyPolicy, Keys, algorithms_in_use, in_state, promotable_at
 from ...domain.key_timeline import TimelineEvent, coming_events, published
 from ...domain.models import SigningKey
-from ...domain.times import span
+from ...domain.times import span, utc_at_latest
 from ...keyring.lifecycle import Lifecycle
 from ..common import moment
-from .shared import moment_at_latest, say, short
+from .shared import say, short
 
 _EVENTS = {
     "promotable": "{kid} can be promoted by hand: every verifier has had time to fetch it.",
@@ -39,7 +39,7 @@ def timeline_text(keys: Keys, policy: KeyPolicy, now: int) -> str:
     seen, algs = published(keys), {key.kid: key.alg for key in keys}
     lines = [_line(str(moment(now)), "now", _present(keys)), _seen(seen)]
     for event in coming_events(keys, policy):
-        lines.append(_line(moment_at_latest(event.at), _distance(event.at - now), _sentence(event, algs)))
+        lines.append(_line(utc_at_latest(event.at), _distance(event.at - now), _sentence(event, algs)))
         lines += [_seen(event.published)] if event.published != seen else []
         seen = event.published
     return "\n".join(lines)
@@ -48,7 +48,7 @@ def timeline_text(keys: Keys, policy: KeyPolicy, now: int) -> str:
 def timeline_data(keys: Keys, policy: KeyPolicy) -> list[dict[str, Any]]:
     """The same for JSON; `jwks` lists what verifiers see after the change, the signing key first."""
     return [
-        {"at": moment_at_latest(event.at), "change": event.change, "kid": event.kid, "jwks": list(event.published)}
+        {"at": utc_at_latest(event.at), "change": event.change, "kid": event.kid, "jwks": list(event.published)}
         for event in coming_events(keys, policy)
     ]
 
