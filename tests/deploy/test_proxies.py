@@ -1,5 +1,6 @@
 """scripts/deploy/nginx.conf and Caddyfile in front of a real server: TLS, the path prefix /auth, and the rate limit."""
 
+import base64
 import json
 import re
 import shutil
@@ -12,12 +13,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 
 from tests.deploy.conftest import HOST, ISSUER
 from tests.harness import nginx
-from tests.harness.browser import query
+from tests.harness.browser import CALLBACK, VERIFIER, Browser, query
 from tests.harness.certificate import make_certificate
 from tests.harness.chromium import launched, needs_chromium
 from tests.harness.constants import LONG, PASSWORD
@@ -32,22 +35,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def proxy(server: Live, folder: Path, deploy: Path) -> Iterator[int]:
-    """The HTTPS port of an nginx with our file, whose addresses are changed as its first lines say."""
+    """The HTTPS port of an nginx with our file."""
     port = free_port()
     make_certificate(folder, HOST)
+    with nginx_of(folder, deploy, server.port, port):
+        yield port
+
+
+@contextmanager
+def nginx_of(folder: Path, deploy: Path, server_port: int, port: int, **more: str) -> Iterator[None]:
+    """Run an nginx with our file, whose addresses are changed as its first lines say, and what else is in `more`."""
     changed = {
-        "127.0.0.1:8000": f"127.0.0.1:{server.port}",
+        "127.0.0.1:8000": f"127.0.0.1:{server_port}",
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "/etc/ssl/login.example.com.crt": str(folder / "crt"),
         "/etc/ssl/login.example.com.key": str(folder / "key"),
     }
     text = (deploy / "nginx.conf").read_text()
-    for old, new in changed.items():
+    for old, new in {**changed, **more}.items():
         assert text.count(old) == 1
         text = text.replace(old, new)
     (folder / "authserver.conf").write_text(text)
     with nginx.running(folder, "include authserver.conf;", port):
-        yield port
+        yield
 
 
 @contextmanager
@@ -127,6 +137,41 @@ def test_people_sign_in_below_the_prefix(proxy: int, server: Live) -> None:
     assert cookies.keys() == {"__Host-browser", "__Host-session"}
     for cookie in cookies.values():
         assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, True, "Lax", "/")
+
+
+def test_people_sign_in_at_an_issuer_with_a_port_and_no_prefix(tmp_path: Path, deploy: Path) -> None:
+    port = free_port()
+    issuer = f"https://localhost:{port}"
+    no_prefix = {f"server_name {HOST}": "server_name localhost", "^/auth/(": "^/(", "location /auth/ {": "location / {"}
+    make_certificate(tmp_path, "localhost")
+    server = Live(tmp_path, ISSUER=issuer, TRUSTED_PROXIES="127.0.0.1")
+    server.set_up()
+    kind = ["--kind", "spa", "--scope", "openid", "--redirect-uri", CALLBACK]
+    client_id = server.command("client", "create", "Notes", *kind)["client_id"]
+    server.start()
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "crt"))
+    try:
+        with (
+            nginx_of(tmp_path, deploy, server.port, port, **no_prefix),
+            httpx2.Client(base_url=issuer, verify=trusted, trust_env=False, timeout=LONG) as http,
+        ):
+            code = Browser(http, issuer).code(client_id=client_id, scope="openid")
+            form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
+            tokens = http.post("/token", data=form | {"client_id": client_id, "code_verifier": VERIFIER}).json()
+            configuration = http.get("/.well-known/openid-configuration").json()
+            cookies = set(http.cookies)
+    finally:
+        server.kill()
+    assert cookies == {"__Host-browser", "__Host-session"}
+    assert configuration["issuer"] == unverified(tokens["id_token"])["iss"] == issuer
+    assert configuration["authorization_endpoint"] == f"{issuer}/authorize"
+
+
+def unverified(token: str) -> dict[str, Any]:
+    """The claims of a token that came over TLS from its issuer."""
+    payload = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(f"{payload}=="))
+    return claims
 
 
 def test_what_is_outside_the_prefix_does_not_reach_the_server(proxy: int, folder: Path) -> None:
