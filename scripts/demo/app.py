@@ -58,8 +58,8 @@ class Demo:
 
     def app(self) -> Starlette:
         routes = [
-            Route("/", self.home),
-            Route("/sign-in", self.sign_in),
+            Route("/", self.at_own_address(self.home)),
+            Route("/sign-in", self.at_own_address(self.sign_in)),
             Route("/callback", self.callback),
             Route("/refresh", self.form(self.refresh), methods=["POST"]),
             Route("/sign-out", self.form(self.sign_out), methods=["POST"]),
@@ -132,6 +132,22 @@ class Demo:
         )
         revoked.raise_for_status()
         return self._home()
+
+    def at_own_address(
+        self, handle: Callable[[Request], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """A page that redirects to the same at our own URL if the browser has another name for this host, such as
+        localhost: the server sends the browser to our own URL, where it would have no cookie of the other name."""
+
+        async def redirected(request: Request) -> Response:
+            own = urlsplit(self.url)
+            if request.url.hostname == own.hostname:  # cookies do not know ports
+                return await handle(request)
+            return RedirectResponse(
+                str(request.url.replace(scheme=own.scheme, netloc=own.netloc)), 303, headers=HEADERS
+            )
+
+        return redirected
 
     def form(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         """A form of our own pages, sent by someone who is signed in: other sites could send it, too (CSRF)."""

@@ -112,6 +112,15 @@ def test_a_server_that_does_not_answer_is_said_so(demo: TestClient) -> None:
     assert answer.status_code == 502 and "The server does not answer. Is it running?" in answer.text
 
 
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/sign-in?again"])
+def test_a_browser_with_another_name_for_the_host_is_sent_to_the_own_url_before_it_gets_a_cookie(
+    demo: TestClient, path: str
+) -> None:
+    answer = demo.get(f"http://localhost:8001{path}", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{URL}{path}")
+    assert "set-cookie" not in answer.headers
+
+
 @pytest.mark.parametrize("path", ["/refresh", "/sign-out"])
 @pytest.mark.parametrize("headers", [{}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:8002"}])
 def test_a_form_of_another_site_is_refused(demo: TestClient, path: str, headers: dict[str, str]) -> None:
