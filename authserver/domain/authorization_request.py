@@ -65,7 +65,6 @@ class AuthorizationRequest:
     prompts: frozenset[str]
     max_age: int | None
     login_hint: str
-    ui_locales: str
     id_token_hint: str
     claims_text: str
     """The `claims` parameter as it was sent."""
@@ -103,7 +102,6 @@ def read(parameters: Parameters, target: ResponseTarget, client: Client) -> Auth
         prompts=_prompts(values),
         max_age=_max_age(values),
         login_hint=values.get("login_hint", ""),
-        ui_locales=values.get("ui_locales", ""),
         id_token_hint=values.get("id_token_hint", ""),
         claims_text=values.get("claims", ""),
         claims=claims,

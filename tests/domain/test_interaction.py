@@ -22,7 +22,6 @@ REQUEST = AuthorizationRequest(
     prompts=frozenset(),
     max_age=None,
     login_hint="",
-    ui_locales="",
     id_token_hint="",
     claims_text="",
     claims=ClaimsParameter(),
