@@ -179,8 +179,10 @@ def _browser(context: AppContext, base: str, pages: Pages, cookies: BrowserCooki
     return [
         Route(base + "/authorize", endpoint(Authorize), methods=["GET", "POST"]),
         Route(interaction, endpoint(ContinueInteraction), methods=["GET"]),
-        *(Route(interaction + path, endpoint(handler), methods=["POST"]) for path, handler in forms.items()),
-        *(Route(interaction + path, FormAddress(pages), methods=["GET"]) for path in forms),
+        *(
+            Route(interaction + path, FormAddress(pages, endpoint(handler)), methods=["GET", "POST"])
+            for path, handler in forms.items()
+        ),
     ]
 
 

@@ -13,6 +13,7 @@ from tests.harness.constants import PASSWORD
 from tests.web.serving import LocalServer
 
 _NOBODYS = "/interaction/" + "0" * 32
+_CONTROL_CHARACTER = "/interaction/%C2%84"
 _FIELDS = {
     "sign-in": {"username": "ada", "password": PASSWORD},
     "account": {"account": "same"},
@@ -73,6 +74,7 @@ def _of_a_form(action: str) -> dict[str, Produce]:
     return {
         "303": lambda server: _Visit(server).post(action),
         "403": lambda server: _Visit(server).post(action, csrf="forged"),
+        "404": lambda server: server.http.post(f"{_CONTROL_CHARACTER}/{action}"),
         "405": lambda server: server.http.put(f"{_NOBODYS}/{action}"),
         "409": lambda server: _Visit(server, prompt="consent").signed_in().redeemed().post(action),
         "503": broken,
@@ -82,6 +84,8 @@ def _of_a_form(action: str) -> dict[str, Produce]:
 def _of_a_reload(action: str) -> dict[str, Produce]:
     return {
         "303": lambda server: server.http.get(f"{_NOBODYS}/{action}", follow_redirects=False),
+        "400": lambda server: server.http.get(f"/interaction/nobodys/{action}"),
+        "404": lambda server: server.http.get(f"{_CONTROL_CHARACTER}/{action}"),
         "405": lambda server: server.http.put(f"{_NOBODYS}/{action}"),
     }
 
@@ -139,6 +143,7 @@ _OF_OTHERS: dict[tuple[str, str], Produce] = {
     ("post /authorize", "303"): lambda server: server.http.post("/authorize", data={"x": "y"}, follow_redirects=False),
     (_INTERACTION, "200"): lambda server: _Visit(server).page,
     (_INTERACTION, "400"): lambda server: server.http.get(_NOBODYS),
+    (_INTERACTION, "404"): lambda server: server.http.get(_CONTROL_CHARACTER),
     (_INTERACTION, "405"): lambda server: server.http.post(_NOBODYS),
     (_INTERACTION, "409"): _completed,
     (_INTERACTION, "503"): _unavailable(_NOBODYS),

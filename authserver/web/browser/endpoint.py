@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -96,13 +96,18 @@ class BrowserEndpoint:
 
 
 class FormAddress:
-    """GET of the address that a form was sent to, as after a reload: the interaction knows which page is next."""
+    """The address that a form is sent to. A GET, as after a reload, goes back to the interaction, which knows the next
+    page."""
 
-    def __init__(self, pages: Pages) -> None:
-        self._pages = pages
+    def __init__(self, pages: Pages, endpoint: BrowserEndpoint) -> None:
+        self._pages, self._endpoint = pages, endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._pages.send(scope, send, GoTo(f"/interaction/{quote(scope['path_params']['interaction'])}"))
+        if scope["method"] == "POST":
+            await self._endpoint(scope, receive, send)
+            return
+        id = _interaction_id(scope)
+        await self._pages.send(scope, send, GoTo(f"/interaction/{id.hex()}") if id else error_page("expired", 400))
 
 
 def error_page(code: str, status: int, retry_after: int = 0) -> Page:

@@ -77,7 +77,7 @@ BUGS = (
         "grace for revoked authorizations",
         _ROTATION,
         JUDGED,
-        "return authorization.revoked_at is not None or now >= ends_at",
+        "return authorization.revoked_at is not None or now >= authorization.ends_at",
         "return now >= ends_at",
     ),
     _bug(
@@ -103,10 +103,10 @@ BUGS = (
     ),
     _bug(
         "absolute end forgotten",
-        _ROTATION,
+        "domain/models/authorization.py",
         JUDGED,
-        "ends_at = min(authorization.idle_expires_at, authorization.expires_at)",
-        "ends_at = authorization.idle_expires_at",
+        "ends_at = min(self.idle_expires_at, self.expires_at)",
+        "ends_at = self.idle_expires_at",
     ),
     _bug(
         "idle end past the absolute one",
