@@ -65,6 +65,12 @@ class _Visit:
         return self
 
 
+def _denied(server: LocalServer) -> _Visit:
+    visit = _Visit(server, prompt="consent").signed_in()
+    assert visit.post("consent", answer="deny").status_code == 200
+    return visit
+
+
 def _of_a_form(action: str) -> dict[str, Produce]:
     def broken(server: LocalServer) -> Any:
         visit = _Visit(server).signed_in()
@@ -72,6 +78,7 @@ def _of_a_form(action: str) -> dict[str, Produce]:
             return visit.post(action)
 
     return {
+        "200": lambda server: _denied(server).post(action),
         "303": lambda server: _Visit(server).post(action),
         "403": lambda server: _Visit(server).post(action, csrf="forged"),
         "404": lambda server: server.http.post(f"{_CONTROL_CHARACTER}/{action}"),
@@ -149,7 +156,4 @@ _OF_OTHERS: dict[tuple[str, str], Produce] = {
     (_INTERACTION, "503"): _unavailable(_NOBODYS),
     ("post /interaction/{interaction}/sign-in", "401"): lambda server: _Visit(server).post("sign-in", password="wrong"),
     ("post /interaction/{interaction}/sign-in", "429"): _too_many_passwords,
-    ("post /interaction/{interaction}/consent", "200"): lambda server: (
-        _Visit(server, prompt="consent").signed_in().post("consent", answer="deny")
-    ),
 }

@@ -35,7 +35,7 @@ def running() -> Iterator[Running]:
         issuer.user("ada", PASSWORD, claims=CLAIMS)
         client_id = issuer.client(SCOPE, secret=SECRET, redirect_uris=[f"{url}/callback"])
         app = Demo(url, issuer.url, client_id, SECRET).app()
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
