@@ -65,7 +65,7 @@ def initialise(
     algs: Collection[str] = (),
 ) -> None:
     """Create the tables, the key-encryption key, the first keys and the first-party client if they are missing. A new
-    server gets keys of `algs`, beside those of the default algorithm.
+    server gets keys of `algs`, in addition to those of the default algorithm.
 
     `key_created` is called with the path of a new key-encryption key. The audit trail says that `actor` did it. Raises
     Misconfigured if existing data does not fit the settings, and Refused if an existing server has no keys of `algs`.

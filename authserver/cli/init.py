@@ -16,7 +16,7 @@ from .recording import actor
     "algs",
     multiple=True,
     type=click.Choice(ALGORITHMS),
-    help="Algorithm whose first key signs at once, beside RS256; only for a new server. Repeatable.",
+    help="Algorithm whose first key signs at once, in addition to RS256; for a new server only. Repeatable.",
 )
 def command(algs: tuple[str, ...]) -> None:
     """Create the database, the key-encryption key and the first keys, where they are missing.

@@ -18,7 +18,7 @@ class Audited:
     """Whether the event is written in the transaction of a change. The others change nothing, and a caller can repeat
     them at will, so equal ones are counted instead of written."""
     by_user: bool = False
-    """Whether a user did it who had proved to be one, although the result is FAILURE."""
+    """Whether an authenticated user did it, although the result is FAILURE."""
 
 
 _ATTEMPT = Audited(FAILURE, tells_of_change=False)

@@ -65,7 +65,7 @@ class Redirect:
     """The response mode: `query` or `form_post`."""
     after_form: bool = False
     """Whether a form of ours led here. Browsers hold a page's `form-action` against every redirect that follows its
-    form, so this response is a page that goes on to the client by itself."""
+    form, so this response is a page that then opens the client's URI by itself."""
     client: ClientShown | None = None
     ui_locales: str = ""
 

@@ -90,5 +90,5 @@ def _on_postgresql() -> Select[Any]:
 
 
 _OWNERS: Any = bindparam("owners", type_=Text)
-"""A JSON array of Owner. As values in the statement, it would be compiled anew for each group."""
+"""A JSON array of Owner. If these were values in the statement, each group would compile it anew."""
 _BEYOND_LIMIT = {"sqlite": _on_sqlite(), "postgresql": _on_postgresql()}

@@ -60,7 +60,7 @@ def advance_one(connection: Connection, interaction: Interaction) -> bool:
 
 
 def note_sign_in(connection: Connection, id: bytes, session_id: bytes) -> None:
-    """Note that the user of this session signed in. Whatever has happened meanwhile, that is true."""
+    """Note that the user of this session signed in. This is true whatever else has happened in the meantime."""
     connection.execute(_NOTE_SIGN_IN, {"key": id, "session": session_id})
 
 

@@ -67,7 +67,7 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
 
 
 def _run(change: Any, algs: Collection[str], *, may_end: bool) -> Update:
-    """Store the change, and begin or end the keys of an algorithm if the client needs them no more or from now on."""
+    """Store the change. Algorithms that clients need from now on get keys, and keys that no client needs end."""
     if not algs and not may_end:
         with transaction() as connection:
             update: Update = change(connection)
