@@ -19,6 +19,12 @@ class BrowserRefusal(Refusal):
     """An error that this person is told, and never a client. The code is one of those of the page `error`."""
 
 
+def error_page(code: str, status: int, retry_after: int = 0, *, ui_locales: str = "", **values: object) -> Page:
+    """Return the page of an error. `retry_after` is in seconds; `values` are those that it has beyond the error's."""
+    shown = {"code": code, "status": status, "back": "", "client": None}
+    return Page("error", shown | values, status, ui_locales, retry_after)
+
+
 class BrowserHandler(Handler[BrowserAnswer]):
     from_client = False
     loader = staticmethod(browser_state.load_many)
@@ -32,12 +38,7 @@ class BrowserHandler(Handler[BrowserAnswer]):
         return BrowserKey(hashed(self.request.session))
 
     def refuse(self, refusal: Refusal) -> BrowserAnswer:
-        return self.error_page(refusal)
-
-    def error_page(self, refusal: Refusal, *, ui_locales: str = "", **values: object) -> Page:
-        """Return the error page; `values` are those that it has beyond the error's."""
-        shown = {"code": refusal.code, "status": refusal.status, "back": "", "client": None}
-        return Page("error", shown | values, refusal.status, ui_locales, refusal.retry_after)
+        return error_page(refusal.code, refusal.status, refusal.retry_after)
 
     @cached_property
     def signed_in(self) -> tuple[Session, User] | None:

@@ -14,7 +14,7 @@ from ..pipeline.errors import Refusal
 MAX_FIELDS = 64
 _CSRF = b"authserver csrf v1"
 _MAC_LENGTH = 43  # characters
-_LISTS = ("resource", "audience")
+LISTS = ("resource", "audience")
 """The parameters that may be repeated (RFC 8707 s2). Auth0's clients say `audience`."""
 _ECHOED = "state"
 """The parameter that goes back as it came, whatever its bytes are."""
@@ -31,8 +31,6 @@ class BrowserRequest:
     session: str | None = field(repr=False)
     """The secret in the cookie of the session."""
     interaction_id: bytes | None = None
-    is_form: bool = False
-    """Whether a form was posted."""
     is_same_origin: bool = False
     """Whether the browser says that a page of ours posted the form."""
 
@@ -61,14 +59,14 @@ def parse_parameters(encoded: bytes) -> Parameters:
         raise Refusal("invalid_request", "There are too many parameters.") from error
     if any("\0" in name or "\0" in value for name, value in pairs):
         raise Refusal("invalid_request", "A parameter contains a NUL character.")
-    times = Counter(name for name, _ in pairs if name not in _LISTS)
+    times = Counter(name for name, _ in pairs if name not in LISTS)
     repeated = frozenset(name for name, number in times.items() if number > 1)
     malformed = frozenset(name for name, value in pairs if name != _ECHOED and not (_is_utf8(name) and _is_utf8(value)))
     # RFC 6749 s3.1: parameters sent without a value MUST be treated as if they were omitted. An empty state is echoed.
-    values = {name: value for name, value in pairs if (value or name == _ECHOED) and name not in _LISTS}
+    values = {name: value for name, value in pairs if (value or name == _ECHOED) and name not in LISTS}
     return Parameters(
         {name: value for name, value in values.items() if name not in repeated | malformed},
-        _unrepeated([value for name, value in pairs if name in _LISTS and value]),
+        _unrepeated([value for name, value in pairs if name in LISTS and value]),
         repeated,
         malformed,
     )

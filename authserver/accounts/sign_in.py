@@ -70,6 +70,14 @@ class PasswordSignIn:
         renew, password_hash = user is not None and not user.disabled, user.password_hash if user else None
         self.check = await match(password_hash, self._password, self._network, renew=renew)
 
+    def why_refused(self) -> str:
+        """Return why the user may not sign in, once the password is hashed; "" if they may."""
+        if self.user is None:
+            return "no such user"
+        if not self.check.matches:
+            return "wrong password"
+        return "user disabled" if self.user.disabled else ""
+
     def begin(self, authorization: Authorization, *, limit: int, ended: list[bytes]) -> Change:
         """Return the change that begins the authorization of the user, whose password was right, gives the attempt back
         and remembers the network. See `store.authorizations.begin` for `limit` and `ended`."""

@@ -13,14 +13,12 @@ from ..domain.times import parse_moment
 from ..settings import load
 from ..store import events, users
 from ..store.events import Filter, StoredEvent, described
-from .common import as_json, fail, fields, moment, now, reading, show, table
+from .common import as_json, fail, fields, limited, moment, now, reading, say_if_more, show, table
 
 if TYPE_CHECKING:
     from ..store.database import Connection
 
 F = TypeVar("F", bound=Callable[..., Any])
-_LIMIT = 100
-_MAX_LIMIT = 10_000
 _TITLES = ["id", "at", "event", "result", "actor", "user", "client_id", "network", "detail"]
 _COLUMNS = [
     "id",
@@ -74,9 +72,7 @@ def filters(function: F) -> F:
 
 @command.command("list")
 @filters
-@click.option(
-    "--limit", default=_LIMIT, show_default=True, type=click.IntRange(1, _MAX_LIMIT), help="How many at most."
-)
+@limited
 @as_json
 def list_(limit: int, as_json: bool, **options: str | None) -> None:
     """List the newest events, newest first.
@@ -90,12 +86,7 @@ def list_(limit: int, as_json: bool, **options: str | None) -> None:
         found = events.newest(connection, _filter(connection, options), limit + 1)
     rows = [described(event) for event in found[:limit]]
     show(rows, as_json, lambda: events_table(found[:limit], _TITLES))
-    if len(found) > limit:
-        click.echo(
-            f"These are the newest {limit}; there are more. See them with --limit, up to {_MAX_LIMIT}, or with "
-            "`authserver audit export`.",
-            err=True,
-        )
+    say_if_more(found, limit, instead=", or with `authserver audit export`")
 
 
 @command.command("show")

@@ -13,13 +13,25 @@ from ..store.database import Connection
 from ..store.events import StoredEvent, described
 from .audit import events_table
 from .client.shared import no_client
-from .common import ago, as_json, fail, fields, moment, now, policy_of, reading, show, table, transaction
+from .common import (
+    ago,
+    as_json,
+    fail,
+    fields,
+    limited,
+    moment,
+    now,
+    policy_of,
+    reading,
+    say_if_more,
+    show,
+    table,
+    transaction,
+)
 from .recording import record
 from .user import load_user
 
 _STORY = ["at", "event", "result", "actor", "network", "detail"]
-_LIMIT = 100
-_MAX_LIMIT = 10_000
 
 
 @click.group("authorization")
@@ -37,9 +49,7 @@ def command() -> None:
 @click.option("--user", help="Only this user's, by username.")
 @click.option("--client", help="Only this client's, by client id.")
 @click.option("--active", is_flag=True, help="Only active ones: neither ended nor suspended.")
-@click.option(
-    "--limit", default=_LIMIT, show_default=True, type=click.IntRange(1, _MAX_LIMIT), help="How many at most."
-)
+@limited
 @as_json
 def list_(user: str | None, client: str | None, active: bool, limit: int, as_json: bool) -> None:
     """List the newest authorizations: user, client, last use, and whether they are active.
@@ -64,10 +74,7 @@ def list_(user: str | None, client: str | None, active: bool, limit: int, as_jso
         owners = clients.load_many(connection, list({loaded.authorization.client_id for loaded in records}))
     rows = [(loaded, owners.get(loaded.authorization.client_id)) for loaded in records[:limit]]
     show([_listed(*row, settings, at) for row in rows], as_json, lambda: _table(rows, settings, at))
-    if len(records) > limit:
-        click.echo(
-            f"These are the newest {limit}; there are more. See them with --limit, up to {_MAX_LIMIT}.", err=True
-        )
+    say_if_more(records, limit)
 
 
 @command.command("show")

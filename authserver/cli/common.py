@@ -24,6 +24,10 @@ _TRIES = 3
 ARGUMENTS = f"{__name__}.arguments"
 """The key under which a click.Context keeps the words of the command line."""
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_MAX_LISTED = 10_000
+limited = click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(1, _MAX_LISTED), help="How many at most."
+)
 yes = click.option("--yes", is_flag=True, help="Do not ask. Required if there is no terminal.")
 
 
@@ -146,6 +150,13 @@ def _again_with(option: str) -> str:
     words = list(click.get_current_context().meta[ARGUMENTS])
     place = words.index("--") if "--" in words else len(words)
     return shlex.join(["authserver", *words[:place], option, *words[place:]])
+
+
+def say_if_more(found: Sequence[object], limit: int, instead: str = "") -> None:
+    """Say that there are more than `limit`. `found` has one more if so; `instead` names another way to see them."""
+    if len(found) > limit:
+        more = f"These are the newest {limit}; there are more. See them with --limit, up to {_MAX_LISTED}{instead}."
+        click.echo(more, err=True)
 
 
 def fail(message: str) -> click.ClickException:

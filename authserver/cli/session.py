@@ -9,12 +9,9 @@ from ..settings import load
 from ..store import sessions
 from ..store.database import Connection
 from ..store.sessions import SignedIn
-from .common import ago, as_json, fail, fields, moment, now, reading, show, table, transaction
+from .common import ago, as_json, fail, fields, limited, moment, now, reading, say_if_more, show, table, transaction
 from .recording import record
 from .user import load_user
-
-_LIMIT = 100
-_MAX_LIMIT = 10_000
 
 
 @click.group("session")
@@ -31,9 +28,7 @@ def command() -> None:
 @command.command("list")
 @click.option("--user", help="Only this user's, by username.")
 @click.option("--active", is_flag=True, help="Only those that have not ended.")
-@click.option(
-    "--limit", default=_LIMIT, show_default=True, type=click.IntRange(1, _MAX_LIMIT), help="How many at most."
-)
+@limited
 @as_json
 def list_(user: str | None, active: bool, limit: int, as_json: bool) -> None:
     """List the newest sessions: user, network, last use, and whether they are active.
@@ -49,10 +44,7 @@ def list_(user: str | None, active: bool, limit: int, as_json: bool) -> None:
         found = sessions.newest(connection, user_id=user_id, active_at=at if active else None, limit=limit + 1)
     rows = [_described(signed_in, at) for signed_in in found[:limit]]
     show(rows, as_json, lambda: _table(found[:limit], at))
-    if len(found) > limit:
-        click.echo(
-            f"These are the newest {limit}; there are more. See them with --limit, up to {_MAX_LIMIT}.", err=True
-        )
+    say_if_more(found, limit)
 
 
 @command.command("show")

@@ -1,6 +1,6 @@
 """What has to happen before an authorization request can be answered (OpenID Connect Core s3.1.2.3, s3.1.2.4)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from .authorization_request import AuthorizationRequest
@@ -12,7 +12,7 @@ class Step(Enum):
 
     SIGN_IN = "sign_in"
     OTHER_USER = "other_user"
-    """The user who has just signed in is not the one whom the request names: this is an error."""
+    """The user who has just signed in is not the one that the request names, which is an error."""
     CHOOSE_ACCOUNT = "choose_account"
     CONSENT = "consent"
     ANSWER = "answer"
@@ -45,6 +45,20 @@ def progress_of(interaction: Interaction, session: Session | None) -> Progress:
     if session is None or interaction.session_id != session.id:
         return NOTHING_DONE
     return Progress(interaction.signed_in, interaction.chosen, interaction.agreed)
+
+
+def with_progress(
+    interaction: Interaction, session: Session, *, chosen: bool = False, agreed: bool = False
+) -> Interaction:
+    """Return the interaction with what the user of `session` has done, and does now."""
+    done = progress_of(interaction, session)
+    return replace(
+        interaction,
+        session_id=session.id,
+        signed_in=done.signed_in,
+        chosen=done.chosen or chosen,
+        agreed=done.agreed or agreed,
+    )
 
 
 def next_step(

@@ -50,6 +50,11 @@ def span(microseconds: int) -> str:
     return " ".join(words[:2]) or "0 seconds"
 
 
+def retry_after(microseconds: int) -> int:
+    """Return the seconds of a Retry-After for this wait: rounded up, and at least one."""
+    return max(1, -(-microseconds // SECOND))
+
+
 def counted(count: int, noun: str) -> str:
     """Return "1 user" or "2 users" for the noun "user"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -143,6 +143,45 @@ class Grant(ClientHandler):
             return None
         return HookCall(user.id, user.username, self.client.id, scope, _claims_of(user), names)
 
+    @property
+    def may_refresh(self) -> bool:
+        """Whether the client gets refresh tokens."""
+        return "refresh_token" in self.client.grant_types
+
+    def new_authorization(
+        self,
+        user: User,
+        *,
+        id: bytes,
+        scope: tuple[str, ...],
+        resources: tuple[str, ...],
+        authenticated_at: int,
+        amr: tuple[str, ...],
+    ) -> Authorization:
+        """Return the authorization of the user that begins now. It ends by the policy for this client."""
+        now, policy = self.now, self.policy
+        lifetime = policy.refresh_absolute_ttl if self.may_refresh else policy.access_token_ttl
+        return Authorization(
+            id=id,
+            client_id=self.client.id,
+            subject=user.id,
+            scope=scope,
+            resources=resources,
+            created_at=now,
+            authenticated_at=authenticated_at,
+            credential_version=user.credential_version,
+            generation=0,
+            rotated_at=now,
+            rotated_from=self.parsed.network,
+            idle_expires_at=now + min(policy.refresh_idle_ttl, lifetime) * SECOND,
+            expires_at=now + lifetime * SECOND,
+            revoked_at=None,
+            revoked_reason=None,
+            refresh_key_id=self.services.keyring.newest_refresh_key_id(now),
+            salt=self.services.new_key(),
+            amr=amr,
+        )
+
     def refresh_token(self, authorization: Authorization, generation: int) -> str:
         """Return the refresh token of `generation`, made with the authorization's own key: a retry gets the same token
         even after the keys have rotated."""

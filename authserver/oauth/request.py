@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote_plus
 
+from ..accounts.request import LISTS, MAX_FIELDS
 from ..pipeline.errors import Refusal
-
-MAX_FIELDS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
         raise Refusal("invalid_request", "The body is not UTF-8, or has too many fields.") from error
     # RFC 8707 s2: `resource` alone may be repeated. Auth0's clients say `audience` (as RFC 8693 s2.1 does, where both
     # together name several targets).
-    resources = tuple(dict.fromkeys(value for name, value in pairs if name in ("resource", "audience") and value))
+    resources = tuple(dict.fromkeys(value for name, value in pairs if name in LISTS and value))
     form = {name: value for name, value in pairs if name != "resource"}
     # RFC 6749 s3.2: request and response parameters MUST NOT be included more than once.
     if len(form) != sum(1 for name, _ in pairs if name != "resource"):

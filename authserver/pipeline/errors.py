@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ..domain.models import SECOND
+from ..domain.times import retry_after
 from ..store.changes import Change
 from .event import Event
 
@@ -34,7 +34,7 @@ class TooManyAttempts(Refusal):
 
     def __init__(self, detail: str, wait: int) -> None:
         """`wait` is in microseconds."""
-        super().__init__("temporarily_unavailable", detail, 429, retry_after=max(1, -(-wait // SECOND)))
+        super().__init__("temporarily_unavailable", detail, 429, retry_after=retry_after(wait))
 
 
 class Stale(Exception):

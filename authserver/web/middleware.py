@@ -6,9 +6,9 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..accounts.browser import error_page
 from ..domain.errors import Unavailable
 from ..pipeline.replies import Reply
-from .browser.endpoint import error_page
 from .browser.pages import Pages
 from .malformed import MalformedRequests
 from .network import network_of

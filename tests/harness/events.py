@@ -54,12 +54,14 @@ def in_source() -> dict[str, Row]:
 
 def reasons() -> Iterator[str]:
     """How each reason of a refused request begins, as far as the source says it in words that are not a sentence."""
-    for path in sorted((ROOT / "authserver" / "oauth").glob("**/*.py")):
+    for path in sorted(
+        path for folder in ("accounts", "oauth") for path in (ROOT / "authserver" / folder).rglob("*.py")
+    ):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(func=ast.Name(id="Refusal"), args=[_, reason, *_]):
                     yield from _beginnings(reason)
-                case ast.FunctionDef(name=name) if name.startswith("_why_"):
+                case ast.FunctionDef(name=name) if name.lstrip("_").startswith("why_"):
                     returned = [each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value]
                     yield from (each for value in returned for each in _beginnings(value))
 

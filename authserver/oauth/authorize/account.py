@@ -1,8 +1,6 @@
-"""POST /interaction/{id}/account: the user goes on with the account that is signed in, or takes another."""
+"""POST /interaction/{id}/account: the user continues with the account that is signed in, or chooses another."""
 
-from dataclasses import replace
-
-from ...domain import interaction as interactions
+from ...domain.interaction import with_progress
 from ...pipeline.handler import Decision
 from ...pipeline.replies import BrowserAnswer, GoTo
 from ...store.interactions import advance
@@ -17,12 +15,5 @@ class ChooseAccount(InteractionHandler):
             return Decision(GoTo(path_of(interaction) + OTHER_ACCOUNT))
         if self.session is None or self.request.shown != self.shown_digest():
             return Decision(GoTo(path_of(interaction)))
-        done = interactions.progress_of(interaction, self.session)
-        chosen = replace(
-            interaction,
-            session_id=self.session.id,
-            signed_in=done.signed_in,
-            chosen=True,
-            agreed=done.agreed,
-        )
+        chosen = with_progress(interaction, self.session, chosen=True)
         return Decision(GoTo(path_of(interaction)), advance(chosen))

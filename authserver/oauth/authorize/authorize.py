@@ -8,6 +8,7 @@ from ...accounts.request import hashed
 from ...domain import authorization_request, redirect_uri
 from ...domain.interaction import ERRORS, Step
 from ...domain.models import SECOND, Client, Interaction
+from ...domain.times import retry_after
 from ...pipeline.errors import Refusal
 from ...pipeline.handler import Decision
 from ...pipeline.replies import BrowserAnswer, Cookie, GoTo
@@ -70,8 +71,8 @@ class Authorize(AuthorizationHandler):
         """Raise BrowserRefusal if the network has begun too many: each is a row, and needs neither user nor client."""
         judged = self.services.interactions.count(self.request.network, self.now)
         if judged.full:
-            wait = max(1, -(-judged.wait // SECOND))
-            raise BrowserRefusal("too_many", "network must wait: too many sign-ins begun", 429, retry_after=wait)
+            wait, detail = retry_after(judged.wait), "network must wait: too many sign-ins begun"
+            raise BrowserRefusal("too_many", detail, 429, retry_after=wait)
 
     def _begin_interaction(self) -> Decision[BrowserAnswer]:
         secret = self.request.browser or self.services.new_secret()
@@ -83,7 +84,7 @@ class Authorize(AuthorizationHandler):
             created_at=self.now,
             expires_at=self.now + INTERACTION_TTL * SECOND,
         )
-        # The cookie is set again even if it is there, so that it lasts as long as it is used.
+        # The cookie is set again even if the browser has it, so that it does not expire while it is used.
         return Decision(
             GoTo(path_of(interaction), {"browser": Cookie(secret, BROWSER_TTL)}), interactions.begin(interaction)
         )

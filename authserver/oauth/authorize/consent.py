@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ...domain import interaction as interactions
 from ...domain.authorization_request import AuthorizationRequest
-from ...domain.interaction import Step
+from ...domain.interaction import Step, with_progress
 from ...domain.models import Client, Consent, Interaction, Session
 from ...pipeline.event import Event
 from ...pipeline.handler import Decision
@@ -34,8 +33,7 @@ class AnswerConsent(InteractionHandler):
     def _agree(
         self, interaction: Interaction, client: Client, request: AuthorizationRequest, session: Session
     ) -> Decision[BrowserAnswer]:
-        done = interactions.progress_of(interaction, session)
-        agreed = replace(interaction, session_id=session.id, signed_in=done.signed_in, chosen=done.chosen, agreed=True)
+        agreed = with_progress(interaction, session, agreed=True)
         before, claims = self.loaded.consent, sorted(request.claim_names)
         consent = Consent(
             session.user_id,

@@ -69,7 +69,7 @@ class InteractionHandler(AuthorizationHandler):
     def sign_in_page(
         self, username: str = "", error: str = "", status: int = 200, wait: int = 0, *, keep: bool = False
     ) -> Page:
-        """Return the sign-in page; `wait` is in seconds. Somebody who has to sign in again types the password only."""
+        """Return the sign-in page; `wait` is in seconds. Users who must sign in again type only the password."""
         fixed = self.fixed_username if username in ("", self.fixed_username) else ""
         request = self.authorization_request
         hint = request.login_hint if request and not self.wants_other_account else ""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from hashlib import sha256
 
-from ...accounts.browser import BrowserHandler, BrowserRefusal
+from ...accounts.browser import BrowserHandler, BrowserRefusal, error_page
 from ...domain import authorization_request, session_state
 from ...domain import interaction as interactions
 from ...domain.authorization_request import AuthorizationRequest, Parameters, ResponseTarget
@@ -34,7 +34,8 @@ class AuthorizationHandler(BrowserHandler):
         if self.target is None or isinstance(refusal, BrowserRefusal):
             values = {"back": client.client_uri if client else "", "client": shown(client)}
             sentence = self._sentence(refusal)
-            return self.error_page(refusal, ui_locales=self.ui_locales, description=sentence, **values)
+            code, status, retry_after = refusal.code, refusal.status, refusal.retry_after
+            return error_page(code, status, retry_after, ui_locales=self.ui_locales, description=sentence, **values)
         return self.respond(("error", refusal.code), ("error_description", self._sentence(refusal)))
 
     def respond(self, *params: tuple[str, str]) -> Redirect:

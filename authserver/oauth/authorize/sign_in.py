@@ -58,8 +58,8 @@ class SignIn(InteractionHandler):
 
     def decide(self) -> Decision[BrowserAnswer]:
         user = self.sign_in.user
-        if user is None or not self.sign_in.check.matches or user.disabled:
-            reason = self._why_refused(user)
+        reason = self.sign_in.why_refused()
+        if user is None or reason:
             failed = Event("sign_in_failed", fields={"reason": reason})
             events = [failed, *self.sign_in.events_of_failure()]
             raise WrongPassword("access_denied", reason, 401, events=events)
@@ -109,11 +109,6 @@ class SignIn(InteractionHandler):
     @property
     def _renews(self) -> bool:
         return bool(self.session and self.new_session and self.session.user_id == self.new_session.user_id)
-
-    def _why_refused(self, user: User | None) -> str:
-        if user is None:
-            return "no such user"
-        return "user disabled" if self.sign_in.check.matches else "wrong password"
 
     def _new_session(self, user: User, secret: str) -> Session:
         policy, kept = self.services.policy, self._keep

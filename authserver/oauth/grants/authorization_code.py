@@ -7,13 +7,14 @@ client sends it once more within seconds, with everything right, is nothing ende
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 
 from authlib.oauth2.rfc6749 import grants
 
 from ...domain import pkce
-from ...domain.models import SECOND, Authorization, Code
+from ...domain.models import SECOND, Authorization, Code, User
 from ...domain.standard_claims import OFFLINE_ACCESS, OPENID
 from ...domain.times import utc
 from ...pipeline.errors import Refusal, Stale
@@ -56,11 +57,10 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         code, user = self.record.code, self.record.user
         self._check_verifier(code)
         self._check_state(self.record)
-        authorization = self._new_authorization(code)
+        authorization = self._new_authorization(code, user)
         limit, ended = self.policy.max_authorizations, list[bytes]()
         change = codes.redeem(code, authorization, limit=limit, ended=ended)
-        may_refresh = "refresh_token" in self.client.grant_types
-        token = self.refresh_token(authorization, 0) if may_refresh else ""
+        token = self.refresh_token(authorization, 0) if self.may_refresh else ""
         events = LateEvents(partial(self._events, ended))
         return self.token_response(
             authorization.scope, authorization, user, change, events, refresh_token=token, nonce=code.nonce
@@ -123,33 +123,21 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         yield Event("code_redeemed")
         yield from self.events_of_limit(ended)
 
-    def _new_authorization(self, code: Code) -> Authorization:
-        now, policy = self.now, self.policy
-        may_refresh = "refresh_token" in self.client.grant_types
-        lifetime = policy.refresh_absolute_ttl if may_refresh else policy.access_token_ttl
+    def _new_authorization(self, code: Code, user: User) -> Authorization:
         scope = self.still_allowed(code.scope)
-        return Authorization(
+        begun = self.new_authorization(
+            user,
             id=code.authorization_id,
-            client_id=self.client.id,
-            subject=code.user_id,
             scope=scope,
             resources=code.resources,
-            created_at=now,
             authenticated_at=code.authenticated_at,
-            credential_version=code.credential_version,
-            generation=0,
-            rotated_at=now,
-            rotated_from=self.parsed.network,
-            idle_expires_at=now + min(policy.refresh_idle_ttl, lifetime) * SECOND,
-            expires_at=now + lifetime * SECOND,
-            revoked_at=None,
-            revoked_reason=None,
-            refresh_key_id=self.services.keyring.newest_refresh_key_id(now),
-            salt=self.services.new_key(),
+            amr=code.amr,
+        )
+        return replace(
+            begun,
             session_id=code.session_id,
             # OpenID Connect Core s11: offline_access requests access even when the End-User is not present.
             ends_with_session=OPENID in scope and OFFLINE_ACCESS not in scope,
-            amr=code.amr,
             requested_claims=code.requested_claims,
         )
 

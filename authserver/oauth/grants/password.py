@@ -11,7 +11,7 @@ from ...domain import authentication
 from ...domain.attempts import AttemptLimits
 from ...domain.forwarded import address_of_node
 from ...domain.forwarded import network as network_of
-from ...domain.models import SECOND, Authorization, User
+from ...domain.models import Authorization, User
 from ...passwords import password_form
 from ...pipeline.errors import Refusal
 from ...pipeline.event import Event, LateEvents
@@ -59,19 +59,25 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         """Authlib's hook, which raises our own error: Authlib's would be invalid_request."""
         user = self.sign_in.user
         # RFC 6749 s5.2: invalid_grant for invalid resource owner credentials.
-        if user is None or not self.sign_in.check.matches or user.disabled:
-            reason = self._why_refused(user)
+        reason = self.sign_in.why_refused()
+        if user is None or reason:
             failed = Event("login_failed", fields={"reason": reason})
             raise Refusal("invalid_grant", reason, events=[failed, *self.sign_in.events_of_failure()])
         return user
 
     def issue(self) -> Decision[Reply]:
         user: User = self.request.user
-        authorization = self.authorization = self._new_authorization(user)
+        authorization = self.authorization = self.new_authorization(
+            user,
+            id=self.services.new_id(),
+            scope=self.first_scope(),
+            resources=self.parsed.resources,
+            authenticated_at=self.now,
+            amr=authentication.PASSWORD,
+        )
         limit, ended = self.policy.max_authorizations, list[bytes]()
         change = self.sign_in.begin(authorization, limit=limit, ended=ended)
-        may_refresh = "refresh_token" in self.client.grant_types
-        token = self.refresh_token(authorization, 0) if may_refresh else ""
+        token = self.refresh_token(authorization, 0) if self.may_refresh else ""
         events = LateEvents(partial(self._events, ended))
         return self.token_response(authorization.scope, authorization, user, change, events, refresh_token=token)
 
@@ -96,33 +102,3 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
         """The commit fills `ended` before these events are read."""
         yield Event("login")
         yield from self.events_of_limit(ended)
-
-    def _why_refused(self, user: User | None) -> str:
-        if user is None:
-            return "no such user"
-        return "user disabled" if self.sign_in.check.matches else "wrong password"
-
-    def _new_authorization(self, user: User) -> Authorization:
-        now, policy = self.now, self.policy
-        may_refresh = "refresh_token" in self.client.grant_types
-        lifetime = policy.refresh_absolute_ttl if may_refresh else policy.access_token_ttl
-        return Authorization(
-            id=self.services.new_id(),
-            client_id=self.client.id,
-            subject=user.id,
-            scope=self.first_scope(),
-            resources=self.parsed.resources,
-            created_at=now,
-            authenticated_at=now,
-            credential_version=user.credential_version,
-            generation=0,
-            rotated_at=now,
-            rotated_from=self.parsed.network,
-            idle_expires_at=now + min(policy.refresh_idle_ttl, lifetime) * SECOND,
-            expires_at=now + lifetime * SECOND,
-            revoked_at=None,
-            revoked_reason=None,
-            refresh_key_id=self.services.keyring.newest_refresh_key_id(now),
-            salt=self.services.new_key(),
-            amr=authentication.PASSWORD,
-        )

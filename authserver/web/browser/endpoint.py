@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from ...accounts.browser import error_page
 from ...accounts.request import MAX_FIELDS, BrowserRequest, parse_parameters
 from ...domain.errors import Unavailable
 from ...pipeline.errors import Refusal
@@ -59,17 +60,15 @@ class BrowserEndpoint:
         if len(query) > _MAX_QUERY:
             raise body.UnreadableBody(414, "The address is too long.")
         if scope["method"] != "POST":
-            return await self._run(scope, headers, query, is_form=False)
+            return await self._run(scope, headers, query)
         content = await body.read(headers, receive)
         if not body.is_form(headers, content):
             raise Refusal("invalid_request", "The body is not a form in UTF-8.")
         if "interaction" not in scope["path_params"]:
             return _as_query(content)
-        return await self._run(scope, headers, content, is_form=True)
+        return await self._run(scope, headers, content)
 
-    async def _run(
-        self, scope: Scope, headers: Mapping[str, list[str]], encoded: bytes, *, is_form: bool
-    ) -> BrowserAnswer:
+    async def _run(self, scope: Scope, headers: Mapping[str, list[str]], encoded: bytes) -> BrowserAnswer:
         arrived_at = self._now()  # after the whole body was read: a slow sender gains no time
         cookies = self._cookies.read(headers)
         request = BrowserRequest(
@@ -79,7 +78,6 @@ class BrowserEndpoint:
             cookies["browser"],
             cookies["session"],
             _interaction_id(scope),
-            is_form,
             self._is_same_origin(headers),
         )
         return await self._pipeline.run(request, self._new_handler)
@@ -108,12 +106,6 @@ class FormAddress:
             return
         id = _interaction_id(scope)
         await self._pages.send(scope, send, GoTo(f"/interaction/{id.hex()}") if id else error_page("expired", 400))
-
-
-def error_page(code: str, status: int, retry_after: int = 0) -> Page:
-    """Return the page of an error that concerns no client."""
-    values = {"code": code, "status": status, "back": "", "client": None}
-    return Page("error", values, status, retry_after=retry_after)
 
 
 def _as_query(content: bytes) -> GoTo:
