@@ -65,21 +65,22 @@ def show_(id: str, as_json: bool) -> None:
 
 @command.command("end")
 @click.argument("id")
+@click.option("--offline", is_flag=True, help="End the authorizations that outlive the session, too.")
 @as_json
-def end(id: str, as_json: bool) -> None:
+def end(id: str, offline: bool, as_json: bool) -> None:
     """End the session ID: its user has to sign in again in that browser.
 
-    The authorizations that end with the session end with it. Those with `offline_access`, or without `openid`, go on:
-    end them with `authserver authorization end`.
+    The authorizations that end with the session end with it. Those with `offline_access`, or without `openid`, stay
+    active unless you pass `--offline`. Clients with a back-channel logout URI are told.
 
     \b
     Examples:
       authserver session end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60
-      authserver session end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60 --json
+      authserver session end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60 --offline --json
     """
     with transaction(load()) as connection:
         signed_in, at = _load(connection, id), now(connection)
-        change = sessions.end(signed_in.session.id)
+        change = sessions.end(signed_in.session.id, offline=offline)
         (has_ended,) = change.apply(connection, [change.params], at)
         if has_ended:
             reason = "ended by an operator"

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -16,7 +16,7 @@ from ..domain.times import counted
 from ..domain.user_rules import UserRefused, check_password, check_username, new_id, weakness
 from ..passwords import PasswordHasher, common_passwords, password_form, username_form
 from ..settings import load
-from ..store import authorizations, users
+from ..store import authorizations, session_ends, users
 from ..store.database import Connection
 from .common import (
     as_json,
@@ -39,6 +39,17 @@ from .user_unblock import unblock
 
 _MAX_INPUT = 1 << 20  # bytes of claims that are read; a tenth of it is too many already
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
+
+
+class Ended(NamedTuple):
+    """How many of a user's logins ended."""
+
+    authorizations: int
+    sessions: int
+
+    def __str__(self) -> str:
+        ended = counted(self.authorizations, "authorization")
+        return f"{ended} and {counted(self.sessions, 'session')}" if self.sessions else ended
 
 
 @click.group("user")
@@ -118,7 +129,7 @@ def show_(name: str, as_json: bool) -> None:
 @click.argument("name")
 @as_json
 def disable(name: str, as_json: bool) -> None:
-    """Block the user NAME and end all of their authorizations. `enable` lifts only the block.
+    """Block the user NAME and end all of their authorizations and sessions. `enable` lifts only the block.
 
     \b
     Examples:
@@ -151,7 +162,7 @@ def enable(name: str) -> None:
 @click.argument("name")
 @as_json
 def end_logins(name: str, as_json: bool) -> None:
-    """Log the user NAME out everywhere: end all of their authorizations. They can log in again at once.
+    """Log the user NAME out everywhere: end all of their authorizations and sessions. They can log in again at once.
 
     Access tokens that are verified offline stay valid until they expire.
 
@@ -169,7 +180,7 @@ def end_logins(name: str, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @as_json
 def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Delete the user NAME and end all of their authorizations. This cannot be undone; `disable` can.
+    """Delete the user NAME and end all of their authorizations and sessions. This cannot be undone; `disable` can.
 
     \b
     Examples:
@@ -178,11 +189,14 @@ def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """
     username = _username(name)
     with transaction() as connection:
-        active = authorizations.count_active(connection, load_user(connection, name).id, now(connection))
+        user_id, at = load_user(connection, name).id, now(connection)
+        active = Ended(
+            authorizations.count_active(connection, user_id, at), session_ends.count_active(connection, user_id, at)
+        )
     if dry_run:
         _show_ended(name, active, as_json, f"Would delete the user {username}.", "Would end")
         return
-    confirm(f"Delete the user {username} and end {counted(active, 'authorization')}?", yes)
+    confirm(f"Delete the user {username} and end {active}?", yes)
     ended = _end_logins(name, "user_deleted", "user_deleted", users.remove)
     _show_ended(name, ended, as_json, f"Deleted the user {username}.")
 
@@ -192,7 +206,7 @@ def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
 @password_stdin
 @as_json
 def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
-    """Change the password of the user NAME and end all of their authorizations.
+    """Change the password of the user NAME and end all of their authorizations and sessions.
 
     \b
     Examples:
@@ -239,25 +253,28 @@ def _read_claims() -> Mapping[str, Any]:
         raise click.UsageError(f"The claims on stdin are not a JSON object: {error}") from None
 
 
-def _end_logins(name: str, event: str, reason: str, change: Callable[[Connection, str], bool]) -> int:
-    """Apply `change` to the user and end all of their authorizations. Returns how many were active."""
+def _end_logins(name: str, event: str, reason: str, change: Callable[[Connection, str], bool]) -> Ended:
+    """Apply `change` to the user and end all of their authorizations and sessions. Returns how many were active."""
     username = _username(name)
 
-    def end_logins(connection: Connection) -> int:
+    def end_logins(connection: Connection) -> Ended:
         user = load_user(connection, name)
         at = now(connection)
         ended = authorizations.end_of_user(connection, user.id, reason=reason, now=at)
+        done = Ended(ended, session_ends.count_active(connection, user.id, at))
+        session_ends.end_of_user(connection, user.id, reason=reason, now=at)
         change(connection, username)
-        record(connection, event, at=at, user=user, ended=counted(ended, "authorization"))
-        return ended
+        record(connection, event, at=at, user=user, ended=str(done))
+        return done
 
     return transact(end_logins)
 
 
-def _show_ended(name: str, ended: int, as_json: bool, done: str = "", would: str = "Ended") -> None:
-    click.echo(f"{done} {would} {counted(ended, 'authorization')}.".strip(), err=True)
+def _show_ended(name: str, ended: Ended, as_json: bool, done: str = "", would: str = "Ended") -> None:
+    click.echo(f"{done} {would} {ended}.".strip(), err=True)
     if as_json:
-        show({"username": _username(name), "authorizations_ended": ended}, as_json, str)
+        numbers = {"authorizations_ended": ended.authorizations, "sessions_ended": ended.sessions}
+        show({"username": _username(name)} | numbers, as_json, str)
 
 
 def load_user(connection: Connection, name: str, load: Callable[[Connection, str], User | None] = users.load) -> User:

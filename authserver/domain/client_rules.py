@@ -10,6 +10,7 @@ from .claim_rules import ClaimsRefused
 from .errors import ScopeRefused
 from .hosts import is_canonical, is_loopback
 from .models import Client
+from .outgoing import form_fault
 
 APPLICATION_TYPES = ("web", "native")
 PKCE = ("required", "optional")
@@ -58,7 +59,8 @@ def check(client: Client, *, grant_types: Collection[str], auth_methods: Collect
     for uri in client.audiences:
         _check_absolute(uri, "audience")
     for uri in client.redirect_uris:
-        _check_redirect_uri(uri)
+        _check_redirect_uri(uri, "redirect URI")
+    _check_logout(client)
     _check_origins(client.web_origins)
     _check_claims(client.access_token_claims)
     _check_address_header(client.user_address_header)
@@ -164,12 +166,25 @@ def _is_web_page(parts: SplitResult) -> bool:
     return parts.scheme in ("https", "http") and "@" not in parts.netloc and _may_be_sent_to(*_scheme_and_host(parts))
 
 
-def _check_redirect_uri(uri: str) -> None:
-    parts = _check_absolute(uri, "redirect URI")
+def _check_redirect_uri(uri: str, what: str) -> None:
+    parts = _check_absolute(uri, what)
     if not _may_be_sent_to(*_scheme_and_host(parts)) or "@" in parts.netloc or "*" in uri:
         raise ClientRefused(
-            f"{uri!r} cannot be a redirect URI: give https, http on a loopback host only, or an app's own scheme, "
+            f"{uri!r} cannot be a {what}: give https, http on a loopback host only, or an app's own scheme, "
             "which is a domain name in reverse (com.example.app:/back), without a user name or wildcard."
+        )
+
+
+def _check_logout(client: Client) -> None:
+    for uri in client.post_logout_redirect_uris:
+        _check_redirect_uri(uri, "post-logout redirect URI")
+    uri = client.backchannel_logout_uri
+    # Back-Channel Logout s2.2: MUST be an absolute URI, and MUST NOT include a fragment component. Which hosts may be
+    # reached, and which by http, is for AUTHSERVER_FETCH_ALLOW to say.
+    if uri and (fault := form_fault(uri)):
+        raise ClientRefused(
+            f"The back-channel logout URI {uri[:64]!r} {fault}. Give the https URL at which the application receives "
+            "logout tokens, such as https://app.example/backchannel-logout."
         )
 
 

@@ -80,13 +80,22 @@ def allow_list(text: str) -> AllowList:
 
 def url_fault(url: str, allowed: AllowList) -> str | None:
     """Return why the server may not send requests to this URL; None if it may."""
+    fault = form_fault(url)
+    if fault is not None:
+        return fault
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not allowed.names(parts.hostname or ""):
+        return "is http, and AUTHSERVER_FETCH_ALLOW does not name its host"
+    return None
+
+
+def form_fault(url: str) -> str | None:
+    """Return why the server can send requests to this URL nowhere; None if its form is right."""
     parts = _parts(url)
     if parts is None or parts.scheme not in ("https", "http"):
         return "is not a URL that begins with https://"
     if "@" in parts.netloc or "#" in url or not _is_host_and_port(parts):
         return "is not a host in lower case, an optional port, a path and a query"
-    if parts.scheme == "http" and not allowed.names(parts.hostname or ""):
-        return "is http, and AUTHSERVER_FETCH_ALLOW does not name its host"
     return None
 
 

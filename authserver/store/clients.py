@@ -13,7 +13,10 @@ from ..domain.models import Client, Policy, Secret
 from .schema import clients as table
 
 _OWN_POLICY = tuple(field.name for field in fields(Policy) if field.name in table.c)
-_METADATA = ("application_type", "pkce", "first_party", "client_uri", "logo_uri", "policy_uri", "tos_uri")
+_METADATA = (
+    *("application_type", "pkce", "first_party", "client_uri", "logo_uri", "policy_uri", "tos_uri"),
+    *("post_logout_redirect_uris", "backchannel_logout_uri", "backchannel_logout_session_required"),
+)
 _DEFAULTS = {field.name: field.default for field in fields(Client) if field.name in _METADATA}
 _ALGORITHMS = union(
     *(
@@ -116,7 +119,8 @@ def _client(row: Row[Any]) -> Client:
 def _metadata(column: str | None) -> dict[str, Any]:
     """Return the stored members that this version knows: a later one may have written others."""
     stored: dict[str, Any] = json.loads(column) if column else {}
-    return {name: stored[name] for name in _METADATA if name in stored}
+    known = {name: stored[name] for name in _METADATA if name in stored}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
 
 
 def _values(client: Client) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ..domain.models import SECOND, Authorization, Code, Interaction, User
-from . import authorizations, interactions
+from . import authorizations, interactions, session_ends
 from .changes import Change, PartialMatch, execute_guarded
 from .rows import row_of
 from .schema import authorizations as begun
@@ -59,6 +59,7 @@ class _Issue:
 class _Redeem:
     code: Code
     begin: authorizations.Begin
+    hears_logout: bool
 
 
 def load_many(connection: Connection, hashes: Sequence[bytes]) -> Mapping[bytes, CodeRecord]:
@@ -74,11 +75,13 @@ def issue(code: Code, *, idle_expires_at: int, interaction: Interaction | None) 
     return Change(_issue_many, table, row, _Issue(code, idle_expires_at, interaction))
 
 
-def redeem(code: Code, authorization: Authorization, *, limit: int, ended: list[bytes]) -> Change:
+def redeem(
+    code: Code, authorization: Authorization, *, limit: int, ended: list[bytes], hears_logout: bool = False
+) -> Change:
     """Use the code, and begin its authorization (see `authorizations.begin`). The guard holds for one of all who
-    try."""
+    try. With `hears_logout`, the client is told of the end of the session."""
     begin = authorizations.Begin(authorization, limit, None, ended)
-    return Change(_redeem_many, "codes", code.hash, _Redeem(code, begin))
+    return Change(_redeem_many, "codes", code.hash, _Redeem(code, begin, hears_logout))
 
 
 def _issue_many(connection: Connection, issues: Sequence[_Issue], now: int) -> list[bool]:
@@ -123,6 +126,8 @@ def _redeem_many(connection: Connection, redeems: Sequence[_Redeem], now: int) -
         return [False] * len(redeems)
     begins = sorted((redeem.begin for redeem in first.values()), key=lambda begin: begin.authorization.subject)
     authorizations.begin_many(connection, begins, now)
+    hearing = {(redeem.code.session_id, redeem.code.client_id) for redeem in first.values() if redeem.hears_logout}
+    session_ends.note_clients(connection, hearing)
     return [first[redeem.code.hash] is redeem for redeem in redeems]
 
 

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
 from ..domain.models import Session, User
 from . import interactions
 from .changes import Change
 from .rows import row_of
-from .schema import authorizations, codes, users
 from .schema import sessions as table
+from .schema import users
+from .session_ends import ENDED, EndOthers, EndSession, end_many, end_one, end_others_many
 from .users import Rehashed, write_rehashed
 
 _WIDTH = len(table.c)
@@ -36,23 +37,6 @@ _BEYOND_LIMIT = (
     .order_by(table.c.idle_expires_at.desc(), table.c.id)
     .offset(bindparam("others"))
     .with_for_update(skip_locked=True)
-)
-_END = update(table).where(table.c.id == bindparam("key"), _IS_ACTIVE).values(ended_at=bindparam("at"))
-_FORGET_CODES = delete(codes).where(codes.c.session_id == bindparam("key"), codes.c.used_at.is_(None))
-# Out of LOCK_ORDER. An authorization that a refresh has locked at this moment has ended all the same: its session has.
-_ONLINE = (
-    select(authorizations.c.id)
-    .where(
-        authorizations.c.session_id == bindparam("key"),
-        authorizations.c.ends_with_session,
-        authorizations.c.revoked_at.is_(None),
-    )
-    .with_for_update(skip_locked=True)
-)
-_REVOKE = (
-    update(authorizations)
-    .where(authorizations.c.id.in_(_ONLINE))
-    .values(revoked_at=bindparam("at"), revoked_reason="session_ended")
 )
 
 
@@ -120,10 +104,28 @@ def begin_many(connection: Connection, begins: Sequence[BeginSession], now: int)
     write_rehashed(connection, rehashed)
 
 
-def end(id: bytes) -> Change:
-    """End the session, with its unused codes and the authorizations that end with it. The guard fails if it had ended
-    already."""
-    return Change(_end_many, "sessions", id, id)
+def end(id: bytes, *, reason: str = ENDED, offline: bool = False) -> Change:
+    """End the session, with its unused codes and the authorizations that end with it, for which `reason` is stored;
+    with `offline`, those with offline_access end, too. The guard fails if it had ended already.
+
+    Within another change, use `session_ends.end_one`."""
+    table, row = _first_lock(offline, id)
+    return Change(end_many, table, row, EndSession(id, reason, offline))
+
+
+def end_others(
+    user_id: str, *, keep: bytes | None, reason: str = ENDED, offline: bool = False, ended: list[bytes]
+) -> Change:
+    """End all of the user's sessions except `keep`, each as `end` does. `ended` gets the ids of those that ended.
+
+    Within another change, use `session_ends.end_of_user`."""
+    table, row = _first_lock(offline, keep or b"")
+    return Change(end_others_many, table, row, EndOthers(user_id, keep, reason, offline, ended))
+
+
+def _first_lock(offline: bool, id: bytes) -> tuple[str, bytes]:
+    """Return the table and row that rank a change: offline authorizations are locked before any other row."""
+    return ("authorizations", b"") if offline else ("sessions", id)
 
 
 def _begin(connection: Connection, begin: BeginSession, now: int) -> None:
@@ -133,7 +135,7 @@ def _begin(connection: Connection, begin: BeginSession, now: int) -> None:
         if _renew(connection, replace(begin.session, id=renewed.id)):
             return
     elif begin.before is not None:
-        _end(connection, begin.before.id, now)
+        end_one(connection, begin.before.id, now=now)
     interactions.note_sign_in(connection, begin.interaction_id, begin.session.id)
     connection.execute(insert(table), _values(begin.session))
     _end_idlest(connection, begin, now)
@@ -144,20 +146,7 @@ def _end_idlest(connection: Connection, begin: BeginSession, now: int) -> None:
     owner = {"user": session.user_id, "new": session.id, "at": now, "others": begin.limit - 1}
     begin.ended[:] = connection.execute(_BEYOND_LIMIT, owner).scalars()  # a group that was rolled back is run again
     for id in begin.ended:
-        _end(connection, id, now)
-
-
-def _end_many(connection: Connection, ids: Sequence[bytes], now: int) -> list[bool]:
-    return [_end(connection, id, now) for id in ids]
-
-
-def _end(connection: Connection, id: bytes, now: int) -> bool:
-    row = {"key": id, "at": now}
-    if connection.execute(_END, row).rowcount == 0:
-        return False
-    for statement in (_FORGET_CODES, _REVOKE):
-        connection.execute(statement, row)
-    return True
+        end_one(connection, id, now=now)
 
 
 def _renew(connection: Connection, session: Session) -> bool:

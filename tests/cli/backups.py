@@ -3,8 +3,12 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from tests.harness.constants import SECOND
+from tests.harness.sign_in_rows import session
 
 PASSPHRASE = "a passphrase of five words"
 LINE = f"{PASSPHRASE}\n"
@@ -39,6 +43,14 @@ def add_login(file: Path | str, id: int, user: str, **others: object) -> None:
     } | others
     places = ", ".join("?" * len(row))
     sql(file, f"INSERT INTO authorizations ({', '.join(row)}) VALUES ({places})", *row.values())
+
+
+def add_session(file: Path | str, id: int, user: str, **others: object) -> None:
+    """A session that began long ago and lasts, unless `others` say otherwise."""
+    began, far = 1_800_000_000 * SECOND, 2**52
+    ends = {"idle_expires_at": far, "expires_at": far}
+    row = asdict(session(id, began)) | ends | {"user_id": user, "amr": "pwd"} | others
+    sql(file, f"INSERT INTO sessions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
 
 
 def lose_everything() -> None:

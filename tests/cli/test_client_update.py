@@ -43,6 +43,8 @@ EVERYTHING = {
     "--client-uri": ("https://app.example/", "client_uri", "https://app.example/"),
     "--logo-uri": ("https://app.example/logo.png", "logo_uri", "https://app.example/logo.png"),
     "--policy-uri": ("https://app.example/privacy", "policy_uri", "https://app.example/privacy"),
+    "--post-logout-redirect-uri": ("https://app.example/bye", "post_logout_redirect_uris", ["https://app.example/bye"]),
+    "--backchannel-logout-uri": ("https://app.example/out", "backchannel_logout_uri", "https://app.example/out"),
     "--tos-uri": ("https://app.example/terms", "tos_uri", "https://app.example/terms"),
 }
 

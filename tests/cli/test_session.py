@@ -1,36 +1,28 @@
 """authserver session ...: who is signed in where, and ending it."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 from click.testing import Result
 
 from authserver.domain.models import SECOND
-from tests.cli.backups import sql
+from tests.cli.backups import add_login, add_session, sql
 from tests.harness.constants import PASSWORD
-from tests.harness.sign_in_rows import session
 
 DB = "authserver.db"
 NEWER, OLDER, BOBS = (f"{number:032x}" for number in (1, 2, 3))
-BEGAN, FAR = 1_800_000_000 * SECOND, 2**52
+BEGAN = 1_800_000_000 * SECOND
 
 
 @pytest.fixture
 def people(data: Callable[..., Any]) -> dict[str, str]:
     """ada with two sessions, the older one ended; bob with one."""
     ada, bob = (data("user", "create", name, "--password-stdin", input=PASSWORD)["id"] for name in ("ada", "bob"))
-    add_session(1, ada)
-    add_session(2, ada, created_at=BEGAN - 2, ended_at=BEGAN - 1)
-    add_session(3, bob, created_at=BEGAN - 1)
+    add_session(DB, 1, ada)
+    add_session(DB, 2, ada, created_at=BEGAN - 2, ended_at=BEGAN - 1)
+    add_session(DB, 3, bob, created_at=BEGAN - 1)
     return {"ada": ada, "bob": bob}
-
-
-def add_session(number: int, user_id: str, **changes: Any) -> None:
-    ends = {"idle_expires_at": FAR, "expires_at": FAR}
-    row = asdict(session(number, BEGAN)) | ends | {"user_id": user_id, "amr": "pwd"} | changes
-    sql(DB, f"INSERT INTO sessions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
 
 
 def ids(listed: Any) -> list[str]:
@@ -103,6 +95,18 @@ def test_end_ends_it_once_and_says_so(cli: Callable[..., Result], data: Callable
         people["ada"],
         f"ended by an operator; sid {NEWER}",
     )
+
+
+@pytest.mark.parametrize(("options", "left"), [([], [2]), (["--offline"], [])])
+def test_end_keeps_offline_logins_unless_they_are_to_end_too(
+    cli: Callable[..., Result], people: Any, options: list[str], left: list[int]
+) -> None:
+    online, offline = ({"session_id": bytes.fromhex(NEWER), "ends_with_session": ends} for ends in (True, False))
+    add_login(DB, 1, people["ada"], **online)
+    add_login(DB, 2, people["ada"], **offline)
+    cli("session", "end", NEWER, *options)
+    active = sql(DB, "SELECT id FROM authorizations WHERE revoked_at IS NULL")
+    assert [int.from_bytes(id) for (id,) in active] == left
 
 
 @pytest.mark.parametrize(("id", "code"), [("0" * 32, 1), ("x", 2), ("0" * 30, 2)])

@@ -11,7 +11,7 @@ from click.testing import Result
 from authserver.provisioning import open_database
 from authserver.settings import load
 from authserver.store import users
-from tests.cli.backups import add_login, sql
+from tests.cli.backups import add_login, add_session, sql
 from tests.cli.terminal import converse
 from tests.harness.constants import PASSWORD
 
@@ -166,17 +166,20 @@ ENDINGS = {
     "logins_ended": ["end-logins", "ada"],
     "password_changed": ["set-password", "ada", "--password-stdin"],
 }
+ENDED = {"username": "ada", "authorizations_ended": 2, "sessions_ended": 1}
 
 
 @pytest.fixture
 def active(ada: Any) -> Callable[..., Any]:
-    """Of ada: two active logins, three that are over in different ways, and one of somebody else."""
+    """Of ada: two active logins, three that are over in different ways, and two sessions, one of them ended."""
 
     def active() -> int:
         return sum(reason is None for _, reason in logins())
 
     for id, members in enumerate(({}, {}, {"revoked_at": 1}, {"idle_expires_at": 1}, {"credential_version": 7})):
         add_login(DB, id, ada["id"], **members)
+    add_session(DB, 1, ada["id"])
+    add_session(DB, 2, ada["id"], ended_at=1)
     return active
 
 
@@ -186,9 +189,10 @@ def logins() -> Any:
 
 @pytest.mark.parametrize("reason", ENDINGS)
 def test_what_ends_a_users_logins_says_how_many(data: Callable[..., Any], ada: Any, active: Any, reason: Any) -> None:
-    assert data("user", *ENDINGS[reason], input="another password") == {"username": "ada", "authorizations_ended": 2}
+    assert data("user", *ENDINGS[reason], input="another password") == ENDED
     assert [why for _, why in logins()] == [reason, reason, None, None, None]
     assert stored("ada").credential_version == 1
+    assert sql(DB, "SELECT count(*) FROM sessions WHERE ended_at IS NULL") == [(0,)]
     assert data("user", *ENDINGS[reason], input="another password")["authorizations_ended"] == 0
 
 
@@ -213,9 +217,9 @@ def test_disable_and_enable(cli: Callable[..., Result], data: Callable[..., Any]
 def test_a_deleted_user_takes_the_logins_along_and_can_be_created_again(
     cli: Callable[..., Result], data: Callable[..., Any], ada: Any, active: Any
 ) -> None:
-    assert data("user", "delete", "ada", "--dry-run") == {"username": "ada", "authorizations_ended": 2}
+    assert data("user", "delete", "ada", "--dry-run") == ENDED
     assert len(logins()) == 5
-    assert data("user", "delete", "ada", "--yes") == {"username": "ada", "authorizations_ended": 2}
+    assert data("user", "delete", "ada", "--yes") == ENDED
     assert logins() == [] and stored("ada") is None
     assert data("user", "create", "ada", "--password-stdin", input=PASSWORD)["id"] != ada["id"]
 

@@ -18,6 +18,7 @@ from authserver.store import (
     interactions,
     pruning,
     schema,
+    session_ends,
     sessions,
     users,
 )
@@ -99,6 +100,63 @@ def test_the_end_of_a_session_takes_its_codes_and_online_logins_along_in_one_cha
     left = {int.from_bytes(row.hash) for row in all_rows(store, schema.codes)}
     assert left == {1, 2, 3}  # the used ones, and the other session's
     assert write(issue(5, clock, session_id=(1).to_bytes(16)), redeem(4, clock)) == [False, False]
+
+
+def test_with_offline_every_login_of_the_session_ends_and_nobody_elses(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, 2, clock=clock)
+    write(issue(1, clock), issue(2, clock), redeem(1, clock, ends_with_session=False), redeem(2, clock))
+    assert write(sessions.end((1).to_bytes(16), reason="signed_out", offline=True)) == [True]
+    revoked = {int.from_bytes(row.id): row.revoked_reason for row in all_rows(store, schema.authorizations)}
+    assert revoked == {1: "signed_out", 2: None}
+
+
+def test_all_other_sessions_of_a_user_end_and_the_one_to_keep_stays(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, 2, 3, clock=clock)
+    add_sessions(store, 4, clock=clock, user_id="u_bob")
+    write(*(issue(number, clock) for number in (1, 2, 3)), sessions.end((3).to_bytes(16)))
+    ended: list[bytes] = []
+    assert write(sessions.end_others("u_ada", keep=(1).to_bytes(16), ended=ended)) == [True]
+    assert ended == [(2).to_bytes(16)]
+    assert {int.from_bytes(row.session_id) for row in all_rows(store, schema.codes)} == {1}
+    with store.begin() as connection:
+        assert session_ends.count_active(connection, "u_ada", clock()) == 1
+        assert session_ends.end_of_user(connection, "u_ada", now=clock()) == [(1).to_bytes(16)]
+    left = {int.from_bytes(row.id) for row in all_rows(store, schema.sessions) if row.ended_at is None}
+    assert left == {4}
+
+
+def test_ends_with_offline_logins_and_refreshes_on_two_nodes_leave_no_login(
+    store: Database, run: Run, url: str, clock: Clock, write: Write
+) -> None:
+    numbers = range(1, 11)
+    add_sessions(store, *numbers, clock=clock)
+    write(*(issue(number, clock) for number in numbers))
+    write(*(redeem(number, clock, ends_with_session=False) for number in numbers))
+    logins = [authorization_of(number, clock, ends_with_session=False) for number in numbers]
+    rotations = [authorizations.rotate(login, next=login.generation + 1, network="", idle_ttl=9) for login in logins]
+    ends = [sessions.end(number.to_bytes(16), offline=True) for number in numbers]
+    ((_, ended),) = two_nodes(run, url, clock, [[rotations, ends]])
+    assert ended == [True] * len(ends)
+    assert all(row.revoked_at for row in all_rows(store, schema.authorizations))
+
+
+def test_a_client_that_wants_to_hear_of_the_end_is_noted_once_and_forgotten_with_the_session(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, clock=clock)
+    first, second, third = (code(number, clock(), session_id=(1).to_bytes(16)) for number in (1, 2, 3))
+    write(*(codes.issue(each, idle_expires_at=clock() + 7, interaction=None) for each in (first, second, third)))
+    for number, each in enumerate((first, second, third), 1):
+        login = authorization_of(number, clock)
+        write(codes.redeem(each, login, limit=10, ended=[], hears_logout=number < 3))
+    assert [tuple(row) for row in all_rows(store, schema.session_clients)] == [((1).to_bytes(16), "app")]
+    with store.begin() as connection:
+        connection.execute(schema.sessions.delete())
+    assert all_rows(store, schema.session_clients) == []
 
 
 def test_a_login_whose_row_was_locked_when_its_session_ended_has_ended_too(

@@ -56,6 +56,7 @@ def described(client: Client) -> dict[str, Any]:
         "scope": " ".join(client.scope),
         "audiences": list(client.audiences),
         "redirect_uris": list(client.redirect_uris),
+        "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
         "web_origins": list(client.web_origins),
         "user_address_header": client.user_address_header,
         "access_token_claims": list(client.access_token_claims),
@@ -73,5 +74,7 @@ def described(client: Client) -> dict[str, Any]:
         "logo_uri": client.logo_uri,
         "policy_uri": client.policy_uri,
         "tos_uri": client.tos_uri,
+        "backchannel_logout_uri": client.backchannel_logout_uri,
+        "backchannel_logout_session_required": client.backchannel_logout_session_required,
         **client.policy,
     }

@@ -19,6 +19,7 @@ LISTS = {
     "scope": "scope",
     "audience": "audiences",
     "redirect-uri": "redirect_uris",
+    "post-logout-redirect-uri": "post_logout_redirect_uris",
     "web-origin": "web_origins",
     "access-token-claim": "access_token_claims",
 }
@@ -37,10 +38,11 @@ _PAGES = {
     "policy-uri": "Its privacy policy.",
     "tos-uri": "Its terms of service.",
 }
-CLEARABLE = ("user-address-header", "userinfo-alg", *_PAGES)
+CLEARABLE = ("user-address-header", "userinfo-alg", "backchannel-logout-uri", *_PAGES)
 """The options of a text that may be empty."""
 _SINGLE = (
     *("auth_method", "access_token_typ", "user_address_header", "pkce", "first_party"),
+    *("backchannel_logout_uri", "backchannel_logout_session_required"),
     *ALGORITHMS_OF,
     *(name.replace("-", "_") for name in _PAGES),
 )
@@ -49,6 +51,7 @@ _LIST_HELP = {
     "scope": 'Scope that it may ask for, or several as "a b".',
     "audience": "Audience of its access tokens; the first is the default.",
     "redirect-uri": "URI that a browser may be sent back to.",
+    "post-logout-redirect-uri": "URI that a browser may be sent to after a sign-out.",
     "web-origin": "Origin of a browser app that may call /token and /revoke (CORS).",
     "access-token-claim": "Claim of its users that its access tokens contain (`user set-claims`).",
 }
@@ -109,6 +112,15 @@ def _of_sign_in() -> list[Callable[[F], F]]:
             "--first-party/--third-party",
             default=None,
             help="Whether it is your own app, so that its users are not asked for consent.",
+        ),
+        click.option(
+            "--backchannel-logout-uri",
+            help="URL to which a logout token is posted when a session ends in which it signed a user in.",
+        ),
+        click.option(
+            "--backchannel-logout-session-required/--no-backchannel-logout-session-required",
+            default=None,
+            help="Whether it needs `sid` in logout tokens, which always have it.",
         ),
         *(click.option(f"--{name}", help=f"{help} Shown to its users.") for name, help in _PAGES.items()),
     ]

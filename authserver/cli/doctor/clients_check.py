@@ -1,9 +1,11 @@
-"""Checks what clients are registered with: redirect URIs that others could receive, consent, and secrets that end."""
+"""Checks what clients are registered with: redirect URIs that others could receive, consent, secrets that end, and
+where logout tokens go."""
 
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from ...domain.models import SECOND, Client
+from ...domain.outgoing import allow_list, url_fault
 from ...domain.times import counted, span
 from ...settings import Settings
 from .finding import ERROR, INFO, WARNING, Finding, or_ok
@@ -23,6 +25,7 @@ def _findings(settings: Settings, clients: Iterable[Client], now: int) -> Iterat
     for client in clients:
         yield from _secrets(client, now)
         yield from _consent(client)
+        yield from _back_channel(settings, client)
         for uri in client.redirect_uris:
             yield from _redirect_uri(client, uri, is_public_issuer=settings.issuer.startswith("https:"))
 
@@ -51,6 +54,15 @@ def _consent(client: Client) -> Iterator[Finding]:
             f"the code at {others[0]}."
         )
         yield Finding(CHECK, WARNING, text, f"authserver client update {client.id} --third-party")
+
+
+def _back_channel(settings: Settings, client: Client) -> Iterator[Finding]:
+    uri = client.backchannel_logout_uri
+    fault = url_fault(uri, allow_list(settings.fetch_allow or "")) if uri else None
+    if fault is not None:
+        text = f"The client {client.id} hears of no session's end: its back-channel logout URI {fault}."
+        fix = f"authserver client update {client.id} --backchannel-logout-uri https://..."
+        yield Finding(CHECK, ERROR, text, fix)
 
 
 def _redirect_uri(client: Client, uri: str, *, is_public_issuer: bool) -> Iterator[Finding]:

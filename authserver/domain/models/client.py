@@ -67,6 +67,12 @@ class Client:
     policy_uri: str = ""
     tos_uri: str = ""
     """Addresses for the pages that its users see; empty for none."""
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    """Where a browser may be sent after a sign-out (RP-Initiated Logout s3)."""
+    backchannel_logout_uri: str = ""
+    """Where logout tokens are posted when a session ends (Back-Channel Logout s2.2); empty for nowhere."""
+    backchannel_logout_session_required: bool = False
+    """Whether it needs `sid` in logout tokens. They always have it."""
     policy: dict[str, Any] = field(default_factory=dict)
     """This client's own values for fields of Policy; the server's policy applies to the rest."""
 

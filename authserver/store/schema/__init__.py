@@ -9,7 +9,7 @@ from .denied_token import denied_tokens
 from .event import events
 from .key import refresh_keys, signing_keys
 from .server import clocks, deliveries, pruning, settings_seen
-from .sign_in import codes, consents, interactions, sessions
+from .sign_in import codes, consents, interactions, session_clients, sessions
 from .user import user_claims, users
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "metadata",
     "pruning",
     "refresh_keys",
+    "session_clients",
     "sessions",
     "settings_seen",
     "signing_keys",

@@ -23,6 +23,14 @@ sessions = Table(
     Column("network", Text, nullable=False),
 )
 
+# The clients that are told of the end of a session. Their authorizations may be gone before it ends.
+session_clients = Table(
+    "session_clients",
+    metadata,
+    Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("client_id", ForeignKey("clients.id", ondelete="CASCADE"), primary_key=True),
+)
+
 interactions = Table(
     "interactions",
     metadata,
