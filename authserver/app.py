@@ -47,9 +47,10 @@ from .shared_call import SharedCall
 from .store import clients
 from .store.cache import Cache
 from .store.database import Database
+from .web.context import AppContext
 from .web.malformed import MalformedRequests
 from .web.management import management
-from .web.routes import AppContext, ASGIApp, application
+from .web.routes import ASGIApp, application
 
 RELOAD_INTERVAL = 1.0  # minimum seconds between two reloads of the keys that requests with unknown keys cause
 _REMOTE_SIGNATURES = 1  # at the same time: see keyring/pkcs11_session.py

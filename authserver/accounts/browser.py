@@ -9,10 +9,13 @@ from ..pipeline.attempt import Attempt
 from ..pipeline.errors import Refusal
 from ..pipeline.event import Event
 from ..pipeline.handler import Handler, Services
-from ..pipeline.replies import BrowserAnswer, Page
+from ..pipeline.replies import BrowserAnswer, Cookie, Page
 from ..store import browser_state
 from ..store.browser_state import BrowserKey, BrowserState
-from .request import BrowserRequest, hashed
+from .request import BrowserRequest, csrf_token, hashed
+
+BROWSER_TTL = 400 * 86400
+"""Seconds for which the cookie of a browser lasts after it was last set: browsers keep none for longer."""
 
 
 class BrowserRefusal(Refusal):
@@ -40,6 +43,12 @@ class BrowserHandler(Handler[BrowserAnswer]):
     def refuse(self, refusal: Refusal) -> BrowserAnswer:
         return error_page(refusal.code, refusal.status, refusal.retry_after)
 
+    def about(self) -> dict[str, str]:
+        return {"subject": self.session.user_id} if self.loaded and self.session else {}
+
+    def username(self) -> str:
+        return self.signed_in[1].username if self.loaded and self.signed_in else ""
+
     @cached_property
     def signed_in(self) -> tuple[Session, User] | None:
         """The active session of this browser, and its user."""
@@ -52,9 +61,35 @@ class BrowserHandler(Handler[BrowserAnswer]):
     def session(self) -> Session | None:
         return self.signed_in[0] if self.signed_in else None
 
+    @cached_property
+    def browser(self) -> str:
+        """The secret of this browser: a new one if it sent none. The answer then needs `browser_cookie`."""
+        return self.request.browser or self.services.new_secret()
+
+    @property
+    def browser_cookie(self) -> dict[str, Cookie | None]:
+        """Sets the cookie of this browser. It is set again from time to time, so that it does not expire while it is
+        used."""
+        return {"browser": Cookie(self.browser, BROWSER_TTL)}
+
+    @property
+    def ui_locales(self) -> str:
+        """The languages that an application asks for, best first; "" leaves it to the browser."""
+        return ""
+
+    def form_page(
+        self, name: str, action: str, *, shown: str = "", status: int = 200, retry_after: int = 0, **values: object
+    ) -> Page:
+        """Return a page whose form goes to `action`, a path below the issuer. See `csrf_token` for `shown`."""
+        form = {"action": action, "csrf": csrf_token(self.browser, shown)}
+        cookies = {} if self.request.browser else self.browser_cookie
+        return Page(name, form | values, status, self.ui_locales, retry_after, cookies)
+
     def check_form(self) -> None:
         """Raise BrowserRefusal unless a page of ours in this browser posted the form."""
-        token, expected = self.request.value("csrf"), self.request.csrf_token(self.request.shown)
+        if self.request.browser is None and self.request.is_same_origin:
+            raise BrowserRefusal("cookies", "The browser sent no cookie.")
+        token, expected = self.request.value("csrf"), csrf_token(self.request.browser or "", self.request.shown)
         has_token = hmac.compare_digest(token.encode(errors="replace"), expected.encode(errors="replace"))
         if not self.request.is_same_origin or not has_token:
             reason = "The form has a wrong token." if self.request.is_same_origin else "The form is of another origin."

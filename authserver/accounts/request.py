@@ -37,16 +37,17 @@ class BrowserRequest:
     def value(self, name: str) -> str:
         return self.parameters.values.get(name, "")
 
-    def csrf_token(self, shown: str = "") -> str:
-        """Return the token for a form that this browser is shown. It is made from the browser's secret, so nothing is
-        stored. `shown` is a digest of what the form's page shows, if the form acts for no other."""
-        mac = hmac.digest((self.browser or "").encode(), _CSRF + shown.encode(errors="replace"), "sha256")
-        return base64url.encode(mac) + shown
-
     @property
     def shown(self) -> str:
         """What the page of the posted form showed, as given to `csrf_token`."""
         return self.value("csrf")[_MAC_LENGTH:]
+
+
+def csrf_token(browser: str, shown: str = "") -> str:
+    """Return the token for a form that the browser with this secret is shown. It is made from the secret, so nothing is
+    stored. `shown` is a digest of what the form's page shows, if the form acts for no other."""
+    mac = hmac.digest(browser.encode(), _CSRF + shown.encode(errors="replace"), "sha256")
+    return base64url.encode(mac) + shown
 
 
 def parse_parameters(encoded: bytes) -> Parameters:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from . import session_state
 from .authorization_request import AuthorizationRequest
-from .models import SECOND, Client, Consent, Interaction, Session
+from .models import Client, Consent, Interaction, Session
 
 
 class Step(Enum):
@@ -106,8 +107,6 @@ def _is_recent_enough(request: AuthorizationRequest, session: Session, now: int)
     """Whether the request accepts a sign-in before it."""
     if "login" in request.prompts or request.max_age == 0:
         return False
-    if request.max_age is None:
-        return True
     # OpenID Connect Core s3.1.2.1: if the elapsed time is greater than this value, the OP MUST attempt to actively
-    # re-authenticate the End-User. Clients judge `auth_time`, so whole seconds count.
-    return now // SECOND - session.authenticated_at // SECOND <= request.max_age
+    # re-authenticate the End-User.
+    return request.max_age is None or session_state.is_recent(session, request.max_age, now)

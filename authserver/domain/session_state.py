@@ -22,6 +22,11 @@ def end_reason(session: Session, user: User | None, now: int) -> str | None:
     return "idle for too long" if now >= session.idle_expires_at else None
 
 
+def is_recent(session: Session, max_age: int, now: int) -> bool:
+    """Whether the user signed in at most `max_age` seconds ago. Whole seconds count, as clients judge `auth_time`."""
+    return now // SECOND - session.authenticated_at // SECOND <= max_age
+
+
 def idle_end(now: int, policy: Policy, *, kept: bool, expires_at: int) -> int:
     """Return when a session that is used now ends unless it is used again (microseconds). One that is kept has no idle
     end before `expires_at`, its absolute end."""

@@ -41,6 +41,13 @@ class AskedFor:
 
 
 @dataclass(frozen=True, slots=True)
+class Cookie:
+    value: str = field(repr=False)
+    max_age: int | None = None
+    """Seconds for which the browser keeps it; None until it is closed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page of ours. `values` are what the template gets; docs/how-to/pages.md lists them for each."""
 
@@ -53,6 +60,8 @@ class Page:
     browser."""
     retry_after: int = 0
     """Seconds; 0 is not sent."""
+    cookies: Mapping[str, Cookie | None] = field(default_factory=dict)
+    """The cookies that change: by name, None to delete one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +77,6 @@ class Redirect:
     form, so this response is a page that then opens the client's URI by itself."""
     client: ClientShown | None = None
     ui_locales: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Cookie:
-    value: str = field(repr=False)
-    max_age: int | None = None
-    """Seconds for which the browser keeps it; None until it is closed."""
 
 
 @dataclass(frozen=True, slots=True)

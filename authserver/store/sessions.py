@@ -50,12 +50,13 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class BeginSession:
-    """What `begin_many` applies: a sign-in during an interaction."""
+    """What `begin_many` applies: a sign-in with a browser."""
 
     session: Session
     before: Session | None
     """The session that the browser had. That of the same user is renewed, and keeps its id; another user's ends."""
-    interaction_id: bytes
+    interaction_id: bytes | None
+    """The interaction that the user signed in for; None if a page of the account asked for it."""
     rehashed: str | None
     """The user's password, hashed with the current parameters; None if it need not be written."""
     limit: int = 100
@@ -131,14 +132,19 @@ def _first_lock(offline: bool, id: bytes) -> tuple[str, bytes]:
 def _begin(connection: Connection, begin: BeginSession, now: int) -> None:
     renewed = begin.renewed
     if renewed is not None:
-        interactions.note_sign_in(connection, begin.interaction_id, renewed.id)
+        _note_sign_in(connection, begin, renewed.id)
         if _renew(connection, replace(begin.session, id=renewed.id)):
             return
     elif begin.before is not None:
         end_one(connection, begin.before.id, now=now)
-    interactions.note_sign_in(connection, begin.interaction_id, begin.session.id)
+    _note_sign_in(connection, begin, begin.session.id)
     connection.execute(insert(table), _values(begin.session))
     _end_idlest(connection, begin, now)
+
+
+def _note_sign_in(connection: Connection, begin: BeginSession, session_id: bytes) -> None:
+    if begin.interaction_id is not None:
+        interactions.note_sign_in(connection, begin.interaction_id, session_id)
 
 
 def _end_idlest(connection: Connection, begin: BeginSession, now: int) -> None:

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from . import health
+from .context import AppContext
 from .middleware import ErrorBoundary
 from .request_id import RequestId
-from .routes import AppContext, ASGIApp, http_error
+from .routes import ASGIApp, http_error
 
 Render = Callable[[str], tuple[bytes, str]]
 """Returns the metrics and their content type, in a format that the header Accept allows."""

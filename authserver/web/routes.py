@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,35 +13,25 @@ from starlette.requests import Request
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from ..accounts.request import BrowserRequest
 from ..domain.forwarded import TrustedProxies
-from ..keyring import Keyring
 from ..oauth import metadata
-from ..oauth.authorize.account import ChooseAccount
-from ..oauth.authorize.authorize import Authorize
-from ..oauth.authorize.consent import AnswerConsent
-from ..oauth.authorize.interaction import ContinueInteraction
-from ..oauth.authorize.sign_in import SignIn
 from ..oauth.introspection import Introspection
 from ..oauth.registry import GrantRegistry
 from ..oauth.revocation import Revocation
-from ..pipeline.pipeline import NewHandler, Pipeline
-from ..pipeline.replies import BrowserAnswer
-from ..store.cache import Cache
-from ..store.database import Database
 from . import documents, health, userinfo
 from .api import Api
+from .browser import routes as browser_routes
 from .browser.cookies import BrowserCookies
-from .browser.endpoint import BrowserEndpoint, FormAddress
 from .browser.files import PageFiles
 from .browser.pages import Pages
-from .browser.templates import LANGUAGES, Templates
+from .browser.templates import LANGUAGES
+from .context import AppContext
 from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin
 from .documents import Document
 from .form import FormEndpoint
 from .landing_page import LandingPage
-from .malformed import COUNTER, MalformedRequests
+from .malformed import COUNTER
 from .middleware import ErrorBoundary
 from .network import CallerAddress
 from .protected import protected
@@ -50,33 +39,12 @@ from .replies import StaticReply, error_reply
 from .request_id import RequestId
 from .userinfo import UserInfoEndpoint
 
-__all__ = ["ASGIApp", "AppContext", "application"]
+__all__ = ["ASGIApp", "application"]
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 _METADATA = "/.well-known/oauth-authorization-server"
 _SENTENCES = {404: "There is nothing at this address.", 405: "This method is not allowed here."}
 _CODES = {404: "not_found", 405: "invalid_request"}
-
-
-@dataclass(frozen=True, slots=True)
-class AppContext:
-    """The parts of the server that the routes need."""
-
-    issuer: str
-    jwks_max_age: int
-    first_party_api: bool
-    pipeline: Pipeline
-    database: Database
-    keyring: Keyring
-    now: Callable[[], int]
-    steady: Callable[[], int]
-    new_id: Callable[[], bytes]
-    malformed: MalformedRequests
-    trusted_proxies: TrustedProxies
-    web_origins: Cache[None, frozenset[str]]
-    templates: Templates
-    observers: tuple[Callable[[ASGIApp], ASGIApp], ...] = ()
-    """Each wraps the application in a middleware that sees every request and response."""
 
 
 def application(context: AppContext, lifespan: Lifespan) -> ASGIApp:
@@ -127,7 +95,7 @@ def routes(context: AppContext, pages: Pages, cookies: BrowserCookies) -> list[R
         Route(base + "/introspect", FormEndpoint(*form, Introspection), methods=["POST"]),
         *_userinfo(context, base),
         *_documents(context, base),
-        *_browser(context, base, pages, cookies),
+        *browser_routes.routes(context, base, pages, cookies),
         *(_api(context, base, grants) if context.first_party_api else []),
         Route(base + "/health/live", health.live),
         Route(base + "/health/ready", health.ready(context.database, keyring, context.steady, context.pipeline)),
@@ -162,27 +130,6 @@ def _userinfo(context: AppContext, base: str) -> list[Route]:
     return [
         Route(base + "/userinfo", endpoint, methods=userinfo.METHODS),
         Route(base + "/userinfo", cross_origin, methods=["OPTIONS"]),
-    ]
-
-
-def _browser(context: AppContext, base: str, pages: Pages, cookies: BrowserCookies) -> list[Route | Mount]:
-    interaction = base + "/interaction/{interaction}"
-    forms: dict[str, NewHandler[BrowserRequest, BrowserAnswer]] = {
-        "/sign-in": SignIn,
-        "/account": ChooseAccount,
-        "/consent": AnswerConsent,
-    }
-
-    def endpoint(new_handler: NewHandler[BrowserRequest, BrowserAnswer]) -> BrowserEndpoint:
-        return BrowserEndpoint(context.pipeline, context.now, context.malformed, pages, cookies, new_handler)
-
-    return [
-        Route(base + "/authorize", endpoint(Authorize), methods=["GET", "POST"]),
-        Route(interaction, endpoint(ContinueInteraction), methods=["GET"]),
-        *(
-            Route(interaction + path, FormAddress(pages, endpoint(handler)), methods=["GET", "POST"])
-            for path, handler in forms.items()
-        ),
     ]
 
 

@@ -11,14 +11,12 @@ from ...domain.models import SECOND, Client, Interaction
 from ...domain.times import retry_after
 from ...pipeline.errors import Refusal
 from ...pipeline.handler import Decision
-from ...pipeline.replies import BrowserAnswer, Cookie, GoTo
+from ...pipeline.replies import BrowserAnswer, GoTo
 from ...store import interactions
 from ...store.browser_state import BrowserKey
 from .interaction import path_of, text_of
 from .response import AuthorizationHandler
 
-BROWSER_TTL = 400 * 86400
-"""Seconds for which the cookie of a browser lasts after its last interaction: browsers keep none for longer."""
 GRANT_TYPE = "authorization_code"
 INTERACTION_TTL = 1800
 """Seconds in which a person must have signed in."""
@@ -75,19 +73,15 @@ class Authorize(AuthorizationHandler):
             raise BrowserRefusal("too_many", detail, 429, retry_after=wait)
 
     def _begin_interaction(self) -> Decision[BrowserAnswer]:
-        secret = self.request.browser or self.services.new_secret()
         interaction = Interaction(
             id=self.services.new_id(),
-            browser_hash=hashed(secret) or b"",
+            browser_hash=hashed(self.browser) or b"",
             client_id=self.client.id,
             request=text_of(self.request.parameters),
             created_at=self.now,
             expires_at=self.now + INTERACTION_TTL * SECOND,
         )
-        # The cookie is set again even if the browser has it, so that it does not expire while it is used.
-        return Decision(
-            GoTo(path_of(interaction), {"browser": Cookie(secret, BROWSER_TTL)}), interactions.begin(interaction)
-        )
+        return Decision(GoTo(path_of(interaction), self.browser_cookie), interactions.begin(interaction))
 
     def _client_or_none(self) -> Client | None:
         return self.accepted

@@ -61,10 +61,15 @@ class InteractionHandler(AuthorizationHandler):
         """Return a page with a form of this interaction."""
         interaction, client = self._waiting()
         path = path_of(interaction)
-        csrf = self.request.csrf_token("" if name == "sign_in" else self.shown_digest())
-        shared = {"action": f"{path}/{ACTIONS[name]}", "csrf": csrf, "client": shown(client)}
-        other_account = {"other_account": path + OTHER_ACCOUNT}
-        return Page(name, shared | other_account | values, status, self.ui_locales, retry_after)
+        shared = {"client": shown(client), "other_account": path + OTHER_ACCOUNT}
+        return self.form_page(
+            name,
+            f"{path}/{ACTIONS[name]}",
+            shown="" if name == "sign_in" else self.shown_digest(),
+            status=status,
+            retry_after=retry_after,
+            **shared | values,
+        )
 
     def sign_in_page(
         self, username: str = "", error: str = "", status: int = 200, wait: int = 0, *, keep: bool = False

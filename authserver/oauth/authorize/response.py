@@ -93,17 +93,6 @@ class AuthorizationHandler(BrowserHandler):
         change = codes.issue(code, idle_expires_at=idle_end, interaction=interaction)
         return Decision(self.respond(("code", text)), change, events=[Event("code_issued")])
 
-    def about(self) -> dict[str, str]:
-        return {"subject": self.session.user_id} if self.loaded and self.session else {}
-
-    def username(self) -> str:
-        return self.signed_in[1].username if self.loaded and self.signed_in else ""
-
-    @property
-    def ui_locales(self) -> str:
-        """The languages that the client asks for, even if its request is refused."""
-        raise NotImplementedError
-
     def _sentence(self, refusal: Refusal) -> str:
         return refusal.description or SENTENCES.get(refusal.code, SENTENCES["invalid_request"])
 

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import structlog
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...accounts.browser import error_page
 from ...accounts.request import MAX_FIELDS, BrowserRequest, parse_parameters
@@ -33,7 +33,12 @@ class BrowserEndpoint:
         pages: Pages,
         cookies: BrowserCookies,
         new_handler: NewHandler[BrowserRequest, BrowserAnswer],
+        *,
+        query_path: str = "",
     ) -> None:
+        """`query_path` is for an endpoint to which other sites send forms: a POST is redirected to the GET of that
+        path, below the issuer, with the form as its query."""
+        self._query_path = query_path
         self._pipeline, self._now, self._malformed = pipeline, now, malformed
         self._pages, self._cookies, self._new_handler = pages, cookies, new_handler
 
@@ -64,8 +69,8 @@ class BrowserEndpoint:
         content = await body.read(headers, receive)
         if not body.is_form(headers, content):
             raise Refusal("invalid_request", "The body is not a form in UTF-8.")
-        if "interaction" not in scope["path_params"]:
-            return _as_query(content)
+        if self._query_path:
+            return _as_query(self._query_path, content)
         return await self._run(scope, headers, content)
 
     async def _run(self, scope: Scope, headers: Mapping[str, list[str]], encoded: bytes) -> BrowserAnswer:
@@ -93,24 +98,30 @@ class BrowserEndpoint:
         return error_page("request", status)
 
 
-class FormAddress:
-    """The address that a form is sent to. A GET, as after a reload, goes back to the interaction, which knows the next
-    page."""
+class ByMethod:
+    """An address that a form is sent to, and what a GET of it gets."""
 
-    def __init__(self, pages: Pages, endpoint: BrowserEndpoint) -> None:
-        self._pages, self._endpoint = pages, endpoint
+    def __init__(self, get: ASGIApp, post: ASGIApp) -> None:
+        self._get, self._post = get, post
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "POST":
-            await self._endpoint(scope, receive, send)
-            return
+        await (self._post if scope["method"] == "POST" else self._get)(scope, receive, send)
+
+
+class BackToInteraction:
+    """Redirects to the interaction in the path, which knows the next page."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         id = _interaction_id(scope)
         await self._pages.send(scope, send, GoTo(f"/interaction/{id.hex()}") if id else error_page("expired", 400))
 
 
-def _as_query(content: bytes) -> GoTo:
-    """Return the redirect from POST /authorize to GET: another site's form brings no cookie of ours, since they are
-    SameSite=Lax, and the GET does."""
+def _as_query(path: str, content: bytes) -> GoTo:
+    """Return the redirect from the POST to the GET of `path`: another site's form brings no cookie of ours, since they
+    are SameSite=Lax, and the GET does."""
     try:
         pairs = parse_qsl(content.decode("latin-1"), True, encoding="latin-1", max_num_fields=MAX_FIELDS)
     except ValueError:
@@ -118,7 +129,7 @@ def _as_query(content: bytes) -> GoTo:
     query = urlencode(pairs, encoding="latin-1")  # whatever the bytes are
     if len(query) > _MAX_FORM_AS_QUERY:
         raise body.UnreadableBody(413, "The form exceeds 16 KiB.")
-    return GoTo(f"/authorize?{query}")
+    return GoTo(f"{path}?{query}")
 
 
 def _interaction_id(scope: Scope) -> bytes | None:

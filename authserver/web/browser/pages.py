@@ -1,7 +1,7 @@
 """Renders the answers of handlers to a browser: pages, redirects, and the pages that go on to a client."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode, urlsplit
 
 from starlette.types import Scope, Send
@@ -41,8 +41,7 @@ class Pages:
             case Page():
                 await self._send_page(scope, send, answer)
             case GoTo(path, cookies):
-                set_cookies = [(b"set-cookie", self._set_cookie(*cookie).encode()) for cookie in cookies.items()]
-                await _send_redirect(send, self._issuer + path, set_cookies)
+                await _send_redirect(send, self._issuer + path, self._set_cookies(cookies))
             case Redirect(mode="form_post"):
                 values = {"uri": answer.uri, "params": answer.params, "client": answer.client}
                 page = Page("form_post", values, ui_locales=answer.ui_locales)
@@ -64,10 +63,14 @@ class Pages:
             *_HEADERS,
             (b"content-language", language.encode()),
             (b"content-security-policy", _POLICY.format(form_action).encode()),
+            *self._set_cookies(page.cookies),
         ]
         if page.retry_after:
             headers.append((b"retry-after", str(page.retry_after).encode()))
         await send_body(send, page.status, html.encode(), headers)
+
+    def _set_cookies(self, cookies: Mapping[str, Cookie | None]) -> list[Header]:
+        return [(b"set-cookie", self._set_cookie(*cookie).encode()) for cookie in cookies.items()]
 
 
 def with_params(uri: str, params: tuple[tuple[str, str], ...]) -> str:

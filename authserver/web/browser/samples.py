@@ -12,6 +12,7 @@ CLIENT = ClientShown(
 )
 _ID = {"request_id": "0" * 32}
 _FORM = {**_ID, "action": "/interaction/0", "csrf": "token", "username": "ada", "client": CLIENT}
+_ACCOUNT = {**_ID, "action": "/account", "csrf": "token", "username": "ada"}
 SAMPLES: Mapping[str, Mapping[str, object]] = {
     "sign_in": {
         **_FORM,
@@ -30,6 +31,7 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
         "other_account": "/interaction/0",
     },
     "choose_account": _FORM,
+    "account": _ACCOUNT,
     "error": {**_ID, "code": "expired", "back": "https://notes.example", "client": CLIENT},
     "continue": {**_ID, "uri": "https://notes.example/callback?code=ac_0", "client": CLIENT},
     "form_post": {**_ID, "uri": "https://notes.example/callback", "params": (("code", "ac_0"),), "client": CLIENT},

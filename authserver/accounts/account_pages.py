@@ -1,0 +1,74 @@
+"""What the pages below /account share: whoever is signed in sees their own account, and nobody else's."""
+
+import re
+from urllib.parse import urlencode
+
+from ..domain import session_state
+from ..domain.models import Session, User
+from ..pipeline.handler import Decision
+from ..pipeline.replies import BrowserAnswer, GoTo, Page
+from .browser import BrowserHandler
+
+HOME = "/account"
+SIGN_IN = "/account/sign-in"
+RECENT = 300
+"""Seconds for which a sign-in is recent enough for what matters: a stolen or forgotten session must not be enough to
+take an account over."""
+_OWN_PATH = re.compile(r"/account(/[a-z-]{1,40}){0,2}")
+
+
+class AccountPage(BrowserHandler):
+    """A page, or a form of one, for whoever is signed in. Anyone else is asked to sign in first."""
+
+    path = HOME
+    """The page's own path, to which signing in leads back."""
+    needs_recent_sign_in = False
+    """Whether the user must have signed in within RECENT."""
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        if self.signed_in is None or (self.needs_recent_sign_in and not self.is_recent):
+            return Decision(GoTo(sign_in_path(self.path)))
+        return self.answer(*self.signed_in)
+
+    def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
+        """Decide for the user who is signed in. Raises Refusal."""
+        raise NotImplementedError
+
+    @property
+    def is_recent(self) -> bool:
+        return self.session is not None and session_state.is_recent(self.session, RECENT, self.now)
+
+    def account_page(self, name: str, *, status: int = 200, retry_after: int = 0, **values: object) -> Page:
+        """Return a page with a form that acts for this user alone: in another tab, somebody else may have signed in
+        since."""
+        session, user = self.signed_in or (None, None)
+        return self.form_page(
+            name,
+            self.path,
+            shown=session.id.hex() if session else "",
+            status=status,
+            retry_after=retry_after,
+            username=user.username if user else "",
+            **values,
+        )
+
+
+class AccountForm(AccountPage):
+    """A form that was posted by one of these pages."""
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        self.check_form()
+        if self.session is not None and self.request.shown != self.session.id.hex():
+            return Decision(GoTo(self.path))
+        return super().decide()
+
+
+def sign_in_path(next_path: str) -> str:
+    """Return the path of the sign-in page that leads on to `next_path`."""
+    return SIGN_IN if next_path == HOME else f"{SIGN_IN}?{urlencode({'next': next_path})}"
+
+
+def next_path(text: str) -> str:
+    """Return where signing in leads on to: `text` if it is the path of a page of the account, else the first one. It is
+    never an address elsewhere."""
+    return text if _OWN_PATH.fullmatch(text) and text != SIGN_IN else HOME

@@ -1,0 +1,165 @@
+"""The forms with a username and a password, whatever the person signs in for."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from ..domain import authentication, session_state
+from ..domain.errors import Unavailable
+from ..domain.models import SECOND, Session, User
+from ..passwords import password_form
+from ..pipeline.errors import Refusal, TooManyAttempts
+from ..pipeline.event import Event, LateEvents
+from ..pipeline.handler import Decision
+from ..pipeline.replies import BrowserAnswer, Cookie, GoTo, Page
+from ..store.browser_state import BrowserKey
+from ..store.database import Change
+from .browser import BrowserHandler
+from .request import hashed
+from .sign_in import PasswordSignIn
+
+_ERRORS = {401: "wrong", 429: "delayed", 503: "busy"}
+"""What the page says, by the status of the refusal."""
+
+
+class WrongPassword(Refusal):
+    """The username or the password is wrong, or the user is disabled."""
+
+
+class Busy(Refusal):
+    """The password could not be checked in time."""
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__("temporarily_unavailable", detail, 503, retry_after=retry_after)
+
+
+class PasswordForm(BrowserHandler):
+    """A posted form with a username and a password, which is checked with the limits of every such form."""
+
+    password_field = "password"  # noqa: S105
+    sign_in: PasswordSignIn
+
+    def check_goal(self) -> None:
+        """Raise Refusal if the form leads nowhere: that is not worth a hash."""
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the password is to be checked."""
+        return True
+
+    def page_again(self, error: str, status: int, wait: int) -> Page:
+        """Return the page of the form with what was wrong: `wrong`, `delayed` (with `wait`, in seconds) or `busy`."""
+        raise NotImplementedError
+
+    def key(self) -> BrowserKey:
+        self.sign_in = PasswordSignIn(
+            self.services,
+            self.request.value("username"),
+            password_form(self.request.value(self.password_field)),
+            network=self.request.network,
+            limits=self.services.attempt_limits,
+            now=self.now,
+        )
+        return BrowserKey(hashed(self.request.session), self.request.interaction_id, sign_in=self.sign_in.key)
+
+    def count(self) -> Change | None:
+        """Count the attempt, unless the form is forged or leads nowhere."""
+        self.check_form()
+        self.check_goal()
+        self.sign_in.record = self.loaded.sign_in or self.sign_in.record
+        return self.sign_in.count() if self.is_checked and not self.is_counted else None
+
+    def check_counted(self) -> None:
+        self.sign_in.check_counted()
+
+    async def authenticate(self) -> None:
+        if not self.is_checked:
+            return
+        try:
+            await self.sign_in.authenticate()
+        except Unavailable as error:
+            raise Busy(str(error), error.retry_after) from error
+
+    def user_of_password(self) -> User:
+        """Return the user whose password was right. Raises WrongPassword."""
+        user, reason = self.sign_in.user, self.sign_in.why_refused()
+        if user is None or reason:
+            failed = Event("sign_in_failed", fields={"reason": reason})
+            raise WrongPassword("access_denied", reason, 401, events=[failed, *self.sign_in.events_of_failure()])
+        return user
+
+    def refuse(self, refusal: Refusal) -> BrowserAnswer:
+        if isinstance(refusal, WrongPassword | TooManyAttempts | Busy):
+            return self.page_again(_ERRORS[refusal.status], refusal.status, refusal.retry_after)
+        return super().refuse(refusal)
+
+    def about(self) -> dict[str, str]:
+        return {**super().about(), "subject": self.sign_in.record.subject}
+
+    def username(self) -> str:
+        return self.sign_in.record.username
+
+
+class SignInForm(PasswordForm):
+    """The form of the sign-in page."""
+
+    new_session: Session | None = None
+
+    def goal(self) -> str:
+        """Return the path to which a user who has signed in goes on. Raises Refusal."""
+        raise NotImplementedError
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        user, goal = self.user_of_password(), self.goal()
+        secret = self.services.new_secret()
+        session = self.new_session = self._new_session(user, secret)
+        limit, ended = self.services.policy.max_sessions, list[bytes]()
+        change = self.sign_in.begin_session(
+            session, before=self.session, interaction_id=self.request.interaction_id, limit=limit, ended=ended
+        )
+        max_age = (session.expires_at - self.now) // SECOND if session.kept else None
+        return Decision(
+            GoTo(goal, {"session": Cookie(secret, max_age)}),
+            change,
+            events=LateEvents(partial(self._events, session, ended)),
+        )
+
+    @property
+    def keep(self) -> bool:
+        """Whether the user asked to stay signed in."""
+        return bool(self.request.value("keep"))
+
+    def _events(self, session: Session, ended: list[bytes]) -> Iterator[Event]:
+        """The commit fills `ended` before these events are read."""
+        before = self.session
+        yield Event("sign_in", fields={"sid": (before.id if before and self._renews else session.id).hex()})
+        if before is not None and not self._renews:
+            yield Event(
+                "session_ended",
+                fields={"sid": before.id.hex(), "subject": before.user_id, "reason": "another user signed in"},
+            )
+        reason = f"more than {self.services.policy.max_sessions} browsers of one user"
+        for id in ended:
+            yield Event("session_ended", fields={"sid": id.hex(), "reason": reason})
+
+    @property
+    def _renews(self) -> bool:
+        return bool(self.session and self.new_session and self.session.user_id == self.new_session.user_id)
+
+    def _new_session(self, user: User, secret: str) -> Session:
+        policy, kept = self.services.policy, self.keep
+        expires_at = self.now + policy.session_ttl * SECOND
+        return Session(
+            id=self.services.new_id(),
+            secret_hash=hashed(secret) or b"",
+            user_id=user.id,
+            credential_version=user.credential_version,
+            created_at=self.now,
+            authenticated_at=self.now,
+            amr=authentication.PASSWORD,
+            kept=kept,
+            seen_at=self.now,
+            idle_expires_at=session_state.idle_end(self.now, policy, kept=kept, expires_at=expires_at),
+            expires_at=expires_at,
+            ended_at=None,
+            network=self.request.network,
+        )

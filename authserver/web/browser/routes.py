@@ -1,0 +1,75 @@
+"""The routes of pages and forms. Paths are below the issuer's path."""
+
+from starlette.routing import Mount, Route
+
+from ...accounts.account_home import AccountHome
+from ...accounts.account_sign_in import AccountSignIn, ShowSignIn
+from ...accounts.request import BrowserRequest
+from ...oauth.authorize.account import ChooseAccount
+from ...oauth.authorize.authorize import Authorize
+from ...oauth.authorize.consent import AnswerConsent
+from ...oauth.authorize.interaction import ContinueInteraction
+from ...oauth.authorize.sign_in import SignIn
+from ...pipeline.pipeline import NewHandler
+from ...pipeline.replies import BrowserAnswer
+from ..context import AppContext
+from .cookies import BrowserCookies
+from .endpoint import BackToInteraction, BrowserEndpoint, ByMethod
+from .pages import Pages
+
+NewBrowserHandler = NewHandler[BrowserRequest, BrowserAnswer]
+
+
+class BrowserRoutes:
+    """Makes the routes of handlers for browsers."""
+
+    def __init__(self, context: AppContext, base: str, pages: Pages, cookies: BrowserCookies) -> None:
+        self._context, self._base, self._pages, self._cookies = context, base, pages, cookies
+
+    def get(self, path: str, new_handler: NewBrowserHandler) -> Route:
+        return Route(self._base + path, self._endpoint(new_handler), methods=["GET"])
+
+    def post(self, path: str, new_handler: NewBrowserHandler) -> Route:
+        return Route(self._base + path, self._endpoint(new_handler), methods=["POST"])
+
+    def get_or_form_of_others(self, path: str, new_handler: NewBrowserHandler) -> Route:
+        """A GET, or a form of another site, which becomes that GET."""
+        return Route(self._base + path, self._endpoint(new_handler, query_path=path), methods=["GET", "POST"])
+
+    def form_of_interaction(self, path: str, new_handler: NewBrowserHandler) -> Route:
+        """A form; a GET, as after a reload, goes back to its interaction."""
+        endpoint = ByMethod(BackToInteraction(self._pages), self._endpoint(new_handler))
+        return Route(self._base + path, endpoint, methods=["GET", "POST"])
+
+    def page_with_form(self, path: str, page: NewBrowserHandler, form: NewBrowserHandler) -> Route:
+        """A page at the address that its form goes to."""
+        endpoint = ByMethod(self._endpoint(page), self._endpoint(form))
+        return Route(self._base + path, endpoint, methods=["GET", "POST"])
+
+    def _endpoint(self, new_handler: NewBrowserHandler, *, query_path: str = "") -> BrowserEndpoint:
+        context = self._context
+        parts = (context.pipeline, context.now, context.malformed, self._pages, self._cookies)
+        return BrowserEndpoint(*parts, new_handler, query_path=query_path)
+
+
+def routes(context: AppContext, base: str, pages: Pages, cookies: BrowserCookies) -> list[Route | Mount]:
+    new = BrowserRoutes(context, base, pages, cookies)
+    return [*_authorize(new), *_account(new)]
+
+
+def _authorize(new: BrowserRoutes) -> list[Route]:
+    interaction = "/interaction/{interaction}"
+    return [
+        new.get_or_form_of_others("/authorize", Authorize),
+        new.get(interaction, ContinueInteraction),
+        new.form_of_interaction(interaction + "/sign-in", SignIn),
+        new.form_of_interaction(interaction + "/account", ChooseAccount),
+        new.form_of_interaction(interaction + "/consent", AnswerConsent),
+    ]
+
+
+def _account(new: BrowserRoutes) -> list[Route]:
+    return [
+        new.get("/account", AccountHome),
+        new.page_with_form("/account/sign-in", ShowSignIn, AccountSignIn),
+    ]
