@@ -189,6 +189,7 @@ def _pipeline(
             hook,
             interactions(settings),
             key_policy(settings),
+            settings.password_min_length,
         ),
         SharedCall(tasks.read_keys, RELOAD_INTERVAL),
         key_service.run,

@@ -104,6 +104,11 @@ class PasswordHasher:
         """Return the Argon2id hash of a password in its canonical form (`password_form`)."""
         return self._hasher.hash(password)
 
+    async def hash_new(self, password: str, network: str) -> str:
+        """Return the hash of a new password in its canonical form. It waits in the same queue as the checks. Raises
+        Unavailable."""
+        return await self._pool.run(self.hash, password, sender=network)
+
     async def match(
         self, password_hash: str | None, password: str | None, network: str, *, renew: bool = True
     ) -> PasswordCheck:

@@ -254,9 +254,15 @@ def policy(settings: Settings) -> Policy:
 def account_attempts_key(settings: Settings, connection: Connection, account: str, now: int) -> bytes:
     """Return the key of the row that counts the attempts at an account. Raises Misconfigured if no key-encryption key
     unwraps the refresh-token key that it is made with."""
-    newest = refresh_key_schedule.newest(signing_keys.load(connection).refresh_keys, now)
-    secret = open_key_encryption_keys(settings).unwrap(newest.id, newest.wrapped)
+    _, secret = newest_refresh_key(settings, connection, now)
     return attempt_keys(secret, account, "").account
+
+
+def newest_refresh_key(settings: Settings, connection: Connection, now: int) -> tuple[str, bytes]:
+    """Return the id and the secret of the refresh-token key that is used for what is made now. Raises Misconfigured if
+    no key-encryption key unwraps it."""
+    newest = refresh_key_schedule.newest(signing_keys.load(connection).refresh_keys, now)
+    return newest.id, open_key_encryption_keys(settings).unwrap(newest.id, newest.wrapped)
 
 
 def attempt_limits(settings: Settings) -> AttemptLimits:

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, exists, text, update
 
-from ..store.schema import codes, interactions, sessions
+from ..store.schema import codes, interactions, links, sessions
 from .replaced import replaced
 
 _HAS_SESSIONS = text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'sessions'")  # older revisions have none
@@ -24,9 +24,10 @@ def keep_ended(connection: Connection, now: int) -> None:
 
 
 def end_unfinished(connection: Connection) -> None:
-    """Delete unused codes and interactions, which last minutes. A code that is unused in the backup may have been used
-    since."""
+    """Delete unused codes, links and interactions, which last minutes. A code or a link that is unused in the backup
+    may have been used since."""
     connection.execute(delete(codes).where(codes.c.used_at.is_(None)))
+    connection.execute(delete(links).where(links.c.used_at.is_(None)))
     connection.execute(delete(interactions))
 
 

@@ -28,8 +28,8 @@ from .common import (
     table,
     transaction,
 )
+from .named_user import load_user
 from .recording import record
-from .user import load_user
 
 _STORY = ["at", "event", "result", "actor", "network", "detail"]
 

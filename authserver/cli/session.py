@@ -10,8 +10,8 @@ from ..store import sessions
 from ..store.database import Connection
 from ..store.sessions import SignedIn
 from .common import ago, as_json, fail, fields, limited, moment, now, reading, say_if_more, show, table, transaction
+from .named_user import load_user
 from .recording import record
-from .user import load_user
 
 
 @click.group("session")

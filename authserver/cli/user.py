@@ -1,4 +1,5 @@
-"""authserver user create|list|show|disable|enable|end-logins|delete|set-password|set-claims|unblock|import|export."""
+"""authserver user create|list|show|disable|enable|end-logins|delete|set-password|set-claims|set-email|unblock|import|
+export."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -13,10 +14,10 @@ from ..domain.claim_rules import ClaimsRefused, as_text
 from ..domain.errors import Refused
 from ..domain.models import User
 from ..domain.times import counted
-from ..domain.user_rules import UserRefused, check_password, check_username, new_id, weakness
-from ..passwords import PasswordHasher, common_passwords, password_form, username_form
+from ..domain.user_rules import UserRefused, check_password, new_id, weakness
+from ..passwords import PasswordHasher, common_passwords, password_form
 from ..settings import load
-from ..store import authorizations, session_ends, users
+from ..store import authorizations, session_ends, user_claims, users
 from ..store.database import Connection
 from .common import (
     as_json,
@@ -32,7 +33,9 @@ from .common import (
     transaction,
     yes,
 )
+from .named_user import load_user, username_of
 from .recording import record
+from .user_email import set_email
 from .user_export import export
 from .user_import import import_
 from .user_unblock import unblock
@@ -66,6 +69,7 @@ def command() -> None:
 command.add_command(import_)
 command.add_command(export)
 command.add_command(unblock)
+command.add_command(set_email)
 
 
 @command.command("create")
@@ -80,7 +84,7 @@ def create(name: str, password_stdin: bool, as_json: bool) -> None:
       authserver user create ada
       echo "$PASSWORD" | authserver user create ada --password-stdin --json
     """
-    username = _username(name)
+    username = username_of(name)
     password_hash = _hash(username, read_password(password_stdin))
     with transaction() as connection:
         user = User(new_id(system.new_id()), username, password_hash, created_at=now(connection))
@@ -187,7 +191,7 @@ def delete(name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
       authserver user delete ada
       authserver user delete ada --yes --json
     """
-    username = _username(name)
+    username = username_of(name)
     with transaction() as connection:
         user_id, at = load_user(connection, name).id, now(connection)
         active = Ended(
@@ -213,7 +217,7 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
       authserver user set-password ada
       echo "$PASSWORD" | authserver user set-password ada --password-stdin
     """
-    password_hash = _hash(_username(name), read_password(password_stdin))
+    password_hash = _hash(username_of(name), read_password(password_stdin))
     change = partial(users.set_password, password_hash=password_hash)
     ended = _end_logins(name, "user_password_changed", "password_changed", change)
     _show_ended(name, ended, as_json, f"The password of {name} is changed.")
@@ -237,7 +241,7 @@ def set_claims(name: str, as_json: bool) -> None:
     claims = _read_claims()
     with transaction() as connection:
         user = load_user(connection, name)
-        users.set_claims(connection, user.id, claims)
+        user_claims.replace(connection, user.id, claims)
         record(connection, "user_claims_changed", user=user, claims=", ".join(claims))
     click.echo(f"Set {counted(len(claims), 'claim')} of {user.username}.", err=True)
     if as_json:
@@ -255,7 +259,7 @@ def _read_claims() -> Mapping[str, Any]:
 
 def _end_logins(name: str, event: str, reason: str, change: Callable[[Connection, str], bool]) -> Ended:
     """Apply `change` to the user and end all of their authorizations and sessions. Returns how many were active."""
-    username = _username(name)
+    username = username_of(name)
 
     def end_logins(connection: Connection) -> Ended:
         user = load_user(connection, name)
@@ -274,21 +278,7 @@ def _show_ended(name: str, ended: Ended, as_json: bool, done: str = "", would: s
     click.echo(f"{done} {would} {ended}.".strip(), err=True)
     if as_json:
         numbers = {"authorizations_ended": ended.authorizations, "sessions_ended": ended.sessions}
-        show({"username": _username(name)} | numbers, as_json, str)
-
-
-def load_user(connection: Connection, name: str, load: Callable[[Connection, str], User | None] = users.load) -> User:
-    user = load(connection, _username(name))
-    if user is None:
-        raise _nobody(name)
-    return user
-
-
-def _username(name: str) -> str:
-    try:
-        return check_username(username_form(name))
-    except UserRefused as error:
-        raise click.UsageError(str(error)) from None
+        show({"username": username_of(name)} | numbers, as_json, str)
 
 
 def _hash(username: str, text: str) -> str:
@@ -300,14 +290,10 @@ def _hash(username: str, text: str) -> str:
     minimum = load().password_min_length
     weak = weakness(password, username=username, min_length=minimum, common=common_passwords())
     if weak:
-        raise Refused(weak)
+        raise Refused(weak.text)
     return PasswordHasher().hash(password)
 
 
 def _described(user: User) -> dict[str, Any]:
     created = moment(user.created_at)
     return {"id": user.id, "username": user.username, "disabled": user.disabled, "created_at": created}
-
-
-def _nobody(name: str) -> click.ClickException:
-    return fail(f"There is no user {name}. To list all users: authserver user list")

@@ -12,15 +12,16 @@ from typing import IO, Any
 import click
 
 from .. import system
-from ..domain import claim_rules, strict_json
+from ..domain import claim_rules, email_address, strict_json
 from ..domain.models import User
 from ..domain.times import counted
 from ..domain.user_rules import check_id, check_username, new_id
 from ..foreign_hashes import canonical
 from ..passwords import username_form
 from ..settings import load
-from ..store import clients, users
+from ..store import clients, user_claims, users
 from ..store.database import Connection
+from ..store.user_claims import EmailInUse
 from .common import as_json, fail, now, reading, show, transact
 from .progress import progress
 from .recording import record_many
@@ -75,13 +76,14 @@ class _Check:
     existing: int = 0
     problems: list[tuple[int, str]] = field(default_factory=list)
     lines_of: dict[str, int] = field(default_factory=dict)
-    """The line of each username and each id."""
+    """The line of each username, each id and each verified address."""
 
     def add(self, connection: Connection, lines: Iterable[Line]) -> None:
         parsed = [(number, user) for number, line in lines if (user := self._parsed(number, line))]
         names = users.load_many(connection, [user.username for _, user in parsed])
         ids = [user.id for _, user in parsed if user.id]
         taken = {*users.ids_in_use(connection, ids), *clients.load_many(connection, ids)}
+        owners = user_claims.owners_of(connection, [email for _, user in parsed if (email := _email(user))])
         for number, user in parsed:
             if user.username in names and not self.skip_existing:
                 self.problems.append((number, f"The user {user.username} already exists."))
@@ -90,13 +92,15 @@ class _Check:
             elif user.id in taken:
                 # RFC 9700 s4.15: a subject must not be mistaken for a client.
                 self.problems.append((number, f"The id {user.id} is in use by another user or by a client."))
+            elif _email(user) in owners:
+                self.problems.append((number, str(EmailInUse(_email(user)))))
             else:
                 self.new += 1
 
     def _parsed(self, number: int, line: bytes) -> User | None:
         try:
             user = _user(line)
-            for what, text in (("username", user.username), ("id", user.id)):
+            for what, text in (("username", user.username), ("id", user.id), ("verified address", _email(user))):
                 first = self.lines_of.setdefault(f"{what} {text}", number)
                 if text and first != number:
                     raise ValueError(f"Line {first} has the same {what}.")
@@ -161,6 +165,11 @@ def _user(line: bytes) -> User:
         disabled=disabled,
         claims=claim_rules.check(members.get("claims", {})),
     )
+
+
+def _email(user: User) -> str:
+    """Return the verified address of the user; "" if there is none."""
+    return email_address.verified_in(user.claims or {}) or ""
 
 
 def _members(line: bytes) -> dict[str, Any]:

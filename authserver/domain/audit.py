@@ -65,6 +65,7 @@ OTHER_EVENTS = frozenset(
         "user_unblocked",
         "user_password_changed",
         "user_claims_changed",
+        "user_email_changed",
         "users_exported",
         "client_created",
         "client_updated",

@@ -5,6 +5,7 @@ The rules for new passwords are those of NIST SP 800-63B-4 s3.1.1.2. They never 
 
 import re
 from collections.abc import Container
+from dataclasses import dataclass
 from itertools import pairwise
 
 _ID = re.compile(r"[\x21-\x7e]{1,64}")
@@ -43,21 +44,36 @@ def check_password(form: str | None) -> str:
     return form
 
 
-def weakness(form: str, *, username: str, min_length: int, common: Container[str]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Weakness:
+    """Why a new password is too easy to guess."""
+
+    code: str
+    """`short`, `common`, `run` or `name`, for a page to say it in its language."""
+    text: str
+    """For an operator."""
+
+
+def weakness(form: str, *, username: str, min_length: int, common: Container[str]) -> Weakness | None:
     """Return why this new password, in its canonical form, is too easy to guess; None if it is not.
 
     `min_length` is in code points; `common` contains well-known passwords, case-folded.
     """
+    folded, name = form.casefold(), username.casefold()
     # NIST SP 800-63B-4 s3.1.1.2: each Unicode code point SHALL be counted as a single character.
     if len(form) < min_length:
-        return f"The password is too short: it has {len(form)} characters, and the minimum is {min_length}."
-    # s3.1.1.2: verifiers SHALL compare the prospective secret against a blocklist ... of commonly used passwords.
-    if form.casefold() in common:
-        return "The password is one of the most common ones, which attackers try first. Choose another."
-    if _is_run(form.casefold()):
-        return "The password is one repeated character, or a run like abcdef or 654321. Choose another."
-    if form.casefold() == username.casefold():
-        return "The password is the username. Choose another."
+        text = f"The password is too short: it has {len(form)} characters, and the minimum is {min_length}."
+        return Weakness("short", text)
+    # s3.1.1.2: verifiers SHALL compare the prospective secret against a blocklist ... of commonly used passwords ...
+    # context-specific words, such as the username.
+    if folded in common:
+        text = "The password is one of the most common ones, which attackers try first. Choose another."
+        return Weakness("common", text)
+    if _is_run(folded):
+        text = "The password is one repeated character, or a run like abcdef or 654321. Choose another."
+        return Weakness("run", text)
+    if folded in (name, name.partition("@")[0]):
+        return Weakness("name", "The password is the username. Choose another.")
     return None
 
 

@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ..domain import refresh_key_schedule
+from ..domain import links, refresh_key_schedule
 from ..domain.algorithms import ALGORITHMS, DEFAULT, DEFAULT_TYP
 from ..domain.errors import KeyMissing, Misconfigured
 from ..domain.key_schedule import STALE_AFTER
-from ..domain.models import SECOND, SigningKey
+from ..domain.models import SECOND, Link, SigningKey
 from ..store.attempts import AttemptKeys
 from ..store.signing_keys import KeyState
 from .attempt_keys import attempt_keys
@@ -144,6 +144,10 @@ class Keyring:
     def attempt_keys(self, account: str, network: str, now: int) -> AttemptKeys:
         """Return the keys of the counters of attempts for this account and network."""
         return attempt_keys(self.refresh_key(self.newest_refresh_key_id(now)), account, network)
+
+    def link_secret(self, link: Link) -> str:
+        """Return the secret of a link that is sent to a person. Raises KeyMissing."""
+        return links.render(link, self.refresh_key(link.refresh_key_id))
 
     def _signs(self, alg: str) -> AccessTokens | None:
         """Until another algorithm's first key has been published for the lead time, the default algorithm's key signs

@@ -40,6 +40,8 @@ class Services:
     interactions: NetworkLimit = field(default_factory=partial(NetworkLimit, None))
     """How many interactions each network may begin."""
     key_policy: KeyPolicy = KeyPolicy()
+    password_min_length: int = 8
+    """Characters in a new password."""
 
 
 @dataclass(frozen=True, slots=True)

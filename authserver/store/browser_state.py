@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ..domain.models import Client, Consent
-from . import clients, consents, interactions, sessions, sign_ins
+from . import clients, consents, interactions, links, sessions, sign_ins
 from .interactions import Waiting
+from .links import LinkRecord
 from .sessions import SignedIn
 from .sign_ins import SignInKey, SignInRecord
 
@@ -21,6 +22,8 @@ class BrowserKey:
     """The client whose consent is needed, if there is no interaction yet."""
     sign_in: SignInKey | None = None
     """The user who signs in now."""
+    link_id: bytes | None = None
+    """The link that the person has opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class BrowserState:
     consent: Consent | None
     """What the user of the session allows the client."""
     sign_in: SignInRecord | None
+    link: LinkRecord | None
 
 
 def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[BrowserKey, BrowserState]:
@@ -43,6 +47,8 @@ def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[Bro
     known = clients.load_many(connection, asking) if asking else {}
     sign_in_keys = [key.sign_in for key in keys if key.sign_in]
     signing_in = sign_ins.load_many(connection, sign_in_keys) if sign_in_keys else {}
+    link_ids = [key.link_id for key in keys if key.link_id]
+    opened = links.load_many(connection, link_ids) if link_ids else {}
     pairs = {key: _pair(key, signed_in, waiting) for key in keys}
     agreed = consents.load_many(connection, [pair for pair in pairs.values() if pair]) if any(pairs.values()) else {}
     states = {}
@@ -54,6 +60,7 @@ def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[Bro
             known.get(each.interaction.client_id) if each else None,
             agreed.get(pair) if pair else None,
             signing_in.get(key.sign_in) if key.sign_in else None,
+            opened.get(key.link_id or b""),
         )
     return states
 

@@ -14,7 +14,7 @@ written."""
 
 
 LOCK_ORDER = (
-    *("authorizations", "attempts", "interactions", "sessions", "codes", "consents", "users", "denied_tokens"),
+    *("links", "authorizations", "attempts", "interactions", "sessions", "codes", "consents", "users", "denied_tokens"),
     *("pruning", "clocks", "deliveries", "events"),
 )
 """The tables in the order in which every group locks their rows, so that two nodes never wait for each other. Rows that

@@ -1,6 +1,6 @@
 """Deletes ended authorizations and sessions a day after their end, and used codes a day after their use; denials of
-access tokens, interactions, unused codes, counters of attempts and known networks when they have expired; and old
-events of the audit trail.
+access tokens, interactions, links, unused codes, counters of attempts and known networks when they have expired; and
+old events of the audit trail.
 
 Each batch reads the next authorizations in the order of their ids. There is no index on when they end: that changes
 with every refresh, and an index would double what a refresh writes. The row in `pruning` says how far pruning has got
@@ -17,7 +17,17 @@ from ..domain.attempts import KNOWN_FOR
 from ..domain.models import SECOND
 from ..domain.pruning import BATCH, EVERY, Progress, next_at
 from .changes import Change
-from .schema import attempts, authorizations, codes, denied_tokens, events, interactions, known_networks, sessions
+from .schema import (
+    attempts,
+    authorizations,
+    codes,
+    denied_tokens,
+    events,
+    interactions,
+    known_networks,
+    links,
+    sessions,
+)
 from .schema import pruning as state
 
 KEPT = 86400
@@ -68,6 +78,7 @@ _EXPIRED = (
     (_oldest(attempts.c.expires_at), _COUNTERS_KEPT),
     (_oldest(known_networks.c.seen_at), KNOWN_FOR),
     (_oldest(interactions.c.expires_at), 0),
+    (_oldest(links.c.expires_at), KEPT * SECOND),
     (_oldest(codes.c.delete_at), 0),
     # By the absolute end, which no use moves: an index on the end would double what each use writes.
     (_oldest(sessions.c.expires_at), KEPT * SECOND),

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, exists, select, text, update
 
-from .schema import authorizations
+from .schema import authorizations, links
 from .schema import refresh_keys as table
 
 
@@ -11,11 +11,13 @@ def revoke_all(connection: Connection, now: int) -> None:
 
 
 def end_authorizations(connection: Connection, now: int) -> int:
-    """End every authorization that names a revoked key. Returns how many ended."""
+    """End every authorization that names a revoked key, and delete the links that name one. Returns how many
+    authorizations ended."""
     if connection.dialect.name == "postgresql":
         # Requests write many of these rows in another order: without the lock, they would deadlock with this.
         connection.execute(text("LOCK TABLE authorizations IN SHARE ROW EXCLUSIVE MODE"))
     revoked = select(table.c.id).where(table.c.revoked_at.is_not(None))
+    connection.execute(delete(links).where(links.c.refresh_key_id.in_(revoked)))
     rows = authorizations.c
     active = (rows.revoked_at.is_(None), rows.idle_expires_at > now, rows.refresh_key_id.in_(revoked))
     ended = update(authorizations).where(*active).values(revoked_at=now, revoked_reason="refresh_keys_revoked")

@@ -13,17 +13,18 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from ..domain import claim_rules
 from ..domain.models import User
-from .schema import user_claims
+from . import user_claims
+from .schema import user_claims as claims_table
 from .schema import users as table
 
 _COLUMNS = tuple(field.name for field in fields(User) if field.name in table.c)
 _NEXT_VERSION: Mapping[str, Any] = {"credential_version": table.c.credential_version + 1}
 _NAMED = table.c.username.in_(bindparam("names", expanding=True))
 _BY_NAMES = select(table).where(_NAMED)
-_WITH_CLAIMS = select(table, user_claims.c.claims).join(user_claims, isouter=True)
+_WITH_CLAIMS = select(table, claims_table.c.claims).join(claims_table, isouter=True)
 _NAMED_WITH_CLAIMS = _WITH_CLAIMS.where(_NAMED)
+_BY_EMAIL = _WITH_CLAIMS.where(claims_table.c.email == bindparam("address"))
 _FIRST = _WITH_CLAIMS.order_by(table.c.id).limit(1000)
 _NEXT = _FIRST.where(table.c.id > bindparam("after"))
 _WRITE_REHASHED = (
@@ -66,12 +67,18 @@ def load_with_claims(connection: Connection, username: str) -> User | None:
     return load_with_claims_many(connection, [username]).get(username)
 
 
+def load_by_email(connection: Connection, address: str) -> User | None:
+    """Return the user who has this verified address, in its canonical form, with their claims."""
+    row = connection.execute(_BY_EMAIL, {"address": address}).first()
+    return _with_claims(row) if row else None
+
+
 def load_all(connection: Connection) -> list[User]:
     return [User(*row) for row in connection.execute(select(table).order_by(table.c.created_at, table.c.id))]
 
 
 def add(connection: Connection, user: User) -> bool:
-    """Add a user. Returns False if the username is in use."""
+    """Add a user. Returns False if the username is in use. Raises EmailInUse."""
     try:
         with connection.begin_nested():
             add_many(connection, [user])
@@ -81,12 +88,9 @@ def add(connection: Connection, user: User) -> bool:
 
 
 def add_many(connection: Connection, users: Sequence[User]) -> None:
-    """Add users whose ids and names are not in use."""
+    """Add users whose ids and names are not in use. Raises EmailInUse."""
     connection.execute(insert(table), [_row(user) for user in users])
-    claims = [(user.id, user.claims) for user in users if user.claims]
-    if claims:
-        rows = [{"user_id": id, "claims": claim_rules.as_text(members)} for id, members in claims]
-        connection.execute(insert(user_claims), rows)
+    user_claims.add_many(connection, {user.id: user.claims for user in users if user.claims})
 
 
 def ids_in_use(connection: Connection, ids: Sequence[str]) -> set[str]:
@@ -104,13 +108,6 @@ def iterate(connection: Connection) -> Iterator[User]:
     while rows:
         yield from map(_with_claims, rows)
         rows = connection.execute(_NEXT, {"after": rows[-1].id}).all()
-
-
-def set_claims(connection: Connection, user_id: str, claims: Mapping[str, Any]) -> None:
-    """Replace the claims of an existing user. Their next access tokens contain them."""
-    connection.execute(delete(user_claims).where(user_claims.c.user_id == user_id))
-    if claims:
-        connection.execute(insert(user_claims), {"user_id": user_id, "claims": claim_rules.as_text(claims)})
 
 
 def set_password(connection: Connection, username: str, password_hash: str) -> bool:

@@ -21,6 +21,7 @@ from ..resource import Guard
 from ..settings import Settings
 from ..store import clients, signing_keys, users
 from ..store.database import Database
+from ..store.user_claims import EmailInUse
 from .browser import Browser
 from .clients import SignIn, basic, check_alg, new_client
 from .clock import Clock
@@ -102,9 +103,12 @@ class Issuer:
         id = user_rules.new_id(system.new_id())
         checked = claim_rules.check(dict(claims or {}))
         user = User(id, name, _passwords().hash(text), created_at=self.clock.microseconds(), claims=checked)
-        with self._database.begin() as connection:
-            if not users.add(connection, user):
-                raise ValueError(f"The user {name} already exists.")
+        try:
+            with self._database.begin() as connection:
+                if not users.add(connection, user):
+                    raise ValueError(f"The user {name} already exists.")
+        except EmailInUse as error:
+            raise ValueError(str(error)) from None
         self._passwords[username] = password
         return user.id
 

@@ -65,6 +65,7 @@ def test_each_command_that_changes_something_is_on_record_with_who_ran_it(
     cli("user", "enable", "ada")
     cli("user", "enable", "ada")  # which changes nothing
     cli("user", "set-claims", "ada", input='{"roles": ["editor"]}')
+    cli("user", "set-email", "ada", "ada@example.com")
     cli("user", "set-password", "ada", "--password-stdin", input=f"{PASSWORD}!")
     cli("user", "end-logins", "ada")
     cli("client", "update", app, "--name", "Other")
@@ -80,6 +81,7 @@ def test_each_command_that_changes_something_is_on_record_with_who_ran_it(
         ("user_disabled", "ada"),
         ("user_enabled", "ada"),
         ("user_claims_changed", "ada"),
+        ("user_email_changed", "ada"),
         ("user_password_changed", "ada"),
         ("user_logins_ended", "ada"),
         ("client_updated", app),
@@ -91,7 +93,12 @@ def test_each_command_that_changes_something_is_on_record_with_who_ran_it(
     ]
     rows = data("audit", "list")
     assert {row["actor"] for row in rows} == {ME} and {row["result"] for row in rows} == {"success"}
-    assert PASSWORD not in str(rows) and "editor" not in str(rows) and "Other" not in str(rows)
+    assert (
+        PASSWORD not in str(rows)
+        and "editor" not in str(rows)
+        and "example.com" not in str(rows)
+        and "Other" not in str(rows)
+    )
     assert {row["subject"] for row in rows if row["user"]} == {ada}
 
 

@@ -19,7 +19,8 @@ from tests.harness.constants import PASSWORD
 BCRYPT = "$2y$10$.vGA1O9wmRjrwAVXD98HNOgsNpDczlqm3Jq7KnEd1rVAGv3Fykk1a"
 DJANGO = "pbkdf2_sha256$1000000$Kd8vq1WmQo2C$"[:-1] + "$" + "A" * 43 + "="
 ADA = {"username": "Ada", "password_hash": BCRYPT, "claims": {"roles": ["editor"], "name": "Ada é"}}
-EVE = {"username": "eve", "password_hash": DJANGO, "disabled": True, "id": "f:8a6e|eve"}
+EMAIL = {"email": "eve@example.com", "email_verified": True}
+EVE = {"username": "eve", "password_hash": DJANGO, "disabled": True, "id": "f:8a6e|eve", "claims": EMAIL}
 
 
 def lines(*members: Any) -> str:
@@ -41,7 +42,7 @@ def test_each_line_becomes_a_user(cli: Callable[..., Result], data: Callable[...
     eve, ada = stored()
     assert (ada.username, ada.password_hash, ada.claims, ada.disabled) == ("ada", BCRYPT, ADA["claims"], False)
     assert ada.id.startswith("u_") and ada.created_at > 0 and ada.credential_version == 0
-    assert (eve.id, eve.password_hash, eve.claims, eve.disabled) == ("f:8a6e|eve", DJANGO, {}, True)
+    assert (eve.id, eve.password_hash, eve.claims, eve.disabled) == ("f:8a6e|eve", DJANGO, EMAIL, True)
 
 
 def test_a_dry_run_counts_and_writes_nothing(cli: Callable[..., Result], here: Path) -> None:
@@ -75,6 +76,7 @@ def test_a_dry_run_counts_and_writes_nothing(cli: Callable[..., Result], here: P
         (ADA | {"id": "first-party"}, "The id first-party is in use by another user or by a client."),
         (ADA | {"id": EVE["id"]}, "Line 2 has the same id."),
         (ADA | {"username": "ＥＶＥ"}, "Line 2 has the same username."),
+        (ADA | {"claims": EVE["claims"]}, "Line 2 has the same verified address."),
         (ADA | {"claims": {"x": "x" * (1 << 16)}}, "The line has more than 65536 bytes."),
     ],
     ids=lambda each: str(each)[:40],
@@ -105,6 +107,15 @@ def test_existing_users_are_an_error_unless_they_are_skipped(
     assert again.stderr == "Imported 0 users. Skipped 2.\n"
     thief = lines(ADA | {"username": "x", "id": EVE["id"]})
     assert "is in use" in cli("user", "import", "-", input=thief, code=1).stderr
+
+
+def test_the_verified_address_of_a_user_is_refused_for_another(cli: Callable[..., Result], here: Path) -> None:
+    cli("user", "import", "-", input=lines(EVE))
+    other = {**ADA, "claims": {"email": "EVE@example.com", "email_verified": True}}
+    result = cli("user", "import", "-", input=lines(other), code=1)
+    assert "Line 1: Another user has the verified address eve@example.com." in result.stderr and len(stored()) == 1
+    cli("user", "import", "-", input=lines({**other, "claims": EMAIL | {"email_verified": False}}))
+    assert len(stored()) == 2
 
 
 def test_an_import_that_stops_between_two_batches_can_be_continued(

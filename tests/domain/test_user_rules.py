@@ -11,7 +11,8 @@ from authserver.passwords import common_passwords, password_form
 def refused(password: str, username: str = "ada", min_length: int = 8) -> str | None:
     form = password_form(password)
     assert form is not None
-    return weakness(form, username=username, min_length=min_length, common=common_passwords())
+    found = weakness(form, username=username, min_length=min_length, common=common_passwords())
+    return found.text if found else None
 
 
 @pytest.mark.parametrize("password", ["correct horse", "Tr0ub4dor&3", "\u2764\ufe0f" * 4, "12345678x!"])
@@ -40,6 +41,12 @@ def test_what_only_begins_like_that_is_good(password: str) -> None:
 
 def test_the_username_in_whatever_case_is_refused() -> None:
     assert refused("ADALOVELACE", "adalovelace") == "The password is the username. Choose another."
+
+
+def test_the_name_in_an_address_that_is_the_username_is_refused() -> None:
+    assert refused("AdaLovelace", "adalovelace@example.com") == "The password is the username. Choose another."
+    assert refused("adalovelace@example.com", "adalovelace@example.com") is not None
+    assert refused("example.com", "adalovelace@example.com") is None
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40), st.integers(8, 64))

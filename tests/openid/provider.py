@@ -13,7 +13,7 @@ from joserfc.jwk import KeySet
 
 from authserver.domain.models import Client, Secret, User
 from authserver.domain.standard_claims import CLAIMS_OF
-from authserver.store import clients, users
+from authserver.store import clients, user_claims, users
 from tests.domain.test_standard_claims import ADA
 from tests.harness.browser import CALLBACK, VERIFIER, Browser, answer_of
 from tests.harness.clock import Clock
@@ -151,7 +151,7 @@ def provider(template: Path, folder: Path, password_hash: str) -> Iterator[Provi
     """ada has every standard claim, bob none."""
     with serving(template, folder, Clock(), interaction_limit=0) as server:
         with server.database.begin() as connection:
-            users.set_claims(connection, "u_ada", ADA)
+            user_claims.replace(connection, "u_ada", ADA)
             users.add(connection, User("u_bob", "bob", password_hash, created_at=server.clock()))
             for client in CLIENTS:
                 clients.add(connection, client)

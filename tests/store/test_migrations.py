@@ -100,10 +100,7 @@ ROWS_OF_0001 = {
 
 def test_the_rows_of_the_first_revision_survive_an_upgrade(empty: Any) -> None:
     with empty.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        upgrade_to(connection, "0001")
         old = MetaData()
         old.reflect(connection)
         for name, row in ROWS_OF_0001.items():
@@ -122,6 +119,32 @@ def test_the_rows_of_the_first_revision_survive_an_upgrade(empty: Any) -> None:
             "required",
             False,
         )
+
+
+def test_verified_addresses_of_existing_users_find_them_unless_two_share_one(empty: Any) -> None:
+    emails = {
+        "ada": {"email": "Ada@example.com", "email_verified": True},
+        "bob": {"email": "bob@example.com"},
+        "eve": {"email": "shared@example.com", "email_verified": True},
+        "eva": {"email": "SHARED@example.com", "email_verified": True},
+    }
+    user = "INSERT INTO users VALUES (:id, :name, '', 0, :off, 7)"
+    with empty.begin() as connection:
+        upgrade_to(connection, "0004")
+        for id, claims in emails.items():
+            connection.execute(text(user), {"id": id, "name": id, "off": False})
+            row = {"id": id, "claims": json.dumps(claims)}
+            connection.execute(text("INSERT INTO user_claims VALUES (:id, :claims)"), row)
+        migrations.upgrade(connection)
+        found = {email: users.load_by_email(connection, f"{email}@example.com") for email in ("ada", "bob", "shared")}
+    assert {email: user and user.id for email, user in found.items()} == {"ada": "ada", "bob": None, "shared": None}
+
+
+def upgrade_to(connection: Any, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def test_an_empty_database_is_told_to_be_initialised(empty: Any) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from authserver.store import authorizations, signing_keys, users
+from authserver.store import authorizations, signing_keys, user_claims
 from authserver.store.clock import read_many
 from authserver.store.database import Database
 from authserver.store.schema import denied_tokens
@@ -34,7 +34,7 @@ def test_userinfo_gets_the_users_claims_too(store: Database) -> None:
     (login,) = begun(store, 1)
     key = TokenKey("jti", login.id, "app")
     with store.begin() as connection:
-        users.set_claims(connection, "u_ada", {"email": "ada@example.com"})
+        user_claims.replace(connection, "u_ada", {"email": "ada@example.com"})
         plain, with_claims = load_many(connection, [key])[key], load_with_claims_many(connection, [key])[key]
     assert existing(existing(with_claims.record).user).claims == {"email": "ada@example.com"}
     assert existing(existing(plain.record).user).claims is None

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from authserver.domain.models import User
-from authserver.store import users
+from authserver.store import user_claims, users
 from authserver.store.database import Database
-from authserver.store.schema import user_claims
+from authserver.store.schema import user_claims as claims_table
+from authserver.store.user_claims import EmailInUse
 from tests.harness.existing import existing
 from tests.store.rows import NOW
 
@@ -34,15 +37,51 @@ def test_claims_are_loaded_only_where_they_are_asked_for(store: Database) -> Non
 
 def test_claims_are_replaced_as_a_whole_and_go_with_their_user(store: Database) -> None:
     with store.begin() as connection:
-        users.set_claims(connection, "u_ada", {"roles": ["editor"]})
-        users.set_claims(connection, "u_ada", {"groups": ["staff"]})
-        users.set_claims(connection, "u_bob", {"groups": ["staff"]})
-        users.set_claims(connection, "u_bob", {})
+        user_claims.replace(connection, "u_ada", {"roles": ["editor"]})
+        user_claims.replace(connection, "u_ada", {"groups": ["staff"]})
+        user_claims.replace(connection, "u_bob", {"groups": ["staff"]})
+        user_claims.replace(connection, "u_bob", {})
     with store.begin() as connection:
         loaded = users.load_with_claims_many(connection, ["ada", "bob"])
         assert {name: user.claims for name, user in loaded.items()} == {"ada": {"groups": ["staff"]}, "bob": {}}
         users.remove(connection, "ada")
-        assert connection.execute(user_claims.select()).all() == []
+        assert connection.execute(claims_table.select()).all() == []
+
+
+def email(address: str, *, verified: bool = True) -> dict[str, object]:
+    return {"email": address, "email_verified": verified}
+
+
+def test_a_user_is_found_by_a_verified_address_in_every_spelling_and_by_no_other(store: Database) -> None:
+    with store.begin() as connection:
+        user_claims.replace(connection, "u_ada", email("Ada@Example.com"))
+        user_claims.replace(connection, "u_bob", email("bob@example.com", verified=False))
+        assert users.add(connection, replace(EVE, claims=email("eve@example.com")))
+    with store.begin() as connection:
+        found = existing(users.load_by_email(connection, "ada@example.com"))
+        assert (found.username, found.claims) == ("ada", email("Ada@Example.com"))
+        assert existing(users.load_by_email(connection, "eve@example.com")).username == "ève"
+        assert users.load_by_email(connection, "bob@example.com") is None
+        assert user_claims.owners_of(connection, ["ada@example.com", "bob@example.com"]) == {"ada@example.com": "u_ada"}
+        user_claims.replace(connection, "u_ada", email("ada@example.com", verified=False))
+        assert users.load_by_email(connection, "ada@example.com") is None
+
+
+def test_a_verified_address_belongs_to_one_user(store: Database) -> None:
+    with store.begin() as connection:
+        user_claims.replace(connection, "u_ada", email("ada@example.com"))
+    for write in (
+        lambda connection: user_claims.replace(connection, "u_bob", email("ADA@example.com")),
+        lambda connection: users.add(connection, replace(EVE, claims=email("ada@example.com"))),
+        lambda connection: user_claims.add_many(
+            connection, {"u_bob": email("new@example.com"), "u_eve": email("new@example.com")}
+        ),
+    ):
+        with pytest.raises(EmailInUse, match="verified address (ada|new)@example.com"), store.begin() as connection:
+            write(connection)
+    with store.begin() as connection:
+        user_claims.replace(connection, "u_bob", email("ada@example.com", verified=False))
+        assert user_claims.owners_of(connection, ["ada@example.com", "new@example.com"]) == {"ada@example.com": "u_ada"}
 
 
 def test_all_users_are_read_in_batches_each_once(store: Database) -> None:

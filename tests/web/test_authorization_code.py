@@ -268,7 +268,10 @@ def test_a_client_that_may_not_refresh_gets_no_refresh_token(browser: Browser, r
 def test_what_the_claims_parameter_asks_for_is_in_the_id_token_oidc_core_5_5(
     browser: Browser, redeem: Any, refresh: Any, database: Database
 ) -> None:
-    execute(database, 'INSERT INTO user_claims VALUES (\'u_ada\', \'{"name": "Ada", "email": "ada@example.com"}\')')
+    execute(
+        database,
+        'INSERT INTO user_claims (user_id, claims) VALUES (\'u_ada\', \'{"name": "Ada", "email": "ada@example.com"}\')',
+    )
     claims = '{"id_token": {"name": null, "gender": null}, "userinfo": {"email": null}}'
     body = redeem(browser.code(claims=claims)).json()
     for answer in (body, refresh(body["refresh_token"], "sso").json()):

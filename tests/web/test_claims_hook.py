@@ -15,7 +15,7 @@ from authserver import claims_hook, hook_function
 from authserver.app import create_app
 from authserver.domain.errors import Misconfigured
 from authserver.settings import Settings
-from authserver.store import users
+from authserver.store import user_claims
 from authserver.store.database import Database
 from tests.api.introspecting import Introspector
 from tests.harness.clock import Clock
@@ -38,7 +38,7 @@ def hooked(
 ) -> Iterator[Callable[..., TestClient]]:
     """`hooked(function)`: a server with that hook, whose client `app` gets the claims roles and tenant."""
     with database.begin() as connection:
-        users.set_claims(connection, "u_ada", {"roles": ["reader"], "salary": 1})
+        user_claims.replace(connection, "u_ada", {"roles": ["reader"], "salary": 1})
     change_client(database, "app", access_token_claims=("roles", "tenant"))
     monkeypatch.setitem(sys.modules, "operators_claims", module)
     opened = list[TestClient]()

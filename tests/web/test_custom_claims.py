@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from authserver.domain.claim_rules import MAX_BYTES
 from authserver.resource import Guard
-from authserver.store import users
+from authserver.store import user_claims
 from authserver.store.database import Database
 from tests.api.introspecting import Introspector
 from tests.harness.clock import Clock
@@ -21,7 +21,7 @@ CLAIMS = {"roles": ["editor", "é"], "tenant": {"id": 7}, "salary": 1}
 
 def set_claims(database: Database, claims: dict[str, Any]) -> None:
     with database.begin() as connection:
-        users.set_claims(connection, "u_ada", claims)
+        user_claims.replace(connection, "u_ada", claims)
 
 
 @pytest.fixture

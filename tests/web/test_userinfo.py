@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from authserver.domain.standard_claims import CLAIMS_OF, NAMES
 from authserver.keyring.lifecycle import Lifecycle
 from authserver.settings import Settings
-from authserver.store import users
+from authserver.store import user_claims
 from authserver.store.database import Database
 from tests.domain.test_standard_claims import ADA
 from tests.harness.clock import Clock
@@ -32,7 +32,7 @@ OF_THE_CONNECTION = {"x-request-id", "content-length", "date", "connection"}
 def ada(database: Database) -> None:
     """She has every standard claim, and one that is not; her apps may have every scope."""
     with database.begin() as connection:
-        users.set_claims(connection, "u_ada", ADA | {"roles": ["editor"]})
+        user_claims.replace(connection, "u_ada", ADA | {"roles": ["editor"]})
     for client_id in ("app", "web"):
         change_client(database, client_id, scope=("openid", *CLAIMS_OF, "read"), web_origins=(APP,))
 
@@ -86,7 +86,7 @@ def test_oidc_core_5_3_2_claims_that_there_are_not_are_absent_and_never_null(
     everything = access_token("openid profile email address phone")
     assert shown(ask(everything)) == {"sub": "u_ada"} | {name: ADA[name] for name in NAMES}
     with database.begin() as connection:
-        users.set_claims(connection, "u_ada", {"email": "ada@example.com"})
+        user_claims.replace(connection, "u_ada", {"email": "ada@example.com"})
     assert shown(ask(everything)) == {"sub": "u_ada", "preferred_username": "ada", "email": "ada@example.com"}
 
 

@@ -6,6 +6,7 @@ from .code import Code
 from .consent import Consent
 from .interaction import Interaction
 from .key import RefreshTokenKey, SigningKey
+from .link import Link, LinkKind
 from .session import Session
 from .user import User
 
@@ -18,6 +19,8 @@ __all__ = [
     "Code",
     "Consent",
     "Interaction",
+    "Link",
+    "LinkKind",
     "Policy",
     "RefreshTokenKey",
     "Secret",

@@ -8,6 +8,7 @@ from .client import clients
 from .denied_token import denied_tokens
 from .event import events
 from .key import refresh_keys, signing_keys
+from .link import links
 from .server import clocks, deliveries, pruning, settings_seen
 from .sign_in import codes, consents, interactions, session_clients, sessions
 from .user import user_claims, users
@@ -24,6 +25,7 @@ __all__ = [
     "events",
     "interactions",
     "known_networks",
+    "links",
     "metadata",
     "pruning",
     "refresh_keys",

@@ -21,4 +21,5 @@ user_claims = Table(
     metadata,
     Column("user_id", String(64), ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True),
     Column("claims", Text, nullable=False),  # a JSON object
+    Column("email", Text, index=True, unique=True),  # the verified address in the claims, in its canonical form
 )

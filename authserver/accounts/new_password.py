@@ -1,0 +1,32 @@
+"""A new password that a person chooses, at whatever page: the rules are those for operators."""
+
+from dataclasses import dataclass, field
+
+from ..domain.user_rules import Weakness, weakness
+from ..passwords import common_passwords, password_form
+from ..pipeline.handler import Services
+
+_MALFORMED = Weakness("malformed", "The password has control characters, or more than 1024 bytes.")
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    services: Services = field(repr=False)
+    text: str = field(repr=False)
+    """As it was typed."""
+    username: str
+    """The user's, in its canonical form."""
+
+    @property
+    def weakness(self) -> Weakness | None:
+        """Which rule it breaks; None if it may be used. It costs little."""
+        form = password_form(self.text) if self.text else ""
+        if form is None:
+            return _MALFORMED
+        return weakness(
+            form, username=self.username, min_length=self.services.password_min_length, common=common_passwords()
+        )
+
+    async def hash(self, network: str) -> str:
+        """Return the hash of a password without a weakness. Raises Unavailable."""
+        return await self.services.passwords.hash_new(password_form(self.text) or "", network)

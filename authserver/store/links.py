@@ -1,0 +1,66 @@
+"""Stores the links that are sent to people, without their secrets. A newer one of a kind replaces the older ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
+
+from ..domain.models import Link, LinkKind, User
+from .rows import row_of
+from .schema import links as table
+from .schema import user_claims, users
+from .users import claims_of
+
+_WIDTH, _USER_WIDTH = len(table.c), len(users.c)
+_BY_IDS = (
+    select(table, users, user_claims.c.claims)
+    .join(users, users.c.id == table.c.user_id, isouter=True)
+    .join(user_claims, user_claims.c.user_id == table.c.user_id, isouter=True)
+    .where(table.c.id.in_(bindparam("ids", expanding=True)))
+)
+_USE = (
+    update(table)
+    .where(table.c.id == bindparam("key"), table.c.used_at.is_(None), table.c.expires_at > bindparam("at"))
+    .values(used_at=bindparam("at"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRecord:
+    """A link, and the user whom it is for, with their claims; None if it is for somebody without an account."""
+
+    link: Link
+    user: User | None
+
+
+def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, LinkRecord]:
+    return {row[0]: _record(row) for row in connection.execute(_BY_IDS, {"ids": list(ids)})}
+
+
+def put(connection: Connection, link: Link) -> bool:
+    """Add the link in place of the older ones of its kind, and of itself if it is sent again. Returns False if it was
+    used: a used link must not work again."""
+    used = select(table.c.id).where(table.c.id == link.id, table.c.used_at.is_not(None))
+    if connection.execute(used).first():
+        return False
+    connection.execute(delete(table).where(table.c.kind == link.kind, _of_same_person(link), table.c.used_at.is_(None)))
+    connection.execute(insert(table), row_of(link, table))
+    return True
+
+
+def use(connection: Connection, id: bytes, now: int) -> bool:
+    """Use up the link. Returns False if it was used, replaced or has expired."""
+    return connection.execute(_USE, {"key": id, "at": now}).rowcount == 1
+
+
+def _of_same_person(link: Link) -> ColumnElement[bool]:
+    return table.c.user_id == link.user_id if link.user_id is not None else table.c.address == link.address
+
+
+def _record(row: Any) -> LinkRecord:
+    values = dict(zip(table.c.keys(), row[:_WIDTH], strict=True))
+    link = Link(**values | {"kind": LinkKind(values["kind"])})
+    if link.user_id is None:
+        return LinkRecord(link, None)
+    return LinkRecord(link, User(*(*row[_WIDTH : _WIDTH + _USER_WIDTH], claims_of(row.claims))))

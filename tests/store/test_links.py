@@ -1,0 +1,86 @@
+"""Every function of store/links.py."""
+
+from dataclasses import replace
+
+from authserver.domain import links as rules
+from authserver.domain.models import SECOND, Link, LinkKind, RefreshTokenKey, User
+from authserver.store import links, refresh_token_keys, signing_keys, user_claims, users
+from authserver.store.database import Database
+from tests.harness.existing import existing
+from tests.store.rows import NOW
+
+ADA = User("u_ada", "ada", "$argon2id$")
+
+
+def a_link(number: int, kind: LinkKind = LinkKind.RESET, user: User | None = ADA, address: str = "") -> Link:
+    return rules.new(kind, number.to_bytes(16), refresh_key_id="refresh-1", now=NOW, user=user, address=address)
+
+
+def left(store: Database, *numbers: int) -> set[int]:
+    ids = [number.to_bytes(16) for number in numbers]
+    with store.begin() as connection:
+        return {int.from_bytes(id) for id in links.load_many(connection, ids)}
+
+
+def test_a_link_comes_back_with_its_user_and_their_claims(store: Database) -> None:
+    in_browser = replace(a_link(1), interaction_id=bytes(16), browser_hash=bytes(32))
+    for_nobody = a_link(2, LinkKind.SIGN_UP, None, "new@example.com")
+    with store.begin() as connection:
+        ada = existing(users.load(connection, "ada"))
+        user_claims.replace(connection, ada.id, {"name": "Ada"})
+        assert links.put(connection, in_browser) and links.put(connection, for_nobody)
+    with store.begin() as connection:
+        found = links.load_many(connection, [in_browser.id, for_nobody.id, bytes(16)])
+    assert found == {
+        in_browser.id: links.LinkRecord(in_browser, replace(ada, claims={"name": "Ada"})),
+        for_nobody.id: links.LinkRecord(for_nobody, None),
+    }
+
+
+def test_a_newer_link_replaces_the_older_ones_of_its_kind_and_person_and_no_others(store: Database) -> None:
+    bob = User("u_bob", "bob", "$argon2id$")
+    with store.begin() as connection:
+        for link in (
+            a_link(1),
+            a_link(2, LinkKind.EMAIL, address="new@example.com"),
+            a_link(3, user=bob),
+            a_link(4, LinkKind.SIGN_UP, None, "new@example.com"),
+            a_link(5, LinkKind.SIGN_UP, None, "newer@example.com"),
+            a_link(6),
+            a_link(7, LinkKind.SIGN_UP, None, "new@example.com"),
+        ):
+            assert links.put(connection, link)
+    assert left(store, *range(1, 8)) == {2, 3, 5, 6, 7}
+
+
+def test_a_link_is_used_once_and_is_not_sent_again_then(store: Database) -> None:
+    with store.begin() as connection:
+        links.put(connection, a_link(1))
+        assert links.put(connection, a_link(1))  # as after a mail that could not be sent
+        assert links.use(connection, a_link(1).id, NOW)
+        assert not links.use(connection, a_link(1).id, NOW)
+        assert not links.put(connection, a_link(1))
+        links.put(connection, a_link(2))
+        assert not links.use(connection, a_link(2).id, NOW + rules.LIFETIME * SECOND)
+        assert not links.use(connection, b"nobody's", NOW)
+
+
+def test_links_of_a_user_end_when_their_address_changes_or_they_are_deleted(store: Database) -> None:
+    with store.begin() as connection:
+        links.put(connection, a_link(1))
+        user_claims.replace(connection, "u_ada", {})
+    assert left(store, 1) == set()
+    with store.begin() as connection:
+        links.put(connection, a_link(2))
+        users.remove(connection, "ada")
+    assert left(store, 2) == set()
+
+
+def test_links_of_a_revoked_refresh_token_key_end_with_it(store: Database) -> None:
+    with store.begin() as connection:
+        signing_keys.add_refresh_key(connection, RefreshTokenKey("refresh-1", "wrapped", NOW, NOW))
+        links.put(connection, a_link(1))
+        links.put(connection, replace(a_link(2, LinkKind.EMAIL), refresh_key_id="refresh-2"))
+        refresh_token_keys.revoke_all(connection, NOW)
+        refresh_token_keys.end_authorizations(connection, NOW)
+    assert left(store, 1, 2) == {2}
