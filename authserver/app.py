@@ -12,6 +12,7 @@ from .background import INTERVALS, BackgroundTasks
 from .claims_hook import ClaimsHook
 from .clock import Clock
 from .domain.forwarded import trusted_proxies
+from .domain.outbox import MAIL
 from .domain.outgoing import allow_list
 from .domain.webhook_signature import key_of
 from .event_delivery.delivery import Delivery
@@ -20,10 +21,12 @@ from .event_delivery.receiver import Receiver
 from .event_delivery.webhook import Webhook
 from .fetch import Fetcher
 from .keyring import Keyring
+from .mail.sender import as_they_are
 from .observability.exposition import Exposition
 from .observability.instruments import Instruments
 from .observability.recorder import Recorder, Sources
 from .observability.sheet import Sheet
+from .outbox import OutboxWorker, Sender
 from .passwords import PasswordHasher
 from .pipeline.handler import Services
 from .pipeline.pipeline import Pipeline
@@ -37,6 +40,7 @@ from .provisioning import (
     load_claims_hook,
     open_existing_database,
     open_keyring,
+    open_mail,
     open_templates,
     open_tracing,
     policy,
@@ -107,8 +111,8 @@ def assemble(
     database = open_existing_database(settings, clock, clock.steady)
     keyring = open_keyring(settings, database, clock)
     schedule, retention = lifecycle(settings, database, clock), settings.audit_retention
-    deliveries = _deliveries(settings, database, clock)
-    tasks = BackgroundTasks(database, keyring, schedule, clock, malformed, retention, deliveries, enable)
+    deliveries, outbox = _deliveries(settings, database, clock), OutboxWorker(_senders(settings), database, clock)
+    tasks = BackgroundTasks(database, keyring, schedule, clock, malformed, retention, outbox, deliveries, enable)
     if now is None:
         tasks.start_clock()
     recorder = None if sheet is None else Recorder(sheet.claim(), clock())
@@ -125,7 +129,7 @@ def assemble(
     app = application(context, _lifespan(tasks, close))
     if sheet is None or recorder is None:
         return Assembly(app, tasks, close)
-    database.group_ended = recorder.group_ended
+    database.group_ended, outbox.attempt_ended = recorder.group_ended, recorder.attempt_ended
     exposition = Exposition(sheet, clock.steady, lambda: keyring.signing_keys, key_policy(settings))
     sources = Sources(lambda: passwords.waiting, lambda: database.waiting, lambda: malformed.total)
     sample = partial(recorder.sample, sources, clock.steady)
@@ -139,6 +143,11 @@ def _deliveries(settings: Settings, database: Database, clock: Clock) -> list[De
         key, fetcher = key_of(secret.get_secret_value()), Fetcher(allow_list(settings.fetch_allow or ""))
         receivers.append(Webhook(url, key, settings.issuer, fetcher, clock))
     return [Delivery(receiver, database, clock) for receiver in receivers]
+
+
+def _senders(settings: Settings) -> dict[str, Sender]:
+    """Return what sends each kind of message in the outbox."""
+    return {MAIL: open_mail(settings, {"test": as_they_are})}
 
 
 def _context(

@@ -16,6 +16,7 @@ from .domain.pruning import EVERY, rest
 from .event_delivery.delivery import Delivery
 from .keyring import Keyring
 from .keyring.lifecycle import Lifecycle
+from .outbox import OutboxWorker
 from .pipeline.audit import RepeatableEvents
 from .pool import Pool
 from .store import pruning, signing_keys
@@ -32,6 +33,7 @@ INTERVALS: dict[str, float] = {
     "report_malformed_requests": MalformedRequests.EVERY,
     "count_repeated_events": RepeatableEvents.EVERY,
     "deliver_events": 1,
+    "deliver_outbox": 1,
     "remove_unused_keys": 600,
 }
 """Seconds between the end of one run and the start of the next. Each name is a method of `BackgroundTasks`."""
@@ -47,6 +49,7 @@ class BackgroundTasks:
         clock: Clock,
         malformed: MalformedRequests,
         audit_retention: int,
+        outbox: OutboxWorker,
         deliveries: Sequence[Delivery] = (),
         enable: Collection[str] = tuple(INTERVALS),
     ) -> None:
@@ -54,7 +57,7 @@ class BackgroundTasks:
         others run only when they are called, as in tests."""
         self.database, self.keyring, self._lifecycle, self._clock = database, keyring, lifecycle, clock
         self._malformed, self._audit_retention, self._enabled = malformed, audit_retention, enable
-        self._deliveries, self.repeatable = deliveries, RepeatableEvents(database)
+        self.outbox, self._deliveries, self.repeatable = outbox, deliveries, RepeatableEvents(database)
         self._timekeeper = Timekeeper(database, clock)
         self._reads_begun = self._newest_read = 0
         self._worker = Pool("background", threads=1, queue=8)  # may block on an HSM without delaying shutdown
@@ -70,12 +73,14 @@ class BackgroundTasks:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self.outbox.stop()
             with suppress(Unavailable):
                 await self.repeatable.flush()
 
     def close(self) -> None:
         for delivery in self._deliveries:
             delivery.close()
+        self.outbox.close()
         self._malformed.flush()
         self._worker.close()
 
@@ -131,6 +136,10 @@ class BackgroundTasks:
         for error in await asyncio.gather(*runs, return_exceptions=True):
             if error is not None:
                 raise error
+
+    async def deliver_outbox(self) -> None:
+        """Begin to send what is due, and do not wait for it."""
+        await self.outbox.look()
 
     async def report_malformed_requests(self) -> None:
         self._malformed.flush()

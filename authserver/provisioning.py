@@ -2,11 +2,12 @@
 the commands and `authserver.testing`.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from . import hook_function, system
 from .clock import Clock
@@ -14,7 +15,9 @@ from .domain import first_party, refresh_key_schedule
 from .domain.attempts import AttemptLimits, at_once, daily, hourly
 from .domain.audit import SERVER, AuditRecord
 from .domain.errors import Misconfigured
+from .domain.hosts import address_of
 from .domain.key_schedule import KeyPolicy
+from .domain.mail import MailFolder, SmtpServer
 from .domain.models import SECOND, Policy
 from .domain.network_limit import NetworkLimit
 from .file_modes import writable_by_others
@@ -28,6 +31,9 @@ from .store.database import Connection, Database
 from .store.engine import warnings as database_warnings
 
 if TYPE_CHECKING:
+    from .mail import MailSender, Unconfigured, Values
+    from .mail.folder import MailFolderTransport
+    from .mail.smtp import SmtpTransport
     from .observability.tracing import Tracing
     from .web.browser.templates import Templates
 
@@ -98,6 +104,7 @@ def check(settings: Settings, workers: int = 1) -> list[str]:
         load_claims_hook(settings)
         load_audit_hook(settings)
         open_templates(settings)
+        open_mail(settings, {}).close()
         if tracing := open_tracing(settings):
             tracing.close()
         open_keyring(settings, database, Clock()).check()
@@ -208,6 +215,36 @@ def open_templates(settings: Settings) -> "Templates":
     if folder is not None:
         templates.check()
     return templates
+
+
+def open_mail(settings: Settings, values: "Mapping[str, Values]") -> "MailSender | Unconfigured":
+    """Return what sends mails; `values` are those of each template. Raises Misconfigured if a template of the
+    operator's own cannot be used."""
+    from .mail import MailSender, MailTemplates, Unconfigured  # only commands that serve or check need Jinja
+
+    transport = open_mail_transport(settings)
+    if transport is None:
+        return Unconfigured()
+    templates = MailTemplates(settings.issuer, settings.pages_dir)
+    if settings.pages_dir is not None:
+        templates.check()
+    return MailSender(transport, settings.mail_sender(), templates, values)
+
+
+def open_mail_transport(settings: Settings) -> "MailFolderTransport | SmtpTransport | None":
+    """Return what takes mails; None if nothing does."""
+    from .mail.folder import MailFolderTransport
+    from .mail.smtp import SmtpTransport
+
+    match settings.mail_destination():
+        case SmtpServer() as server:
+            host = urlsplit(settings.issuer).hostname or ""
+            address = address_of(host)
+            return SmtpTransport(server, host if address is None else f"[{address}]")
+        case MailFolder(path):
+            return MailFolderTransport(Path(path))
+        case None:
+            return None
 
 
 def _check_pages_dir(folder: Path) -> None:

@@ -25,10 +25,12 @@ import socket
 import sqlite3
 import subprocess
 from typing import NoReturn
+from urllib.parse import quote
 
 from dotvenv import PYTHON, ROOT, VENV, exclusive_lock, install, installed, read_json, say
 
 DEMO = ROOT / "keys" / "demo"
+MAILS = ROOT / "keys" / "mails"
 PORTS_TO_TRY = 100
 DEMO_CLAIMS = {"name": "Demo User", "email": "demo@example.com", "email_verified": False}
 DEMO_SCOPE = "openid profile email read"
@@ -235,6 +237,12 @@ def choose_issuer(url: str) -> str:
     return next(str(row["value"]) for row in shown if row["name"] == "issuer")
 
 
+def keep_mails() -> None:
+    """Let each mail become a file, unless somebody configured a mail server."""
+    if not configured("SMTP_URL"):
+        os.environ["AUTHSERVER_SMTP_URL"] = f"file:{quote(str(MAILS))}"
+
+
 def curl_lines(url: str, demo: dict[str, str]) -> dict[str, str]:
     """Lines to paste in this order; `tee` shows the response from which `sed` takes the next refresh token."""
     keep = """ | tee /dev/stderr | sed -n 's/.*"refresh_token": *"\\([^"]*\\)".*/\\1/p'); echo"""
@@ -254,6 +262,8 @@ def curl_lines(url: str, demo: dict[str, str]) -> dict[str, str]:
 def print_welcome(url: str, demo_url: str, demo: dict[str, str]) -> None:
     say(f"authserver serves {url}. To see how people sign in to an application, open", "", f"    {demo_url}", "")
     say(f"and sign in as {demo['username']} with the password {demo['password']}", "")
+    if os.environ.get("AUTHSERVER_SMTP_URL", "").startswith("file:"):
+        say(f"Mails are not sent. They become files in {MAILS.relative_to(ROOT)}.", "")
     say("Or paste these lines into another terminal, one after the other:", "")
     for title, line in curl_lines(url, demo).items():
         say(f"{title}:", f"    {line}", "")
@@ -270,6 +280,7 @@ def serve(host: str, first_port: int) -> NoReturn:
         listener = bind_next(host, first_port)
         port = listener.getsockname()[1]
         issuer = choose_issuer(base_url(host, port))
+        keep_mails()
         # Redirect URIs over http must be on a loopback address, so the demo listens on one.
         demo_host = "::1" if ":" in host else "127.0.0.1"
         demo_listener = bind_next(demo_host, min(port + 1, 65535))

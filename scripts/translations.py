@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Extract the texts of the pages from their templates, and compile the translations.
+"""Extract the texts of pages and mails from their templates, and compile the translations.
 
-For each language in authserver/web/browser/locale/, new texts are added to pages.po and texts that are gone are
-removed. Translate the new ones in that file, and run this again: it compiles pages.mo, which the server reads.
+For each language in authserver/web/browser/locale/ and authserver/mail/locale/, new texts are added to pages.po and
+mail.po, and texts that are gone are removed. Translate the new ones in that file, and run this again: it compiles
+pages.mo and mail.mo, which the server reads.
 
 With `--check`, change nothing, name what is out of date or not translated, and exit with code 1 if there is anything.
 """
@@ -24,18 +25,18 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ROOT / "authserver" / "web" / "browser"
-LOCALES = PAGES / "locale"
+HOMES = {"pages": ROOT / "authserver" / "web" / "browser", "mail": ROOT / "authserver" / "mail"}
+"""The folders of the templates and of their translations, by the name of the translations' files."""
 WIDTH = 116
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """In place of the dates in a header, so that the same texts always make the same file."""
 
 
-def extracted() -> Catalog:
+def extracted(home: Path) -> Catalog:
     """Return the texts of all templates, without translations."""
-    options = {"**.html": {"trimmed": "true", "silent": "false"}}
+    options = {"**": {"trimmed": "true", "silent": "false"}}
     texts = Catalog()
-    for _, _, text, comments, _ in extract_from_dir(PAGES / "templates", [("**.html", "jinja2")], options):
+    for _, _, text, comments, _ in extract_from_dir(home / "templates", [("**", "jinja2")], options):
         texts.add(text, auto_comments=comments)
     return texts
 
@@ -43,7 +44,7 @@ def extracted() -> Catalog:
 def updated(po: Path, texts: Catalog) -> Catalog:
     """Return the translations in `po` of exactly these texts."""
     with po.open("rb") as file:
-        catalogue = read_po(file, locale=po.relative_to(LOCALES).parts[0])
+        catalogue = read_po(file, locale=po.parts[-3])
     catalogue.update(texts, no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     catalogue.creation_date = catalogue.revision_date = NEVER
@@ -51,7 +52,7 @@ def updated(po: Path, texts: Catalog) -> Catalog:
 
 
 def files_of(po: Path, catalogue: Catalog) -> dict[Path, bytes]:
-    """Return the content of pages.po and pages.mo."""
+    """Return the content of the .po and the .mo file."""
     source, compiled = BytesIO(), BytesIO()
     write_po(source, catalogue, width=WIDTH, no_location=True, omit_header=True)
     write_mo(compiled, catalogue)
@@ -64,18 +65,26 @@ def untranslated(catalogue: Catalog) -> list[str]:
     return [str(each.id) for each in messages if each.fuzzy or not each.string or not all(each.string)]
 
 
+def problems_of(po: Path, texts: Catalog, check: bool) -> list[str]:
+    """Return what is not translated. With `check`, also what is out of date; otherwise, write that."""
+    catalogue = updated(po, texts)
+    problems = [f"{po.relative_to(ROOT)}: not translated: {text}" for text in untranslated(catalogue)]
+    for path, content in files_of(po, catalogue).items():
+        if path.exists() and path.read_bytes() == content:
+            continue
+        if check:
+            problems.append(f"{path.relative_to(ROOT)} is out of date. Run: python3 scripts/translations.py")
+        else:
+            path.write_bytes(content)
+    return problems
+
+
 def main(arguments: list[str]) -> int:
-    check, problems, texts = "--check" in arguments, [], extracted()
-    for po in sorted(LOCALES.glob("*/LC_MESSAGES/pages.po")):
-        catalogue = updated(po, texts)
-        problems += [f"{po.relative_to(ROOT)}: not translated: {text}" for text in untranslated(catalogue)]
-        for path, content in files_of(po, catalogue).items():
-            if path.exists() and path.read_bytes() == content:
-                continue
-            if check:
-                problems.append(f"{path.relative_to(ROOT)} is out of date. Run: python3 scripts/translations.py")
-            else:
-                path.write_bytes(content)
+    problems = []
+    for name, home in HOMES.items():
+        texts = extracted(home)
+        for po in sorted(home.glob(f"locale/*/LC_MESSAGES/{name}.po")):
+            problems += problems_of(po, texts, "--check" in arguments)
     print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
     return 1 if problems else 0
 

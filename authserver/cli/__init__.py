@@ -28,6 +28,7 @@ _COMMANDS = {
     "client": "Manage clients.",
     "authorization": "Show and end authorizations: what users allowed clients.",
     "session": "Show and end browser sessions: who is signed in where.",
+    "mail": "Try out mail.",
     "audit": "Read the audit trail: who did what, when and from where.",
     "keys": "Manage the signing keys.",
     "token": "Explain a token.",

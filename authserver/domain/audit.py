@@ -81,9 +81,12 @@ OTHER_EVENTS = frozenset(
         "refresh_key_created",
         "refresh_keys_revoked",
         "refresh_key_removed",
+        "message_given_up",
     }
 )
 """The audited events of commands and of what the server does by itself: each tells of a change."""
+OTHER_FAILURES = frozenset({"message_given_up"})
+"""Those of them whose result is FAILURE."""
 MAY_END = frozenset(
     {
         "user_disabled",

@@ -42,6 +42,6 @@ class Progress:
         return Progress(position, self.through, failures, now + wait(failures) * SECOND)
 
 
-def wait(failures: int) -> int:
-    """Return the seconds to wait after this many failures in a row: they double, up to an hour."""
-    return min(_FIRST << min(failures - 1, 20), _LONGEST)
+def wait(failures: int, longest: int = _LONGEST) -> int:
+    """Return the seconds to wait after this many failures in a row: they double, up to `longest`, an hour."""
+    return min(_FIRST << min(failures - 1, 20), longest)

@@ -1,8 +1,11 @@
-"""Chooses a page's language from those that its reader prefers."""
+"""The languages of pages and mails. Chooses one from those that a reader prefers."""
 
 import re
 from collections.abc import Iterator, Sequence
 
+LANGUAGES = {"en": "ltr", "de": "ltr"}
+"""The direction of each language of the server, the default first. English is what the templates themselves are written
+in."""
 _MAX_RANGES = 20
 _MAX_LENGTH = 100
 """Characters of a range with its weight. A header of 60 KB that is one range would take 50 ms."""

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Literal
 
 from ..domain.algorithms import ALGORITHMS
+from ..domain.outbox import KINDS, OUTCOMES
 from ..domain.rotation import Verdict
 from ..pipeline.observed import STEPS
 from .reasons import REASONS
@@ -113,6 +114,12 @@ GROUP_DURATION = Metric(
     "Time of one transaction, from its begin until it is durable",
     buckets=(0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, *_LONG),
 )
+MESSAGES = Metric(
+    "authserver_outbox_attempts",
+    "counter",
+    "Attempts to send a message from the outbox, by how they ended: one that failed is repeated, for a day",
+    {"kind": KINDS, "outcome": OUTCOMES},
+)
 STARTS = Metric("authserver_worker_starts", "counter", "Processes that began to serve")
 CPU = Metric("process_cpu_seconds", "counter", "User and system CPU time of all serving processes, in seconds")
 
@@ -125,7 +132,7 @@ MAX_FILES = Metric("process_max_fds", "gauge", "The most files and sockets that 
 
 COUNTED: tuple[Metric, ...] = (
     *(REQUESTS, REQUEST_DURATION, MALFORMED, REFUSALS, EVENTS_LOGGED, VERDICTS, CONFLICTS),
-    *(STEP_DURATION, GROUP_SIZE, GROUP_DURATION, STARTS, CPU),
+    *(STEP_DURATION, GROUP_SIZE, GROUP_DURATION, MESSAGES, STARTS, CPU),
 )
 """Shown as the sum over all processes, those that have ended included."""
 SAMPLED: tuple[Metric, ...] = (PASSWORD_QUEUE, DATABASE_QUEUE, MEMORY, START_TIME, OPEN_FILES, MAX_FILES)

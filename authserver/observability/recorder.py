@@ -83,6 +83,10 @@ class Recorder:
         numbers[_GROUP_DURATION + bisect_left(_DURATIONS, seconds)] += 1
         numbers[_GROUP_DURATION_SUM] += seconds
 
+    def attempt_ended(self, kind: str, outcome: str) -> None:
+        """An attempt to send a message of this kind from the outbox ended; `outcome` is one of OUTCOMES."""
+        self._numbers[place(metrics.MESSAGES, kind, outcome)] += 1
+
     def sample(self, sources: Sources, steady: Callable[[], int]) -> None:
         """Measure what is not counted. A process that does not call this every second is shown as one that has ended.
         `steady` returns microseconds."""

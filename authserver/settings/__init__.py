@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 
 from ..domain.errors import Misconfigured
 from ..domain.key_schedule import KeyPolicy
+from ..domain.mail import Mailbox, MailFolder, SmtpServer, destination, mailbox
 from ..domain.models import Policy
 from ..domain.outgoing import allow_list, url_fault
 from . import sources, values
@@ -147,6 +148,12 @@ _FETCH_HELP = _about(
     "host names, addresses and networks, separated by commas",
     "hooks.internal,10.20.0.0/16",
 )
+_SMTP_HELP = _about(
+    "mail server, or in development a folder in which each mail becomes a file; without it, nothing is mailed",
+    "smtps://USER:PASSWORD@HOST, smtp://USER:PASSWORD@HOST (with STARTTLS) or file:FOLDER",
+    values.SMTP_URL,
+)
+_MAIL_FROM_HELP = _about("sender of mails", "an address, or a name and an address in angle brackets", values.MAIL_FROM)
 _MAX_HELP = _whole(
     "active authorizations of one user and client; above that, the one idle longest ends", 1, 10_000, "authorizations"
 )
@@ -227,6 +234,8 @@ class Settings(BaseModel):
         str | None, _AUDIT_HOOK_HELP, AfterValidator(values.hook_check("audit_hook", "my_audit:on_event"))
     ] = None
     fetch_allow: Annotated[str | None, _FETCH_HELP, AfterValidator(values.check_fetch_allow)] = None
+    smtp_url: Annotated[SecretStr | None, _SMTP_HELP, AfterValidator(values.check_smtp_url)] = None
+    mail_from: Annotated[str | None, _MAIL_FROM_HELP, AfterValidator(values.check_mail_from)] = None
     trusted_proxies: Annotated[str | None, _PROXIES_HELP, AfterValidator(values.check_proxies)] = None
     keep_alive: Annotated[int, _KEEP_HELP] = 75
     max_connections: Annotated[int, _OPEN_HELP] = 1000
@@ -258,6 +267,14 @@ class Settings(BaseModel):
     def key_encryption_keys(self) -> tuple[bytes, ...]:
         """Return the keys in this setting, newest first; none if they are in the folder."""
         return values.decoded(self.key_encryption_key) if self.key_encryption_key else ()
+
+    def mail_destination(self) -> SmtpServer | MailFolder | None:
+        """Return where mails go; None if there are none."""
+        return destination(self.smtp_url.get_secret_value()) if self.smtp_url else None
+
+    def mail_sender(self) -> Mailbox:
+        """Return the sender of mails. In development, nobody needs to configure one."""
+        return mailbox(self.mail_from or "authserver@localhost")
 
     def warnings(self) -> list[str]:
         """Return warnings to print at startup, about settings that do not prevent it."""
@@ -331,6 +348,7 @@ def _conflicts(settings: Settings) -> list[InvalidSetting]:
         conflicts.append(InvalidSetting("key_lead_time", fault, suggestion, ("jwks_max_age", "issuer")))
         lead = minimum
     conflicts += _webhook_conflicts(settings)
+    conflicts += _mail_conflicts(settings)
     if settings.key_rotation_period <= lead:
         fault = f"is not longer than AUTHSERVER_KEY_LEAD_TIME ({lead})"
         suggestion = max(90 * _DAY, 2 * lead)
@@ -352,6 +370,13 @@ def _webhook_conflicts(settings: Settings) -> list[InvalidSetting]:
         fault = "is missing, and AUTHSERVER_AUDIT_WEBHOOK is set"
         conflicts.append(InvalidSetting("audit_webhook_secret", fault, values.WEBHOOK_SECRET, ("audit_webhook",)))
     return conflicts
+
+
+def _mail_conflicts(settings: Settings) -> list[InvalidSetting]:
+    if settings.mail_from is not None or not isinstance(settings.mail_destination(), SmtpServer):
+        return []
+    fault = "is missing, and AUTHSERVER_SMTP_URL names a mail server"
+    return [InvalidSetting("mail_from", fault, values.MAIL_FROM, ("smtp_url",))]
 
 
 def _refusals(given: dict[str, Any]) -> list[InvalidSetting]:

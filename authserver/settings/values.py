@@ -12,9 +12,12 @@ from pydantic import SecretStr
 from ..domain import key_rules, webhook_signature
 from ..domain.forwarded import trusted_proxies
 from ..domain.hosts import address_of, is_canonical, is_loopback
+from ..domain.mail import destination, mailbox
 from ..domain.outgoing import allow_list
 
 WEBHOOK_SECRET = "whsec_RANDOM_BYTES_IN_BASE64"  # noqa: S105 - an example
+SMTP_URL = "smtps://USER:PASSWORD@smtp.example.com"
+MAIL_FROM = "Example <no-reply@example.com>"
 DEFAULT_ISSUER = "http://127.0.0.1:8000"
 
 
@@ -198,3 +201,21 @@ def check_webhook_secret(secret: SecretStr | None) -> SecretStr | None:
     except ValueError:
         raise InvalidSetting("audit_webhook_secret", "is not a secret of this form", WEBHOOK_SECRET) from None
     return secret
+
+
+def check_smtp_url(url: SecretStr | None) -> SecretStr | None:
+    try:
+        if url is not None:
+            destination(url.get_secret_value())
+    except ValueError as error:
+        raise InvalidSetting("smtp_url", str(error), SMTP_URL) from None
+    return url
+
+
+def check_mail_from(text: str | None) -> str | None:
+    try:
+        if text is not None:
+            mailbox(text)
+    except ValueError as error:
+        raise InvalidSetting("mail_from", str(error), MAIL_FROM) from None
+    return text

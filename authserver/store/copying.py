@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, func, insert, inspect, select, tuple_
 
 from ..domain.errors import Refused
-from . import events, migrations
+from . import migrations
 from .deadline import lift
 from .schema import metadata, pruning
 
@@ -47,7 +47,7 @@ def copy_all(source: Connection, target: Connection, progress: OnProgress) -> di
     for name in _MADE_BY_MIGRATIONS:
         target.execute(delete(metadata.tables[name]))
     counts = {table.name: _copy(source, target, table, progress) for table in metadata.sorted_tables}
-    events.go_on_after_copy(target)
+    _go_on_counting(target)
     return counts
 
 
@@ -65,6 +65,17 @@ def _copy(source: Connection, target: Connection, table: Table, progress: OnProg
         done += len(rows)
         progress(table.name, done, total)
     return done
+
+
+def _go_on_counting(target: Connection) -> None:
+    """Let ids go on after those of the rows that were copied with theirs. SQLite does that by itself."""
+    if target.dialect.name != "postgresql":
+        return
+    for table in metadata.sorted_tables:
+        id = table.primary_key.columns[0]
+        if id.identity is not None:
+            newest = select(func.coalesce(func.max(id), 0) + 1).scalar_subquery()
+            target.execute(select(func.setval(func.pg_get_serial_sequence(table.name, id.name), newest, False)))
 
 
 def _digest(connection: Connection, table: Table) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Row, String, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Dialect, Row, String, and_, or_, select, tuple_
 
 from ..domain.audit import MAY_END, AuditRecord
 from ..domain.models import Authorization
@@ -97,13 +97,6 @@ def story(connection: Connection, authorization_id: bytes, authorization: Author
     where = its_own if authorization is None else or_(its_own, _may_concern(authorization))
     newest_first = select(table).where(where).order_by(table.c.at.desc(), table.c.id.desc()).limit(_BATCH)
     return [stored(row) for row in connection.execute(newest_first)][::-1]
-
-
-def go_on_after_copy(connection: Connection) -> None:
-    """Let ids go on after those of the rows that were copied with theirs. SQLite does that by itself."""
-    if connection.dialect.name == "postgresql":
-        newest = select(func.coalesce(func.max(table.c.id), 0) + 1).scalar_subquery()
-        connection.execute(select(func.setval(func.pg_get_serial_sequence("events", "id"), newest, False)))
 
 
 def _conditions(filter: Filter) -> list[ColumnElement[bool]]:

@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from ..domain.forwarded import TrustedProxies
+from ..domain.languages import LANGUAGES
 from ..oauth import metadata
 from ..oauth.introspection import Introspection
 from ..oauth.registry import GrantRegistry
@@ -24,7 +25,6 @@ from .browser import routes as browser_routes
 from .browser.cookies import BrowserCookies
 from .browser.files import PageFiles
 from .browser.pages import Pages
-from .browser.templates import LANGUAGES
 from .context import AppContext
 from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.schema import Table
 from starlette.testclient import TestClient
 
 from authserver.app import create_app
 from authserver.cli import main
+from authserver.domain.outbox import NewMessage
 from authserver.provisioning import open_database
 from authserver.settings import Settings
-from authserver.store import events, migrations
+from authserver.store import events, migrations, outbox
 from authserver.store.database import Database
 from authserver.store.schema import metadata
 from tests.harness.clock import Clock
@@ -264,10 +265,19 @@ def test_the_audit_trail_goes_on_after_a_copy(
     assert last.id == others[-1].id + 1 and others[-1].record.event == "login"
 
 
-def test_a_new_sequence_is_noticed() -> None:
-    """Whoever adds one teaches store/copying.py to set the sequence."""
-    with_sequence = [table.name for table in metadata.sorted_tables if table.autoincrement_column is not None]
-    assert with_sequence == ["events"]  # test_the_audit_trail_goes_on_after_a_copy
+def test_ids_of_messages_go_on_after_a_copy(
+    settings: Settings, database: Database, copy: Callable[..., Result], to: str, clock: Clock
+) -> None:
+    """A receiver recognises a repetition by the id."""
+    message = NewMessage("mail", "one.example")
+    with database.begin() as connection:
+        outbox.add_many(connection, [message, message], clock())
+    assert copy(to).exit_code == 0
+    target = Database(to, clock)
+    with target.begin() as connection:
+        outbox.add_many(connection, [message], clock())
+        assert list(connection.execute(text("SELECT id FROM outbox ORDER BY id")).scalars()) == [1, 2, 3]
+    target.close()
 
 
 def test_progress_is_on_a_terminal_only(

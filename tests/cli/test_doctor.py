@@ -41,7 +41,8 @@ METADATA = "/.well-known/oauth-authorization-server"
 def test_a_new_installation_has_no_error_and_every_check_has_a_finding(data: Callable[..., Any], here: Path) -> None:
     rows = data("doctor", "--offline")
     assert all(list(row) == ["check", "level", "finding", "fix"] for row in rows)
-    checks = {"settings", "proxies", "limits", "workers", "passwords", "database", "clients", "rfc9700", "keys"}
+    checks = {"settings", "proxies", "limits", "workers", "passwords", "mail", "database", "outbox"}
+    checks |= {"clients", "rfc9700", "keys"}
     assert {row["check"] for row in rows} == checks
     assert "error" not in {row["level"] for row in rows}
 

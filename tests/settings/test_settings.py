@@ -60,9 +60,10 @@ def test_settings_made_directly_read_nothing(folder: Path, monkeypatch: pytest.M
 
 def test_every_setting_can_be_set_in_every_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = {"key_encryption_key": KEY, "pkcs11_pin": "1234", "audit_webhook_secret": f"whsec_{'A' * 32}"}
+    secret["smtp_url"] = "smtps://smtp.example.com"
     optional = {"pkcs11_module": "/module.so", "trusted_proxies": "::1,10.0.0.0/8", "claims_hook": "my_claims:claims"}
     optional |= {"management_address": "[::1]:9100", "fetch_allow": "10.0.0.0/8", "audit_hook": "my_audit:on_event"}
-    optional |= {"audit_webhook": "https://hooks.example/", "pages_dir": "pages"}
+    optional |= {"audit_webhook": "https://hooks.example/", "pages_dir": "pages", "mail_from": "a@example.com"}
     rows = load(**secret, **optional).describe()
     values = {row["name"]: secret.get(row["name"], row["value"]) for row in rows}
     assert {source_of(load(**values), name) for name in values} == {"flag"}

@@ -13,7 +13,7 @@ from ...domain.models import Client
 from ...domain.times import counted
 from ...provisioning import lifecycle, open_existing_database
 from ...settings import Settings, load
-from ...store import clients, deliveries
+from ...store import clients, deliveries, outbox
 from ...store.database import Database
 from ..common import as_json, show
 from . import (
@@ -25,6 +25,7 @@ from . import (
     keys_check,
     limits_check,
     machine_check,
+    mail_check,
     proxies_check,
     settings_check,
 )
@@ -69,6 +70,7 @@ def _findings(workers: int, offline: bool) -> Iterator[Finding]:
     yield from limits_check.check(settings)
     yield from machine_check.check_workers(workers)
     yield from machine_check.check_passwords(system.cpu_time, machine_check.free_memory(), workers)
+    yield mail_check.check(settings, offline=offline)
     yield from _of_database(settings, workers, offline)
 
 
@@ -96,6 +98,7 @@ def _rows(settings: Settings, database: Database, workers: int) -> list[Finding]
         found = database_check.check(connection, workers)
         found += database_check.check_clock(connection)
         found += deliveries_check.check(settings, deliveries.progress_many(connection, []), system.now())
+        found += mail_check.check_outbox(outbox.failing(connection), system.now())
         enabled = [client for client in clients.load_all(connection) if not client.disabled]
     return [*found, *_of_clients(settings, enabled)]
 

@@ -9,6 +9,7 @@ from .denied_token import denied_tokens
 from .event import events
 from .key import refresh_keys, signing_keys
 from .link import links
+from .outbox import outbox
 from .server import clocks, deliveries, pruning, settings_seen
 from .sign_in import codes, consents, interactions, session_clients, sessions
 from .user import user_claims, users
@@ -27,6 +28,7 @@ __all__ = [
     "known_networks",
     "links",
     "metadata",
+    "outbox",
     "pruning",
     "refresh_keys",
     "session_clients",

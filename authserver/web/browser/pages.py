@@ -11,7 +11,7 @@ from ...pipeline.replies import BrowserAnswer, Cookie, GoTo, Page, Redirect
 from ..body import headers_of
 from ..replies import Header, send_body
 from ..request_id import current_request_id
-from .templates import LANGUAGES, Templates
+from .templates import Templates
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -56,7 +56,7 @@ class Pages:
 
     async def _send_page(self, scope: Scope, send: Send, page: Page, form_action: str = "'self'") -> None:
         accepted = ",".join(headers_of(scope).get("accept-language", []))
-        language = languages.choose(tuple(LANGUAGES), page.ui_locales, accepted)
+        language = languages.choose(tuple(languages.LANGUAGES), page.ui_locales, accepted)
         values = {**page.values, "request_id": current_request_id()}
         html = self._templates.render(page.name, language, values)
         headers = [

@@ -1,0 +1,54 @@
+"""Checks that mails can be sent, and that the messages in the outbox arrive."""
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+from ...domain.hosts import is_loopback
+from ...domain.mail import MailFolder, SmtpServer
+from ...domain.models import SECOND
+from ...domain.times import counted, span
+from ...outbox import NotSent
+from ...provisioning import open_mail_transport
+from ...settings import Settings
+from ...store.outbox import Waiting
+from .finding import ERROR, INFO, OK, WARNING, Finding, or_ok
+
+CHECK, OUTBOX = "mail", "outbox"
+_SET = "To send mails, set AUTHSERVER_SMTP_URL and AUTHSERVER_MAIL_FROM."
+
+
+def check(settings: Settings, *, offline: bool) -> Finding:
+    match settings.mail_destination():
+        case None:
+            return Finding(CHECK, INFO, "No mail is sent: AUTHSERVER_SMTP_URL is not set.", _SET)
+        case MailFolder(path):
+            level = INFO if is_loopback(urlsplit(settings.issuer).hostname or "") else WARNING
+            return Finding(CHECK, level, f"No mail is sent: each becomes a file in {path}.", _SET)
+        case SmtpServer() as server:
+            return _finding(settings, server, offline=offline)
+
+
+def check_outbox(waiting: Sequence[Waiting], now: int) -> list[Finding]:
+    """`now` is in microseconds."""
+    return or_ok(OUTBOX, _failing(waiting, now), "No message in the outbox has failed.")
+
+
+def _finding(settings: Settings, server: SmtpServer, *, offline: bool) -> Finding:
+    transport = open_mail_transport(settings)
+    if offline or transport is None:
+        return Finding(CHECK, OK, f"Mails go to {server}, which was not tried.")
+    try:
+        transport.check()
+    except NotSent as error:
+        fix = "Check AUTHSERVER_SMTP_URL, and then run: authserver mail test ADDRESS"
+        return Finding(CHECK, ERROR, f"Mails go to {server}, but {error}.", fix)
+    return Finding(CHECK, OK, f"The mail server {server} is ready.")
+
+
+def _failing(waiting: Sequence[Waiting], now: int) -> Iterator[Finding]:
+    for queue in waiting:
+        count, wait = counted(queue.count, "message"), span(max(queue.next_at - now, SECOND))
+        text = (
+            f"{count} for {queue.queue} failed, the oldest of them {span(now - queue.created_at)} old: {queue.reason}."
+        )
+        yield Finding(OUTBOX, WARNING, text, f"The next attempt is in {wait}. After a day, a message is given up.")

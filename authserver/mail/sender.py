@@ -1,0 +1,65 @@
+"""Sends the mails in the outbox."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ..domain.errors import Unavailable
+from ..domain.mail import Mailbox
+from ..domain.outbox import Message
+from ..outbox import NotSent
+from ..pool import Pool
+from .composing import compose
+from .smtp import TIMEOUT
+from .templates import MailTemplates
+from .transport import Transport
+
+Values = Callable[[Message, Mapping[str, Any]], Awaitable[Mapping[str, object]]]
+"""Returns what the template of a mail is given, `link` included, from the `values` of its message. It may read the
+database. Raises NotSent, permanently if the mail is no longer to be sent, for example after its link was used."""
+_THREADS = 4
+
+
+async def as_they_are(_message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
+    """The `Values` of a mail that needs nothing else."""
+    return values
+
+
+class MailSender:
+    limit = _THREADS
+
+    def __init__(
+        self, transport: Transport, sender: Mailbox, templates: MailTemplates, values: Mapping[str, Values]
+    ) -> None:
+        """`values` are those of each template."""
+        self._transport, self._sender, self._templates, self._values = transport, sender, templates, values
+        self._pool = Pool("mail server", _THREADS, queue=_THREADS, timeout=TIMEOUT + 5)
+
+    async def send(self, message: Message) -> None:
+        """Make the mail, and hand it over. Raises NotSent."""
+        content = message.content
+        values = self._values.get(content["template"])
+        if values is None:  # another version of this server wrote it
+            raise NotSent(f"this version does not know the mail {content['template']}")
+        text = self._templates.render(
+            content["template"], content["language"], await values(message, content["values"])
+        )
+        about: Any = {"id": message.id, "created_at": message.created_at, "encoding": self._transport.encoding}
+        mail = compose(self._sender, content["address"], text, **about)
+        try:
+            await self._pool.run(self._transport.deliver, mail, content["address"])
+        except Unavailable as error:
+            raise NotSent(str(error)) from error
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class Unconfigured:
+    """Of a server that has no mail, so that mails from before do not wait for ever."""
+
+    limit = 1
+
+    async def send(self, message: Message) -> None:
+        raise NotSent("AUTHSERVER_SMTP_URL is not set")
+
+    def close(self) -> None: ...

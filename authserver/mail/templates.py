@@ -1,0 +1,33 @@
+"""The texts of mails. The first line of a template is the subject, and the rest the text."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..templates import TemplateSet
+from .composing import Text
+from .samples import SAMPLES
+
+_HERE = Path(__file__).parent
+BELOW = "mail"
+"""The folder of mails in an operator's folder of templates."""
+
+
+class MailTemplates:
+    def __init__(self, issuer: str, folder: Path | None = None) -> None:
+        """`folder` has the operator's own templates; call `check` to find their mistakes."""
+        shared = {"issuer": issuer, "host": urlsplit(issuer).netloc, "link": ""}
+        self._templates = TemplateSet(_HERE, "mail", shared, folder, BELOW)
+
+    def render(self, template: str, language: str, values: Mapping[str, object]) -> Text:
+        subject, _, text = self._templates.render(f"{template}.txt", language, values).partition("\n")
+        paragraphs = [paragraph.split("\n") for paragraph in text.strip("\n").split("\n\n")]
+        shown = {"subject": subject, "paragraphs": paragraphs, "link": values.get("link", "")}
+        html = self._templates.render("layout.html", language, shown)
+        return Text(subject, f"{text.strip()}\n", html, language)
+
+    def check(self) -> None:
+        """Render each mail with examples of its values. Raises Misconfigured if an operator's template fails."""
+        samples = {f"{template}.txt": values for template, values in SAMPLES.items()}
+        layout = {"subject": "", "paragraphs": [[""]]}
+        self._templates.check(samples | {"layout.html": layout}, "docs/how-to/mail.md")

@@ -1,0 +1,115 @@
+"""A message in the outbox becomes a mail in the language of its reader, with the operator's own texts."""
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from authserver.app import assemble
+from authserver.domain.errors import Misconfigured
+from authserver.domain.mail import new_mail
+from authserver.settings import Settings
+from authserver.store import outbox
+from authserver.store.database import Database
+from tests.harness.clock import Clock
+from tests.harness.constants import ISSUER
+from tests.harness.existing import existing
+from tests.harness.mails import mails_in, text_of
+
+Post = Callable[..., None]
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Path:
+    """The operator's folder of templates for mails."""
+    folder = tmp_path / "pages" / "mail"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    return settings.model_copy(update=mailing_to(tmp_path / "mails"))
+
+
+def mailing_to(folder: Path) -> dict[str, Any]:
+    return {"smtp_url": Settings(smtp_url=f"file:{folder}").smtp_url}  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def post(database: Database, clock: Clock) -> Post:
+    """`post(settings, "test")` puts a mail into the outbox, and lets a server of these settings send it."""
+
+    def post(settings: Settings, template: str, language: str = "en", **values: Any) -> None:
+        with database.begin() as connection:
+            mail = new_mail(template, "ada@example.org", language, user_id="u_ada", **values)
+            outbox.add_many(connection, [mail], clock())
+        server = assemble(settings, now=clock, enable=())
+        with TestClient(server.app, ISSUER) as http:
+            existing(http.portal).call(server.tasks.deliver_outbox)
+            existing(http.portal).call(server.tasks.outbox.finish)
+
+    return post
+
+
+def test_a_mail_becomes_a_file_that_only_this_user_can_read(
+    settings: Settings, post: Post, tmp_path: Path, clock: Clock
+) -> None:
+    post(settings, "test")
+    post(settings, "test", "de")
+    english, german = mails_in(tmp_path / "mails")
+    assert (english["To"], english["From"]) == ("ada@example.org", "authserver@localhost")
+    assert english["Subject"] == "A test mail from as.example" and "Nobody has to do anything" in text_of(english)
+    assert german["Subject"] == "Eine Testmail von as.example" and german["Content-Language"] == "de"
+    files = sorted((tmp_path / "mails").iterdir())
+    assert [file.name for file in files] == [f"{clock()}.1.eml", f"{clock()}.2.eml"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert stat.S_IMODE((tmp_path / "mails").stat().st_mode) == 0o700
+
+
+def test_the_operators_text_takes_the_place_of_the_built_in_one(
+    settings: Settings, post: Post, tmp_path: Path, pages: Path
+) -> None:
+    pages.joinpath("test.txt").write_text('Ours for {{ host }}\n\n{% include "built-in/test.txt" %}\n\nBye & <b>.\n')
+    post(settings.model_copy(update={"pages_dir": pages.parent}), "test")
+    [mail] = mails_in(tmp_path / "mails")
+    assert mail["Subject"] == "Ours for as.example"
+    assert "A test mail from as.example" in text_of(mail) and "Bye & <b>." in text_of(mail)
+    assert "Bye &amp; &lt;b&gt;." in text_of(mail, "html")
+
+
+def test_a_text_that_cannot_be_rendered_stops_the_start(settings: Settings, database: Database, pages: Path) -> None:
+    pages.joinpath("test.txt").write_text("{{ nothing }}")
+    with pytest.raises(Misconfigured, match="(?s)mail/test cannot be rendered: test.txt, line 1:.*docs/how-to/mail.md"):
+        assemble(settings.model_copy(update={"pages_dir": pages.parent}))
+
+
+def test_a_mail_that_another_version_wrote_waits_for_one_that_knows_it(
+    settings: Settings, post: Post, tmp_path: Path, database: Database
+) -> None:
+    post(settings, "newer")
+    assert waiting(database) == ["this version does not know the mail newer"]
+    assert mails_in(tmp_path / "mails") == []
+
+
+def test_without_mail_a_message_waits_until_it_is_given_up(
+    settings: Settings, post: Post, tmp_path: Path, database: Database
+) -> None:
+    post(settings.model_copy(update={"smtp_url": None}), "test")
+    assert waiting(database) == ["AUTHSERVER_SMTP_URL is not set"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    settings: Settings, post: Post, tmp_path: Path, database: Database
+) -> None:
+    (tmp_path / "file").write_text("")
+    post(settings.model_copy(update=mailing_to(tmp_path / "file")), "test")
+    assert waiting(database) == [f"{tmp_path}/file cannot be written: File exists"]
+
+
+def waiting(database: Database) -> list[str]:
+    with database.begin() as connection:
+        return [each.reason for each in outbox.failing(connection)]
