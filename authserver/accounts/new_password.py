@@ -2,9 +2,20 @@
 
 from dataclasses import dataclass, field
 
+from ..domain.errors import Unavailable
 from ..domain.user_rules import Weakness, weakness
 from ..passwords import common_passwords, password_form
+from ..pipeline.errors import Refusal
 from ..pipeline.handler import Services
+from .sign_in_form import Busy
+
+
+class WeakPassword(Refusal):
+    """A new password that breaks a rule. The code is that of its weakness."""
+
+    def __init__(self, weakness: Weakness) -> None:
+        super().__init__(weakness.code, f"weak password: {weakness.code}", 422)
+
 
 _MALFORMED = Weakness("malformed", "The password has control characters, or more than 1024 bytes.")
 
@@ -28,5 +39,10 @@ class NewPassword:
         )
 
     async def hash(self, network: str) -> str:
-        """Return the hash of a password without a weakness. Raises Unavailable."""
-        return await self.services.passwords.hash_new(password_form(self.text) or "", network)
+        """Return its hash. Raises WeakPassword, and Busy if it could not be made in time."""
+        if weakness := self.weakness:
+            raise WeakPassword(weakness)
+        try:
+            return await self.services.passwords.hash_new(password_form(self.text) or "", network)
+        except Unavailable as error:
+            raise Busy(str(error), error.retry_after) from error

@@ -1,5 +1,5 @@
-"""authserver user create|list|show|disable|enable|end-logins|delete|set-password|set-claims|set-email|unblock|import|
-export."""
+"""authserver user create|list|show|disable|enable|end-logins|delete|set-password|set-claims|set-email|reset-link|
+unblock|import|export."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -38,6 +38,7 @@ from .recording import record
 from .user_email import set_email
 from .user_export import export
 from .user_import import import_
+from .user_reset_link import reset_link
 from .user_unblock import unblock
 
 _MAX_INPUT = 1 << 20  # bytes of claims that are read; a tenth of it is too many already
@@ -70,6 +71,7 @@ command.add_command(import_)
 command.add_command(export)
 command.add_command(unblock)
 command.add_command(set_email)
+command.add_command(reset_link)
 
 
 @command.command("create")

@@ -16,6 +16,7 @@ OTHER = "other"
 ENDPOINTS = (
     *("/token", "/revoke", "/introspect", "/userinfo", "/authorize", "/interaction/{interaction}"),
     *("/interaction/{interaction}/sign-in", "/interaction/{interaction}/account", "/interaction/{interaction}/consent"),
+    *("/reset/password", "/account", "/account/sign-in"),
     *("/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"),
     *("/api/login", "/api/refresh-token", "/api/logout", "/api/protected"),
     *("/health/live", "/health/ready", "/", "/static", OTHER),
@@ -27,6 +28,7 @@ EVENTS = (
     *("login", "login_failed", "account_delayed", "network_delayed", "client_authentication_failed"),
     "authorization_ended_by_limit",
     *("sign_in", "sign_in_failed", "session_ended", "form_forged", "consent_given", "consent_denied"),
+    "password_reset",
     *("code_issued", "code_redeemed", "code_resubmitted", "code_replayed", "code_foreign"),
     *("revoked", "access_token_denied", "refused"),
     *("refresh_token_retried", "refresh_token_retried_from_elsewhere", "refresh_token_reused"),

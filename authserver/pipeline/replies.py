@@ -62,6 +62,8 @@ class Page:
     """Seconds; 0 is not sent."""
     cookies: Mapping[str, Cookie | None] = field(default_factory=dict)
     """The cookies that change: by name, None to delete one."""
+    has_secret_address: bool = False
+    """Whether its address is a link that only its reader may know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.contract import producing_account, producing_pages
+from tests.contract import producing_account, producing_links, producing_pages
 from tests.contract.document import assert_conforms, documented
 from tests.contract.producing import FORMS, REASONS, producers
 from tests.web.serving import LocalServer, wait_until_ready
 
-PRODUCERS = producers() | producing_pages.producers() | producing_account.producers()
+PRODUCERS = producers() | producing_pages.producers() | producing_account.producers() | producing_links.producers()
 
 
 @pytest.fixture

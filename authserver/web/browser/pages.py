@@ -22,12 +22,14 @@ _HEADERS: list[Header] = [
     (b"cache-control", b"no-store"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    # Not no-referrer: with it, Chromium sends "Origin: null" with our own forms, and they would be taken for forged.
-    (b"referrer-policy", b"same-origin"),
     (b"permissions-policy", b"publickey-credentials-get=(self), publickey-credentials-create=(self)"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 ]
+# Not no-referrer: with it, Chromium sends "Origin: null" with our own forms, and they would be taken for forged.
+# strict-origin sends nobody more than the origin, so that no log of ours contains a link's secret, either.
+_REFERRER_POLICY = {False: b"same-origin", True: b"strict-origin"}
+"""By whether the page's address is a secret."""
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
 
@@ -61,6 +63,7 @@ class Pages:
         html = self._templates.render(page.name, language, values)
         headers = [
             *_HEADERS,
+            (b"referrer-policy", _REFERRER_POLICY[page.has_secret_address]),
             (b"content-language", language.encode()),
             (b"content-security-policy", _POLICY.format(form_action).encode()),
             *self._set_cookies(page.cookies),

@@ -5,6 +5,9 @@ from starlette.routing import Mount, Route
 from ...accounts.account_home import AccountHome
 from ...accounts.account_sign_in import AccountSignIn, ShowSignIn
 from ...accounts.request import BrowserRequest
+from ...accounts.reset_password import ResetPassword, ShowReset
+from ...domain import links
+from ...domain.models import LinkKind
 from ...oauth.authorize.account import ChooseAccount
 from ...oauth.authorize.authorize import Authorize
 from ...oauth.authorize.consent import AnswerConsent
@@ -54,7 +57,7 @@ class BrowserRoutes:
 
 def routes(context: AppContext, base: str, pages: Pages, cookies: BrowserCookies) -> list[Route | Mount]:
     new = BrowserRoutes(context, base, pages, cookies)
-    return [*_authorize(new), *_account(new)]
+    return [*_authorize(new), *_account(new), *_recovery(new)]
 
 
 def _authorize(new: BrowserRoutes) -> list[Route]:
@@ -73,3 +76,7 @@ def _account(new: BrowserRoutes) -> list[Route]:
         new.get("/account", AccountHome),
         new.page_with_form("/account/sign-in", ShowSignIn, AccountSignIn),
     ]
+
+
+def _recovery(new: BrowserRoutes) -> list[Route]:
+    return [new.page_with_form(links.PATHS[LinkKind.RESET], ShowReset, ResetPassword)]

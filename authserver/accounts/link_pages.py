@@ -1,0 +1,71 @@
+"""What the pages share that a link in a mail opens. Opening one changes nothing: programs that check mail open links,
+too. The link's secret goes on into the form, which acts once.
+"""
+
+import hmac
+from dataclasses import replace
+from functools import cached_property
+
+from ..domain import links
+from ..domain.models import LinkKind
+from ..pipeline.replies import Page
+from ..store.browser_state import BrowserKey
+from ..store.links import LinkRecord
+from .browser import BrowserHandler, BrowserRefusal
+from .request import hashed
+
+NAME = "link"
+"""The parameter of the secret, in the link and in the form."""
+
+
+class LinkPage(BrowserHandler):
+    kind: LinkKind
+
+    def key(self) -> BrowserKey:
+        return BrowserKey(hashed(self.request.session), link_id=links.id_of(self.request.value(NAME)))
+
+    @cached_property
+    def opened(self) -> LinkRecord:
+        """The link that was opened, and its user. Raises BrowserRefusal if it does not work, and KeyMissing."""
+        record = self.loaded.link
+        reason = links.why_dead(record.link, record.user, self.kind, self.now) if record else "no such link"
+        # The reason is for the log alone: whoever made the secret up is told the same as someone who is late.
+        if record is None or reason or not self._is_genuine(record):
+            raise BrowserRefusal("link", reason or "link with a wrong secret")
+        return record
+
+    def link_page(self, name: str, *, status: int = 200, retry_after: int = 0, **values: object) -> Page:
+        """Return a page whose form goes to the address of the link, with its secret."""
+        path, secret = links.PATHS[self.kind], self.request.value(NAME)
+        page = self.form_page(name, path, shown="", status=status, retry_after=retry_after, link=secret, **values)
+        return replace(page, has_secret_address=True)
+
+    @property
+    def is_same_browser(self) -> bool:
+        """Whether this is the browser in which the link was asked for."""
+        asked_in, browser = self.opened.link.browser_hash, hashed(self.request.browser)
+        return asked_in is not None and browser is not None and hmac.compare_digest(asked_in, browser)
+
+    @property
+    def goal(self) -> str:
+        """The path at which the person goes on: where the link was asked for, if that was here; otherwise ""."""
+        interaction_id = self.opened.link.interaction_id
+        return f"/interaction/{interaction_id.hex()}" if interaction_id and self.is_same_browser else ""
+
+    def about(self) -> dict[str, str]:
+        user = self._proven.user if self._proven else None
+        return {**super().about(), **({"subject": user.id} if user else {})}
+
+    def username(self) -> str:
+        user = self._proven.user if self._proven else None
+        return user.username if user else ""
+
+    @property
+    def _proven(self) -> LinkRecord | None:
+        """The link, once it is known to work."""
+        proven: LinkRecord | None = self.__dict__.get("opened")
+        return proven
+
+    def _is_genuine(self, record: LinkRecord) -> bool:
+        expected = self.services.keyring.link_secret(record.link)
+        return hmac.compare_digest(self.request.value(NAME).encode(errors="replace"), expected.encode())

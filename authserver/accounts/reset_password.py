@@ -1,0 +1,61 @@
+"""GET and POST /reset/password: whoever has a link chooses a new password."""
+
+from ..domain import links
+from ..domain.models import LinkKind, User
+from ..pipeline.errors import Refusal
+from ..pipeline.event import Event
+from ..pipeline.handler import Decision
+from ..pipeline.replies import BrowserAnswer, GoTo, Page
+from ..store.password_resets import reset
+from .link_pages import LinkPage
+from .new_password import NewPassword, WeakPassword
+from .sign_in_form import Busy
+
+_DONE = f"{links.PATHS[LinkKind.RESET]}?done=yes"
+
+
+class ShowReset(LinkPage):
+    kind = LinkKind.RESET
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        return Decision(Page("reset_done") if self.request.value("done") else self.password_page())
+
+    def password_page(self, error: str = "", status: int = 200, retry_after: int = 0) -> Page:
+        """Return the page that asks for the password. `error` is the code of a weakness, or `busy`."""
+        return self.link_page(
+            "new_password",
+            status=status,
+            retry_after=retry_after,
+            username=self.user.username,
+            is_new=False,
+            error=error,
+            min_length=self.services.password_min_length,
+        )
+
+    @property
+    def user(self) -> User:
+        """The user of the link. Raises BrowserRefusal if it does not work."""
+        if self.opened.user is None:
+            raise LookupError("A link for a new password is for a user.")
+        return self.opened.user
+
+
+class ResetPassword(ShowReset):
+    password_hash = ""
+
+    async def authenticate(self) -> None:
+        self.check_form()
+        password = NewPassword(self.services, self.request.value("password"), self.user.username)
+        self.password_hash = await password.hash(self.request.network)
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        change = reset(self.opened.link, self.user, self.password_hash)
+        event = Event("password_reset", fields={"by": "mail" if self.opened.link.address else "operator"})
+        # The session of this browser has ended with all others.
+        return Decision(GoTo(self.goal or _DONE, {"session": None}), change, events=[event])
+
+    def refuse(self, refusal: Refusal) -> BrowserAnswer:
+        if isinstance(refusal, WeakPassword | Busy):
+            error = refusal.code if isinstance(refusal, WeakPassword) else "busy"
+            return self.password_page(error, refusal.status, refusal.retry_after)
+        return super().refuse(refusal)

@@ -1,0 +1,39 @@
+"""Sets the password that a person chose with a link, and ends everything that began with the old one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from ..domain.models import Link, User
+from . import authorizations, links, session_ends, users
+from .changes import Change
+
+REASON = "password_changed"
+"""The `revoked_reason` of the authorizations that end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reset:
+    link_id: bytes
+    user: User
+    password_hash: str
+
+
+def reset(link: Link, user: User, password_hash: str) -> Change:
+    """Use the link and set the password of its user, and end all sessions and authorizations. The guard fails if the
+    link was used, replaced or has expired."""
+    return Change(_reset_many, "links", link.id, _Reset(link.id, user, password_hash))
+
+
+def _reset_many(connection: Connection, resets: Sequence[_Reset], now: int) -> list[bool]:
+    return [_reset(connection, each, now) for each in resets]
+
+
+def _reset(connection: Connection, reset: _Reset, now: int) -> bool:
+    if not links.use(connection, reset.link_id, now):
+        return False
+    user = reset.user
+    authorizations.end_of_user(connection, user.id, reason=REASON, now=now)
+    session_ends.end_of_user(connection, user.id, reason=REASON, now=now)
+    return users.set_password(connection, user.username, reset.password_hash)
