@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from . import email_address
 from .hosts import is_canonical, is_loopback
 from .outbox import MAIL, NewMessage
 
 _FORM = "is not smtps://USER:PASSWORD@HOST, smtp://USER:PASSWORD@HOST or file:FOLDER"
-_ATOM = r"[^\x00-\x20\x7f-\U0010ffff@<>()\[\],;:\\\"]"
-_ADDRESS = rf"{_ATOM}{{1,64}}@{_ATOM}{{1,255}}"
-_SENDER = re.compile(rf'(?:(?P<name>[^\x00-\x1f\x7f<>"]{{1,100}}?) <(?P<within>{_ADDRESS})>|(?P<bare>{_ADDRESS}))')
+_WITH_NAME = re.compile(r'([^\x00-\x1f\x7f<>"]{1,100}) <([^<>]+)>')
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +71,16 @@ def destination(url: str) -> SmtpServer | MailFolder:
 
 def mailbox(text: str) -> Mailbox:
     """Parse `login@example.com` or `Example <login@example.com>`. Raises ValueError."""
-    form = _SENDER.fullmatch(text)
-    if form is None:
+    form = _WITH_NAME.fullmatch(text)
+    name, address = form.groups() if form else ("", text)
+    if not is_address(address):
         raise ValueError("is not an address, or a name and an address in angle brackets")
-    return Mailbox(form["within"] or form["bare"], (form["name"] or "").strip())
+    return Mailbox(address, name.strip())
 
 
 def is_address(text: str) -> bool:
-    """Whether this can be the recipient of a mail: one in ASCII, without anything that ends a line or a list."""
-    return re.fullmatch(_ADDRESS, text) is not None
+    """Whether this can be the recipient of a mail: one address, without anything that ends a line or a list."""
+    return email_address.canonical(text) is not None
 
 
 def _parts(url: str) -> SplitResult:

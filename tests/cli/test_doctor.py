@@ -23,6 +23,7 @@ from authserver.cli.doctor import (
     keys_check,
     limits_check,
     machine_check,
+    mail_check,
     proxies_check,
     settings_check,
 )
@@ -31,7 +32,9 @@ from authserver.domain.delivery import Progress
 from authserver.domain.key_schedule import KeyPolicy
 from authserver.domain.models import SECOND, Client, Secret, SigningKey
 from authserver.settings import Settings
+from authserver.store.outbox import Waiting
 from tests.harness.live import live
+from tests.harness.mail_server import receiving_mail
 from tests.harness.process import free_port
 
 PUBLIC = "https://login.example"
@@ -134,6 +137,43 @@ def test_a_receiver_of_events_that_fails_is_named() -> None:
 def test_a_receiver_is_checked_with_the_database(data: Callable[..., Any], here: Path) -> None:
     rows = data("doctor", "--offline", AUDIT_HOOK="json:dumps")
     assert [row["level"] for row in rows if row["check"] == "events"] == ["ok"]
+
+
+def mail_settings(url: str, **others: Any) -> Settings:
+    return Settings(smtp_url=url, mail_from="no-reply@example.com", **others)  # type: ignore[arg-type]
+
+
+def test_where_mails_go_is_said() -> None:
+    def found(settings: Settings) -> tuple[str, str]:
+        finding = mail_check.check(settings, offline=True)
+        return finding.level, finding.finding
+
+    assert found(Settings()) == ("info", "No mail is sent: AUTHSERVER_SMTP_URL is not set.")
+    assert found(mail_settings("file:mails")) == ("info", "No mail is sent: each becomes a file in mails.")
+    assert found(mail_settings("file:mails", issuer=PUBLIC))[0] == "warning"
+    server = found(mail_settings("smtps://me:canary@smtp.example.com"))
+    assert server == ("ok", "Mails go to smtp.example.com:465, which was not tried.")
+
+
+def test_a_mail_server_is_tried() -> None:
+    with receiving_mail() as server:
+        settings = mail_settings(f"smtp://127.0.0.1:{server.port}?starttls=off")
+        found = mail_check.check(settings, offline=False)
+        assert (found.level, found.finding) == ("ok", f"The mail server 127.0.0.1:{server.port} is ready.")
+        without = mail_check.check(mail_settings(f"smtp://127.0.0.1:{server.port}"), offline=False)
+    assert without.level == "error" and "does not offer STARTTLS" in without.finding
+    down = mail_check.check(settings, offline=False)
+    assert down.finding.endswith("but the mail server cannot be reached: Connection refused.")
+    assert "authserver mail test ADDRESS" in down.fix
+
+
+def test_messages_that_fail_are_counted_for_each_receiver() -> None:
+    waiting = Waiting("mail example.com", 2, created_at=0, next_at=3610 * SECOND, reason="is down")
+    [found] = mail_check.check_outbox([waiting], 3600 * SECOND)
+    assert found.level == "warning"
+    assert found.finding == "2 messages for mail example.com failed, the oldest of them 1 hour old: is down."
+    assert found.fix == "The next attempt is in 10 seconds. After a day, a message is given up."
+    assert [finding.level for finding in mail_check.check_outbox([], 0)] == ["ok"]
 
 
 CONFIDENTIAL = Client("c", "C", "client_secret_basic", frozenset({"client_credentials"}), (), secrets=(Secret(b"h"),))

@@ -8,10 +8,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from authserver.app import Assembly
+from authserver.domain.mail import new_mail
 from authserver.observability import metrics
 from authserver.observability.exposition import ALIVE
+from authserver.store import outbox
+from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import SECOND
+from tests.harness.existing import existing
 from tests.observability.conftest import Samples
 
 Scrape = Callable[[], Samples]
@@ -141,6 +145,18 @@ def test_malformed_requests_are_counted(http: TestClient, assembly: Assembly, sc
     assert assembly.metrics
     assembly.metrics.sample()
     assert scrape()["authserver_malformed_requests_total"] == 3
+
+
+def test_attempts_to_send_a_message_are_counted_by_kind_and_outcome(
+    http: TestClient, assembly: Assembly, database: Database, scrape: Scrape, clock: Clock
+) -> None:
+    with database.begin() as connection:
+        outbox.add_many(connection, [new_mail("test", "ada@example.com", "en")], clock())
+    existing(http.portal).call(assembly.tasks.deliver_outbox)
+    existing(http.portal).call(assembly.tasks.outbox.finish)
+    assert changed({}, scrape(), "authserver_outbox_attempts_total") == {
+        'authserver_outbox_attempts_total{kind="mail",outcome="failed"}': 1
+    }
 
 
 def test_it_is_what_prometheus_reads_in_both_of_its_formats(management: TestClient) -> None:

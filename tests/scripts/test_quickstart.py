@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from authserver.domain.mail import MailFolder, destination
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -85,6 +87,22 @@ def test_the_url_is_one_that_curl_can_reach(quickstart: ModuleType, host: str, p
 def test_a_url_with_brackets_is_quoted_for_the_shell(quickstart: ModuleType, demo: dict[str, str]) -> None:
     lines = quickstart.curl_lines("http://[::1]:8000", demo)
     assert "'http://[::1]:8000/revoke' " in lines["Log out"]
+
+
+def test_mails_become_files_unless_a_mail_server_is_configured(
+    project: Path, quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTHSERVER_SMTP_URL", "smtps://smtp.example.com")
+    quickstart.keep_mails()
+    assert os.environ["AUTHSERVER_SMTP_URL"] == "smtps://smtp.example.com"
+    monkeypatch.delenv("AUTHSERVER_SMTP_URL")
+    (project / ".env").write_text("AUTHSERVER_SMTP_URL=smtps://smtp.example.com\n")
+    quickstart.keep_mails()
+    assert "AUTHSERVER_SMTP_URL" not in os.environ
+    (project / ".env").unlink()
+    quickstart.keep_mails()
+    assert destination(os.environ["AUTHSERVER_SMTP_URL"]) == MailFolder(str(quickstart.MAILS))
+    monkeypatch.delenv("AUTHSERVER_SMTP_URL")
 
 
 @pytest.mark.parametrize(
