@@ -6,6 +6,7 @@ an access token (RFC 9068 s2.2).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256, sha512
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +17,16 @@ from .models import SECOND
 TYP = "JWT"
 # RFC 8032 s5.1: Ed25519 hashes with SHA-512. The others name SHA-256 (RFC 7518 s3.1).
 _HASHES = {"EdDSA": sha512}
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What an ID token tells that a client sends back as `id_token_hint`."""
+
+    client_id: str
+    subject: str
+    sid: str
+    """Empty if it was issued without a session."""
 
 
 def claims(
@@ -56,9 +67,11 @@ def half_hash(token: str, alg: str) -> str:
     return base64url.encode(digest[: len(digest) // 2])
 
 
-def subject_of(claims: Mapping[str, Any], issuer: str) -> str | None:
-    """Return the subject of an ID token, whose signature is valid, if these are the claims of one of this issuer's. It
-    may have expired. An access token and a response of /userinfo, which the same keys sign, are none."""
-    is_one = claims.get("iss") == issuer and "auth_time" in claims and "client_id" not in claims
-    subject = claims.get("sub")
-    return subject if is_one and isinstance(subject, str) else None
+def hint_of(claims: Mapping[str, Any], issuer: str) -> Hint | None:
+    """Return what an ID token says, whose signature is valid, if these are the claims of one of this issuer's. It may
+    have expired. An access token, a logout token and a response of /userinfo, which the same keys sign, are none."""
+    if claims.get("iss") != issuer or "auth_time" not in claims or "client_id" in claims or "events" in claims:
+        return None
+    client_id, subject, sid = (claims.get(name, "") for name in ("aud", "sub", "sid"))
+    is_one = isinstance(client_id, str) and isinstance(subject, str) and isinstance(sid, str)
+    return Hint(client_id, subject, sid) if is_one and client_id and subject else None

@@ -9,6 +9,7 @@ from joserfc.jws import JWSRegistry
 from ..domain import base64url
 from ..domain.algorithms import DEFAULT_TYP, TYPS
 from ..domain.errors import KeyMissing
+from ..domain.logout_token import TYP as LOGOUT
 from .jwk import public_key
 from .signer import Signer
 
@@ -44,6 +45,8 @@ class AccessTokens:
 
     def __init__(self, public: Mapping[str, str], alg: str, signer: Signer | None) -> None:
         self.headers = {typ: _header(typ, alg, public["kid"]) for typ in TYPS}
+        """Of tokens that are verified here. Logout tokens never come back."""
+        self._signed_headers = self.headers | {LOGOUT: _header(LOGOUT, alg, public["kid"])}
         self._algorithm, self._public, self._signer = JWSRegistry.algorithms[alg], public_key(public), signer
 
     @property
@@ -55,7 +58,7 @@ class AccessTokens:
         service fails."""
         if self._signer is None:
             raise KeyMissing("The private key of the signing key was destroyed.")
-        signing_input = self.headers[typ] + b"." + _segment(claims)
+        signing_input = self._signed_headers[typ] + b"." + _segment(claims)
         return (signing_input + b"." + _encode(self._signer.sign(signing_input))).decode()
 
     def claims(self, header: bytes, payload: bytes, signature: bytes) -> dict[str, Any] | None:

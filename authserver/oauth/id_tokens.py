@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from ..domain import authentication, claims_parameter, id_token, standard_claims
+from ..domain.id_token import Hint
 from ..domain.key_schedule import first_signs_at
 from ..domain.models import Authorization, Client, User
 from ..domain.times import utc_at_latest
@@ -46,11 +47,11 @@ def unsigned(
     return UnsignedToken("id_token", members, alg, id_token.TYP, bound=partial(_at_hash, alg), exact=True)
 
 
-def subject_of_hint(text: str, services: Services) -> str | None:
-    """Return whom an ID token that this server issued is about, even if it has expired or its key was removed; None if
-    it is no such ID token."""
+def hint_of(text: str, services: Services) -> Hint | None:
+    """Return what an ID token that this server issued says, even if it has expired or its key was removed; None if it
+    is no such ID token."""
     claims = services.keyring.verify_past(text)
-    return id_token.subject_of(claims, services.issuer) if claims is not None else None
+    return id_token.hint_of(claims, services.issuer) if claims is not None else None
 
 
 def _requested(authorization: Authorization, user: User) -> dict[str, Any]:

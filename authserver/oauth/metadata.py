@@ -10,6 +10,7 @@ from ..domain.authorization_request import PROMPTS, RESPONSE_MODES, RESPONSE_TYP
 from ..domain.standard_claims import NAMES, SCOPES
 from .client_auth import METHODS
 from .grants import GRANTS
+from .logout.logout import PATH as LOGOUT
 
 _OF_ID_TOKENS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash")
 
@@ -39,6 +40,7 @@ def _of_endpoints(issuer: str) -> dict[str, Any]:
         "introspection_endpoint": f"{issuer}/introspect",
         # RFC 7662 s2.1: MUST also require some form of authorization, so public clients cannot use it.
         "introspection_endpoint_auth_methods_supported": [method for method in methods if method != "none"],
+        "end_session_endpoint": f"{issuer}{LOGOUT}",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
     }
@@ -59,6 +61,9 @@ def _of_sign_in(ui_locales: Iterable[str]) -> dict[str, Any]:
         "request_parameter_supported": False,
         # OpenID Connect Discovery s3: if omitted, the default value is true.
         "request_uri_parameter_supported": False,
+        "backchannel_logout_supported": True,
+        # Back-Channel Logout s2.1: whether the OP can pass a sid Claim in the Logout Token.
+        "backchannel_logout_session_supported": True,
     }
 
 

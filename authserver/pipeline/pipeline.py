@@ -22,6 +22,7 @@ from .audit import RepeatableEvents, with_records
 from .errors import Refusal, Stale
 from .event import Event
 from .handler import Decision, Handler, Services, UnsignedToken
+from .signing import InWorker, TokenSigner
 
 ATTEMPTS = 3
 A = TypeVar("A")
@@ -38,7 +39,7 @@ class Pipeline:
         clients: Cache[str, Client],
         services: Services,
         reload_keys: Callable[[], Awaitable[None]],
-        sign_in_worker: Callable[..., Awaitable[str]],
+        sign_in_worker: InWorker,
         clock: Clock,
         follow_clock: Callable[[], Awaitable[None]],
         repeatable: RepeatableEvents,
@@ -47,6 +48,7 @@ class Pipeline:
         `follow_clock` measures how far the database's clock is from this machine's, where `clock` follows it."""
         self.database, self.clients, self.services = database, clients, services
         self.reload_keys, self.sign_in_worker = reload_keys, sign_in_worker
+        self._signer = TokenSigner(services.keyring, sign_in_worker, clock.steady)
         self._clock, self._follow_clock, self._repeatable = clock, follow_clock, repeatable
 
     async def run(self, request: R, new_handler: NewHandler[R, A]) -> A:
@@ -137,10 +139,7 @@ class Pipeline:
             claims = claims | await hook.claims(token.hook)
         if token.bound is not None:
             claims = {**claims, **token.bound(before)}
-        keyring, signing = self.services.keyring, (claims, self._clock.steady(), token.alg, token.typ, token.exact)
-        if keyring.is_remote(token.alg):
-            return await self.sign_in_worker(keyring.sign, *signing)
-        return keyring.sign(*signing)
+        return await self._signer.sign(claims, token.alg, token.typ, exact=token.exact)
 
     async def _commit(self, handler: Handler[A], change: Change | None, events: Iterable[Event]) -> None:
         record = partial(_record, handler)

@@ -68,7 +68,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """An authorization response: `params` go to the client's validated redirect URI."""
+    """A response to the client, of an authorization or of a sign-out: `params` go to its validated URI."""
 
     uri: str
     params: tuple[tuple[str, str], ...]
@@ -79,6 +79,7 @@ class Redirect:
     form, so this response is a page that then opens the client's URI by itself."""
     client: ClientShown | None = None
     ui_locales: str = ""
+    cookies: Mapping[str, Cookie | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,11 @@ def producers() -> dict[tuple[str, str], Produce]:
         found |= {(name.replace("post", "get", 1), status): make for status, make in _of_a_reload(action).items()}
     for path in ("/authorize", *(f"{_NOBODYS}/{action}" for action in _FIELDS)):
         name = f"post {path.replace(_NOBODYS, '/interaction/{interaction}')}"
-        found |= {(name, status): produce for status, produce in _of_a_body(path).items()}
+        found |= {(name, status): produce for status, produce in of_a_body(path).items()}
     return found
 
 
-class _Visit:
+class Visit:
     """A new browser at the sign-in page, or signed in."""
 
     def __init__(self, server: LocalServer, **request: Any) -> None:
@@ -47,7 +47,7 @@ class _Visit:
         self.page = self.browser.authorize(**request)
         self.interaction = self.page.url.path if self.page.url.path != "/authorize" else _NOBODYS
 
-    def signed_in(self) -> "_Visit":
+    def signed_in(self) -> "Visit":
         self.page = self.browser.sign_in(self.page)
         return self
 
@@ -57,7 +57,7 @@ class _Visit:
         url = f"{self.interaction}/{action}"
         return self.server.http.post(url, data=fields, headers=FROM_OUR_PAGE, follow_redirects=False)
 
-    def redeemed(self) -> "_Visit":
+    def redeemed(self) -> "Visit":
         answer = answer_of(self.browser.allow(self.page))
         form = {"grant_type": "authorization_code", "client_id": "sso", "redirect_uri": CALLBACK}
         response = self.server.http.post("/token", data=form | {"code": answer["code"], "code_verifier": VERIFIER})
@@ -65,25 +65,25 @@ class _Visit:
         return self
 
 
-def _denied(server: LocalServer) -> _Visit:
-    visit = _Visit(server, prompt="consent").signed_in()
+def _denied(server: LocalServer) -> Visit:
+    visit = Visit(server, prompt="consent").signed_in()
     assert visit.post("consent", answer="deny").status_code == 200
     return visit
 
 
 def _of_a_form(action: str) -> dict[str, Produce]:
     def broken(server: LocalServer) -> Any:
-        visit = _Visit(server).signed_in()
+        visit = Visit(server).signed_in()
         with without_users(server):
             return visit.post(action)
 
     return {
         "200": lambda server: _denied(server).post(action),
-        "303": lambda server: _Visit(server).post(action),
-        "403": lambda server: _Visit(server).post(action, csrf="forged"),
+        "303": lambda server: Visit(server).post(action),
+        "403": lambda server: Visit(server).post(action, csrf="forged"),
         "404": lambda server: server.http.post(f"{_CONTROL_CHARACTER}/{action}"),
         "405": lambda server: server.http.put(f"{_NOBODYS}/{action}"),
-        "409": lambda server: _Visit(server, prompt="consent").signed_in().redeemed().post(action),
+        "409": lambda server: Visit(server, prompt="consent").signed_in().redeemed().post(action),
         "503": broken,
     }
 
@@ -97,7 +97,7 @@ def _of_a_reload(action: str) -> dict[str, Produce]:
     }
 
 
-def _of_a_body(path: str) -> dict[str, Produce]:
+def of_a_body(path: str) -> dict[str, Produce]:
     return {
         "400": lambda server: server.http.post(path, json={}),
         "408": lambda server: asyncio.run(half_a_body(server.app, path)),
@@ -107,14 +107,14 @@ def _of_a_body(path: str) -> dict[str, Produce]:
 
 
 def _by_form_post(server: LocalServer) -> Any:
-    browser = _Visit(server).browser
+    browser = Visit(server).browser
     browser.code()
     return browser.authorize(response_mode="form_post")
 
 
 def _unavailable(path: str) -> Produce:
     def unavailable(server: LocalServer) -> Any:
-        _Visit(server).signed_in()
+        Visit(server).signed_in()
         with without_users(server):
             return server.http.get(path)
 
@@ -122,38 +122,38 @@ def _unavailable(path: str) -> Produce:
 
 
 def _too_many_sign_ins(server: LocalServer) -> Any:
-    browser, limit = _Visit(server).browser, server.settings.interaction_limit
+    browser, limit = Visit(server).browser, server.settings.interaction_limit
     answers = [browser.http.get(f"/authorize?{query()}", follow_redirects=False) for _ in range(limit + 1)]
     server.clock.forward(60)  # forgotten, for the other tests of this server
     return answers[-1]
 
 
 def _too_many_passwords(server: LocalServer) -> Any:
-    visit = _Visit(server)
+    visit = Visit(server)
     return [visit.post("sign-in", username="guessed", password="wrong") for _ in range(FREE + 1)][-1]
 
 
 def _completed(server: LocalServer) -> Any:
-    visit = _Visit(server, prompt="consent").signed_in().redeemed()
+    visit = Visit(server, prompt="consent").signed_in().redeemed()
     return server.http.get(visit.interaction)
 
 
 _INTERACTION = "get /interaction/{interaction}"
 _OF_OTHERS: dict[tuple[str, str], Produce] = {
     ("get /authorize", "200"): _by_form_post,
-    ("get /authorize", "303"): lambda server: _Visit(server, prompt="none").page,
-    ("get /authorize", "400"): lambda server: _Visit(server, client_id="nobody").page,
+    ("get /authorize", "303"): lambda server: Visit(server, prompt="none").page,
+    ("get /authorize", "400"): lambda server: Visit(server, client_id="nobody").page,
     ("get /authorize", "405"): lambda server: server.http.put("/authorize"),
     ("get /authorize", "414"): lambda server: server.http.get(f"/authorize?x={'x' * 33_000}"),
     ("get /authorize", "429"): _too_many_sign_ins,
     ("get /authorize", "503"): _unavailable(f"/authorize?{query()}"),
     ("post /authorize", "303"): lambda server: server.http.post("/authorize", data={"x": "y"}, follow_redirects=False),
-    (_INTERACTION, "200"): lambda server: _Visit(server).page,
+    (_INTERACTION, "200"): lambda server: Visit(server).page,
     (_INTERACTION, "400"): lambda server: server.http.get(_NOBODYS),
     (_INTERACTION, "404"): lambda server: server.http.get(_CONTROL_CHARACTER),
     (_INTERACTION, "405"): lambda server: server.http.post(_NOBODYS),
     (_INTERACTION, "409"): _completed,
     (_INTERACTION, "503"): _unavailable(_NOBODYS),
-    ("post /interaction/{interaction}/sign-in", "401"): lambda server: _Visit(server).post("sign-in", password="wrong"),
+    ("post /interaction/{interaction}/sign-in", "401"): lambda server: Visit(server).post("sign-in", password="wrong"),
     ("post /interaction/{interaction}/sign-in", "429"): _too_many_passwords,
 }

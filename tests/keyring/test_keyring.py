@@ -91,6 +91,14 @@ def test_what_the_active_key_signs_verifies_with_what_is_published_rfc9068_2_1(
     assert verified.header == {"alg": "RS256", "typ": "at+jwt", "kid": keys["active"].kid}
 
 
+def test_back_channel_logout_4_1_what_is_typed_as_a_logout_token_never_verifies_here(keyring: Keyring) -> None:
+    token = keyring.sign(CLAIMS, NOW, typ="logout+jwt")
+    verified = jwt.decode(token, KeySet.import_key_set(json.loads(keyring.jwks_document)), ["RS256"])
+    assert (verified.header["typ"], verified.claims) == ("logout+jwt", CLAIMS)
+    assert keyring.verify(token) is None and keyring.verify_past(token) is None
+    assert not keyring.may_be_newer(token)
+
+
 def test_only_the_active_key_signs(keks: CountingKeys, keys: dict[str, SigningKey]) -> None:
     others = tuple(key for state, key in keys.items() if state != "active")
     with pytest.raises(KeyMissing):

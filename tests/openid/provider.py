@@ -21,6 +21,7 @@ from tests.harness.constants import AUDIENCE, SECRET
 from tests.web.serving import LocalServer, serving, wait_until_ready
 
 OTHER_AUDIENCE = "https://other.example"
+BYE = "https://client.example/bye?registered=a%20b"
 LOOPBACK = "http://127.0.0.1/cb"
 NO_PKCE: Mapping[str, Any] = {"code_challenge": None, "code_challenge_method": None}
 PUBLIC = Client(
@@ -31,6 +32,7 @@ PUBLIC = Client(
     scope=("openid", *CLAIMS_OF, "offline_access", "read"),
     audiences=(AUDIENCE, OTHER_AUDIENCE),
     redirect_uris=(CALLBACK,),
+    post_logout_redirect_uris=(BYE, "com.example.app:/bye"),
 )
 CONFIDENTIAL = replace(
     PUBLIC,
@@ -147,9 +149,9 @@ def is_page(response: Any, status: int = 400) -> bool:
 
 
 @contextmanager
-def provider(template: Path, folder: Path, password_hash: str) -> Iterator[Provider]:
+def provider(template: Path, folder: Path, password_hash: str, **settings: Any) -> Iterator[Provider]:
     """ada has every standard claim, bob none."""
-    with serving(template, folder, Clock(), interaction_limit=0) as server:
+    with serving(template, folder, Clock(), interaction_limit=0, **settings) as server:
         with server.database.begin() as connection:
             user_claims.replace(connection, "u_ada", ADA)
             users.add(connection, User("u_bob", "bob", password_hash, created_at=server.clock()))

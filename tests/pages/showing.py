@@ -24,7 +24,7 @@ SIGN_IN = Page("sign_in", {**SAMPLES["sign_in"], "username": ""})
 ERRORS = ("expired", "completed", "other_browser", "cookies", "forged", "too_many", "unavailable", "failed", "request")
 
 
-WITH_NAMES = ("sign_in", "consent", "choose_account", "error")
+WITH_NAMES = ("sign_in", "consent", "choose_account", "sign_out", "signed_out", "error")
 LONG = {"client": replace(CLIENT, name="W" * 100), "username": "w" * 64, "origin": f"{'w' * 63}.example"}
 
 
@@ -45,10 +45,10 @@ ANSWERS: Mapping[str, BrowserAnswer] = {
     "/form-post": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), "form_post", client=CLIENT),
     "/invalid_request": Page("error", {"code": "invalid_request", "description": "No such client."}, 400),
     "/landing-page": Page("landing_page", SAMPLES["landing_page"]),
-    **{
-        f"/long/{name}": Page(name, {**SAMPLES[name], **LONG})
-        for name in ("sign_in", "consent", "choose_account", "error")
-    },
+    "/sign-out": Page("sign_out", SAMPLES["sign_out"]),
+    "/signed-out": Page("signed_out", SAMPLES["signed_out"]),
+    "/logout/confirm": Redirect(CALLBACK, (("state", HOSTILE),), after_form=True, client=CLIENT),
+    **{f"/long/{name}": Page(name, {**SAMPLES[name], **LONG}) for name in WITH_NAMES},
     "/interaction/0": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), after_form=True),
     **{f"/{code}": Page("error", {"code": code, "back": CALLBACK, "client": CLIENT}, 400) for code in ERRORS},
 }

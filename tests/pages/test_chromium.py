@@ -13,7 +13,10 @@ from tests.pages.watched import Watched
 
 pytestmark = needs_chromium
 Show = Callable[..., Watched]
-EVERY_TEMPLATE = ("/wrong", "/again", "/consent", "/choose-account", "/expired", "/form-post", "/landing-page")
+EVERY_TEMPLATE = (
+    *("/wrong", "/again", "/consent", "/choose-account", "/sign-out", "/signed-out"),
+    *("/expired", "/form-post", "/landing-page"),
+)
 ENCODED = [("code", "ac_0"), ("state", HOSTILE)]
 INJECT = "script => window.axe || (0, eval)(script)"
 CHECK = """() => axe.run({resultTypes: ["violations"]}).then(results => results.violations.flatMap(
@@ -103,6 +106,17 @@ def test_consenting_by_keyboard(show: Show, answer: str, scripts: bool) -> None:
     with watched.page.expect_response("**/interaction/0"):
         watched.page.keyboard.press("Enter")
     assert watched.posted() == [("csrf", "token"), ("answer", answer)]
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_signing_out_by_keyboard(show: Show, scripts: bool) -> None:
+    watched = show("/sign-out", java_script_enabled=scripts)
+    assert [watched.tab() for _ in range(3)] == ["offline", "sign-out", "stay"]
+    watched.page.keyboard.press("Shift+Tab")
+    watched.page.keyboard.press("Enter")
+    assert watched.asked_elsewhere().url.startswith(f"{CALLBACK}?") and watched.sent_elsewhere() == [ENCODED[1]]
+    assert watched.posted() == [("csrf", "token"), ("request", "client_id=c_0"), ("answer", "sign-out")]
+    assert watched.messages == []
 
 
 def test_allow_and_deny_look_the_same(show: Show) -> None:

@@ -53,12 +53,11 @@ class Tab:
         self.page.wait_for_url(f"{self.callback.url}**")
         return self.callback.received[-1]
 
-    def redeem(self, code: str) -> int:
-        """The status of the token endpoint's response."""
+    def redeem(self, code: str) -> Any:
+        """The token endpoint's response."""
         form = {"grant_type": "authorization_code", "client_id": self.client_id, "redirect_uri": self.callback.url}
         form |= {"code": code, "code_verifier": VERIFIER}
-        status: int = self.page.request.post(f"{self.issuer.url}/token", form=form).status
-        return status
+        return self.page.request.post(f"{self.issuer.url}/token", form=form)
 
     def error(self) -> str:
         text: str = self.page.inner_text("#error")  # waits until it is there
@@ -91,7 +90,8 @@ def issuer(callback: Callback) -> Iterator[Issuer]:
 def client_id(issuer: Issuer, callback: Callback, request: pytest.FixtureRequest) -> str:
     """A client of this test's own, which nobody has agreed to yet."""
     id, grants = f"sso-{abs(hash(request.node.name))}", frozenset({"authorization_code"})
-    sso = Client(id, "SSO", "none", grants, ("openid", "read"), redirect_uris=(callback.url,))
+    uris = (callback.url,)
+    sso = Client(id, "SSO", "none", grants, ("openid", "read"), redirect_uris=uris, post_logout_redirect_uris=uris)
     with issuer._database.begin() as connection:
         clients.add(connection, sso)
     return id
@@ -242,7 +242,7 @@ def test_the_back_button_leads_to_the_client_again_until_its_code_was_redeemed(t
         tab.page.go_back()
     code = tab.arrived()[1]["code"]
     assert code != first
-    assert tab.redeem(code) == 200
+    assert tab.redeem(code).status == 200
     tab.page.go_back()
     assert tab.error().startswith("There is nothing left to do here.")
 
@@ -298,6 +298,39 @@ def test_an_authorization_request_as_a_form_of_another_site(tab: Tab) -> None:
     with tab.page.expect_navigation(url=f"{tab.callback.url}**"):
         tab.page.evaluate(FORM, [f"{tab.issuer.url}/authorize", fields])
     assert "code" in tab.arrived()[1]
+
+
+SIGNED_OUT = {"en": "You are signed out", "de": "Sie sind abgemeldet"}
+
+
+@pytest.mark.parametrize("language", SIGNED_OUT)
+def test_signing_out_without_scripts(new_tab: Callable[..., Tab], language: str) -> None:
+    tab = new_tab(java_script_enabled=False, locale=language)
+    signed_in(tab)
+    tab.page.goto(f"{tab.issuer.url}/logout")
+    tab.page.click("#stay")
+    tab.authorize()
+    assert "code" in tab.arrived()[1]
+    tab.page.goto(f"{tab.issuer.url}/logout")
+    tab.page.click("#sign-out")
+    assert tab.page.inner_text("#signed-out") == SIGNED_OUT[language]
+    tab.authorize()
+    tab.page.wait_for_selector("#password")
+    assert tab.messages == []
+
+
+def test_signing_out_by_a_form_of_the_client_and_back_to_it(tab: Tab) -> None:
+    """RP-Initiated Logout s2: OPs MUST support the use of the HTTP GET and POST methods. The session is known all the
+    same, though the form brings no cookie."""
+    signed_in(tab)
+    hint = tab.redeem(tab.arrived()[1]["code"]).json()["id_token"]
+    tab.page.goto(tab.callback.url)
+    fields = {"id_token_hint": hint, "post_logout_redirect_uri": tab.callback.url, "state": "bye"}
+    with tab.page.expect_navigation(url=f"{tab.callback.url}?state=bye"):
+        tab.page.evaluate(FORM, [f"{tab.issuer.url}/logout", fields])
+    assert not [cookie for cookie in tab.page.context.cookies() if cookie["name"].startswith("session")]
+    tab.authorize()
+    tab.page.wait_for_selector("#password")
 
 
 def test_german_from_beginning_to_end(tab: Tab) -> None:

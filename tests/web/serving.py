@@ -11,7 +11,8 @@ from typing import Any
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
-from authserver.app import create_app
+from authserver.app import assemble
+from authserver.background import BackgroundTasks
 from authserver.domain import refresh_token
 from authserver.domain.models import SECOND, Authorization, Client
 from authserver.keyring import Keyring
@@ -36,6 +37,7 @@ class LocalServer:
     database: Database
     settings: Settings
     clock: Clock
+    tasks: BackgroundTasks
 
 
 @contextmanager
@@ -44,9 +46,9 @@ def serving(template: Path, folder: Path, clock: Clock, **changes: Any) -> Itera
     shutil.copytree(template, folder, dirs_exist_ok=True)
     settings = settings_in(folder, **changes)
     database = open_database(settings, clock)
-    app = create_app(settings, now=clock)
-    with TestClient(app, ISSUER, raise_server_exceptions=False) as http:
-        yield LocalServer(app, http, database, settings, clock)
+    assembly = assemble(settings, now=clock)
+    with TestClient(assembly.app, ISSUER, raise_server_exceptions=False) as http:
+        yield LocalServer(assembly.app, http, database, settings, clock, assembly.tasks)
     database.close()
 
 

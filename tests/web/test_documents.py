@@ -180,6 +180,7 @@ def test_each_grant_type_and_endpoint_of_the_metadata_is_there(shared: LocalServ
     for name, url in document.items():
         if name.endswith(("_endpoint", "_uri")):
             statuses = {"jwks_uri": 200, "authorization_endpoint": 400, "userinfo_endpoint": 401}
+            statuses["end_session_endpoint"] = 200
             assert shared.http.get(url).status_code == statuses.get(name, 405)
     for grant_type in document["grant_types_supported"]:
         answer = shared.http.post(document["token_endpoint"], data={"client_id": "app", "grant_type": grant_type})
@@ -190,6 +191,8 @@ REGISTERED_ELSEWHERE = {
     "userinfo_endpoint",  # OpenID Connect Discovery s3; Authlib's list lacks it
     "authorization_response_iss_parameter_supported",  # RFC 9207 s3
     "prompt_values_supported",  # Initiating User Registration via OpenID Connect s4
+    "end_session_endpoint",  # RP-Initiated Logout s2.1
+    *("backchannel_logout_supported", "backchannel_logout_session_supported"),  # Back-Channel Logout s2.1
 }
 TENANT = "https://as.example/tenants/one"
 

@@ -16,7 +16,8 @@ from ...pipeline.errors import Refusal
 from ...pipeline.handler import Decision
 from ...pipeline.replies import AskedFor, BrowserAnswer, GoTo, Page
 from ...store.browser_state import BrowserKey
-from .response import AuthorizationHandler, shown
+from ..shown import shown
+from .response import AuthorizationHandler
 
 OTHER_ACCOUNT = "?account=other"
 """The query by which a person asks for the sign-in page although somebody is signed in."""

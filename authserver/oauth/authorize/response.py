@@ -14,10 +14,11 @@ from ...domain.standard_claims import OPENID
 from ...pipeline.errors import Refusal
 from ...pipeline.event import Event
 from ...pipeline.handler import Decision
-from ...pipeline.replies import BrowserAnswer, ClientShown, Redirect
+from ...pipeline.replies import BrowserAnswer, Redirect
 from ...store import codes
 from .. import id_tokens
 from ..error_descriptions import SENTENCES
+from ..shown import shown
 
 CODE_PREFIX = "ac_"
 
@@ -67,9 +68,9 @@ class AuthorizationHandler(BrowserHandler):
         so that nobody is kept out by what a client has kept; but nobody is signed in by it without a page, either."""
         if not request.id_token_hint:
             return request
-        subject = id_tokens.subject_of_hint(request.id_token_hint, self.services)
-        if subject is not None:
-            return replace(request, subjects=authorization_request.narrowed(request.subjects, subject))
+        hint = id_tokens.hint_of(request.id_token_hint, self.services)
+        if hint is not None:
+            return replace(request, subjects=authorization_request.narrowed(request.subjects, hint.subject))
         if "none" in request.prompts:
             raise Refusal("login_required", "The id_token_hint is not an ID token of this server.")
         return request
@@ -122,10 +123,3 @@ class AuthorizationHandler(BrowserHandler):
             created_at=self.now,
             expires_at=self.now + policy.code_ttl * SECOND,
         )
-
-
-def shown(client: Client | None) -> ClientShown | None:
-    """Return what pages tell of the client."""
-    if client is None:
-        return None
-    return ClientShown(client.name, client.client_uri, client.logo_uri, client.policy_uri, client.tos_uri)

@@ -46,15 +46,16 @@ class Pages:
                 await _send_redirect(send, self._issuer + path, self._set_cookies(cookies))
             case Redirect(mode="form_post"):
                 values = {"uri": answer.uri, "params": answer.params, "client": answer.client}
-                page = Page("form_post", values, ui_locales=answer.ui_locales)
+                page = Page("form_post", values, ui_locales=answer.ui_locales, cookies=answer.cookies)
                 await self._send_page(scope, send, page, _form_action(answer.uri))
             case Redirect(after_form=True):
                 # Browsers hold `form-action` against every redirect that follows a form: a 303 to the client would be
                 # blocked, though a form of ours led to it.
                 values = {"uri": with_params(answer.uri, answer.params), "client": answer.client}
-                await self._send_page(scope, send, Page("continue", values, ui_locales=answer.ui_locales))
+                page = Page("continue", values, ui_locales=answer.ui_locales, cookies=answer.cookies)
+                await self._send_page(scope, send, page)
             case Redirect(uri, params):
-                await _send_redirect(send, with_params(uri, params), [])
+                await _send_redirect(send, with_params(uri, params), self._set_cookies(answer.cookies))
 
     async def _send_page(self, scope: Scope, send: Send, page: Page, form_action: str = "'self'") -> None:
         accepted = ",".join(headers_of(scope).get("accept-language", []))
@@ -79,6 +80,8 @@ class Pages:
 def with_params(uri: str, params: tuple[tuple[str, str], ...]) -> str:
     """Return the redirect URI with these parameters. RFC 6749 s3.1.2: a query component of the URI MUST be retained
     when adding additional query parameters. A state may have any bytes."""
+    if not params:
+        return uri
     separator = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
     return uri + separator + urlencode(params, errors="surrogateescape")
 

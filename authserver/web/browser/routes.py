@@ -13,6 +13,7 @@ from ...oauth.authorize.authorize import Authorize
 from ...oauth.authorize.consent import AnswerConsent
 from ...oauth.authorize.interaction import ContinueInteraction
 from ...oauth.authorize.sign_in import SignIn
+from ...oauth.logout.logout import ConfirmLogout, Logout
 from ...pipeline.pipeline import NewHandler
 from ...pipeline.replies import BrowserAnswer
 from ..context import AppContext
@@ -57,7 +58,7 @@ class BrowserRoutes:
 
 def routes(context: AppContext, base: str, pages: Pages, cookies: BrowserCookies) -> list[Route | Mount]:
     new = BrowserRoutes(context, base, pages, cookies)
-    return [*_authorize(new), *_account(new), *_recovery(new)]
+    return [*_authorize(new), *_logout(new), *_account(new), *_recovery(new)]
 
 
 def _authorize(new: BrowserRoutes) -> list[Route]:
@@ -68,6 +69,13 @@ def _authorize(new: BrowserRoutes) -> list[Route]:
         new.form_of_interaction(interaction + "/sign-in", SignIn),
         new.form_of_interaction(interaction + "/account", ChooseAccount),
         new.form_of_interaction(interaction + "/consent", AnswerConsent),
+    ]
+
+
+def _logout(new: BrowserRoutes) -> list[Route]:
+    return [
+        new.get_or_form_of_others("/logout", Logout),
+        new.page_with_form("/logout/confirm", Logout, ConfirmLogout),
     ]
 
 

@@ -34,6 +34,8 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
     "account": _ACCOUNT,
     "new_password": {**_FORM, "is_new": True, "link": "lk_0", "error": "", "min_length": 8},
     "reset_done": _ID,
+    "sign_out": {**_FORM, "action": "/logout/confirm", "request": "client_id=c_0"},
+    "signed_out": {**_ID, "back": "https://notes.example", "client": CLIENT},
     "error": {**_ID, "code": "expired", "back": "https://notes.example", "client": CLIENT},
     "continue": {**_ID, "uri": "https://notes.example/callback?code=ac_0", "client": CLIENT},
     "form_post": {**_ID, "uri": "https://notes.example/callback", "params": (("code", "ac_0"),), "client": CLIENT},

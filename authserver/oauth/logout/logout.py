@@ -1,0 +1,130 @@
+"""GET and POST /logout (OpenID Connect RP-Initiated Logout 1.0), and the form of the page that asks first."""
+
+from functools import cached_property
+from urllib.parse import urlencode
+
+from ...accounts.browser import BrowserHandler
+from ...accounts.request import parse_parameters
+from ...domain import logout_request
+from ...domain.authorization_request import Parameters
+from ...domain.id_token import Hint
+from ...domain.logout_request import Return
+from ...domain.models import Client, Session, User
+from ...pipeline.errors import Stale
+from ...pipeline.event import Event
+from ...pipeline.handler import Decision
+from ...pipeline.replies import BrowserAnswer, GoTo, Page, Redirect
+from ...store import sessions
+from .. import id_tokens
+from ..shown import shown
+
+PATH = "/logout"
+_STAYED = "/account"
+
+
+class LogoutHandler(BrowserHandler):
+    after_form = False
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """The logout request's."""
+        return self.request.parameters
+
+    def client_id(self) -> str | None:
+        return logout_request.client_id_of(self.parameters, self.hint) or None
+
+    @cached_property
+    def hint(self) -> Hint | None:
+        """What the id_token_hint says, if it is an ID token of this server."""
+        return id_tokens.hint_of(self.parameters.values.get("id_token_hint", ""), self.services)
+
+    @property
+    def ui_locales(self) -> str:
+        return self.parameters.values.get("ui_locales", "")
+
+    @property
+    def target(self) -> Return | None:
+        """Where the browser may go afterwards. Raises Stale if the cached client may lack a new URI."""
+        target = logout_request.return_of(self.parameters, self.hint, self.accepted)
+        names_uri = "post_logout_redirect_uri" in self.parameters.values
+        if target is None and names_uri and not self.is_current(self.accepted):
+            raise Stale
+        return target
+
+    def end(self, session: Session, *, offline: bool) -> Decision[BrowserAnswer]:
+        ended = Event("session_ended", fields={"sid": session.id.hex(), "reason": "signed out"})
+        return Decision(self.farewell(), sessions.end(session.id, offline=offline), events=[ended])
+
+    def farewell(self) -> BrowserAnswer:
+        """Return where a browser goes in which nobody is signed in any more."""
+        target, cookies = self.target, {"session": None}
+        if target is None:
+            return self.without_target()
+        # s3: if included in the logout request, the OP passes this value back to the RP using the state parameter.
+        state = () if target.state is None else (("state", target.state),)
+        client, ui_locales = shown(self.accepted), self.ui_locales
+        return Redirect(target.uri, state, "query", self.after_form, client, ui_locales, cookies)
+
+    def without_target(self) -> BrowserAnswer:
+        raise NotImplementedError
+
+    @property
+    def query(self) -> str:
+        """The logout request as a query string, of ASCII characters whatever its bytes are."""
+        values = self.parameters.values
+        return urlencode(
+            {name: values[name] for name in logout_request.NAMES if name in values}, errors="surrogateescape"
+        )
+
+
+class Logout(LogoutHandler):
+    def decide(self) -> Decision[BrowserAnswer]:
+        farewell = self.farewell()
+        if self.signed_in is None:
+            return Decision(farewell)
+        session, user = self.signed_in
+        if logout_request.needs_confirmation(self.parameters, self.hint, self.accepted, session, user):
+            return Decision(self._confirmation(session, user))
+        return self.end(session, offline=False)
+
+    def _confirmation(self, session: Session, user: User) -> Page:
+        return self.form_page(
+            "sign_out",
+            f"{PATH}/confirm",
+            shown=session.id.hex(),
+            username=user.username,
+            client=shown(self._client()),
+            request=self.query,
+        )
+
+    def without_target(self) -> BrowserAnswer:
+        client = self._client()
+        values = {"client": shown(client), "back": client.client_uri if client else ""}
+        return Page("signed_out", values, ui_locales=self.ui_locales, cookies={"session": None})
+
+    def _client(self) -> Client | None:
+        return None if self.accepted is None or self.accepted.disabled else self.accepted
+
+
+class ConfirmLogout(LogoutHandler):
+    """The form acts for the session that its page showed, and for no other."""
+
+    after_form = True
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        return parse_parameters(self.request.value("request").encode(errors="surrogateescape"))
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        self.check_form()
+        if self.session is None:
+            return Decision(self.farewell())
+        answer = self.request.value("answer")
+        if self.request.shown != self.session.id.hex() or answer not in ("sign-out", "stay"):
+            return Decision(GoTo(f"{PATH}?{self.query}"))
+        if answer == "stay":
+            return Decision(GoTo(_STAYED))
+        return self.end(self.session, offline=bool(self.request.value("offline")))
+
+    def without_target(self) -> BrowserAnswer:
+        return GoTo(f"{PATH}?{self.query}", {"session": None})
