@@ -22,11 +22,12 @@ def is_loopback(host: str) -> bool:
 
 
 def is_canonical(host: str) -> bool:
-    """Whether `host` is a DNS name in lower case, or an address in its canonical form and not the unspecified one."""
+    """Whether `host` is a DNS name in lower case, or an address in its canonical form, without a zone (which says
+    something on one machine only), and not the unspecified one."""
     address = address_of(host)
     if address is not None:
         written = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
-        return host == written and not address.is_unspecified
+        return host == written and "%" not in host and not address.is_unspecified
     label = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
     # If the last label is a number, programs read the name as an IPv4 address (127.1, 0x7f.1).
     return len(host) <= 253 and re.fullmatch(rf"({label}\.)*(?!\d+$|0x[0-9a-f]*$){label}", host) is not None

@@ -24,6 +24,8 @@ def checked(host: str, allowed: AllowList, resolve: Resolve) -> Sequence[Address
         addresses = resolve(host)
     except (OSError, UnicodeError) as error:
         raise FetchFailed(f"The host {host} has no address ({error}).") from error
+    if not addresses:
+        raise FetchFailed(f"The host {host} has no address.")
     refused = refused_address(host, addresses, allowed)
     if refused is not None:
         fix = f"If it is one of yours: AUTHSERVER_FETCH_ALLOW={host}"

@@ -1,6 +1,7 @@
 """The guard of outgoing requests, against real servers."""
 
 import asyncio
+import gzip
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ ALLOWED = allow_list(HOST)
 SHORT = 0.5
 """Seconds that an exchange may take where the server takes longer."""
 Post = Callable[..., Response]
+HEADERS = b"HTTP/1.1 200 OK\r\n"
 
 
 class Names:
@@ -132,12 +134,6 @@ def test_http_is_refused_unless_the_allow_list_names_the_host() -> None:
     assert len(server.received) == 2
 
 
-def test_a_redirect_is_not_followed(server: Receiver) -> None:
-    server.respond = responding(307, Location=f"https://{HOST}:{server.port}/elsewhere")
-    response = post(f"https://{HOST}:{server.port}/")
-    assert (response.status, len(server.received)) == (307, 1)
-
-
 def test_a_proxy_in_the_environment_is_not_used(server: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
@@ -150,6 +146,57 @@ def test_a_response_of_64_kib_is_read_and_a_larger_one_refused(server: Receiver)
     server.respond = responding(200, b"x" * 65537)
     with pytest.raises(FetchFailed, match="larger than 65536 bytes"):
         post(f"https://{HOST}:{server.port}/")
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        HEADERS + b"Transfer-Encoding: chunked\r\n\r\n" + b"4000\r\n%s\r\n" % (b"x" * 0x4000) * 5 + b"0\r\n\r\n",
+        HEADERS + b"\r\n" + b"x" * 70_000,
+        HEADERS + b"Content-Length: 99999999999\r\n\r\n" + b"x" * 70_000,
+        HEADERS + b"Content-Length: -1\r\n\r\n" + b"x" * 70_000,
+    ],
+    ids=["in chunks", "without a length", "with another length", "with a negative length"],
+)
+def test_a_larger_response_is_refused_however_its_size_is_said(server: Receiver, response: bytes) -> None:
+    server.respond = lambda connection: connection.write(response)
+    with pytest.raises(FetchFailed, match="larger than 65536 bytes"):
+        post(f"https://{HOST}:{server.port}/")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [b"X: " + b"x" * 70_000 + b"\r\n", b"X: 1\r\n" * 101, b"X" * 70_000],
+    ids=["a long one", "many", "a long name"],
+)
+def test_headers_that_are_long_or_many_are_refused(server: Receiver, headers: bytes) -> None:
+    server.respond = lambda connection: connection.write(HEADERS + headers + b"\r\n")
+    with pytest.raises(FetchFailed, match="There was no response"):
+        post(f"https://{HOST}:{server.port}/")
+
+
+def test_a_response_is_not_decompressed(server: Receiver) -> None:
+    """A few bytes could become gigabytes; the request says that none of this is wanted."""
+    server.respond = responding(200, gzip.compress(bytes(10_000_000)), Content_Encoding="gzip")
+    response = post(f"https://{HOST}:{server.port}/")
+    assert len(response.body) < 65536 and gzip.decompress(response.body)[:1] == b"\0"
+    [received] = server.received
+    assert received.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("content_type", ["", "text/html", "application/jsonx", "x; application/json", "application"])
+def test_a_response_of_another_type_or_none_is_refused(server: Receiver, content_type: str) -> None:
+    server.respond = responding(200, b"{}", **({"Content_Type": content_type} if content_type else {}))
+    with pytest.raises(FetchFailed, match="is not application/json"):
+        post(f"https://{HOST}:{server.port}/", content_type="application/json")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300, 304, 305])
+@pytest.mark.parametrize("location", ["http://127.0.0.1:1/", "file:///etc/passwd", "//rp.example/", "/elsewhere", "\\"])
+def test_no_kind_of_redirect_is_followed(server: Receiver, status: int, location: str) -> None:
+    server.respond = responding(status, Location=location)
+    assert post(f"https://{HOST}:{server.port}/").status == status
+    assert len(server.received) == 1
 
 
 def test_a_response_of_another_type_is_refused_where_one_is_demanded(server: Receiver) -> None:
@@ -171,7 +218,14 @@ def drip(text: bytes) -> Callable[[BinaryIO], object]:
     return respond
 
 
-HEADERS = b"HTTP/1.1 200 OK\r\n"
+def repeat(text: bytes) -> Callable[[BinaryIO], object]:
+    def respond(connection: BinaryIO) -> None:
+        while True:
+            connection.write(text)
+            connection.flush()
+            Event().wait(0.002)
+
+    return respond
 
 
 @pytest.mark.parametrize(
@@ -183,8 +237,14 @@ HEADERS = b"HTTP/1.1 200 OK\r\n"
         drip(HEADERS + b"\r\n"),
         drip(HEADERS + b"Content-Length: 60000\r\n\r\n"),
         drip(HEADERS + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx"),
+        drip(HEADERS + b"Transfer-Encoding: chunked\r\n\r\n"),
+        repeat(b"HTTP/1.1 100 Continue\r\n\r\n"),
+        repeat(b"HTTP/1.1 100 Continue\r\nX: 1\r\n\r\n"),
     ],
-    ids=["silent", "no status", "endless headers", "no length", "slow body", "no chunk"],
+    ids=[
+        *("silent", "no status", "endless headers", "no length", "slow body", "no chunk", "endless size of a chunk"),
+        *("always another status to come", "always another status to come, with headers"),
+    ],
 )
 def test_an_exchange_ends_after_its_time_whatever_the_server_sends(server: Receiver, respond: Any) -> None:
     server.respond = respond
