@@ -7,7 +7,10 @@ from ..domain import session_state
 from ..domain.models import Session, User
 from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, GoTo, Page
+from ..store.account_data import AccountData, AccountKey, Part
+from ..store.browser_state import BrowserKey
 from .browser import BrowserHandler
+from .request import hashed
 
 HOME = "/account"
 SIGN_IN = "/account/sign-in"
@@ -22,8 +25,23 @@ class AccountPage(BrowserHandler):
 
     path = HOME
     """The page's own path, to which signing in leads back."""
+    parts: tuple[Part, ...] = ()
+    """What of the account is loaded."""
     needs_recent_sign_in = False
     """Whether the user must have signed in within RECENT."""
+
+    def key(self) -> BrowserKey:
+        account = AccountKey(self.parts, self.now) if self.parts else None
+        return BrowserKey(hashed(self.request.session), account=account)
+
+    @property
+    def account(self) -> AccountData:
+        """The parts of the account of whoever is signed in."""
+        return self.loaded.account or AccountData()
+
+    def done(self, word: str) -> bool:
+        """Whether the request comes from a form of this page that has done what the word says."""
+        return self.request.value("done") == word
 
     def decide(self) -> Decision[BrowserAnswer]:
         if self.signed_in is None or (self.needs_recent_sign_in and not self.is_recent):

@@ -31,6 +31,8 @@ class BrowserRequest:
     session: str | None = field(repr=False)
     """The secret in the cookie of the session."""
     interaction_id: bytes | None = None
+    device: str = ""
+    """What the browser says it is (domain/device.py)."""
     is_same_origin: bool = False
     """Whether the browser says that a page of ours posted the form."""
 

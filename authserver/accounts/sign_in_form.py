@@ -162,4 +162,5 @@ class SignInForm(PasswordForm):
             expires_at=expires_at,
             ended_at=None,
             network=self.request.network,
+            device=self.request.device,
         )

@@ -31,7 +31,7 @@ def command() -> None:
 @limited
 @as_json
 def list_(user: str | None, active: bool, limit: int, as_json: bool) -> None:
-    """List the newest sessions: user, network, last use, and whether they are active.
+    """List the newest sessions: user, browser, network, last use, and whether they are active.
 
     \b
     Examples:
@@ -112,6 +112,7 @@ def _described(signed_in: SignedIn, at: int) -> dict[str, Any]:
         "subject": user.id,
         "username": user.username,
         "network": session.network,
+        "device": session.device or None,
         "created_at": moment(session.created_at),
         "authenticated_at": moment(session.authenticated_at),
         "seen_at": moment(session.seen_at),
@@ -127,10 +128,11 @@ def _table(found: list[SignedIn], at: int) -> str:
         [
             signed_in.session.id.hex(),
             signed_in.user.username,
+            signed_in.session.device,
             signed_in.session.network,
             ago(at - signed_in.session.seen_at),
             "ended" if end_reason(signed_in.session, signed_in.user, at) else "active",
         ]
         for signed_in in found
     ]
-    return table(cells, ["id", "user", "network", "last used", "state"])
+    return table(cells, ["id", "user", "device", "network", "last used", "state"])

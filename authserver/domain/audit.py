@@ -36,6 +36,7 @@ REQUEST_EVENTS: Mapping[str, Audited] = {
     "password_reset": Audited(),
     "consent_given": Audited(),
     "consent_denied": Audited(FAILURE, by_user=True),
+    "consent_withdrawn": Audited(),
     "code_redeemed": Audited(),
     "code_resubmitted": _ATTEMPT,
     "code_replayed": Audited(FAILURE),

@@ -13,6 +13,7 @@ REVOKED = {
     "password_changed": "ended by a change of the password",
     "logins_ended": "ended by an operator with all others of the user",
     "operator": "ended by an operator",
+    "consent_withdrawn": "ended because its user took back the client's access",
     "session_ended": "ended with the browser session",
     "code_replayed": "ended because its code was used again",
 }

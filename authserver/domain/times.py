@@ -16,6 +16,11 @@ def utc(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def minute(microseconds: int) -> str:
+    """Format a time for a person, in UTC, to the minute."""
+    return datetime.fromtimestamp(microseconds // SECOND, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def utc_at_latest(microseconds: int) -> str:
     """Like `utc`, for a time that lies ahead: rounded up, so that it is never too early."""
     return utc(microseconds + SECOND - 1)

@@ -17,6 +17,7 @@ _BEGINNINGS = (
     *("ended because the user was disabled", "ended by a change of the password", "ended by a restore"),
     *("ended because the refresh-token keys were revoked", "ended by an operator"),
     *("ended with the browser session", "ended because its code was used again"),
+    "ended because its user took back the client's access",
     *("no such code", "code of another client", "code sent twice", "code used again", "code expired"),
     *("code_verifier missing", "wrong code_verifier", "no key signs"),
 )

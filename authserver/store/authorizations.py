@@ -67,6 +67,7 @@ _ACTIVE = (
     .order_by(table.c.id)
     .with_for_update(of=table)
 )
+_ACTIVE_AT_CLIENT = _ACTIVE.where(table.c.client_id == bindparam("client"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +169,10 @@ def _active(at: int) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def end_of_user(connection: Connection, subject: str, *, reason: str, now: int) -> int:
-    """End every active authorization of the user. Returns how many ended."""
-    active = connection.execute(_ACTIVE, {"subject": subject, "at": now}).scalars().all()
+def end_of_user(connection: Connection, subject: str, *, client_id: str | None = None, reason: str, now: int) -> int:
+    """End every active authorization of the user, or only those at one client. Returns how many ended."""
+    statement = _ACTIVE if client_id is None else _ACTIVE_AT_CLIENT
+    active = connection.execute(statement, {"subject": subject, "at": now, "client": client_id}).scalars().all()
     if active:
         connection.execute(_REVOKE, [{"key": id, "at": now, "reason": reason} for id in active])
     return len(active)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ..domain.models import Client, Consent
-from . import clients, consents, interactions, links, sessions, sign_ins
+from . import account_data, clients, consents, interactions, links, sessions, sign_ins
+from .account_data import AccountData, AccountKey
 from .interactions import Waiting
 from .links import LinkRecord
 from .sessions import SignedIn
@@ -24,6 +25,8 @@ class BrowserKey:
     """The user who signs in now."""
     link_id: bytes | None = None
     """The link that the person has opened."""
+    account: AccountKey | None = None
+    """What of the account of the session's user is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class BrowserState:
     """What the user of the session allows the client."""
     sign_in: SignInRecord | None
     link: LinkRecord | None
+    account: AccountData | None = None
 
 
 def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[BrowserKey, BrowserState]:
@@ -61,8 +65,14 @@ def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[Bro
             agreed.get(pair) if pair else None,
             signing_in.get(key.sign_in) if key.sign_in else None,
             opened.get(key.link_id or b""),
+            _account(connection, key, signed_in),
         )
     return states
+
+
+def _account(connection: Connection, key: BrowserKey, signed_in: Mapping[bytes, SignedIn]) -> AccountData | None:
+    session = signed_in.get(key.session_hash or b"")
+    return account_data.load(connection, key.account, session.session.user_id) if session and key.account else None
 
 
 def _pair(

@@ -4,18 +4,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.models import Consent, Interaction
-from . import interactions
+from . import authorizations, interactions
 from .changes import Change
+from .schema import codes, sessions
 from .schema import consents as table
 
 Pair = tuple[str, str]
 """A user's id and a client's."""
 _PAIR = (table.c.user_id, table.c.client_id)
 _BY_PAIRS = select(table).where(tuple_(*_PAIR).in_(bindparam("pairs", expanding=True)))
+_OF_USER = select(table).where(table.c.user_id == bindparam("user"))
+_FORGET = delete(table).where(table.c.user_id == bindparam("user"), table.c.client_id == bindparam("client"))
+_FORGET_CODES = delete(codes).where(
+    codes.c.session_id.in_(select(sessions.c.id).where(sessions.c.user_id == bindparam("user"))),
+    codes.c.client_id == bindparam("client"),
+    codes.c.used_at.is_(None),
+)
+WITHDRAWN = "consent_withdrawn"
+"""The `revoked_reason` of authorizations that ended because their user took back the client's access."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +43,23 @@ def agree(consent: Consent, interaction: Interaction) -> Change:
     """Store the consent in place of an earlier one, and that its user agreed in the interaction. The guard is that of
     `interactions.advance`."""
     return Change(_agree_many, "interactions", interaction.id, _Agree(consent, interaction))
+
+
+def of_user(connection: Connection, user_id: str) -> list[Consent]:
+    return [_consent(row) for row in connection.execute(_OF_USER, {"user": user_id})]
+
+
+def withdraw(user_id: str, client_id: str) -> Change:
+    """Delete the consent, and end all that the client may do for the user: its authorizations, and its unused codes."""
+    return Change(_withdraw_many, "authorizations", b"", (user_id, client_id))
+
+
+def _withdraw_many(connection: Connection, pairs: Sequence[Pair], now: int) -> list[bool]:
+    for user_id, client_id in sorted(pairs):
+        authorizations.end_of_user(connection, user_id, client_id=client_id, reason=WITHDRAWN, now=now)
+        for statement in (_FORGET_CODES, _FORGET):
+            connection.execute(statement, {"user": user_id, "client": client_id})
+    return [True] * len(pairs)
 
 
 def _agree_many(connection: Connection, answers: Sequence[_Agree], _now: int) -> list[bool]:

@@ -23,7 +23,7 @@ _RENEWED = ("secret_hash", "credential_version", "authenticated_at", "amr", "kep
 _RENEW = (
     update(table)
     .where(table.c.id == bindparam("key"), _IS_ACTIVE)
-    .values({name: bindparam(f"new_{name}") for name in (*_RENEWED, "expires_at", "network")})
+    .values({name: bindparam(f"new_{name}") for name in (*_RENEWED, "expires_at", "network", "device")})
 )
 # Out of LOCK_ORDER: a session that is in use at this moment is not the one idle longest.
 _BEYOND_LIMIT = (
@@ -173,7 +173,7 @@ def _signed_in(row: Any) -> SignedIn:
 
 def _session(row: Any) -> Session:
     values = dict(zip(table.c.keys(), row[:_WIDTH], strict=True))
-    return Session(**values | {"amr": tuple(values["amr"].split())})
+    return Session(**values | {"amr": tuple(values["amr"].split()), "device": values["device"] or ""})
 
 
 def _values(session: Session) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def test_list_has_the_newest_first_with_everything_that_tools_use(data: Callable
         "subject": people["ada"],
         "username": "ada",
         "network": "192.0.2.0/24",
+        "device": None,
         "created_at": "2027-01-15T08:00:00Z",
         "authenticated_at": "2027-01-15T08:00:00Z",
         "seen_at": "2027-01-15T08:00:00Z",
@@ -63,7 +64,7 @@ def test_list_finds(data: Callable[..., Any], people: Any, options: list[str], f
 
 def test_list_as_a_table_says_that_there_are_more(cli: Callable[..., Result], people: Any) -> None:
     result = cli("session", "list", "--limit", "2")
-    assert result.stdout.splitlines()[0].split() == ["id", "user", "network", "last", "used", "state"]
+    assert result.stdout.splitlines()[0].split() == ["id", "user", "device", "network", "last", "used", "state"]
     assert "bob" in result.stdout and "These are the newest 2" in result.stderr
 
 

@@ -6,30 +6,52 @@ from typing import Any
 
 from authserver.domain.attempts import FREE
 from tests.contract.producing import Produce, half_a_body, without_users
+from tests.contract.producing_pages import Visit
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.constants import PASSWORD
 from tests.web.serving import LocalServer
 
 _SIGN_IN = "/account/sign-in"
-_PAGES = ("/account", _SIGN_IN)
-_FORMS: Mapping[str, Mapping[str, str]] = {_SIGN_IN: {"username": "ada", "password": PASSWORD}}
+_PAGES = (
+    "",
+    "sign-in",
+    "sessions",
+    "sessions/end?session=others",
+    "applications",
+    "applications/end?client_id=sso",
+    "activity",
+)
+"""Below /account, with what they need to be shown."""
+_FORMS: Mapping[str, Mapping[str, str]] = {
+    "sign-in": {"username": "ada", "password": PASSWORD},
+    "sessions/end?session=others": {},
+    "applications/end?client_id=sso": {},
+}
+"""What is filled in, beside what a form has."""
 
 
 def producers() -> dict[tuple[str, str], Produce]:
     found: dict[tuple[str, str], Produce] = {}
-    for path in _PAGES:
-        found |= {(f"get {path}", status): produce for status, produce in _of_a_page(path).items()}
-    for path, fields in _FORMS.items():
-        found |= {(f"post {path}", status): produce for status, produce in _of_a_form(path, fields).items()}
+    for name in _PAGES:
+        path = f"/account/{name}".rstrip("/")
+        found |= {(f"get {bare(path)}", status): produce for status, produce in _of_a_page(path).items()}
+    for name, fields in _FORMS.items():
+        path = f"/account/{name}"
+        found |= {(f"post {bare(path)}", status): produce for status, produce in _of_a_form(path, fields).items()}
     del found[f"get {_SIGN_IN}", "303"]  # anyone may see it
     return found | _OF_OTHERS
 
 
+def bare(path: str) -> str:
+    return path.partition("?")[0]
+
+
 def _signed_in(server: LocalServer) -> Browser:
-    server.http.cookies.clear()
-    browser = Browser(server.http)
-    browser.sign_in(browser.get(_SIGN_IN))
-    return browser
+    """A browser in which ada is signed in, as she is elsewhere, and in which she has allowed an application."""
+    Visit(server).signed_in()
+    visit = Visit(server)
+    visit.browser.code()
+    return visit.browser
 
 
 def _get(server: LocalServer, path: str) -> Any:
@@ -39,7 +61,8 @@ def _get(server: LocalServer, path: str) -> Any:
 def _post(server: LocalServer, path: str, fields: Mapping[str, str], **headers: str) -> Any:
     browser = _signed_in(server)
     _, hidden = form_of(browser.get(path))
-    return browser.http.post(path, data=hidden | dict(fields), headers=FROM_OUR_PAGE | headers, follow_redirects=False)
+    filled_in = hidden | dict(fields)
+    return browser.http.post(bare(path), data=filled_in, headers=FROM_OUR_PAGE | headers, follow_redirects=False)
 
 
 def _unavailable(server: LocalServer, path: str, fields: Mapping[str, str] | None = None) -> Any:
@@ -48,7 +71,7 @@ def _unavailable(server: LocalServer, path: str, fields: Mapping[str, str] | Non
     with without_users(server):
         if fields is None:
             return browser.http.get(path)
-        return browser.http.post(path, data=hidden | dict(fields), headers=FROM_OUR_PAGE)
+        return browser.http.post(bare(path), data=hidden | dict(fields), headers=FROM_OUR_PAGE)
 
 
 def _to_a_stranger(server: LocalServer, path: str) -> Any:
@@ -60,9 +83,9 @@ def _of_a_page(path: str) -> dict[str, Produce]:
     return {
         "200": lambda server: _get(server, path),
         "303": lambda server: _to_a_stranger(server, path),
-        "400": lambda server: server.http.get(path, params={f"x{number}": "y" for number in range(65)}),
-        "405": lambda server: server.http.put(path),
-        "414": lambda server: server.http.get(f"{path}?x={'x' * 33_000}"),
+        "400": lambda server: server.http.get(bare(path), params={f"x{number}": "y" for number in range(65)}),
+        "405": lambda server: server.http.put(bare(path)),
+        "414": lambda server: server.http.get(f"{bare(path)}?x={'x' * 33_000}"),
         "503": lambda server: _unavailable(server, path),
     }
 
@@ -70,19 +93,20 @@ def _of_a_page(path: str) -> dict[str, Produce]:
 def _of_a_form(path: str, fields: Mapping[str, str]) -> dict[str, Produce]:
     return {
         "303": lambda server: _post(server, path, fields),
-        "400": lambda server: server.http.post(path, json={}),
+        "400": lambda server: server.http.post(bare(path), json={}),
         "403": lambda server: _post(server, path, fields, Origin="https://evil.example"),
-        "405": lambda server: server.http.put(path),
-        "408": lambda server: asyncio.run(half_a_body(server.app, path)),
-        "413": lambda server: server.http.post(path, content=b" " * (64 * 1024 + 1)),
-        "415": lambda server: server.http.post(path, headers={"Content-Encoding": "gzip"}),
+        "405": lambda server: server.http.put(bare(path)),
+        "408": lambda server: asyncio.run(half_a_body(server.app, bare(path))),
+        "413": lambda server: server.http.post(bare(path), content=b" " * (64 * 1024 + 1)),
+        "415": lambda server: server.http.post(bare(path), headers={"Content-Encoding": "gzip"}),
         "503": lambda server: _unavailable(server, path, fields),
     }
 
 
 def _too_many_passwords(server: LocalServer) -> Any:
-    wrong = {"username": "guessed at", "password": "wrong"}
-    return [_post(server, _SIGN_IN, wrong) for _ in range(FREE + 1)][-1]
+    browser = Browser(server.http)
+    wrong = form_of(browser.get(_SIGN_IN))[1] | {"username": "nobody", "password": "wrong"}
+    return [browser.http.post(_SIGN_IN, data=wrong, headers=FROM_OUR_PAGE) for _ in range(FREE + 1)][-1]
 
 
 _OF_OTHERS: dict[tuple[str, str], Produce] = {

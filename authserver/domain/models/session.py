@@ -22,6 +22,8 @@ class Session:
     expires_at: int
     ended_at: int | None
     network: str
+    device: str = ""
+    """What the browser says it is (domain/device.py); "" if that is not known."""
 
     @property
     def ends_at(self) -> int:

@@ -21,6 +21,7 @@ sessions = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("ended_at", BigInteger),
     Column("network", Text, nullable=False),
+    Column("device", Text),
 )
 
 # The clients that are told of the end of a session. Their authorizations may be gone before it ends.

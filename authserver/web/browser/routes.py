@@ -4,8 +4,11 @@ from starlette.routing import Mount, Route
 
 from ...accounts.account_home import AccountHome
 from ...accounts.account_sign_in import AccountSignIn, ShowSignIn
+from ...accounts.activity import ShowActivity
+from ...accounts.applications import AskToEndAccess, EndAccess, ShowApplications
 from ...accounts.request import BrowserRequest
 from ...accounts.reset_password import ResetPassword, ShowReset
+from ...accounts.sessions import AskToEndSession, EndSession, ShowSessions
 from ...domain import links
 from ...domain.models import LinkKind
 from ...oauth.authorize.account import ChooseAccount
@@ -82,6 +85,11 @@ def _logout(new: BrowserRoutes) -> list[Route]:
 def _account(new: BrowserRoutes) -> list[Route]:
     return [
         new.get("/account", AccountHome),
+        new.get("/account/sessions", ShowSessions),
+        new.page_with_form("/account/sessions/end", AskToEndSession, EndSession),
+        new.get("/account/applications", ShowApplications),
+        new.page_with_form("/account/applications/end", AskToEndAccess, EndAccess),
+        new.get("/account/activity", ShowActivity),
         new.page_with_form("/account/sign-in", ShowSignIn, AccountSignIn),
     ]
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+from ...accounts.activity import TOLD, EventShown
+from ...accounts.applications import ApplicationShown
+from ...accounts.sessions import SessionShown
 from ...pipeline.replies import AskedFor, ClientShown
 
 CLIENT = ClientShown(
@@ -13,6 +16,19 @@ CLIENT = ClientShown(
 _ID = {"request_id": "0" * 32}
 _FORM = {**_ID, "action": "/interaction/0", "csrf": "token", "username": "ada", "client": CLIENT}
 _ACCOUNT = {**_ID, "action": "/account", "csrf": "token", "username": "ada"}
+_HERE = SessionShown("1", "Firefox", "Linux", "192.0.2.0/24", "2026-11-28 09:00 UTC", "2026-11-29 12:40 UTC", True)
+_THERE = SessionShown("0", "Safari", "iPhone", "2001:db8::/64", "2026-11-01 18:30 UTC", "2026-11-20 08:15 UTC", False)
+_NOTES = ApplicationShown(
+    id="notes",
+    name="Example Notes",
+    uri="https://notes.example",
+    scopes=("openid", "email", "notes:read"),
+    claims=("birthdate",),
+    resources=("https://api.notes.example",),
+    since="2026-10-02 07:45 UTC",
+    used="2026-11-29 12:38 UTC",
+)
+_EVENTS = tuple(EventShown(name, "2026-11-29 12:38 UTC", "Example Notes", "192.0.2.0/24") for name in sorted(TOLD))
 SAMPLES: Mapping[str, Mapping[str, object]] = {
     "sign_in": {
         **_FORM,
@@ -36,6 +52,11 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
     "reset_done": _ID,
     "sign_out": {**_FORM, "action": "/logout/confirm", "request": "client_id=c_0"},
     "signed_out": {**_ID, "back": "https://notes.example", "client": CLIENT},
+    "sessions": {**_ACCOUNT, "sessions": (_HERE, _THERE), "done": True},
+    "end_session": {**_ACCOUNT, "sessions": (_THERE,), "session": "0"},
+    "applications": {**_ACCOUNT, "applications": (_NOTES,), "done": True},
+    "end_access": {**_ACCOUNT, "application": _NOTES},
+    "activity": {**_ACCOUNT, "events": _EVENTS},
     "error": {**_ID, "code": "expired", "back": "https://notes.example", "client": CLIENT},
     "continue": {**_ID, "uri": "https://notes.example/callback?code=ac_0", "client": CLIENT},
     "form_post": {**_ID, "uri": "https://notes.example/callback", "params": (("code", "ac_0"),), "client": CLIENT},

@@ -1,0 +1,93 @@
+"""Loads what the pages of an account show of one user."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from ..domain.models import Authorization, Client, Consent, Session
+from . import authorizations, clients, consents, events, sessions
+from .events import StoredEvent
+from .schema import user_claims
+from .users import claims_of
+
+_MOST = 1000
+"""Rows of one kind. The limits of sessions and authorizations are lower."""
+
+
+class Part(Enum):
+    SESSIONS = "sessions"
+    APPLICATIONS = "applications"
+    CLAIMS = "claims"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKey:
+    parts: tuple[Part, ...]
+    at: int
+    """What is active at this time is loaded (microseconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A client that a user has given access to."""
+
+    client: Client
+    consent: Consent | None
+    """What the user agreed to; None for an application that needs no consent."""
+    authorizations: Sequence[Authorization]
+    """The active ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountData:
+    """The parts that were asked for; the others are empty."""
+
+    sessions: Sequence[Session] = ()
+    """The active ones, the newest first."""
+    applications: Sequence[Application] = ()
+    """By their names."""
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    events: Sequence[StoredEvent] = ()
+    """The newest first."""
+
+
+def load(connection: Connection, key: AccountKey, user_id: str) -> AccountData:
+    loaded: dict[str, Any] = {part.value: _LOADERS[part](connection, key, user_id) for part in key.parts}
+    return AccountData(**loaded)
+
+
+def _sessions(connection: Connection, key: AccountKey, user_id: str) -> list[Session]:
+    found = sessions.newest(connection, user_id=user_id, active_at=key.at, limit=_MOST)
+    return [signed_in.session for signed_in in found]
+
+
+def _applications(connection: Connection, key: AccountKey, user_id: str) -> list[Application]:
+    agreed = {consent.client_id: consent for consent in consents.of_user(connection, user_id)}
+    records = authorizations.newest(connection, subject=user_id, client_id=None, active_at=key.at, limit=_MOST)
+    active: dict[str, list[Authorization]] = {}
+    for record in records:
+        active.setdefault(record.authorization.client_id, []).append(record.authorization)
+    known = clients.load_many(connection, list(agreed.keys() | active.keys()))
+    found = [Application(client, agreed.get(id), active.get(id, ())) for id, client in known.items()]
+    return sorted(found, key=lambda application: (application.client.name.casefold(), application.client.id))
+
+
+def _claims(connection: Connection, _key: AccountKey, user_id: str) -> Mapping[str, Any]:
+    column = select(user_claims.c.claims).where(user_claims.c.user_id == user_id)
+    return claims_of(connection.execute(column).scalar())
+
+
+def _events(connection: Connection, _key: AccountKey, user_id: str) -> list[StoredEvent]:
+    return events.newest(connection, events.Filter(subjects=[user_id]), _MOST)
+
+
+_LOADERS: Mapping[Part, Callable[[Connection, AccountKey, str], Any]] = {
+    Part.SESSIONS: _sessions,
+    Part.APPLICATIONS: _applications,
+    Part.CLAIMS: _claims,
+    Part.EVENTS: _events,
+}

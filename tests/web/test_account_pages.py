@@ -1,0 +1,191 @@
+"""What people see and change of their own account."""
+
+import re
+from collections.abc import Mapping
+from http.cookies import SimpleCookie
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from authserver.domain.models import User
+from authserver.store import events, users
+from authserver.store.database import Database
+from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
+from tests.harness.clock import Clock
+from tests.harness.constants import PASSWORD
+from tests.web.serving import everything, rows
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 (KHTML) Version/18.0 Safari/604.1"
+FORM = "/account/sessions/end?session=others"
+
+
+class OwnCookies:
+    """Sends requests by `http` with other cookies than its own."""
+
+    def __init__(self, http: TestClient, user_agent: str) -> None:
+        self._http, self._user_agent, self.cookies = http, user_agent, dict[str, str]()
+
+    def get(self, url: str, **options: Any) -> Any:
+        return self._send("GET", url, **options)
+
+    def post(self, url: str, **options: Any) -> Any:
+        return self._send("POST", url, **options)
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
+        self._http.cookies.clear()
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        own = {"User-Agent": self._user_agent, "Cookie": cookie, **(headers or {})}
+        response = self._http.request(method, url, headers=own, **options)
+        self._http.cookies.clear()
+        for value in response.headers.get_list("set-cookie"):
+            self.cookies |= {name: morsel.value for name, morsel in SimpleCookie(value).items()}
+        return response
+
+
+class Visitor(Browser):
+    """A browser with cookies of its own, among others of the same client of the server."""
+
+    def __init__(self, http: TestClient, user_agent: str = FIREFOX) -> None:
+        super().__init__(OwnCookies(http, user_agent))
+
+    def signed_in(self, username: str = "ada", password: str = PASSWORD) -> "Visitor":
+        page = self.sign_in(self.get("/account/sign-in"), username, password)
+        assert page.url.path == "/account", page.text
+        return self
+
+    def is_signed_in(self) -> bool:
+        return bool(self.get("/account").url.path == "/account")
+
+    def fields(self, path: str) -> dict[str, str]:
+        return form_of(self.get(path))[1]
+
+    def post(self, path: str, **fields: str) -> Any:
+        return self.http.post(path, data=fields, headers=FROM_OUR_PAGE, follow_redirects=False)
+
+
+@pytest.fixture
+def ada(http: TestClient) -> Visitor:
+    return Visitor(http).signed_in()
+
+
+@pytest.fixture
+def phone(ada: Visitor, http: TestClient, clock: Clock) -> Visitor:
+    """Where ada is signed in, too, a minute later."""
+    clock.forward(60)
+    return Visitor(http, SAFARI).signed_in()
+
+
+@pytest.fixture
+def bob(http: TestClient, database: Database, password_hash: str, clock: Clock) -> Visitor:
+    with database.begin() as connection:
+        users.add(connection, User("u_bob", "bob", password_hash, created_at=clock()))
+    return Visitor(http).signed_in("bob")
+
+
+def names(database: Database, subject: str = "u_ada") -> list[str]:
+    with database.begin() as connection:
+        return [each.record.event for each in events.newest(connection, events.Filter(subjects=[subject]), 100)]
+
+
+def ids(page: Any) -> list[str]:
+    return re.findall(r"session=([0-9a-f]{32})", page.text)
+
+
+def test_the_sessions_of_a_person_with_what_each_browser_is(ada: Visitor, phone: Visitor, bob: Visitor) -> None:
+    page = ada.get("/account/sessions")
+    assert re.findall("<strong>(.*) on (.*)</strong>", page.text) == [("Firefox", "Linux"), ("Safari", "iPhone")]
+    assert page.text.count("This device") == 1 and len(ids(page)) == 1
+
+
+def test_ending_one_session_asks_first_and_leaves_the_others(ada: Visitor, phone: Visitor, database: Database) -> None:
+    (id,) = ids(ada.get("/account/sessions"))
+    page = ada.get(f"/account/sessions/end?session={id}")
+    assert "Safari on iPhone" in page.text and phone.is_signed_in()
+    page = ada.submit(page)
+    assert (page.url.path, "Signed out there." in page.text) == ("/account/sessions", True)
+    assert ada.is_signed_in() and not phone.is_signed_in()
+    assert names(database)[0] == "session_ended"
+
+
+def test_ending_all_other_sessions(ada: Visitor, phone: Visitor, bob: Visitor, http: TestClient) -> None:
+    tablet = Visitor(http).signed_in()
+    ada.submit(ada.get("/account/sessions/end?session=others"))
+    assert [each.is_signed_in() for each in (ada, phone, tablet, bob)] == [True, False, False, True]
+
+
+def test_the_session_of_another_person_cannot_be_ended(ada: Visitor, bob: Visitor, database: Database) -> None:
+    bobs = next(row["id"].hex() for row in rows(database, "sessions") if row["user_id"] == "u_bob")
+    assert ada.get(f"/account/sessions/end?session={bobs}").url.path == "/account/sessions"
+    fields = bob.fields("/account/sign-in")
+    for session in (bobs, "", "0" * 32, "x"):
+        answer = ada.post("/account/sessions/end", session=session, csrf=fields["csrf"])
+        assert answer.status_code == 403
+    assert bob.is_signed_in()
+
+
+def test_a_form_that_was_shown_to_one_user_does_nothing_for_another_who_signed_in_since(
+    ada: Visitor, phone: Visitor, bob: Visitor, database: Database
+) -> None:
+    """Two tabs of one browser, in one of which somebody else signs in."""
+    page = ada.get("/account/sessions/end?session=others")
+    ada.sign_in(ada.get("/account/sign-in?account=other"), "bob")
+    before = rows(database, "sessions")
+    assert ada.submit(page).url.path == "/account/sessions"
+    assert rows(database, "sessions") == before
+
+
+def test_an_applications_access_with_its_scopes_in_words_can_be_removed(
+    browser: Browser, database: Database, redeem: Any, refresh: Any
+) -> None:
+    tokens = redeem(browser.code(scope="openid offline_access email read")).json()
+    page = browser.get("/account/applications")
+    assert "An &lt;b&gt;app" in page.text and "See your email address" in page.text and "<code>read</code>" in page.text
+    page = browser.get("/account/applications/end?client_id=sso")
+    assert refresh(tokens["refresh_token"], "sso").status_code == 200
+    unused = browser.code()
+    page = browser.submit(page)
+    assert page.url.path == "/account/applications" and "No application has access" in page.text
+    assert redeem(unused).json()["error"] == "invalid_grant"
+    assert rows(database, "consents") == []
+    (revoked,) = rows(database, "authorizations")
+    assert revoked["revoked_reason"] == "consent_withdrawn"
+    assert refresh(tokens["refresh_token"], "sso").json()["error"] == "invalid_grant"
+    assert "consent_withdrawn" in names(database)
+    assert 'id="allow"' in browser.authorize().text, "it asks again"
+
+
+def test_nobody_removes_what_another_person_allowed(browser: Browser, bob: Visitor, database: Database) -> None:
+    browser.code()
+    before = rows(database, "consents")
+    assert bob.get("/account/applications/end?client_id=sso").url.path == "/account/applications"
+    assert "No application has access" in bob.get("/account/applications").text
+    assert rows(database, "consents") == before
+
+
+def test_recent_security_events_in_words(ada: Visitor, bob: Visitor) -> None:
+    ada.sign_in(ada.get("/account/sign-in"), password="wrong")
+    page = ada.get("/account/activity")
+    told = re.findall("<strong>(.*)</strong></p>\n<dl>", page.text)
+    assert told == ["A wrong password was entered", "Signed in"]
+
+
+@pytest.mark.parametrize("path", ["sessions", "sessions/end", "applications", "applications/end", "activity"])
+def test_every_page_asks_who_it_is_for_first_and_then_comes_back(http: TestClient, path: str) -> None:
+    page = Visitor(http).get(f"/account/{path}")
+    assert page.url.path == "/account/sign-in" and form_of(page)[1]["next"] == f"/account/{path}"
+
+
+@pytest.mark.parametrize("path", ["sessions/end", "applications/end"])
+def test_csrf_no_form_of_the_account_is_accepted_from_elsewhere(
+    ada: Visitor, phone: Visitor, database: Database, path: str
+) -> None:
+    fields = ada.fields(FORM) | {"session": "others", "client_id": "app"}
+    before = everything(database)
+    for headers in ({"Origin": "https://evil.example"}, {}, FROM_OUR_PAGE | {"Sec-Fetch-Site": "cross-site"}):
+        answer = ada.http.post(f"/account/{path}", data=fields, headers=headers, follow_redirects=False)
+        assert answer.status_code == 403
+    strangers = phone.fields(FORM)["csrf"]
+    assert ada.post(f"/account/{path}", **fields | {"csrf": strangers}).status_code == 403
+    assert everything(database) == before
