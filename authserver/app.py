@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import system
+from .accounts.mailed_links import MailedLinks
 from .background import INTERVALS, BackgroundTasks
 from .claims_hook import ClaimsHook
 from .clock import Clock
@@ -111,7 +112,10 @@ def assemble(
     database = open_existing_database(settings, clock, clock.steady)
     keyring = open_keyring(settings, database, clock)
     schedule, retention = lifecycle(settings, database, clock), settings.audit_retention
-    deliveries, outbox = _deliveries(settings, database, clock), OutboxWorker(_senders(settings), database, clock)
+    deliveries, outbox = (
+        _deliveries(settings, database, clock),
+        OutboxWorker(_senders(settings, MailedLinks(settings.issuer, database, keyring, clock)), database, clock),
+    )
     tasks = BackgroundTasks(database, keyring, schedule, clock, malformed, retention, outbox, deliveries, enable)
     if now is None:
         tasks.start_clock()
@@ -145,9 +149,9 @@ def _deliveries(settings: Settings, database: Database, clock: Clock) -> list[De
     return [Delivery(receiver, database, clock) for receiver in receivers]
 
 
-def _senders(settings: Settings) -> dict[str, Sender]:
+def _senders(settings: Settings, mailed_links: MailedLinks) -> dict[str, Sender]:
     """Return what sends each kind of message in the outbox."""
-    return {MAIL: open_mail(settings, {"test": as_they_are})}
+    return {MAIL: open_mail(settings, {"test": as_they_are, **mailed_links.values()})}
 
 
 def _context(
@@ -199,6 +203,7 @@ def _pipeline(
             interactions(settings),
             key_policy(settings),
             settings.password_min_length,
+            settings.mail_destination() is not None,
         ),
         SharedCall(tasks.read_keys, RELOAD_INTERVAL),
         key_service.run,

@@ -4,6 +4,7 @@ from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, Page
 from .account_pages import SIGN_IN, next_path, sign_in_path
 from .browser import BrowserHandler
+from .other_ways import other_ways
 from .sign_in_form import SignInForm
 
 
@@ -29,6 +30,7 @@ class _SignInPage(BrowserHandler):
             keep=keep,
             error=error,
             wait=wait,
+            **other_ways(self.services),
         )
 
 

@@ -3,7 +3,8 @@
 import hmac
 from functools import cached_property
 
-from ..domain import session_state
+from ..domain import languages, session_state
+from ..domain.languages import LANGUAGES
 from ..domain.models import Session, User
 from ..pipeline.attempt import Attempt
 from ..pipeline.errors import Refusal
@@ -76,6 +77,11 @@ class BrowserHandler(Handler[BrowserAnswer]):
     def ui_locales(self) -> str:
         """The languages that an application asks for, best first; "" leaves it to the browser."""
         return ""
+
+    @property
+    def language(self) -> str:
+        """The language of mails to this person: that of the pages which they see."""
+        return languages.choose(tuple(LANGUAGES), self.ui_locales, self.request.accept_language)
 
     def form_page(
         self, name: str, action: str, *, shown: str = "", status: int = 200, retry_after: int = 0, **values: object

@@ -12,6 +12,7 @@ from ..pipeline.replies import Page
 from ..store.browser_state import BrowserKey
 from ..store.links import LinkRecord
 from .browser import BrowserHandler, BrowserRefusal
+from .interaction import path_of
 from .request import hashed
 
 NAME = "link"
@@ -50,7 +51,7 @@ class LinkPage(BrowserHandler):
     def goal(self) -> str:
         """The path at which the person goes on: where the link was asked for, if that was here; otherwise ""."""
         interaction_id = self.opened.link.interaction_id
-        return f"/interaction/{interaction_id.hex()}" if interaction_id and self.is_same_browser else ""
+        return path_of(interaction_id) if interaction_id and self.is_same_browser else ""
 
     def about(self) -> dict[str, str]:
         user = self._proven.user if self._proven else None

@@ -35,6 +35,8 @@ class BrowserRequest:
     """What the browser says it is (domain/device.py)."""
     is_same_origin: bool = False
     """Whether the browser says that a page of ours posted the form."""
+    accept_language: str = ""
+    """The languages that the browser prefers (RFC 9110 s12.5.4)."""
 
     def value(self, name: str) -> str:
         return self.parameters.values.get(name, "")

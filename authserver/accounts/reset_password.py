@@ -1,7 +1,11 @@
 """GET and POST /reset/password: whoever has a link chooses a new password."""
 
-from ..domain import links
+from collections.abc import Iterator
+
+from ..domain import email_address, links
+from ..domain.mail import new_mail
 from ..domain.models import LinkKind, User
+from ..domain.outbox import NewMessage
 from ..pipeline.errors import Refusal
 from ..pipeline.event import Event
 from ..pipeline.handler import Decision
@@ -49,7 +53,7 @@ class ResetPassword(ShowReset):
         self.password_hash = await password.hash(self.request.network)
 
     def decide(self) -> Decision[BrowserAnswer]:
-        change = reset(self.opened.link, self.user, self.password_hash)
+        change = reset(self.opened.link, self.user, self.password_hash, *self._mails())
         event = Event("password_reset", fields={"by": "mail" if self.opened.link.address else "operator"})
         # The session of this browser has ended with all others.
         return Decision(GoTo(self.goal or _DONE, {"session": None}), change, events=[event])
@@ -59,3 +63,11 @@ class ResetPassword(ShowReset):
             error = refusal.code if isinstance(refusal, WeakPassword) else "busy"
             return self.password_page(error, refusal.status, refusal.retry_after)
         return super().refuse(refusal)
+
+    def _mails(self) -> Iterator[NewMessage]:
+        """Tell the user, in case somebody else had the link."""
+        address = email_address.verified_in(self.user.claims or {})
+        if address and self.services.mail:
+            yield new_mail(
+                "password_changed", address, self.language, user_id=self.user.id, username=self.user.username
+            )

@@ -6,8 +6,8 @@ composing.py   a mail with its headers
 smtp.py        hands it to a mail server; folder.py  writes it to a file
 """
 
-from .sender import MailSender, Unconfigured, Values
+from .sender import MailSender, Unconfigured, Unneeded, Values
 from .templates import MailTemplates
 from .transport import Transport
 
-__all__ = ["MailSender", "MailTemplates", "Transport", "Unconfigured", "Values"]
+__all__ = ["MailSender", "MailTemplates", "Transport", "Unconfigured", "Unneeded", "Values"]

@@ -2,5 +2,9 @@
 
 from collections.abc import Mapping
 
-SAMPLES: Mapping[str, Mapping[str, object]] = {"test": {}}
+SAMPLES: Mapping[str, Mapping[str, object]] = {
+    "test": {},
+    "reset": {"username": "ada", "link": "https://login.example/reset/password?link=lk_0", "minutes": 30},
+    "password_changed": {"username": "ada"},
+}
 """By the template's name, without `.txt`."""

@@ -15,8 +15,12 @@ from .transport import Transport
 
 Values = Callable[[Message, Mapping[str, Any]], Awaitable[Mapping[str, object]]]
 """Returns what the template of a mail is given, `link` included, from the `values` of its message. It may read the
-database. Raises NotSent, permanently if the mail is no longer to be sent, for example after its link was used."""
+database. Raises NotSent, and Unneeded."""
 _THREADS = 4
+
+
+class Unneeded(Exception):
+    """The mail is not to be sent: for example, nobody has an account with this address. That is no failure."""
 
 
 async def as_they_are(_message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
@@ -35,14 +39,16 @@ class MailSender:
         self._pool = Pool("mail server", _THREADS, queue=_THREADS, timeout=TIMEOUT + 5)
 
     async def send(self, message: Message) -> None:
-        """Make the mail, and hand it over. Raises NotSent."""
+        """Make the mail, and hand it over, unless it is not needed. Raises NotSent."""
         content = message.content
         values = self._values.get(content["template"])
         if values is None:  # another version of this server wrote it
             raise NotSent(f"this version does not know the mail {content['template']}")
-        text = self._templates.render(
-            content["template"], content["language"], await values(message, content["values"])
-        )
+        try:
+            given = await values(message, content["values"])
+        except Unneeded:
+            return
+        text = self._templates.render(content["template"], content["language"], given)
         about: Any = {"id": message.id, "created_at": message.created_at, "encoding": self._transport.encoding}
         mail = compose(self._sender, content["address"], text, **about)
         try:

@@ -42,6 +42,8 @@ class Services:
     key_policy: KeyPolicy = KeyPolicy()
     password_min_length: int = 8
     """Characters in a new password."""
+    mail: bool = False
+    """Whether the server can send mails."""
 
 
 @dataclass(frozen=True, slots=True)

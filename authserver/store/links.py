@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from ..domain.models import Link, LinkKind, User
+from .changes import Change
 from .rows import row_of
 from .schema import links as table
 from .schema import user_claims, users
@@ -49,9 +50,18 @@ def put(connection: Connection, link: Link) -> bool:
     return True
 
 
+def make(link: Link) -> Change:
+    """Do as `put`; the guard fails if the link was used."""
+    return Change(_put_many, "links", link.id, link)
+
+
 def use(connection: Connection, id: bytes, now: int) -> bool:
     """Use up the link. Returns False if it was used, replaced or has expired."""
     return connection.execute(_USE, {"key": id, "at": now}).rowcount == 1
+
+
+def _put_many(connection: Connection, links: Sequence[Link], _now: int) -> list[bool]:
+    return [put(connection, link) for link in links]
 
 
 def _of_same_person(link: Link) -> ColumnElement[bool]:

@@ -70,6 +70,11 @@ def add_many(connection: Connection, messages: Sequence[NewMessage], now: int) -
         connection.execute(insert(table), [_values(message, now) for message in messages])
 
 
+def add(*messages: NewMessage) -> Change:
+    """Add messages to be sent at once."""
+    return Change(_add_many, "outbox", 0, messages)
+
+
 def due_queues_many(connection: Connection, times: Sequence[int]) -> Mapping[int, tuple[str, ...]]:
     """A loader of the names of the queues that have something to send at a time (microseconds)."""
     return {now: tuple(connection.execute(_DUE_QUEUES, _bounds(now)).scalars()) for now in times}
@@ -96,6 +101,11 @@ def failing(connection: Connection) -> list[Waiting]:
     waits = table.c.next_at.is_not(None), table.c.failures > 0
     queues = select(table.c.queue, *columns).where(*waits).group_by(table.c.queue).order_by(table.c.queue)
     return [Waiting(*row) for row in connection.execute(queues)]
+
+
+def _add_many(connection: Connection, many: Sequence[Sequence[NewMessage]], now: int) -> list[bool]:
+    add_many(connection, [message for messages in many for message in messages], now)
+    return [True] * len(many)
 
 
 def _due(connection: Connection, key: Due) -> tuple[Message, ...]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ..domain.models import Link, User
-from . import authorizations, links, session_ends, users
+from ..domain.outbox import NewMessage
+from . import authorizations, links, outbox, session_ends, users
 from .changes import Change
 
 REASON = "password_changed"
@@ -18,12 +19,13 @@ class _Reset:
     link_id: bytes
     user: User
     password_hash: str
+    mails: Sequence[NewMessage]
 
 
-def reset(link: Link, user: User, password_hash: str) -> Change:
-    """Use the link and set the password of its user, and end all sessions and authorizations. The guard fails if the
-    link was used, replaced or has expired."""
-    return Change(_reset_many, "links", link.id, _Reset(link.id, user, password_hash))
+def reset(link: Link, user: User, password_hash: str, *mails: NewMessage) -> Change:
+    """Use the link and set the password of its user, end all sessions and authorizations, and let the mails be sent.
+    The guard fails if the link was used, replaced or has expired."""
+    return Change(_reset_many, "links", link.id, _Reset(link.id, user, password_hash, mails))
 
 
 def _reset_many(connection: Connection, resets: Sequence[_Reset], now: int) -> list[bool]:
@@ -36,4 +38,5 @@ def _reset(connection: Connection, reset: _Reset, now: int) -> bool:
     user = reset.user
     authorizations.end_of_user(connection, user.id, reason=REASON, now=now)
     session_ends.end_of_user(connection, user.id, reason=REASON, now=now)
+    outbox.add_many(connection, reset.mails, now)
     return users.set_password(connection, user.username, reset.password_hash)

@@ -24,7 +24,9 @@ _NAMED = table.c.username.in_(bindparam("names", expanding=True))
 _BY_NAMES = select(table).where(_NAMED)
 _WITH_CLAIMS = select(table, claims_table.c.claims).join(claims_table, isouter=True)
 _NAMED_WITH_CLAIMS = _WITH_CLAIMS.where(_NAMED)
-_BY_EMAIL = _WITH_CLAIMS.where(claims_table.c.email == bindparam("address"))
+_BY_EMAIL = _WITH_CLAIMS.add_columns(claims_table.c.email).where(
+    claims_table.c.email.in_(bindparam("addresses", expanding=True))
+)
 _FIRST = _WITH_CLAIMS.order_by(table.c.id).limit(1000)
 _NEXT = _FIRST.where(table.c.id > bindparam("after"))
 _WRITE_REHASHED = (
@@ -67,10 +69,14 @@ def load_with_claims(connection: Connection, username: str) -> User | None:
     return load_with_claims_many(connection, [username]).get(username)
 
 
+def load_by_email_many(connection: Connection, addresses: Sequence[str]) -> Mapping[str, User]:
+    """Return the user who has each verified address, in its canonical form, with their claims."""
+    rows = connection.execute(_BY_EMAIL, {"addresses": list(addresses)})
+    return {row.email: User(*(*row[:-2], claims_of(row.claims))) for row in rows}
+
+
 def load_by_email(connection: Connection, address: str) -> User | None:
-    """Return the user who has this verified address, in its canonical form, with their claims."""
-    row = connection.execute(_BY_EMAIL, {"address": address}).first()
-    return _with_claims(row) if row else None
+    return load_by_email_many(connection, [address]).get(address)
 
 
 def load_all(connection: Connection) -> list[User]:

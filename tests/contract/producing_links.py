@@ -1,21 +1,31 @@
-"""As `producing.py`, for the pages that a link opens."""
+"""As `producing.py`, for the pages to ask for a link, and those that it opens."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.testclient import TestClient
+
+from authserver.app import create_app
 from tests.contract.producing import Produce, half_a_body, without_users
-from tests.harness.browser import FROM_OUR_PAGE, form_of
-from tests.harness.constants import PASSWORD
+from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
+from tests.harness.constants import ISSUER, PASSWORD
 from tests.harness.reset_links import reset_link
-from tests.web.serving import LocalServer
+from tests.web.serving import LocalServer, execute
 
 _RESET = "/reset/password"
+_ASKING = ("/reset",)
 
 
 def producers() -> dict[tuple[str, str], Produce]:
     pages = {("get " + _RESET, status): produce for status, produce in _OF_PAGE.items()}
-    return pages | {("post " + _RESET, status): produce for status, produce in _OF_FORM.items()}
+    found = pages | {("post " + _RESET, status): produce for status, produce in _OF_FORM.items()}
+    for path in _ASKING:
+        found |= {("get " + path, status): produce for status, produce in _of_an_asking_page(path).items()}
+        found |= {("post " + path, status): produce for status, produce in _of_an_asking_form(path).items()}
+    return found
 
 
 def _open(server: LocalServer) -> Any:
@@ -55,3 +65,68 @@ _OF_FORM: dict[str, Produce] = {
     "422": lambda server: _post(server, password="12345678"),
     "503": lambda server: _unavailable(server, posted=True),
 }
+
+
+def _ask(http: Any, path: str, address: str = "nobody@example.com", **headers: str) -> Any:
+    http.cookies.clear()
+    action, fields = form_of(http.get(path))
+    return http.post(action, data=fields | {"email": address}, headers=FROM_OUR_PAGE | headers, follow_redirects=False)
+
+
+@contextmanager
+def _with(server: LocalServer, **changes: Any) -> Iterator[TestClient]:
+    """A server on the same database, with other settings."""
+    app = create_app(server.settings.model_copy(update=changes), now=server.clock)
+    with TestClient(app, ISSUER) as http:
+        yield http
+
+
+def _not_offered(server: LocalServer, path: str, *, posted: bool) -> Any:
+    csrf = form_of(server.http.get(path))[1]
+    cookies = dict(server.http.cookies)
+    with _with(server, smtp_url=None) as http:
+        http.cookies.update(cookies)
+        return http.post(path, data=csrf, headers=FROM_OUR_PAGE) if posted else http.get(path)
+
+
+def _too_many(server: LocalServer, path: str) -> Any:
+    with _with(server, network_attempts=1) as http:
+        answer = [_ask(http, path) for _ in range(2)][-1]
+    execute(server.database, "DELETE FROM attempts")  # for the other tests of this server
+    return answer
+
+
+def _asking_unavailable(server: LocalServer, path: str, *, posted: bool) -> Any:
+    server.http.cookies.clear()
+    browser = Browser(server.http)
+    browser.sign_in(browser.get("/account/sign-in"))
+    _, fields = form_of(browser.get(path))
+    with without_users(server):
+        return server.http.post(path, data=fields, headers=FROM_OUR_PAGE) if posted else server.http.get(path)
+
+
+def _of_an_asking_page(path: str) -> dict[str, Produce]:
+    return {
+        "200": lambda server: server.http.get(path),
+        "400": lambda server: server.http.get(path, params={f"x{number}": "y" for number in range(65)}),
+        "404": lambda server: _not_offered(server, path, posted=False),
+        "405": lambda server: server.http.put(path),
+        "414": lambda server: server.http.get(f"{path}?x={'x' * 33_000}"),
+        "503": lambda server: _asking_unavailable(server, path, posted=False),
+    }
+
+
+def _of_an_asking_form(path: str) -> dict[str, Produce]:
+    return {
+        "303": lambda server: _ask(server.http, path),
+        "400": lambda server: server.http.post(path, json={}),
+        "403": lambda server: _ask(server.http, path, Origin="https://evil.example"),
+        "404": lambda server: _not_offered(server, path, posted=True),
+        "405": lambda server: server.http.put(path),
+        "408": lambda server: asyncio.run(half_a_body(server.app, path)),
+        "413": lambda server: server.http.post(path, content=b" " * (64 * 1024 + 1)),
+        "415": lambda server: server.http.post(path, headers={"Content-Encoding": "gzip"}),
+        "422": lambda server: _ask(server.http, path, "not an address"),
+        "429": lambda server: _too_many(server, path),
+        "503": lambda server: _asking_unavailable(server, path, posted=True),
+    }

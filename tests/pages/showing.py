@@ -20,8 +20,11 @@ from authserver.web.request_id import RequestId
 ISSUER = "https://login.example"
 CALLBACK = "https://notes.example/callback"
 HOSTILE = "\"><script>alert(1)</script>'&é\r\n"
-SIGN_IN = Page("sign_in", {**SAMPLES["sign_in"], "username": ""})
-ERRORS = ("expired", "completed", "other_browser", "cookies", "forged", "too_many", "unavailable", "failed", "request")
+SIGN_IN = Page("sign_in", {**SAMPLES["sign_in"], "username": "", "reset_path": "", "sign_up_path": ""})
+ERRORS = (
+    *("expired", "completed", "other_browser", "cookies", "link", "no_mail", "forged", "too_many", "unavailable"),
+    *("failed", "request"),
+)
 
 
 WITH_NAMES = ("sign_in", "consent", "choose_account", "sign_out", "signed_out", "error")
@@ -34,12 +37,20 @@ def changed(page: Page, **values: Any) -> Page:
 
 ANSWERS: Mapping[str, BrowserAnswer] = {
     "/sign-in": SIGN_IN,
+    "/other-ways": Page("sign_in", SAMPLES["sign_in"]),
     "/hint": changed(SIGN_IN, username="ada"),
     "/wrong": replace(changed(SIGN_IN, username="ada", error="wrong", keep=True), status=401),
     "/delayed": replace(changed(SIGN_IN, username="ada", error="delayed", wait=40), status=429, retry_after=40),
     "/busy": replace(changed(SIGN_IN, username="ada", error="busy"), status=503, retry_after=1),
     "/again": changed(SIGN_IN, fixed_username="ada", username=""),
     "/consent": Page("consent", SAMPLES["consent"]),
+    "/reset": Page("reset", SAMPLES["reset"]),
+    "/reset/address": replace(changed(Page("reset", SAMPLES["reset"]), error="address"), status=422),
+    "/reset/delayed": replace(changed(Page("reset", SAMPLES["reset"]), error="delayed", wait=40), status=429),
+    "/reset/sent": Page("reset_sent", SAMPLES["reset_sent"]),
+    "/reset/password": changed(Page("new_password", SAMPLES["new_password"]), is_new=False),
+    "/reset/weak": replace(changed(Page("new_password", SAMPLES["new_password"]), error="short"), status=422),
+    "/reset/done": Page("reset_done", SAMPLES["reset_done"]),
     "/choose-account": Page("choose_account", SAMPLES["choose_account"]),
     "/continue": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), after_form=True, client=CLIENT),
     "/form-post": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), "form_post", client=CLIENT),

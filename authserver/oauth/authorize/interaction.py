@@ -5,7 +5,9 @@ import json
 from hashlib import sha256
 from urllib.parse import urlsplit
 
+from ...accounts import interaction as accounts_interaction
 from ...accounts.browser import BrowserRefusal
+from ...accounts.other_ways import other_ways
 from ...accounts.request import hashed
 from ...domain import authorization_request, base64url, redirect_uri
 from ...domain import interaction as interactions
@@ -80,7 +82,8 @@ class InteractionHandler(AuthorizationHandler):
         request = self.authorization_request
         hint = request.login_hint if request and not self.wants_other_account else ""
         values = {"username": username or fixed or hint, "fixed_username": fixed, "keep": keep}
-        return self.page("sign_in", status, wait, error=error, wait=wait, **values)
+        others = other_ways(self.services, self.request.interaction_id)
+        return self.page("sign_in", status, wait, error=error, wait=wait, **values, **others)
 
     def about(self) -> dict[str, str]:
         waiting = self.loaded.waiting if self.loaded else None
@@ -161,7 +164,7 @@ ACTIONS = {"sign_in": "sign-in", "choose_account": "account", "consent": "consen
 
 
 def path_of(interaction: Interaction) -> str:
-    return f"/interaction/{interaction.id.hex()}"
+    return accounts_interaction.path_of(interaction.id)
 
 
 def text_of(parameters: Parameters) -> str:

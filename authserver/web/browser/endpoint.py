@@ -86,6 +86,7 @@ class BrowserEndpoint:
             _interaction_id(scope),
             device.described(headers.get("user-agent", [""])[0]),
             self._is_same_origin(headers),
+            ",".join(headers.get("accept-language", [])),
         )
         return await self._pipeline.run(request, self._new_handler)
 

@@ -2,11 +2,13 @@
 
 from starlette.routing import Mount, Route
 
+from ...accounts import reset
 from ...accounts.account_home import AccountHome
 from ...accounts.account_sign_in import AccountSignIn, ShowSignIn
 from ...accounts.activity import ShowActivity
 from ...accounts.applications import AskToEndAccess, EndAccess, ShowApplications
 from ...accounts.request import BrowserRequest
+from ...accounts.reset import RequestReset, ShowResetRequest
 from ...accounts.reset_password import ResetPassword, ShowReset
 from ...accounts.sessions import AskToEndSession, EndSession, ShowSessions
 from ...domain import links
@@ -95,4 +97,7 @@ def _account(new: BrowserRoutes) -> list[Route]:
 
 
 def _recovery(new: BrowserRoutes) -> list[Route]:
-    return [new.page_with_form(links.PATHS[LinkKind.RESET], ShowReset, ResetPassword)]
+    return [
+        new.page_with_form(reset.PATH, ShowResetRequest, RequestReset),
+        new.page_with_form(links.PATHS[LinkKind.RESET], ShowReset, ResetPassword),
+    ]

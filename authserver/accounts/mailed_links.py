@@ -1,0 +1,64 @@
+"""What the mails contain that the server sends to an address: made when they are sent, with links that are stored
+nowhere. Only here is it found out whether somebody has an account with the address."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..domain import links
+from ..domain.errors import Unavailable
+from ..domain.models import LinkKind, User
+from ..domain.outbox import Message
+from ..keyring import Keyring
+from ..mail import Unneeded, Values
+from ..outbox import NotSent
+from ..store import links as stored_links
+from ..store import users
+from ..store.database import Database
+
+
+class MailedLinks:
+    def __init__(self, issuer: str, database: Database, keyring: Keyring, now: Callable[[], int]) -> None:
+        """`now` returns microseconds."""
+        self._issuer, self._database, self._keyring, self._now = issuer, database, keyring, now
+
+    def values(self) -> Mapping[str, Values]:
+        """Return what the template of each mail is given."""
+        return {"reset": self._reset, "password_changed": self._password_changed}
+
+    async def _reset(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
+        user = await self._owner(message)
+        if user is None or user.disabled:
+            raise Unneeded
+        link = await self._link(LinkKind.RESET, message, values, user)
+        return {"username": user.username, "link": link, "minutes": links.LIFETIME // 60}
+
+    async def _password_changed(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
+        return values
+
+    async def _owner(self, message: Message) -> User | None:
+        """Return the user who has the verified address that the mail goes to."""
+        try:
+            return await self._database.load(users.load_by_email_many, str(message.content["address"]))
+        except Unavailable as error:
+            raise NotSent(str(error)) from error
+
+    async def _link(self, kind: LinkKind, message: Message, values: Mapping[str, Any], user: User | None = None) -> str:
+        """Return the URL of the link. Raises Unneeded if it was used: then an earlier attempt had sent the mail."""
+        now = self._now()
+        link = links.new(
+            kind,
+            bytes.fromhex(values["link"]),
+            refresh_key_id=self._keyring.newest_refresh_key_id(now),
+            now=now,
+            user=user,
+            address=str(message.content["address"]),
+            interaction_id=bytes.fromhex(values["interaction"]) or None,
+            browser_hash=bytes.fromhex(values["browser"]) or None,
+        )
+        try:
+            secret, is_unused = self._keyring.link_secret(link), await self._database.write(stored_links.make(link))
+        except Unavailable as error:
+            raise NotSent(str(error)) from error
+        if not is_unused:
+            raise Unneeded
+        return links.url(self._issuer, kind, secret)

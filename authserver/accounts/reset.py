@@ -1,0 +1,47 @@
+"""GET and POST /reset: whoever forgot the password asks for a link to choose a new one."""
+
+from ..pipeline.event import Event
+from ..pipeline.handler import Decision
+from ..pipeline.replies import BrowserAnswer, GoTo, Page
+from ..store.browser_state import BrowserKey
+from .browser import BrowserHandler
+from .interaction import interaction_id_of, own_interaction, path_of
+from .mail_form import MailForm, check_mail
+from .request import hashed
+
+PATH = "/reset"
+_SENT = f"{PATH}?sent=yes"
+
+
+class _ResetPage(BrowserHandler):
+    def reset_page(self, error: str = "", status: int = 200, wait: int = 0) -> Page:
+        """Return the page that asks for the address; `wait` is in seconds."""
+        interaction = own_interaction(self.loaded.waiting, self.request, self.now)
+        return self.form_page(
+            "reset",
+            PATH,
+            status=status,
+            retry_after=wait,
+            email=self.request.value("email"),
+            interaction=interaction.id.hex() if interaction else "",
+            back=path_of(interaction.id) if interaction else "/account",
+            error=error,
+            wait=wait,
+        )
+
+
+class ShowResetRequest(_ResetPage):
+    def key(self) -> BrowserKey:
+        return BrowserKey(hashed(self.request.session), interaction_id_of(self.request.value("interaction")))
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        check_mail(self.services)
+        return Decision(Page("reset_sent") if self.request.value("sent") else self.reset_page())
+
+
+class RequestReset(MailForm, _ResetPage):
+    def page_again(self, error: str, status: int, wait: int) -> Page:
+        return self.reset_page(error, status, wait)
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        return Decision(GoTo(_SENT), self.mail("reset"), events=[Event("reset_requested")])
