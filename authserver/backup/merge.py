@@ -13,14 +13,14 @@ from sqlalchemy.dialects import sqlite
 
 from ..domain.models import RefreshTokenKey, SigningKey
 from ..store import signing_keys
-from ..store.schema import authorizations, clients, denied_tokens, events, refresh_keys, users
+from ..store.schema import authorizations, clients, denied_tokens, events, outbox, refresh_keys, users
 from ..store.schema import signing_keys as key_table
 from ..store.signing_keys import KeyState
 from . import sign_in_merge
 from .replaced import replaced
 
 _REASON = "restored"
-_HAS_EVENTS = text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'events'")  # older revisions have none
+_HAS = text("SELECT count(*) FROM replaced.sqlite_master WHERE name = :table")  # older revisions lack some tables
 _CREDENTIALS = ("secret_hash", "secret_expires_at", "previous_secret_hash", "previous_secret_expires_at")
 _PROGRESS = ("generation", "rotated_at", "rotated_from", "idle_expires_at")
 
@@ -79,6 +79,7 @@ def merge(connection: Connection, now: int) -> MergeReport:
     sign_in_merge.keep_ended(connection, now)
     _keep_denied(connection)
     _keep_events(connection)
+    _keep_outbox(connection)
     return MergeReport(
         authorizations_ended=active - count_active(connection, now),
         users_disabled=enabled[0] - _count_enabled(connection, users),
@@ -149,7 +150,7 @@ def _keep_denied(connection: Connection) -> None:
 def _keep_events(connection: Connection) -> None:
     """Keep the audit trail of the replaced database: a restore must not hide what was done since the backup. Events
     that only the backup has come after the others if their ids are in use."""
-    if not connection.execute(_HAS_EVENTS).scalar_one():
+    if not connection.execute(_HAS, {"table": events.name}).scalar_one():
         return
     old = replaced(events)
     same = exists().where(old.c.id == events.c.id, old.c.at == events.c.at, old.c.event == events.c.event)
@@ -159,6 +160,15 @@ def _keep_events(connection: Connection) -> None:
     connection.execute(update(events).where(in_use).values(id=events.c.id + func.max(*ids)))
     columns = [column.name for column in events.c]
     connection.execute(insert(events).from_select(columns, select(*(old.c[name] for name in columns))))
+
+
+def _keep_outbox(connection: Connection) -> None:
+    """Keep what the replaced database still had to send. What waits in the backup was sent since, or is there too."""
+    if connection.execute(_HAS, {"table": outbox.name}).scalar_one():
+        columns = [column.name for column in outbox.c]
+        rows = select(*(replaced(outbox).c[name] for name in columns))
+        connection.execute(delete(outbox))
+        connection.execute(insert(outbox).from_select(columns, rows))
 
 
 def _count_enabled(connection: Connection, owners: Table) -> int:

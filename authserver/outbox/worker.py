@@ -27,6 +27,8 @@ TASK = "deliver_outbox"
 """Its name in the log."""
 _AT_ONCE = 2
 """How many messages a receiver is sent at the same time."""
+_MAX_FAILING = 10_000
+"""How many queues that fail are remembered. Beyond that, all are forgotten, and found to fail once more."""
 _SHUTDOWN_TIMEOUT = 5  # seconds to finish what is being sent
 
 
@@ -85,9 +87,14 @@ class OutboxWorker:
         async with lane.admit(is_failing=is_failing):
             while messages := await self._due(queue, limit):
                 if not all(await asyncio.gather(*(self._attempt(lane, message) for message in messages))):
-                    self._failing.add(queue)
+                    self._note_failing(queue)
                     return
                 self._failing.discard(queue)
+
+    def _note_failing(self, queue: str) -> None:
+        if len(self._failing) >= _MAX_FAILING:
+            self._failing.clear()
+        self._failing.add(queue)
 
     async def _due(self, queue: str, limit: int) -> Sequence[Message]:
         if self._is_stopping:

@@ -244,3 +244,32 @@ def test_where_nothing_is_known_sessions_are_active_again(
     restore()
     assert session_ends() == {1: 1}
     assert sql(DB, "SELECT count(*) FROM codes") == [(0,)]
+
+
+def test_what_the_replaced_database_had_to_send_is_sent_and_what_the_backup_had_is_not_sent_again(
+    ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
+    add_message("before the backup", next_at=1)
+    backup()
+    sql(DB, "UPDATE outbox SET next_at = NULL, finished_at = 2, is_delivered = 1")
+    add_message("since the backup", next_at=1)
+    restore()
+    assert sql(DB, "SELECT queue, next_at FROM outbox ORDER BY id") == [
+        ("before the backup", None),
+        ("since the backup", 1),
+    ]
+
+
+def test_without_the_old_database_what_the_backup_had_to_send_is_sent(
+    ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
+    add_message("before the backup", next_at=1)
+    backup()
+    lose_everything()
+    restore()
+    assert sql(DB, "SELECT queue, next_at FROM outbox") == [("before the backup", 1)]
+
+
+def add_message(queue: str, *, next_at: int) -> None:
+    columns = "queue, content, created_at, next_at, failures, reason, is_delivered"
+    sql(DB, f"INSERT INTO outbox ({columns}) VALUES (?, '{{}}', 1, ?, 0, '', 0)", queue, next_at)
