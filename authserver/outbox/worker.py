@@ -155,6 +155,6 @@ def _log(message: Message, now: int) -> None:
     if message.is_delivered:
         log.info("message_delivered", **fields)
     elif message.next_at is None:
-        log.error("message_given_up", **fields, reason=message.reason)
+        log.warning("message_given_up", **fields, reason=message.reason)
     else:
         log.warning("message_failed", **fields, reason=message.reason, wait=span(message.next_at - now))

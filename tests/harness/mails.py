@@ -16,4 +16,4 @@ def text_of(mail: EmailMessage, kind: str = "plain") -> str:
     """Return the plain text, or the HTML."""
     part = mail.get_body((kind,))
     assert part is not None
-    return str(part.get_content())
+    return str(part.get_content()).replace("\r\n", "\n")

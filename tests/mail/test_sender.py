@@ -1,5 +1,6 @@
 """A message in the outbox becomes a mail in the language of its reader, with the operator's own texts."""
 
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +80,19 @@ def test_the_operators_text_takes_the_place_of_the_built_in_one(
     assert mail["Subject"] == "Ours for as.example"
     assert "A test mail from as.example" in text_of(mail) and "Bye & <b>." in text_of(mail)
     assert "Bye &amp; &lt;b&gt;." in text_of(mail, "html")
+
+
+def test_only_the_servers_own_link_is_one_in_the_html(
+    settings: Settings, post: Post, tmp_path: Path, pages: Path
+) -> None:
+    """Not what somebody else chose, such as the name of an account."""
+    pages.joinpath("test.txt").write_text("Hello\n\n{{ name | default(issuer) }}\n{{ link }}\nhttps://other.example\n")
+    link, name = "https://as.example/reset?a=1&b=2", "https://evil.example <a href='https://evil.example'>x</a>"
+    post(settings.model_copy(update={"pages_dir": pages.parent}), "test", name=name, link=link)
+    [mail] = mails_in(tmp_path / "mails")
+    assert f"\n{link}\n" in text_of(mail) and name in text_of(mail)
+    assert re.findall('<a href="(.*?)">', text_of(mail, "html")) == [link.replace("&", "&amp;")]
+    assert "&lt;a href=" in text_of(mail, "html")
 
 
 def test_a_text_that_cannot_be_rendered_stops_the_start(settings: Settings, database: Database, pages: Path) -> None:
