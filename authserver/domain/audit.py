@@ -37,6 +37,7 @@ REQUEST_EVENTS: Mapping[str, Audited] = {
     "consent_given": Audited(),
     "consent_denied": Audited(FAILURE, by_user=True),
     "consent_withdrawn": Audited(),
+    "user_password_changed": Audited(),
     "code_redeemed": Audited(),
     "code_resubmitted": _ATTEMPT,
     "code_replayed": Audited(FAILURE),

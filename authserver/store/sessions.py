@@ -133,7 +133,7 @@ def _begin(connection: Connection, begin: BeginSession, now: int) -> None:
     renewed = begin.renewed
     if renewed is not None:
         _note_sign_in(connection, begin, renewed.id)
-        if _renew(connection, replace(begin.session, id=renewed.id)):
+        if renew(connection, replace(begin.session, id=renewed.id)):
             return
     elif begin.before is not None:
         end_one(connection, begin.before.id, now=now)
@@ -155,8 +155,8 @@ def _end_idlest(connection: Connection, begin: BeginSession, now: int) -> None:
         end_one(connection, id, now=now)
 
 
-def _renew(connection: Connection, session: Session) -> bool:
-    """Return False if it has ended in the meantime."""
+def renew(connection: Connection, session: Session) -> bool:
+    """Write the session with a new secret, within another change. Returns False if it has ended in the meantime."""
     values = {f"new_{name}": value for name, value in _values(session).items()}
     return connection.execute(_RENEW, {"key": session.id} | values).rowcount == 1
 

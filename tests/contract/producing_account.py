@@ -20,14 +20,18 @@ _PAGES = (
     "applications",
     "applications/end?client_id=sso",
     "activity",
+    "password",
 )
 """Below /account, with what they need to be shown."""
+_CHANGE = {"current_password": PASSWORD, "new_password": PASSWORD}
 _FORMS: Mapping[str, Mapping[str, str]] = {
     "sign-in": {"username": "ada", "password": PASSWORD},
     "sessions/end?session=others": {},
     "applications/end?client_id=sso": {},
+    "password": _CHANGE,
 }
 """What is filled in, beside what a form has."""
+_PASSWORD = "/account/password"
 
 
 def producers() -> dict[tuple[str, str], Produce]:
@@ -109,7 +113,18 @@ def _too_many_passwords(server: LocalServer) -> Any:
     return [browser.http.post(_SIGN_IN, data=wrong, headers=FROM_OUR_PAGE) for _ in range(FREE + 1)][-1]
 
 
+def _too_many_current_passwords(server: LocalServer) -> Any:
+    browser = _signed_in(server)
+    wrong = form_of(browser.get(_PASSWORD))[1] | _CHANGE | {"current_password": "wrong"}
+    answers = [browser.http.post(_PASSWORD, data=wrong, headers=FROM_OUR_PAGE) for _ in range(FREE + 1)]
+    server.clock.forward(86_400)  # forgotten, for the other tests of this server
+    return answers[-1]
+
+
 _OF_OTHERS: dict[tuple[str, str], Produce] = {
     (f"post {_SIGN_IN}", "401"): lambda server: _post(server, _SIGN_IN, {"username": "ada", "password": "wrong"}),
     (f"post {_SIGN_IN}", "429"): _too_many_passwords,
+    (f"post {_PASSWORD}", "401"): lambda server: _post(server, _PASSWORD, _CHANGE | {"current_password": "wrong"}),
+    (f"post {_PASSWORD}", "422"): lambda server: _post(server, _PASSWORD, _CHANGE | {"new_password": "short"}),
+    (f"post {_PASSWORD}", "429"): _too_many_current_passwords,
 }

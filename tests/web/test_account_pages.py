@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from authserver.domain.attempts import FREE
 from authserver.domain.models import User
 from authserver.store import events, users
 from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
-from tests.web.serving import everything, rows
+from tests.web.serving import everything, execute, rows
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 (KHTML) Version/18.0 Safari/604.1"
+NEW = "a much better password"
 FORM = "/account/sessions/end?session=others"
 
 
@@ -164,20 +166,79 @@ def test_nobody_removes_what_another_person_allowed(browser: Browser, bob: Visit
     assert rows(database, "consents") == before
 
 
+def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(
+    ada: Visitor, phone: Visitor, database: Database, login: Any
+) -> None:
+    before = ada.http.cookies["__Host-session"]
+    page = ada.submit(ada.get("/account/password"), current_password=PASSWORD, new_password=NEW)
+    assert page.url.path == "/account/password" and "Your password is changed." in page.text
+    assert ada.is_signed_in() and not phone.is_signed_in()
+    assert ada.http.cookies["__Host-session"] != before
+    assert phone.sign_in(phone.get("/account/sign-in"), password=PASSWORD).status_code == 401
+    phone.signed_in(password=NEW)
+    assert names(database)[:2].count("sign_in") == 1
+    assert {"user_password_changed", "session_ended"} <= set(names(database))
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "words"),
+    [
+        ({"current_password": "wrong"}, 401, "The current password is wrong."),
+        ({"new_password": "short"}, 422, "too short"),
+        ({"new_password": "password1"}, 422, "attackers try it first"),
+        ({"new_password": "12345678"}, 422, "attackers try it first"),
+        ({"new_password": "x" * 1025}, 422, "too long"),
+    ],
+)
+def test_a_password_that_is_not_changed(
+    ada: Visitor, database: Database, changes: dict[str, str], status: int, words: str
+) -> None:
+    before = rows(database, "users")
+    fields = {"current_password": PASSWORD, "new_password": NEW} | changes
+    old, new = fields["current_password"], fields["new_password"]
+    page = ada.submit(ada.get("/account/password"), current_password=old, new_password=new)
+    assert page.status_code == status and words in page.text
+    assert "<title>Error:" in page.text and f'"{new}"' not in page.text
+    assert rows(database, "users") == before and ada.is_signed_in()
+
+
+def test_guessing_the_password_on_an_open_session_is_as_slow_as_at_the_door(ada: Visitor) -> None:
+    fields = ada.fields("/account/password") | {"current_password": "wrong", "new_password": NEW}
+    answers = [ada.post("/account/password", **fields) for _ in range(FREE + 1)]
+    assert [answer.status_code for answer in answers][-2:] == [401, 429]
+    assert "Wait" in answers[-1].text
+
+
+def test_the_password_of_another_user_opens_nothing(ada: Visitor, bob: Visitor, database: Database) -> None:
+    """The hidden username of the form is for password managers, and decides nothing."""
+    before = rows(database, "users")
+    fields = ada.fields("/account/password") | {"username": "bob", "current_password": PASSWORD, "new_password": NEW}
+    assert ada.post("/account/password", **fields).status_code == 303
+    assert rows(database, "users") == before
+
+
+def test_a_session_with_the_password_of_before_is_over(ada: Visitor, database: Database) -> None:
+    execute(database, "UPDATE users SET credential_version = credential_version + 1")
+    assert not ada.is_signed_in()
+
+
 def test_recent_security_events_in_words(ada: Visitor, bob: Visitor) -> None:
     ada.sign_in(ada.get("/account/sign-in"), password="wrong")
+    ada.submit(ada.get("/account/password"), current_password=PASSWORD, new_password=NEW)
     page = ada.get("/account/activity")
     told = re.findall("<strong>(.*)</strong></p>\n<dl>", page.text)
-    assert told == ["A wrong password was entered", "Signed in"]
+    assert told == ["The password was changed", "A wrong password was entered", "Signed in"]
 
 
-@pytest.mark.parametrize("path", ["sessions", "sessions/end", "applications", "applications/end", "activity"])
+@pytest.mark.parametrize(
+    "path", ["sessions", "sessions/end", "applications", "applications/end", "activity", "password"]
+)
 def test_every_page_asks_who_it_is_for_first_and_then_comes_back(http: TestClient, path: str) -> None:
     page = Visitor(http).get(f"/account/{path}")
     assert page.url.path == "/account/sign-in" and form_of(page)[1]["next"] == f"/account/{path}"
 
 
-@pytest.mark.parametrize("path", ["sessions/end", "applications/end"])
+@pytest.mark.parametrize("path", ["sessions/end", "applications/end", "password"])
 def test_csrf_no_form_of_the_account_is_accepted_from_elsewhere(
     ada: Visitor, phone: Visitor, database: Database, path: str
 ) -> None:

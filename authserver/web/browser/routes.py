@@ -7,6 +7,7 @@ from ...accounts.account_home import AccountHome
 from ...accounts.account_sign_in import AccountSignIn, ShowSignIn
 from ...accounts.activity import ShowActivity
 from ...accounts.applications import AskToEndAccess, EndAccess, ShowApplications
+from ...accounts.change_password import ChangePassword, ShowPassword
 from ...accounts.request import BrowserRequest
 from ...accounts.reset import RequestReset, ShowResetRequest
 from ...accounts.reset_password import ResetPassword, ShowReset
@@ -91,6 +92,7 @@ def _account(new: BrowserRoutes) -> list[Route]:
         new.page_with_form("/account/sessions/end", AskToEndSession, EndSession),
         new.get("/account/applications", ShowApplications),
         new.page_with_form("/account/applications/end", AskToEndAccess, EndAccess),
+        new.page_with_form("/account/password", ShowPassword, ChangePassword),
         new.get("/account/activity", ShowActivity),
         new.page_with_form("/account/sign-in", ShowSignIn, AccountSignIn),
     ]

@@ -78,6 +78,7 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
     "end_session": {**_ACCOUNT, "sessions": (_THERE,), "session": "0"},
     "applications": {**_ACCOUNT, "applications": (_NOTES,), "done": True},
     "end_access": {**_ACCOUNT, "application": _NOTES},
+    "password": {**_ACCOUNT, "error": "", "wait": 0, "min_length": 8, "done": True},
     "activity": {**_ACCOUNT, "events": _EVENTS},
     "error": {**_ID, "code": "expired", "back": "https://notes.example", "client": CLIENT},
     "continue": {**_ID, "uri": "https://notes.example/callback?code=ac_0", "client": CLIENT},

@@ -1,0 +1,55 @@
+"""What people change of their own account: each is one change, with all that it ends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, bindparam, update
+
+from ..domain.models import Session
+from . import session_ends, sessions
+from .changes import Change
+from .schema import users
+
+PASSWORD_CHANGED = "password_changed"  # noqa: S105
+"""The `revoked_reason` of authorizations that end with their sessions."""
+_REPLACE_PASSWORD = (
+    update(users)
+    .where(users.c.id == bindparam("user"), users.c.credential_version == bindparam("seen"))
+    .values(password_hash=bindparam("hash"), credential_version=users.c.credential_version + 1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacePassword:
+    """What `replace_password` applies."""
+
+    user_id: str
+    seen_version: int
+    """The credential version that the user had when the old password was found to be right."""
+    password_hash: str = field(repr=False)
+    keep: Session
+    """The session in which the user did it, as it is to be from now on."""
+    ended: list[bytes] = field(default_factory=list)
+    """Gets the ids of the other sessions, which end."""
+
+
+def replace_password(replaced: ReplacePassword) -> Change:
+    """Replace the password, and end all other sessions and, by the credential version, all authorizations. The guard
+    fails if the user's credential version is no longer the one that was seen."""
+    return Change(_replace_many, "users", replaced.user_id, replaced)
+
+
+def _replace_many(connection: Connection, changes: Sequence[ReplacePassword], now: int) -> list[bool]:
+    return [_replace(connection, replaced, now) for replaced in changes]
+
+
+def _replace(connection: Connection, replaced: ReplacePassword, now: int) -> bool:
+    row = {"user": replaced.user_id, "seen": replaced.seen_version, "hash": replaced.password_hash}
+    if connection.execute(_REPLACE_PASSWORD, row).rowcount == 0:
+        return False
+    keep = replaced.keep
+    sessions.renew(connection, replace(keep, credential_version=replaced.seen_version + 1))
+    replaced.ended[:] = session_ends.end_of_user(
+        connection, replaced.user_id, keep=keep.id, reason=PASSWORD_CHANGED, now=now
+    )
+    return True

@@ -1,0 +1,65 @@
+"""What people change of their own account, on every database: who wins a race, and what ends with it."""
+
+from dataclasses import replace
+from typing import Any
+
+from authserver.domain.models import Client
+from authserver.store import account_data, clients, codes, consents, interactions, schema
+from authserver.store.account_changes import ReplacePassword, replace_password
+from authserver.store.account_data import AccountKey, Part
+from authserver.store.authorizations import begin
+from authserver.store.database import Database
+from tests.harness.clock import Clock
+from tests.harness.sign_in_rows import code, consent, interaction, session
+from tests.store.rows import a_login
+from tests.store.test_sign_in_rows import Write, add_sessions, all_rows
+
+
+def add_online(clock: Clock, number: int, **members: Any) -> Any:
+    later = {"idle_expires_at": clock() + 10**9, "expires_at": clock() + 10**9}
+    return begin(a_login(number, **later | members), limit=10)
+
+
+def test_a_new_password_ends_the_other_sessions_and_only_the_first_of_two_wins(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, 2, clock=clock)
+    add_sessions(store, 3, clock=clock, user_id="u_bob")
+    keep = replace(session(1, clock()), secret_hash=b"new" * 8)
+    first, second = (ReplacePassword("u_ada", 0, hash, keep) for hash in ("first", "second"))
+    assert write(replace_password(first), replace_password(second)) == [True, False]
+    assert (first.ended, second.ended) == ([(2).to_bytes(16)], [])
+    users = {row.id: (row.password_hash, row.credential_version) for row in all_rows(store, schema.users)}
+    assert users["u_ada"] == ("first", 1) and users["u_bob"][1] == 0
+    rows = {int.from_bytes(row.id): row for row in all_rows(store, schema.sessions)}
+    assert {number: row.ended_at is None for number, row in rows.items()} == {1: True, 2: False, 3: True}
+    assert (rows[1].credential_version, rows[1].secret_hash) == (1, b"new" * 8)
+
+
+def test_withdrawing_a_consent_ends_all_that_the_client_may_do_for_this_user(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, clock=clock)
+    with store.begin() as connection:
+        clients.add(connection, Client("other", "Other", "none", frozenset({"password"}), ("openid",)))
+    write(interactions.begin(interaction(1, clock())))
+    assert write(consents.agree(consent(clock()), interaction(1, clock()))) == [True]
+    write(add_online(clock, 1), add_online(clock, 2, subject="u_bob"), add_online(clock, 3, client_id="other"))
+    write(codes.issue(code(1, clock()), idle_expires_at=clock() + 7, interaction=None))
+    assert write(consents.withdraw("u_ada", "app"), consents.withdraw("u_ada", "app")) == [True, True]
+    revoked = {int.from_bytes(row.id): row.revoked_reason for row in all_rows(store, schema.authorizations)}
+    assert revoked == {1: "consent_withdrawn", 2: None, 3: None}
+    assert all_rows(store, schema.codes) == [] and all_rows(store, schema.consents) == []
+
+
+def test_the_parts_of_an_account_are_those_of_its_user_and_active(store: Database, clock: Clock, write: Write) -> None:
+    add_sessions(store, 1, 2, clock=clock)
+    add_sessions(store, 3, clock=clock, user_id="u_bob")
+    write(add_online(clock, 1), add_online(clock, 2, subject="u_bob"))
+    with store.begin() as connection:
+        at = AccountKey(tuple(Part), clock())
+        found = account_data.load(connection, at, "u_ada")
+        later = account_data.load(connection, AccountKey(tuple(Part), clock() + 10**12), "u_ada")
+    assert {int.from_bytes(each.id) for each in found.sessions} == {1, 2}
+    assert [(each.client.id, len(each.authorizations)) for each in found.applications] == [("app", 1)]
+    assert (list(later.sessions), list(later.applications)) == ([], [])
