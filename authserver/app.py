@@ -13,7 +13,7 @@ from .background import INTERVALS, BackgroundTasks
 from .claims_hook import ClaimsHook
 from .clock import Clock
 from .domain.forwarded import trusted_proxies
-from .domain.outbox import MAIL
+from .domain.outbox import LOGOUT, MAIL
 from .domain.outgoing import allow_list
 from .domain.webhook_signature import key_of
 from .event_delivery.delivery import Delivery
@@ -23,6 +23,7 @@ from .event_delivery.webhook import Webhook
 from .fetch import Fetcher
 from .keyring import Keyring
 from .mail.sender import as_they_are
+from .oauth.logout.back_channel import LogoutTokens
 from .observability.exposition import Exposition
 from .observability.instruments import Instruments
 from .observability.recorder import Recorder, Sources
@@ -31,6 +32,7 @@ from .outbox import OutboxWorker, Sender
 from .passwords import PasswordHasher
 from .pipeline.handler import Services
 from .pipeline.pipeline import Pipeline
+from .pipeline.signing import TokenSigner
 from .pool import Pool
 from .provisioning import (
     attempt_limits,
@@ -112,10 +114,8 @@ def assemble(
     database = open_existing_database(settings, clock, clock.steady)
     keyring = open_keyring(settings, database, clock)
     schedule, retention = lifecycle(settings, database, clock), settings.audit_retention
-    deliveries, outbox = (
-        _deliveries(settings, database, clock),
-        OutboxWorker(_senders(settings, MailedLinks(settings.issuer, database, keyring, clock)), database, clock),
-    )
+    deliveries = _deliveries(settings, database, clock)
+    outbox = OutboxWorker(_senders(settings, database, keyring, key_service, clock), database, clock)
     tasks = BackgroundTasks(database, keyring, schedule, clock, malformed, retention, outbox, deliveries, enable)
     if now is None:
         tasks.start_clock()
@@ -149,9 +149,17 @@ def _deliveries(settings: Settings, database: Database, clock: Clock) -> list[De
     return [Delivery(receiver, database, clock) for receiver in receivers]
 
 
-def _senders(settings: Settings, mailed_links: MailedLinks) -> dict[str, Sender]:
+def _senders(
+    settings: Settings, database: Database, keyring: Keyring, key_service: Pool, clock: Clock
+) -> dict[str, Sender]:
     """Return what sends each kind of message in the outbox."""
-    return {MAIL: open_mail(settings, {"test": as_they_are, **mailed_links.values()})}
+    issuer, fetcher = settings.issuer, Fetcher(allow_list(settings.fetch_allow or ""))
+    signer = TokenSigner(keyring, key_service.run, clock.steady)
+    mailed_links = MailedLinks(issuer, database, keyring, clock)
+    return {
+        LOGOUT: LogoutTokens(issuer, database, signer, fetcher, clock, system.new_secret),
+        MAIL: open_mail(settings, {"test": as_they_are, **mailed_links.values()}),
+    }
 
 
 def _context(

@@ -4,9 +4,11 @@ from typing import Any
 
 import click
 
+from ..domain.outbox import DELIVERED, GIVEN_UP, Message
 from ..domain.session_state import end_reason
+from ..domain.times import counted
 from ..settings import load
-from ..store import sessions
+from ..store import outbox, sessions
 from ..store.database import Connection
 from ..store.sessions import SignedIn
 from .common import ago, as_json, fail, fields, limited, moment, now, reading, say_if_more, show, table, transaction
@@ -51,7 +53,7 @@ def list_(user: str | None, active: bool, limit: int, as_json: bool) -> None:
 @click.argument("id")
 @as_json
 def show_(id: str, as_json: bool) -> None:
-    """Show the session ID. ID tokens call this id `sid`.
+    """Show the session ID, and which clients were told of its end. ID tokens call this id `sid`.
 
     \b
     Examples:
@@ -59,8 +61,11 @@ def show_(id: str, as_json: bool) -> None:
       authserver session show 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60 --json
     """
     with reading(load()) as connection:
-        row = _described(_load(connection, id), now(connection))
-    show(row, as_json, lambda: fields(row))
+        signed_in = _load(connection, id)
+        row = _described(signed_in, now(connection))
+        messages = outbox.of_session(connection, signed_in.session.id)
+    told = {"logout_tokens": [_logout_token(message) for message in messages]}
+    show(row | told, as_json, lambda: fields(row | {"logout_tokens": [_in_words(message) for message in messages]}))
 
 
 @command.command("end")
@@ -121,6 +126,29 @@ def _described(signed_in: SignedIn, at: int) -> dict[str, Any]:
         "state": "ended" if reason else "active",
         "reason": reason,
     }
+
+
+def _logout_token(message: Message) -> dict[str, Any]:
+    """Describe the logout token for one client."""
+    return {
+        "client_id": message.client_id,
+        "state": message.outcome or "waiting",
+        "failures": message.failures,
+        "reason": message.reason or None,
+        "next_at": moment(message.next_at),
+        "finished_at": moment(message.finished_at),
+    }
+
+
+def _in_words(message: Message) -> str:
+    client, outcome = message.client_id, message.outcome
+    failed = f" after {counted(message.failures, 'failure')}" if message.failures else ""
+    if outcome == DELIVERED:
+        return f"{client} received it at {moment(message.finished_at)}{failed}"
+    if outcome == GIVEN_UP:
+        return f"{client} did not receive it: given up at {moment(message.finished_at)}{failed} ({message.reason})"
+    why = f" ({message.reason})" if message.reason else ""
+    return f"{client} is told at {moment(message.next_at)}{failed}{why}"
 
 
 def _table(found: list[SignedIn], at: int) -> str:

@@ -1,4 +1,8 @@
-"""Ends sessions, and what ends with one: its unused codes and its online authorizations."""
+"""Ends sessions, and what ends with one: its unused codes and its online authorizations.
+
+The clients of the session that have a back-channel logout URI are told: a message for each goes into the outbox, in the
+same transaction.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ..domain.outbox import LOGOUT, NewMessage
+from . import outbox
 from .schema import authorizations, codes, session_clients
 from .schema import sessions as table
 
@@ -47,6 +53,12 @@ def _revoke(*conditions: ColumnElement[bool]) -> Update:
 
 _REVOKE = {True: _revoke(), False: _revoke(authorizations.c.ends_with_session)}
 """By whether the offline ones end, too."""
+_CLIENTS = (
+    select(session_clients.c.client_id, table.c.user_id)
+    .join(table, table.c.id == session_clients.c.session_id)
+    .where(session_clients.c.session_id == bindparam("key"))
+    .order_by(session_clients.c.client_id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +122,7 @@ def end_one(connection: Connection, id: bytes, *, reason: str = ENDED, offline: 
     # In this order: a code that is being redeemed is waited for, and then its client and authorization are seen.
     connection.execute(_FORGET_CODES, {"key": id})
     connection.execute(_REVOKE[offline], {**row, "reason": reason})
+    _tell_clients(connection, id, now)
     return True
 
 
@@ -124,3 +137,13 @@ def note_clients(connection: Connection, pairs: Collection[tuple[bytes, str]]) -
     if pairs:
         rows = [{"session_id": session_id, "client_id": client_id} for session_id, client_id in sorted(pairs)]
         connection.execute(dialect.insert(session_clients).on_conflict_do_nothing(), rows)
+
+
+def _tell_clients(connection: Connection, id: bytes, now: int) -> None:
+    """Without a URI or a key in the message: those are the client's when it is sent."""
+    clients = connection.execute(_CLIENTS, {"key": id}).all()
+    messages = [
+        NewMessage(LOGOUT, client_id, user_id=user_id, client_id=client_id, session_id=id)
+        for client_id, user_id in clients
+    ]
+    outbox.add_many(connection, messages, now)

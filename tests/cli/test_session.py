@@ -98,6 +98,27 @@ def test_end_ends_it_once_and_says_so(cli: Callable[..., Result], data: Callable
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected", "words"),
+    [
+        ("failures = 0", ("waiting", 0), "first-party is told at "),
+        ("failures = 2, reason = 'down'", ("failed", 2), "after 2 failures (down)"),
+        ("next_at = NULL, finished_at = 5, is_delivered = true", ("delivered", 0), "first-party received it at 1970-"),
+        ("next_at = NULL, finished_at = 5, failures = 1, reason = 'down'", ("given_up", 1), "given up at 1970-"),
+    ],
+)
+def test_show_says_which_clients_were_told(
+    cli: Callable[..., Result], data: Callable[..., Any], people: Any, changes: str, expected: Any, words: str
+) -> None:
+    sql(DB, "INSERT INTO session_clients VALUES (?, 'first-party')", bytes.fromhex(NEWER))
+    assert data("session", "show", NEWER)["logout_tokens"] == []
+    cli("session", "end", NEWER)
+    sql(DB, f"UPDATE outbox SET {changes}")
+    (told,) = data("session", "show", NEWER)["logout_tokens"]
+    assert (told["client_id"], (told["state"], told["failures"])) == ("first-party", expected)
+    assert words in cli("session", "show", NEWER).stdout
+
+
 @pytest.mark.parametrize(("options", "left"), [([], [2]), (["--offline"], [])])
 def test_end_keeps_offline_logins_unless_they_are_to_end_too(
     cli: Callable[..., Result], people: Any, options: list[str], left: list[int]

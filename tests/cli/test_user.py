@@ -178,9 +178,15 @@ def active(ada: Any) -> Callable[..., Any]:
 
     for id, members in enumerate(({}, {}, {"revoked_at": 1}, {"idle_expires_at": 1}, {"credential_version": 7})):
         add_login(DB, id, ada["id"], **members)
-    add_session(DB, 1, ada["id"])
-    add_session(DB, 2, ada["id"], ended_at=1)
+    for number, ended_at in ((1, None), (2, 1)):
+        add_session(DB, number, ada["id"], ended_at=ended_at)
+        sql(DB, "INSERT INTO session_clients VALUES (?, 'first-party')", number.to_bytes(16))
     return active
+
+
+def told() -> Any:
+    """Which clients are told of which sessions of whom."""
+    return sql(DB, "SELECT queue, session_id, user_id FROM outbox")
 
 
 def logins() -> Any:
@@ -193,6 +199,7 @@ def test_what_ends_a_users_logins_says_how_many(data: Callable[..., Any], ada: A
     assert [why for _, why in logins()] == [reason, reason, None, None, None]
     assert stored("ada").credential_version == 1
     assert sql(DB, "SELECT count(*) FROM sessions WHERE ended_at IS NULL") == [(0,)]
+    assert told() == [("logout first-party", (1).to_bytes(16), ada["id"])]
     assert data("user", *ENDINGS[reason], input="another password")["authorizations_ended"] == 0
 
 
@@ -221,6 +228,7 @@ def test_a_deleted_user_takes_the_logins_along_and_can_be_created_again(
     assert len(logins()) == 5
     assert data("user", "delete", "ada", "--yes") == ENDED
     assert logins() == [] and stored("ada") is None
+    assert told() == [("logout first-party", (1).to_bytes(16), ada["id"])]
     assert data("user", "create", "ada", "--password-stdin", input=PASSWORD)["id"] != ada["id"]
 
 

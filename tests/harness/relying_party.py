@@ -73,6 +73,8 @@ def relying_party(
         assert time.monotonic() < deadline and thread.is_alive()
         time.sleep(0.005)
     party.port = server.servers[0].sockets[0].getsockname()[1]
-    yield party
-    server.should_exit = True
-    thread.join()
+    try:
+        yield party
+    finally:
+        server.should_exit = True
+        thread.join()
