@@ -35,6 +35,7 @@ from .pipeline.pipeline import Pipeline
 from .pipeline.signing import TokenSigner
 from .pool import Pool
 from .provisioning import (
+    account_policy,
     attempt_limits,
     interactions,
     key_policy,
@@ -212,6 +213,7 @@ def _pipeline(
             key_policy(settings),
             settings.password_min_length,
             settings.mail_destination() is not None,
+            account_policy(settings),
         ),
         SharedCall(tasks.read_keys, RELOAD_INTERVAL),
         key_service.run,

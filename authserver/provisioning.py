@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from . import hook_function, system
 from .clock import Clock
-from .domain import first_party, refresh_key_schedule
+from .domain import first_party, profile, refresh_key_schedule
+from .domain.account_policy import AccountPolicy
 from .domain.attempts import AttemptLimits, at_once, daily, hourly
 from .domain.audit import SERVER, AuditRecord
 from .domain.errors import Misconfigured
@@ -300,6 +301,10 @@ def newest_refresh_key(settings: Settings, connection: Connection, now: int) -> 
     no key-encryption key unwraps it."""
     newest = refresh_key_schedule.newest(signing_keys.load(connection).refresh_keys, now)
     return newest.id, open_key_encryption_keys(settings).unwrap(newest.id, newest.wrapped)
+
+
+def account_policy(settings: Settings) -> AccountPolicy:
+    return AccountPolicy(profile_claims=profile.claims_in(settings.profile_claims))
 
 
 def attempt_limits(settings: Settings) -> AttemptLimits:

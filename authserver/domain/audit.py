@@ -38,6 +38,8 @@ REQUEST_EVENTS: Mapping[str, Audited] = {
     "consent_denied": Audited(FAILURE, by_user=True),
     "consent_withdrawn": Audited(),
     "user_password_changed": Audited(),
+    "user_claims_changed": Audited(),
+    "user_data_exported": Audited(tells_of_change=False),
     "code_redeemed": Audited(),
     "code_resubmitted": _ATTEMPT,
     "code_replayed": Audited(FAILURE),

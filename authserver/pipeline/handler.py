@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ..claims_hook import ClaimsHook, HookCall
+from ..domain.account_policy import AccountPolicy
 from ..domain.attempts import AttemptLimits
 from ..domain.errors import Unavailable
 from ..domain.key_schedule import KeyPolicy
@@ -44,6 +45,7 @@ class Services:
     """Characters in a new password."""
     mail: bool = False
     """Whether the server can send mails."""
+    accounts: AccountPolicy = AccountPolicy()
 
 
 @dataclass(frozen=True, slots=True)

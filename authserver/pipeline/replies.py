@@ -83,6 +83,14 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """A JSON file that the browser saves under this name."""
+
+    name: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class GoTo:
     """A redirect to `path`, below the issuer, and the cookies that change: by name, None to delete one."""
 
@@ -90,4 +98,4 @@ class GoTo:
     cookies: Mapping[str, Cookie | None] = field(default_factory=dict)
 
 
-BrowserAnswer = Page | Redirect | GoTo
+BrowserAnswer = Page | Redirect | GoTo | Download

@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from ..domain import profile
 from ..domain.errors import Misconfigured
 from ..domain.key_schedule import KeyPolicy
 from ..domain.mail import Mailbox, MailFolder, SmtpServer, destination, mailbox
@@ -157,6 +158,11 @@ _MAIL_FROM_HELP = _about("sender of mails", "an address, or a name and an addres
 _MAX_HELP = _whole(
     "active authorizations of one user and client; above that, the one idle longest ends", 1, 10_000, "authorizations"
 )
+_PROFILE_HELP = _about(
+    "claims about themselves that people may edit; none for no claim",
+    "names of claims, separated by commas, or none",
+    ",".join(profile.DEFAULT),
+)
 _MAX_SESSIONS_HELP = _whole(
     "browsers in which one user may be signed in; above that, the one not used for longest is signed out",
     1,
@@ -209,6 +215,9 @@ class Settings(BaseModel):
         _POLICY.session_ttl
     )
     max_sessions: Annotated[int, _MAX_SESSIONS_HELP] = _POLICY.max_sessions
+    profile_claims: Annotated[str, _PROFILE_HELP, AfterValidator(values.check_profile_claims)] = ",".join(
+        profile.DEFAULT
+    )
     code_ttl: Annotated[int, _whole("seconds for which an authorization code is valid", 1, 600)] = _POLICY.code_ttl
     code_retry_window: Annotated[
         int, _whole("seconds in which a client may send a used code again without ending its tokens", 0, 60)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from ..domain import key_rules, webhook_signature
+from ..domain import key_rules, profile, webhook_signature
 from ..domain.forwarded import trusted_proxies
 from ..domain.hosts import address_of, is_canonical, is_loopback
 from ..domain.mail import destination, mailbox
@@ -191,6 +191,14 @@ def check_fetch_allow(text: str | None) -> str | None:
         allow_list(text or "")
     except ValueError as error:
         raise InvalidSetting("fetch_allow", str(error), "hooks.internal,10.20.0.0/16") from None
+    return text
+
+
+def check_profile_claims(text: str) -> str:
+    try:
+        profile.claims_in(text)
+    except ValueError as error:
+        raise InvalidSetting("profile_claims", str(error), ",".join(profile.DEFAULT)) from None
     return text
 
 

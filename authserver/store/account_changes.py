@@ -1,14 +1,18 @@
 """What people change of their own account: each is one change, with all that it ends."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, bindparam, select, update
 
+from ..domain import profile
 from ..domain.models import Session
-from . import session_ends, sessions
+from . import session_ends, sessions, user_claims
 from .changes import Change
+from .schema import user_claims as claims_table
 from .schema import users
+from .users import claims_of
 
 PASSWORD_CHANGED = "password_changed"  # noqa: S105
 """The `revoked_reason` of authorizations that end with their sessions."""
@@ -17,6 +21,7 @@ _REPLACE_PASSWORD = (
     .where(users.c.id == bindparam("user"), users.c.credential_version == bindparam("seen"))
     .values(password_hash=bindparam("hash"), credential_version=users.c.credential_version + 1)
 )
+_CLAIMS = select(claims_table.c.claims).where(claims_table.c.user_id == bindparam("user")).with_for_update()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,19 @@ def replace_password(replaced: ReplacePassword) -> Change:
     """Replace the password, and end all other sessions and, by the credential version, all authorizations. The guard
     fails if the user's credential version is no longer the one that was seen."""
     return Change(_replace_many, "users", replaced.user_id, replaced)
+
+
+def edit_claims(user_id: str, changes: Mapping[str, Any]) -> Change:
+    """Change some claims of the user, None for one that is gone. The others stay as they are, whoever changed them
+    since."""
+    return Change(_edit_many, "users", user_id, (user_id, changes))
+
+
+def _edit_many(connection: Connection, edits: Sequence[tuple[str, Mapping[str, Any]]], _now: int) -> list[bool]:
+    for user_id, changes in edits:
+        before = claims_of(connection.execute(_CLAIMS, {"user": user_id}).scalar())
+        user_claims.replace(connection, user_id, profile.merged(before, changes))
+    return [True] * len(edits)
 
 
 def _replace_many(connection: Connection, changes: Sequence[ReplacePassword], now: int) -> list[bool]:

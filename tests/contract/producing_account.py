@@ -21,6 +21,8 @@ _PAGES = (
     "applications/end?client_id=sso",
     "activity",
     "password",
+    "profile",
+    "data/download",
 )
 """Below /account, with what they need to be shown."""
 _CHANGE = {"current_password": PASSWORD, "new_password": PASSWORD}
@@ -29,6 +31,7 @@ _FORMS: Mapping[str, Mapping[str, str]] = {
     "sessions/end?session=others": {},
     "applications/end?client_id=sso": {},
     "password": _CHANGE,
+    "profile": {"name": "Ada"},
 }
 """What is filled in, beside what a form has."""
 _PASSWORD = "/account/password"

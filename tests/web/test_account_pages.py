@@ -1,5 +1,6 @@
 """What people see and change of their own account."""
 
+import json
 import re
 from collections.abc import Mapping
 from http.cookies import SimpleCookie
@@ -10,7 +11,7 @@ from starlette.testclient import TestClient
 
 from authserver.domain.attempts import FREE
 from authserver.domain.models import User
-from authserver.store import events, users
+from authserver.store import events, user_claims, users
 from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.clock import Clock
@@ -230,15 +231,65 @@ def test_recent_security_events_in_words(ada: Visitor, bob: Visitor) -> None:
     assert told == ["The password was changed", "A wrong password was entered", "Signed in"]
 
 
+def test_the_profile_that_people_may_edit(ada: Visitor, database: Database) -> None:
+    with database.begin() as connection:
+        user_claims.replace(connection, "u_ada", {"name": "A", "roles": ["editor"], "email": "ada@example.com"})
+    page = ada.get("/account/profile")
+    assert form_of(page)[1]["name"] == "A" and "email" not in form_of(page)[1]
+    page = ada.submit(page, name="Ada Lovelace", birthdate="1815-12-10", roles="admin", email="x@example.com")
+    assert "Your profile is saved." in page.text
+    (row,) = rows(database, "user_claims")
+    claims = json.loads(row["claims"])
+    assert claims.pop("updated_at") > 0
+    expected = {"name": "Ada Lovelace", "roles": ["editor"], "email": "ada@example.com", "birthdate": "1815-12-10"}
+    assert claims == expected
+    ada.submit(page, name="")
+    assert "name" not in json.loads(rows(database, "user_claims")[0]["claims"])
+
+
 @pytest.mark.parametrize(
-    "path", ["sessions", "sessions/end", "applications", "applications/end", "activity", "password"]
+    ("typed", "words"), [({"birthdate": "yesterday"}, "not a date"), ({"name": "x" * 5000}, "too long")]
+)
+def test_a_profile_that_is_not_valid_is_shown_again_as_it_was_typed(
+    ada: Visitor, database: Database, typed: dict[str, str], words: str
+) -> None:
+    action, fields = form_of(ada.get("/account/profile"))
+    page = ada.post(action, **fields | {"nickname": "Countess"} | typed)
+    assert page.status_code == 400 and words in page.text and 'value="Countess"' in page.text
+    assert rows(database, "user_claims") == []
+
+
+def test_the_data_of_a_person_and_of_nobody_else(browser: Browser, bob: Visitor, clock: Clock) -> None:
+    browser.code()
+    answer = browser.get("/account/data/download")
+    assert answer.headers["content-disposition"] == 'attachment; filename="account.json"'
+    data = answer.json()
+    assert data["user"]["username"] == "ada" and data["applications"][0]["client_id"] == "sso"
+    assert {event["subject"] for event in data["events"]} == {"u_ada"}
+    assert "bob" not in answer.text and "password_hash" not in answer.text and "argon2" not in answer.text
+    clock.forward(301)
+    assert browser.get("/account/data/download").url.path == "/account/sign-in", "a session alone is not enough"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "sessions",
+        "sessions/end",
+        "applications",
+        "applications/end",
+        "activity",
+        "password",
+        "profile",
+        "data/download",
+    ],
 )
 def test_every_page_asks_who_it_is_for_first_and_then_comes_back(http: TestClient, path: str) -> None:
     page = Visitor(http).get(f"/account/{path}")
     assert page.url.path == "/account/sign-in" and form_of(page)[1]["next"] == f"/account/{path}"
 
 
-@pytest.mark.parametrize("path", ["sessions/end", "applications/end", "password"])
+@pytest.mark.parametrize("path", ["sessions/end", "applications/end", "password", "profile"])
 def test_csrf_no_form_of_the_account_is_accepted_from_elsewhere(
     ada: Visitor, phone: Visitor, database: Database, path: str
 ) -> None:

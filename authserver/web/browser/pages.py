@@ -1,13 +1,15 @@
 """Renders the answers of handlers to a browser: pages, redirects, and the pages that go on to a client."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from starlette.types import Scope, Send
 
 from ...domain import languages
-from ...pipeline.replies import BrowserAnswer, Cookie, GoTo, Page, Redirect
+from ...pipeline.replies import BrowserAnswer, Cookie, Download, GoTo, Page, Redirect
 from ..body import headers_of
 from ..replies import Header, send_body
 from ..request_id import current_request_id
@@ -44,6 +46,8 @@ class Pages:
                 await self._send_page(scope, send, answer)
             case GoTo(path, cookies):
                 await _send_redirect(send, self._issuer + path, self._set_cookies(cookies))
+            case Download(name, content):
+                await _send_file(send, name, content)
             case Redirect(mode="form_post"):
                 values = {"uri": answer.uri, "params": answer.params, "client": answer.client}
                 page = Page("form_post", values, ui_locales=answer.ui_locales, cookies=answer.cookies)
@@ -92,6 +96,17 @@ def _form_action(uri: str) -> str:
     parts = urlsplit(uri)
     origin = f"{parts.scheme}://{parts.netloc}"
     return f"'self' {origin if _ORIGIN.fullmatch(origin) else f'{parts.scheme}:'}"
+
+
+async def _send_file(send: Send, name: str, content: Mapping[str, Any]) -> None:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-disposition", f'attachment; filename="{name}"'.encode()),
+        (b"cache-control", b"no-store"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send_body(send, 200, json.dumps(content, indent=2).encode(), headers)
 
 
 async def _send_redirect(send: Send, uri: str, more: list[Header]) -> None:

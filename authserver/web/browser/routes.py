@@ -8,6 +8,8 @@ from ...accounts.account_sign_in import AccountSignIn, ShowSignIn
 from ...accounts.activity import ShowActivity
 from ...accounts.applications import AskToEndAccess, EndAccess, ShowApplications
 from ...accounts.change_password import ChangePassword, ShowPassword
+from ...accounts.my_data import DownloadData
+from ...accounts.profile import EditProfile, ShowProfile
 from ...accounts.request import BrowserRequest
 from ...accounts.reset import RequestReset, ShowResetRequest
 from ...accounts.reset_password import ResetPassword, ShowReset
@@ -94,6 +96,8 @@ def _account(new: BrowserRoutes) -> list[Route]:
         new.page_with_form("/account/applications/end", AskToEndAccess, EndAccess),
         new.page_with_form("/account/password", ShowPassword, ChangePassword),
         new.get("/account/activity", ShowActivity),
+        new.page_with_form("/account/profile", ShowProfile, EditProfile),
+        new.get("/account/data/download", DownloadData),
         new.page_with_form("/account/sign-in", ShowSignIn, AccountSignIn),
     ]
 

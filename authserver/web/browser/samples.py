@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ...accounts.activity import TOLD, EventShown
 from ...accounts.applications import ApplicationShown
+from ...accounts.profile import FieldShown
 from ...accounts.sessions import SessionShown
 from ...pipeline.replies import AskedFor, ClientShown
 
@@ -29,6 +30,10 @@ _NOTES = ApplicationShown(
     used="2026-11-29 12:38 UTC",
 )
 _EVENTS = tuple(EventShown(name, "2026-11-29 12:38 UTC", "Example Notes", "192.0.2.0/24") for name in sorted(TOLD))
+_FIELDS = (
+    FieldShown("name", "Ada Lovelace", "name", is_wrong=False),
+    FieldShown("birthdate", "1815-12-10", "bday", is_wrong=False),
+)
 SAMPLES: Mapping[str, Mapping[str, object]] = {
     "sign_in": {
         **_FORM,
@@ -79,6 +84,7 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
     "applications": {**_ACCOUNT, "applications": (_NOTES,), "done": True},
     "end_access": {**_ACCOUNT, "application": _NOTES},
     "password": {**_ACCOUNT, "error": "", "wait": 0, "min_length": 8, "done": True},
+    "profile": {**_ACCOUNT, "fields": _FIELDS, "error": "", "done": True},
     "activity": {**_ACCOUNT, "events": _EVENTS},
     "error": {**_ID, "code": "expired", "back": "https://notes.example", "client": CLIENT},
     "continue": {**_ID, "uri": "https://notes.example/callback?code=ac_0", "client": CLIENT},

@@ -1,0 +1,65 @@
+"""GET and POST /account/profile: what a person says of themselves, as far as the operator lets them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..domain import profile
+from ..domain.claim_rules import ClaimsRefused
+from ..domain.models import Session, User
+from ..pipeline.event import Event
+from ..pipeline.handler import Decision
+from ..pipeline.replies import BrowserAnswer, GoTo
+from ..store.account_changes import edit_claims
+from ..store.account_data import Part
+from .account_pages import AccountForm, AccountPage
+
+PATH = "/account/profile"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldShown:
+    """A claim on the page, which its user may edit."""
+
+    name: str
+    value: str
+    autocomplete: str
+    is_wrong: bool
+
+
+class _ProfilePage(AccountPage):
+    path = PATH
+    parts = (Part.CLAIMS,)
+
+    def profile_page(self, values: Mapping[str, str], error: str = "", wrong: str = "") -> Decision[BrowserAnswer]:
+        """Return the decision to show the page; `wrong` is the name of the field that is wrong."""
+        fields = [
+            FieldShown(name, values.get(name, ""), profile.AUTOCOMPLETE.get(name, ""), name == wrong)
+            for name in self.services.accounts.profile_claims
+        ]
+        status = 400 if error else 200
+        return Decision(
+            self.account_page("profile", status=status, fields=fields, error=error, done=self.done("saved"))
+        )
+
+
+class ShowProfile(_ProfilePage):
+    def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
+        return self.profile_page(profile.texts(self.account.claims))
+
+
+class EditProfile(AccountForm, _ProfilePage):
+    def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
+        names = self.services.accounts.profile_claims
+        typed = {name: self.request.value(name).strip() for name in names}
+        if wrong := profile.wrong(typed):
+            return self.profile_page(typed, "wrong", wrong)
+        before = self.account.claims
+        try:
+            changes = profile.changes(before, typed, self.now)
+        except ClaimsRefused:
+            return self.profile_page(typed, "too_long")
+        done = GoTo(f"{PATH}?done=saved")
+        if not changes:
+            return Decision(done)
+        changed = Event("user_claims_changed", fields={"claims": ", ".join(changes)})
+        return Decision(done, edit_claims(user.id, changes), events=[changed])

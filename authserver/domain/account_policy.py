@@ -1,0 +1,11 @@
+"""What people may do with their own accounts."""
+
+from dataclasses import dataclass
+
+from . import profile
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPolicy:
+    profile_claims: tuple[str, ...] = profile.DEFAULT
+    """The claims that people may edit."""
