@@ -213,6 +213,7 @@ def _pipeline(
             key_policy(settings),
             settings.password_min_length,
             settings.mail_destination() is not None,
+            settings.sign_up == "on",
             account_policy(settings),
         ),
         SharedCall(tasks.read_keys, RELOAD_INTERVAL),

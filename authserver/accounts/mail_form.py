@@ -9,17 +9,17 @@ from functools import cached_property
 from typing import Any
 
 from ..domain import email_address
-from ..domain.attempts import AttemptLimits, Budget
+from ..domain.attempts import Budget
 from ..domain.mail import new_mail
 from ..domain.models import SECOND, Interaction
 from ..pipeline.errors import Refusal, TooManyAttempts
 from ..pipeline.handler import Services
 from ..pipeline.replies import BrowserAnswer, Page
-from ..store import outbox, sign_ins
+from ..store import outbox
 from ..store.browser_state import BrowserKey
 from ..store.changes import Change
-from ..store.sign_ins import Attempt, SignInKey
-from .browser import BrowserHandler, BrowserRefusal
+from .browser import BrowserRefusal
+from .counted_form import CountedForm
 from .interaction import interaction_id_of, own_interaction
 from .request import hashed
 
@@ -34,48 +34,26 @@ class NotAnAddress(Refusal):
         super().__init__("address", "no mail can be sent to the address", 422)
 
 
-class MailForm(BrowserHandler):
-    counted: Attempt
+class MailForm(CountedForm):
+    budget = MAILS
 
     def page_again(self, error: str, status: int, wait: int) -> Page:
         """Return the page of the form with what was wrong: `address`, or `delayed` (with `wait`, in seconds)."""
         raise NotImplementedError
 
-    def check_offered(self) -> None:
-        """Raise BrowserRefusal if the server does not do this at all."""
-        check_mail(self.services)
-
     def key(self) -> BrowserKey:
-        account = f"mail {self.address or ''}"
-        keys = self.services.keyring.attempt_keys(account, self.request.network, self.now)
-        limits = AttemptLimits(MAILS, self.services.attempt_limits.network)
-        self.counted = Attempt(keys, is_known=False, limits=limits)
-        # No user is looked for: only the counters are loaded.
-        counters = SignInKey(None, self.request.network, keys)
         interaction_id = interaction_id_of(self.request.value("interaction"))
+        counters = self.counted_key(f"mail {self.address or ''}")
         return BrowserKey(hashed(self.request.session), interaction_id, sign_in=counters)
 
+    def check_offered(self) -> None:
+        check_mail(self.services)
+
     def count(self) -> Change | None:
-        """Count the mail against its address, and against the network like a wrong password."""
-        self.check_form()
-        self.check_offered()
+        change = super().count()
         if self.address is None:
             raise NotAnAddress
-        if self.is_counted:
-            return None
-        rows = self.loaded.sign_in.rows if self.loaded.sign_in else {}
-        judged = self.counted.judge(rows, self.now)
-        if judged.counters is None:
-            self.counted.judged[:] = [judged]
-            self.check_counted()
-            return None
-        return sign_ins.count(self.counted)
-
-    def check_counted(self) -> None:
-        """Raise TooManyAttempts if the network must wait. An address that has got enough mails is not told apart."""
-        (judged,) = self.counted.judged
-        if judged.full == "network":
-            raise TooManyAttempts("network must wait", judged.wait)
+        return change
 
     def mail(self, template: str, **values: Any) -> Change | None:
         """Return the change that lets the mail be sent; None if the address has got enough for now."""

@@ -13,7 +13,7 @@ from ..mail import Unneeded, Values
 from ..outbox import NotSent
 from ..store import links as stored_links
 from ..store import users
-from ..store.database import Database
+from ..store.database import Database, Loader
 
 
 class MailedLinks:
@@ -23,7 +23,7 @@ class MailedLinks:
 
     def values(self) -> Mapping[str, Values]:
         """Return what the template of each mail is given."""
-        return {"reset": self._reset, "password_changed": self._password_changed}
+        return {"reset": self._reset, "sign_up": self._sign_up, "password_changed": self._password_changed}
 
     async def _reset(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
         user = await self._owner(message)
@@ -32,13 +32,24 @@ class MailedLinks:
         link = await self._link(LinkKind.RESET, message, values, user)
         return {"username": user.username, "link": link, "minutes": links.LIFETIME // 60}
 
+    async def _sign_up(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
+        """An address that is somebody's username counts as theirs, though nobody knows who reads its mail."""
+        owner = await self._owner(message) or await self._load(users.load_many, str(message.content["address"]))
+        if owner is not None:
+            return {"has_account": True, "username": owner.username, "link": f"{self._issuer}/reset", "minutes": 0}
+        link = await self._link(LinkKind.SIGN_UP, message, values)
+        return {"has_account": False, "username": "", "link": link, "minutes": links.LIFETIME // 60}
+
     async def _password_changed(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
         return values
 
     async def _owner(self, message: Message) -> User | None:
         """Return the user who has the verified address that the mail goes to."""
+        return await self._load(users.load_by_email_many, str(message.content["address"]))
+
+    async def _load(self, loader: Loader[str, User], key: str) -> User | None:
         try:
-            return await self._database.load(users.load_by_email_many, str(message.content["address"]))
+            return await self._database.load(loader, key)
         except Unavailable as error:
             raise NotSent(str(error)) from error
 

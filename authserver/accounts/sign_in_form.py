@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from functools import partial
 
-from ..domain import authentication, session_state
 from ..domain.errors import Unavailable
-from ..domain.models import SECOND, Session, User
+from ..domain.models import Session, User
 from ..passwords import password_form
 from ..pipeline.errors import Refusal, TooManyAttempts
 from ..pipeline.event import Event, LateEvents
 from ..pipeline.handler import Decision
-from ..pipeline.replies import BrowserAnswer, Cookie, GoTo, Page
+from ..pipeline.replies import BrowserAnswer, GoTo, Page
 from ..store.browser_state import BrowserKey
 from ..store.database import Change
 from .browser import BrowserHandler
+from .new_session import cookie_of, new_session
 from .request import hashed
 from .sign_in import PasswordSignIn
 
@@ -111,14 +111,15 @@ class SignInForm(PasswordForm):
     def decide(self) -> Decision[BrowserAnswer]:
         user, goal = self.user_of_password(), self.goal()
         secret = self.services.new_secret()
-        session = self.new_session = self._new_session(user, secret)
+        session = self.new_session = new_session(
+            self.services, self.request, user, secret, now=self.now, kept=self.keep
+        )
         limit, ended = self.services.policy.max_sessions, list[bytes]()
         change = self.sign_in.begin_session(
             session, before=self.session, interaction_id=self.request.interaction_id, limit=limit, ended=ended
         )
-        max_age = (session.expires_at - self.now) // SECOND if session.kept else None
         return Decision(
-            GoTo(goal, {"session": Cookie(secret, max_age)}),
+            GoTo(goal, {"session": cookie_of(session, secret, self.now)}),
             change,
             events=LateEvents(partial(self._events, session, ended)),
         )
@@ -144,23 +145,3 @@ class SignInForm(PasswordForm):
     @property
     def _renews(self) -> bool:
         return bool(self.session and self.new_session and self.session.user_id == self.new_session.user_id)
-
-    def _new_session(self, user: User, secret: str) -> Session:
-        policy, kept = self.services.policy, self.keep
-        expires_at = self.now + policy.session_ttl * SECOND
-        return Session(
-            id=self.services.new_id(),
-            secret_hash=hashed(secret) or b"",
-            user_id=user.id,
-            credential_version=user.credential_version,
-            created_at=self.now,
-            authenticated_at=self.now,
-            amr=authentication.PASSWORD,
-            kept=kept,
-            seen_at=self.now,
-            idle_expires_at=session_state.idle_end(self.now, policy, kept=kept, expires_at=expires_at),
-            expires_at=expires_at,
-            ended_at=None,
-            network=self.request.network,
-            device=self.request.device,
-        )

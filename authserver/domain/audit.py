@@ -34,6 +34,7 @@ REQUEST_EVENTS: Mapping[str, Audited] = {
     "session_ended": Audited(),
     "form_forged": _ATTEMPT,
     "password_reset": Audited(),
+    "sign_up": Audited(),
     "consent_given": Audited(),
     "consent_denied": Audited(FAILURE, by_user=True),
     "consent_withdrawn": Audited(),

@@ -27,6 +27,8 @@ NAMES = frozenset(
 """The parameters that an accepted request is read from. What else was sent is not kept: it may be a secret in the wrong
 place."""
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+CREATE = "create"
+"""The prompt that asks for the sign-up page, if there is one (Initiating User Registration via OpenID Connect s4)."""
 _UNSUPPORTED = ("request", "request_uri", "registration")
 _MAX_REQUEST_OBJECT = 16384  # characters
 _CHANGED_IN_FORMS = re.compile(r"[\udc80-\udcff]|\r(?!\n)|(?<!\r)\n")
@@ -207,7 +209,7 @@ def _claims(values: Mapping[str, str]) -> ClaimsParameter:
 def _prompts(values: Mapping[str, str]) -> frozenset[str]:
     words = frozenset(values.get("prompt", "").split(" ")) - {""}
     # OpenID Connect Core s3.1.2.1: if this parameter contains none with any other value, an error is returned.
-    if not words <= PROMPTS or ("none" in words and len(words) > 1):
+    if not words <= PROMPTS | {CREATE} or ("none" in words and len(words) > 1):
         raise RequestRefused("invalid_request", "The prompt is unknown, or combines none with another.")
     return words
 

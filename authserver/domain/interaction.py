@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from . import session_state
-from .authorization_request import AuthorizationRequest
+from .authorization_request import CREATE, AuthorizationRequest
 from .models import Client, Consent, Interaction, Session
 
 
@@ -105,7 +105,7 @@ def _asks_each_time(request: AuthorizationRequest, client: Client) -> bool:
 
 def _is_recent_enough(request: AuthorizationRequest, session: Session, now: int) -> bool:
     """Whether the request accepts a sign-in before it."""
-    if "login" in request.prompts or request.max_age == 0:
+    if {"login", CREATE} & request.prompts or request.max_age == 0:
         return False
     # OpenID Connect Core s3.1.2.1: if the elapsed time is greater than this value, the OP MUST attempt to actively
     # re-authenticate the End-User.

@@ -5,6 +5,12 @@ from collections.abc import Mapping
 SAMPLES: Mapping[str, Mapping[str, object]] = {
     "test": {},
     "reset": {"username": "ada", "link": "https://login.example/reset/password?link=lk_0", "minutes": 30},
+    "sign_up": {
+        "has_account": False,
+        "username": "ada",
+        "link": "https://login.example/sign-up/password?link=lk_0",
+        "minutes": 30,
+    },
     "password_changed": {"username": "ada"},
 }
 """By the template's name, without `.txt`."""

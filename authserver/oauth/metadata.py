@@ -6,7 +6,7 @@ from typing import Any
 from ..domain import pkce
 from ..domain.algorithms import ALGORITHMS
 from ..domain.authentication import ACR_VALUES
-from ..domain.authorization_request import PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
+from ..domain.authorization_request import CREATE, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from ..domain.standard_claims import NAMES, SCOPES
 from .client_auth import METHODS
 from .grants import GRANTS
@@ -15,16 +15,17 @@ from .logout.logout import PATH as LOGOUT
 _OF_ID_TOKENS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash")
 
 
-def server_metadata(issuer: str, ui_locales: Iterable[str]) -> dict[str, Any]:
+def server_metadata(issuer: str, ui_locales: Iterable[str], *, sign_up: bool) -> dict[str, Any]:
     """Return the metadata of the server with this issuer URL (RFC 8414 s2). `ui_locales` are the languages of its
-    pages."""
+    pages, and `sign_up` says whether there is one to create an account."""
     # RFC 8414 s2 allows members that it does not define. No registry knows this one, so it is nowhere else.
-    return openid_configuration(issuer, ui_locales) | {"access_token_signing_alg_values_supported": list(ALGORITHMS)}
+    openid = openid_configuration(issuer, ui_locales, sign_up=sign_up)
+    return openid | {"access_token_signing_alg_values_supported": list(ALGORITHMS)}
 
 
-def openid_configuration(issuer: str, ui_locales: Iterable[str]) -> dict[str, Any]:
+def openid_configuration(issuer: str, ui_locales: Iterable[str], *, sign_up: bool) -> dict[str, Any]:
     """Return the metadata of the OpenID Provider with this issuer URL (OpenID Connect Discovery s3)."""
-    return _of_endpoints(issuer) | _of_sign_in(ui_locales) | _of_id_tokens()
+    return _of_endpoints(issuer) | _of_sign_in(ui_locales, sign_up=sign_up) | _of_id_tokens()
 
 
 def _of_endpoints(issuer: str) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def _of_endpoints(issuer: str) -> dict[str, Any]:
     }
 
 
-def _of_sign_in(ui_locales: Iterable[str]) -> dict[str, Any]:
+def _of_sign_in(ui_locales: Iterable[str], *, sign_up: bool) -> dict[str, Any]:
     return {
         "response_types_supported": list(RESPONSE_TYPES),
         "response_modes_supported": list(RESPONSE_MODES),
@@ -54,7 +55,7 @@ def _of_sign_in(ui_locales: Iterable[str]) -> dict[str, Any]:
         "code_challenge_methods_supported": list(pkce.METHODS),
         # RFC 9207 s3: indicating whether the authorization server provides the iss parameter.
         "authorization_response_iss_parameter_supported": True,
-        "prompt_values_supported": sorted(PROMPTS),
+        "prompt_values_supported": sorted(PROMPTS | ({CREATE} if sign_up else set())),
         "acr_values_supported": list(ACR_VALUES),
         "ui_locales_supported": list(ui_locales),
         "claims_parameter_supported": True,

@@ -5,7 +5,7 @@ import re
 _BEGINNINGS = (
     *("account must wait", "network must wait"),
     *("no such user", "wrong password", "weak password", "user disabled", "user deleted", "password changed"),
-    "no mail can be sent to the address",
+    *("no mail can be sent to the address", "username refused"),
     *("no such client", "client disabled", "client deleted", "wrong client secret", "client secret expired"),
     *("registered for", "client not registered for", "unsupported grant type"),
     *("a public client cannot introspect", "a public client cannot use client_credentials"),
@@ -26,25 +26,9 @@ _ERRORS = (
     *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
     *("invalid_scope", "invalid_target", "unsupported_response_type", "access_denied", "login_required"),
     *("consent_required", "account_selection_required", "request_not_supported", "request_uri_not_supported"),
-    *(
-        "registration_not_supported",
-        "invalid_redirect_uri",
-        "forged",
-        "expired",
-        "completed",
-        "other_browser",
-        "link",
-        "no_mail",
-    ),
-    *(
-        "link",
-        "no_mail",
-        "cookies",
-        "unmet_authentication_requirements",
-        "invalid_token",
-        "insufficient_scope",
-        "other",
-    ),
+    *("registration_not_supported", "invalid_redirect_uri", "forged", "expired", "completed", "other_browser"),
+    *("link", "no_mail", "no_sign_up", "cookies", "unmet_authentication_requirements", "invalid_token"),
+    *("insufficient_scope", "other"),
 )
 """The codes of reasons that are a whole sentence: their error code says as much."""
 _BEGINNING = re.compile("|".join(map(re.escape, sorted(_BEGINNINGS, key=len, reverse=True))))

@@ -45,6 +45,8 @@ class Services:
     """Characters in a new password."""
     mail: bool = False
     """Whether the server can send mails."""
+    sign_up: bool = False
+    """Whether anybody may create an account."""
     accounts: AccountPolicy = AccountPolicy()
 
 

@@ -155,6 +155,9 @@ _SMTP_HELP = _about(
     values.SMTP_URL,
 )
 _MAIL_FROM_HELP = _about("sender of mails", "an address, or a name and an address in angle brackets", values.MAIL_FROM)
+_SIGN_UP_HELP = _about(
+    "whether anybody may create an account; with a mail server, only for an address whose mail they read", "on or off"
+)
 _MAX_HELP = _whole(
     "active authorizations of one user and client; above that, the one idle longest ends", 1, 10_000, "authorizations"
 )
@@ -255,6 +258,7 @@ class Settings(BaseModel):
     management_address: Annotated[str | None, _MANAGEMENT_HELP, AfterValidator(values.check_management)] = None
     tracing: Annotated[Literal["on", "off"], _TRACING_HELP] = "off"
     pages_dir: Annotated[Path | None, _PAGES_HELP, AfterValidator(values.path_check("pages_dir", "pages"))] = None
+    sign_up: Annotated[Literal["on", "off"], _SIGN_UP_HELP] = "off"
     first_party_api: Annotated[Literal["on", "off"], _API_HELP] = "on"
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

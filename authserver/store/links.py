@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, insert, or_, select, update
 
 from ..domain.models import Link, LinkKind, User
 from .changes import Change
@@ -14,8 +14,12 @@ from .schema import user_claims, users
 from .users import claims_of
 
 _WIDTH, _USER_WIDTH = len(table.c), len(users.c)
+_named, _mailed = users.alias(), user_claims.alias()
+_IS_TAKEN = or_(
+    exists().where(_named.c.username == table.c.address), exists().where(_mailed.c.email == table.c.address)
+)
 _BY_IDS = (
-    select(table, users, user_claims.c.claims)
+    select(table, users, user_claims.c.claims, _IS_TAKEN.label("is_taken"))
     .join(users, users.c.id == table.c.user_id, isouter=True)
     .join(user_claims, user_claims.c.user_id == table.c.user_id, isouter=True)
     .where(table.c.id.in_(bindparam("ids", expanding=True)))
@@ -33,6 +37,8 @@ class LinkRecord:
 
     link: Link
     user: User | None
+    is_taken: bool = False
+    """Whether a user has the address as a name, or verified: then nobody can sign up with it."""
 
 
 def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, LinkRecord]:
@@ -72,5 +78,6 @@ def _record(row: Any) -> LinkRecord:
     values = dict(zip(table.c.keys(), row[:_WIDTH], strict=True))
     link = Link(**values | {"kind": LinkKind(values["kind"])})
     if link.user_id is None:
-        return LinkRecord(link, None)
-    return LinkRecord(link, User(*(*row[_WIDTH : _WIDTH + _USER_WIDTH], claims_of(row.claims))))
+        return LinkRecord(link, None, bool(row.is_taken))
+    user = User(*(*row[_WIDTH : _WIDTH + _USER_WIDTH], claims_of(row.claims)))
+    return LinkRecord(link, user, bool(row.is_taken))

@@ -112,8 +112,9 @@ def _documents(context: AppContext, base: str) -> list[Route]:
     def document(path: str, current: Callable[[], bytes]) -> Route:
         return Route(path, Document(current, context.jwks_max_age), methods=documents.METHODS)
 
-    oauth = json.dumps(metadata.server_metadata(context.issuer, LANGUAGES)).encode()
-    openid = json.dumps(metadata.openid_configuration(context.issuer, LANGUAGES)).encode()
+    sign_up = context.pipeline.services.sign_up
+    oauth = json.dumps(metadata.server_metadata(context.issuer, LANGUAGES, sign_up=sign_up)).encode()
+    openid = json.dumps(metadata.openid_configuration(context.issuer, LANGUAGES, sign_up=sign_up)).encode()
     return [
         document(base + "/.well-known/jwks.json", lambda: context.keyring.jwks_document),
         # RFC 8414 s3.1: inserted between the host component and the path component of the issuer.

@@ -18,5 +18,5 @@ __all__ = ["brisk", "database", "settings", "template"]
 def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """One server for a module whose tests do not get into each other's way."""
     folder = tmp_path_factory.mktemp("shared")
-    with serving(template, folder, Clock(), **mailing_to(folder / "mails")) as server:
+    with serving(template, folder, Clock(), sign_up="on", **mailing_to(folder / "mails")) as server:
         yield server

@@ -8,63 +8,82 @@ from urllib.parse import urlsplit
 
 from starlette.testclient import TestClient
 
+from authserver import system
 from authserver.app import create_app
+from authserver.domain import links
+from authserver.domain.models import LinkKind
 from tests.contract.producing import Produce, half_a_body, without_users
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.constants import ISSUER, PASSWORD
-from tests.harness.reset_links import reset_link
+from tests.harness.new_links import new_link, reset_link
 from tests.web.serving import LocalServer, execute
 
-_RESET = "/reset/password"
-_ASKING = ("/reset",)
+_RESET, _SIGN_UP = links.PATHS[LinkKind.RESET], links.PATHS[LinkKind.SIGN_UP]
+_ASKING = ("/reset", "/sign-up")
 
 
 def producers() -> dict[tuple[str, str], Produce]:
-    pages = {("get " + _RESET, status): produce for status, produce in _OF_PAGE.items()}
-    found = pages | {("post " + _RESET, status): produce for status, produce in _OF_FORM.items()}
+    found: dict[tuple[str, str], Produce] = {}
+    for path in (_RESET, _SIGN_UP):
+        found |= {("get " + path, status): produce for status, produce in _of_a_page(path).items()}
+        found |= {("post " + path, status): produce for status, produce in _of_a_form(path).items()}
     for path in _ASKING:
         found |= {("get " + path, status): produce for status, produce in _of_an_asking_page(path).items()}
         found |= {("post " + path, status): produce for status, produce in _of_an_asking_form(path).items()}
+    del found["get " + _RESET, "404"], found["post " + _RESET, "404"]  # an operator's link needs no mail
     return found
 
 
-def _open(server: LocalServer) -> Any:
+def _open(server: LocalServer, path: str) -> Any:
     server.http.cookies.clear()
-    parts = urlsplit(reset_link(server.database, server.settings, server.clock()))
-    return server.http.get(f"{parts.path}?{parts.query}")
+    url = urlsplit(_new_link(server, path))
+    return server.http.get(f"{url.path}?{url.query}")
 
 
-def _post(server: LocalServer, page: Any = None, password: str = "", **headers: str) -> Any:
+def _new_link(server: LocalServer, path: str) -> str:
+    place = (server.database, server.settings, server.clock())
+    if path == _RESET:
+        return reset_link(*place)
+    return new_link(*place, LinkKind.SIGN_UP, address=f"{system.new_id().hex()}@example.com")
+
+
+def _post(server: LocalServer, path: str, page: Any = None, password: str = PASSWORD, **headers: str) -> Any:
     """With ada's own password, so that other tests of this server can sign in."""
-    action, fields = form_of(page or _open(server))
-    data = fields | {"password": password or PASSWORD}
+    action, fields = form_of(page or _open(server, path))
+    data = fields | {"password": password}
     return server.http.post(action, data=data, headers=FROM_OUR_PAGE | headers, follow_redirects=False)
 
 
-def _unavailable(server: LocalServer, *, posted: bool) -> Any:
-    page = _open(server)
+def _unavailable(server: LocalServer, path: str, *, posted: bool) -> Any:
+    page = _open(server, path)
     with without_users(server):
-        return _post(server, page) if posted else server.http.get(str(page.url))
+        return _post(server, path, page) if posted else server.http.get(str(page.url))
 
 
-_OF_PAGE: dict[str, Produce] = {
-    "200": _open,
-    "400": lambda server: server.http.get(f"{_RESET}?link=lk_forged"),
-    "405": lambda server: server.http.put(_RESET),
-    "414": lambda server: server.http.get(f"{_RESET}?x={'x' * 33_000}"),
-    "503": lambda server: _unavailable(server, posted=False),
-}
-_OF_FORM: dict[str, Produce] = {
-    "303": _post,
-    "400": lambda server: server.http.post(_RESET, json={}),
-    "403": lambda server: _post(server, Origin="https://evil.example"),
-    "405": lambda server: server.http.put(_RESET),
-    "408": lambda server: asyncio.run(half_a_body(server.app, _RESET)),
-    "413": lambda server: server.http.post(_RESET, content=b" " * (64 * 1024 + 1)),
-    "415": lambda server: server.http.post(_RESET, headers={"Content-Encoding": "gzip"}),
-    "422": lambda server: _post(server, password="12345678"),
-    "503": lambda server: _unavailable(server, posted=True),
-}
+def _of_a_page(path: str) -> dict[str, Produce]:
+    return {
+        "200": lambda server: _open(server, path),
+        "400": lambda server: server.http.get(f"{path}?link=lk_forged"),
+        "404": lambda server: _not_offered(server, path, "/reset", posted=False),
+        "405": lambda server: server.http.put(path),
+        "414": lambda server: server.http.get(f"{path}?x={'x' * 33_000}"),
+        "503": lambda server: _unavailable(server, path, posted=False),
+    }
+
+
+def _of_a_form(path: str) -> dict[str, Produce]:
+    return {
+        "303": lambda server: _post(server, path),
+        "400": lambda server: server.http.post(path, json={}),
+        "403": lambda server: _post(server, path, Origin="https://evil.example"),
+        "404": lambda server: _not_offered(server, path, "/reset", posted=True),
+        "405": lambda server: server.http.put(path),
+        "408": lambda server: asyncio.run(half_a_body(server.app, path)),
+        "413": lambda server: server.http.post(path, content=b" " * (64 * 1024 + 1)),
+        "415": lambda server: server.http.post(path, headers={"Content-Encoding": "gzip"}),
+        "422": lambda server: _post(server, path, password="12345678"),
+        "503": lambda server: _unavailable(server, path, posted=True),
+    }
 
 
 def _ask(http: Any, path: str, address: str = "nobody@example.com", **headers: str) -> Any:
@@ -81,10 +100,10 @@ def _with(server: LocalServer, **changes: Any) -> Iterator[TestClient]:
         yield http
 
 
-def _not_offered(server: LocalServer, path: str, *, posted: bool) -> Any:
-    csrf = form_of(server.http.get(path))[1]
+def _not_offered(server: LocalServer, path: str, page: str, *, posted: bool) -> Any:
+    csrf = form_of(server.http.get(page))[1]
     cookies = dict(server.http.cookies)
-    with _with(server, smtp_url=None) as http:
+    with _with(server, smtp_url=None, sign_up="off") as http:
         http.cookies.update(cookies)
         return http.post(path, data=csrf, headers=FROM_OUR_PAGE) if posted else http.get(path)
 
@@ -109,7 +128,7 @@ def _of_an_asking_page(path: str) -> dict[str, Produce]:
     return {
         "200": lambda server: server.http.get(path),
         "400": lambda server: server.http.get(path, params={f"x{number}": "y" for number in range(65)}),
-        "404": lambda server: _not_offered(server, path, posted=False),
+        "404": lambda server: _not_offered(server, path, path, posted=False),
         "405": lambda server: server.http.put(path),
         "414": lambda server: server.http.get(f"{path}?x={'x' * 33_000}"),
         "503": lambda server: _asking_unavailable(server, path, posted=False),
@@ -121,7 +140,7 @@ def _of_an_asking_form(path: str) -> dict[str, Produce]:
         "303": lambda server: _ask(server.http, path),
         "400": lambda server: server.http.post(path, json={}),
         "403": lambda server: _ask(server.http, path, Origin="https://evil.example"),
-        "404": lambda server: _not_offered(server, path, posted=True),
+        "404": lambda server: _not_offered(server, path, path, posted=True),
         "405": lambda server: server.http.put(path),
         "408": lambda server: asyncio.run(half_a_body(server.app, path)),
         "413": lambda server: server.http.post(path, content=b" " * (64 * 1024 + 1)),

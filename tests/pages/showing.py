@@ -22,7 +22,18 @@ CALLBACK = "https://notes.example/callback"
 HOSTILE = "\"><script>alert(1)</script>'&é\r\n"
 SIGN_IN = Page("sign_in", {**SAMPLES["sign_in"], "username": "", "reset_path": "", "sign_up_path": ""})
 ERRORS = (
-    *("expired", "completed", "other_browser", "cookies", "link", "no_mail", "forged", "too_many", "unavailable"),
+    *(
+        "expired",
+        "completed",
+        "other_browser",
+        "cookies",
+        "link",
+        "no_mail",
+        "no_sign_up",
+        "forged",
+        "too_many",
+        "unavailable",
+    ),
     *("failed", "request"),
 )
 
@@ -50,6 +61,16 @@ ANSWERS: Mapping[str, BrowserAnswer] = {
     "/reset/sent": Page("reset_sent", SAMPLES["reset_sent"]),
     "/reset/password": changed(Page("new_password", SAMPLES["new_password"]), is_new=False),
     "/reset/weak": replace(changed(Page("new_password", SAMPLES["new_password"]), error="short"), status=422),
+    "/sign-up": Page("sign_up", SAMPLES["sign_up"]),
+    "/sign-up/address": replace(changed(Page("sign_up", SAMPLES["sign_up"]), error="address"), status=422),
+    "/sign-up/without-mail": changed(Page("sign_up", SAMPLES["sign_up"]), has_mail=False, email="", username=""),
+    "/sign-up/taken": replace(
+        changed(Page("sign_up", SAMPLES["sign_up"]), has_mail=False, error="name_taken"), status=422
+    ),
+    "/sign-up/weak": replace(changed(Page("sign_up", SAMPLES["sign_up"]), has_mail=False, error="short"), status=422),
+    "/sign-up/sent": Page("sign_up_sent", SAMPLES["sign_up_sent"]),
+    "/sign-up/password": Page("new_password", SAMPLES["new_password"]),
+    "/sign-up/done": Page("sign_up_done", SAMPLES["sign_up_done"]),
     "/reset/done": Page("reset_done", SAMPLES["reset_done"]),
     "/choose-account": Page("choose_account", SAMPLES["choose_account"]),
     "/continue": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), after_form=True, client=CLIENT),

@@ -161,14 +161,14 @@ def test_only_a_member_that_no_registry_knows_is_not_in_both(shared: LocalServer
 
 
 def test_rfc8414_2_the_metadata_is_derived_from_what_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    document = metadata.server_metadata(ISSUER, ["en"])
+    document = metadata.server_metadata(ISSUER, ["en"], sign_up=False)
     assert document["grant_types_supported"] == [grant.GRANT_TYPE for grant in GRANTS]
     assert document["token_endpoint_auth_methods_supported"] == list(client_auth.METHODS)
     assert document["revocation_endpoint_auth_methods_supported"] == list(client_auth.METHODS)
     monkeypatch.setattr(metadata, "GRANTS", GRANTS[:1])
     monkeypatch.setattr(metadata, "METHODS", {"private_key_jwt": None})
     monkeypatch.setattr(metadata, "ALGORITHMS", ("RS256",))
-    fewer = metadata.openid_configuration(ISSUER, ["en"])
+    fewer = metadata.openid_configuration(ISSUER, ["en"], sign_up=False)
     assert fewer["grant_types_supported"] == [GRANTS[0].GRANT_TYPE]
     assert fewer["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
     assert fewer["revocation_endpoint_auth_methods_supported"] == ["private_key_jwt"]

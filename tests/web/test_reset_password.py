@@ -14,7 +14,7 @@ from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, PASSWORD
-from tests.harness.reset_links import reset_link
+from tests.harness.new_links import reset_link
 from tests.web.serving import everything, rows
 
 NEW = "a different battery staple"

@@ -11,7 +11,7 @@ from ...accounts.other_ways import other_ways
 from ...accounts.request import hashed
 from ...domain import authorization_request, base64url, redirect_uri
 from ...domain import interaction as interactions
-from ...domain.authorization_request import AuthorizationRequest, Parameters
+from ...domain.authorization_request import CREATE, AuthorizationRequest, Parameters
 from ...domain.interaction import ERRORS, Step
 from ...domain.models import Client, Interaction
 from ...pipeline.errors import Refusal
@@ -136,6 +136,9 @@ class ContinueInteraction(InteractionHandler):
     def decide(self) -> Decision[BrowserAnswer]:
         interaction, client, request = self.resume()
         step = self.step_of(interaction, client, request)
+        if step is Step.SIGN_IN and CREATE in request.prompts and not self.wants_other_account:
+            # Initiating User Registration s4: the client desires that the user be shown the account creation UX.
+            return Decision(GoTo(other_ways(self.services, interaction.id)["sign_up_path"]))
         if self.wants_other_account or step is Step.SIGN_IN:
             is_kept = self.session is not None and self.session.kept
             return Decision(self.sign_in_page(keep=is_kept and bool(self.fixed_username)))

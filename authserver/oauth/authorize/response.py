@@ -6,7 +6,7 @@ from hashlib import sha256
 from ...accounts.browser import BrowserHandler, BrowserRefusal, error_page
 from ...domain import authorization_request, session_state
 from ...domain import interaction as interactions
-from ...domain.authorization_request import AuthorizationRequest, Parameters, ResponseTarget
+from ...domain.authorization_request import CREATE, AuthorizationRequest, Parameters, ResponseTarget
 from ...domain.errors import RequestRefused
 from ...domain.interaction import NOTHING_DONE, Progress, Step
 from ...domain.models import SECOND, Client, Code, Interaction, Policy, Session, User
@@ -58,6 +58,10 @@ class AuthorizationHandler(BrowserHandler):
             request = authorization_request.read(parameters, self.target, client)
         except RequestRefused as error:
             raise Refusal(error.code, str(error)) from error
+        # Initiating User Registration s4: if the OP receives a prompt value that it does not support ... SHOULD respond
+        # with ... an error value of invalid_request.
+        if CREATE in request.prompts and not self.services.sign_up:
+            raise Refusal("invalid_request", "The prompt is create, and nobody can create an account.")
         self.authorization_request = request = self._for_hinted_user(request)
         if OPENID in request.scope:
             id_tokens.check_key(client, self.services)

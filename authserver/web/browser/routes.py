@@ -2,7 +2,7 @@
 
 from starlette.routing import Mount, Route
 
-from ...accounts import reset
+from ...accounts import reset, sign_up
 from ...accounts.account_home import AccountHome
 from ...accounts.account_sign_in import AccountSignIn, ShowSignIn
 from ...accounts.activity import ShowActivity
@@ -14,6 +14,8 @@ from ...accounts.request import BrowserRequest
 from ...accounts.reset import RequestReset, ShowResetRequest
 from ...accounts.reset_password import ResetPassword, ShowReset
 from ...accounts.sessions import AskToEndSession, EndSession, ShowSessions
+from ...accounts.sign_up import ShowSignUp
+from ...accounts.sign_up_password import ShowSignUpPassword, SignUpWithLink
 from ...domain import links
 from ...domain.models import LinkKind
 from ...oauth.authorize.account import ChooseAccount
@@ -106,4 +108,6 @@ def _recovery(new: BrowserRoutes) -> list[Route]:
     return [
         new.page_with_form(reset.PATH, ShowResetRequest, RequestReset),
         new.page_with_form(links.PATHS[LinkKind.RESET], ShowReset, ResetPassword),
+        new.page_with_form(sign_up.PATH, ShowSignUp, sign_up.sign_up),
+        new.page_with_form(links.PATHS[LinkKind.SIGN_UP], ShowSignUpPassword, SignUpWithLink),
     ]

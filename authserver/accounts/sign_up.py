@@ -1,0 +1,117 @@
+"""GET and POST /sign-up: a person wants an account.
+
+If the server can send mail, the account gets the address whose mail the person reads. A link proves that before there
+is an account: so nobody can have prepared one with somebody else's address. Without mail, the person chooses a
+username, which is never an address.
+"""
+
+from ..passwords import username_form
+from ..pipeline.attempt import Attempt
+from ..pipeline.errors import Refusal, TooManyAttempts
+from ..pipeline.event import Event
+from ..pipeline.handler import Decision, Services
+from ..pipeline.replies import BrowserAnswer, GoTo, Page
+from ..store.browser_state import BrowserKey
+from ..store.sign_ins import SignInKey
+from .account_creation import AccountCreation, check_sign_up
+from .account_pages import HOME
+from .browser import BrowserHandler
+from .counted_form import CountedForm
+from .interaction import interaction_id_of, own_interaction, path_of
+from .mail_form import MailForm, check_mail
+from .request import BrowserRequest, hashed
+
+PATH = "/sign-up"
+_SENT = f"{PATH}?sent=yes"
+
+
+class _SignUpPage(BrowserHandler):
+    def sign_up_page(self, error: str = "", status: int = 200, wait: int = 0) -> Page:
+        """Return the page that asks for the address, or, without mail, for a username and a password."""
+        interaction = own_interaction(self.loaded.waiting, self.request, self.now)
+        return self.form_page(
+            "sign_up",
+            PATH,
+            status=status,
+            retry_after=wait,
+            has_mail=self.services.mail,
+            email=self.request.value("email"),
+            username=self.request.value("username"),
+            min_length=self.services.password_min_length,
+            interaction=interaction.id.hex() if interaction else "",
+            back=f"{path_of(interaction.id)}?account=other" if interaction else HOME,
+            error=error,
+            wait=wait,
+        )
+
+
+class ShowSignUp(_SignUpPage):
+    def key(self) -> BrowserKey:
+        return BrowserKey(hashed(self.request.session), interaction_id_of(self.request.value("interaction")))
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        check_sign_up(self)
+        return Decision(Page("sign_up_sent") if self.request.value("sent") else self.sign_up_page())
+
+
+class RequestSignUp(MailForm, _SignUpPage):
+    """With mail: the address gets a link, or is told that it has an account."""
+
+    def check_offered(self) -> None:
+        check_sign_up(self)
+        check_mail(self.services)
+
+    def page_again(self, error: str, status: int, wait: int) -> Page:
+        return self.sign_up_page(error, status, wait)
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        return Decision(GoTo(_SENT), self.mail("sign_up"), events=[Event("sign_up_requested")])
+
+
+class NameRefused(Refusal):
+    """Nobody can have this username, or somebody has it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code, f"username refused: {code}", 422)
+
+
+class SignUpWithoutMail(AccountCreation, CountedForm, _SignUpPage):
+    """Without mail: the account is created at once. It is told which usernames exist, since people choose one."""
+
+    def key(self) -> BrowserKey:
+        key = self.counted_key("sign-up")
+        name = SignInKey(username_form(self.request.value("username")), self.request.network, key.keys)
+        return BrowserKey(
+            hashed(self.request.session), interaction_id_of(self.request.value("interaction")), sign_in=name
+        )
+
+    def check_offered(self) -> None:
+        check_sign_up(self)
+
+    def new_username(self) -> str:
+        name = username_form(self.request.value("username"))
+        # A name that looks like an address would seem to be its reader's account.
+        if name is None or "@" in name:
+            raise NameRefused("name_malformed")
+        if self.loaded.sign_in and self.loaded.sign_in.subject:
+            raise NameRefused("name_taken")
+        return name
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        interaction = own_interaction(self.loaded.waiting, self.request, self.now)
+        id = interaction.id if interaction else None
+        return self.create({}, path_of(id) if id else HOME, interaction_id=id)
+
+    def page_again(self, error: str, status: int, wait: int) -> Page:
+        return self.sign_up_page(error, status, wait)
+
+    def refuse(self, refusal: Refusal) -> BrowserAnswer:
+        if isinstance(refusal, NameRefused | TooManyAttempts):
+            error = refusal.code if isinstance(refusal, NameRefused) else "delayed"
+            return self.page_again(error, refusal.status, refusal.retry_after)
+        return super().refuse(refusal)
+
+
+def sign_up(attempt: Attempt[BrowserRequest], services: Services) -> BrowserHandler:
+    """Return the handler of the form, which depends on whether the server can send mail."""
+    return (RequestSignUp if services.mail else SignUpWithoutMail)(attempt, services)
