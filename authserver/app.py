@@ -154,7 +154,9 @@ def _senders(
     settings: Settings, database: Database, keyring: Keyring, key_service: Pool, clock: Clock
 ) -> dict[str, Sender]:
     """Return what sends each kind of message in the outbox."""
-    issuer, fetcher = settings.issuer, Fetcher(allow_list(settings.fetch_allow or ""))
+    issuer = settings.issuer
+    # One host may serve many clients. The outbox sees to it that a host that is down does not hold back the others.
+    fetcher = Fetcher(allow_list(settings.fetch_allow or ""), per_host=LogoutTokens.limit)
     signer = TokenSigner(keyring, key_service.run, clock.steady)
     mailed_links = MailedLinks(issuer, database, keyring, clock)
     return {

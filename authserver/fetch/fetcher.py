@@ -20,11 +20,13 @@ _PER_HOST = 2
 
 
 class Fetcher:
-    """Sends each request in a thread of its own pool, with at most 2 at a time to one host."""
+    """Sends each request in a thread of its own pool, with at most `per_host` at a time to one host."""
 
-    def __init__(self, allowed: AllowList, resolve: Resolve = resolve, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, allowed: AllowList, resolve: Resolve = resolve, timeout: float = TIMEOUT, *, per_host: int = _PER_HOST
+    ) -> None:
         """`timeout` is in seconds."""
-        self._allowed, self._resolve, self._timeout = allowed, resolve, timeout
+        self._allowed, self._resolve, self._timeout, self._per_host = allowed, resolve, timeout, per_host
         self._pool = Pool("outgoing requests", _THREADS, _QUEUE, timeout)
         self._running, self._lock = Counter[str](), Lock()
 
@@ -58,8 +60,8 @@ class Fetcher:
     def _one_of_few(self, host: str) -> Iterator[None]:
         """A host that is slow takes only some of the threads, also those that nobody waits for any more."""
         with self._lock:
-            if self._running[host] >= _PER_HOST:
-                raise FetchFailed(f"{_PER_HOST} requests to {host} are already running.")
+            if self._running[host] >= self._per_host:
+                raise FetchFailed(f"{self._per_host} requests to {host} are already running.")
             self._running[host] += 1
         try:
             yield
