@@ -42,19 +42,30 @@ def return_of(parameters: Parameters, hint: Hint | None, client: Client | None) 
     return Return(uri, state)
 
 
-def needs_confirmation(
-    parameters: Parameters, hint: Hint | None, client: Client | None, session: Session, user: User
-) -> bool:
-    """Whether the person is asked before the session ends: always, unless an ID token of this very session proves that
-    an application of it sent the browser, with a request that makes sense. `client` is as for `return_of`.
+def why_ask(parameters: Parameters, hint: Hint | None, client: Client | None, session: Session, user: User) -> str:
+    """Return why the person is asked before the session ends; "" if they are not. They always are, unless an ID token
+    of this very session proves that an application of it sent the browser, with a request that makes sense.
 
     s2: the OP MUST ask the End-User this question if an id_token_hint was not provided or if the supplied ID Token does
     not belong to the current OP session with the RP and/or currently logged in End-User."""
-    if hint is None or client is None or client.disabled:
-        return True
-    if (hint.sid, hint.subject) != (session.id.hex(), session.user_id):
-        return True
-    if parameters.values.get("logout_hint", "") not in ("", user.username, user.id, hint.sid):
-        return True
+    if hint is not None and (hint.sid, hint.subject) != (session.id.hex(), session.user_id):
+        return "the ID token is of another session"
+    if parameters.values.get("logout_hint", "") not in ("", user.username, user.id, session.id.hex()):
+        return "the logout_hint is not the user who is signed in"
+    return why_unproven(parameters, hint, client)
+
+
+def why_unproven(parameters: Parameters, hint: Hint | None, client: Client | None) -> str:
+    """Return why the request does not prove that a client sent the browser, or cannot be followed; "" if it does.
+    `client` is as for `return_of`."""
     sent = {*parameters.values, *parameters.repeated, *parameters.malformed}
-    return "post_logout_redirect_uri" in sent and return_of(parameters, hint, client) is None
+    if hint is None:
+        is_sent = "id_token_hint" in sent
+        return "the id_token_hint is not an ID token of this server" if is_sent else "there is no id_token_hint"
+    if client is None:
+        return "the client is unknown, or is not that of the ID token"
+    if client.disabled:
+        return "client disabled"
+    if "post_logout_redirect_uri" in sent and return_of(parameters, hint, client) is None:
+        return "the post_logout_redirect_uri is not registered, or the state is repeated or too long"
+    return ""

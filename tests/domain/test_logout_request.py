@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from authserver.domain.authorization_request import MAX_VALUE, Parameters
 from authserver.domain.id_token import Hint
-from authserver.domain.logout_request import Return, client_id_of, needs_confirmation, return_of
+from authserver.domain.logout_request import Return, client_id_of, return_of, why_ask
 from authserver.domain.models import Client, User
 from tests.harness.sign_in_rows import session
 
@@ -42,7 +42,7 @@ def test_s3_an_exactly_registered_uri_is_returned_to_with_the_state_as_it_came()
 )
 def test_s3_another_uri_is_not_returned_to(uri: str) -> None:
     assert return_of(parameters(post_logout_redirect_uri=uri), HINT, CLIENT) is None
-    assert needs_confirmation(parameters(post_logout_redirect_uri=uri), HINT, CLIENT, SESSION, ADA)
+    assert why_ask(parameters(post_logout_redirect_uri=uri), HINT, CLIENT, SESSION, ADA)
 
 
 @given(st.text())
@@ -72,8 +72,8 @@ def test_a_repeated_parameter_counts_as_none() -> None:
         kept = {other: value for other, value in ASKED.items() if other != name}
         assert return_of(parameters([name], **kept), HINT, CLIENT) is None
     assert client_id_of(parameters(["client_id"]), HINT) == ""
-    assert needs_confirmation(parameters(["post_logout_redirect_uri"]), HINT, CLIENT, SESSION, ADA)
-    assert needs_confirmation(parameters((), ["post_logout_redirect_uri"]), HINT, CLIENT, SESSION, ADA)
+    assert why_ask(parameters(["post_logout_redirect_uri"]), HINT, CLIENT, SESSION, ADA)
+    assert why_ask(parameters((), ["post_logout_redirect_uri"]), HINT, CLIENT, SESSION, ADA)
 
 
 @pytest.mark.parametrize(
@@ -87,21 +87,24 @@ def test_s2_a_client_id_must_be_that_of_the_id_token(named: str, hint: Any, foun
 @pytest.mark.parametrize("hinted", ["ada", "u_ada", HINT.sid])
 def test_an_id_token_of_this_session_is_enough(hinted: str) -> None:
     for sent in ({}, ASKED, ASKED | {"logout_hint": hinted}):
-        assert not needs_confirmation(parameters(**sent), HINT, CLIENT, SESSION, ADA)
+        assert not why_ask(parameters(**sent), HINT, CLIENT, SESSION, ADA)
 
 
 @pytest.mark.parametrize(
-    ("hint", "client", "sent"),
+    ("hint", "client", "sent", "why"),
     [
-        (None, CLIENT, ASKED),
-        (None, None, {}),
-        (HINT, None, {}),
-        (HINT, replace(CLIENT, disabled=True), {}),
-        (replace(HINT, sid=""), CLIENT, {}),
-        (replace(HINT, sid="0" * 32), CLIENT, ASKED),
-        (replace(HINT, subject="u_bob"), CLIENT, ASKED),
-        (HINT, CLIENT, {"logout_hint": "bob"}),
+        (None, CLIENT, ASKED, "there is no id_token_hint"),
+        (None, CLIENT, {"id_token_hint": "x"}, "the id_token_hint is not an ID token of this server"),
+        (None, None, {}, "there is no id_token_hint"),
+        (HINT, None, {}, "the client is unknown, or is not that of the ID token"),
+        (HINT, replace(CLIENT, disabled=True), {}, "client disabled"),
+        (replace(HINT, sid=""), CLIENT, {}, "the ID token is of another session"),
+        (replace(HINT, sid="0" * 32), CLIENT, ASKED, "the ID token is of another session"),
+        (replace(HINT, subject="u_bob"), CLIENT, ASKED, "the ID token is of another session"),
+        (HINT, CLIENT, {"logout_hint": "bob"}, "the logout_hint is not the user who is signed in"),
     ],
 )
-def test_s2_without_an_id_token_of_this_session_and_user_the_person_is_asked(hint: Any, client: Any, sent: Any) -> None:
-    assert needs_confirmation(parameters(**sent), hint, client, SESSION, ADA)
+def test_s2_without_an_id_token_of_this_session_and_user_the_person_is_asked(
+    hint: Any, client: Any, sent: Any, why: str
+) -> None:
+    assert why_ask(parameters(**sent), hint, client, SESSION, ADA) == why

@@ -286,6 +286,16 @@ def test_the_audit_trail_says_who_signed_out(op: Provider) -> None:
     assert (event["actor"], event["username"], event["detail"]) == ("user:u_ada", "ada", f"signed out; sid {sid}")
 
 
+def test_the_log_tells_developers_why_a_request_was_not_followed(op: Provider, events: list[Any]) -> None:
+    visit = Visit(op)
+    visit.logout()
+    assert "logout_unproven" not in [event["event"] for event in events]
+    visit.logout(id_token_hint=visit.hint, post_logout_redirect_uri=CALLBACK)
+    (event,) = [event for event in events if event["event"] == "logout_unproven"]
+    assert event["reason"].startswith("the post_logout_redirect_uri is not registered")
+    assert (event["client_id"], event["subject"]) == ("sso", "u_ada")
+
+
 def test_a_state_of_any_bytes_survives_the_confirmation_page(op: Provider) -> None:
     visit = Visit(op)
     query = urlencode({"id_token_hint": visit.hint, "post_logout_redirect_uri": BYE, "logout_hint": "bob"})

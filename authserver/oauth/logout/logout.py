@@ -80,12 +80,18 @@ class LogoutHandler(BrowserHandler):
 class Logout(LogoutHandler):
     def decide(self) -> Decision[BrowserAnswer]:
         farewell = self.farewell()
+        request = (self.parameters, self.hint, self.accepted)
         if self.signed_in is None:
-            return Decision(farewell)
+            return Decision(farewell, events=self._doubts(logout_request.why_unproven(*request)))
         session, user = self.signed_in
-        if logout_request.needs_confirmation(self.parameters, self.hint, self.accepted, session, user):
-            return Decision(self._confirmation(session, user))
+        reason = logout_request.why_ask(*request, session, user)
+        if reason:
+            return Decision(self._confirmation(session, user), events=self._doubts(reason))
         return self.end(session, offline=False)
+
+    def _doubts(self, reason: str) -> list[Event]:
+        """Return the event that tells developers why their request was not simply followed."""
+        return [Event("logout_unproven", fields={"reason": reason})] if reason and self.query else []
 
     def _confirmation(self, session: Session, user: User) -> Page:
         return self.form_page(
