@@ -24,6 +24,8 @@ class SignIn(TypedDict, total=False):
     id_token_alg: str
     userinfo_alg: str
     first_party: bool
+    post_logout_redirect_uris: Sequence[str]
+    backchannel_logout_uri: str
 
 
 def new_client(
@@ -66,8 +68,11 @@ def new_client(
     return client
 
 
-def _with_sign_in(client: Client, redirect_uris: Sequence[str] = (), **others: Any) -> Client:
-    return replace(client, redirect_uris=tuple(redirect_uris), **others)
+def _with_sign_in(
+    client: Client, redirect_uris: Sequence[str] = (), post_logout_redirect_uris: Sequence[str] = (), **others: Any
+) -> Client:
+    bye = tuple(post_logout_redirect_uris)
+    return replace(client, redirect_uris=tuple(redirect_uris), post_logout_redirect_uris=bye, **others)
 
 
 def _usual_grants(sign_in: SignIn) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from ..passwords import PasswordHasher, password_form, username_form
 from ..provisioning import initialise, lifecycle, open_database
 from ..resource import Guard
 from ..settings import Settings
-from ..store import clients, signing_keys, users
+from ..store import clients, session_ends, signing_keys, users
 from ..store.database import Database
 from ..store.user_claims import EmailInUse
 from .browser import Browser
@@ -31,8 +31,12 @@ from .logs import to_logging
 from .server import HOST, IssuerServer, Port, memory
 
 _TIMEOUT = 30  # seconds
-_WITHOUT_LIMITS: dict[str, Any] = {"account_attempts": 0, "network_attempts": 0, "client_secret_attempts": 0}
-"""So that tests may send as many wrong passwords and secrets as they like."""
+_FOR_TESTS: dict[str, Any] = {
+    # Tests may send as many wrong passwords and secrets as they like.
+    **{"account_attempts": 0, "network_attempts": 0, "client_secret_attempts": 0},
+    # The clients of tests run on this machine.
+    "fetch_allow": "localhost,127.0.0.0/8,::1",
+}
 _CHOSEN = {"issuer", "database_url", "key_encryption_key"}
 
 
@@ -199,6 +203,16 @@ class Issuer:
         issuer, with consent. Returns the URL to which the browser is sent back. Raises SignInFailed."""
         return Browser(self.url).authorize(url, username, self._passwords[username])
 
+    def sign_out(self, username: str) -> None:
+        """End all sessions of a user of this issuer. Their clients with a `backchannel_logout_uri`, which may be on
+        this machine, have been posted a logout token when this returns. Raises ValueError if there is no such user."""
+        with self._database.begin() as connection:
+            user = users.load(connection, username)
+            if user is None:
+                raise ValueError(f"There is no user {username}. Create one: issuer.user({username!r}, password)")
+            session_ends.end_of_user(connection, user.id, now=self.clock.microseconds())
+        self._server.deliver_messages()
+
     def post(self, path: str, *, auth: tuple[str, str] | None = None, **form: str) -> dict[str, Any]:
         """Post a form, such as post("/revoke", token=..., client_id=...), and return the JSON response.
 
@@ -325,7 +339,7 @@ def _settings(port: Port, database_url: str, given: dict[str, Any]) -> Settings:
         "database_url": url,
         "key_encryption_key": key,
     }
-    return Settings(**_WITHOUT_LIMITS | given | chosen)
+    return Settings(**_FOR_TESTS | given | chosen)
 
 
 @cache

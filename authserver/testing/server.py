@@ -83,6 +83,16 @@ class IssuerServer:
         else:
             self._tasks.keyring.update(self._read_state(), self._now())
 
+    def deliver_messages(self) -> None:
+        """Send what waits in the outbox, and wait until that has ended. Raises Unavailable."""
+
+        async def deliver() -> None:
+            await self._tasks.deliver_outbox()
+            await self._tasks.outbox.finish()
+
+        if self._running is not None:
+            self._running.call(deliver)
+
     def sign(self, claims: dict[str, Any], alg: str, typ: str) -> str:
         if self._tasks.keyring.is_stale(self._now()):  # nobody looks while the server is down
             self.read_keys()

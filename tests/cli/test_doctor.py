@@ -214,6 +214,21 @@ def test_rfc8252_8_6_a_client_that_could_be_another_app_and_asks_for_no_consent_
 
 
 @pytest.mark.parametrize(
+    ("uri", "allowed", "level"),
+    [
+        ("https://app.example/logout", "", "ok"),
+        ("http://app.internal/logout", "app.internal", "ok"),
+        ("http://app.internal/logout", "", "error"),
+    ],
+)
+def test_a_client_that_cannot_be_told_of_a_sessions_end_is_named(uri: str, allowed: str, level: str) -> None:
+    settings = Settings(issuer=PUBLIC, fetch_allow=allowed or None)
+    [found] = clients_check.check(settings, [replace(CONFIDENTIAL, backchannel_logout_uri=uri)], 0)
+    assert found.level == level
+    assert level == "ok" or "is http, and AUTHSERVER_FETCH_ALLOW does not name its host" in found.finding
+
+
+@pytest.mark.parametrize(
     ("ends", "level"),
     [((None,), "ok"), ((1, None), "ok"), ((5,), "error"), ((10 * 86400,), "warning"), ((15 * 86400, 1), "ok")],
 )

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import requests
@@ -14,6 +15,7 @@ from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
 from authlib.integrations.starlette_client import OAuth
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from jwt import PyJWKSet, decode, get_unverified_header
 from requests_oauthlib import OAuth2Session
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -28,6 +30,7 @@ from tests.harness import npm
 from tests.harness.constants import LONG, PASSWORD
 from tests.harness.npm import needs_npm
 from tests.harness.process import free_port, owned_group, wait_until_listening
+from tests.harness.receiver import receiving
 
 HERE = Path(__file__).parent
 SECRET = "as_generated-43-characters-of-base64url-here"
@@ -107,9 +110,18 @@ def app_with_authlib(issuer: Issuer, client_id: str, secret: str | None) -> Star
 
     async def callback(request: Request) -> Response:
         token = await oauth.issuer.authorize_access_token(request)
+        request.session["id_token"] = token["id_token"]
         return JSONResponse({"id_token": token["userinfo"], "userinfo": await oauth.issuer.userinfo(token=token)})
 
-    routes = [Route("/login", login), Route("/callback", callback)]
+    async def logout(request: Request) -> Response:
+        bye, id_token = "http://localhost:3000/bye", request.session.pop("id_token")
+        response: Response = await oauth.issuer.logout_redirect(request, bye, id_token_hint=id_token)
+        return response
+
+    async def bye(request: Request) -> Response:
+        return JSONResponse(await oauth.issuer.validate_logout_response(request))
+
+    routes = [Route("/login", login), Route("/callback", callback), Route("/logout", logout), Route("/bye", bye)]
     return Starlette(routes=routes, middleware=[Middleware(SessionMiddleware, secret_key="secret")])
 
 
@@ -155,11 +167,19 @@ def run_client(command: list[str], folder: Path, issuer: Issuer, told: dict[str,
 
 
 @pytest.fixture(scope="module")
-def node(issuer: Issuer, web: str, spa: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What each client under Node got."""
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the clients for Node are installed, with our scripts."""
     folder = tmp_path_factory.mktemp("node")
     npm.install(folder, *VERSIONS)
-    shutil.copy(HERE / "sign_in.mjs", folder)
+    for script in ("sign_in.mjs", "logout_token.mjs"):
+        shutil.copy(HERE / script, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def node(issuer: Issuer, web: str, spa: str, packages: Path) -> dict[str, Any]:
+    """What each client under Node got."""
+    folder = packages
     told = {"url": issuer.url, "redirect_uri": BACK, "scope": SCOPE, "web": web, "spa": spa, "secret": SECRET}
     (line,) = run_client(["node", "sign_in.mjs"], folder, issuer, told)
     results: dict[str, Any] = json.loads(line)
@@ -173,6 +193,56 @@ def node(issuer: Issuer, web: str, spa: str, tmp_path_factory: pytest.TempPathFa
 )
 def test_under_node(node: dict[str, Any], name: str) -> None:
     assert node[name] == {"email": "ada@example.com", "refreshed": True, "same": True}
+
+
+@pytest.fixture(scope="module")
+def logout(issuer: Issuer) -> dict[str, Any]:
+    """A logout token that a client received, the claims of its ID token, and the client's id."""
+    with receiving() as receiver:
+        url = f"http://127.0.0.1:{receiver.port}/backchannel-logout"
+        client_id = issuer.client(SCOPE, redirect_uris=[BACK], backchannel_logout_uri=url)
+        id_token = issuer.sign_in(client_id, "ada")["id_token"]
+        issuer.sign_out("ada")
+        [received] = receiver.received
+        assert received.path == "/backchannel-logout"
+        [(name, token)] = parse_qsl(received.body.decode(), strict_parsing=True)
+    assert name == "logout_token"
+    jwks: Any = issuer.jwks()
+    keys = KeySet.import_key_set(jwks)
+    return {"token": token, "audience": client_id, "expected": jwt.decode(id_token, keys).claims}
+
+
+def is_expected(claims: dict[str, Any], logout: dict[str, Any]) -> bool:
+    is_same = all(claims[name] == logout["expected"][name] for name in ("iss", "sub", "aud", "sid"))
+    return is_same and claims["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
+
+
+def test_a_logout_token_by_pyjwt(issuer: Issuer, logout: dict[str, Any]) -> None:
+    keys = {key.key_id: key.key for key in PyJWKSet.from_dict(issuer.jwks()).keys}
+    kid = get_unverified_header(logout["token"])["kid"]
+    options: Any = {"require": ["iat", "exp", "jti", "sid", "events"]}
+    claims = decode(logout["token"], keys[kid], ["RS256"], options, audience=logout["audience"], issuer=issuer.url)
+    assert is_expected(claims, logout)
+
+
+@needs_npm
+def test_a_logout_token_by_jose(issuer: Issuer, logout: dict[str, Any], packages: Path) -> None:
+    told = {"token": logout["token"], "jwks": issuer.jwks(), "issuer": issuer.url, "audience": logout["audience"]}
+    environment = os.environ | {"STOCK": json.dumps(told)}
+    done = subprocess.run(["node", "logout_token.mjs"], cwd=packages, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert is_expected(json.loads(done.stdout), logout)
+
+
+def test_authlib_signs_out_and_knows_the_browser_that_comes_back(issuer: Issuer) -> None:
+    bye = "http://localhost:3000/bye"
+    client_id = issuer.client(SCOPE, redirect_uris=[BACK], post_logout_redirect_uris=[bye])
+    with TestClient(app_with_authlib(issuer, client_id, None), "http://localhost:3000") as app:
+        app.get(issuer.authorize(app.get("/login", follow_redirects=False).headers["location"], "ada"))
+        leaving = app.get("/logout", follow_redirects=False).headers["location"]
+        assert leaving.startswith(discovered(issuer)["end_session_endpoint"])
+        back = requests.get(leaving, timeout=LONG, allow_redirects=False).headers["location"]
+        assert app.get(back).json() == {"post_logout_redirect_uri": bye}
 
 
 GO_MODULE = """\
