@@ -148,7 +148,11 @@ def test_where_mails_go_is_said() -> None:
         finding = mail_check.check(settings, offline=True)
         return finding.level, finding.finding
 
-    assert found(Settings()) == ("info", "No mail is sent: AUTHSERVER_SMTP_URL is not set.")
+    off = "No mail is sent: AUTHSERVER_SMTP_URL is not set. "
+    off += "People who forget their password need authserver user reset-link."
+    assert found(Settings()) == ("info", off)
+    without = found(Settings(sign_up="on"))[1]
+    assert without == f"{off} At /sign-up they choose a username, and so learn which ones exist."
     assert found(mail_settings("file:mails")) == ("info", "No mail is sent: each becomes a file in mails.")
     assert found(mail_settings("file:mails", issuer=PUBLIC))[0] == "warning"
     server = found(mail_settings("smtps://me:canary@smtp.example.com"))

@@ -20,7 +20,7 @@ _SET = "To send mails, set AUTHSERVER_SMTP_URL and AUTHSERVER_MAIL_FROM."
 def check(settings: Settings, *, offline: bool) -> Finding:
     match settings.mail_destination():
         case None:
-            return Finding(CHECK, INFO, "No mail is sent: AUTHSERVER_SMTP_URL is not set.", _SET)
+            return Finding(CHECK, INFO, f"No mail is sent: AUTHSERVER_SMTP_URL is not set. {_without(settings)}", _SET)
         case MailFolder(path):
             level = INFO if is_loopback(urlsplit(settings.issuer).hostname or "") else WARNING
             return Finding(CHECK, level, f"No mail is sent: each becomes a file in {path}.", _SET)
@@ -31,6 +31,13 @@ def check(settings: Settings, *, offline: bool) -> Finding:
 def check_outbox(waiting: Sequence[Waiting], now: int) -> list[Finding]:
     """`now` is in microseconds."""
     return or_ok(OUTBOX, _failing(waiting, now), "No message in the outbox has failed.")
+
+
+def _without(settings: Settings) -> str:
+    """Return what people cannot do without mail."""
+    reset = "People who forget their password need authserver user reset-link."
+    told = " At /sign-up they choose a username, and so learn which ones exist." if settings.sign_up == "on" else ""
+    return reset + told
 
 
 def _finding(settings: Settings, server: SmtpServer, *, offline: bool) -> Finding:
