@@ -8,4 +8,4 @@ from .account_pages import AccountPage
 
 class AccountHome(AccountPage):
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
-        return Decision(self.account_page("account"))
+        return Decision(self.account_page("account", has_mail=self.services.mail))

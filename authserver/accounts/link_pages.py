@@ -30,7 +30,7 @@ class LinkPage(BrowserHandler):
         """The link that was opened, and its user. Raises BrowserRefusal if it does not work, and KeyMissing."""
         record = self.loaded.link
         reason = links.why_dead(record.link, record.user, self.kind, self.now) if record else "no such link"
-        if record and record.is_taken and self.kind is LinkKind.SIGN_UP:
+        if record and record.is_taken and self.kind is not LinkKind.RESET:
             reason = reason or "link to an address that is in use by now"
         # The reason is for the log alone: whoever made the secret up is told the same as someone who is late.
         if record is None or reason or not self._is_genuine(record):

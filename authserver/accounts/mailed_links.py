@@ -23,7 +23,9 @@ class MailedLinks:
 
     def values(self) -> Mapping[str, Values]:
         """Return what the template of each mail is given."""
-        return {"reset": self._reset, "sign_up": self._sign_up, "password_changed": self._password_changed}
+        return {"reset": self._reset, "sign_up": self._sign_up, "email": self._email} | dict.fromkeys(
+            ("password_changed", "email_changed"), self._as_they_are
+        )
 
     async def _reset(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
         user = await self._owner(message)
@@ -40,7 +42,17 @@ class MailedLinks:
         link = await self._link(LinkKind.SIGN_UP, message, values)
         return {"has_account": False, "username": "", "link": link, "minutes": links.LIFETIME // 60}
 
-    async def _password_changed(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
+    async def _email(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
+        user = await self._load(users.load_many, str(values["username"]))
+        if user is None or user.disabled:
+            raise Unneeded
+        owner = await self._owner(message) or await self._load(users.load_many, str(message.content["address"]))
+        if owner is not None and owner.id != user.id:
+            return {"is_taken": True, "username": "", "link": "", "minutes": 0}
+        link = await self._link(LinkKind.EMAIL, message, values, user)
+        return {"is_taken": False, "username": user.username, "link": link, "minutes": links.LIFETIME // 60}
+
+    async def _as_they_are(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
         return values
 
     async def _owner(self, message: Message) -> User | None:

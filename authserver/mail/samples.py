@@ -11,6 +11,13 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
         "link": "https://login.example/sign-up/password?link=lk_0",
         "minutes": 30,
     },
+    "email": {
+        "is_taken": False,
+        "username": "ada",
+        "link": "https://login.example/account/email/confirm?link=lk_0",
+        "minutes": 30,
+    },
+    "email_changed": {"username": "ada"},
     "password_changed": {"username": "ada"},
 }
 """By the template's name, without `.txt`."""

@@ -27,7 +27,7 @@ _ERRORS = (
     *("invalid_scope", "invalid_target", "unsupported_response_type", "access_denied", "login_required"),
     *("consent_required", "account_selection_required", "request_not_supported", "request_uri_not_supported"),
     *("registration_not_supported", "invalid_redirect_uri", "forged", "expired", "completed", "other_browser"),
-    *("link", "no_mail", "no_sign_up", "cookies", "unmet_authentication_requirements", "invalid_token"),
+    *("link", "link_user", "no_mail", "no_sign_up", "cookies", "unmet_authentication_requirements", "invalid_token"),
     *("insufficient_scope", "other"),
 )
 """The codes of reasons that are a whole sentence: their error code says as much."""

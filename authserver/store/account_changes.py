@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, update
 
 from ..domain import profile
 from ..domain.models import Session
 from . import session_ends, sessions, user_claims
 from .changes import Change
-from .schema import user_claims as claims_table
 from .schema import users
-from .users import claims_of
 
 PASSWORD_CHANGED = "password_changed"  # noqa: S105
 """The `revoked_reason` of authorizations that end with their sessions."""
@@ -21,7 +19,6 @@ _REPLACE_PASSWORD = (
     .where(users.c.id == bindparam("user"), users.c.credential_version == bindparam("seen"))
     .values(password_hash=bindparam("hash"), credential_version=users.c.credential_version + 1)
 )
-_CLAIMS = select(claims_table.c.claims).where(claims_table.c.user_id == bindparam("user")).with_for_update()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ def edit_claims(user_id: str, changes: Mapping[str, Any]) -> Change:
 
 def _edit_many(connection: Connection, edits: Sequence[tuple[str, Mapping[str, Any]]], _now: int) -> list[bool]:
     for user_id, changes in edits:
-        before = claims_of(connection.execute(_CLAIMS, {"user": user_id}).scalar())
+        before = user_claims.lock(connection, user_id)
         user_claims.replace(connection, user_id, profile.merged(before, changes))
     return [True] * len(edits)
 

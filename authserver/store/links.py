@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, insert, or_, select, update
 
 from ..domain.models import Link, LinkKind, User
 from .changes import Change
@@ -16,7 +16,8 @@ from .users import claims_of
 _WIDTH, _USER_WIDTH = len(table.c), len(users.c)
 _named, _mailed = users.alias(), user_claims.alias()
 _IS_TAKEN = or_(
-    exists().where(_named.c.username == table.c.address), exists().where(_mailed.c.email == table.c.address)
+    exists().where(_named.c.username == table.c.address, _named.c.id != func.coalesce(table.c.user_id, "")),
+    exists().where(_mailed.c.email == table.c.address, _mailed.c.user_id != func.coalesce(table.c.user_id, "")),
 )
 _BY_IDS = (
     select(table, users, user_claims.c.claims, _IS_TAKEN.label("is_taken"))
@@ -38,7 +39,7 @@ class LinkRecord:
     link: Link
     user: User | None
     is_taken: bool = False
-    """Whether a user has the address as a name, or verified: then nobody can sign up with it."""
+    """Whether another user has the address as a name, or verified: then it cannot become somebody's."""
 
 
 def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, LinkRecord]:

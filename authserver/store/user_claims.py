@@ -2,6 +2,7 @@
 here, wherever claims are written, so that both are always the same.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from .schema import links
 from .schema import user_claims as table
 
 _OWNERS = select(table.c.email, table.c.user_id).where(table.c.email.in_(bindparam("addresses", expanding=True)))
+
+_EMAIL = select(table.c.email).where(table.c.user_id == bindparam("user"))
+_LOCKED = select(table.c.claims).where(table.c.user_id == bindparam("user")).with_for_update()
 
 
 class EmailInUse(Refused):
@@ -44,10 +48,19 @@ def add_many(connection: Connection, claims: Mapping[str, Mapping[str, Any]]) ->
         raise EmailInUse(_in_use(connection, rows)) from None
 
 
+def lock(connection: Connection, user_id: str) -> dict[str, Any]:
+    """Return the claims of a user, which nobody else changes until the transaction ends."""
+    claims = connection.execute(_LOCKED, {"user": user_id}).scalar()
+    members: dict[str, Any] = json.loads(claims) if claims is not None else {}
+    return members
+
+
 def replace(connection: Connection, user_id: str, claims: Mapping[str, Any]) -> None:
-    """Replace the claims of an existing user. Their next access tokens contain them. Links that the user was sent
-    before stop working. Raises EmailInUse, and then the transaction must be rolled back."""
-    connection.execute(delete(links).where(links.c.user_id == user_id, links.c.used_at.is_(None)))
+    """Replace the claims of an existing user. Their next access tokens contain them. If the verified address changes,
+    links that the user was sent before stop working. Raises EmailInUse, and then the transaction must be rolled
+    back."""
+    if connection.execute(_EMAIL, {"user": user_id}).scalar() != email_address.verified_in(claims):
+        connection.execute(delete(links).where(links.c.user_id == user_id, links.c.used_at.is_(None)))
     connection.execute(delete(table).where(table.c.user_id == user_id))
     add_many(connection, {user_id: claims})
 

@@ -22,6 +22,7 @@ _PAGES = (
     "activity",
     "password",
     "profile",
+    "email",
     "data/download",
 )
 """Below /account, with what they need to be shown."""
@@ -32,6 +33,7 @@ _FORMS: Mapping[str, Mapping[str, str]] = {
     "applications/end?client_id=sso": {},
     "password": _CHANGE,
     "profile": {"name": "Ada"},
+    "email": {"email": "lovelace@example.com"},
 }
 """What is filled in, beside what a form has."""
 _PASSWORD = "/account/password"

@@ -93,7 +93,7 @@ def _ask(http: Any, path: str, address: str = "nobody@example.com", **headers: s
 
 
 @contextmanager
-def _with(server: LocalServer, **changes: Any) -> Iterator[TestClient]:
+def other_server(server: LocalServer, **changes: Any) -> Iterator[TestClient]:
     """A server on the same database, with other settings."""
     app = create_app(server.settings.model_copy(update=changes), now=server.clock)
     with TestClient(app, ISSUER) as http:
@@ -103,16 +103,21 @@ def _with(server: LocalServer, **changes: Any) -> Iterator[TestClient]:
 def _not_offered(server: LocalServer, path: str, page: str, *, posted: bool) -> Any:
     csrf = form_of(server.http.get(page))[1]
     cookies = dict(server.http.cookies)
-    with _with(server, smtp_url=None, sign_up="off") as http:
+    with other_server(server, smtp_url=None, sign_up="off") as http:
         http.cookies.update(cookies)
         return http.post(path, data=csrf, headers=FROM_OUR_PAGE) if posted else http.get(path)
 
 
 def _too_many(server: LocalServer, path: str) -> Any:
-    with _with(server, network_attempts=1) as http:
+    with other_server(server, network_attempts=1) as http:
         answer = [_ask(http, path) for _ in range(2)][-1]
-    execute(server.database, "DELETE FROM attempts")  # for the other tests of this server
+    forget_attempts(server)
     return answer
+
+
+def forget_attempts(server: LocalServer) -> None:
+    """For the other tests of this server."""
+    execute(server.database, "DELETE FROM attempts")
 
 
 def _asking_unavailable(server: LocalServer, path: str, *, posted: bool) -> Any:

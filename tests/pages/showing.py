@@ -22,19 +22,8 @@ CALLBACK = "https://notes.example/callback"
 HOSTILE = "\"><script>alert(1)</script>'&é\r\n"
 SIGN_IN = Page("sign_in", {**SAMPLES["sign_in"], "username": "", "reset_path": "", "sign_up_path": ""})
 ERRORS = (
-    *(
-        "expired",
-        "completed",
-        "other_browser",
-        "cookies",
-        "link",
-        "no_mail",
-        "no_sign_up",
-        "forged",
-        "too_many",
-        "unavailable",
-    ),
-    *("failed", "request"),
+    *("expired", "completed", "other_browser", "cookies", "link", "link_user", "no_mail", "no_sign_up", "forged"),
+    *("too_many", "unavailable", "failed", "request"),
 )
 
 
@@ -61,6 +50,10 @@ ANSWERS: Mapping[str, BrowserAnswer] = {
     "/reset/sent": Page("reset_sent", SAMPLES["reset_sent"]),
     "/reset/password": changed(Page("new_password", SAMPLES["new_password"]), is_new=False),
     "/reset/weak": replace(changed(Page("new_password", SAMPLES["new_password"]), error="short"), status=422),
+    "/email": Page("email", SAMPLES["email"]),
+    "/email/sent": changed(Page("email", SAMPLES["email"]), sent=True),
+    "/email/address": replace(changed(Page("email", SAMPLES["email"]), email="ada", error="address"), status=422),
+    "/email/confirm": Page("confirm_email", SAMPLES["confirm_email"]),
     "/sign-up": Page("sign_up", SAMPLES["sign_up"]),
     "/sign-up/address": replace(changed(Page("sign_up", SAMPLES["sign_up"]), error="address"), status=422),
     "/sign-up/without-mail": changed(Page("sign_up", SAMPLES["sign_up"]), has_mail=False, email="", username=""),

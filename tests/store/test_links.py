@@ -68,7 +68,10 @@ def test_a_link_is_used_once_and_is_not_sent_again_then(store: Database) -> None
 def test_links_of_a_user_end_when_their_address_changes_or_they_are_deleted(store: Database) -> None:
     with store.begin() as connection:
         links.put(connection, a_link(1))
-        user_claims.replace(connection, "u_ada", {})
+        user_claims.replace(connection, "u_ada", {"name": "Ada"})
+    assert left(store, 1) == {1}
+    with store.begin() as connection:
+        user_claims.replace(connection, "u_ada", {"email": "ada@example.com", "email_verified": True})
     assert left(store, 1) == set()
     with store.begin() as connection:
         links.put(connection, a_link(2))

@@ -2,12 +2,14 @@
 
 from starlette.routing import Mount, Route
 
-from ...accounts import reset, sign_up
+from ...accounts import email, reset, sign_up
 from ...accounts.account_home import AccountHome
 from ...accounts.account_sign_in import AccountSignIn, ShowSignIn
 from ...accounts.activity import ShowActivity
 from ...accounts.applications import AskToEndAccess, EndAccess, ShowApplications
 from ...accounts.change_password import ChangePassword, ShowPassword
+from ...accounts.confirm_email import ConfirmEmail, ShowConfirmEmail
+from ...accounts.email import ChangeEmail, ShowEmail
 from ...accounts.my_data import DownloadData
 from ...accounts.profile import EditProfile, ShowProfile
 from ...accounts.request import BrowserRequest
@@ -108,6 +110,8 @@ def _recovery(new: BrowserRoutes) -> list[Route]:
     return [
         new.page_with_form(reset.PATH, ShowResetRequest, RequestReset),
         new.page_with_form(links.PATHS[LinkKind.RESET], ShowReset, ResetPassword),
+        new.page_with_form(email.PATH, ShowEmail, ChangeEmail),
+        new.page_with_form(links.PATHS[LinkKind.EMAIL], ShowConfirmEmail, ConfirmEmail),
         new.page_with_form(sign_up.PATH, ShowSignUp, sign_up.sign_up),
         new.page_with_form(links.PATHS[LinkKind.SIGN_UP], ShowSignUpPassword, SignUpWithLink),
     ]

@@ -1,0 +1,47 @@
+"""GET and POST /account/email/confirm: whoever reads the mail of a new address, and is signed in to the account that it
+is for, makes it the account's."""
+
+from collections.abc import Iterator
+
+from ..domain import email_address
+from ..domain.mail import new_mail
+from ..domain.models import LinkKind, User
+from ..domain.outbox import NewMessage
+from ..pipeline.event import Event
+from ..pipeline.handler import Decision
+from ..pipeline.replies import BrowserAnswer, GoTo
+from ..store.email_changes import change_email
+from .browser import BrowserRefusal
+from .email import PATH
+from .link_pages import LinkPage
+
+
+class ShowConfirmEmail(LinkPage):
+    kind = LinkKind.EMAIL
+
+    def decide(self) -> Decision[BrowserAnswer]:
+        user, address = self.user, self.opened.link.address
+        return Decision(self.link_page("confirm_email", username=user.username, email=address))
+
+    @property
+    def user(self) -> User:
+        """The user of the link, who is signed in. Raises BrowserRefusal: otherwise somebody could be led to confirm
+        their own address for an account of somebody else, who could then pass for them."""
+        link = self.opened.link
+        if self.opened.user is None or self.session is None or self.session.user_id != link.user_id:
+            raise BrowserRefusal("link_user", "The link is of another user than the one who is signed in.", 403)
+        return self.opened.user
+
+
+class ConfirmEmail(ShowConfirmEmail):
+    def decide(self) -> Decision[BrowserAnswer]:
+        self.check_form()
+        user = self.user
+        change = change_email(self.opened.link, user.id, *self._mails(user))
+        return Decision(GoTo(f"{PATH}?done=changed"), change, events=[Event("email_changed")])
+
+    def _mails(self, user: User) -> Iterator[NewMessage]:
+        """Tell the address that the account had so far, in case somebody else did it."""
+        before = email_address.verified_in(user.claims or {})
+        if before and before != self.opened.link.address:
+            yield new_mail("email_changed", before, self.language, user_id=user.id, username=user.username)

@@ -1,0 +1,57 @@
+"""GET and POST /account/email: a person wants another address, whose mail they must read before it counts."""
+
+from ..domain import email_address
+from ..domain.models import Session, User
+from ..pipeline.event import Event
+from ..pipeline.handler import Decision
+from ..pipeline.replies import BrowserAnswer, GoTo, Page
+from ..store.account_data import AccountKey, Part
+from ..store.browser_state import BrowserKey
+from .account_pages import AccountForm, AccountPage
+from .mail_form import MailForm, check_mail
+from .request import hashed
+
+PATH = "/account/email"
+
+
+class _EmailPage(AccountPage):
+    path = PATH
+    parts = (Part.CLAIMS,)
+    needs_recent_sign_in = True
+
+    def email_page(self, error: str = "", status: int = 200, wait: int = 0) -> Page:
+        """Return the page that asks for the new address; `wait` is in seconds."""
+        claims = self.account.claims
+        return self.account_page(
+            "email",
+            status=status,
+            retry_after=wait,
+            current=claims.get("email", ""),
+            is_verified=email_address.verified_in(claims) is not None,
+            email=self.request.value("email"),
+            sent=self.done("sent"),
+            done=self.done("changed"),
+            error=error,
+            wait=wait,
+        )
+
+
+class ShowEmail(_EmailPage):
+    def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
+        check_mail(self.services)
+        return Decision(self.email_page())
+
+
+class ChangeEmail(AccountForm, MailForm, _EmailPage):
+    """The address gets a link, or is told that another account has it: who asks is not told which."""
+
+    def key(self) -> BrowserKey:
+        counters = self.counted_key(f"mail {self.address or ''}")
+        return BrowserKey(hashed(self.request.session), sign_in=counters, account=AccountKey(self.parts, self.now))
+
+    def page_again(self, error: str, status: int, wait: int) -> Page:
+        return self.email_page(error, status, wait)
+
+    def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
+        change = self.mail("email", user_id=user.id, username=user.username)
+        return Decision(GoTo(f"{PATH}?done=sent"), change, events=[Event("email_change_requested")])

@@ -1,0 +1,158 @@
+"""People change their address, and nobody takes an account over, or passes for somebody else, by that."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from authserver.background import INTERVALS
+from authserver.domain.models import User
+from authserver.settings import Settings
+from authserver.store import user_claims, users
+from authserver.store.database import Database
+from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
+from tests.harness.clock import Clock
+from tests.harness.existing import existing
+from tests.harness.mailing import Mailbox, mailing_to
+from tests.web.serving import rows
+
+OLD, NEW, BOBS = "ada@example.com", "lovelace@example.com", "bob@example.com"
+GONE = "This link does not work any more"
+PAGE = "/account/email"
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setitem(INTERVALS, "deliver_outbox", 0.01)
+    return settings.model_copy(update=mailing_to(tmp_path / "mails"))
+
+
+@pytest.fixture
+def mailbox(database: Database, tmp_path: Path, password_hash: str) -> Mailbox:
+    with database.begin() as connection:
+        user_claims.replace(connection, "u_ada", {"name": "Ada", "email": OLD, "email_verified": True})
+        bobs = {"email": BOBS, "email_verified": True}
+        users.add(connection, User("u_bob", "bob", password_hash, claims=bobs))
+    return Mailbox(tmp_path / "mails", database)
+
+
+@pytest.fixture
+def ada(http: TestClient, mailbox: Mailbox) -> Browser:
+    person = Browser(http)
+    person.sign_in(person.get("/account/sign-in"))
+    return person
+
+
+def ask(person: Browser, address: str, **headers: str) -> Any:
+    """The response to the form itself."""
+    action, fields = form_of(person.get(PAGE))
+    data = fields | {"email": address}
+    return person.http.post(action, data=data, headers=FROM_OUR_PAGE | headers, follow_redirects=False)
+
+
+def claims(database: Database, name: str = "ada") -> Any:
+    with database.begin() as connection:
+        return existing(users.load_with_claims(connection, name)).claims
+
+
+def test_a_new_address_counts_once_its_mail_was_read_and_the_old_one_is_told(
+    ada: Browser, mailbox: Mailbox, database: Database
+) -> None:
+    assert f'id="email" href="{ada.issuer}{PAGE}"' in ada.get("/account").text
+    assert f"<strong>{OLD}</strong>" in ada.get(PAGE).text
+    sent = ada.submit(ada.get(PAGE), email=NEW)
+    assert "on its way to the new address" in sent.text and claims(database)["email"] == OLD
+    (mail,) = mailbox.mails()
+    assert (mail["To"], mail["Subject"]) == (NEW, "Confirm your email address for as.example")
+    done = ada.submit(ada.get(mailbox.link()))
+    assert "Your email address is changed." in done.text
+    assert claims(database) == {"name": "Ada", "email": NEW, "email_verified": True}
+    told = mailbox.mails()[-1]
+    assert (told["To"], told["Subject"]) == (OLD, "Your email address for as.example was changed")
+    assert [row["event"] for row in rows(database, "events") if row["event"] == "email_changed"]
+    assert "<strong>ada</strong>" in ada.get("/account").text  # who is still signed in
+
+
+def test_hijacked_session_a_sign_in_of_long_ago_is_not_enough(ada: Browser, mailbox: Mailbox, clock: Clock) -> None:
+    page = ada.get(PAGE)
+    clock.forward(301)
+    assert ada.get(PAGE).url.path == "/account/sign-in"
+    assert ada.submit(page, email=NEW).url.path == "/account/sign-in" and mailbox.mails() == []
+
+
+def test_somebody_elses_address_the_victim_who_opens_the_link_confirms_nothing(
+    ada: Browser, mailbox: Mailbox, database: Database
+) -> None:
+    """An attacker enters the victim's address, so that applications take the attacker's account for the victim's."""
+    ask(ada, "victim@example.com")
+    link = mailbox.link()
+    page = ada.get(link)
+    ada.http.cookies.clear()
+    refused = ada.get(link)
+    assert refused.status_code == 403 and "Sign in first" in refused.text
+    ada.sign_in(ada.get("/account/sign-in"), "bob")
+    assert ada.get(link).status_code == 403 and ada.submit(page).status_code == 403
+    _, fields = form_of(page)
+    csrf = form_of(ada.get(PAGE))[1]["csrf"]
+    answer = ada.http.post(f"{PAGE}/confirm", data=fields | {"csrf": csrf}, headers=FROM_OUR_PAGE)
+    assert answer.status_code == 403 and claims(database)["email"] == OLD
+    assert claims(database, "bob")["email"] == BOBS
+
+
+def test_nobody_is_told_which_addresses_have_an_account(ada: Browser, mailbox: Mailbox, database: Database) -> None:
+    answers = [ask(ada, address) for address in (NEW, BOBS)]
+    assert len({(each.status_code, each.content, each.headers["location"]) for each in answers}) == 1
+    subjects = {mail["To"]: mail["Subject"] for mail in mailbox.mails()}
+    assert subjects[BOBS] == "This address belongs to an account at as.example already"
+    assert claims(database)["email"] == OLD
+
+
+def test_an_address_that_somebody_else_has_by_then_is_refused(
+    ada: Browser, mailbox: Mailbox, database: Database, events: list[Any]
+) -> None:
+    ask(ada, NEW)
+    page = ada.get(mailbox.link())
+    with database.begin() as connection:
+        user_claims.replace(connection, "u_bob", {"email": NEW, "email_verified": True})
+    assert GONE in ada.submit(page).text and claims(database)["email"] == OLD
+    assert events[-1]["reason"] == "link to an address that is in use by now"
+
+
+def test_prefetch_reuse_two_links_and_a_changed_password(ada: Browser, mailbox: Mailbox, database: Database) -> None:
+    ask(ada, NEW)
+    older = mailbox.link()
+    ask(ada, "newer@example.com")
+    link = mailbox.link()
+    assert GONE in ada.get(older).text
+    page = ada.get(link)
+    assert page.headers["referrer-policy"] == "strict-origin" and claims(database)["email"] == OLD
+    ada.submit(page)
+    assert GONE in ada.submit(page).text and claims(database)["email"] == "newer@example.com"
+    ask(ada, NEW)
+    link = mailbox.link()
+    with database.begin() as connection:
+        users.raise_credential_version(connection, "ada")
+    assert GONE in ada.get(link).text
+
+
+def test_csrf_and_what_is_no_address(ada: Browser, mailbox: Mailbox, database: Database) -> None:
+    assert ask(ada, NEW, Origin="https://evil.example").status_code == 403
+    assert ask(ada, "ada").status_code == 422
+    ask(ada, NEW)
+    action, fields = form_of(ada.get(mailbox.link()))
+    answer = ada.http.post(action, data=fields, headers=FROM_OUR_PAGE | {"Origin": "https://evil.example"})
+    assert answer.status_code == 403 and claims(database)["email"] == OLD
+
+
+def test_a_change_of_the_profile_leaves_the_link_alone_and_one_back_works(
+    ada: Browser, mailbox: Mailbox, database: Database
+) -> None:
+    ask(ada, NEW)
+    link = mailbox.link()
+    ada.submit(ada.get("/account/profile"), name="Ada Lovelace")
+    ada.submit(ada.get(link))
+    assert claims(database)["email"] == NEW and claims(database)["name"] == "Ada Lovelace"
+    ask(ada, OLD)
+    ada.submit(ada.get(mailbox.link()))
+    assert claims(database)["email"] == OLD
