@@ -8,19 +8,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, delete, exists, func, insert, select, text, true, update
+from sqlalchemy import Connection, Table, delete, exists, func, insert, select, true, update
 from sqlalchemy.dialects import sqlite
 
 from ..domain.models import RefreshTokenKey, SigningKey
-from ..store import signing_keys
+from ..store import session_ends, signing_keys
 from ..store.schema import authorizations, clients, denied_tokens, events, outbox, refresh_keys, users
 from ..store.schema import signing_keys as key_table
 from ..store.signing_keys import KeyState
 from . import sign_in_merge
-from .replaced import replaced
+from .replaced import has, replaced
 
 _REASON = "restored"
-_HAS = text("SELECT count(*) FROM replaced.sqlite_master WHERE name = :table")  # older revisions lack some tables
 _CREDENTIALS = ("secret_hash", "secret_expires_at", "previous_secret_hash", "previous_secret_expires_at")
 _PROGRESS = ("generation", "rotated_at", "rotated_from", "idle_expires_at")
 
@@ -43,8 +42,7 @@ def attach(connection: Connection, path: Path) -> None:
 def replaced_state(connection: Connection) -> KeyState | None:
     """Return the keys of the replaced database. Returns None if it has no tables or no keys: then it never served, and
     nothing in it was ever ended."""
-    count = connection.execute(text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'signing_keys'"))
-    if not count.scalar_one():
+    if not has(connection, key_table):
         return None
     keys, refresh = replaced(key_table), replaced(refresh_keys)
     rows = connection.execute(select(*(keys.c[field.name] for field in fields(SigningKey)))).all()
@@ -92,7 +90,7 @@ def merge(connection: Connection, now: int) -> MergeReport:
 def end_all(connection: Connection, now: int) -> int:
     """End every authorization and every browser session. Returns how many authorizations were active."""
     active = count_active(connection, now)
-    sign_in_merge.end_all(connection, now)
+    session_ends.end_all(connection, now)
     ended = update(authorizations).where(authorizations.c.revoked_at.is_(None))
     connection.execute(ended.values(revoked_at=now, revoked_reason=_REASON))
     return active
@@ -150,7 +148,7 @@ def _keep_denied(connection: Connection) -> None:
 def _keep_events(connection: Connection) -> None:
     """Keep the audit trail of the replaced database: a restore must not hide what was done since the backup. Events
     that only the backup has come after the others if their ids are in use."""
-    if not connection.execute(_HAS, {"table": events.name}).scalar_one():
+    if not has(connection, events):
         return
     old = replaced(events)
     same = exists().where(old.c.id == events.c.id, old.c.at == events.c.at, old.c.event == events.c.event)
@@ -164,7 +162,7 @@ def _keep_events(connection: Connection) -> None:
 
 def _keep_outbox(connection: Connection) -> None:
     """Keep what the replaced database still had to send. What waits in the backup was sent since, or is there too."""
-    if connection.execute(_HAS, {"table": outbox.name}).scalar_one():
+    if has(connection, outbox):
         columns = [column.name for column in outbox.c]
         rows = select(*(replaced(outbox).c[name] for name in columns))
         connection.execute(delete(outbox))

@@ -2,11 +2,17 @@
 
 from functools import cache
 
-from sqlalchemy import FromClause, MetaData, Table
+from sqlalchemy import Connection, FromClause, MetaData, Table, text
 
+_COUNT = text("SELECT count(*) FROM replaced.sqlite_master WHERE name = :table")
 _elsewhere = MetaData(schema="replaced")
 
 
 @cache
 def replaced(table: Table) -> FromClause:
     return table.to_metadata(_elsewhere).alias(f"replaced_{table.name}")
+
+
+def has(connection: Connection, table: Table) -> bool:
+    """Whether the replaced database has this table; older revisions lack some."""
+    return bool(connection.execute(_COUNT, {"table": table.name}).scalar_one())

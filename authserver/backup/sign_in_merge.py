@@ -1,19 +1,19 @@
 """Merges the browser sessions of the replaced database into the restored one, and clears what was under way."""
 
-from sqlalchemy import Connection, delete, exists, text, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
-from ..store.schema import codes, interactions, links, sessions
-from .replaced import replaced
+from ..store import session_ends
+from ..store.schema import clients, codes, interactions, links, session_clients, sessions
+from .replaced import has, replaced
 
-_HAS_SESSIONS = text("SELECT count(*) FROM replaced.sqlite_master WHERE name = 'sessions'")  # older revisions have none
 _PROGRESS = ("secret_hash", "credential_version", "authenticated_at", "seen_at", "idle_expires_at", "expires_at")
 
 
 def keep_ended(connection: Connection, now: int) -> None:
     """End the sessions that are missing or have ended in the replaced database. The others get the later state,
     including the secret, so that one that was replaced since does not become valid again."""
-    if not connection.execute(_HAS_SESSIONS).scalar_one():
-        end_all(connection, now)
+    if not has(connection, sessions):
+        session_ends.end_all(connection, now)
         return
     old = replaced(sessions)
     same = sessions.c.id == old.c.id
@@ -21,6 +21,7 @@ def keep_ended(connection: Connection, now: int) -> None:
     connection.execute(update(sessions).where(sessions.c.ended_at.is_(None), ~active).values(ended_at=now))
     later = update(sessions).where(same, old.c.seen_at >= sessions.c.seen_at)
     connection.execute(later.values({name: old.c[name] for name in _PROGRESS}))
+    _keep_clients(connection)
 
 
 def end_unfinished(connection: Connection) -> None:
@@ -31,6 +32,12 @@ def end_unfinished(connection: Connection) -> None:
     connection.execute(delete(interactions))
 
 
-def end_all(connection: Connection, now: int) -> None:
-    """End every session. `now` is in microseconds."""
-    connection.execute(update(sessions).where(sessions.c.ended_at.is_(None)).values(ended_at=now))
+def _keep_clients(connection: Connection) -> None:
+    """Add the clients that have been noted since: they want to be told of the end of these sessions."""
+    if not has(connection, session_clients):
+        return
+    old = replaced(session_clients)
+    is_here = (exists().where(sessions.c.id == old.c.session_id), exists().where(clients.c.id == old.c.client_id))
+    rows = select(old.c.session_id, old.c.client_id).where(*is_here)
+    new = insert(session_clients).prefix_with("OR IGNORE")
+    connection.execute(new.from_select(["session_id", "client_id"], rows))

@@ -4,7 +4,7 @@ The clients of the session that have a back-channel logout URI are told: a messa
 same transaction.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,11 +54,11 @@ def _revoke(*conditions: ColumnElement[bool]) -> Update:
 _REVOKE = {True: _revoke(), False: _revoke(authorizations.c.ends_with_session)}
 """By whether the offline ones end, too."""
 _CLIENTS = (
-    select(session_clients.c.client_id, table.c.user_id)
+    select(session_clients.c.client_id, table.c.user_id, table.c.id)
     .join(table, table.c.id == session_clients.c.session_id)
-    .where(session_clients.c.session_id == bindparam("key"))
-    .order_by(session_clients.c.client_id)
+    .order_by(table.c.id, session_clients.c.client_id)
 )
+_CLIENTS_OF_ONE = _CLIENTS.where(table.c.id == bindparam("key"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +122,19 @@ def end_one(connection: Connection, id: bytes, *, reason: str = ENDED, offline: 
     # In this order: a code that is being redeemed is waited for, and then its client and authorization are seen.
     connection.execute(_FORGET_CODES, {"key": id})
     connection.execute(_REVOKE[offline], {**row, "reason": reason})
-    _tell_clients(connection, id, now)
+    _tell_clients(connection, connection.execute(_CLIENTS_OF_ONE, {"key": id}), now)
     return True
 
 
 def count_active(connection: Connection, user_id: str, now: int) -> int:
     """Return how many sessions `end_of_user` would end that have not reached their end."""
     return connection.execute(_COUNT, {"user": user_id, "at": now}).scalar_one()
+
+
+def end_all(connection: Connection, now: int) -> None:
+    """End every session of every user; for a restore, which deletes codes and ends authorizations itself."""
+    _tell_clients(connection, connection.execute(_CLIENTS.where(_IS_ACTIVE)), now)
+    connection.execute(update(table).where(_IS_ACTIVE).values(ended_at=now))
 
 
 def note_clients(connection: Connection, pairs: Collection[tuple[bytes, str]]) -> None:
@@ -139,11 +145,10 @@ def note_clients(connection: Connection, pairs: Collection[tuple[bytes, str]]) -
         connection.execute(dialect.insert(session_clients).on_conflict_do_nothing(), rows)
 
 
-def _tell_clients(connection: Connection, id: bytes, now: int) -> None:
+def _tell_clients(connection: Connection, rows: Iterable[Any], now: int) -> None:
     """Without a URI or a key in the message: those are the client's when it is sent."""
-    clients = connection.execute(_CLIENTS, {"key": id}).all()
     messages = [
         NewMessage(LOGOUT, client_id, user_id=user_id, client_id=client_id, session_id=id)
-        for client_id, user_id in clients
+        for client_id, user_id, id in rows
     ]
     outbox.add_many(connection, messages, now)

@@ -234,6 +234,24 @@ def test_end_logins_ends_sessions_too(ada: Any, backup: Callable[..., Path], res
     assert session_ends() == {1: None}
 
 
+HEARING = "INSERT INTO session_clients VALUES (?, 'first-party')"
+
+
+def test_clients_that_signed_in_since_are_told_of_the_end_and_so_they_are_of_the_end_of_all(
+    ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
+    for number in (1, 2):
+        add_session(number, ada)
+    sql(DB, HEARING, (1).to_bytes(16))
+    backup()
+    sql(DB, HEARING, (2).to_bytes(16))
+    restore()
+    assert sql(DB, "SELECT count(*) FROM outbox") == [(0,)]
+    restore("--end-logins")
+    told = sql(DB, "SELECT session_id, queue FROM outbox ORDER BY session_id")
+    assert told == [(number.to_bytes(16), "logout first-party") for number in (1, 2)]
+
+
 def test_where_nothing_is_known_sessions_are_active_again(
     ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]
 ) -> None:

@@ -144,6 +144,24 @@ def test_ends_with_offline_logins_and_refreshes_on_two_nodes_leave_no_login(
     assert all(row.revoked_at for row in all_rows(store, schema.authorizations))
 
 
+def test_of_an_end_and_a_redemption_on_two_nodes_the_client_gets_no_login_or_hears_of_the_end(
+    store: Database, run: Run, url: str, clock: Clock, write: Write
+) -> None:
+    numbers = range(1, 21)
+    add_sessions(store, *numbers, clock=clock)
+    write(*(issue(number, clock) for number in numbers))
+    redeems = [
+        codes.redeem(code(number, clock()), authorization_of(number, clock), limit=100, ended=[], hears_logout=True)
+        for number in numbers
+    ]
+    rounds = [[[redeem], [sessions.end(number.to_bytes(16))]] for number, redeem in zip(numbers, redeems, strict=True)]
+    outcomes = two_nodes(run, url, clock, rounds)
+    assert all(ended == [True] for _, ended in outcomes)
+    redeemed = {number.to_bytes(16) for number, ([has], _) in zip(numbers, outcomes, strict=True) if has}
+    assert {row.session_id for row in all_rows(store, schema.outbox)} == redeemed
+    assert {row.id for row in all_rows(store, schema.authorizations)} == redeemed
+
+
 def test_a_client_that_wants_to_hear_of_the_end_is_noted_once_and_forgotten_with_the_session(
     store: Database, clock: Clock, write: Write
 ) -> None:
