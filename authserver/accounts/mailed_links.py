@@ -48,9 +48,10 @@ class MailedLinks:
             raise Unneeded
         owner = await self._owner(message) or await self._load(users.load_many, str(message.content["address"]))
         if owner is not None and owner.id != user.id:
-            return {"is_taken": True, "username": "", "link": "", "minutes": 0}
+            return {"is_taken": True, "link": "", "minutes": 0}
         link = await self._link(LinkKind.EMAIL, message, values, user)
-        return {"is_taken": False, "username": user.username, "link": link, "minutes": links.LIFETIME // 60}
+        # Not the name: whoever chose it could write to strangers with it.
+        return {"is_taken": False, "link": link, "minutes": links.LIFETIME // 60}
 
     async def _as_they_are(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
         return values

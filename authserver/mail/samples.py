@@ -13,7 +13,6 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
     },
     "email": {
         "is_taken": False,
-        "username": "ada",
         "link": "https://login.example/account/email/confirm?link=lk_0",
         "minutes": 30,
     },

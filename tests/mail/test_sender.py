@@ -12,11 +12,13 @@ from starlette.testclient import TestClient
 from authserver.app import assemble
 from authserver.domain.errors import Misconfigured
 from authserver.domain.mail import new_mail
+from authserver.mail.samples import SAMPLES
 from authserver.settings import Settings
 from authserver.store import outbox
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
+from tests.harness.events import ROOT
 from tests.harness.existing import existing
 from tests.harness.mails import mails_in, text_of
 
@@ -122,6 +124,22 @@ def test_a_folder_that_cannot_be_written_is_named(
     (tmp_path / "file").write_text("")
     post(settings.model_copy(update=mailing_to(tmp_path / "file")), "test")
     assert waiting(database) == [f"{tmp_path}/file cannot be written: File exists"]
+
+
+@pytest.mark.parametrize("template", SAMPLES)
+def test_every_mail_is_documented_with_what_it_is_given(template: str) -> None:
+    page = (ROOT / "docs" / "how-to" / "mail.md").read_text()
+    [given] = re.findall(rf"^\| `{template}\.txt` \| .+ \| (.*) ?\|$", page, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", given)) == SAMPLES[template].keys()
+
+
+def test_the_text_of_the_documentation_can_be_used(settings: Settings, post: Post, tmp_path: Path, pages: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "mail.md").read_text()
+    [text] = re.findall(r"```html\n(.*?)```", page, re.DOTALL)
+    pages.joinpath("test.txt").write_text(text)
+    post(settings.model_copy(update={"pages_dir": pages.parent}), "test", "de")
+    [mail] = mails_in(tmp_path / "mails")
+    assert (mail["Subject"], text_of(mail)) == ("Hello from Example", "Diese Mail ist angekommen.\n")
 
 
 def waiting(database: Database) -> list[str]:
