@@ -19,7 +19,7 @@ from .keyring.lifecycle import Lifecycle
 from .outbox import OutboxWorker
 from .pipeline.audit import RepeatableEvents
 from .pool import Pool
-from .store import pruning, signing_keys
+from .store import account_changes, pruning, signing_keys
 from .store.database import Database
 from .timekeeper import Timekeeper
 from .web.malformed import MalformedRequests
@@ -32,6 +32,7 @@ INTERVALS: dict[str, float] = {
     "prune": EVERY,  # of all processes that try, one prunes
     "report_malformed_requests": MalformedRequests.EVERY,
     "count_repeated_events": RepeatableEvents.EVERY,
+    "delete_accounts": 60,
     "deliver_events": 1,
     "deliver_outbox": 1,
     "remove_unused_keys": 600,
@@ -126,6 +127,13 @@ class BackgroundTasks:
             if not await self.database.write(pruning.prune(batch, latest, self._audit_retention)):
                 return
             await self.pause(rest(self._clock.steady() - began))
+
+    async def delete_accounts(self) -> None:
+        """Delete the accounts whose users asked for that, once their periods of grace are over. Every process tries."""
+        at = self._clock.timeline().earliest(pruning.KEPT * SECOND)  # in case the clock is ahead
+        for user in await self.database.load(account_changes.load_due_many, at) or ():
+            if await self.database.write(account_changes.delete_due(user)):
+                log.info("user_deleted", subject=user.id)
 
     async def count_repeated_events(self) -> None:
         await self.repeatable.flush()

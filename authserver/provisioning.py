@@ -304,7 +304,7 @@ def newest_refresh_key(settings: Settings, connection: Connection, now: int) -> 
 
 
 def account_policy(settings: Settings) -> AccountPolicy:
-    return AccountPolicy(profile_claims=profile.claims_in(settings.profile_claims))
+    return AccountPolicy(profile.claims_in(settings.profile_claims), settings.deletion_grace)
 
 
 def attempt_limits(settings: Settings) -> AttemptLimits:

@@ -91,12 +91,19 @@ class PasswordSignIn:
         )
 
     def begin_session(
-        self, session: Session, *, before: Session | None, interaction_id: bytes | None, limit: int, ended: list[bytes]
+        self,
+        session: Session,
+        *,
+        before: Session | None,
+        interaction_id: bytes | None,
+        limit: int,
+        ended: list[bytes],
+        restores: bool = False,
     ) -> Change:
         """Return the change that begins the session of the user, and otherwise does as that of `begin`. `before` is the
         session of this browser so far, and `interaction_id` what the user signs in for, if an application asked. See
-        `store.sessions.BeginSession` for `limit` and `ended`."""
-        begin = BeginSession(session, before, interaction_id, self.check.rehashed, limit, ended)
+        `store.sessions.BeginSession` for the others."""
+        begin = BeginSession(session, before, interaction_id, self.check.rehashed, limit, ended, restores)
         return sign_ins.begin_session(begin, self.attempt, network=self._network_to_remember())
 
     def _network_to_remember(self) -> str:

@@ -1,10 +1,12 @@
 """The forms with a username and a password, whatever the person signs in for."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from ..domain.errors import Unavailable
 from ..domain.models import Session, User
+from ..domain.times import minute
 from ..passwords import password_form
 from ..pipeline.errors import Refusal, TooManyAttempts
 from ..pipeline.event import Event, LateEvents
@@ -32,6 +34,15 @@ class Busy(Refusal):
         super().__init__("temporarily_unavailable", detail, 503, retry_after=retry_after)
 
 
+class BeingDeleted(Refusal):
+    """The password is right, but its user asked to be deleted, and has not said that they want to stay."""
+
+    def __init__(self, delete_at: int) -> None:
+        """`delete_at` is in microseconds."""
+        super().__init__("access_denied", "the user asked to be deleted", 403)
+        self.delete_at = delete_at
+
+
 class PasswordForm(BrowserHandler):
     """A posted form with a username and a password, which is checked with the limits of every such form."""
 
@@ -47,7 +58,8 @@ class PasswordForm(BrowserHandler):
         return True
 
     def page_again(self, error: str, status: int, wait: int) -> Page:
-        """Return the page of the form with what was wrong: `wrong`, `delayed` (with `wait`, in seconds) or `busy`."""
+        """Return the page of the form with what was wrong: `wrong`, `delayed` (with `wait`, in seconds), `busy`, or
+        `deleting` for a user who asked to be deleted."""
         raise NotImplementedError
 
     def key(self) -> BrowserKey:
@@ -108,20 +120,36 @@ class SignInForm(PasswordForm):
         """Return the path to which a user who has signed in goes on. Raises Refusal."""
         raise NotImplementedError
 
+    def deleted_user(self) -> User | None:
+        """Return the user whose password was right, and who asked to be deleted. Raises BeingDeleted unless they want
+        to stay after all."""
+        user = self.sign_in.user
+        if user is None or user.delete_at is None or not self.sign_in.check.matches:
+            return None
+        if not self.request.value("keep_account"):
+            raise BeingDeleted(user.delete_at)
+        return user
+
     def decide(self) -> Decision[BrowserAnswer]:
-        user, goal = self.user_of_password(), self.goal()
+        deleted = self.deleted_user()
+        user, goal = deleted or self.user_of_password(), self.goal()
         secret = self.services.new_secret()
         session = self.new_session = new_session(
             self.services, self.request, user, secret, now=self.now, kept=self.keep
         )
         limit, ended = self.services.policy.max_sessions, list[bytes]()
         change = self.sign_in.begin_session(
-            session, before=self.session, interaction_id=self.request.interaction_id, limit=limit, ended=ended
+            session,
+            before=self.session,
+            interaction_id=self.request.interaction_id,
+            limit=limit,
+            ended=ended,
+            restores=deleted is not None,
         )
         return Decision(
             GoTo(goal, {"session": cookie_of(session, secret, self.now)}),
             change,
-            events=LateEvents(partial(self._events, session, ended)),
+            events=LateEvents(partial(self._events, session, ended, restores=deleted is not None)),
         )
 
     @property
@@ -129,9 +157,17 @@ class SignInForm(PasswordForm):
         """Whether the user asked to stay signed in."""
         return bool(self.request.value("keep"))
 
-    def _events(self, session: Session, ended: list[bytes]) -> Iterator[Event]:
+    def refuse(self, refusal: Refusal) -> BrowserAnswer:
+        if isinstance(refusal, BeingDeleted):
+            page = self.page_again("deleting", 403, 0)
+            return replace(page, values={**page.values, "deleted_at": minute(refusal.delete_at)})
+        return super().refuse(refusal)
+
+    def _events(self, session: Session, ended: list[bytes], *, restores: bool) -> Iterator[Event]:
         """The commit fills `ended` before these events are read."""
         before = self.session
+        if restores:
+            yield Event("user_deletion_cancelled")
         yield Event("sign_in", fields={"sid": (before.id if before and self._renews else session.id).hex()})
         if before is not None and not self._renews:
             yield Event(

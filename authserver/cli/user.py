@@ -127,7 +127,8 @@ def show_(name: str, as_json: bool) -> None:
     """
     with transaction() as connection:
         user = load_user(connection, name, users.load_with_claims)
-    row = _described(user) | {"claims": user.claims}
+    delete_at = None if user.delete_at is None else moment(user.delete_at)
+    row = _described(user) | {"delete_at": delete_at, "claims": user.claims}
     show(row, as_json, lambda: fields(row | {"claims": as_text(user.claims) if user.claims else None}))
 
 

@@ -9,3 +9,5 @@ from . import profile
 class AccountPolicy:
     profile_claims: tuple[str, ...] = profile.DEFAULT
     """The claims that people may edit."""
+    deletion_grace: int = 14 * 86400
+    """Seconds after which an account is deleted whose user asked for that."""

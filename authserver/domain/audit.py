@@ -42,6 +42,8 @@ REQUEST_EVENTS: Mapping[str, Audited] = {
     "user_password_changed": Audited(),
     "user_claims_changed": Audited(),
     "user_data_exported": Audited(tells_of_change=False),
+    "user_deletion_requested": Audited(),
+    "user_deletion_cancelled": Audited(),
     "code_redeemed": Audited(),
     "code_resubmitted": _ATTEMPT,
     "code_replayed": Audited(FAILURE),

@@ -161,6 +161,7 @@ _SIGN_UP_HELP = _about(
 _MAX_HELP = _whole(
     "active authorizations of one user and client; above that, the one idle longest ends", 1, 10_000, "authorizations"
 )
+_GRACE_HELP = _whole("seconds after which an account is deleted whose user asked for that", 0, 365 * _DAY)
 _PROFILE_HELP = _about(
     "claims about themselves that people may edit; none for no claim",
     "names of claims, separated by commas, or none",
@@ -218,6 +219,7 @@ class Settings(BaseModel):
         _POLICY.session_ttl
     )
     max_sessions: Annotated[int, _MAX_SESSIONS_HELP] = _POLICY.max_sessions
+    deletion_grace: Annotated[int, _GRACE_HELP] = 14 * _DAY
     profile_claims: Annotated[str, _PROFILE_HELP, AfterValidator(values.check_profile_claims)] = ",".join(
         profile.DEFAULT
     )

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, bindparam, delete, select, true, update
 
 from ..domain import profile
-from ..domain.models import Session
+from ..domain.audit import SERVER, AuditRecord
+from ..domain.models import Session, User
 from . import session_ends, sessions, user_claims
 from .changes import Change
 from .schema import users
@@ -19,6 +20,13 @@ _REPLACE_PASSWORD = (
     .where(users.c.id == bindparam("user"), users.c.credential_version == bindparam("seen"))
     .values(password_hash=bindparam("hash"), credential_version=users.c.credential_version + 1)
 )
+_REQUEST_DELETION = (
+    update(users)
+    .where(users.c.id == bindparam("user"), users.c.credential_version == bindparam("seen"), ~users.c.disabled)
+    .values(disabled=true(), delete_at=bindparam("delete_at"), credential_version=users.c.credential_version + 1)
+)
+_DUE = select(users).where(users.c.delete_at <= bindparam("at")).order_by(users.c.delete_at, users.c.id).limit(100)
+_DELETE = delete(users).where(users.c.id == bindparam("user"), users.c.delete_at == bindparam("seen"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,52 @@ def replace_password(replaced: ReplacePassword) -> Change:
     """Replace the password, and end all other sessions and, by the credential version, all authorizations. The guard
     fails if the user's credential version is no longer the one that was seen."""
     return Change(_replace_many, "users", replaced.user_id, replaced)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDeletion:
+    """What `request_deletion` applies."""
+
+    user_id: str
+    seen_version: int
+    delete_at: int
+    """When the account is to be deleted (microseconds)."""
+    ended: list[bytes] = field(default_factory=list)
+    """Gets the ids of the sessions, which all end."""
+
+
+def request_deletion(request: RequestDeletion) -> Change:
+    """Disable the user until the account is deleted, and end all sessions and, by the credential version, all
+    authorizations. The guard fails if the user's credential version is no longer the one that was seen."""
+    return Change(_request_many, "users", request.user_id, request)
+
+
+def load_due_many(connection: Connection, times: Sequence[int]) -> Mapping[int, list[User]]:
+    """Return the users who are to be deleted by each time (microseconds), at most 100."""
+    return {at: [User(*row) for row in connection.execute(_DUE, {"at": at})] for at in times}
+
+
+def delete_due(user: User) -> Change:
+    """Delete a user who asked for it. The guard fails if the user has come back since, or was deleted."""
+    told = AuditRecord("user_deleted", SERVER, user=user.username, subject=user.id, detail="asked for by its user")
+    return Change(_delete_many, "users", user.id, user, lambda: [told])
+
+
+def _request_many(connection: Connection, requests: Sequence[RequestDeletion], now: int) -> list[bool]:
+    return [_request(connection, request, now) for request in requests]
+
+
+def _request(connection: Connection, request: RequestDeletion, now: int) -> bool:
+    row = {"user": request.user_id, "seen": request.seen_version, "delete_at": request.delete_at}
+    if connection.execute(_REQUEST_DELETION, row).rowcount == 0:
+        return False
+    request.ended[:] = session_ends.end_of_user(connection, request.user_id, now=now)
+    return True
+
+
+def _delete_many(connection: Connection, due: Sequence[User], _now: int) -> list[bool]:
+    rows = [{"user": user.id, "seen": user.delete_at} for user in due]
+    return [connection.execute(_DELETE, row).rowcount == 1 for row in rows]
 
 
 def edit_claims(user_id: str, changes: Mapping[str, Any]) -> Change:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, false, insert, select, update
 
 from ..domain.models import Session, User
 from . import interactions
@@ -38,6 +38,11 @@ _BEYOND_LIMIT = (
     .offset(bindparam("others"))
     .with_for_update(skip_locked=True)
 )
+_RESTORE = (
+    update(users)
+    .where(users.c.id == bindparam("user"), users.c.delete_at.is_not(None))
+    .values(disabled=false(), delete_at=None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class BeginSession:
     """How many active sessions the user may have. Beyond that, those that were idle longest end."""
     ended: list[bytes] = field(default_factory=list)
     """Gets the ids of those."""
+    restores: bool = False
+    """Whether the user comes back who had asked to be deleted."""
 
     @property
     def renewed(self) -> Session | None:
@@ -96,6 +103,8 @@ def newest(connection: Connection, *, user_id: str | None, active_at: int | None
 def begin_many(connection: Connection, begins: Sequence[BeginSession], now: int) -> None:
     """Begin or renew the sessions, and note in the interactions who signed in."""
     for begin in begins:
+        if begin.restores:
+            connection.execute(_RESTORE, {"user": begin.session.user_id})
         _begin(connection, begin, now)
     rehashed = [
         Rehashed(begin.session.user_id, begin.session.credential_version, begin.rehashed)

@@ -131,8 +131,8 @@ def write_rehashed(connection: Connection, rehashed: Sequence[Rehashed]) -> None
 
 def set_disabled(connection: Connection, username: str, disabled: bool) -> bool:
     """Disable or enable a user. Disabling also raises the credential version, so that enabling revives no
-    authorization. Returns False if there is no such user."""
-    return _set(connection, username, disabled=disabled, **(_NEXT_VERSION if disabled else {}))
+    authorization. Either withdraws the user's own wish to be deleted. Returns False if there is no such user."""
+    return _set(connection, username, disabled=disabled, delete_at=None, **(_NEXT_VERSION if disabled else {}))
 
 
 def raise_credential_version(connection: Connection, username: str) -> bool:

@@ -124,7 +124,7 @@ def test_list_and_show(cli: Callable[..., Result], data: Callable[..., Any], ada
     listed = data("user", "list")
     assert [user["username"] for user in listed] == ["ada", "bob"]
     assert set(listed[0]) == {"id", "username", "disabled", "created_at"}
-    assert data("user", "show", "ada") == listed[0] | {"claims": {}}
+    assert data("user", "show", "ada") == listed[0] | {"delete_at": None, "claims": {}}
     assert "$argon2" not in cli("user", "list").stdout + cli("user", "show", "ada").stdout
 
 

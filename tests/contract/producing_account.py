@@ -9,7 +9,7 @@ from tests.contract.producing import Produce, half_a_body, without_users
 from tests.contract.producing_pages import Visit
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.constants import PASSWORD
-from tests.web.serving import LocalServer
+from tests.web.serving import LocalServer, execute
 
 _SIGN_IN = "/account/sign-in"
 _PAGES = (
@@ -24,6 +24,8 @@ _PAGES = (
     "profile",
     "email",
     "data/download",
+    "delete",
+    "deleted",
 )
 """Below /account, with what they need to be shown."""
 _CHANGE = {"current_password": PASSWORD, "new_password": PASSWORD}
@@ -34,6 +36,7 @@ _FORMS: Mapping[str, Mapping[str, str]] = {
     "password": _CHANGE,
     "profile": {"name": "Ada"},
     "email": {"email": "lovelace@example.com"},
+    "delete": {"confirmation": "ada"},
 }
 """What is filled in, beside what a form has."""
 _PASSWORD = "/account/password"
@@ -47,7 +50,8 @@ def producers() -> dict[tuple[str, str], Produce]:
     for name, fields in _FORMS.items():
         path = f"/account/{name}"
         found |= {(f"post {bare(path)}", status): produce for status, produce in _of_a_form(path, fields).items()}
-    del found[f"get {_SIGN_IN}", "303"]  # anyone may see it
+    for page in (_SIGN_IN, "/account/deleted"):  # anyone may see them
+        del found[f"get {page}", "303"]
     return found | _OF_OTHERS
 
 
@@ -126,9 +130,16 @@ def _too_many_current_passwords(server: LocalServer) -> Any:
     return answers[-1]
 
 
+def _deleted(server: LocalServer) -> Any:
+    answer = _post(server, "/account/delete", {"confirmation": "ada"})
+    execute(server.database, "UPDATE users SET disabled = false, delete_at = NULL")  # for the other tests
+    return answer
+
+
 _OF_OTHERS: dict[tuple[str, str], Produce] = {
     (f"post {_SIGN_IN}", "401"): lambda server: _post(server, _SIGN_IN, {"username": "ada", "password": "wrong"}),
     (f"post {_SIGN_IN}", "429"): _too_many_passwords,
+    ("post /account/delete", "303"): _deleted,
     (f"post {_PASSWORD}", "401"): lambda server: _post(server, _PASSWORD, _CHANGE | {"current_password": "wrong"}),
     (f"post {_PASSWORD}", "422"): lambda server: _post(server, _PASSWORD, _CHANGE | {"new_password": "short"}),
     (f"post {_PASSWORD}", "429"): _too_many_current_passwords,

@@ -4,11 +4,19 @@ from dataclasses import replace
 from typing import Any
 
 from authserver.domain.models import Client
-from authserver.store import account_data, clients, codes, consents, interactions, schema
-from authserver.store.account_changes import ReplacePassword, replace_password
+from authserver.store import account_data, clients, codes, consents, interactions, schema, sessions
+from authserver.store.account_changes import (
+    ReplacePassword,
+    RequestDeletion,
+    delete_due,
+    load_due_many,
+    replace_password,
+    request_deletion,
+)
 from authserver.store.account_data import AccountKey, Part
 from authserver.store.authorizations import begin
 from authserver.store.database import Database
+from authserver.store.sessions import BeginSession
 from tests.harness.clock import Clock
 from tests.harness.sign_in_rows import code, consent, interaction, session
 from tests.store.rows import a_login
@@ -63,3 +71,27 @@ def test_the_parts_of_an_account_are_those_of_its_user_and_active(store: Databas
     assert {int.from_bytes(each.id) for each in found.sessions} == {1, 2}
     assert [(each.client.id, len(each.authorizations)) for each in found.applications] == [("app", 1)]
     assert (list(later.sessions), list(later.applications)) == ([], [])
+
+
+def test_a_user_who_asked_to_be_deleted_is_deleted_when_it_is_due_unless_they_came_back(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, 2, clock=clock)
+    request = RequestDeletion("u_ada", 0, clock() + 10)
+    assert write(request_deletion(request), request_deletion(RequestDeletion("u_ada", 0, 1))) == [True, False]
+    assert sorted(request.ended) == [(1).to_bytes(16), (2).to_bytes(16)]
+    with store.begin() as connection:
+        found = load_due_many(connection, [clock() + 9, clock() + 10])
+    (due,) = found[clock() + 10]
+    assert found[clock() + 9] == [] and (due.id, due.disabled, due.credential_version) == ("u_ada", True, 1)
+    back = BeginSession(session(3, clock(), credential_version=1), None, None, None, restores=True)
+    with store.begin() as connection:
+        sessions.begin_many(connection, [back], clock())
+    assert write(delete_due(due)) == [False]
+    users = {row.id: (row.disabled, row.delete_at) for row in all_rows(store, schema.users)}
+    assert users["u_ada"] == (False, None)
+    write(request_deletion(RequestDeletion("u_ada", 1, clock())))
+    with store.begin() as connection:
+        (due,) = load_due_many(connection, [clock()])[clock()]
+    assert write(delete_due(due)) == [True]
+    assert [row.id for row in all_rows(store, schema.users)] == ["u_bob"]

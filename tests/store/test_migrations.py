@@ -110,7 +110,7 @@ def test_the_rows_of_the_first_revision_survive_an_upgrade(empty: Any) -> None:
         migrations.upgrade(connection)
         assert migrations.current(connection) == migrations.head() != "0001"
         assert {name: connection.execute(old.tables[name].select()).all() for name in ROWS_OF_0001} == before
-        assert users.load_with_claims(connection, "ada") == User("u_ada", "ada", "$argon2id$", 3, True, 7, {})
+        assert users.load_with_claims(connection, "ada") == User("u_ada", "ada", "$argon2id$", 3, True, 7, claims={})
         client = clients.load(connection, "app")
         assert client and client.policy == {"max_authorizations": 3} and client.access_token_claims == ()
         assert (client.id_token_alg, client.userinfo_alg, client.pkce, client.first_party) == (

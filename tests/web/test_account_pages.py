@@ -1,5 +1,6 @@
 """What people see and change of their own account."""
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from authserver.app import assemble
 from authserver.domain.attempts import FREE
 from authserver.domain.models import User
+from authserver.settings import Settings
 from authserver.store import events, user_claims, users
 from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
@@ -271,6 +274,59 @@ def test_the_data_of_a_person_and_of_nobody_else(browser: Browser, bob: Visitor,
     assert browser.get("/account/data/download").url.path == "/account/sign-in", "a session alone is not enough"
 
 
+def test_what_matters_asks_for_the_password_again_after_five_minutes(ada: Visitor, clock: Clock) -> None:
+    assert "type your username" in ada.get("/account/delete").text
+    page = ada.get("/account/delete")
+    clock.forward(301)
+    again = ada.submit(page, confirmation="ada")
+    assert again.url.path == "/account/sign-in" and "Confirm that you are" in again.text
+    page = ada.sign_in(again, "ada")
+    assert page.url.path == "/account/delete"
+    assert ada.submit(page, confirmation="ada").url.path == "/account/deleted"
+
+
+def test_an_account_is_deleted_only_after_its_name_was_typed(ada: Visitor, database: Database) -> None:
+    page = ada.submit(ada.get("/account/delete"), confirmation="eva")
+    assert page.status_code == 400 and "This is not your username." in page.text
+    assert rows(database, "users")[0]["delete_at"] is None
+
+
+def test_an_account_in_its_period_of_grace_is_as_if_disabled_until_its_user_comes_back(
+    ada: Visitor, phone: Visitor, database: Database, token: Any, http: TestClient
+) -> None:
+    page = ada.submit(ada.get("/account/delete"), confirmation="Ada")
+    assert page.url.path == "/account/deleted" and "within 14 days" in page.text
+    assert not ada.is_signed_in() and not phone.is_signed_in()
+    assert token("password", "app", username="ada", password=PASSWORD).status_code == 400
+    stranger = Visitor(http)
+    assert stranger.sign_in(stranger.get("/account/sign-in"), password="wrong").status_code == 401
+    page = stranger.sign_in(stranger.get("/account/sign-in"))
+    assert page.status_code == 403 and "To keep it, enter your password again." in page.text
+    assert not stranger.is_signed_in()
+    page = stranger.sign_in(page)
+    assert page.url.path == "/account" and stranger.is_signed_in()
+    assert rows(database, "users")[0]["delete_at"] is None and not rows(database, "users")[0]["disabled"]
+    assert "user_deletion_cancelled" in names(database)
+
+
+def test_after_the_period_of_grace_the_account_and_all_that_it_had_are_gone(
+    ada: Visitor, database: Database, clock: Clock, settings: Settings
+) -> None:
+    ada.submit(ada.get("/account/delete"), confirmation="ada")
+    server = assemble(settings, now=clock, enable=())
+
+    async def run_the_task_before_and_after() -> None:
+        await server.tasks.delete_accounts()
+        assert rows(database, "users") != []
+        clock.forward(14 * 86400)
+        await server.tasks.delete_accounts()
+
+    asyncio.run(run_the_task_before_and_after())
+    server.close()
+    assert [row for name in ("users", "sessions", "user_claims") for row in rows(database, name)] == []
+    assert names(database)[0] == "user_deleted"
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -289,11 +345,11 @@ def test_every_page_asks_who_it_is_for_first_and_then_comes_back(http: TestClien
     assert page.url.path == "/account/sign-in" and form_of(page)[1]["next"] == f"/account/{path}"
 
 
-@pytest.mark.parametrize("path", ["sessions/end", "applications/end", "password", "profile"])
+@pytest.mark.parametrize("path", ["sessions/end", "applications/end", "password", "profile", "delete"])
 def test_csrf_no_form_of_the_account_is_accepted_from_elsewhere(
     ada: Visitor, phone: Visitor, database: Database, path: str
 ) -> None:
-    fields = ada.fields(FORM) | {"session": "others", "client_id": "app"}
+    fields = ada.fields(FORM) | {"session": "others", "client_id": "app", "confirmation": "ada"}
     before = everything(database)
     for headers in ({"Origin": "https://evil.example"}, {}, FROM_OUR_PAGE | {"Sec-Fetch-Site": "cross-site"}):
         answer = ada.http.post(f"/account/{path}", data=fields, headers=headers, follow_redirects=False)

@@ -13,6 +13,8 @@ class User:
     credential_version: int = 0
     disabled: bool = False
     created_at: int = 0
+    delete_at: int | None = None
+    """When the account is deleted, if its user asked for that. Until then it is disabled, and its user can return."""
     claims: Mapping[str, Any] | None = None
     """Standard claims and others (domain/claim_rules.py). None if they were not loaded: most requests do not need
     them."""

@@ -1,6 +1,6 @@
 """Users, and their claims."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from .base import metadata
 
@@ -13,6 +13,14 @@ users = Table(
     Column("credential_version", Integer, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # When the user is deleted, who asked for that and is disabled until then.
+    Column("delete_at", BigInteger),
+    Index(
+        "ix_users_delete_at",
+        "delete_at",
+        sqlite_where=text("delete_at IS NOT NULL"),
+        postgresql_where=text("delete_at IS NOT NULL"),
+    ),
 )
 
 # Apart from `users`, which every refresh joins: most clients need no claims. A user without claims has no row.

@@ -9,6 +9,7 @@ from ...accounts.activity import ShowActivity
 from ...accounts.applications import AskToEndAccess, EndAccess, ShowApplications
 from ...accounts.change_password import ChangePassword, ShowPassword
 from ...accounts.confirm_email import ConfirmEmail, ShowConfirmEmail
+from ...accounts.deletion import DeleteAccount, Deleted, ShowDeletion
 from ...accounts.email import ChangeEmail, ShowEmail
 from ...accounts.my_data import DownloadData
 from ...accounts.profile import EditProfile, ShowProfile
@@ -102,6 +103,8 @@ def _account(new: BrowserRoutes) -> list[Route]:
         new.get("/account/activity", ShowActivity),
         new.page_with_form("/account/profile", ShowProfile, EditProfile),
         new.get("/account/data/download", DownloadData),
+        new.page_with_form("/account/delete", ShowDeletion, DeleteAccount),
+        new.get("/account/deleted", Deleted),
         new.page_with_form("/account/sign-in", ShowSignIn, AccountSignIn),
     ]
 

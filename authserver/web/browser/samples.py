@@ -118,6 +118,8 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
     "end_access": {**_ACCOUNT, "application": _NOTES},
     "password": {**_ACCOUNT, "error": "", "wait": 0, "min_length": 8, "done": True},
     "profile": {**_ACCOUNT, "fields": _FIELDS, "error": "", "done": True},
+    "delete_account": {**_ACCOUNT, "error": "", "days": 14},
+    "account_deleted": {**_ID, "days": 14},
     "activity": {**_ACCOUNT, "events": _EVENTS},
     "error": {**_ID, "code": "expired", "back": "https://notes.example", "client": CLIENT},
     "continue": {**_ID, "uri": "https://notes.example/callback?code=ac_0", "client": CLIENT},

@@ -1,0 +1,60 @@
+"""GET and POST /account/delete: a person deletes the account. Until the period of grace is over, signing in keeps it.
+
+GET /account/deleted says so to whoever did it, who is signed out by then."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from ..domain.models import SECOND, Session, User
+from ..domain.times import utc
+from ..passwords import username_form
+from ..pipeline.event import Event, LateEvents
+from ..pipeline.handler import Decision, Services
+from ..pipeline.replies import BrowserAnswer, GoTo, Page
+from ..store.account_changes import RequestDeletion, request_deletion
+from .account_pages import AccountForm, AccountPage
+from .browser import BrowserHandler
+
+_DAY = 86400  # seconds
+
+
+class _DeletionPage(AccountPage):
+    path = "/account/delete"
+    needs_recent_sign_in = True
+
+    def deletion_page(self, error: str = "") -> Decision[BrowserAnswer]:
+        days = _days(self.services)
+        status = 400 if error else 200
+        return Decision(self.account_page("delete_account", status=status, error=error, days=days))
+
+
+class ShowDeletion(_DeletionPage):
+    def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
+        return self.deletion_page()
+
+
+class DeleteAccount(AccountForm, _DeletionPage):
+    def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
+        if username_form(self.request.value("confirmation").strip()) != user.username:
+            return self.deletion_page("wrong")
+        delete_at = self.now + self.services.accounts.deletion_grace * SECOND
+        request = RequestDeletion(user.id, user.credential_version, delete_at)
+        events = LateEvents(partial(_events, request))
+        return Decision(GoTo("/account/deleted", {"session": None}), request_deletion(request), events=events)
+
+
+class Deleted(BrowserHandler):
+    def decide(self) -> Decision[BrowserAnswer]:
+        return Decision(Page("account_deleted", {"days": _days(self.services)}))
+
+
+def _days(services: Services) -> int:
+    """Return the days of the period of grace, rounded up."""
+    return -(-services.accounts.deletion_grace // _DAY)
+
+
+def _events(request: RequestDeletion) -> Iterator[Event]:
+    """The commit fills `ended` before these events are read."""
+    yield Event("user_deletion_requested", fields={"delete_at": utc(request.delete_at)})
+    for id in request.ended:
+        yield Event("session_ended", fields={"sid": id.hex(), "reason": "account deleted"})
