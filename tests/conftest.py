@@ -41,6 +41,7 @@ FAST = (
     "event_delivery",
     "fetch",
     "keyring",
+    "mail",
     "oauth",
     "observability",
     "pages",
