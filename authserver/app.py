@@ -22,6 +22,7 @@ from .event_delivery.receiver import Receiver
 from .event_delivery.webhook import Webhook
 from .fetch import Fetcher
 from .keyring import Keyring
+from .keyring.token_signer import TokenSigner
 from .mail.sender import as_they_are
 from .oauth.logout.back_channel import LogoutTokens
 from .observability.exposition import Exposition
@@ -32,7 +33,6 @@ from .outbox import OutboxWorker, Sender
 from .passwords import PasswordHasher
 from .pipeline.handler import Services
 from .pipeline.pipeline import Pipeline
-from .pipeline.signing import TokenSigner
 from .pool import Pool
 from .provisioning import (
     account_policy,

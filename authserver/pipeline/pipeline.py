@@ -15,6 +15,7 @@ from ..domain.audit import AuditRecord, of_request
 from ..domain.elapsed import Elapsed
 from ..domain.errors import KeyMissing
 from ..domain.models import Client
+from ..keyring.token_signer import InWorker, TokenSigner
 from ..store.cache import Cache
 from ..store.database import Change, Database
 from .attempt import Attempt, Request
@@ -22,7 +23,6 @@ from .audit import RepeatableEvents, with_records
 from .errors import Refusal, Stale
 from .event import Event
 from .handler import Decision, Handler, Services, UnsignedToken
-from .signing import InWorker, TokenSigner
 
 ATTEMPTS = 3
 A = TypeVar("A")

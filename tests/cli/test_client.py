@@ -56,6 +56,8 @@ def test_create_takes_everything_that_a_client_has(data: Callable[..., Any]) -> 
     method += ["--id-token-alg", "ES256", "--userinfo-alg", "RS256", "--first-party", "--pkce", "optional"]
     method += ["--client-uri", "https://app.example/", "--logo-uri", "https://app.example/logo.svg"]
     method += ["--policy-uri", "https://app.example/privacy", "--tos-uri", "https://app.example/terms"]
+    uris += ["--post-logout-redirect-uri", "https://app.example/bye"]
+    method += ["--backchannel-logout-uri", "https://app.example/out", "--backchannel-logout-session-required"]
     created = data(*APP[:-2], *method, "--scope", "read openid", *audiences, *uris, *times)
     shown = data("client", "show", created["client_id"])
     ends = shown.pop("created_at"), shown.pop("secrets_end_at")
@@ -89,6 +91,9 @@ def test_create_takes_everything_that_a_client_has(data: Callable[..., Any]) -> 
         "logo_uri": "https://app.example/logo.svg",
         "policy_uri": "https://app.example/privacy",
         "tos_uri": "https://app.example/terms",
+        "post_logout_redirect_uris": ["https://app.example/bye"],
+        "backchannel_logout_uri": "https://app.example/out",
+        "backchannel_logout_session_required": True,
     }
 
 

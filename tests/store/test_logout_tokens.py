@@ -14,9 +14,9 @@ from authserver.domain.outbox import LOGOUT, Message
 from authserver.domain.outgoing import allow_list
 from authserver.fetch import Fetcher
 from authserver.keyring import Keyring
+from authserver.keyring.token_signer import TokenSigner
 from authserver.oauth.logout.back_channel import LogoutTokens
 from authserver.outbox import OutboxWorker
-from authserver.pipeline.signing import TokenSigner
 from authserver.provisioning import open_key_store
 from authserver.settings import Settings
 from authserver.store import clients, session_ends, sessions, signing_keys

@@ -10,8 +10,8 @@ from ...domain import logout_token
 from ...domain.errors import Unavailable
 from ...domain.outbox import Message
 from ...fetch import Fetcher, FetchFailed
+from ...keyring.token_signer import TokenSigner
 from ...outbox import NotSent
-from ...pipeline.signing import TokenSigner
 from ...store import clients
 from ...store.database import Database
 

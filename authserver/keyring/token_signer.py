@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ..keyring import Keyring
+from .keyring import Keyring
 
 InWorker = Callable[..., Awaitable[str]]
 """Calls a signing function outside the event loop."""
