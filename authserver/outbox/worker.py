@@ -86,10 +86,20 @@ class OutboxWorker:
         limit = 1 if is_failing else _AT_ONCE
         async with lane.admit(is_failing=is_failing):
             while messages := await self._due(queue, limit):
-                if not all(await asyncio.gather(*(self._attempt(lane, message) for message in messages))):
+                if not await self._attempt_all(lane, messages):
                     self._note_failing(queue)
                     return
                 self._failing.discard(queue)
+                if is_failing:  # it works again: the next look serves it like the others
+                    return
+
+    async def _attempt_all(self, lane: _Lane, messages: Sequence[Message]) -> bool:
+        """Return whether the receiver did not fail. Raises Unavailable once all have ended."""
+        outcomes = await asyncio.gather(*(self._attempt(lane, each) for each in messages), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return all(outcomes)
 
     def _note_failing(self, queue: str) -> None:
         if len(self._failing) >= _MAX_FAILING:
@@ -102,10 +112,11 @@ class OutboxWorker:
         return await self._database.load(outbox.due_many, Due(queue, self._now(), limit)) or ()
 
     async def _attempt(self, lane: _Lane, message: Message) -> bool:
-        """Try to send a message, unless another process does. Returns False if its receiver failed."""
+        """Try to send a message, unless another process does or this one ends. Returns False if its receiver
+        failed."""
         async with lane.slots:
             begun = message.begun(self._now())
-            if not await self._database.write(outbox.advance(message, begun)):
+            if self._is_stopping or not await self._database.write(outbox.advance(message, begun)):
                 return True
             failure = await self._send(lane.sender, message)
             ended = _after(begun, failure, self._now())

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from authserver.domain.delivery import LEASE
+from authserver.domain.errors import Unavailable
 from authserver.domain.models import SECOND
 from authserver.domain.outbox import GIVE_UP_AFTER, Message, NewMessage
 from authserver.outbox import NotSent, OutboxWorker
@@ -296,9 +297,67 @@ def test_a_clock_that_was_set_back_does_not_stop_messages(
     assert receivers.got == ["hello"]
 
 
-def test_an_ending_server_waits_for_what_is_being_sent_and_begins_nothing_more(
+def test_a_receiver_that_works_again_gets_everything(
     store: Database, clock: Clock, run: Run, receivers: Receivers, worker: OutboxWorker
 ) -> None:
+    receivers.respond = down
+    texts = [f"{number}" for number in range(10)]
+    add(store, clock, *texts)
+    for _ in texts:
+        run(delivered(worker))
+    receivers.respond = lambda message: None
+    receivers.got.clear()
+    clock.forward(10)
+    run(delivered(worker))
+    assert sorted(receivers.got) == texts
+    assert {message.outcome for message in stored(store)} == {"delivered"}
+
+
+def test_if_the_database_fails_what_was_begun_is_waited_for(
+    store: Database, clock: Clock, run: Run, receivers: Receivers, worker: OutboxWorker, events: list[Any]
+) -> None:
+    """One of two messages cannot be recorded as delivered: it is sent again later."""
+
+    async def deliver() -> None:
+        first, second_may_end = asyncio.Event(), asyncio.Event()
+
+        async def respond(message: Message) -> None:
+            if message.content["text"] == "lost":
+                first.set()
+            else:
+                await second_may_end.wait()
+
+        receivers.respond = respond
+        await worker.look()
+        await asyncio.wait_for(first.wait(), LONG)
+        await until(lambda: worker._serving != {} and "lost" in refused)
+        second_may_end.set()
+        await worker.finish()
+
+    refused = list[str]()
+    write = store.write
+
+    async def refuse_one(change: Any) -> bool:
+        _, new = change.params
+        if new.is_delivered and new.content["text"] == "lost":
+            refused.append("lost")
+            raise Unavailable("The database is down.")
+        return await write(change)
+
+    store.write = refuse_one  # type: ignore[method-assign]
+    add(store, clock, "lost", "other")
+    run(deliver())
+    assert [message.outcome for message in stored(store)] == [None, "delivered"]
+    [line] = [event for event in events if event["event"] == "background_task_failed"]
+    assert (line["reason"], line["log_level"]) == ("The database is down.", "warning")
+
+
+def test_an_ending_server_waits_for_what_is_being_sent_and_begins_nothing_more(
+    store: Database, clock: Clock, run: Run
+) -> None:
+    receivers = Receivers(limit=2)
+    worker = OutboxWorker({"mail": receivers}, store, clock)
+
     async def stop() -> None:
         begun, may_end = asyncio.Event(), asyncio.Event()
 
@@ -314,9 +373,10 @@ def test_an_ending_server_waits_for_what_is_being_sent_and_begins_nothing_more(
         may_end.set()
         await stopping
 
-    add(store, clock, *"abcdef")
+    for receiver in ("one", "two", "three"):
+        add(store, clock, "a", "b", to=f"{receiver}.example")
     run(stop())
-    assert [message.outcome for message in stored(store)] == ["delivered"] * 2 + [None] * 4
+    assert sorted(str(message.outcome) for message in stored(store)) == ["None"] * 4 + ["delivered"] * 2
 
 
 def test_the_queues_that_are_due_are_found(store: Database, clock: Clock) -> None:

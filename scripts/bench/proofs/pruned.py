@@ -4,7 +4,7 @@ A person signs in with a browser, agrees, the client redeems the code and refres
 the client is told by a logout token. The clock is set forward each time, so that the first 1,000 take two weeks: longer
 than anything is kept, the audit trail included, for which a week is set. The others must add nothing.
 
-    .venv/bin/python scripts/bench/proofs/pruned.py                 100,000 times on SQLite, about an hour
+    .venv/bin/python scripts/bench/proofs/pruned.py                 100,000 times on SQLite, a few hours
     .venv/bin/python scripts/bench/proofs/pruned.py --visits 5000
     .venv/bin/python scripts/bench/proofs/pruned.py --naive --visits 2000     nothing is deleted, which must be seen
 """
