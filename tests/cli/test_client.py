@@ -44,21 +44,25 @@ def test_a_public_client_has_no_secret(data: Callable[..., Any], cli: Callable[.
     assert "client_secret" not in cli(*APP).stdout
 
 
+EVERYTHING = [
+    *("--redirect-uri", "https://app.example/back", "--redirect-uri", "com.example.app:/back"),
+    *("--audience", "https://api.example", "--audience", "urn:example:other"),
+    *("--access-token-ttl", "60", "--refresh-retry-window", "0"),
+    *("--refresh-idle-ttl", "120", "--refresh-absolute-ttl", "180"),
+    *("--auth-method", "client_secret_post", "--no-rotation", "--access-token-alg", "PS256"),
+    *("--max-authorizations", "3", "--user-address-header", "x-user-address"),
+    *("--access-token-claim", "roles", "--access-token-claim", "https://app.example/tenant"),
+    *("--access-token-typ", "JWT", "--web-origin", "https://app.example", "--web-origin", "http://[::1]:3000"),
+    *("--id-token-alg", "ES256", "--userinfo-alg", "RS256", "--first-party", "--pkce", "optional"),
+    *("--client-uri", "https://app.example/", "--logo-uri", "https://app.example/logo.svg"),
+    *("--policy-uri", "https://app.example/privacy", "--tos-uri", "https://app.example/terms"),
+    *("--post-logout-redirect-uri", "https://app.example/bye", "--scope", "read openid"),
+    *("--backchannel-logout-uri", "https://app.example/out", "--backchannel-logout-session-required"),
+]
+
+
 def test_create_takes_everything_that_a_client_has(data: Callable[..., Any]) -> None:
-    uris = ["--redirect-uri", "https://app.example/back", "--redirect-uri", "com.example.app:/back"]
-    audiences = ["--audience", "https://api.example", "--audience", "urn:example:other"]
-    times = ["--access-token-ttl", "60", "--refresh-retry-window", "0"]
-    times += ["--refresh-idle-ttl", "120", "--refresh-absolute-ttl", "180"]
-    method = ["--auth-method", "client_secret_post", "--no-rotation", "--access-token-alg", "PS256"]
-    times += ["--max-authorizations", "3", "--user-address-header", "x-user-address"]
-    method += ["--access-token-claim", "roles", "--access-token-claim", "https://app.example/tenant"]
-    method += ["--access-token-typ", "JWT", "--web-origin", "https://app.example", "--web-origin", "http://[::1]:3000"]
-    method += ["--id-token-alg", "ES256", "--userinfo-alg", "RS256", "--first-party", "--pkce", "optional"]
-    method += ["--client-uri", "https://app.example/", "--logo-uri", "https://app.example/logo.svg"]
-    method += ["--policy-uri", "https://app.example/privacy", "--tos-uri", "https://app.example/terms"]
-    uris += ["--post-logout-redirect-uri", "https://app.example/bye"]
-    method += ["--backchannel-logout-uri", "https://app.example/out", "--backchannel-logout-session-required"]
-    created = data(*APP[:-2], *method, "--scope", "read openid", *audiences, *uris, *times)
+    created = data(*APP[:-2], *EVERYTHING)
     shown = data("client", "show", created["client_id"])
     ends = shown.pop("created_at"), shown.pop("secrets_end_at")
     assert ends[1] == [None]
