@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from authserver.app import assemble
@@ -14,12 +16,14 @@ from authserver.domain.errors import Misconfigured
 from authserver.domain.mail import new_mail
 from authserver.mail.samples import SAMPLES
 from authserver.settings import Settings
-from authserver.store import outbox
+from authserver.store import events, outbox, schema
 from authserver.store.database import Database
+from authserver.store.events import Filter
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
 from tests.harness.events import ROOT
 from tests.harness.existing import existing
+from tests.harness.mail_server import receiving_mail
 from tests.harness.mails import mails_in, text_of
 
 Post = Callable[..., None]
@@ -43,17 +47,28 @@ def mailing_to(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def post(database: Database, clock: Clock) -> Post:
+def deliver(clock: Clock) -> Callable[[Settings], None]:
+    """`deliver(settings)` lets a server of these settings send what is due."""
+
+    def deliver(settings: Settings) -> None:
+        server = assemble(settings, now=clock, enable=())
+        with TestClient(server.app, ISSUER) as http:
+            for _ in range(3):  # a refused or failed mail leaves the others of its domain to the next look
+                existing(http.portal).call(server.tasks.deliver_outbox)
+                existing(http.portal).call(server.tasks.outbox.finish)
+
+    return deliver
+
+
+@pytest.fixture
+def post(database: Database, clock: Clock, deliver: Callable[[Settings], None]) -> Post:
     """`post(settings, "test")` puts a mail into the outbox, and lets a server of these settings send it."""
 
     def post(settings: Settings, template: str, language: str = "en", **values: Any) -> None:
         with database.begin() as connection:
             mail = new_mail(template, "ada@example.org", language, user_id="u_ada", **values)
             outbox.add_many(connection, [mail], clock())
-        server = assemble(settings, now=clock, enable=())
-        with TestClient(server.app, ISSUER) as http:
-            existing(http.portal).call(server.tasks.deliver_outbox)
-            existing(http.portal).call(server.tasks.outbox.finish)
+        deliver(settings)
 
     return post
 
@@ -109,6 +124,35 @@ def test_a_mail_that_another_version_wrote_waits_for_one_that_knows_it(
     post(settings, "newer")
     assert waiting(database) == ["this version does not know the mail newer"]
     assert mails_in(tmp_path / "mails") == []
+
+
+def test_a_mail_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not(
+    settings: Settings, database: Database, clock: Clock, deliver: Callable[[Settings], None]
+) -> None:
+    answers = {"busy": "450 4.2.1 later", "nobody": "550 5.1.1 no such user", "ada": "250 OK"}
+    with receiving_mail() as server:
+        server.answer = lambda recipient: answers[recipient.partition("@")[0]]
+        url = SecretStr(f"smtp://127.0.0.1:{server.port}?starttls=off")
+        sends = settings.model_copy(update={"smtp_url": url, "mail_from": "no-reply@example.com"})
+        with database.begin() as connection:
+            mails = [new_mail("test", f"{name}@example.org", "en", user_id=name) for name in answers]
+            outbox.add_many(connection, mails, clock())
+        deliver(sends)
+        assert (server.recipients, outcomes(database)) == (["ada@example.org"], ["failed", "given_up", "delivered"])
+        answers["busy"] = "250 OK"
+        clock.forward(5)
+        deliver(sends)
+    assert outcomes(database) == ["delivered", "given_up", "delivered"]
+    with database.begin() as connection:
+        [event] = events.newest(connection, Filter(event="message_given_up"), 10)
+    refused = "the mail server refused the recipient with status 550 5.1.1"
+    assert (event.record.subject, event.record.detail) == ("nobody", f"{refused}; to mail example.org; failures 1")
+
+
+def outcomes(database: Database) -> list[str | None]:
+    with database.begin() as connection:
+        rows = connection.execute(select(schema.outbox).order_by(schema.outbox.c.id))
+        return [outbox._message(row).outcome for row in rows]
 
 
 def test_without_mail_a_message_waits_until_it_is_given_up(
