@@ -5,9 +5,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from authserver.domain.logout_request import NAMES
 from authserver.keyring.lifecycle import Lifecycle
 from tests.harness.browser import CALLBACK, FROM_OUR_PAGE, answer_of, form_of
+from tests.harness.constants import ISSUER
 from tests.openid.provider import BYE, Provider, granted, is_page, refused
 from tests.openid.test_id_token_hints import HOUR, lifecycle, sign
 from tests.web.serving import change_client, rows, wait_until
@@ -324,3 +328,36 @@ def test_discovery_s3_the_endpoint_is_in_both_documents(op: Provider) -> None:
         document = op.http.get(f"/.well-known/{name}").json()
         assert document["end_session_endpoint"] == f"{document['issuer']}/logout"
         assert document["backchannel_logout_supported"] and document["backchannel_logout_session_supported"]
+
+
+VALUES = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        ["sso", "rp", "nobody", "ada", "de", BYE, CALLBACK, "https://evil.example/", "\r\nX: y", "é", "x" * 3000]
+    ),
+)
+REQUESTS = st.lists(st.tuples(st.sampled_from([*NAMES, "answer", "csrf", "request"]), VALUES), max_size=8)
+
+
+def test_no_request_gets_a_5xx_or_leads_to_an_address_that_is_not_registered(op: Provider) -> None:
+    """Whoever is signed in, and however much of it an ID token proves."""
+    browsers = [(op.browser(), ""), (op.signed_in(), ""), (op.browser(), Visit(op).hint)]
+
+    @given(REQUESTS, st.integers(0, 2), st.sampled_from(["GET", "POST", "confirm"]))
+    @settings(max_examples=100, suppress_health_check=list(HealthCheck))
+    def check(sent: list[tuple[str, str]], who: int, how: str) -> None:
+        browser, hint = browsers[who]
+        fields = [*sent, *([("id_token_hint", hint)] if hint else [])]
+        if how == "GET":
+            got = browser.http.get(f"/logout?{urlencode(fields)}", follow_redirects=False)
+        else:
+            path = "/logout/confirm" if how == "confirm" else "/logout"
+            content = urlencode(fields)
+            headers = FROM_OUR_PAGE | {"Content-Type": "application/x-www-form-urlencoded"}
+            got = browser.http.post(path, content=content, headers=headers, follow_redirects=False)
+        assert got.status_code in (200, 303, 400, 403), got.text
+        location = got.headers.get("location", ISSUER)
+        assert location.startswith((f"{ISSUER}/logout", BYE)) or location == ISSUER
+        assert "http-equiv" not in got.text and "<script>alert" not in got.text
+
+    check()

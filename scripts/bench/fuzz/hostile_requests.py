@@ -19,6 +19,8 @@ ENDPOINTS = {
     f"/interaction/{'0' * 32}/sign-in": _FORM,
     f"/interaction/{'0' * 32}/account": _FORM,
     f"/interaction/{'0' * 32}/consent": _FORM,
+    "/logout": _FORM,
+    "/logout/confirm": _FORM,
     "/api/login": _JSON,
     "/api/refresh-token": _JSON,
     "/api/logout": _JSON,
@@ -43,6 +45,7 @@ _SECRETS = (
 _NAMES = (
     *("grant_type", "client_id", "client_secret", "username", "password", "refresh_token", "token", "scope"),
     *("response_type", "redirect_uri", "code", "code_verifier", "access_token", "csrf", "answer", "account"),
+    *("id_token_hint", "post_logout_redirect_uri", "request"),
 )
 _WORDS = (
     "password",
