@@ -73,7 +73,8 @@ class Demo:
     async def home(self, request: Request) -> Response:
         tokens = request.session.get("tokens")
         if not tokens:
-            return self._page("signed_out", notice=request.session.pop("notice", ""))
+            notice, leave = (request.session.pop(name, "") for name in ("notice", "leave"))
+            return self._page("signed_out", notice=notice, leave=leave)
         now, user = time.time(), request.session["user"]
         return self._page(
             "signed_in",
@@ -121,10 +122,12 @@ class Demo:
         return self._home()
 
     async def sign_out(self, request: Request) -> Response:
-        """Forgets the tokens, and has the server revoke them: the authorization ends with its refresh token."""
+        """Forgets the tokens, and has the server revoke them: the authorization ends with its refresh token. The
+        browser's session at the server goes on, unless the person follows the link (RP-Initiated Logout)."""
         tokens = request.session["tokens"]
         request.session.clear()
-        request.session["notice"] = SIGNED_OUT
+        leave = await self._client.create_logout_url(id_token_hint=tokens["id_token"])
+        request.session.update(notice=SIGNED_OUT, leave=leave["url"])
         metadata = await self._client.load_server_metadata()
         form = {"token": tokens.get("refresh_token") or tokens["access_token"]}
         revoked = await self._client.post(

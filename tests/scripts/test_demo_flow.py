@@ -78,6 +78,15 @@ def test_sign_out_ends_the_authorization(browser: PlainBrowser, events: list[Any
     assert "revoked" in [entry["event"] for entry in events]
 
 
+def test_someone_signs_out_at_the_server_too(demo: Running, browser: PlainBrowser) -> None:
+    browser.follow("start")
+    sign_in(browser, "ada", PASSWORD)
+    browser.press("sign-out")
+    assert "You are signed out" in browser.follow("leave").text
+    browser.open(demo.url)
+    assert "password" in browser.follow("start").text
+
+
 def test_someone_who_does_not_allow_it_is_told_so_and_can_try_again(demo: Running, browser: PlainBrowser) -> None:
     demo.issuer.user("grace", PASSWORD)
     browser.follow("start")
