@@ -18,7 +18,7 @@ TOLD = frozenset(
         *("consent_given", "consent_denied", "consent_withdrawn", "revoked", "refresh_token_reused", "code_replayed"),
         *("user_created", "user_password_changed", "user_claims_changed", "user_email_changed", "user_disabled"),
         *("user_enabled", "user_logins_ended", "user_data_exported", "user_deletion_requested"),
-        *("user_deletion_cancelled",),
+        *("user_deletion_cancelled", "password_reset", "sign_up", "email_changed"),
     }
 )
 """The events that say something to a person; templates/account_words.html has the words."""

@@ -11,7 +11,7 @@ from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, Cookie, GoTo, Page
 from ..store.account_changes import ReplacePassword, replace_password
 from .account_pages import AccountForm, AccountPage
-from .new_password import NewPassword, WeakPassword
+from .new_password import NewPassword, WeakPassword, mails_of_change
 from .request import hashed
 from .sign_in_form import PasswordForm
 
@@ -72,8 +72,9 @@ class ChangePassword(AccountForm, PasswordForm, _PasswordPage):
 
     def _changed(self, session: Session, user: User) -> Decision[BrowserAnswer]:
         secret = self.services.new_secret()
+        mails = mails_of_change(self.services, self.sign_in.user or user, self.language)
         kept = replace(session, secret_hash=hashed(secret) or b"", authenticated_at=self.now)
-        replaced = ReplacePassword(user.id, user.credential_version, self.new_hash, kept)
+        replaced = ReplacePassword(user.id, user.credential_version, self.new_hash, kept, mails)
         max_age = (session.expires_at - self.now) // SECOND if session.kept else None
         return Decision(
             GoTo(f"{PATH}?done=changed", {"session": Cookie(secret, max_age)}),

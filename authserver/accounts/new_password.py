@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from ..domain import email_address
 from ..domain.errors import Unavailable
+from ..domain.mail import new_mail
+from ..domain.models import User
+from ..domain.outbox import NewMessage
 from ..domain.user_rules import Weakness, weakness
 from ..passwords import common_passwords, password_form
 from ..pipeline.errors import Refusal
@@ -46,3 +50,11 @@ class NewPassword:
             return await self.services.passwords.hash_new(password_form(self.text) or "", network)
         except Unavailable as error:
             raise Busy(str(error), error.retry_after) from error
+
+
+def mails_of_change(services: Services, user: User, language: str) -> list[NewMessage]:
+    """Return the mails that tell a user, with their claims, of a new password: somebody else may have chosen it."""
+    address = email_address.verified_in(user.claims or {})
+    if not address or not services.mail:
+        return []
+    return [new_mail("password_changed", address, language, user_id=user.id, username=user.username)]

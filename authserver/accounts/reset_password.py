@@ -1,18 +1,14 @@
 """GET and POST /reset/password: whoever has a link chooses a new password."""
 
-from collections.abc import Iterator
-
-from ..domain import email_address, links
-from ..domain.mail import new_mail
+from ..domain import links
 from ..domain.models import LinkKind, User
-from ..domain.outbox import NewMessage
 from ..pipeline.errors import Refusal
 from ..pipeline.event import Event
 from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, GoTo, Page
 from ..store.password_resets import reset
 from .link_pages import LinkPage
-from .new_password import NewPassword, WeakPassword
+from .new_password import NewPassword, WeakPassword, mails_of_change
 from .sign_in_form import Busy
 
 _DONE = f"{links.PATHS[LinkKind.RESET]}?done=yes"
@@ -53,7 +49,9 @@ class ResetPassword(ShowReset):
         self.password_hash = await password.hash(self.request.network)
 
     def decide(self) -> Decision[BrowserAnswer]:
-        change = reset(self.opened.link, self.user, self.password_hash, *self._mails())
+        change = reset(
+            self.opened.link, self.user, self.password_hash, *mails_of_change(self.services, self.user, self.language)
+        )
         event = Event("password_reset", fields={"by": "mail" if self.opened.link.address else "operator"})
         # The session of this browser has ended with all others.
         return Decision(GoTo(self.goal or _DONE, {"session": None}), change, events=[event])
@@ -63,11 +61,3 @@ class ResetPassword(ShowReset):
             error = refusal.code if isinstance(refusal, WeakPassword) else "busy"
             return self.password_page(error, refusal.status, refusal.retry_after)
         return super().refuse(refusal)
-
-    def _mails(self) -> Iterator[NewMessage]:
-        """Tell the user, in case somebody else had the link."""
-        address = email_address.verified_in(self.user.claims or {})
-        if address and self.services.mail:
-            yield new_mail(
-                "password_changed", address, self.language, user_id=self.user.id, username=self.user.username
-            )

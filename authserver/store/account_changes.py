@@ -9,7 +9,8 @@ from sqlalchemy import Connection, bindparam, delete, select, true, update
 from ..domain import profile
 from ..domain.audit import SERVER, AuditRecord
 from ..domain.models import Session, User
-from . import session_ends, sessions, user_claims
+from ..domain.outbox import NewMessage
+from . import outbox, session_ends, sessions, user_claims
 from .changes import Change
 from .schema import users
 
@@ -39,6 +40,8 @@ class ReplacePassword:
     password_hash: str = field(repr=False)
     keep: Session
     """The session in which the user did it, as it is to be from now on."""
+    mails: Sequence[NewMessage] = ()
+    """To be sent if the password is replaced."""
     ended: list[bytes] = field(default_factory=list)
     """Gets the ids of the other sessions, which end."""
 
@@ -121,4 +124,5 @@ def _replace(connection: Connection, replaced: ReplacePassword, now: int) -> boo
     replaced.ended[:] = session_ends.end_of_user(
         connection, replaced.user_id, keep=keep.id, reason=PASSWORD_CHANGED, now=now
     )
+    outbox.add_many(connection, replaced.mails, now)
     return True

@@ -15,6 +15,7 @@ from tests.pages.watched import Watched
 FOLDER = Path(__file__).parents[2] / "docs" / "how-to" / "pictures"
 DIGESTS = FOLDER / "digests.json"
 PICTURES = {"sign_in": "/sign-in", "consent": "/consent", "error": "/expired"}
+PICTURES |= {"account": "/account", "sessions": "/account/sessions", "applications": "/account/applications"}
 SIZE = {"width": 480, "height": 720}
 
 

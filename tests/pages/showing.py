@@ -27,6 +27,13 @@ ERRORS = (
 )
 
 
+ACCOUNT = (
+    *("account", "sessions", "end_session", "applications", "end_access", "activity", "password", "profile"),
+    *("delete_account", "account_deleted"),
+)
+"""The templates of the account pages."""
+WITH_DONE = ("sessions", "applications", "password", "profile")
+WRONG = {"error": "wrong", "done": False}
 WITH_NAMES = ("sign_in", "consent", "choose_account", "sign_out", "signed_out", "error")
 LONG = {"client": replace(CLIENT, name="W" * 100), "username": "w" * 64, "origin": f"{'w' * 63}.example"}
 
@@ -70,6 +77,15 @@ ANSWERS: Mapping[str, BrowserAnswer] = {
     "/form-post": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), "form_post", client=CLIENT),
     "/invalid_request": Page("error", {"code": "invalid_request", "description": "No such client."}, 400),
     "/landing-page": Page("landing_page", SAMPLES["landing_page"]),
+    "/account": Page("account", SAMPLES["account"]),
+    **{f"/account/{name}": Page(name, SAMPLES[name]) for name in ACCOUNT[1:]},
+    **{f"/account/{name}/done": changed(Page(name, SAMPLES[name]), done=True) for name in WITH_DONE},
+    "/account/password/wrong": replace(changed(Page("password", SAMPLES["password"]), **WRONG), status=401),
+    "/account/profile/wrong": replace(changed(Page("profile", SAMPLES["profile"]), **WRONG), status=400),
+    "/account/delete/wrong": replace(changed(Page("delete_account", SAMPLES["delete_account"]), **WRONG), status=400),
+    "/deleting": replace(
+        changed(SIGN_IN, username="ada", error="deleting", deleted_at="2026-12-13 12:40 UTC"), status=403
+    ),
     "/sign-out": Page("sign_out", SAMPLES["sign_out"]),
     "/signed-out": Page("signed_out", SAMPLES["signed_out"]),
     "/logout/confirm": Redirect(CALLBACK, (("state", HOSTILE),), after_form=True, client=CLIENT),

@@ -8,14 +8,16 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.harness.chromium import needs_chromium
-from tests.pages.showing import CALLBACK, HOSTILE, ISSUER, WITH_NAMES
+from tests.pages.showing import ACCOUNT, CALLBACK, HOSTILE, ISSUER, WITH_NAMES
 from tests.pages.watched import Watched
 
 pytestmark = needs_chromium
 Show = Callable[..., Watched]
 EVERY_TEMPLATE = (
     *("/wrong", "/again", "/consent", "/choose-account", "/sign-out", "/signed-out"),
-    *("/expired", "/form-post", "/landing-page"),
+    *("/expired", "/form-post", "/landing-page", "/account/password/wrong", "/account/delete/wrong"),
+    "/account",
+    *(f"/account/{name}" for name in ACCOUNT[1:]),
 )
 ENCODED = [("code", "ac_0"), ("state", HOSTILE)]
 INJECT = "script => window.axe || (0, eval)(script)"
@@ -49,6 +51,40 @@ def test_text_of_twice_the_size_fits(show: Show, path: str) -> None:
     watched = show(path, viewport={"width": 640, "height": 900}, locale="de-DE")
     watched.page.evaluate("document.documentElement.style.fontSize = '200%'")
     assert watched.measure()["overflow"] == 0
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_changing_the_password_by_keyboard(show: Show, scripts: bool) -> None:
+    watched = show("/account/password", java_script_enabled=scripts)
+    keyboard = watched.page.keyboard
+    assert [watched.tab() for _ in range(2)] == ["back", "current-password"]
+    keyboard.type("correct horse")
+    assert watched.tab() == "password"
+    keyboard.type("battery staple")
+    order = [watched.tab() for _ in range(2 if scripts else 1)]
+    assert order == [*(["show-password"] if scripts else []), "change"]
+    with watched.page.expect_response("**/account"):
+        keyboard.press("Enter")
+    sent = dict(watched.posted())
+    assert (sent["username"], sent["current_password"], sent["new_password"]) == (
+        *("ada", "correct horse"),
+        "battery staple",
+    )
+
+
+@pytest.mark.parametrize("name", ["sessions", "end_session", "applications", "end_access"])
+def test_every_way_to_end_something_is_reached_by_keyboard_and_named(show: Show, name: str) -> None:
+    watched = show(f"/account/{name}", java_script_enabled=False)
+    order = [watched.tab() for _ in range(4)]
+    expected = {
+        "sessions": ["back", "Sign out", "others", "sign-out"],
+        "end_session": ["back", "end", "cancel", "sign-out"],
+        "applications": ["back", "Example Notes", "Remove access", "sign-out"],
+        "end_access": ["back", "end", "cancel", "sign-out"],
+    }
+    assert order == expected[name]
+    ends = watched.page.eval_on_selector_all("a.end", "all => all.map(one => one.getAttribute('aria-label'))")
+    assert all("Safari" in label or "Example Notes" in label for label in ends)
 
 
 @pytest.mark.parametrize("page", WITH_NAMES)

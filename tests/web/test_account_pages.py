@@ -184,6 +184,16 @@ def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(
     assert {"user_password_changed", "session_ended"} <= set(names(database))
 
 
+@pytest.mark.parametrize("settings", [{"smtp_url": "smtps://127.0.0.1:9", "mail_from": "a@example.com"}], indirect=True)
+def test_a_new_password_is_told_to_the_verified_address(ada: Visitor, database: Database) -> None:
+    with database.begin() as connection:
+        user_claims.replace(connection, "u_ada", {"email": "ada@example.com", "email_verified": True})
+    ada.submit(ada.get("/account/password"), current_password=PASSWORD, new_password=NEW)
+    (message,) = rows(database, "outbox")
+    assert message["user_id"] == "u_ada" and "ada@example.com" in message["content"]
+    assert NEW not in str(message)
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "words"),
     [
