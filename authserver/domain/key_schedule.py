@@ -144,10 +144,12 @@ def ended(keys: Keys, algs: Collection[str]) -> Iterator[Transition]:
     """Yield the transitions that end the keys of each algorithm that is not among `algs`, those that clients use.
 
     An operator asked for the algorithms of the server's first keys, the oldest ones: while these sign, they wait for
-    clients."""
+    clients. Keys that replaced revoked ones are not the first, even if the clock was set back before."""
     changes = {"active": "retire", "pending": "withdraw"}
     oldest = min((key.created_at for key in keys), default=0)
-    first = {key.alg for key in keys if key.state == "active" and key.activated_at == key.created_at == oldest}
+    replaced_any = any(key.revoked_at is not None and key.revoked_at <= oldest for key in keys)
+    active = [] if replaced_any else [key for key in keys if key.state == "active"]
+    first = {key.alg for key in active if key.activated_at == key.created_at == oldest}
     for key in keys:
         if key.state in changes and key.alg in {*ALGORITHMS} - {DEFAULT, *algs} - first:
             yield Transition(changes[key.state], key.alg, key.kid)

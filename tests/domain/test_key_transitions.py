@@ -383,3 +383,13 @@ def test_keys_that_are_still_to_be_made_are_numbered_on_from_those_that_were_for
     for _ in range(2):
         keys = apply_step(keys, Transition("promote", "RS256"), START)
     assert published(keys)[:2] == ("new key 1", "new key 2")
+
+
+def test_keys_that_replaced_revoked_ones_are_not_the_first_though_the_clock_was_set_back_before() -> None:
+    make = maker()
+    keys = first_keys(make)
+    keys = key_transitions.merged(keys, key_transitions.for_algorithms(keys, {"RS256", "ES256"}, START, make))
+    earlier = START - SECOND
+    keys = key_transitions.merged(keys, key_transitions.all_revoked(keys, earlier, make))
+    keys = key_transitions.merged(keys, key_transitions.for_algorithms(keys, {"RS256"}, earlier, make))
+    assert {key.alg for key in keys if key.state in ("active", "pending")} == {"RS256"}
