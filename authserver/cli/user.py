@@ -138,6 +138,8 @@ def show_(name: str, as_json: bool) -> None:
 def disable(name: str, as_json: bool) -> None:
     """Block the user NAME and end all of their authorizations and sessions. `enable` lifts only the block.
 
+    If the user has asked for the deletion of the account, that is cancelled.
+
     \b
     Examples:
       authserver user disable ada
@@ -151,6 +153,8 @@ def disable(name: str, as_json: bool) -> None:
 @click.argument("name")
 def enable(name: str) -> None:
     """Unblock the user NAME. The user must log in again.
+
+    If the user has asked for the deletion of the account, that is cancelled.
 
     \b
     Examples:

@@ -343,3 +343,43 @@ def test_german_from_beginning_to_end(tab: Tab) -> None:
     assert tab.page.inner_text("#deny") == "Ablehnen"
     tab.page.click("#deny")
     assert tab.arrived()[1]["error"] == "access_denied"
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_an_account_in_german_from_signing_in_to_ending_an_applications_access(
+    new_tab: Callable[..., Tab], scripts: bool
+) -> None:
+    tab = new_tab(java_script_enabled=scripts, locale="de-DE")
+    signed_in(tab)
+    page, home = tab.page, f"{tab.issuer.url}/account"
+    page.goto(home)
+    assert page.title() == "Ihr Konto"
+    page.click("#sessions")
+    assert "Chrome unter" in page.inner_text("main") and "Dieses Gerät" in page.inner_text("main")
+    page.goto(home)
+    page.click("#applications")
+    page.click(f"a.end[href$='{tab.client_id}']")
+    page.click("#end")
+    page.wait_for_selector("#done")
+    assert page.query_selector(f"a.end[href$='{tab.client_id}']") is None
+    page.goto(home)
+    page.click("#profile")
+    page.fill("#nickname", "Gräfin")
+    page.click("#save")
+    page.wait_for_selector("#done")
+    assert page.input_value("#nickname") == "Gräfin"
+    page.click("#sign-out")
+    page.wait_for_url("**/logout")
+    assert tab.messages == []
+
+
+def test_going_back_to_the_account_after_its_session_is_gone_shows_nothing_of_it(tab: Tab) -> None:
+    page, home = tab.page, f"{tab.issuer.url}/account"
+    page.goto(home)
+    tab.sign_in()
+    page.wait_for_url(home)
+    page.goto(f"{home}/sessions")
+    page.context.clear_cookies()
+    page.goto(home)
+    page.go_back()
+    assert page.url == f"{home}/sign-in?next=%2Faccount%2Fsessions"
