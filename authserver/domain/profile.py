@@ -26,6 +26,7 @@ AUTOCOMPLETE = {
 }
 """What a browser fills into the field (HTML s4.10.18.7)."""
 _YEAR = re.compile("[0-9]{4}")
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 NONE = "none"
@@ -78,4 +79,4 @@ def _is_birthdate(text: str) -> bool:
         date.fromisoformat(text.replace("0000-", "2000-", 1))
     except ValueError:
         return False
-    return len(text) == len("YYYY-MM-DD")
+    return _DATE.fullmatch(text) is not None
