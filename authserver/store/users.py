@@ -1,8 +1,8 @@
 """Stores users. They are never cached, so a disabled user is refused at once.
 
-To end a user's authorizations, end the rows first (`authorizations.end_of_user`), then raise the credential version
-here: requests write in the same order. The version also ends an authorization that begins in the meantime, whose row
-does not exist yet.
+To end all that a user has begun, end the rows first (`authorizations.end_of_user`, then `session_ends.end_of_user`,
+which has clients told), then raise the credential version here: requests write in the same order. The version also ends
+an authorization that begins in the meantime, whose row does not exist yet.
 """
 
 import json
