@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.clock import Clock
-from tests.harness.mailing import mailing_to
 from tests.web.conftest import brisk, database, settings, template
+from tests.web.mailing import mailing_to
 from tests.web.serving import LocalServer, serving
 
 __all__ = ["brisk", "database", "settings", "template"]

@@ -14,7 +14,7 @@ from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.clock import Clock
 from tests.harness.existing import existing
-from tests.harness.mailing import Mailbox, mailing_to
+from tests.web.mailing import Mailbox, mailing_to
 from tests.web.serving import rows
 
 OLD, NEW, BOBS = "ada@example.com", "lovelace@example.com", "bob@example.com"

@@ -17,8 +17,8 @@ from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, answer_of, form_of
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
-from tests.harness.mailing import Mailbox, mailing_to
 from tests.harness.mails import text_of
+from tests.web.mailing import Mailbox, mailing_to
 from tests.web.serving import ELSEWHERE, HOME, rows
 
 NEW = "a different battery staple"

@@ -1,5 +1,6 @@
 """Failed logins tell nobody which accounts exist: known, unknown and disabled ones take the same time and get the same
-bytes, at every endpoint that takes a password; and so they do while they are delayed.
+bytes, at every endpoint that takes a password; and so they do while they are delayed. The pages that send mail to an
+address, to reset a password and to sign up, do not tell either whether somebody has an account with it.
 
 The requests of all kinds alternate in random order on one connection, and each response is timed. Every two kinds of
 one endpoint are then compared by the Mann-Whitney U test: p must be above 0.01, which one pair in a hundred misses by
@@ -7,6 +8,7 @@ chance.
 
     python3 scripts/bench/proofs/timing.py                 2,000 responses of each kind at each endpoint
     python3 scripts/bench/proofs/timing.py --early         unknown users are not hashed for: this must be seen
+    python3 scripts/bench/proofs/timing.py --mail          only the pages that send mail
 """
 
 import argparse
@@ -31,7 +33,7 @@ from scripts.bench.arguments import use_venv
 from tests.harness.constants import PASSWORD
 from tests.harness.http_client import HOST, Connection, Response, connect, run
 from tests.harness.mutants import Mutant
-from tests.harness.plain_browser import PlainBrowser
+from tests.harness.plain_browser import Form, PlainBrowser
 from tests.harness.server import Server, log_in, set_up
 
 EARLY = Mutant(
@@ -42,8 +44,10 @@ EARLY = Mutant(
 )
 LEAST = 0.01
 """The probability of a difference by chance below which two kinds count as different."""
-FAILED, DELAYED = (400, 401), (429,)
+FAILED, DELAYED, SENT = (400, 401), (429,), (303,)
 _ACCOUNTS = {"known": ("ada", PASSWORD + "?"), "unknown": ("bob", PASSWORD), "disabled": ("eve", PASSWORD)}
+_PAGES = ("/reset", "/sign-up")
+_HASH = "$2y$10$.vGA1O9wmRjrwAVXD98HNOgsNpDczlqm3Jq7KnEd1rVAGv3Fykk1a"
 _BACK = "https://app.example/callback"
 _REQUEST_ID = re.compile(rb"\r\nx-request-id: ([^\r]*)", re.IGNORECASE)
 _VARYING = re.compile(rb"\r\n(date|retry-after|x-request-id): [^\r]*", re.IGNORECASE)
@@ -84,14 +88,29 @@ class SignInPage:
             self._cookie, self._origin = browser.cookie, server.nodes[0].url
 
     def request(self, username: str, password: str) -> bytes:
-        typed = {"username": username, "password": password}
-        body = urlencode([(name, typed.get(name, value)) for name, value in self._form.fields])
-        path = self._form.action.removeprefix(self._origin)
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nOrigin: {self._origin}\r\n"
-            f"Cookie: {self._cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        )
-        return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        return _posted(self._form, self._cookie, self._origin, username=username, password=password)
+
+
+class MailPage:
+    """The page that asks for an address, where one browser stands."""
+
+    def __init__(self, server: Server, path: str) -> None:
+        self._origin = server.nodes[0].url
+        with PlainBrowser() as browser:
+            self._form, _ = browser.open(self._origin + path).forms["send"]
+            self._cookie = browser.cookie
+
+    def request(self, address: str) -> bytes:
+        return _posted(self._form, self._cookie, self._origin, email=address)
+
+
+def _posted(form: Form, cookie: str, origin: str, **typed: str) -> bytes:
+    body = urlencode([(name, typed.get(name, value)) for name, value in form.fields])
+    head = (
+        f"POST {form.action.removeprefix(origin)} HTTP/1.1\r\nHost: {HOST}\r\nOrigin: {origin}\r\n"
+        f"Cookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    )
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 async def measure(port: int, requests: dict[Kind, bytes], many: int, statuses: Sequence[int]) -> dict[Kind, Answers]:
@@ -108,6 +127,22 @@ async def measure(port: int, requests: dict[Kind, bytes], many: int, statuses: S
     return answers
 
 
+async def measure_mail(port: int, pages: dict[str, MailPage], many: int) -> dict[Kind, Answers]:
+    """Ask each page for a mail to `many` addresses of users, and to as many of nobody; each address is asked for once,
+    since it gets few mails."""
+    connection = await connect(port)
+    kinds = [Kind(path, account) for path in pages for account in ("known", "unknown")]
+    answers = {kind: Answers([], set()) for kind in kinds}
+    for number in range(many):
+        for kind in random.sample(kinds, len(kinds)):
+            request = pages[kind.path].request(f"{kind.account}{number}@example.com")
+            seconds, response = await _timed(connection, request, SENT)
+            answers[kind].seconds.append(seconds)
+            answers[kind].different.add(_without_what_varies(response, ""))
+    connection.close()
+    return answers
+
+
 def _without_what_varies(response: Response, username: str) -> tuple[bytes, bytes]:
     """Return head and body without times and the request's id, and without the username that a page repeats."""
     request_id = _REQUEST_ID.search(response.head)
@@ -115,12 +150,14 @@ def _without_what_varies(response: Response, username: str) -> tuple[bytes, byte
     return _VARYING.sub(b"", response.head), body.replace(f'"{username}"'.encode(), b"")
 
 
-async def _timed(connection: Connection, request: bytes) -> tuple[float, Response]:
+async def _timed(
+    connection: Connection, request: bytes, statuses: Sequence[int] = (*FAILED, *DELAYED)
+) -> tuple[float, Response]:
     began = perf_counter()
     response = await connection.ask(request)
     seconds = perf_counter() - began
-    if response.status not in (*FAILED, *DELAYED):
-        raise SystemExit(f"Not the response to a failed login: {response}")
+    if response.status not in statuses:
+        raise SystemExit(f"Not the expected response: {response}")
     return seconds, response
 
 
@@ -167,6 +204,22 @@ def prove(server: Server, many: int, *, delayed: bool) -> bool:
     return report(run(measure(server.ports[0], requests(server), many, statuses)))
 
 
+def prove_mail(server: Server, many: int) -> bool:
+    server.settings |= {"NETWORK_ATTEMPTS": "0", "SIGN_UP": "on", "SMTP_URL": "file:mails"}
+    server.stop()
+    server.start()
+    print("pages that send mail:", flush=True)
+    pages = {path: MailPage(server, path) for path in _PAGES}
+    return report(run(measure_mail(server.ports[0], pages, many)))
+
+
+def add_owners(server: Server, many: int) -> None:
+    """Add the users who have the known addresses."""
+    emails = ({"email": f"known{number}@example.com", "email_verified": True} for number in range(many))
+    users = [{"username": f"user{n}", "password_hash": _HASH, "claims": email} for n, email in enumerate(emails)]
+    server.nodes[0].command("user", "import", "-", input="".join(f"{json.dumps(user)}\n" for user in users))
+
+
 def add_users(server: Server) -> None:
     node = server.nodes[0]
     node.command("user", "create", "eve", "--password-stdin", input=PASSWORD)
@@ -176,6 +229,7 @@ def add_users(server: Server) -> None:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--answers", type=int, default=2000, help="of each kind (default 2000)")
+    parser.add_argument("--mail", action="store_true", help="only the pages that send mail")
     parser.add_argument("--early", action="store_true", help="plant a fault, which must be seen")
     return parser.parse_args(arguments)
 
@@ -185,8 +239,10 @@ def main() -> int:
     use_venv()
     with set_up() as server:
         add_users(server)
+        add_owners(server, asked.answers)
         server.plant(EARLY if asked.early else None)
-        alike = all([prove(server, asked.answers, delayed=delayed) for delayed in (False, True)])
+        alike = asked.mail or all([prove(server, asked.answers, delayed=delayed) for delayed in (False, True)])
+        alike = (asked.early or prove_mail(server, asked.answers)) and alike
     if asked.early:
         print("seen" if not alike else "NOT SEEN: this proof is blind")
         return 1 if alike else 0
