@@ -5,7 +5,6 @@ It is read again at every step of an interaction, as the client is registered by
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from . import base64url, claims_parameter, pkce, scopes, standard_claims, strict_json
@@ -13,6 +12,7 @@ from .authentication import ACR_VALUES
 from .claims_parameter import ClaimsParameter, ClaimsParameterRefused
 from .errors import RequestRefused, ScopeRefused
 from .models import Client
+from .record import record
 
 MAX_VALUE = 2048
 """Bytes of a single value, in UTF-8 or as they came."""
@@ -33,7 +33,7 @@ _CHANGED_IN_FORMS = re.compile(r"[\udc80-\udcff]|\r(?!\n)|(?<!\r)\n")
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Parameters:
     """The parameters as they came, without those that have no value."""
 
@@ -46,7 +46,7 @@ class Parameters:
     returned as it came."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ResponseTarget:
     """Where the response goes, and how: what errors need, too."""
 
@@ -55,7 +55,7 @@ class ResponseTarget:
     state: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class AuthorizationRequest:
     target: ResponseTarget
     scope: tuple[str, ...]

@@ -4,9 +4,10 @@ import binascii
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 from ..accounts.request import LISTS, MAX_FIELDS
+from ..domain.urlencoded import pairs_of
 from ..pipeline.errors import Refusal
 
 
@@ -47,7 +48,7 @@ def parse(body: bytes, headers: Mapping[str, Sequence[str]], *, arrived_at: int,
 def parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the parameters that have a value, and the resources. Raises Refusal."""
     try:
-        pairs = parse_qsl(body.decode(), True, errors="strict", max_num_fields=MAX_FIELDS)
+        pairs = pairs_of(body.decode(), limit=MAX_FIELDS)
     except ValueError as error:
         raise Refusal("invalid_request", "The body is not UTF-8, or has too many fields.") from error
     # RFC 8707 s2: `resource` alone may be repeated. Auth0's clients say `audience` (as RFC 8693 s2.1 does, where both

@@ -1,18 +1,18 @@
 """Loads everything that a step in a browser is decided from, for many browsers at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from ..domain.models import Client, Consent
+from ..domain.record import record
 from . import clients, consents, interactions, sessions, sign_ins
 from .interactions import Waiting
 from .sessions import SignedIn
 from .sign_ins import SignInKey, SignInRecord
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class BrowserKey:
     session_hash: bytes | None
     """The hash of the session cookie's secret."""
@@ -23,7 +23,7 @@ class BrowserKey:
     """The user who signs in now."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class BrowserState:
     signed_in: SignedIn | None
     waiting: Waiting | None

@@ -1,6 +1,7 @@
 """The error boundary around every request: rejects malformed HTTP, and turns our exceptions into responses."""
 
 import re
+from collections.abc import Awaitable
 from typing import Any
 
 import structlog
@@ -40,10 +41,10 @@ class ErrorBoundary:
             return
         started = False
 
-        async def watch(message: Message) -> None:
+        def watch(message: Message) -> Awaitable[None]:  # without `async`, which would cost a coroutine
             nonlocal started
             started = True
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, watch)

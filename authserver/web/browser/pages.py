@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 from starlette.types import Scope, Send
 
@@ -28,6 +28,7 @@ _HEADERS: list[Header] = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 ]
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
 
@@ -74,7 +75,12 @@ def with_params(uri: str, params: tuple[tuple[str, str], ...]) -> str:
     """Return the redirect URI with these parameters. RFC 6749 s3.1.2: a query component of the URI MUST be retained
     when adding additional query parameters. A state may have any bytes."""
     separator = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
-    return uri + separator + urlencode(params, errors="surrogateescape")
+    return uri + separator + "&".join(f"{name}={_encoded(value)}" for name, value in params)
+
+
+def _encoded(value: str) -> str:
+    """Encode a parameter (RFC 6749 Appendix B). Most have nothing to encode, and `quote_plus` takes 4 us for that."""
+    return value if _UNRESERVED.fullmatch(value) else quote_plus(value, errors="surrogateescape")
 
 
 def _form_action(uri: str) -> str:
