@@ -1,7 +1,6 @@
 """A browser's request: its parameters and its two cookies."""
 
 import hmac
-from collections.abc import Sequence
 from dataclasses import field
 from hashlib import sha256
 
@@ -57,18 +56,29 @@ def parse_parameters(encoded: bytes) -> Parameters:
         pairs = pairs_of(text, limit=MAX_FIELDS, errors="surrogateescape")
     except ValueError as error:
         raise Refusal("invalid_request", "There are too many parameters.") from error
-    if any("\0" in name or "\0" in value for name, value in pairs):
-        raise Refusal("invalid_request", "A parameter contains a NUL character.")
-    names = [name for name, _ in pairs if name not in LISTS]
-    repeated = frozenset(name for name in names if names.count(name) > 1)
-    malformed = frozenset(name for name, value in pairs if name != _ECHOED and not _is_utf8(name + value))
-    # RFC 6749 s3.1: parameters sent without a value MUST be treated as if they were omitted. An empty state is echoed.
-    values = {name: value for name, value in pairs if (value or name == _ECHOED) and name not in LISTS}
+    values, repeated, malformed, resources = dict[str, str](), set[str](), set[str](), dict[str, None]()
+    for name, value in pairs:
+        if "\0" in name or "\0" in value:
+            raise Refusal("invalid_request", "A parameter contains a NUL character.")
+        if name != _ECHOED and not _is_utf8(name + value):
+            malformed.add(name)
+        if name in LISTS:
+            resources |= {value: None} if value else {}
+        elif name in values:
+            repeated.add(name)
+        else:
+            values[name] = value
     return Parameters(
-        {name: value for name, value in values.items() if name not in repeated | malformed},
-        _unrepeated([value for name, value in pairs if name in LISTS and value]),
-        repeated,
-        malformed,
+        # RFC 6749 s3.1: parameters sent without a value MUST be treated as if they were omitted. An empty state is
+        # echoed.
+        {
+            name: value
+            for name, value in values.items()
+            if (value or name == _ECHOED) and name not in repeated and name not in malformed
+        },
+        tuple(resources),
+        frozenset(repeated),
+        frozenset(malformed),
     )
 
 
@@ -77,11 +87,9 @@ def hashed(secret: str | None) -> bytes | None:
     return sha256(secret.encode()).digest() if secret else None
 
 
-def _unrepeated(values: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))
-
-
 def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -28,6 +28,7 @@ NAMES = frozenset(
 place."""
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 _UNSUPPORTED = ("request", "request_uri", "registration")
+_READ = NAMES.union(_UNSUPPORTED)
 _MAX_REQUEST_OBJECT = 16384  # characters
 _CHANGED_IN_FORMS = re.compile(r"[\udc80-\udcff]|\r(?!\n)|(?<!\r)\n")
 _SECONDS = re.compile(r"[0-9]{1,10}")
@@ -132,7 +133,7 @@ def _check_form(parameters: Parameters) -> None:
     if parameters.repeated:
         raise RequestRefused("invalid_request", "A parameter is repeated.")
     # RFC 6749 s3.1: MUST ignore unrecognized request parameters.
-    if parameters.malformed & {*NAMES, *_UNSUPPORTED}:
+    if not parameters.malformed.isdisjoint(_READ):
         raise RequestRefused("invalid_request", "A parameter is not UTF-8.")
     for name in _UNSUPPORTED:
         # OpenID Connect Core s3.1.2.6: request_not_supported, request_uri_not_supported, registration_not_supported.

@@ -14,7 +14,7 @@ from .schema import authorizations, codes, users
 from .schema import sessions as table
 from .users import Rehashed, write_rehashed
 
-_WIDTH = len(table.c)
+_WIDTH, _AMR = len(table.c), table.c.keys().index("amr")
 _WITH_USERS = select(table, users).join(users, users.c.id == table.c.user_id)
 _BY_HASHES = _WITH_USERS.where(table.c.secret_hash.in_(bindparam("hashes", expanding=True)))
 _IS_ACTIVE = table.c.ended_at.is_(None)
@@ -177,8 +177,9 @@ def _signed_in(row: Any) -> SignedIn:
 
 
 def _session(row: Any) -> Session:
-    values = dict(zip(table.c.keys(), row[:_WIDTH], strict=True))
-    return Session(**values | {"amr": tuple(values["amr"].split())})
+    values = list(row[:_WIDTH])
+    values[_AMR] = tuple(values[_AMR].split())
+    return Session(*values)
 
 
 def _values(session: Session) -> dict[str, Any]:
