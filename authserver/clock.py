@@ -35,11 +35,7 @@ class Clock:
     def __call__(self) -> int:
         """Return the microseconds since 1970."""
         with self._lock:
-            if self._wall is None:
-                return self.steady() + self._offset
-            reading = self.steady(), self._wall(), self.steady()
-            self._look(*reading)
-            return reading[2] + self._offset
+            return self._read() + self._offset
 
     def follow(self, asked_at: int, reading: int, answered_at: int) -> None:
         """Follow another clock, which showed `reading` between two moments of the steady clock."""
@@ -58,9 +54,9 @@ class Clock:
                 self._turn(recorded[-1].offset, recorded[-1].begins, self._looked_at)
 
     def timeline(self) -> Timeline:
-        self()  # so that a step at this very moment is included
         with self._lock:
-            return self._timeline.at(self.steady(), self._offset)
+            moment = self._read()  # so that a step at this very moment is included
+            return self._timeline.at(moment, self._offset)
 
     def steps(self) -> list[int]:
         """Return the steps of the wall clock since the last call, in microseconds: positive is forward, negative
@@ -69,6 +65,14 @@ class Clock:
             steps = list(self._steps)
             self._steps.clear()
             return steps
+
+    def _read(self) -> int:
+        """Adjust the clock to the wall clock, if it follows it. Returns the moment."""
+        if self._wall is None:
+            return self.steady()
+        reading = self.steady(), self._wall(), self.steady()
+        self._look(*reading)
+        return reading[2]
 
     def _begin(self, asked_at: int, reading: int, answered_at: int) -> None:
         self._offset, self._looked_at = reading - (asked_at + answered_at) // 2, asked_at
@@ -80,6 +84,9 @@ class Clock:
         least = reading - answered_at
         offset = max(least, min(self._offset, reading - asked_at))
         before, self._offset = self._offset, offset
+        if offset == before:  # as for nearly every request
+            self._looked_at = asked_at
+            return
         too_far = offset - least  # at most: a time that another node wrote just after a step may look this much older
         self._turn(before, self._looked_at - too_far, answered_at)
         self._looked_at = asked_at

@@ -1,14 +1,13 @@
 """A browser's request: its parameters and its two cookies."""
 
 import hmac
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
-from urllib.parse import parse_qsl
 
 from ..domain import base64url
 from ..domain.authorization_request import Parameters
+from ..domain.record import record
+from ..domain.urlencoded import pairs_of
 from ..pipeline.errors import Refusal
 
 MAX_FIELDS = 64
@@ -20,7 +19,7 @@ _ECHOED = "state"
 """The parameter that goes back as it came, whatever its bytes are."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class BrowserRequest:
     parameters: Parameters
     arrived_at: int
@@ -59,21 +58,32 @@ def parse_parameters(encoded: bytes) -> Parameters:
     noted: the client may have to be told."""
     try:
         text = encoded.decode(errors="surrogateescape")
-        pairs = parse_qsl(text, True, errors="surrogateescape", max_num_fields=MAX_FIELDS)
+        pairs = pairs_of(text, limit=MAX_FIELDS, errors="surrogateescape")
     except ValueError as error:
         raise Refusal("invalid_request", "There are too many parameters.") from error
-    if any("\0" in name or "\0" in value for name, value in pairs):
-        raise Refusal("invalid_request", "A parameter contains a NUL character.")
-    times = Counter(name for name, _ in pairs if name not in LISTS)
-    repeated = frozenset(name for name, number in times.items() if number > 1)
-    malformed = frozenset(name for name, value in pairs if name != _ECHOED and not (_is_utf8(name) and _is_utf8(value)))
-    # RFC 6749 s3.1: parameters sent without a value MUST be treated as if they were omitted. An empty state is echoed.
-    values = {name: value for name, value in pairs if (value or name == _ECHOED) and name not in LISTS}
+    values, repeated, malformed, resources = dict[str, str](), set[str](), set[str](), dict[str, None]()
+    for name, value in pairs:
+        if "\0" in name or "\0" in value:
+            raise Refusal("invalid_request", "A parameter contains a NUL character.")
+        if name != _ECHOED and not _is_utf8(name + value):
+            malformed.add(name)
+        if name in LISTS:
+            resources |= {value: None} if value else {}
+        elif name in values:
+            repeated.add(name)
+        else:
+            values[name] = value
     return Parameters(
-        {name: value for name, value in values.items() if name not in repeated | malformed},
-        _unrepeated([value for name, value in pairs if name in LISTS and value]),
-        repeated,
-        malformed,
+        # RFC 6749 s3.1: parameters sent without a value MUST be treated as if they were omitted. An empty state is
+        # echoed.
+        {
+            name: value
+            for name, value in values.items()
+            if (value or name == _ECHOED) and name not in repeated and name not in malformed
+        },
+        tuple(resources),
+        frozenset(repeated),
+        frozenset(malformed),
     )
 
 
@@ -82,11 +92,9 @@ def hashed(secret: str | None) -> bytes | None:
     return sha256(secret.encode()).digest() if secret else None
 
 
-def _unrepeated(values: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))
-
-
 def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

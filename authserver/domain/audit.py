@@ -1,7 +1,8 @@
 """Which events the audit trail keeps, and what it keeps of one. The log has the same events under the same names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from .record import record
 
 SUCCESS, FAILURE = "success", "failure"
 SERVER = "server"
@@ -10,7 +11,7 @@ ANONYMOUS = "anonymous"
 """The actor of a request that proved neither a user nor a client."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Audited:
     result: str = SUCCESS
     """SUCCESS or FAILURE of what the actor tried to do."""
@@ -116,7 +117,7 @@ MAY_END = frozenset(
 """The events that may end or suspend authorizations that they do not name, of their user, their client or everybody."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class AuditRecord:
     """One event for the audit trail; its time is that of the transaction. Empty fields do not apply to it."""
 

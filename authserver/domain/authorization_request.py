@@ -5,7 +5,6 @@ It is read again at every step of an interaction, as the client is registered by
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from . import base64url, claims_parameter, pkce, scopes, standard_claims, strict_json
@@ -13,6 +12,7 @@ from .authentication import ACR_VALUES
 from .claims_parameter import ClaimsParameter, ClaimsParameterRefused
 from .errors import RequestRefused, ScopeRefused
 from .models import Client
+from .record import record
 
 MAX_VALUE = 2048
 """Bytes of a single value, in UTF-8 or as they came."""
@@ -30,12 +30,13 @@ PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 CREATE = "create"
 """The prompt that asks for the sign-up page, if there is one (Initiating User Registration via OpenID Connect s4)."""
 _UNSUPPORTED = ("request", "request_uri", "registration")
+_READ = NAMES.union(_UNSUPPORTED)
 _MAX_REQUEST_OBJECT = 16384  # characters
 _CHANGED_IN_FORMS = re.compile(r"[\udc80-\udcff]|\r(?!\n)|(?<!\r)\n")
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Parameters:
     """The parameters as they came, without those that have no value."""
 
@@ -48,7 +49,7 @@ class Parameters:
     returned as it came."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ResponseTarget:
     """Where the response goes, and how: what errors need, too."""
 
@@ -57,7 +58,7 @@ class ResponseTarget:
     state: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class AuthorizationRequest:
     target: ResponseTarget
     scope: tuple[str, ...]
@@ -134,7 +135,7 @@ def _check_form(parameters: Parameters) -> None:
     if parameters.repeated:
         raise RequestRefused("invalid_request", "A parameter is repeated.")
     # RFC 6749 s3.1: MUST ignore unrecognized request parameters.
-    if parameters.malformed & {*NAMES, *_UNSUPPORTED}:
+    if not parameters.malformed.isdisjoint(_READ):
         raise RequestRefused("invalid_request", "A parameter is not UTF-8.")
     for name in _UNSUPPORTED:
         # OpenID Connect Core s3.1.2.6: request_not_supported, request_uri_not_supported, registration_not_supported.

@@ -1,10 +1,10 @@
 """The parameter `claims` of an authorization request (OpenID Connect Core s5.5)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from . import standard_claims, strict_json
+from .record import record
 
 MAX_SIZE = 4096  # characters
 _MAX_VALUES = 16
@@ -14,7 +14,7 @@ class ClaimsParameterRefused(ValueError):
     """The parameter is malformed. The text, which is for the log, repeats nothing of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ClaimsParameter:
     """What the parameter asks for. s5.5: any members used that are not understood MUST be ignored."""
 

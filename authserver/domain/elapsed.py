@@ -1,12 +1,11 @@
 """How much time counts towards a retry window."""
 
-from dataclasses import dataclass
-
 from .outages import Outages
+from .record import record
 from .timeline import Timeline
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Elapsed:
     """What a process knows about the past: how its wall clock was set, and when its database was unreachable."""
 

@@ -5,9 +5,9 @@
 
 import hmac
 import re
-from dataclasses import dataclass
 
 from . import base64url
+from .record import record
 
 PREFIX = "rt_"
 MAX_GENERATION = 2**32 - 1
@@ -16,7 +16,7 @@ _LABEL = b"authserver refresh token v1"
 _VERSION = b"\x01\x00"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Presented:
     """A well-formed token, which may still be forged: `is_genuine` tells."""
 

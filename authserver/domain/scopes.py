@@ -43,9 +43,9 @@ def implied(allowed: tuple[str, ...]) -> tuple[str, ...]:
 def narrow(asked: str | None, allowed: tuple[str, ...], implied: tuple[str, ...] | None = None) -> tuple[str, ...]:
     """Return the scope that a request gets: the one it asked for, if all of it is allowed; if it asked for none,
     `implied`, or without it everything that is allowed. Raises ScopeRefused."""
-    words = parse(asked or "")
+    words = parse(asked) if asked else ()
     # RFC 6749 s6: the requested scope MUST NOT include any scope not originally granted.
-    if not set(words) <= set(allowed):
+    if words and not set(words) <= set(allowed):
         raise ScopeRefused("The scope exceeds what is allowed.")
     return words or (allowed if implied is None else implied)
 

@@ -5,9 +5,10 @@ that passed between them. The retry window counts the time that passed, by a ste
 values are microseconds: a wall time since 1970, a moment by the steady clock.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .models import SECOND
+from .record import record
 
 DRIFT = SECOND // 4
 """The wall clock may drift this far within a stretch; beyond that, a new stretch begins."""
@@ -20,7 +21,7 @@ _LONG_AGO = 600 * SECOND
 """Longer than any retry window."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Stretch:
     """The moments from `begins` to `ends`, at which the wall clock may have been `offset` ahead of the steady clock.
 
@@ -31,7 +32,7 @@ class Stretch:
     ends: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Timeline:
     stretches: tuple[Stretch, ...]
     """Oldest first. Neighbours overlap, because the exact moment of a clock change is unknown."""
@@ -47,7 +48,10 @@ class Timeline:
 
     def at(self, now: int, offset: int) -> "Timeline":
         """Return the timeline at a later moment, when the last stretch has drifted to `offset`."""
-        return Timeline((*self.stretches[:-1], replace(self.stretches[-1], offset=offset)), now)
+        *older, last = self.stretches
+        if offset == last.offset:
+            return Timeline(self.stretches, now)
+        return Timeline((*older, replace(last, offset=offset)), now)
 
     def today(self, wall: int) -> int:
         """Convert `wall`, which the clock showed at some moment, to what its present setting would have shown then."""
@@ -66,6 +70,8 @@ class Timeline:
 
     def moment(self, wall: int) -> int:
         """Return the moment when the wall clock showed `wall`: the latest, if it did so twice; never after now."""
+        if len(self.stretches) == 1:  # as on nearly every machine
+            return min(wall - self.stretches[0].offset, self.now)
         moments = [moment for stretch in self.stretches if (moment := self._moment_in(stretch, wall)) is not None]
         return min(max(moments), self.now) if moments else self._never_said(wall)
 

@@ -11,11 +11,12 @@ from .request import ClientRequest
 
 _URI = "https://authserver.invalid/token"
 """Authlib requires https in each request's URI. The real URI is not used: a proxy may have terminated TLS."""
+_EMPTY = vars(OAuth2Request("POST", _URI))
 
 
 class AuthlibRequest(OAuth2Request):
     def __init__(self, attempt: Attempt[ClientRequest], services: Services) -> None:
-        super().__init__("POST", _URI)
+        self.__dict__.update(_EMPTY)  # in place of super().__init__, which reads the environment each time
         self.payload = BasicOAuth2Payload(attempt.request.form)
         self.attempt, self.services = attempt, services
 

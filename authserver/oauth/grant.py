@@ -1,7 +1,6 @@
 """The base of the token endpoint's grants. It is mixed in before Authlib's class of the grant, which validates."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from authlib.oauth2 import AuthorizationServer, OAuth2Error
@@ -206,7 +205,8 @@ def _claims_of(user: User) -> Mapping[str, Any]:
 
 
 def _with_tokens(reply: Reply, tokens: Mapping[str, str]) -> Reply:
-    return replace(reply, body={**tokens, **(reply.body or {})})
+    lifetime = reply.refresh_token_expires_in
+    return Reply(reply.status, reply.body, reply.headers, reply.refresh_token, lifetime, tokens)
 
 
 def _detail_of(error: OAuth2Error) -> str:

@@ -4,9 +4,10 @@ import binascii
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 from ..accounts.request import LISTS, MAX_FIELDS
+from ..domain.urlencoded import pairs_of
 from ..pipeline.errors import Refusal
 
 
@@ -47,20 +48,24 @@ def parse(body: bytes, headers: Mapping[str, Sequence[str]], *, arrived_at: int,
 def parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the parameters that have a value, and the resources. Raises Refusal."""
     try:
-        pairs = parse_qsl(body.decode(), True, errors="strict", max_num_fields=MAX_FIELDS)
+        pairs = pairs_of(body.decode(), limit=MAX_FIELDS)
     except ValueError as error:
         raise Refusal("invalid_request", "The body is not UTF-8, or has too many fields.") from error
-    # RFC 8707 s2: `resource` alone may be repeated. Auth0's clients say `audience` (as RFC 8693 s2.1 does, where both
-    # together name several targets).
-    resources = tuple(dict.fromkeys(value for name, value in pairs if name in LISTS and value))
-    form = {name: value for name, value in pairs if name != "resource"}
-    # RFC 6749 s3.2: request and response parameters MUST NOT be included more than once.
-    if len(form) != sum(1 for name, _ in pairs if name != "resource"):
-        raise Refusal("invalid_request", "A parameter is repeated.")
-    if any("\0" in name or "\0" in value for name, value in pairs):
-        raise Refusal("invalid_request", "A parameter contains a NUL character.")
+    form, resources = dict[str, str](), dict[str, None]()
+    for name, value in pairs:
+        if "\0" in name or "\0" in value:
+            raise Refusal("invalid_request", "A parameter contains a NUL character.")
+        # RFC 8707 s2: `resource` alone may be repeated. Auth0's clients say `audience` (as RFC 8693 s2.1 does, where
+        # both together name several targets).
+        if name in LISTS and value:
+            resources[value] = None
+        # RFC 6749 s3.2: request and response parameters MUST NOT be included more than once.
+        if name in form and name != "resource":
+            raise Refusal("invalid_request", "A parameter is repeated.")
+        form[name] = value
+    form.pop("resource", None)
     # RFC 6749 s3.2: parameters sent without a value MUST be treated as if they were omitted.
-    return {name: value for name, value in form.items() if value}, resources
+    return {name: value for name, value in form.items() if value}, tuple(resources)
 
 
 def _credentials(form: Mapping[str, str], authorization: Sequence[str]) -> Credentials:

@@ -1,7 +1,7 @@
 """GET and POST /userinfo (OpenID Connect Core s5.3): what the bearer of an access token may know about its user."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..domain import claims_parameter, standard_claims
@@ -9,6 +9,7 @@ from ..domain.claims import audiences_of, userinfo_audience
 from ..domain.end_reason import end_reason
 from ..domain.id_token import TYP
 from ..domain.models import SECOND, Client
+from ..domain.record import record
 from ..pipeline.attempt import Attempt
 from ..pipeline.errors import Refusal
 from ..pipeline.handler import Decision, Services, UnsignedToken
@@ -19,7 +20,7 @@ from ..store.token_state import TokenKey, TokenState
 from .token_handler import TokenHandler
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class UserInfoRequest:
     access_token: str
     arrived_at: int

@@ -1,9 +1,9 @@
 """One attempt to handle a request. If another request commits first, a new attempt begins, with a fresh client."""
 
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from ..domain.elapsed import Elapsed
+from ..domain.record import record
 
 
 class Request(Protocol):
@@ -23,7 +23,7 @@ class Request(Protocol):
 R = TypeVar("R", bound=Request, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Attempt(Generic[R]):
     request: R
     number: int

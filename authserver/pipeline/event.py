@@ -1,10 +1,12 @@
 """What happened, as a value: a line of the log, and perhaps a row of the audit trail."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ..domain.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Event:
     """The pipeline logs an event once the change that it reports is durable. An audited one (domain/audit.py) is
     written in the change's transaction. docs/reference/events.md lists all events."""

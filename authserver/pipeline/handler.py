@@ -1,7 +1,7 @@
 """The interface of handlers. The pipeline calls the hooks in the order in which they are defined here."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +12,7 @@ from ..domain.errors import Unavailable
 from ..domain.key_schedule import KeyPolicy
 from ..domain.models import Client, Policy
 from ..domain.network_limit import NetworkLimit
+from ..domain.record import record
 from ..domain.rotation import Verdict
 from ..keyring import Keyring
 from ..passwords import PasswordHasher
@@ -24,7 +25,7 @@ A = TypeVar("A")
 """The type of the response: `Reply` for clients, `BrowserAnswer` for browsers."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Services:
     """What a handler may use to decide. There is no database and no clock: the request's time is `Handler.now`."""
 
@@ -50,7 +51,7 @@ class Services:
     accounts: AccountPolicy = AccountPolicy()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class UnsignedToken:
     """A JWT to sign. `name` says which of the response's tokens it is."""
 
@@ -67,7 +68,7 @@ class UnsignedToken:
     """Whether only a key of `alg` may sign it, and not the default algorithm's until `alg` has one."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Decision(Generic[A]):
     """A successful result. Before the response is sent, `tokens` are signed in order and `change` is committed."""
 

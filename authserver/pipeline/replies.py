@@ -1,11 +1,13 @@
 """The types of responses that handlers return, JSON for clients and pages for browsers; `web/` renders them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from ..domain.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record(frozen=True, slots=True)
 class Reply:
     """A JSON response to a client; `body` None is an empty response."""
 
@@ -16,11 +18,14 @@ class Reply:
     """Separate from `body`, since some callers get it as a cookie; "" for none."""
     refresh_token_expires_in: int = 0
     """Refresh-token lifetime in seconds; used as the cookie's Max-Age."""
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """Signed tokens by their names, which are members of the response, too. Neither they nor the refresh token have a
+    character that JSON escapes."""
     jwt: str = ""
     """A signed JWT to send in place of `body`; "" for none."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ClientShown:
     """What a page tells a person about the client, in RFC 7591's words; "" for what is not registered."""
 
@@ -31,7 +36,7 @@ class ClientShown:
     tos_uri: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class AskedFor:
     """A scope, a claim or a resource on the consent page; `is_new` if the user has not allowed it to this client
     before."""
@@ -40,14 +45,14 @@ class AskedFor:
     is_new: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Cookie:
     value: str = field(repr=False)
     max_age: int | None = None
     """Seconds for which the browser keeps it; None until it is closed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Page:
     """A page of ours. `values` are what the template gets; docs/how-to/pages.md lists them for each."""
 
@@ -66,7 +71,7 @@ class Page:
     """Whether its address is a link that only its reader may know."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Redirect:
     """A response to the client, of an authorization or of a sign-out: `params` go to its validated URI."""
 
@@ -82,7 +87,7 @@ class Redirect:
     cookies: Mapping[str, Cookie | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Download:
     """A JSON file that the browser saves under this name."""
 
@@ -90,7 +95,7 @@ class Download:
     content: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class GoTo:
     """A redirect to `path`, below the issuer, and the cookies that change: by name, None to delete one."""
 

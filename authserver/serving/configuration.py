@@ -1,5 +1,6 @@
 """Configures uvicorn, and the application that each of its workers runs."""
 
+import gc
 import multiprocessing
 import signal
 from contextlib import suppress
@@ -20,6 +21,7 @@ from .management import Managed, Management, ManagementServer
 
 _DRAIN_TIMEOUT = 20  # seconds
 _START_TIMEOUT = 30  # seconds in which a worker must start and respond to its parent, even on a busy machine
+_GC_THRESHOLDS = (10_000, 20, 20)  # objects, and collections of the generation before
 _OTHER_FILES = 256  # files that a process may have open in addition to its connections
 
 
@@ -47,9 +49,17 @@ def create_worker_app(settings: Settings, workers: int, management: Management |
     logs.configure(settings.log_level)
     assembly = assemble(settings, workers=workers, sheet=management.sheet if management else None)
     metrics, draining = assembly.metrics, Draining(assembly.app)
+    _leave_to_reference_counts()
     if management is None or metrics is None:
         return draining
     return Managed(draining, ManagementServer(draining.marking(metrics.app), metrics.sample, management.listener))
+
+
+def _leave_to_reference_counts() -> None:
+    """Let the garbage collector look for cycles seldom, and never among what lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def _stop_with_parent() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .. import system
-from ..web.body import MAX_BODY
+from ..web.body import ARRIVED, MAX_BODY
 from ..web.malformed import COUNTER
 from ..web.network import network_of
 from . import framing
@@ -76,6 +76,10 @@ class Connection(HttpToolsProtocol):
         self.last_active = next(_activity)
         self._received += data
         self._read()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.scope[ARRIVED] = True  # type: ignore[literal-required]
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

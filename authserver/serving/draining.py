@@ -98,9 +98,9 @@ class Draining:
         return handing_back
 
     def _closing(self, send: Send) -> Send:
-        async def closing(message: Message) -> None:
+        def closing(message: Message) -> Awaitable[None]:  # without `async`, which would cost a coroutine
             if self._is_draining and message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
-            await send(message)
+            return send(message)
 
         return closing

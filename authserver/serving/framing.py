@@ -5,6 +5,7 @@ test in tests/bench/test_framing.py compares the two.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_HEAD = 65_536  # bytes of a request's line and headers
@@ -14,6 +15,8 @@ _MAX_TRAILER = 16_384  # bytes
 _TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") (?:(?i:https?)://[!-\"$-.0->@-~]+)?(/[!-\"$-~]*|\*) HTTP/(1\.[01])")
 _END = re.compile(rb"\n\r?\n")  # as in h11; `parse` rejects a head that does not end with two CR LF
+_FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t -~\x80-\xff]*\r\n)*")
+_NAME_AND_VALUE = re.compile(rb"([^:]+):(.*)\r\n")
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t -~\x80-\xff]*)")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t -~\x80-\xff]*)?\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
@@ -161,25 +164,27 @@ def end_of_head(received: bytearray, searched: int) -> int:
 
 def parse(head: bytes) -> Head:
     """Parse a head, up to and including its empty line. Raises MalformedRequest."""
-    line, *lines = head[:-4].split(b"\r\n")
+    line, _, rest = head.partition(b"\r\n")
     _check_size(len(head), len(line))
-    if len(lines) > _MAX_FIELDS:
+    if rest.count(b"\r\n") > _MAX_FIELDS + 1:
         raise MalformedRequest(431, "many headers")
     match = _REQUEST_LINE.fullmatch(line)
     if match is None or match[1] == b"CONNECT" or not head.endswith(b"\r\n\r\n"):
         raise malformed("request line")
-    headers = [_field(each) for each in lines]
+    headers, values = _fields(rest[:-2]), dict[bytes, list[bytes]]()
+    for name, value in headers:
+        values.setdefault(name, []).append(value)
     version = match[3].decode()
     return Head(
         method=match[1],
         target=match[2],
         version=version,
         headers=headers,
-        body=_body(headers, version),
+        body=_body(values, version),
         # Like h11, do not keep HTTP/1.0 connections open.
-        keep_alive=version == "1.1" and b"close" not in _list(headers, b"connection"),
+        keep_alive=version == "1.1" and b"close" not in _members(values.get(b"connection")),
         # RFC 9110 s10.1.1: a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it.
-        expects_continue=version == "1.1" and b"100-continue" in _list(headers, b"expect"),
+        expects_continue=version == "1.1" and b"100-continue" in _members(values.get(b"expect")),
     )
 
 
@@ -191,6 +196,14 @@ def _check_size(head: int, line: int) -> None:
         raise MalformedRequest(431, "long headers")
 
 
+def _fields(lines: bytes) -> list[Field]:
+    """Return the fields of a head, from lines with their ends. Expressions for all lines take 5 us less than `_field`
+    for each."""
+    if not _FIELDS.fullmatch(lines):
+        raise malformed("header field")
+    return [(name.lower(), value.strip(b" \t")) for name, value in _NAME_AND_VALUE.findall(lines)]
+
+
 def _field(line: bytes) -> Field:
     match = _FIELD.fullmatch(line)
     if match is None:
@@ -198,11 +211,10 @@ def _field(line: bytes) -> Field:
     return match[1].lower(), match[2].strip(b" \t")
 
 
-def _body(headers: list[Field], version: str) -> Body:
+def _body(values: Mapping[bytes, list[bytes]], version: str) -> Body:
     """Return the body that the headers describe. There must be at most one statement of where it ends: RFC 9112 s6.1
     and s6.3 require anything else to be rejected."""
-    lengths = [value for name, value in headers if name == b"content-length"]
-    codings = [value for name, value in headers if name == b"transfer-encoding"]
+    lengths, codings = values.get(b"content-length", []), values.get(b"transfer-encoding", [])
     if not codings and not lengths:
         return Sized(0)
     if not codings and len(lengths) == 1 and _LENGTH.fullmatch(lengths[0]):
@@ -212,6 +224,6 @@ def _body(headers: list[Field], version: str) -> Body:
     raise malformed("Content-Length or Transfer-Encoding")
 
 
-def _list(headers: list[Field], name: bytes) -> set[bytes]:
+def _members(values: list[bytes] | None) -> set[bytes]:
     """Return the members of a comma-separated header, in lower case."""
-    return {member.strip() for key, value in headers if key == name for member in value.lower().split(b",")}
+    return {member.strip() for value in values or () for member in value.lower().split(b",")}

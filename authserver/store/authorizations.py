@@ -4,14 +4,15 @@ Each change has a constructor that the grants call (`rotate`) and a plural funct
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, insert, or_, select, update
 
 from ..domain.models import SECOND, Authorization, User
+from ..domain.record import record
 from .authorization_limit import Owner, beyond_limit
 from .changes import Change, execute_guarded
+from .driver import run_many
 from .rows import row_of
 from .schema import authorizations as table
 from .schema import clients, sessions, user_claims, users
@@ -28,6 +29,7 @@ _WITH_USERS = _RECORDS.where(_BY_IDS)
 _WITH_CLAIMS = _WITH_USERS.add_columns(user_claims.c.claims).join(
     user_claims, user_claims.c.user_id == table.c.subject, isouter=True
 )
+_ADD = insert(table)
 _UNREVOKED = table.c.revoked_at.is_(None)
 _GUARD = (table.c.id == bindparam("key"), table.c.generation == bindparam("seen"), _UNREVOKED)
 _ROTATE = (
@@ -70,13 +72,13 @@ _ACTIVE = (
 _ACTIVE_AT_CLIENT = _ACTIVE.where(table.c.client_id == bindparam("client"))
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class AuthorizationRecord:
     authorization: Authorization
     user: User | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Begin:
     """What `begin` adds, and where it puts the ids of those that end."""
 
@@ -86,7 +88,7 @@ class Begin:
     ended: list[bytes]
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: two requests may want the same change
+@record(frozen=True, slots=True, eq=False)  # compared by identity: two requests may want the same change
 class _Advance:
     id: bytes
     seen: int
@@ -208,7 +210,7 @@ def _session_end(idle_expires_at: int | None, expires_at: int | None, ended_at: 
 
 def begin_many(connection: Connection, begins: Sequence[Begin], now: int) -> list[bool]:
     """Apply many `begin`s, which must be sorted by user."""
-    connection.execute(insert(table), [_values(begin.authorization) for begin in begins])
+    run_many(connection, _ADD, [_values(begin.authorization) for begin in begins])
     _end_idlest(connection, begins, now)
     rehashed = [
         Rehashed(begin.authorization.subject, begin.authorization.credential_version, begin.rehashed)

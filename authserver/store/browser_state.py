@@ -1,11 +1,11 @@
 """Loads everything that a step in a browser is decided from, for many browsers at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from ..domain.models import Client, Consent
+from ..domain.record import record
 from . import account_data, clients, consents, interactions, links, sessions, sign_ins
 from .account_data import AccountData, AccountKey
 from .interactions import Waiting
@@ -14,7 +14,7 @@ from .sessions import SignedIn
 from .sign_ins import SignInKey, SignInRecord
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class BrowserKey:
     session_hash: bytes | None
     """The hash of the session cookie's secret."""
@@ -29,7 +29,7 @@ class BrowserKey:
     """What of the account of the session's user is needed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class BrowserState:
     signed_in: SignedIn | None
     waiting: Waiting | None

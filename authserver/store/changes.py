@@ -1,12 +1,14 @@
 """`Change`: the one write that a request may make, as a value."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sqlalchemy import Connection, Update
 
 from ..domain.audit import AuditRecord
+from ..domain.record import record
+from .driver import run_many
 
 Apply = Callable[[Connection, Sequence[Any], int], list[bool]]
 """Applies the parameters of many changes at `now`. Returns for each whether its guard held; if not, nothing was
@@ -21,7 +23,7 @@ LOCK_ORDER = (
 a change touches out of this order are locked with SKIP LOCKED, which never waits."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Change:
     apply: Apply
     table: str
@@ -46,7 +48,7 @@ class PartialMatch(Exception):
 def execute_guarded(connection: Connection, statement: Update, rows: list[dict[str, Any]]) -> bool:
     """Return whether every guard held. Raises PartialMatch if some of several did not: executemany reports only a
     total."""
-    held = connection.execute(statement, rows).rowcount == len(rows)
+    held = run_many(connection, statement, rows) == len(rows)
     if not held and len(rows) > 1:
         raise PartialMatch
     return held

@@ -1,14 +1,16 @@
 """Stores authorization codes. The guarded UPDATE here decides who redeems one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ..domain.models import SECOND, Authorization, Code, Interaction, User
+from ..domain.record import record
 from . import authorizations, interactions, session_ends
 from .changes import Change, PartialMatch, execute_guarded
+from .driver import run_many
 from .rows import row_of
 from .schema import authorizations as begun
 from .schema import codes as table
@@ -26,6 +28,7 @@ _BY_HASHES = (
     .join(begun, begun.c.id == table.c.authorization_id, isouter=True)
     .where(table.c.hash.in_(bindparam("hashes", expanding=True)))
 )
+_ADD = insert(table)
 _REDEEM = (
     update(table)
     .where(table.c.hash == bindparam("key"), table.c.used_at.is_(None))
@@ -40,7 +43,7 @@ _FORGET = delete(table).where(table.c.hash == bindparam("key"), table.c.used_at.
 _EXISTS = select(table.c.hash).where(table.c.hash == bindparam("key"))
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CodeRecord:
     code: Code
     has_active_authorization: bool
@@ -48,14 +51,14 @@ class CodeRecord:
     user: User
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(frozen=True, slots=True, eq=False)
 class _Issue:
     code: Code
     idle_expires_at: int
     interaction: Interaction | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(frozen=True, slots=True, eq=False)
 class _Redeem:
     code: Code
     begin: authorizations.Begin
@@ -90,7 +93,7 @@ def _issue_many(connection: Connection, issues: Sequence[_Issue], now: int) -> l
     seen = [{"key": issue.code.session_id, "at": now, "idle_until": issue.idle_expires_at} for issue in issues]
     if not execute_guarded(connection, _SEE, seen):
         return [False]
-    connection.execute(insert(table), [_values(issue.code) for issue in issues])
+    run_many(connection, _ADD, [_values(issue.code) for issue in issues])
     return [True] * len(issues)
 
 

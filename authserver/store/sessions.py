@@ -16,6 +16,7 @@ from .session_ends import ENDED, EndOthers, EndSession, end_many, end_one, end_o
 from .users import Rehashed, write_rehashed
 
 _WIDTH = len(table.c)
+_AMR, _DEVICE = (table.c.keys().index(name) for name in ("amr", "device"))
 _WITH_USERS = select(table, users).join(users, users.c.id == table.c.user_id)
 _BY_HASHES = _WITH_USERS.where(table.c.secret_hash.in_(bindparam("hashes", expanding=True)))
 _IS_ACTIVE = table.c.ended_at.is_(None)
@@ -181,8 +182,10 @@ def _signed_in(row: Any) -> SignedIn:
 
 
 def _session(row: Any) -> Session:
-    values = dict(zip(table.c.keys(), row[:_WIDTH], strict=True))
-    return Session(**values | {"amr": tuple(values["amr"].split()), "device": values["device"] or ""})
+    values = list(row[:_WIDTH])
+    values[_AMR] = tuple(values[_AMR].split())
+    values[_DEVICE] = values[_DEVICE] or ""
+    return Session(*values)
 
 
 def _values(session: Session) -> dict[str, Any]:

@@ -1,17 +1,17 @@
 """Loads the state of an access token or refresh token: whether it is denied, its authorization, and its client."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from ..domain.models import Client
+from ..domain.record import record
 from . import authorizations, clients, signing_keys
 from .authorizations import AuthorizationRecord
 from .database import Loader
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class TokenKey:
     """The claims by which a token is looked up; `authorization_id` is empty for a client's own token."""
 
@@ -20,7 +20,7 @@ class TokenKey:
     client_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class TokenState:
     denied: bool
     record: AuthorizationRecord | None

@@ -176,7 +176,7 @@ class Endpoint:
 
     async def _read(self, scope: Scope, receive: Receive) -> ApiRequest:
         headers = body.headers_of(scope)
-        content = await body.read(headers, receive)
+        content = await body.read(scope, headers, receive)
         arrived_at = self._now()
         try:
             cookie = self._cookie.read(headers)

@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope
 
 MAX_BODY = 64 * 1024  # bytes
+ARRIVED = "authserver.arrived"
+"""The name in a request's scope: True once the whole request has arrived."""
 _TIMEOUT = 10  # seconds
 _TOO_LARGE = "The body exceeds 64 KiB."
 _PROTOCOL_PARAMETERS = frozenset(
@@ -82,7 +84,7 @@ def query_names(scope: Scope) -> set[str]:
     return {name for name, _ in parse_qsl(query.decode("latin-1"), True)} if query else set()
 
 
-async def read(headers: Mapping[str, list[str]], receive: Receive) -> bytes:
+async def read(scope: Scope, headers: Mapping[str, list[str]], receive: Receive) -> bytes:
     """Read the whole body. Raises UnreadableBody, before reading if the headers are enough to reject it, and
     Disconnected."""
     length = headers.get("content-length", ["0"])[0]
@@ -90,6 +92,8 @@ async def read(headers: Mapping[str, list[str]], receive: Receive) -> bytes:
         raise UnreadableBody(413, _TOO_LARGE)
     if "content-encoding" in headers:
         raise UnreadableBody(415, "A body with a Content-Encoding is not accepted.")
+    if scope.get(ARRIVED):  # as nearly always: a timeout takes 6 us
+        return await _receive_all(receive)
     try:
         async with asyncio.timeout(_TIMEOUT):
             return await _receive_all(receive)

@@ -54,7 +54,7 @@ class FormEndpoint:
         await send_reply(send, await self._for_browsers(reply, request, headers))
 
     async def _parse(self, scope: Scope, headers: Mapping[str, list[str]], receive: Receive) -> ClientRequest:
-        content = await body.read(headers, receive)
+        content = await body.read(scope, headers, receive)
         arrived_at = self._now()  # after the whole body was read: a slow sender gains no time
         if not body.is_form(headers, content) or body.has_protocol_parameters(scope):
             raise Refusal("invalid_request", "The body is not a form in UTF-8, or the query string has parameters.")

@@ -61,11 +61,17 @@ def _content(reply: Reply) -> tuple[tuple[Header, ...], bytes]:
         return (_JWT,), reply.jwt.encode()
     if reply.body is None:
         return (), b""
-    return (_JSON,), _TO_JSON(_members(reply.body, reply.refresh_token)).encode()
+    return (_JSON,), _json(reply.body, reply.tokens, reply.refresh_token)
 
 
-def _members(body: Mapping[str, Any], refresh_token: str) -> Mapping[str, Any]:
-    return {**body, "refresh_token": refresh_token} if refresh_token else body
+def _json(body: Mapping[str, Any], tokens: Mapping[str, str], refresh_token: str) -> bytes:
+    """Return the response's JSON. JSON's encoder takes 10 us to look for what to escape in two tokens, which have
+    nothing."""
+    members = [f'"{name}":"{token}"' for name, token in tokens.items()]
+    members.append(_TO_JSON(body)[1:-1])
+    if refresh_token:
+        members.append(f'"refresh_token":"{refresh_token}"')
+    return f"{{{','.join(filter(None, members))}}}".encode()
 
 
 async def send_body(send: Send, status: int, body: bytes, headers: Iterable[Header]) -> None:

@@ -28,6 +28,7 @@ from .browser.pages import Pages
 from .context import AppContext
 from .cookies import RefreshTokenCookie
 from .cors import CrossOrigin
+from .direct_routes import DirectRoutes
 from .documents import Document
 from .form import FormEndpoint
 from .landing_page import LandingPage
@@ -51,10 +52,11 @@ def application(context: AppContext, lifespan: Lifespan) -> ASGIApp:
     """Return the complete ASGI application."""
     cookies = BrowserCookies(context.issuer)
     pages = Pages(context.issuer, cookies.set, context.templates)
+    every_route = routes(context, pages, cookies)
     app = Starlette(
-        routes=routes(context, pages, cookies),
+        routes=every_route,
         lifespan=_with_state(lifespan, {COUNTER: context.malformed}),
-        middleware=_middleware(context, pages),
+        middleware=[*_middleware(context, pages), Middleware(DirectRoutes, routes=every_route)],
         exception_handlers={HTTPException: http_error},
     )
     # A redirect of /token/ would send a password again, to any address that the Host header contains.

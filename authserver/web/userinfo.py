@@ -73,7 +73,7 @@ class UserInfoEndpoint:
 
 async def _access_token(scope: Scope, headers: Mapping[str, list[str]], receive: Receive) -> str:
     """Return the access token. Raises TokenRejected, UnreadableBody and Disconnected."""
-    content = await body.read(headers, receive) if scope["method"] == "POST" else b""
+    content = await body.read(scope, headers, receive) if scope["method"] == "POST" else b""
     in_form = _in_form(content) if content and body.is_form(headers, content) else None
     # RFC 9700 s4.3.2: clients MUST NOT pass access tokens in a URI query parameter.
     if "access_token" in body.query_names(scope) or (in_form is not None and "authorization" in headers):

@@ -1,15 +1,12 @@
-"""scripts/rotate_keys.py killed at every fourth step beside two servers, one of which is killed and started, too."""
+"""scripts/rotate_keys.py killed at every seventh step beside two servers, one of which is killed and started, too."""
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -18,15 +15,14 @@ import pytest
 from authserver.resource import Guard
 from tests.cli import test_keys_rotate_killed as killed
 from tests.harness.constants import LONG
-from tests.harness.existing import existing
 from tests.harness.live import Live
-from tests.harness.process import environment_with, run
+from tests.harness.process import run
 
 pytestmark = pytest.mark.slow
 
 ISSUER = "http://127.0.0.1:8000"
 """The default, wherever the servers really are."""
-EVERY = 4
+EVERY = 7
 """What each single step leaves behind, test_keys_rotate_killed.py has seen; here servers meet it."""
 template = killed.template
 
@@ -42,17 +38,8 @@ def client(template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 
 class Node(Live):
-    """A server of `forks` in `folder`."""
-
-    def __init__(self, forks: "Forks", folder: Path) -> None:
-        super().__init__(folder)
-        self.forks = forks
-
-    def start(self) -> None:  # type: ignore[override]
-        self.pid = self.forks.ask(f"serve {self.port} {self.folder}")
-
-    def kill(self) -> None:
-        self.forks.ask(f"kill {self.pid}")
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, ISSUER=ISSUER)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         with urllib.request.urlopen(f"{self.url}/.well-known/jwks.json", timeout=LONG) as answer:
@@ -65,24 +52,6 @@ class Node(Live):
         )
         with urllib.request.urlopen(asked, timeout=LONG) as answer:
             return str(json.load(answer)["access_token"])
-
-
-class Forks:
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-
-    def ask(self, line: str) -> int:
-        requests, answers = existing(self._process.stdin), existing(self._process.stdout)
-        requests.write(f"{line}\n")
-        requests.flush()
-        return int(answers.readline())
-
-
-@contextmanager
-def forks() -> Iterator[Forks]:
-    command, pipe = [sys.executable, str(Path(__file__).with_name("serve_forks.py"))], subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment_with({})) as process:
-        yield Forks(process)
 
 
 class Watch:
@@ -111,14 +80,14 @@ def rotated_beside(nodes: tuple[Node, Node], authorization: str, kill: Callable[
     """How the script ended that was killed at this step, while the first node was killed and started again."""
     first, second = nodes
     for node in nodes:
-        node.start()
+        node.launch()
     for node in nodes:
         node.wait_until_ready()
     tokens, watch, before = [node.token(authorization) for node in nodes], Watch(second), killed.kids(first.folder)
     with ThreadPoolExecutor() as threads:
         watching = threads.submit(watch.watch)
         first.kill()
-        first.start()
+        first.launch()
         code: int = kill(step, first.folder)
         first.wait_until_ready()
         watch.end()
@@ -134,10 +103,10 @@ def rotated_beside(nodes: tuple[Node, Node], authorization: str, kill: Callable[
 
 def test_servers_beside_it_answer_and_verify_whenever_it_is_killed(client: tuple[Path, str], tmp_path: Path) -> None:
     template, authorization = client
-    with forks() as servers, killed.killer(killed.SCRIPT, "--due") as kill:  # promotes, destroys and removes
+    with killed.killer(killed.SCRIPT, "--due") as kill:  # promotes, destroys and removes
         for step in count(1, EVERY):
             folder = tmp_path / str(step)
             shutil.copytree(template, folder)
-            if rotated_beside((Node(servers, folder), Node(servers, folder)), authorization, kill, step) != -9:
+            if rotated_beside((Node(folder), Node(folder)), authorization, kill, step) != -9:
                 break
     assert step > 2 * EVERY, "it was hardly ever killed"

@@ -13,19 +13,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.error import URLError
 
+from tests.harness import forks
 from tests.harness.constants import LONG, PASSWORD
 from tests.harness.process import environment_with, free_port, run
 
+PROGRAM = ("-m", "authserver")
 AnyLive = TypeVar("AnyLive", bound="Live")
 
 
 class Live:
     """A server that is set up by its own commands and runs as a process of its own."""
 
-    program: Sequence[str] = ("-m", "authserver")
+    program: Sequence[str] = PROGRAM
     """What Python runs, with the arguments of `authserver serve`."""
     user: dict[str, Any]
     app: dict[str, Any]
@@ -68,11 +70,16 @@ class Live:
     def launch(self, program: Sequence[str] | None = None) -> None:
         """Start the server without waiting until it is ready. `program` replaces the usual program this time."""
         self.kill()
-        command = [sys.executable, *(program or self.program), "serve"]
-        command += ["--port", str(self.port), "--workers", str(self.workers)]
+        arguments = ["serve", "--port", str(self.port), "--workers", str(self.workers)]
         with self.log.open("ab") as log:
-            streams: dict[str, Any] = {"stdin": self.stdin, "stdout": log, "stderr": log}
-            self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment(), **streams)
+            self.process = self._run(program or self.program, arguments, log)
+
+    def _run(self, program: Sequence[str], arguments: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        environment = self.environment()
+        if program == PROGRAM and self.stdin == subprocess.DEVNULL and forks.can_fork(environment):
+            return forks.start(arguments, self.folder, environment, log)
+        streams: dict[str, Any] = {"stdin": self.stdin, "stdout": log, "stderr": log}
+        return subprocess.Popen([sys.executable, *program, *arguments], cwd=self.folder, env=environment, **streams)
 
     def start(self, program: Sequence[str] | None = None) -> None:
         self.launch(program)

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.harness import forks
 from tests.harness.constants import LONG
 
 
@@ -29,16 +30,17 @@ def run(
     *arguments: str, folder: Path, settings: dict[str, str] | None = None, input: str | None = None, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
     """Run the authserver command in `folder`. `settings` are environment variables without their prefix: ISSUER."""
-    return subprocess.run(
-        [sys.executable, "-m", "authserver", *arguments],
-        cwd=folder,
-        env=environment_with(settings or {}),
-        input=input,
-        capture_output=True,
-        text=True,
-        check=check,
-        timeout=LONG,
-    )
+    environment = environment_with(settings or {})
+    if forks.can_fork(environment):
+        done = forks.run(arguments, folder, environment, input or "")
+    else:
+        command = [sys.executable, "-m", "authserver", *arguments]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, input=input, capture_output=True, text=True, timeout=LONG
+        )
+    if check:
+        done.check_returncode()
+    return done
 
 
 def environment_with(settings: dict[str, str]) -> dict[str, str]:

@@ -4,12 +4,14 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from authserver.accounts.request import MAX_FIELDS
+from authserver.domain.urlencoded import pairs_of
 from authserver.oauth.request import Credentials, parse
 from authserver.pipeline.errors import Refusal
 
@@ -40,6 +42,25 @@ def test_rfc6749_appendix_b_what_was_encoded_is_what_is_read(form: Any, resource
     assert request.resources == tuple(dict.fromkeys(resources))
     assert request.credentials == Credentials("none", "app")
     assert (request.arrived_at, request.network) == (7, "192.0.2.0/24")
+
+
+@settings(max_examples=1000)
+@given(st.text(st.sampled_from("ab=&+%20C3A9fF\udcffé\0"), max_size=40), st.sampled_from(("strict", "surrogateescape")))
+def test_rfc6749_appendix_b_pairs_are_those_that_the_standard_library_reads(text: str, errors: str) -> None:
+    try:
+        expected = parse_qsl(text, True, errors=errors, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        with pytest.raises(ValueError):
+            pairs_of(text, limit=MAX_FIELDS, errors=errors)
+    else:
+        assert pairs_of(text, limit=MAX_FIELDS, errors=errors) == expected
+
+
+@pytest.mark.parametrize("fields", [MAX_FIELDS, MAX_FIELDS + 1])
+def test_a_form_has_at_most_64_fields(fields: int) -> None:
+    body = "&".join(["client_id=app"] + ["a="] * (fields - 1)).encode()
+    with refused("invalid_request"):  # a parameter is repeated, or there are too many
+        read(body)
 
 
 @fast

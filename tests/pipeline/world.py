@@ -185,8 +185,8 @@ class World:
             return Answer(503, str(error))
         except Refusal as refusal:
             return Answer(refusal.status, refusal.code, None, None, None, None)
-        body = dict(reply.body or {})
-        claims = self.nodes[node].keyring.verify(body["access_token"]) if "access_token" in body else None
+        body, access_token = dict(reply.body or {}), reply.tokens.get("access_token")
+        claims = self.nodes[node].keyring.verify(access_token) if access_token else None
         told = (None, reply.refresh_token or None, body.get("scope"), body.get("expires_in"))
         return Answer(reply.status, *told, claims)
 

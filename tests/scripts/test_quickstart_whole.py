@@ -55,7 +55,7 @@ class Running:
         self.user = (found[1], found[2])
         return lines
 
-    def _wait(self, until: Callable[[], bool], seconds: float = LONG) -> None:
+    def _wait(self, until: Callable[[], bool], seconds: float = 5 * LONG) -> None:
         end = time.monotonic() + seconds
         while not until():
             assert self.process.poll() is None, self.printed()

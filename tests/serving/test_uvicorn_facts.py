@@ -19,6 +19,7 @@ OVERRIDDEN = {
     "connection_made",
     "connection_lost",
     "data_received",
+    "on_message_complete",
     "on_response_complete",
     "pause_writing",
     "shutdown",
@@ -28,7 +29,6 @@ CALLED = {
     "on_url",
     "on_headers_complete",
     "on_body",
-    "on_message_complete",
     "_unset_keepalive_if_required",
 }
 READ = {
@@ -38,6 +38,7 @@ READ = {
     "flow",
     "cycle",
     "headers",
+    "scope",
     "server_state",
     "app_state",
     "client",

@@ -1,9 +1,9 @@
 """Authorizations. Times are microseconds since the epoch."""
 
-from dataclasses import dataclass
+from ..record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Authorization:
     """What one user allowed one client at one moment. It carries the generations of its refresh tokens."""
 

@@ -1,9 +1,9 @@
 """Authorization codes. Times are microseconds since the epoch."""
 
-from dataclasses import dataclass
+from ..record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Code:
     """An authorization code, which can be used once. The authorization that it begins has its id already, so that a
     replay can end it without a search."""

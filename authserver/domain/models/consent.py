@@ -1,10 +1,11 @@
 """Consents. Times are microseconds since the epoch."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from ..record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Consent:
     """What a user allows a client, whenever the client asks."""
 

@@ -1,9 +1,9 @@
 """Browser sessions. Times are microseconds since the epoch."""
 
-from dataclasses import dataclass
+from ..record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Session:
     """A browser in which a user has signed in. Clients see `id` as `sid`; the cookie has a secret, which changes at
     every sign-in, and the id does not."""

@@ -1,11 +1,12 @@
 """Users. Times are microseconds since the epoch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record(frozen=True, slots=True)
 class User:
     id: str
     username: str

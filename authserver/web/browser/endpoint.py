@@ -67,7 +67,7 @@ class BrowserEndpoint:
             raise body.UnreadableBody(414, "The address is too long.")
         if scope["method"] != "POST":
             return await self._run(scope, headers, query)
-        content = await body.read(headers, receive)
+        content = await body.read(scope, headers, receive)
         if not body.is_form(headers, content):
             raise Refusal("invalid_request", "The body is not a form in UTF-8.")
         if self._query_path:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 from starlette.types import Scope, Send
 
@@ -32,6 +32,7 @@ _HEADERS: list[Header] = [
 # strict-origin sends nobody more than the origin, so that no log of ours contains a link's secret, either.
 _REFERRER_POLICY = {False: b"same-origin", True: b"strict-origin"}
 """By whether the page's address is a secret."""
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
 
@@ -87,7 +88,12 @@ def with_params(uri: str, params: tuple[tuple[str, str], ...]) -> str:
     if not params:
         return uri
     separator = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
-    return uri + separator + urlencode(params, errors="surrogateescape")
+    return uri + separator + "&".join(f"{name}={_encoded(value)}" for name, value in params)
+
+
+def _encoded(value: str) -> str:
+    """Encode a parameter (RFC 6749 Appendix B). Most have nothing to encode, and `quote_plus` takes 4 us for that."""
+    return value if _UNRESERVED.fullmatch(value) else quote_plus(value, errors="surrogateescape")
 
 
 def _form_action(uri: str) -> str:
