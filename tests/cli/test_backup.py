@@ -262,7 +262,13 @@ def test_a_damaged_database_gives_no_backup(cli: Callable[..., Result], here: Pa
 def test_on_a_full_disk_nothing_of_it_stays(cli: Callable[..., Result], here: Path) -> None:
     """As if full: the process may write no file longer than half of the database."""
     user = "u_full"
-    sql("authserver.db", "INSERT INTO users VALUES (?, 'full', ?, 0, 0, 1)", user, PASSWORD)
+    sql(
+        "authserver.db",
+        "INSERT INTO users (id, username, password_hash, credential_version, disabled, created_at) "
+        "VALUES (?, 'full', ?, 0, 0, 1)",
+        user,
+        PASSWORD,
+    )
     for id in range(500):
         add_login("authserver.db", id, user)
     most = (here / "authserver.db").stat().st_size // 2

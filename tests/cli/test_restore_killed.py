@@ -31,11 +31,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database whose user Ada came after its backup, and whose client has a mistaken name."""
     folder = tmp_path_factory.mktemp("template")
     run("init", folder=folder)
-    sql(folder / "authserver.db", "INSERT INTO users VALUES ('u_bob', 'bob', '', 0, 0, 1)")
+    sql(
+        folder / "authserver.db",
+        "INSERT INTO users (id, username, password_hash, credential_version, disabled, created_at) "
+        "VALUES ('u_bob', 'bob', '', 0, 0, 1)",
+    )
     for id in range(300):
         add_login(folder / "authserver.db", id, "u_bob")
     backup_cheaply(folder)
-    sql(folder / "authserver.db", "INSERT INTO users VALUES ('u_ada', 'ada', '', 0, 0, 1)")
+    sql(
+        folder / "authserver.db",
+        "INSERT INTO users (id, username, password_hash, credential_version, disabled, created_at) "
+        "VALUES ('u_ada', 'ada', '', 0, 0, 1)",
+    )
     return folder
 
 

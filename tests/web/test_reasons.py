@@ -79,7 +79,11 @@ def test_reasons_of_a_password(refused: Any, database: Database) -> None:
 def test_reasons_of_a_genuine_refresh_token_name_its_authorization(
     refused: Any, database: Database, logins: Any, changes: Any, reason: str
 ) -> None:
-    execute(database, "INSERT INTO users SELECT 'u_disabled', 'eve', 'x', 0, true, 0")
+    execute(
+        database,
+        "INSERT INTO users (id, username, password_hash, credential_version, disabled, created_at) "
+        "SELECT 'u_disabled', 'eve', 'x', 0, true, 0",
+    )
     login = logins.plant(1, **changes)
     token = logins.token(login, 3)
     assert refused(grant_type="refresh_token", client_id="app", refresh_token=token) == {
