@@ -45,13 +45,15 @@ class ShowEmail(_EmailPage):
 class ChangeEmail(AccountForm, MailForm, _EmailPage):
     """The address gets a link, or is told that another account has it: who asks is not told which."""
 
+    template = "email"
+
     def key(self) -> BrowserKey:
-        counters = self.counted_key(f"mail {self.address or ''}")
-        return BrowserKey(hashed(self.request.session), sign_in=counters, account=AccountKey(self.parts, self.now))
+        account = AccountKey(self.parts, self.now)
+        return BrowserKey(hashed(self.request.session), sign_in=self.counters(), account=account)
 
     def page_again(self, error: str, status: int, wait: int) -> Page:
         return self.email_page(error, status, wait)
 
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
-        change = self.mail("email", user_id=user.id, username=user.username)
+        change = self.mail(user_id=user.id, username=user.username)
         return Decision(GoTo(f"{PATH}?done=sent"), change, events=[Event("email_change_requested")])

@@ -18,13 +18,15 @@ from ..pipeline.replies import BrowserAnswer, Page
 from ..store import outbox
 from ..store.browser_state import BrowserKey
 from ..store.changes import Change
+from ..store.sign_ins import SignInKey
 from .browser import BrowserRefusal
 from .counted_form import CountedForm
 from .interaction import interaction_id_of, own_interaction
 from .request import hashed
 
 MAILS = Budget(4, 3600 * SECOND)
-"""How many mails one address gets that anybody can ask for: four at once, and then one an hour."""
+"""How many mails of one kind an address gets that anybody can ask for: four at once, and then one an hour. Each kind
+has its own count, so that nobody can use up the mails with which somebody else recovers an account."""
 
 
 class NotAnAddress(Refusal):
@@ -36,6 +38,8 @@ class NotAnAddress(Refusal):
 
 class MailForm(CountedForm):
     budget = MAILS
+    template: str
+    """The mail's."""
 
     def page_again(self, error: str, status: int, wait: int) -> Page:
         """Return the page of the form with what was wrong: `address`, or `delayed` (with `wait`, in seconds)."""
@@ -43,8 +47,10 @@ class MailForm(CountedForm):
 
     def key(self) -> BrowserKey:
         interaction_id = interaction_id_of(self.request.value("interaction"))
-        counters = self.counted_key(f"mail {self.address or ''}")
-        return BrowserKey(hashed(self.request.session), interaction_id, sign_in=counters)
+        return BrowserKey(hashed(self.request.session), interaction_id, sign_in=self.counters())
+
+    def counters(self) -> SignInKey:
+        return self.counted_key(f"mail {self.template} {self.address or ''}")
 
     def check_offered(self) -> None:
         check_mail(self.services)
@@ -55,7 +61,7 @@ class MailForm(CountedForm):
             raise NotAnAddress
         return change
 
-    def mail(self, template: str, **values: Any) -> Change | None:
+    def mail(self, **values: Any) -> Change | None:
         """Return the change that lets the mail be sent; None if the address has got enough for now."""
         if any(judged.full for judged in self.counted.judged):
             return None
@@ -65,7 +71,7 @@ class MailForm(CountedForm):
             "interaction": interaction.id.hex() if interaction else "",
             "browser": (hashed(self.request.browser) or b"").hex(),
         }
-        return outbox.add(new_mail(template, self.address or "", self.language, **asked_in, **values))
+        return outbox.add(new_mail(self.template, self.address or "", self.language, **asked_in, **values))
 
     @cached_property
     def address(self) -> str | None:

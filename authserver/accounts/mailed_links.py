@@ -47,9 +47,10 @@ class MailedLinks:
         if user is None or user.disabled:
             raise Unneeded
         owner = await self._owner(message) or await self._load(users.load_many, str(message.content["address"]))
+        # In either case the older links die: one that still works would tell that the address is taken.
+        link = await self._link(LinkKind.EMAIL, message, values, user)
         if owner is not None and owner.id != user.id:
             return {"is_taken": True, "link": "", "minutes": 0}
-        link = await self._link(LinkKind.EMAIL, message, values, user)
         # Not the name: whoever chose it could write to strangers with it.
         return {"is_taken": False, "link": link, "minutes": links.LIFETIME // 60}
 

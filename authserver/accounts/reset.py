@@ -40,8 +40,10 @@ class ShowResetRequest(_ResetPage):
 
 
 class RequestReset(MailForm, _ResetPage):
+    template = "reset"
+
     def page_again(self, error: str, status: int, wait: int) -> Page:
         return self.reset_page(error, status, wait)
 
     def decide(self) -> Decision[BrowserAnswer]:
-        return Decision(GoTo(_SENT), self.mail("reset"), events=[Event("reset_requested")])
+        return Decision(GoTo(_SENT), self.mail(), events=[Event("reset_requested")])

@@ -57,6 +57,8 @@ class ShowSignUp(_SignUpPage):
 class RequestSignUp(MailForm, _SignUpPage):
     """With mail: the address gets a link, or is told that it has an account."""
 
+    template = "sign_up"
+
     def check_offered(self) -> None:
         check_sign_up(self)
         check_mail(self.services)
@@ -65,7 +67,7 @@ class RequestSignUp(MailForm, _SignUpPage):
         return self.sign_up_page(error, status, wait)
 
     def decide(self) -> Decision[BrowserAnswer]:
-        return Decision(GoTo(_SENT), self.mail("sign_up"), events=[Event("sign_up_requested")])
+        return Decision(GoTo(_SENT), self.mail(), events=[Event("sign_up_requested")])
 
 
 class NameRefused(Refusal):

@@ -21,7 +21,8 @@ def reset_link(name: str, as_json: bool) -> None:
     """Make a link with which the user NAME chooses a new password. It works once, for 30 minutes.
 
     The link is printed once and stored nowhere. Whoever opens it can take the account: hand it over so that nobody
-    else can read it. Links that the user was given before stop working.
+    else can read it. A link that was made for the user with this command before stops
+    working; one that was mailed does not.
 
     \b
     Examples:

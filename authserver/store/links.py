@@ -1,4 +1,5 @@
-"""Stores the links that are sent to people, without their secrets. A newer one of a kind replaces the older ones."""
+"""Stores the links that are sent to people, without their secrets. A newer one of a kind replaces the older ones that
+were handed over in the same way: by mail, which anybody can ask for, or by an operator."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,12 +48,12 @@ def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, Li
 
 
 def put(connection: Connection, link: Link) -> bool:
-    """Add the link in place of the older ones of its kind, and of itself if it is sent again. Returns False if it was
+    """Add the link in place of the older ones like it, and of itself if it is sent again. Returns False if it was
     used: a used link must not work again."""
     used = select(table.c.id).where(table.c.id == link.id, table.c.used_at.is_not(None))
     if connection.execute(used).first():
         return False
-    connection.execute(delete(table).where(table.c.kind == link.kind, _of_same_person(link), table.c.used_at.is_(None)))
+    connection.execute(delete(table).where(*_like(link), table.c.used_at.is_(None)))
     connection.execute(insert(table), row_of(link, table))
     return True
 
@@ -71,8 +72,11 @@ def _put_many(connection: Connection, links: Sequence[Link], _now: int) -> list[
     return [put(connection, link) for link in links]
 
 
-def _of_same_person(link: Link) -> ColumnElement[bool]:
-    return table.c.user_id == link.user_id if link.user_id is not None else table.c.address == link.address
+def _like(link: Link) -> Sequence[ColumnElement[bool]]:
+    """Return what selects the links of the same kind for the same person, and mailed if this one is."""
+    by_address = table.c.address == link.address
+    person = table.c.user_id == link.user_id if link.user_id is not None else by_address
+    return (table.c.kind == link.kind, person, table.c.address != "" if link.address else by_address)
 
 
 def _record(row: Any) -> LinkRecord:

@@ -37,7 +37,7 @@ def test_a_link_comes_back_with_its_user_and_their_claims(store: Database) -> No
     }
 
 
-def test_a_newer_link_replaces_the_older_ones_of_its_kind_and_person_and_no_others(store: Database) -> None:
+def test_a_newer_link_replaces_the_older_ones_of_its_kind_and_person_and_way_and_no_others(store: Database) -> None:
     bob = User("u_bob", "bob", "$argon2id$")
     with store.begin() as connection:
         for link in (
@@ -48,9 +48,11 @@ def test_a_newer_link_replaces_the_older_ones_of_its_kind_and_person_and_no_othe
             a_link(5, LinkKind.SIGN_UP, None, "newer@example.com"),
             a_link(6),
             a_link(7, LinkKind.SIGN_UP, None, "new@example.com"),
+            a_link(8, address="ada@example.com"),
+            a_link(9, address="ada@example.com"),
         ):
             assert links.put(connection, link)
-    assert left(store, *range(1, 8)) == {2, 3, 5, 6, 7}
+    assert left(store, *range(1, 10)) == {2, 3, 5, 6, 7, 9}
 
 
 def test_a_link_is_used_once_and_is_not_sent_again_then(store: Database) -> None:

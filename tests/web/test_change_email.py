@@ -108,6 +108,21 @@ def test_nobody_is_told_which_addresses_have_an_account(ada: Browser, mailbox: M
     assert claims(database)["email"] == OLD
 
 
+@pytest.mark.parametrize("address", [BOBS, "named@example.com", "free@example.com"])
+def test_an_older_link_dies_whether_or_not_the_next_address_has_an_account(
+    ada: Browser, mailbox: Mailbox, database: Database, address: str
+) -> None:
+    """Otherwise a link to an own address would tell."""
+    with database.begin() as connection:
+        users.add(connection, User("u_named", "named@example.com", ""))
+    ask(ada, NEW)
+    older = mailbox.link()
+    assert ada.get(older).status_code == 200
+    ask(ada, address)
+    mailbox.mails()
+    assert GONE in ada.get(older).text
+
+
 def test_an_address_that_somebody_else_has_by_then_is_refused(
     ada: Browser, mailbox: Mailbox, database: Database, events: list[Any]
 ) -> None:

@@ -18,6 +18,7 @@ from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of, is_answer
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
 from tests.harness.mails import text_of
+from tests.harness.new_links import reset_link
 from tests.web.mailing import Mailbox, mailing_to
 from tests.web.serving import ELSEWHERE, HOME, rows
 
@@ -160,6 +161,17 @@ def test_the_mail_is_in_the_language_of_the_page(person: Browser, mailbox: Mailb
     ask(person, ADA, **{"Accept-Language": "de-CH, en;q=0.5"})
     (mail,) = mailbox.mails()
     assert mail["Subject"] == "W\u00e4hlen Sie ein neues Passwort f\u00fcr as.example"
+
+
+def test_an_operators_link_outlives_those_that_anybody_asks_for(
+    person: Browser, mailbox: Mailbox, database: Database, settings: Settings, clock: Clock
+) -> None:
+    operators = reset_link(database, settings, clock())
+    ask(person, ADA)
+    mailed = mailbox.link()
+    again = reset_link(database, settings, clock())
+    statuses = [person.get(link).status_code for link in (operators, mailed, again)]
+    assert statuses == [400, 200, 200]
 
 
 def test_two_links_only_the_newest_mail_works(person: Browser, mailbox: Mailbox) -> None:

@@ -192,6 +192,17 @@ def test_csrf_and_mail_bombing(person: Browser, mailbox: Mailbox, database: Data
     assert ask(person, "eve@example.com, ada@example.com").status_code == 422
 
 
+def test_asking_for_other_mails_does_not_use_up_those_that_recover_the_account(
+    person: Browser, mailbox: Mailbox
+) -> None:
+    for _ in range(MAILS.capacity + 1):
+        ask(person, ADA)
+    person.submit(person.get("/reset"), email=ADA)
+    subjects = [mail["Subject"] for mail in mailbox.mails()]
+    assert subjects.count("You have an account at as.example already") == MAILS.capacity
+    assert subjects[-1] == "Choose a new password for as.example"
+
+
 class TestWithoutMail:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
