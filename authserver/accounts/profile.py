@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..domain import profile
 from ..domain.claim_rules import ClaimsRefused
 from ..domain.models import Session, User
+from ..pipeline.errors import Refusal
 from ..pipeline.event import Event
 from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, GoTo
@@ -49,17 +50,24 @@ class ShowProfile(_ProfilePage):
 
 class EditProfile(AccountForm, _ProfilePage):
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
-        names = self.services.accounts.profile_claims
-        typed = {name: self.request.value(name).strip() for name in names}
+        typed, before = self._typed(), self.account.claims
+        shown = profile.texts(before) | typed
         if wrong := profile.wrong(typed):
-            return self.profile_page(typed, "wrong", wrong)
-        before = self.account.claims
+            return self.profile_page(shown, "wrong", wrong)
         try:
             changes = profile.changes(before, typed, self.now)
         except ClaimsRefused:
-            return self.profile_page(typed, "too_long")
+            return self.profile_page(shown, "too_long")
         done = GoTo(f"{PATH}?done=saved")
         if not changes:
             return Decision(done)
         changed = Event("user_claims_changed", fields={"claims": ", ".join(changes)})
         return Decision(done, edit_claims(user.id, changes), events=[changed])
+
+    def _typed(self) -> dict[str, str]:
+        """Return the fields that were sent: the page may be older than the setting that names them, and a claim that it
+        did not show is not to be deleted. Raises Refusal."""
+        parameters, names = self.request.parameters, self.services.accounts.profile_claims
+        if not (parameters.repeated | parameters.malformed).isdisjoint(names):
+            raise Refusal("invalid_request", "A field of the profile is repeated, or is not UTF-8.")
+        return {name: self.request.value(name).strip() for name in names if name in parameters.sent}

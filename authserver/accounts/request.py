@@ -84,6 +84,7 @@ def parse_parameters(encoded: bytes) -> Parameters:
         tuple(resources),
         frozenset(repeated),
         frozenset(malformed),
+        frozenset(values),
     )
 
 

@@ -47,6 +47,8 @@ class Parameters:
     malformed: frozenset[str] = frozenset()
     """Names of parameters whose value is not UTF-8. `values` does not contain them, except for `state`, which is
     returned as it came."""
+    sent: frozenset[str] = frozenset()
+    """Names of all parameters that were sent, of those without a value, too. It lacks `resource` and `audience`."""
 
 
 @record(frozen=True, slots=True)

@@ -272,6 +272,32 @@ def test_a_profile_that_is_not_valid_is_shown_again_as_it_was_typed(
     assert rows(database, "user_claims") == []
 
 
+@pytest.mark.parametrize("spoilt", ["&name=Bobb%FF", "&name=a&name=b", "&name=&name=", "&name=%FF&nickname=c"])
+def test_a_field_of_the_profile_that_is_repeated_or_not_utf8_changes_nothing(
+    ada: Visitor, database: Database, spoilt: str
+) -> None:
+    with database.begin() as connection:
+        user_claims.replace(connection, "u_ada", {"name": "Ada"})
+    before = rows(database, "user_claims")
+    content = f"csrf={ada.fields('/account/profile')['csrf']}{spoilt}"
+    headers = FROM_OUR_PAGE | {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = ada.http.post("/account/profile", content=content, headers=headers, follow_redirects=False)
+    assert answer.status_code == 400
+    assert rows(database, "user_claims") == before
+
+
+def test_a_claim_that_the_page_did_not_show_is_kept(ada: Visitor, database: Database) -> None:
+    """The page may be older than the setting that lets people edit the claim."""
+    with database.begin() as connection:
+        user_claims.replace(connection, "u_ada", {"name": "Ada", "nickname": "Countess"})
+    csrf = ada.fields("/account/profile")["csrf"]
+    page = ada.post("/account/profile", csrf=csrf, birthdate="yesterday")
+    assert page.status_code == 400 and 'value="Countess"' in page.text
+    assert ada.post("/account/profile", csrf=csrf, name="Ada Lovelace").status_code == 303
+    claims = json.loads(rows(database, "user_claims")[0]["claims"])
+    assert (claims["name"], claims["nickname"]) == ("Ada Lovelace", "Countess")
+
+
 def test_the_data_of_a_person_and_of_nobody_else(browser: Browser, bob: Visitor, clock: Clock) -> None:
     browser.code()
     answer = browser.get("/account/data/download")
