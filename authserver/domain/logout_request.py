@@ -50,6 +50,8 @@ def why_ask(parameters: Parameters, hint: Hint | None, client: Client | None, se
     not belong to the current OP session with the RP and/or currently logged in End-User."""
     if hint is not None and (hint.sid, hint.subject) != (session.id.hex(), session.user_id):
         return "the ID token is of another session"
+    if "logout_hint" in parameters.repeated | parameters.malformed:
+        return "the logout_hint is repeated, or not UTF-8"
     if parameters.values.get("logout_hint", "") not in ("", user.username, user.id, session.id.hex()):
         return "the logout_hint is not the user who is signed in"
     return why_unproven(parameters, hint, client)

@@ -108,3 +108,11 @@ def test_s2_without_an_id_token_of_this_session_and_user_the_person_is_asked(
     hint: Any, client: Any, sent: Any, why: str
 ) -> None:
     assert why_ask(parameters(**sent), hint, client, SESSION, ADA) == why
+
+
+@pytest.mark.parametrize(("repeated", "malformed"), [(["logout_hint"], []), ([], ["logout_hint"])])
+def test_a_logout_hint_that_nobody_can_read_may_be_another_user_so_the_person_is_asked(
+    repeated: list[str], malformed: list[str]
+) -> None:
+    asked = why_ask(parameters(repeated, malformed, **ASKED), HINT, CLIENT, SESSION, ADA)
+    assert asked == "the logout_hint is repeated, or not UTF-8"

@@ -307,6 +307,28 @@ def test_a_state_of_any_bytes_survives_the_confirmation_page(op: Provider) -> No
     assert answer_of(visit.browser.submit(page, answer="sign-out"), BYE) == {"state": '\udcff\n">'}
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"state": "(" * 20_000},
+        {"state": "(" * 2048, "logout_hint": "(" * 2048, "ui_locales": "(" * 2048, "client_id": "(" * 20_000},
+        {"id_token_hint": "x" * 20_000, "state": "(" * 9_000},
+    ],
+)
+def test_a_request_that_the_form_cannot_carry_does_not_keep_anybody_from_signing_out(op: Provider, values: Any) -> None:
+    visit = Visit(op)
+    query = "&".join(f"{name}={value}" for name, value in values.items())
+    page = visit.browser.get(f"/logout?{query}")
+    assert asks(visit, page)
+    assert SIGNED_OUT in visit.browser.submit(page, answer="sign-out").text and not visit.is_signed_in
+
+
+@pytest.mark.parametrize("hints", ["logout_hint=ada&logout_hint=bob", "logout_hint=ada%FF"])
+def test_a_logout_hint_that_nobody_can_read_asks_first(op: Provider, hints: str) -> None:
+    visit = Visit(op)
+    assert asks(visit, visit.browser.get(f"/logout?{urlencode({'id_token_hint': visit.hint})}&{hints}"))
+
+
 @pytest.mark.parametrize("languages", ["de", "fr de en", "xx"])
 def test_ui_locales_choose_the_language(op: Provider, languages: str) -> None:
     visit = Visit(op)

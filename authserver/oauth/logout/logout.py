@@ -1,7 +1,7 @@
 """GET and POST /logout (OpenID Connect RP-Initiated Logout 1.0), and the form of the page that asks first."""
 
 from functools import cached_property
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from ...accounts.browser import BrowserHandler
 from ...accounts.request import parse_parameters
@@ -20,6 +20,8 @@ from ..shown import shown
 
 PATH = "/logout"
 _STAYED = "/account"
+_MAX_IN_FORM = 32 * 1024
+"""Bytes of the request in the form of our page, which is encoded twice by then: 10 KiB of brackets are 50 KiB."""
 
 
 class LogoutHandler(BrowserHandler):
@@ -70,11 +72,13 @@ class LogoutHandler(BrowserHandler):
 
     @property
     def query(self) -> str:
-        """The logout request as a query string, of ASCII characters whatever its bytes are."""
+        """The logout request as a query string, of ASCII characters whatever its bytes are; "" if it is longer than a
+        form can carry. Then whoever signs out stays here."""
         values = self.parameters.values
-        return urlencode(
+        query = urlencode(
             {name: values[name] for name in logout_request.NAMES if name in values}, errors="surrogateescape"
         )
+        return query if len(quote_plus(query)) <= _MAX_IN_FORM else ""
 
 
 class Logout(LogoutHandler):
@@ -91,7 +95,8 @@ class Logout(LogoutHandler):
 
     def _doubts(self, reason: str) -> list[Event]:
         """Return the event that tells developers why their request was not simply followed."""
-        return [Event("logout_unproven", fields={"reason": reason})] if reason and self.query else []
+        is_asked = not self.parameters.sent.isdisjoint(logout_request.NAMES)
+        return [Event("logout_unproven", fields={"reason": reason})] if reason and is_asked else []
 
     def _confirmation(self, session: Session, user: User) -> Page:
         return self.form_page(
