@@ -17,6 +17,10 @@ SIGN_IN = "/account/sign-in"
 RECENT = 300
 """Seconds for which a sign-in is recent enough for what matters: a stolen or forgotten session must not be enough to
 take an account over."""
+DOWNLOAD = "/account/data/download"
+DELETED = "/account/deleted"
+_NEVER_NEXT = frozenset({SIGN_IN, DOWNLOAD, DELETED})
+"""Where signing in does not lead: after a download, a browser stays on the form with the password in it."""
 _OWN_PATH = re.compile(r"/account(/[a-z-]{1,40}){0,2}")
 
 
@@ -45,7 +49,7 @@ class AccountPage(BrowserHandler):
 
     def decide(self) -> Decision[BrowserAnswer]:
         if self.signed_in is None or (self.needs_recent_sign_in and not self.is_recent):
-            return Decision(GoTo(sign_in_path(self.path)))
+            return Decision(GoTo(sign_in_path(next_path(self.path))))
         return self.answer(*self.signed_in)
 
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
@@ -89,4 +93,4 @@ def sign_in_path(next_path: str) -> str:
 def next_path(text: str) -> str:
     """Return where signing in leads on to: `text` if it is the path of a page of the account, else the first one. It is
     never an address elsewhere."""
-    return text if _OWN_PATH.fullmatch(text) and text != SIGN_IN else HOME
+    return text if _OWN_PATH.fullmatch(text) and text not in _NEVER_NEXT else HOME

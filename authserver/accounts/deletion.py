@@ -12,7 +12,7 @@ from ..pipeline.event import Event, LateEvents
 from ..pipeline.handler import Decision, Services
 from ..pipeline.replies import BrowserAnswer, GoTo, Page
 from ..store.account_changes import RequestDeletion, request_deletion
-from .account_pages import AccountForm, AccountPage
+from .account_pages import DELETED, HOME, AccountForm, AccountPage
 from .browser import BrowserHandler
 
 _DAY = 86400  # seconds
@@ -40,11 +40,13 @@ class DeleteAccount(AccountForm, _DeletionPage):
         delete_at = self.now + self.services.accounts.deletion_grace * SECOND
         request = RequestDeletion(user.id, user.credential_version, delete_at)
         events = LateEvents(partial(_events, request))
-        return Decision(GoTo("/account/deleted", {"session": None}), request_deletion(request), events=events)
+        return Decision(GoTo(DELETED, {"session": None}), request_deletion(request), events=events)
 
 
 class Deleted(BrowserHandler):
     def decide(self) -> Decision[BrowserAnswer]:
+        if self.signed_in is not None:
+            return Decision(GoTo(HOME))
         return Decision(Page("account_deleted", {"days": _days(self.services)}))
 
 

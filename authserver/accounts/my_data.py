@@ -9,11 +9,11 @@ from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, Download
 from ..store.account_data import Application, Part
 from ..store.events import described
-from .account_pages import AccountPage
+from .account_pages import DOWNLOAD, AccountPage
 
 
 class DownloadData(AccountPage):
-    path = "/account/data/download"
+    path = DOWNLOAD
     parts = tuple(Part)
     needs_recent_sign_in = True
 

@@ -171,8 +171,9 @@ def test_a_mail_server_is_tried() -> None:
     assert "authserver mail test ADDRESS" in down.fix
 
 
-def test_messages_that_fail_are_counted_for_each_receiver() -> None:
-    waiting = Waiting("mail example.com", 2, created_at=0, next_at=3610 * SECOND, reason="is down")
+@pytest.mark.parametrize("reason", ["is down", "is down."])
+def test_messages_that_fail_are_counted_for_each_receiver(reason: str) -> None:
+    waiting = Waiting("mail example.com", 2, created_at=0, next_at=3610 * SECOND, reason=reason)
     [found] = mail_check.check_outbox([waiting], 3600 * SECOND)
     assert found.level == "warning"
     assert found.finding == "2 messages for mail example.com failed, the oldest of them 1 hour old: is down."

@@ -50,8 +50,7 @@ def producers() -> dict[tuple[str, str], Produce]:
     for name, fields in _FORMS.items():
         path = f"/account/{name}"
         found |= {(f"post {bare(path)}", status): produce for status, produce in _of_a_form(path, fields).items()}
-    for page in (_SIGN_IN, "/account/deleted"):  # anyone may see them
-        del found[f"get {page}", "303"]
+    del found[f"get {_SIGN_IN}", "303"]  # anyone may see it
     return found | _OF_OTHERS
 
 
@@ -140,6 +139,8 @@ _OF_OTHERS: dict[tuple[str, str], Produce] = {
     (f"post {_SIGN_IN}", "401"): lambda server: _post(server, _SIGN_IN, {"username": "ada", "password": "wrong"}),
     (f"post {_SIGN_IN}", "429"): _too_many_passwords,
     ("post /account/delete", "303"): _deleted,
+    ("get /account/deleted", "200"): lambda server: _to_a_stranger(server, "/account/deleted"),
+    ("get /account/deleted", "303"): lambda server: _get(server, "/account/deleted"),
     (f"post {_PASSWORD}", "401"): lambda server: _post(server, _PASSWORD, _CHANGE | {"current_password": "wrong"}),
     (f"post {_PASSWORD}", "422"): lambda server: _post(server, _PASSWORD, _CHANGE | {"new_password": "short"}),
     (f"post {_PASSWORD}", "429"): _too_many_current_passwords,

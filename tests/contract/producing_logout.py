@@ -34,9 +34,9 @@ def _answered(server: LocalServer, **fields: str) -> Any:
     return server.http.post(action, data=filled | fields, headers=FROM_OUR_PAGE, follow_redirects=False)
 
 
-def _returned(server: LocalServer) -> Any:
+def _returned(server: LocalServer, path: str = "/logout") -> Any:
     request = form_of(_asked(server))[1]["request"].replace("logout_hint", "unknown")
-    return server.http.get(f"/logout?{request}", follow_redirects=False)
+    return server.http.get(f"{path}?{request}", follow_redirects=False)
 
 
 def _unavailable(server: LocalServer, path: str) -> Any:
@@ -61,8 +61,10 @@ _PRODUCERS: dict[tuple[str, str], Produce] = {
     ("get /logout", "503"): lambda server: _unavailable(server, "/logout"),
     ("post /logout", "303"): lambda server: server.http.post("/logout", data={"x": "y"}, follow_redirects=False),
     ("get /logout/confirm", "200"): lambda server: server.http.get("/logout/confirm"),
+    ("get /logout/confirm", "303"): lambda server: _returned(server, "/logout/confirm"),
     ("get /logout/confirm", "400"): lambda server: server.http.get(f"/logout/confirm?{_TOO_MANY}"),
     ("get /logout/confirm", "405"): lambda server: server.http.put("/logout/confirm"),
+    ("get /logout/confirm", "414"): lambda server: server.http.get(f"/logout/confirm?x={'x' * 33_000}"),
     ("get /logout/confirm", "503"): lambda server: _unavailable(server, "/logout/confirm"),
     ("post /logout/confirm", "200"): lambda server: _answered(server, answer="sign-out"),
     ("post /logout/confirm", "303"): lambda server: _answered(server, answer="stay"),

@@ -307,7 +307,10 @@ def test_the_data_of_a_person_and_of_nobody_else(browser: Browser, bob: Visitor,
     assert {event["subject"] for event in data["events"]} == {"u_ada"}
     assert "bob" not in answer.text and "password_hash" not in answer.text and "argon2" not in answer.text
     clock.forward(301)
-    assert browser.get("/account/data/download").url.path == "/account/sign-in", "a session alone is not enough"
+    page = browser.get("/account/data/download")
+    assert page.url.path == "/account/sign-in", "a session alone is not enough"
+    page = browser.sign_in(page, "ada")
+    assert page.url.path == "/account" and 'href="https://as.example/account/data/download"' in page.text
 
 
 def test_what_matters_asks_for_the_password_again_after_five_minutes(ada: Visitor, clock: Clock) -> None:
@@ -373,12 +376,24 @@ def test_after_the_period_of_grace_the_account_and_all_that_it_had_are_gone(
         "activity",
         "password",
         "profile",
-        "data/download",
     ],
 )
 def test_every_page_asks_who_it_is_for_first_and_then_comes_back(http: TestClient, path: str) -> None:
     page = Visitor(http).get(f"/account/{path}")
     assert page.url.path == "/account/sign-in" and form_of(page)[1]["next"] == f"/account/{path}"
+
+
+@pytest.mark.parametrize("path", ["data/download", "deleted", "sign-in"])
+def test_signing_in_leads_to_a_page_that_is_true_and_takes_the_form_with_the_password_away(
+    ada: Visitor, path: str
+) -> None:
+    page = ada.get(f"/account/sign-in?next=/account/{path}")
+    assert form_of(page)[1]["next"] == "/account"
+
+
+def test_nobody_who_is_signed_in_reads_that_they_have_deleted_their_account(ada: Visitor, http: TestClient) -> None:
+    assert ada.get("/account/deleted").url.path == "/account"
+    assert Visitor(http).get("/account/deleted").url.path == "/account/deleted"
 
 
 @pytest.mark.parametrize("path", ["sessions/end", "applications/end", "password", "profile", "delete"])

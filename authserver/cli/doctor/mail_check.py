@@ -48,14 +48,13 @@ def _finding(settings: Settings, server: SmtpServer, *, offline: bool) -> Findin
         transport.check()
     except NotSent as error:
         fix = "Check AUTHSERVER_SMTP_URL, and then run: authserver mail test ADDRESS"
-        return Finding(CHECK, ERROR, f"Mails go to {server}, but {error}.", fix)
+        return Finding(CHECK, ERROR, f"Mails go to {server}, but {str(error).rstrip('.')}.", fix)
     return Finding(CHECK, OK, f"The mail server {server} is ready.")
 
 
 def _failing(waiting: Sequence[Waiting], now: int) -> Iterator[Finding]:
     for queue in waiting:
         count, wait = counted(queue.count, "message"), span(max(queue.next_at - now, SECOND))
-        text = (
-            f"{count} for {queue.queue} failed, the oldest of them {span(now - queue.created_at)} old: {queue.reason}."
-        )
+        age, reason = span(now - queue.created_at), queue.reason.rstrip(".")  # some reasons are what a server says
+        text = f"{count} for {queue.queue} failed, the oldest of them {age} old: {reason}."
         yield Finding(OUTBOX, WARNING, text, f"The next attempt is in {wait}. After a day, a message is given up.")
