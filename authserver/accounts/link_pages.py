@@ -8,7 +8,8 @@ from functools import cached_property
 
 from ..domain import links
 from ..domain.models import LinkKind
-from ..pipeline.replies import Page
+from ..pipeline.errors import Refusal
+from ..pipeline.replies import BrowserAnswer, Page
 from ..store.browser_state import BrowserKey
 from ..store.links import LinkRecord
 from .browser import BrowserHandler, BrowserRefusal
@@ -42,6 +43,10 @@ class LinkPage(BrowserHandler):
         path, secret = links.PATHS[self.kind], self.request.value(NAME)
         page = self.form_page(name, path, shown="", status=status, retry_after=retry_after, link=secret, **values)
         return replace(page, has_secret_address=True)
+
+    def refuse(self, refusal: Refusal) -> BrowserAnswer:
+        answer = super().refuse(refusal)
+        return replace(answer, has_secret_address=True) if isinstance(answer, Page) else answer
 
     @property
     def is_same_browser(self) -> bool:

@@ -53,8 +53,9 @@ class ResetPassword(ShowReset):
             self.opened.link, self.user, self.password_hash, *mails_of_change(self.services, self.user, self.language)
         )
         event = Event("password_reset", fields={"by": "mail" if self.opened.link.address else "operator"})
-        # The session of this browser has ended with all others.
-        return Decision(GoTo(self.goal or _DONE, {"session": None}), change, events=[event])
+        # The session of this browser has ended with all others of the user; another user's goes on.
+        has_ended = self.session is not None and self.session.user_id == self.user.id
+        return Decision(GoTo(self.goal or _DONE, {"session": None} if has_ended else {}), change, events=[event])
 
     def refuse(self, refusal: Refusal) -> BrowserAnswer:
         if isinstance(refusal, WeakPassword | Busy):

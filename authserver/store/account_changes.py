@@ -11,16 +11,12 @@ from ..domain.audit import SERVER, AuditRecord
 from ..domain.models import Session, User
 from ..domain.outbox import NewMessage
 from . import outbox, session_ends, sessions, user_claims
+from . import users as stored_users
 from .changes import Change
 from .schema import users
 
 PASSWORD_CHANGED = "password_changed"  # noqa: S105
 """The `revoked_reason` of authorizations that end with their sessions."""
-_REPLACE_PASSWORD = (
-    update(users)
-    .where(users.c.id == bindparam("user"), users.c.credential_version == bindparam("seen"))
-    .values(password_hash=bindparam("hash"), credential_version=users.c.credential_version + 1)
-)
 _REQUEST_DELETION = (
     update(users)
     .where(users.c.id == bindparam("user"), users.c.credential_version == bindparam("seen"), ~users.c.disabled)
@@ -48,7 +44,7 @@ class ReplacePassword:
 
 def replace_password(replaced: ReplacePassword) -> Change:
     """Replace the password, and end all other sessions and, by the credential version, all authorizations. The guard
-    fails if the user's credential version is no longer the one that was seen."""
+    fails if the user's credential version is no longer the one that was seen, or if the user is disabled."""
     return Change(_replace_many, "users", replaced.user_id, replaced)
 
 
@@ -116,11 +112,11 @@ def _replace_many(connection: Connection, changes: Sequence[ReplacePassword], no
 
 
 def _replace(connection: Connection, replaced: ReplacePassword, now: int) -> bool:
-    row = {"user": replaced.user_id, "seen": replaced.seen_version, "hash": replaced.password_hash}
-    if connection.execute(_REPLACE_PASSWORD, row).rowcount == 0:
+    seen = replaced.seen_version
+    if not stored_users.replace_password(connection, replaced.user_id, replaced.password_hash, seen=seen):
         return False
     keep = replaced.keep
-    sessions.renew(connection, replace(keep, credential_version=replaced.seen_version + 1))
+    sessions.renew(connection, replace(keep, credential_version=seen + 1))
     replaced.ended[:] = session_ends.end_of_user(
         connection, replaced.user_id, keep=keep.id, reason=PASSWORD_CHANGED, now=now
     )

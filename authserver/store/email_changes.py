@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from ..domain.models import Link
 from ..domain.outbox import NewMessage
-from . import links, outbox, user_claims
+from . import links, outbox, user_claims, users
 from .changes import Change
 from .user_claims import EmailInUse
 
@@ -25,8 +25,8 @@ class _Refused(Exception):
 
 def change_email(link: Link, user_id: str, *mails: NewMessage) -> Change:
     """Use the link, make its address the verified one of the user, and let the mails be sent. Links that were sent to
-    the old address stop working. The guard fails if the link was used, replaced or has expired, or if another user has
-    the address by now."""
+    the old address stop working. The guard fails if the link was used, replaced or has expired, if the password was
+    changed since the link was made, if the user is disabled, or if another user has the address by now."""
     return Change(_change_many, "links", link.id, _EmailChange(link, user_id, mails))
 
 
@@ -39,6 +39,8 @@ def _change(connection: Connection, change: _EmailChange, now: int) -> bool:
     try:
         with connection.begin_nested():
             if not links.use(connection, change.link.id, now):
+                raise _Refused
+            if not users.lock(connection, change.user_id, seen=change.link.credential_version):
                 raise _Refused
             user_claims.replace(connection, change.user_id, {**user_claims.lock(connection, change.user_id), **email})
             outbox.add_many(connection, change.mails, now)

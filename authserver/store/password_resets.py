@@ -16,16 +16,21 @@ REASON = "password_changed"
 
 @dataclass(frozen=True, slots=True)
 class _Reset:
-    link_id: bytes
-    user: User
+    link: Link
+    user_id: str
     password_hash: str
     mails: Sequence[NewMessage]
 
 
+class _Refused(Exception):
+    """Nothing may be written."""
+
+
 def reset(link: Link, user: User, password_hash: str, *mails: NewMessage) -> Change:
     """Use the link and set the password of its user, end all sessions and authorizations, and let the mails be sent.
-    The guard fails if the link was used, replaced or has expired."""
-    return Change(_reset_many, "links", link.id, _Reset(link.id, user, password_hash, mails))
+    The guard fails if the link was used, replaced or has expired, if the password was changed since the link was made,
+    or if the user is disabled."""
+    return Change(_reset_many, "links", link.id, _Reset(link, user.id, password_hash, mails))
 
 
 def _reset_many(connection: Connection, resets: Sequence[_Reset], now: int) -> list[bool]:
@@ -33,10 +38,17 @@ def _reset_many(connection: Connection, resets: Sequence[_Reset], now: int) -> l
 
 
 def _reset(connection: Connection, reset: _Reset, now: int) -> bool:
-    if not links.use(connection, reset.link_id, now):
+    link, user_id = reset.link, reset.user_id
+    try:
+        with connection.begin_nested():
+            if not links.use(connection, link.id, now):
+                raise _Refused
+            authorizations.end_of_user(connection, user_id, reason=REASON, now=now)
+            session_ends.end_of_user(connection, user_id, reason=REASON, now=now)
+            # Last, in the order in which rows are locked. Another change may have come first.
+            if not users.replace_password(connection, user_id, reset.password_hash, seen=link.credential_version):
+                raise _Refused
+            outbox.add_many(connection, reset.mails, now)
+    except _Refused:
         return False
-    user = reset.user
-    authorizations.end_of_user(connection, user.id, reason=REASON, now=now)
-    session_ends.end_of_user(connection, user.id, reason=REASON, now=now)
-    outbox.add_many(connection, reset.mails, now)
-    return users.set_password(connection, user.username, reset.password_hash)
+    return True

@@ -34,6 +34,9 @@ _WRITE_REHASHED = (
     .where(table.c.id == bindparam("user"), table.c.credential_version == bindparam("verified"))
     .values(password_hash=bindparam("hash"))
 )
+_OF_VERSION = (table.c.id == bindparam("user"), table.c.credential_version == bindparam("seen"), ~table.c.disabled)
+_REPLACE_PASSWORD = update(table).where(*_OF_VERSION).values(password_hash=bindparam("hash"), **_NEXT_VERSION)
+_LOCK = select(table.c.id).where(*_OF_VERSION).with_for_update(key_share=True)
 _IDS = select(table.c.id).where(table.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -120,6 +123,19 @@ def set_password(connection: Connection, username: str, password_hash: str) -> b
     """Set a new password hash, and raise the credential version: authorizations with the old password end at
     their next refresh. Returns False if there is no such user."""
     return _set(connection, username, password_hash=password_hash, **_NEXT_VERSION)
+
+
+def replace_password(connection: Connection, id: str, password_hash: str, *, seen: int) -> bool:
+    """Do as `set_password` if the user still has the credential version `seen` and is not disabled. Otherwise, returns
+    False."""
+    row = {"user": id, "seen": seen, "hash": password_hash}
+    return connection.execute(_REPLACE_PASSWORD, row).rowcount == 1
+
+
+def lock(connection: Connection, id: str, *, seen: int) -> bool:
+    """Return whether the user still has the credential version `seen` and is not disabled; if so, that stays until the
+    transaction ends."""
+    return connection.execute(_LOCK, {"user": id, "seen": seen}).first() is not None
 
 
 def write_rehashed(connection: Connection, rehashed: Sequence[Rehashed]) -> None:

@@ -58,6 +58,24 @@ def test_a_reset_sets_the_password_ends_what_there_is_and_mails_once(store: Data
     assert not apply(store, reset(link, ADA, "another", MAIL)) and everything(store) == after
 
 
+@pytest.mark.parametrize("kind", [LinkKind.RESET, LinkKind.EMAIL])
+@pytest.mark.parametrize("came_first", ["password", "disabled"])
+def test_a_link_from_before_another_password_or_of_a_disabled_user_writes_nothing(
+    store: Database, kind: LinkKind, came_first: str
+) -> None:
+    """As when both are done in the same moment: the link was loaded before."""
+    begun(store, 1)
+    link = put(store, a_link(kind, ADA))
+    with store.begin() as connection:
+        if came_first == "password":
+            assert users.set_password(connection, "ada", "the owner's own")
+        else:
+            connection.execute(metadata.tables["users"].update().values(disabled=True))
+    before = everything(store)
+    change = reset(link, ADA, "new hash", MAIL) if kind is LinkKind.RESET else change_email(link, "u_ada", MAIL)
+    assert not apply(store, change) and everything(store) == before
+
+
 def test_a_sign_up_adds_the_user_and_uses_the_link_once(store: Database) -> None:
     link = put(store, a_link(LinkKind.SIGN_UP))
     assert apply(store, sign_up(EVE, link_id=link.id))

@@ -91,6 +91,7 @@ def test_somebody_elses_address_the_victim_who_opens_the_link_confirms_nothing(
     ada.http.cookies.clear()
     refused = ada.get(link)
     assert refused.status_code == 403 and "Sign in first" in refused.text
+    assert refused.headers["referrer-policy"] == "strict-origin"
     ada.sign_in(ada.get("/account/sign-in"), "bob")
     assert ada.get(link).status_code == 403 and ada.submit(page).status_code == 403
     _, fields = form_of(page)

@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from authserver.domain.links import LIFETIME
+from authserver.domain.models import User
 from authserver.settings import Settings
 from authserver.store import user_claims, users
 from authserver.store.database import Database
@@ -194,10 +195,23 @@ def test_other_browser_a_link_can_be_opened_in_another_browser_than_it_was_asked
 
 
 def test_referrer_the_address_with_the_secret_is_sent_to_nobody(person: Browser, new_link: Callable[..., str]) -> None:
-    page = person.get(new_link())
+    link = new_link()
+    page = person.get(link)
     assert page.headers["referrer-policy"] == "strict-origin"
+    assert person.get(link[:-1]).headers["referrer-policy"] == "strict-origin"
     assert page.headers["cache-control"] == "no-store"
     assert "lk_" not in post(person, page).headers["location"]
+
+
+def test_another_user_who_is_signed_in_stays_so(
+    person: Browser, new_link: Callable[..., str], database: Database, password_hash: str
+) -> None:
+    with database.begin() as connection:
+        users.add(connection, User("u_bob", "bob", password_hash))
+    person.sign_in(person.get("/account/sign-in"), "bob")
+    done = post(person, person.get(new_link()))
+    assert done.status_code == 303 and "set-cookie" not in done.headers
+    assert "<strong>bob</strong>" in person.get("/account").text
 
 
 def test_session_fixation_nobody_is_signed_in_by_a_link(person: Browser, new_link: Callable[..., str]) -> None:
