@@ -49,9 +49,10 @@ class Nothing(Handler[None]):
 def request(observed: bool) -> Request:
     """Return a function that handles one request, as the pipeline's endpoint does."""
     database: Any = SimpleNamespace(outages=Outages())
+    services: Any = SimpleNamespace(keyring=None)
     recorder = Recorder(Sheet().claim(), 0)
     instruments = Instruments(recorder if observed else None, None)
-    pipeline = instruments.new_pipeline(database, None, None, None, None, Clock(), None, None)
+    pipeline = instruments.new_pipeline(database, None, services, None, None, Clock(), None, None)
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         await pipeline.run(_REQUEST, Nothing)
