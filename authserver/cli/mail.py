@@ -29,7 +29,13 @@ def command() -> None:
 
 @command.command("test")
 @click.argument("address")
-@click.option("--language", type=click.Choice(list(LANGUAGES)), default=next(iter(LANGUAGES)), show_default=True)
+@click.option(
+    "--language",
+    type=click.Choice(list(LANGUAGES)),
+    default=next(iter(LANGUAGES)),
+    show_default=True,
+    help="The language of the mail.",
+)
 def test(address: str, language: str) -> None:
     """Send a test mail to ADDRESS at once, and say what the mail server answered.
 

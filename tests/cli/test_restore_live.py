@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -92,7 +93,14 @@ class Load:
             self.newest[number] = answer
             self.rounds[number] += 1
 
+    def wait_for(self, rounds: int) -> None:
+        """Wait until each has refreshed as often as that."""
+        deadline = time.monotonic() + LONG
+        while min(self.rounds) < rounds and not self.failed and time.monotonic() < deadline:
+            time.sleep(0.01)
+
     def stop(self) -> list[dict[str, Any]]:
+        self.wait_for(2)
         self.stopped = True
         for thread in self.threads:
             thread.join()
@@ -102,7 +110,9 @@ class Load:
 
 def test_a_backup_under_load_restored_elsewhere_lets_every_login_go_on(server: Any, tmp_path: Path) -> None:
     load = Load(server)
+    load.wait_for(1)
     command(server, "backup", "b")
+    load.wait_for(max(load.rounds) + 1)
     copied = [row[0] for row in sql(server.folder / "b", "SELECT generation FROM authorizations")]
     newest = load.stop()
     server.stop()

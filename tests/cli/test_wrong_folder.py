@@ -9,10 +9,18 @@ from click.testing import Result
 
 from tests.cli.test_forms import LEAVES
 
-WITHOUT_A_DATABASE = {("init",), ("config", "show"), ("snippet",), ("version",), ("doctor",)}
+WITHOUT_A_DATABASE = {("init",), ("config", "show"), ("snippet",), ("version",), ("doctor",), ("mail", "test")}
 """What creates it, what does not look at it, and what makes a finding of it."""
 NEEDS_A_FILE = {path for path, command in LEAVES.items() if any(getattr(p.type, "exists", 0) for p in command.params)}
-ARGUMENTS = {"name": "ada", "client_id": "app", "alg": "RS256", "kid": "kid", "id": "0" * 32, "file": "b"}
+ARGUMENTS = {
+    "name": "ada",
+    "address": "ada@example.com",
+    "client_id": "app",
+    "alg": "RS256",
+    "kid": "kid",
+    "id": "0" * 32,
+    "file": "b",
+}
 OPTIONS = ("--yes", "--password-stdin", "--passphrase-stdin")
 OTHERS = {
     ("client", "update"): ["--name", "App"],

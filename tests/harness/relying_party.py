@@ -65,7 +65,7 @@ def relying_party(
     """It listens on 127.0.0.1, in a thread of this process; `port` 0 is any free one."""
     party = RelyingParty(issuer, client_id, jwks, now)
     app = Starlette(routes=[Route(PATH, party.receive, methods=["POST"])])
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
     deadline = time.monotonic() + LONG
