@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from ..domain.activity import TOLD
 from ..domain.models import Authorization, Client, Consent, Session
 from . import authorizations, clients, consents, events, sessions
 from .events import StoredEvent
@@ -17,11 +18,15 @@ _MOST = 1000
 """Rows of one kind. The limits of sessions and authorizations are lower."""
 
 
+_MOST_TOLD = 50
+
+
 class Part(Enum):
     SESSIONS = "sessions"
     APPLICATIONS = "applications"
     CLAIMS = "claims"
     EVENTS = "events"
+    ACTIVITY = "activity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,16 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True)
+class Activity:
+    """The events that say something to a person."""
+
+    events: Sequence[StoredEvent] = ()
+    """The newest first."""
+    clients: Mapping[str, str] = field(default_factory=dict)
+    """The names of the clients that the events name, by id, if they still exist."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountData:
     """The parts that were asked for; the others are empty."""
 
@@ -53,6 +68,7 @@ class AccountData:
     claims: Mapping[str, Any] = field(default_factory=dict)
     events: Sequence[StoredEvent] = ()
     """The newest first."""
+    activity: Activity = Activity()
 
 
 def load(connection: Connection, key: AccountKey, user_id: str) -> AccountData:
@@ -85,9 +101,17 @@ def _events(connection: Connection, _key: AccountKey, user_id: str) -> list[Stor
     return events.newest(connection, events.Filter(subjects=[user_id]), _MOST)
 
 
+def _activity(connection: Connection, _key: AccountKey, user_id: str) -> Activity:
+    told = events.Filter(subjects=[user_id], events=sorted(TOLD))
+    found = events.newest(connection, told, _MOST_TOLD)
+    named = {event.record.client_id for event in found} - {""}
+    return Activity(found, {id: client.name for id, client in clients.load_many(connection, sorted(named)).items()})
+
+
 _LOADERS: Mapping[Part, Callable[[Connection, AccountKey, str], Any]] = {
     Part.SESSIONS: _sessions,
     Part.APPLICATIONS: _applications,
     Part.CLAIMS: _claims,
     Part.EVENTS: _events,
+    Part.ACTIVITY: _activity,
 }

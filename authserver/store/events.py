@@ -39,6 +39,8 @@ class Filter:
     event: str | None = None
     network: str | None = None
     actor: str | None = None
+    events: Sequence[str] | None = None
+    """Names, of which the event has one."""
 
 
 def add(connection: Connection, at: int, records: Iterable[AuditRecord]) -> None:
@@ -107,6 +109,8 @@ def _conditions(filter: Filter) -> list[ColumnElement[bool]]:
         conditions.append(table.c.at >= filter.since)
     if filter.until is not None:
         conditions.append(table.c.at < filter.until)
+    if filter.events is not None:
+        conditions.append(table.c.event.in_(filter.events))
     return conditions if filter.subjects is None else [*conditions, table.c.subject.in_(filter.subjects)]
 
 

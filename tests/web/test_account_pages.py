@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from authserver.app import assemble
 from authserver.domain.attempts import FREE
+from authserver.domain.audit import AuditRecord
 from authserver.domain.models import User
 from authserver.settings import Settings
 from authserver.store import events, user_claims, users
@@ -242,6 +243,25 @@ def test_recent_security_events_in_words(ada: Visitor, bob: Visitor) -> None:
     page = ada.get("/account/activity")
     told = re.findall("<strong>(.*)</strong></p>\n<dl>", page.text)
     assert told == ["The password was changed", "A wrong password was entered", "Signed in"]
+
+
+def test_recent_security_events_name_applications_that_lost_their_access_and_who_ended_a_session(
+    browser: Browser, http: TestClient
+) -> None:
+    browser.code()
+    browser.submit(browser.get("/account/applications/end?client_id=sso"))
+    assert "<dd>sso</dd>" not in browser.get("/account/activity").text
+    assert "An &lt;b&gt;app" in browser.get("/account/activity").text
+    second = Visitor(http).signed_in()
+    second.submit(second.get(FORM))
+    assert "Signed out from another browser" in second.get("/account/activity").text
+
+
+def test_recent_security_events_are_not_hidden_by_many_others(ada: Visitor, database: Database, clock: Clock) -> None:
+    other = AuditRecord("token_issued", "client:app", "success", subject="u_ada")
+    with database.begin() as connection:
+        events.add(connection, clock() + 1, [other] * 1100)
+    assert "Signed in" in ada.get("/account/activity").text
 
 
 def test_the_profile_that_people_may_edit(ada: Visitor, database: Database) -> None:

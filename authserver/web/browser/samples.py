@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from ...accounts.activity import TOLD, EventShown
+from ...accounts.activity import EventShown
 from ...accounts.applications import ApplicationShown
 from ...accounts.profile import FieldShown
 from ...accounts.sessions import SessionShown
+from ...domain.activity import ENDS, TOLD
 from ...pipeline.replies import AskedFor, ClientShown
 
 CLIENT = ClientShown(
@@ -29,7 +30,10 @@ _NOTES = ApplicationShown(
     since="2026-10-02 07:45 UTC",
     used="2026-11-29 12:38 UTC",
 )
-_EVENTS = tuple(EventShown(name, "2026-11-29 12:38 UTC", "Example Notes", "192.0.2.0/24") for name in sorted(TOLD))
+_EVENTS = tuple(
+    EventShown(name, "2026-11-29 12:38 UTC", "Example Notes", "192.0.2.0/24")
+    for name in sorted({*TOLD, *ENDS.values()})
+)
 _FIELDS = (
     FieldShown("name", "Ada Lovelace", "name", is_wrong=False),
     FieldShown("birthdate", "1815-12-10", "bday", is_wrong=False),
