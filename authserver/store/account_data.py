@@ -14,7 +14,7 @@ from .events import StoredEvent
 from .schema import user_claims
 from .users import claims_of
 
-_MOST = 1000
+MOST = 1000
 """Rows of one kind. The limits of sessions and authorizations are lower."""
 
 
@@ -77,13 +77,13 @@ def load(connection: Connection, key: AccountKey, user_id: str) -> AccountData:
 
 
 def _sessions(connection: Connection, key: AccountKey, user_id: str) -> list[Session]:
-    found = sessions.newest(connection, user_id=user_id, active_at=key.at, limit=_MOST)
+    found = sessions.newest(connection, user_id=user_id, active_at=key.at, limit=MOST)
     return [signed_in.session for signed_in in found]
 
 
 def _applications(connection: Connection, key: AccountKey, user_id: str) -> list[Application]:
     agreed = {consent.client_id: consent for consent in consents.of_user(connection, user_id)}
-    records = authorizations.newest(connection, subject=user_id, client_id=None, active_at=key.at, limit=_MOST)
+    records = authorizations.newest(connection, subject=user_id, client_id=None, active_at=key.at, limit=MOST)
     active: dict[str, list[Authorization]] = {}
     for record in records:
         active.setdefault(record.authorization.client_id, []).append(record.authorization)
@@ -98,7 +98,7 @@ def _claims(connection: Connection, _key: AccountKey, user_id: str) -> Mapping[s
 
 
 def _events(connection: Connection, _key: AccountKey, user_id: str) -> list[StoredEvent]:
-    return events.newest(connection, events.Filter(subjects=[user_id]), _MOST)
+    return events.newest(connection, events.Filter(subjects=[user_id]), MOST)
 
 
 def _activity(connection: Connection, _key: AccountKey, user_id: str) -> Activity:

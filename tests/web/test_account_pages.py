@@ -403,6 +403,21 @@ def test_every_page_asks_who_it_is_for_first_and_then_comes_back(http: TestClien
     assert page.url.path == "/account/sign-in" and form_of(page)[1]["next"] == f"/account/{path}"
 
 
+def test_the_data_name_no_operator_and_say_when_events_are_missing(
+    ada: Visitor, database: Database, clock: Clock
+) -> None:
+    def downloaded() -> Any:
+        return ada.get("/account/data/download").json()
+
+    made = AuditRecord("user_reset_link_made", "os:root", "success", subject="u_ada")
+    with database.begin() as connection:
+        events.add(connection, clock(), [made])
+    assert downloaded()["events"][0]["actor"] == "administrator" and downloaded()["events_are_cut"] is False
+    with database.begin() as connection:
+        events.add(connection, clock(), [made] * 1000)
+    assert downloaded()["events_are_cut"] is True
+
+
 @pytest.mark.parametrize("path", ["data/download", "deleted", "sign-in"])
 def test_signing_in_leads_to_a_page_that_is_true_and_takes_the_form_with_the_password_away(
     ada: Visitor, path: str
