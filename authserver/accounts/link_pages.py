@@ -12,7 +12,8 @@ from ..pipeline.errors import Refusal
 from ..pipeline.replies import BrowserAnswer, Page
 from ..store.browser_state import BrowserKey
 from ..store.links import LinkRecord
-from .browser import BrowserHandler, BrowserRefusal
+from .browser import BrowserRefusal
+from .in_interaction import InInteraction
 from .interaction import path_of
 from .request import hashed
 
@@ -20,7 +21,7 @@ NAME = "link"
 """The parameter of the secret, in the link and in the form."""
 
 
-class LinkPage(BrowserHandler):
+class LinkPage(InInteraction):
     kind: LinkKind
 
     def key(self) -> BrowserKey:
@@ -56,9 +57,9 @@ class LinkPage(BrowserHandler):
 
     @property
     def goal(self) -> str:
-        """The path at which the person goes on: where the link was asked for, if that was here; otherwise ""."""
-        interaction_id = self.opened.link.interaction_id
-        return path_of(interaction_id) if interaction_id and self.is_same_browser else ""
+        """The path at which the person goes on: where the link was asked for, if that was here and waits still;
+        otherwise ""."""
+        return path_of(self.interaction.id) if self.interaction and self.is_same_browser else ""
 
     def about(self) -> dict[str, str]:
         user = self._proven.user if self._proven else None

@@ -11,7 +11,7 @@ from typing import Any
 from ..domain import email_address
 from ..domain.attempts import Budget
 from ..domain.mail import new_mail
-from ..domain.models import SECOND, Interaction
+from ..domain.models import SECOND
 from ..pipeline.errors import Refusal, TooManyAttempts
 from ..pipeline.handler import Services
 from ..pipeline.replies import BrowserAnswer, Page
@@ -21,7 +21,8 @@ from ..store.changes import Change
 from ..store.sign_ins import SignInKey
 from .browser import BrowserRefusal
 from .counted_form import CountedForm
-from .interaction import interaction_id_of, own_interaction
+from .in_interaction import InInteraction
+from .interaction import interaction_id_of
 from .request import hashed
 
 MAILS = Budget(4, 3600 * SECOND)
@@ -36,7 +37,7 @@ class NotAnAddress(Refusal):
         super().__init__("address", "no mail can be sent to the address", 422)
 
 
-class MailForm(CountedForm):
+class MailForm(CountedForm, InInteraction):
     budget = MAILS
     template: str
     """The mail's."""
@@ -73,15 +74,15 @@ class MailForm(CountedForm):
         }
         return outbox.add(new_mail(self.template, self.address or "", self.language, **asked_in, **values))
 
+    @property
+    def of_interaction(self) -> str:
+        """What the address of the next page ends with, so that it is in the same language."""
+        return f"&interaction={self.interaction.id.hex()}" if self.interaction else ""
+
     @cached_property
     def address(self) -> str | None:
         """The address that was typed, in its canonical form; None if it is none."""
         return email_address.canonical(self.request.value("email").strip())
-
-    @cached_property
-    def interaction(self) -> Interaction | None:
-        """The interaction of this browser in which the form was opened."""
-        return own_interaction(self.loaded.waiting, self.request, self.now)
 
     def refuse(self, refusal: Refusal) -> BrowserAnswer:
         if isinstance(refusal, NotAnAddress | TooManyAttempts):

@@ -36,9 +36,12 @@ class MailedLinks:
 
     async def _sign_up(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
         """An address that is somebody's username counts as theirs, though nobody knows who reads its mail."""
-        owner = await self._owner(message) or await self._load(users.load_many, str(message.content["address"]))
+        reader = await self._owner(message)
+        owner = reader or await self._load(users.load_many, str(message.content["address"]))
         if owner is not None:
-            return {"has_account": True, "username": owner.username, "link": f"{self._issuer}/reset", "minutes": 0}
+            # Nobody else is mailed a link to a new password.
+            link = f"{self._issuer}/reset" if reader is not None and not reader.disabled else ""
+            return {"has_account": True, "username": owner.username, "link": link, "minutes": 0}
         link = await self._link(LinkKind.SIGN_UP, message, values)
         return {"has_account": False, "username": "", "link": link, "minutes": links.LIFETIME // 60}
 

@@ -4,8 +4,8 @@ from ..pipeline.event import Event
 from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, GoTo, Page
 from ..store.browser_state import BrowserKey
-from .browser import BrowserHandler
-from .interaction import interaction_id_of, own_interaction, path_of
+from .in_interaction import InInteraction
+from .interaction import interaction_id_of, path_of
 from .mail_form import MailForm, check_mail
 from .request import hashed
 
@@ -13,10 +13,10 @@ PATH = "/reset"
 _SENT = f"{PATH}?sent=yes"
 
 
-class _ResetPage(BrowserHandler):
+class _ResetPage(InInteraction):
     def reset_page(self, error: str = "", status: int = 200, wait: int = 0) -> Page:
         """Return the page that asks for the address; `wait` is in seconds."""
-        interaction = own_interaction(self.loaded.waiting, self.request, self.now)
+        interaction = self.interaction
         return self.form_page(
             "reset",
             PATH,
@@ -36,7 +36,9 @@ class ShowResetRequest(_ResetPage):
 
     def decide(self) -> Decision[BrowserAnswer]:
         check_mail(self.services)
-        return Decision(Page("reset_sent") if self.request.value("sent") else self.reset_page())
+        return Decision(
+            Page("reset_sent", ui_locales=self.ui_locales) if self.request.value("sent") else self.reset_page()
+        )
 
 
 class RequestReset(MailForm, _ResetPage):
@@ -46,4 +48,4 @@ class RequestReset(MailForm, _ResetPage):
         return self.reset_page(error, status, wait)
 
     def decide(self) -> Decision[BrowserAnswer]:
-        return Decision(GoTo(_SENT), self.mail(), events=[Event("reset_requested")])
+        return Decision(GoTo(f"{_SENT}{self.of_interaction}"), self.mail(), events=[Event("reset_requested")])

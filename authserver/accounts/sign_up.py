@@ -17,7 +17,8 @@ from .account_creation import AccountCreation, check_sign_up
 from .account_pages import HOME
 from .browser import BrowserHandler
 from .counted_form import CountedForm
-from .interaction import interaction_id_of, own_interaction, path_of
+from .in_interaction import InInteraction
+from .interaction import interaction_id_of, path_of
 from .mail_form import MailForm, check_mail
 from .request import BrowserRequest, hashed
 
@@ -25,10 +26,10 @@ PATH = "/sign-up"
 _SENT = f"{PATH}?sent=yes"
 
 
-class _SignUpPage(BrowserHandler):
+class _SignUpPage(InInteraction):
     def sign_up_page(self, error: str = "", status: int = 200, wait: int = 0) -> Page:
         """Return the page that asks for the address, or, without mail, for a username and a password."""
-        interaction = own_interaction(self.loaded.waiting, self.request, self.now)
+        interaction = self.interaction
         return self.form_page(
             "sign_up",
             PATH,
@@ -51,7 +52,9 @@ class ShowSignUp(_SignUpPage):
 
     def decide(self) -> Decision[BrowserAnswer]:
         check_sign_up(self)
-        return Decision(Page("sign_up_sent") if self.request.value("sent") else self.sign_up_page())
+        return Decision(
+            Page("sign_up_sent", ui_locales=self.ui_locales) if self.request.value("sent") else self.sign_up_page()
+        )
 
 
 class RequestSignUp(MailForm, _SignUpPage):
@@ -67,7 +70,7 @@ class RequestSignUp(MailForm, _SignUpPage):
         return self.sign_up_page(error, status, wait)
 
     def decide(self) -> Decision[BrowserAnswer]:
-        return Decision(GoTo(_SENT), self.mail(), events=[Event("sign_up_requested")])
+        return Decision(GoTo(f"{_SENT}{self.of_interaction}"), self.mail(), events=[Event("sign_up_requested")])
 
 
 class NameRefused(Refusal):
@@ -100,8 +103,7 @@ class SignUpWithoutMail(AccountCreation, CountedForm, _SignUpPage):
         return name
 
     def decide(self) -> Decision[BrowserAnswer]:
-        interaction = own_interaction(self.loaded.waiting, self.request, self.now)
-        id = interaction.id if interaction else None
+        id = self.interaction.id if self.interaction else None
         return self.create({}, path_of(id) if id else HOME, interaction_id=id)
 
     def page_again(self, error: str, status: int, wait: int) -> Page:

@@ -45,19 +45,19 @@ class BrowserState:
 def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[BrowserKey, BrowserState]:
     hashes = [key.session_hash for key in keys if key.session_hash]
     signed_in = sessions.load_many(connection, hashes) if hashes else {}
-    ids = [key.interaction_id for key in keys if key.interaction_id]
+    link_ids = [key.link_id for key in keys if key.link_id]
+    opened = links.load_many(connection, link_ids) if link_ids else {}
+    ids = [id for id in (_interaction_id(key, opened) for key in keys) if id]
     waiting = interactions.load_many(connection, ids) if ids else {}
     asking = list({each.interaction.client_id for each in waiting.values()})
     known = clients.load_many(connection, asking) if asking else {}
     sign_in_keys = [key.sign_in for key in keys if key.sign_in]
     signing_in = sign_ins.load_many(connection, sign_in_keys) if sign_in_keys else {}
-    link_ids = [key.link_id for key in keys if key.link_id]
-    opened = links.load_many(connection, link_ids) if link_ids else {}
     pairs = {key: _pair(key, signed_in, waiting) for key in keys}
     agreed = consents.load_many(connection, [pair for pair in pairs.values() if pair]) if any(pairs.values()) else {}
     states = {}
     for key, pair in pairs.items():
-        each = waiting.get(key.interaction_id or b"")
+        each = waiting.get(_interaction_id(key, opened) or b"")
         states[key] = BrowserState(
             signed_in.get(key.session_hash or b""),
             each,
@@ -68,6 +68,12 @@ def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[Bro
             _account(connection, key, signed_in),
         )
     return states
+
+
+def _interaction_id(key: BrowserKey, opened: Mapping[bytes, LinkRecord]) -> bytes | None:
+    """Return that of the key, or the one in which its link was asked for."""
+    record = opened.get(key.link_id or b"")
+    return key.interaction_id or (record.link.interaction_id if record else None)
 
 
 def _account(connection: Connection, key: BrowserKey, signed_in: Mapping[bytes, SignedIn]) -> AccountData | None:

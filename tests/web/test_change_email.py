@@ -65,7 +65,9 @@ def test_a_new_address_counts_once_its_mail_was_read_and_the_old_one_is_told(
     assert "on its way to the new address" in sent.text and claims(database)["email"] == OLD
     (mail,) = mailbox.mails()
     assert (mail["To"], mail["Subject"]) == (NEW, "Confirm your email address for as.example")
-    done = ada.submit(ada.get(mailbox.link()))
+    page = ada.get(mailbox.link())
+    assert f"Use <strong>{NEW}</strong> as the address of the account <strong>ada</strong>?" in page.text
+    done = ada.submit(page)
     assert "Your email address is changed." in done.text
     assert claims(database) == {"name": "Ada", "email": NEW, "email_verified": True}
     told = mailbox.mails()[-1]

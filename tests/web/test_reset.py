@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from authserver.accounts.mail_form import MAILS
 from authserver.background import INTERVALS
 from authserver.domain.models import User
+from authserver.oauth.authorize.authorize import INTERACTION_TTL
 from authserver.settings import Settings
 from authserver.store import user_claims, users
 from authserver.store.database import Database
@@ -81,6 +82,28 @@ def test_other_browser_the_application_is_not_gone_on_with_elsewhere(browser: Br
     browser.http.cookies.clear()
     page = browser.submit(browser.get(mailbox.link()), password=NEW)
     assert "Your password is changed" in page.text and page.url.path == "/reset/password"
+
+
+def test_a_sign_in_that_has_expired_meanwhile_is_not_gone_on_with(
+    browser: Browser, mailbox: Mailbox, clock: Clock
+) -> None:
+    page = browser.authorize()
+    clock.forward(INTERACTION_TTL - 1)
+    browser.submit(browser.get(f"/reset?interaction={page.url.path.rpartition('/')[2]}"), email=ADA)
+    page = browser.get(mailbox.link())
+    clock.forward(1)
+    done = browser.submit(page, password=NEW)
+    assert "Your password is changed" in done.text and done.url.path == "/reset/password"
+
+
+def test_pages_and_mails_are_in_the_language_that_the_application_asks_for(browser: Browser, mailbox: Mailbox) -> None:
+    page = browser.authorize(ui_locales="de")
+    asked = browser.get(f"/reset?interaction={page.url.path.rpartition('/')[2]}")
+    sent = browser.submit(asked, email=ADA)
+    opened = browser.get(mailbox.link())
+    assert [each.headers["content-language"] for each in (page, asked, sent, opened)] == ["de"] * 4
+    browser.submit(opened, password=NEW)
+    assert all("as.example" in mail["Subject"] and "Passwort" in mail["Subject"] for mail in mailbox.mails())
 
 
 def test_an_interaction_of_another_browser_is_none(browser: Browser, http: TestClient, mailbox: Mailbox) -> None:

@@ -11,6 +11,7 @@ from authserver.accounts.mail_form import MAILS
 from authserver.background import INTERVALS
 from authserver.domain.links import LIFETIME
 from authserver.domain.models import User
+from authserver.oauth.authorize.authorize import INTERACTION_TTL
 from authserver.settings import Settings
 from authserver.store import user_claims, users
 from authserver.store.database import Database
@@ -86,6 +87,18 @@ def test_prompt_create_shows_the_sign_up_page_and_goes_on_to_the_application_ini
     assert redeem(answer_of(browser.allow(page))["code"]).json()["id_token"]
 
 
+def test_a_sign_in_that_has_expired_meanwhile_is_not_gone_on_with(
+    browser: Browser, mailbox: Mailbox, clock: Clock
+) -> None:
+    page = browser.authorize(prompt="create", ui_locales="de")
+    clock.forward(INTERACTION_TTL - 1)
+    sent = browser.submit(page, email=EVE)
+    assert page.headers["content-language"] == sent.headers["content-language"] == "de"
+    page = browser.get(mailbox.link())
+    clock.forward(1)
+    assert browser.submit(page, password=NEW).url.path == "/account"
+
+
 def test_prompt_create_leads_to_sign_in_for_who_has_an_account(browser: Browser, mailbox: Mailbox) -> None:
     browser.code()
     page = browser.authorize(prompt="create")
@@ -115,8 +128,10 @@ def test_nobody_is_told_who_has_an_account(person: Browser, mailbox: Mailbox, da
         ADA: "You have an account at as.example already",
         "bob@example.com": "You have an account at as.example already",
     }
-    (told,) = [mail for mail in mailbox.mails() if mail["To"] == ADA]
-    assert f"{ISSUER}/reset\n" in text_of(told) and "?link=" not in text_of(told)
+    told = {mail["To"]: text_of(mail) for mail in mailbox.mails()}
+    assert f"{ISSUER}/reset\n" in told[ADA] and "?link=" not in told[ADA]
+    # /reset mails nothing to an address that nobody has confirmed.
+    assert "/reset" not in told["bob@example.com"] and "cannot be changed by mail" in told["bob@example.com"]
     assert accounts(database) == {"ada", "bob@example.com"}
 
 
@@ -201,6 +216,17 @@ def test_asking_for_other_mails_does_not_use_up_those_that_recover_the_account(
     subjects = [mail["Subject"] for mail in mailbox.mails()]
     assert subjects.count("You have an account at as.example already") == MAILS.capacity
     assert subjects[-1] == "Choose a new password for as.example"
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "changed by mail"), ("de", "nicht per E-Mail")])
+def test_the_owner_of_a_disabled_account_is_not_led_to_a_mail_that_never_comes(
+    person: Browser, mailbox: Mailbox, database: Database, language: str, words: str
+) -> None:
+    with database.begin() as connection:
+        users.set_disabled(connection, "ada", True)
+    ask(person, ADA, **{"Accept-Language": language})
+    (told,) = mailbox.mails()
+    assert "/reset" not in text_of(told) and words in " ".join(text_of(told).split())
 
 
 class TestWithoutMail:

@@ -1,5 +1,6 @@
 """Interactions. Times are microseconds since the epoch."""
 
+import json
 from dataclasses import dataclass
 
 
@@ -25,3 +26,9 @@ class Interaction:
     """Whether the user refused, which ends it."""
     code_hash: bytes | None = None
     """The code that answered it. Until that one is redeemed, asking again replaces it, since responses get lost."""
+
+    @property
+    def ui_locales(self) -> str:
+        """The languages that the client asks for, best first; "" leaves it to the browser."""
+        values, _resources = json.loads(self.request)
+        return str(values.get("ui_locales", ""))

@@ -92,7 +92,7 @@ class InteractionHandler(AuthorizationHandler):
     @property
     def ui_locales(self) -> str:
         waiting = self.loaded.waiting if self.loaded else None
-        return parameters_of(waiting.interaction).values.get("ui_locales", "") if waiting else ""
+        return waiting.interaction.ui_locales if waiting else ""
 
     def shown_digest(self) -> str:
         """Return a digest of whose account a page shows, and of what the client asks for. A form acts for nobody else
