@@ -12,7 +12,7 @@ from tests.contract.producing_links import forget_attempts, other_server
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.existing import existing
 from tests.harness.new_links import new_link
-from tests.web.serving import LocalServer
+from tests.web.serving import LocalServer, rows, wait_until
 
 _EMAIL, _CONFIRM = "/account/email", links.PATHS[LinkKind.EMAIL]
 
@@ -72,6 +72,8 @@ def _too_many(server: LocalServer) -> Any:
 
 def _open(server: LocalServer, *, signed_in: bool = True) -> Any:
     _signed_in(server)
+    # The link in a mail that is sent now would replace this one.
+    wait_until(lambda: not any(_is_due(row) for row in rows(server.database, "outbox")))
     if not signed_in:
         server.http.cookies.clear()
     with server.database.begin() as connection:
@@ -79,6 +81,11 @@ def _open(server: LocalServer, *, signed_in: bool = True) -> Any:
     place = (server.database, server.settings, server.clock())
     url = urlsplit(new_link(*place, LinkKind.EMAIL, ada, "ada@example.com"))
     return server.http.get(f"{url.path}?{url.query}")
+
+
+def _is_due(row: Any) -> bool:
+    """Whether it is a mail that was not tried yet."""
+    return row["queue"].startswith("mail ") and row["finished_at"] is None and not row["failures"]
 
 
 def _post(server: LocalServer, page: Any, **headers: str) -> Any:
