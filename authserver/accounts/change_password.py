@@ -1,4 +1,4 @@
-"""GET and POST /account/password: a new password, for who knows the old one. It ends all other sessions."""
+"""GET and POST /account/password: a new password, for a person who knows the old one. It ends all other sessions."""
 
 from collections.abc import Iterator
 from dataclasses import replace

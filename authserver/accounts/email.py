@@ -43,7 +43,7 @@ class ShowEmail(_EmailPage):
 
 
 class ChangeEmail(AccountForm, MailForm, _EmailPage):
-    """The address gets a link, or is told that another account has it: who asks is not told which."""
+    """The address gets a link, or is told that another account has it. The person who asks is not told which."""
 
     template = "email"
 
