@@ -14,7 +14,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from authserver.background import BackgroundTasks
-from authserver.store import clients, sessions
+from authserver.store import clients, schema, sessions
 from tests.harness.browser import answer_of
 from tests.harness.constants import ISSUER
 from tests.harness.existing import existing
@@ -51,6 +51,9 @@ def listening(op: Provider, client_id: str = HEARS, port: int = 0) -> Iterator[R
 
 @pytest.fixture
 def party(op: Provider) -> Iterator[RelyingParty]:
+    """The client's server; what another test left in the outbox does not come to it."""
+    with op.database.begin() as connection:
+        connection.execute(schema.outbox.delete())
     with listening(op) as party:
         change_client(op.database, HEARS, backchannel_logout_uri=party.uri)
         later(op, 6)  # until no process has the client as it was before
