@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from ..domain.models import Session, User
+from ..domain.session_end import EndedBy
 from ..domain.user_rules import new_id
 from ..pipeline.errors import Refusal
 from ..pipeline.event import Event, LateEvents
@@ -13,6 +14,7 @@ from ..pipeline.replies import BrowserAnswer, GoTo, Page
 from ..store.sessions import BeginSession
 from ..store.sign_ups import sign_up
 from .browser import BrowserHandler, BrowserRefusal
+from .ended import session_ended
 from .new_password import NewPassword, WeakPassword
 from .new_session import cookie_of, new_session
 from .sign_in_form import Busy
@@ -78,8 +80,7 @@ class AccountCreation(BrowserHandler):
         yield Event("sign_up", fields={"sid": session.id.hex()})
         before = self.session
         if before is not None:
-            fields = {"sid": before.id.hex(), "subject": before.user_id, "reason": "another user signed in"}
-            yield Event("session_ended", fields=fields)
+            yield session_ended(before.id, EndedBy.ANOTHER_USER, subject=before.user_id)
 
 
 def check_sign_up(handler: BrowserHandler) -> None:

@@ -1,12 +1,13 @@
 """What the pages below /account share: whoever is signed in sees their own account, and nobody else's."""
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from ..domain import session_state
 from ..domain.models import Session, User
 from ..pipeline.handler import Decision
-from ..pipeline.replies import BrowserAnswer, GoTo, Page
+from ..pipeline.replies import BrowserAnswer, Cookie, GoTo, Page
 from ..store.account_data import AccountData, AccountKey, Part
 from ..store.browser_state import BrowserKey
 from .browser import BrowserHandler
@@ -17,6 +18,7 @@ SIGN_IN = "/account/sign-in"
 RECENT = 300
 """Seconds for which a sign-in is recent enough for what matters: a stolen or forgotten session must not be enough to
 take an account over."""
+EMAIL = "/account/email"
 DOWNLOAD = "/account/data/download"
 DELETED = "/account/deleted"
 _NEVER_NEXT = frozenset({SIGN_IN, DOWNLOAD, DELETED})
@@ -44,8 +46,14 @@ class AccountPage(BrowserHandler):
         return self.loaded.account or AccountData()
 
     def done(self, word: str) -> bool:
-        """Whether the request comes from a form of this page that has done what the word says."""
-        return self.request.value("done") == word
+        """Whether a form has just done what the word says, for this session."""
+        return self.session is not None and self.was_done(word, self.session.id.hex())
+
+    def go_to_done(
+        self, path: str, word: str, session: Session, cookies: Mapping[str, Cookie | None] | None = None
+    ) -> GoTo:
+        """Return the redirect to the page that says so."""
+        return GoTo(self.done_path(path, word, session.id.hex()), cookies or {})
 
     def decide(self) -> Decision[BrowserAnswer]:
         if self.signed_in is None or (self.needs_recent_sign_in and not self.is_recent):

@@ -3,6 +3,7 @@ back, and all that it may do."""
 
 from dataclasses import dataclass
 
+from ..domain import first_party
 from ..domain.models import Session, User
 from ..domain.times import minute
 from ..pipeline.event import Event
@@ -28,6 +29,8 @@ class ApplicationShown:
     since: str
     used: str
     """Since when it has access, and when it last used it, as text."""
+    asks: bool
+    """Whether it gets access again only if the person agrees."""
 
 
 def shown(application: Application) -> ApplicationShown:
@@ -45,6 +48,7 @@ def shown(application: Application) -> ApplicationShown:
         tuple(dict.fromkeys(resources)),
         minute(min(begun)),
         minute(max(used)),
+        first_party.asks(client),
     )
 
 
@@ -62,7 +66,7 @@ class ShowApplications(ApplicationPage):
 
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
         rows = [shown(each) for each in self.account.applications]
-        return Decision(self.account_page("applications", applications=rows, done=self.done("ended")))
+        return Decision(self.account_page("applications", applications=rows, done=self.done("access_ended")))
 
 
 class AskToEndAccess(ApplicationPage):
@@ -84,4 +88,4 @@ class EndAccess(AccountForm, ApplicationPage):
             return Decision(GoTo(LIST))
         ended = Event("consent_withdrawn", fields={"client_id": application.client.id})
         change = consents.withdraw(user.id, application.client.id)
-        return Decision(GoTo(f"{LIST}?done=ended"), change, events=[ended])
+        return Decision(self.go_to_done(LIST, "access_ended", session), change, events=[ended])

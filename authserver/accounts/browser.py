@@ -13,6 +13,7 @@ from ..pipeline.handler import Handler, Services
 from ..pipeline.replies import BrowserAnswer, Cookie, Page
 from ..store import browser_state
 from ..store.browser_state import BrowserKey, BrowserState
+from . import done
 from .request import BrowserRequest, csrf_token, hashed
 
 BROWSER_TTL = 400 * 86400
@@ -90,6 +91,16 @@ class BrowserHandler(Handler[BrowserAnswer]):
         form = {"action": action, "csrf": csrf_token(self.browser, shown)}
         cookies = {} if self.request.browser else self.browser_cookie
         return Page(name, form | values, status, self.ui_locales, retry_after, cookies)
+
+    def done_path(self, path: str, word: str, whose: str = "") -> str:
+        """Return the address, below the issuer, of a page that is to say what was done just now, in one word; `whose`
+        is the session of a page of the account. The page asks `was_done`."""
+        return f"{path}?done={done.token(self.browser, word, whose, self.now)}"
+
+    def was_done(self, word: str, whose: str = "") -> bool:
+        """Whether the page was opened by the redirect of `done_path`, in this browser, a short time ago."""
+        browser = self.request.browser
+        return browser is not None and done.is_proven(self.request.value("done"), browser, word, whose, self.now)
 
     def check_form(self) -> None:
         """Raise BrowserRefusal unless a page of ours in this browser posted the form."""

@@ -5,13 +5,16 @@ from dataclasses import replace
 from functools import partial
 
 from ..domain.models import SECOND, Session, User
+from ..domain.session_end import EndedBy
 from ..pipeline.errors import Refusal
 from ..pipeline.event import Event, LateEvents
 from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, Cookie, GoTo, Page
 from ..store.account_changes import ReplacePassword, replace_password
 from .account_pages import AccountForm, AccountPage
-from .new_password import NewPassword, WeakPassword, mails_of_change
+from .ended import session_ended
+from .new_password import NewPassword, WeakPassword
+from .notices import notices
 from .request import hashed
 from .sign_in_form import PasswordForm
 
@@ -30,7 +33,7 @@ class _PasswordPage(AccountPage):
             error=error,
             wait=wait,
             min_length=self.services.password_min_length,
-            done=self.done("changed"),
+            done=self.done("password_changed"),
         )
 
 
@@ -53,7 +56,8 @@ class ChangePassword(AccountForm, PasswordForm, _PasswordPage):
     async def authenticate(self) -> None:
         await super().authenticate()
         if self.sign_in.check.matches:
-            new = NewPassword(self.services, self.request.value("new_password"), self.sign_in.record.username)
+            typed, present = self.request.value("new_password"), self.request.value(self.password_field)
+            new = NewPassword(self.services, typed, self.sign_in.record.username, present)
             self.new_hash = await new.hash(self.request.network)
 
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
@@ -72,12 +76,12 @@ class ChangePassword(AccountForm, PasswordForm, _PasswordPage):
 
     def _changed(self, session: Session, user: User) -> Decision[BrowserAnswer]:
         secret = self.services.new_secret()
-        mails = mails_of_change(self.services, self.sign_in.user or user, self.language)
+        mails = notices(self.services, "password_changed", self.sign_in.user or user, self.language)
         kept = replace(session, secret_hash=hashed(secret) or b"", authenticated_at=self.now)
         replaced = ReplacePassword(user.id, user.credential_version, self.new_hash, kept, mails)
         max_age = (session.expires_at - self.now) // SECOND if session.kept else None
         return Decision(
-            GoTo(f"{PATH}?done=changed", {"session": Cookie(secret, max_age)}),
+            self.go_to_done(PATH, "password_changed", session, {"session": Cookie(secret, max_age)}),
             replace_password(replaced),
             events=LateEvents(partial(_events, replaced)),
         )
@@ -87,4 +91,4 @@ def _events(replaced: ReplacePassword) -> Iterator[Event]:
     """The commit fills `ended` before these events are read."""
     yield Event("user_password_changed")
     for id in replaced.ended:
-        yield Event("session_ended", fields={"sid": id.hex(), "reason": "password changed"})
+        yield session_ended(id, EndedBy.PASSWORD_CHANGE)

@@ -38,7 +38,8 @@ class ConfirmEmail(ShowConfirmEmail):
         self.check_form()
         user = self.user
         change = change_email(self.opened.link, user.id, *self._mails(user))
-        return Decision(GoTo(f"{PATH}?done=changed"), change, events=[Event("email_changed")])
+        done = self.done_path(PATH, "email_changed", self.session.id.hex() if self.session else "")
+        return Decision(GoTo(done), change, events=[Event("email_changed")])
 
     def _mails(self, user: User) -> Iterator[NewMessage]:
         """Tell the address that the account had so far, in case somebody else did it."""

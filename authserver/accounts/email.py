@@ -4,14 +4,14 @@ from ..domain import email_address
 from ..domain.models import Session, User
 from ..pipeline.event import Event
 from ..pipeline.handler import Decision
-from ..pipeline.replies import BrowserAnswer, GoTo, Page
+from ..pipeline.replies import BrowserAnswer, Page
 from ..store.account_data import AccountKey, Part
 from ..store.browser_state import BrowserKey
-from .account_pages import AccountForm, AccountPage
+from .account_pages import EMAIL, AccountForm, AccountPage
 from .mail_form import MailForm, check_mail
 from .request import hashed
 
-PATH = "/account/email"
+PATH = EMAIL
 
 
 class _EmailPage(AccountPage):
@@ -29,8 +29,8 @@ class _EmailPage(AccountPage):
             current=claims.get("email", ""),
             is_verified=email_address.verified_in(claims) is not None,
             email=self.request.value("email"),
-            sent=self.done("sent"),
-            done=self.done("changed"),
+            sent=self.done("email_sent"),
+            done=self.done("email_changed"),
             error=error,
             wait=wait,
         )
@@ -56,4 +56,5 @@ class ChangeEmail(AccountForm, MailForm, _EmailPage):
 
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
         change = self.mail(user_id=user.id, username=user.username)
-        return Decision(GoTo(f"{PATH}?done=sent"), change, events=[Event("email_change_requested")])
+        done = self.go_to_done(PATH, "email_sent", session)
+        return Decision(done, change, events=[Event("email_change_requested")])

@@ -12,9 +12,11 @@ from ..pipeline.errors import Refusal
 from ..pipeline.replies import BrowserAnswer, Page
 from ..store.browser_state import BrowserKey
 from ..store.links import LinkRecord
+from .account_pages import EMAIL
 from .browser import BrowserRefusal
 from .in_interaction import InInteraction
 from .interaction import path_of
+from .other_ways import other_ways
 from .request import hashed
 
 NAME = "link"
@@ -47,6 +49,8 @@ class LinkPage(InInteraction):
 
     def refuse(self, refusal: Refusal) -> BrowserAnswer:
         answer = super().refuse(refusal)
+        if isinstance(answer, Page) and refusal.code == "link":
+            answer = replace(answer, values={**answer.values, "again": self._path_to_new_link()})
         return replace(answer, has_secret_address=True) if isinstance(answer, Page) else answer
 
     @property
@@ -60,6 +64,15 @@ class LinkPage(InInteraction):
         """The path at which the person goes on: where the link was asked for, if that was here and waits still;
         otherwise ""."""
         return path_of(self.interaction.id) if self.interaction and self.is_same_browser else ""
+
+    def _path_to_new_link(self) -> str:
+        """Return the path at which a person asks for another link of this kind; "" if the server offers none."""
+        ways = other_ways(self.services, self.interaction.id if self.loaded and self.interaction else None)
+        return {
+            LinkKind.RESET: ways["reset_path"],
+            LinkKind.SIGN_UP: ways["sign_up_path"],
+            LinkKind.EMAIL: EMAIL if self.services.mail else "",
+        }[self.kind]
 
     def about(self) -> dict[str, str]:
         user = self._proven.user if self._proven else None

@@ -24,12 +24,12 @@ class MailedLinks:
     def values(self) -> Mapping[str, Values]:
         """Return what the template of each mail is given."""
         return {"reset": self._reset, "sign_up": self._sign_up, "email": self._email} | dict.fromkeys(
-            ("password_changed", "email_changed"), self._as_they_are
+            ("password_changed", "email_changed", "deletion_requested", "deletion_cancelled"), self._as_they_are
         )
 
     async def _reset(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
         user = await self._owner(message)
-        if user is None or user.disabled:
+        if user is None or user.is_blocked:
             raise Unneeded
         link = await self._link(LinkKind.RESET, message, values, user)
         return {"username": user.username, "link": link, "minutes": links.LIFETIME // 60}
@@ -40,7 +40,7 @@ class MailedLinks:
         owner = reader or await self._load(users.load_many, str(message.content["address"]))
         if owner is not None:
             # Nobody else is mailed a link to a new password.
-            link = f"{self._issuer}/reset" if reader is not None and not reader.disabled else ""
+            link = f"{self._issuer}/reset" if reader is not None and not reader.is_blocked else ""
             return {"has_account": True, "username": owner.username, "link": link, "minutes": 0}
         link = await self._link(LinkKind.SIGN_UP, message, values)
         return {"has_account": False, "username": "", "link": link, "minutes": links.LIFETIME // 60}

@@ -7,7 +7,7 @@ from ..domain.times import utc
 from ..pipeline.event import Event
 from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, Download
-from ..store.account_data import MOST, Application, Part
+from ..store.account_data import MOST, Application, KnownNetwork, Part
 from ..store.events import StoredEvent, described
 from .account_pages import DOWNLOAD, AccountPage
 
@@ -22,6 +22,7 @@ class DownloadData(AccountPage):
             "user": {"id": user.id, "username": user.username, "created_at": utc(user.created_at)},
             "claims": dict(self.account.claims),
             "sessions": [_session(each) for each in self.account.sessions],
+            "known_networks": [_network(each) for each in self.account.networks],
             "applications": [_application(each) for each in self.account.applications],
             "events": [_event(event) for event in self.account.events],
             "events_are_cut": len(self.account.events) == MOST,
@@ -33,6 +34,10 @@ def _event(event: StoredEvent) -> dict[str, Any]:
     """Return the event without the name of an operator's account at the machine, which is another person's."""
     told = described(event)
     return told | ({"actor": "administrator"} if event.record.actor.startswith("os:") else {})
+
+
+def _network(known: KnownNetwork) -> dict[str, Any]:
+    return {"network": known.network, "seen_at": utc(known.seen_at)}
 
 
 def _session(session: Session) -> dict[str, Any]:

@@ -2,11 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ..domain import email_address
 from ..domain.errors import Unavailable
-from ..domain.mail import new_mail
-from ..domain.models import User
-from ..domain.outbox import NewMessage
 from ..domain.user_rules import Weakness, weakness
 from ..passwords import common_passwords, password_form
 from ..pipeline.errors import Refusal
@@ -21,6 +17,7 @@ class WeakPassword(Refusal):
         super().__init__(weakness.code, f"weak password: {weakness.code}", 422)
 
 
+_SAME = Weakness("same", "The password is the present one. Choose another.")
 _MALFORMED = Weakness("malformed", "The password has control characters, or more than 1024 bytes.")
 
 
@@ -31,6 +28,9 @@ class NewPassword:
     """As it was typed."""
     username: str
     """The user's, in its canonical form."""
+    present: str | None = field(default=None, repr=False)
+    """The present password, as it was typed, where it has just been found to be right. It is never compared elsewhere:
+    whoever has a link could find out by it which password the user had."""
 
     @property
     def weakness(self) -> Weakness | None:
@@ -38,6 +38,8 @@ class NewPassword:
         form = password_form(self.text) if self.text else ""
         if form is None:
             return _MALFORMED
+        if self.present is not None and form == password_form(self.present):
+            return _SAME
         return weakness(
             form, username=self.username, min_length=self.services.password_min_length, common=common_passwords()
         )
@@ -50,11 +52,3 @@ class NewPassword:
             return await self.services.passwords.hash_new(password_form(self.text) or "", network)
         except Unavailable as error:
             raise Busy(str(error), error.retry_after) from error
-
-
-def mails_of_change(services: Services, user: User, language: str) -> list[NewMessage]:
-    """Return the mails that tell a user, with their claims, of a new password: somebody else may have chosen it."""
-    address = email_address.verified_in(user.claims or {})
-    if not address or not services.mail:
-        return []
-    return [new_mail("password_changed", address, language, user_id=user.id, username=user.username)]

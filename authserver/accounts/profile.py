@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ..domain import profile
 from ..domain.claim_rules import ClaimsRefused
@@ -9,12 +10,13 @@ from ..domain.models import Session, User
 from ..pipeline.errors import Refusal
 from ..pipeline.event import Event
 from ..pipeline.handler import Decision
-from ..pipeline.replies import BrowserAnswer, GoTo
+from ..pipeline.replies import BrowserAnswer
 from ..store.account_changes import edit_claims
 from ..store.account_data import Part
 from .account_pages import AccountForm, AccountPage
 
 PATH = "/account/profile"
+NO_FAULTS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +26,25 @@ class FieldShown:
     name: str
     value: str
     autocomplete: str
-    is_wrong: bool
+    fault: str
+    """What is wrong with it (domain/profile.py); "" if nothing is."""
 
 
 class _ProfilePage(AccountPage):
     path = PATH
     parts = (Part.CLAIMS,)
 
-    def profile_page(self, values: Mapping[str, str], error: str = "", wrong: str = "") -> Decision[BrowserAnswer]:
-        """Return the decision to show the page; `wrong` is the name of the field that is wrong."""
+    def profile_page(
+        self, values: Mapping[str, str], error: str = "", faults: Mapping[str, str] = NO_FAULTS
+    ) -> Decision[BrowserAnswer]:
+        """Return the decision to show the page; `faults` are those of fields, by their names."""
         fields = [
-            FieldShown(name, values.get(name, ""), profile.AUTOCOMPLETE.get(name, ""), name == wrong)
+            FieldShown(name, values.get(name, ""), profile.AUTOCOMPLETE.get(name, ""), faults.get(name, ""))
             for name in self.services.accounts.profile_claims
         ]
         status = 400 if error else 200
         return Decision(
-            self.account_page("profile", status=status, fields=fields, error=error, done=self.done("saved"))
+            self.account_page("profile", status=status, fields=fields, error=error, done=self.done("profile_saved"))
         )
 
 
@@ -52,13 +57,13 @@ class EditProfile(AccountForm, _ProfilePage):
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
         typed, before = self._typed(), self.account.claims
         shown = profile.texts(before) | typed
-        if wrong := profile.wrong(typed):
-            return self.profile_page(shown, "wrong", wrong)
+        if faults := profile.faults(typed, self.now):
+            return self.profile_page(shown, "wrong", faults)
         try:
             changes = profile.changes(before, typed, self.now)
         except ClaimsRefused:
             return self.profile_page(shown, "too_long")
-        done = GoTo(f"{PATH}?done=saved")
+        done = self.go_to_done(PATH, "profile_saved", session)
         if not changes:
             return Decision(done)
         changed = Event("user_claims_changed", fields={"claims": ", ".join(changes)})
@@ -70,4 +75,4 @@ class EditProfile(AccountForm, _ProfilePage):
         parameters, names = self.request.parameters, self.services.accounts.profile_claims
         if not (parameters.repeated | parameters.malformed).isdisjoint(names):
             raise Refusal("invalid_request", "A field of the profile is repeated, or is not UTF-8.")
-        return {name: self.request.value(name).strip() for name in names if name in parameters.sent}
+        return {name: profile.as_typed(self.request.value(name)) for name in names if name in parameters.sent}

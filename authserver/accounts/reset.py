@@ -10,7 +10,7 @@ from .mail_form import MailForm, check_mail
 from .request import hashed
 
 PATH = "/reset"
-_SENT = f"{PATH}?sent=yes"
+_SENT = "reset_sent"
 
 
 class _ResetPage(InInteraction):
@@ -36,9 +36,7 @@ class ShowResetRequest(_ResetPage):
 
     def decide(self) -> Decision[BrowserAnswer]:
         check_mail(self.services)
-        return Decision(
-            Page("reset_sent", ui_locales=self.ui_locales) if self.request.value("sent") else self.reset_page()
-        )
+        return Decision(Page("reset_sent", ui_locales=self.ui_locales) if self.was_done(_SENT) else self.reset_page())
 
 
 class RequestReset(MailForm, _ResetPage):
@@ -48,4 +46,6 @@ class RequestReset(MailForm, _ResetPage):
         return self.reset_page(error, status, wait)
 
     def decide(self) -> Decision[BrowserAnswer]:
-        return Decision(GoTo(f"{_SENT}{self.of_interaction}"), self.mail(), events=[Event("reset_requested")])
+        return Decision(
+            GoTo(self.done_path(PATH, _SENT) + self.of_interaction), self.mail(), events=[Event("reset_requested")]
+        )

@@ -1,24 +1,30 @@
 """GET and POST /reset/password: whoever has a link chooses a new password."""
 
+from collections.abc import Iterator
+from functools import partial
+
 from ..domain import links
 from ..domain.models import LinkKind, User
+from ..domain.session_end import EndedBy
 from ..pipeline.errors import Refusal
-from ..pipeline.event import Event
+from ..pipeline.event import Event, LateEvents
 from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, GoTo, Page
 from ..store.password_resets import reset
+from .ended import session_ended
 from .link_pages import LinkPage
-from .new_password import NewPassword, WeakPassword, mails_of_change
+from .new_password import NewPassword, WeakPassword
+from .notices import notices
 from .sign_in_form import Busy
 
-_DONE = f"{links.PATHS[LinkKind.RESET]}?done=yes"
+_DONE = "password_reset"
 
 
 class ShowReset(LinkPage):
     kind = LinkKind.RESET
 
     def decide(self) -> Decision[BrowserAnswer]:
-        return Decision(Page("reset_done") if self.request.value("done") else self.password_page())
+        return Decision(Page("reset_done") if self.was_done(_DONE) else self.password_page())
 
     def password_page(self, error: str = "", status: int = 200, retry_after: int = 0) -> Page:
         """Return the page that asks for the password. `error` is the code of a weakness, or `busy`."""
@@ -49,16 +55,24 @@ class ResetPassword(ShowReset):
         self.password_hash = await password.hash(self.request.network)
 
     def decide(self) -> Decision[BrowserAnswer]:
-        change = reset(
-            self.opened.link, self.user, self.password_hash, *mails_of_change(self.services, self.user, self.language)
-        )
-        event = Event("password_reset", fields={"by": "mail" if self.opened.link.address else "operator"})
+        link, user, ended = self.opened.link, self.user, list[bytes]()
+        mails = notices(self.services, "password_changed", user, self.language)
+        change = reset(link, user, self.password_hash, *mails, ended=ended)
+        events = LateEvents(partial(_events, "mail" if link.address else "operator", ended))
         # The session of this browser has ended with all others of the user; another user's goes on.
+        goal = self.goal or self.done_path(links.PATHS[self.kind], _DONE)
         has_ended = self.session is not None and self.session.user_id == self.user.id
-        return Decision(GoTo(self.goal or _DONE, {"session": None} if has_ended else {}), change, events=[event])
+        return Decision(GoTo(goal, {"session": None} if has_ended else {}), change, events=events)
 
     def refuse(self, refusal: Refusal) -> BrowserAnswer:
         if isinstance(refusal, WeakPassword | Busy):
             error = refusal.code if isinstance(refusal, WeakPassword) else "busy"
             return self.password_page(error, refusal.status, refusal.retry_after)
         return super().refuse(refusal)
+
+
+def _events(by: str, ended: list[bytes]) -> Iterator[Event]:
+    """The commit fills `ended` before these events are read."""
+    yield Event("password_reset", fields={"by": by})
+    for id in ended:
+        yield session_ended(id, EndedBy.PASSWORD_RESET)

@@ -10,6 +10,7 @@ from functools import partial
 
 from ..domain import device
 from ..domain.models import Session, User
+from ..domain.session_end import EndedBy
 from ..domain.times import minute
 from ..pipeline.event import Event, LateEvents
 from ..pipeline.handler import Decision
@@ -17,11 +18,11 @@ from ..pipeline.replies import BrowserAnswer, GoTo
 from ..store import sessions
 from ..store.account_data import Part
 from .account_pages import AccountForm, AccountPage
+from .ended import session_ended
 
 LIST, END = "/account/sessions", "/account/sessions/end"
 OTHERS = "others"
 """In place of a session's id: all but that of this browser."""
-_REASON = "ended by its user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class ShowSessions(SessionPage):
 
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
         rows = [shown(session, session), *(shown(other, session) for other in self.others(session))]
-        return Decision(self.account_page("sessions", sessions=rows, done=self.done("ended")))
+        return Decision(self.account_page("sessions", sessions=rows, done=self.done("session_ended")))
 
 
 class AskToEndSession(SessionPage):
@@ -75,7 +76,7 @@ class EndSession(AccountForm, SessionPage):
     path = END
 
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
-        asked, done = self.request.value("session"), GoTo(f"{LIST}?done=ended")
+        asked, done = self.request.value("session"), self.go_to_done(LIST, "session_ended", session)
         if asked == OTHERS:
             ended: list[bytes] = []
             change = sessions.end_others(user.id, keep=session.id, ended=ended)
@@ -89,4 +90,4 @@ class EndSession(AccountForm, SessionPage):
 def _events(ended: list[bytes]) -> Iterator[Event]:
     """The commit may fill `ended` before these events are read."""
     for id in ended:
-        yield Event("session_ended", fields={"sid": id.hex(), "reason": _REASON})
+        yield session_ended(id, EndedBy.USER)

@@ -1,9 +1,11 @@
 """Signing in with a password. Every endpoint that takes one uses this: the attempt is counted, then hashed."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from ..domain.attempts import AttemptLimits, Judgement
 from ..domain.models import SECOND, Authorization, Session, User
+from ..domain.outbox import NewMessage
 from ..passwords import PasswordCheck, username_form
 from ..pipeline.errors import TooManyAttempts
 from ..pipeline.event import Event
@@ -99,11 +101,12 @@ class PasswordSignIn:
         limit: int,
         ended: list[bytes],
         restores: bool = False,
+        mails: Sequence[NewMessage] = (),
     ) -> Change:
         """Return the change that begins the session of the user, and otherwise does as that of `begin`. `before` is the
         session of this browser so far, and `interaction_id` what the user signs in for, if an application asked. See
         `store.sessions.BeginSession` for the others."""
-        begin = BeginSession(session, before, interaction_id, self.check.rehashed, limit, ended, restores)
+        begin = BeginSession(session, before, interaction_id, self.check.rehashed, limit, ended, restores, mails)
         return sign_ins.begin_session(begin, self.attempt, network=self._network_to_remember())
 
     def _network_to_remember(self) -> str:

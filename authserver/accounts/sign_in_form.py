@@ -6,6 +6,7 @@ from functools import partial
 
 from ..domain.errors import Unavailable
 from ..domain.models import Session, User
+from ..domain.session_end import EndedBy
 from ..domain.times import minute
 from ..passwords import password_form
 from ..pipeline.errors import Refusal, TooManyAttempts
@@ -15,7 +16,9 @@ from ..pipeline.replies import BrowserAnswer, GoTo, Page
 from ..store.browser_state import BrowserKey
 from ..store.database import Change
 from .browser import BrowserHandler
+from .ended import session_ended
 from .new_session import cookie_of, new_session
+from .notices import notices
 from .request import hashed
 from .sign_in import PasswordSignIn
 
@@ -145,6 +148,7 @@ class SignInForm(PasswordForm):
             limit=limit,
             ended=ended,
             restores=deleted is not None,
+            mails=notices(self.services, "deletion_cancelled", deleted, self.language) if deleted else (),
         )
         return Decision(
             GoTo(goal, {"session": cookie_of(session, secret, self.now)}),
@@ -170,13 +174,9 @@ class SignInForm(PasswordForm):
             yield Event("user_deletion_cancelled")
         yield Event("sign_in", fields={"sid": (before.id if before and self._renews else session.id).hex()})
         if before is not None and not self._renews:
-            yield Event(
-                "session_ended",
-                fields={"sid": before.id.hex(), "subject": before.user_id, "reason": "another user signed in"},
-            )
-        reason = f"more than {self.services.policy.max_sessions} browsers of one user"
+            yield session_ended(before.id, EndedBy.ANOTHER_USER, subject=before.user_id)
         for id in ended:
-            yield Event("session_ended", fields={"sid": id.hex(), "reason": reason})
+            yield session_ended(id, EndedBy.TOO_MANY)
 
     @property
     def _renews(self) -> bool:

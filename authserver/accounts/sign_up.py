@@ -23,7 +23,7 @@ from .mail_form import MailForm, check_mail
 from .request import BrowserRequest, hashed
 
 PATH = "/sign-up"
-_SENT = f"{PATH}?sent=yes"
+_SENT = "sign_up_sent"
 
 
 class _SignUpPage(InInteraction):
@@ -53,7 +53,7 @@ class ShowSignUp(_SignUpPage):
     def decide(self) -> Decision[BrowserAnswer]:
         check_sign_up(self)
         return Decision(
-            Page("sign_up_sent", ui_locales=self.ui_locales) if self.request.value("sent") else self.sign_up_page()
+            Page("sign_up_sent", ui_locales=self.ui_locales) if self.was_done(_SENT) else self.sign_up_page()
         )
 
 
@@ -70,7 +70,9 @@ class RequestSignUp(MailForm, _SignUpPage):
         return self.sign_up_page(error, status, wait)
 
     def decide(self) -> Decision[BrowserAnswer]:
-        return Decision(GoTo(f"{_SENT}{self.of_interaction}"), self.mail(), events=[Event("sign_up_requested")])
+        return Decision(
+            GoTo(self.done_path(PATH, _SENT) + self.of_interaction), self.mail(), events=[Event("sign_up_requested")]
+        )
 
 
 class NameRefused(Refusal):

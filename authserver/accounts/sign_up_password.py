@@ -8,7 +8,7 @@ from .account_creation import AccountCreation, check_sign_up
 from .account_pages import HOME
 from .link_pages import LinkPage
 
-_DONE = f"{links.PATHS[LinkKind.SIGN_UP]}?done=yes"
+_DONE = "sign_up"
 
 
 class ShowSignUpPassword(LinkPage):
@@ -16,7 +16,7 @@ class ShowSignUpPassword(LinkPage):
 
     def decide(self) -> Decision[BrowserAnswer]:
         check_sign_up(self)
-        return Decision(Page("sign_up_done") if self.request.value("done") else self.password_page())
+        return Decision(Page("sign_up_done") if self.was_done(_DONE) else self.password_page())
 
     def password_page(self, error: str = "", status: int = 200, retry_after: int = 0) -> Page:
         """Return the page that asks for the password. `error` is the code of a weakness, or `busy`."""
@@ -44,7 +44,8 @@ class SignUpWithLink(AccountCreation, ShowSignUpPassword):
         link = self.opened.link
         claims = {"email": link.address, "email_verified": True}
         # Elsewhere than in the browser that asked, nobody is signed in: somebody else may have sent the link on.
-        goal = (self.goal or HOME) if self.is_same_browser else _DONE
+        done = self.done_path(links.PATHS[self.kind], _DONE)
+        goal = (self.goal or HOME) if self.is_same_browser else done
         return self.create(
             claims, goal, link_id=link.id, interaction_id=link.interaction_id, signs_in=self.is_same_browser
         )

@@ -33,7 +33,7 @@ def end_unfinished(connection: Connection) -> None:
 
 
 def _keep_clients(connection: Connection) -> None:
-    """Add the clients that have been noted since: they want to be told of the end of these sessions."""
+    """Add the clients that have been noted since: they may want to be told of the end of these sessions."""
     if not has(connection, session_clients):
         return
     old = replaced(session_clients)

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from ..domain.outbox import DELIVERED, GIVEN_UP, Message
+from ..domain.session_end import EndedBy
 from ..domain.session_state import end_reason
 from ..domain.times import counted
 from ..settings import load
@@ -88,8 +89,7 @@ def end(id: str, offline: bool, as_json: bool) -> None:
         change = sessions.end(signed_in.session.id, offline=offline)
         (has_ended,) = change.apply(connection, [change.params], at)
         if has_ended:
-            reason = "ended by an operator"
-            record(connection, "session_ended", at=at, user=signed_in.user, reason=reason, sid=id)
+            record(connection, "session_ended", at=at, user=signed_in.user, reason=EndedBy.OPERATOR, sid=id)
         row = _described(_load(connection, id), at)
     click.echo("Ended." if has_ended else "It had already ended.", err=True)
     if as_json:

@@ -13,6 +13,7 @@ from ..domain import claim_rules, strict_json
 from ..domain.claim_rules import ClaimsRefused, as_text
 from ..domain.errors import Refused
 from ..domain.models import User
+from ..domain.session_end import EndedBy
 from ..domain.times import counted
 from ..domain.user_rules import UserRefused, check_password, new_id, weakness
 from ..passwords import PasswordHasher, common_passwords, password_form
@@ -42,6 +43,12 @@ from .user_reset_link import reset_link
 from .user_unblock import unblock
 
 _MAX_INPUT = 1 << 20  # bytes of claims that are read; a tenth of it is too many already
+_ENDED_BY = {
+    "user_disabled": EndedBy.DISABLING,
+    "user_logins_ended": EndedBy.LOGINS_ENDED,
+    "user_deleted": EndedBy.DELETION,
+    "user_password_changed": EndedBy.NEW_PASSWORD,
+}
 password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 
 
@@ -257,7 +264,7 @@ def set_claims(name: str, as_json: bool) -> None:
 
 def _read_claims() -> Mapping[str, Any]:
     try:
-        return claim_rules.check(strict_json.parse(sys.stdin.buffer.read(_MAX_INPUT)))
+        return claim_rules.check(strict_json.parse(sys.stdin.buffer.read(_MAX_INPUT)), system.now())
     except ClaimsRefused as error:
         raise click.UsageError(str(error)) from None
     except ValueError as error:
@@ -273,9 +280,11 @@ def _end_logins(name: str, event: str, reason: str, change: Callable[[Connection
         at = now(connection)
         ended = authorizations.end_of_user(connection, user.id, reason=reason, now=at)
         done = Ended(ended, session_ends.count_active(connection, user.id, at))
-        session_ends.end_of_user(connection, user.id, reason=reason, now=at)
+        sids = session_ends.end_of_user(connection, user.id, reason=reason, now=at)
         change(connection, username)
         record(connection, event, at=at, user=user, ended=str(done))
+        for sid in sids:
+            record(connection, "session_ended", at=at, user=user, reason=_ENDED_BY[event], sid=sid.hex())
         return done
 
     return transact(end_logins)

@@ -163,7 +163,7 @@ def _user(line: bytes) -> User:
         username=check_username(username_form(name) if isinstance(name, str) else None),
         password_hash=canonical(members["password_hash"]),
         disabled=disabled,
-        claims=claim_rules.check(members.get("claims", {})),
+        claims=claim_rules.check(members.get("claims", {}), system.now()),
     )
 
 

@@ -33,7 +33,7 @@ def reset_link(name: str, as_json: bool) -> None:
 
     def make(connection: Connection) -> tuple[str, str, int]:
         user, at = load_user(connection, name), now(connection)
-        if user.disabled:
+        if user.is_blocked:
             raise fail(
                 f"The user {user.username} is disabled. Enable them first: authserver user enable {user.username}"
             )

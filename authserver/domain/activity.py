@@ -1,6 +1,9 @@
 """Which events of the audit trail say something to the person whom they are about."""
 
+from collections.abc import Mapping
+
 from .audit import AuditRecord
+from .session_end import EndedBy
 
 TOLD = frozenset(
     {
@@ -13,14 +16,23 @@ TOLD = frozenset(
 )
 """templates/account_words.html has the words."""
 ENDS = {
-    "ended by its user": "session_ended_by_user",
-    "ended by an operator": "session_ended_by_operator",
-    "password changed": "session_ended_by_password",
+    EndedBy.SIGN_OUT: "session_ended_by_sign_out",
+    EndedBy.USER: "session_ended_by_user",
+    EndedBy.ANOTHER_USER: "session_ended_by_another_user",
+    EndedBy.TOO_MANY: "session_ended_by_limit",
+    EndedBy.PASSWORD_CHANGE: "session_ended_by_password",
+    EndedBy.PASSWORD_RESET: "session_ended_by_reset",
+    EndedBy.DELETION_REQUEST: "session_ended_by_deletion",
+    EndedBy.OPERATOR: "session_ended_by_operator",
+    EndedBy.LOGINS_ENDED: "session_ended_by_operator",
+    EndedBy.NEW_PASSWORD: "session_ended_by_operator",
+    EndedBy.DISABLING: "session_ended_by_operator",
 }
-"""The ends of sessions that have words of their own, by the reason in the audit trail."""
+"""The names by which the words for the ends of sessions are found. One without is `session_ended`."""
+_BY_REASON: Mapping[str, str] = {str(reason): name for reason, name in ENDS.items()}
 
 
 def word(record: AuditRecord) -> str:
     """Return the name by which the words for the event are found."""
     reason = record.detail.partition("; ")[0]
-    return ENDS.get(reason, record.event) if record.event == "session_ended" else record.event
+    return _BY_REASON.get(reason, record.event) if record.event == "session_ended" else record.event

@@ -35,15 +35,21 @@ class ClaimsRefused(ValueError):
     """The claims break a rule; the text says what is allowed. It contains no value."""
 
 
-def check(claims: object) -> Mapping[str, Any]:
-    """Return the claims, an object of JSON values as Python's `json` makes them. Raises ClaimsRefused."""
+def check(claims: object, now: int | None = None) -> Mapping[str, Any]:
+    """Return the claims, an object of JSON values as Python's `json` makes them. `now` is in microseconds; without it,
+    a date of birth may be in the future. Raises ClaimsRefused."""
     if not isinstance(claims, dict):
         raise ClaimsRefused('The claims are not a JSON object. Give one like {"roles": ["editor"]}.')
     for name, value in claims.items():
         check_name(name)
         _check_value(name, value, MAX_DEPTH - 1)
-        if expected := standard_claims.expected(name, value):
+        if expected := standard_claims.expected(name, value, now):
             raise ClaimsRefused(f"The standard claim {name!r} must be {expected} (OpenID Connect Core section 5.1).")
+    return check_size(claims)
+
+
+def check_size(claims: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the claims. Raises ClaimsRefused if all of them together are too long."""
     if (size := len(as_text(claims))) > MAX_BYTES:
         raise ClaimsRefused(
             f"The claims have {size} bytes as compact JSON. The maximum is {MAX_BYTES}, since they are sent in a "

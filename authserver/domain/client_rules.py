@@ -11,6 +11,7 @@ from .errors import ScopeRefused
 from .hosts import is_canonical, is_loopback
 from .models import Client
 from .outgoing import form_fault
+from .plain_text import is_plain
 
 APPLICATION_TYPES = ("web", "native")
 PKCE = ("required", "optional")
@@ -20,8 +21,6 @@ _MAX_NAME = 256  # characters
 _MAX_PAGE = 2048  # characters
 _MAX_LOGO = 16 * 1024  # characters; it is a part of every page that shows it
 _ID = re.compile(r"[A-Za-z0-9][\x21\x23-\x26\x28-\x2b\x2d-\x5b\x5d-\x7e]{0,63}")
-# Control characters, those that change the direction of the text around them (Unicode TR 36 s2.5), half surrogates
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # RFC 3986 s2: a URI is composed from a limited set of characters, of US-ASCII. Lists of URIs are stored as words.
 _URI = re.compile(r"[!#-;=?-\[\]_a-z~]+")
 _LOGO = re.compile(r"data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}")
@@ -111,7 +110,7 @@ def _check_id(id: str) -> None:
 
 
 def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > _MAX_NAME or _UNPRINTABLE.search(name):
+    if not name.strip() or len(name) > _MAX_NAME or not is_plain(name):
         raise ClientRefused("This name is not valid. It needs 1 to 256 characters without control characters.")
 
 

@@ -78,6 +78,6 @@ def why_dead(link: Link, user: User | None, kind: LinkKind, now: int) -> str:
         return "link expired"
     if link.user_id is None:
         return ""
-    if user is None or user.disabled:
+    if user is None or user.is_blocked:
         return "user disabled" if user else "no such user"
     return "" if user.credential_version == link.credential_version else "password changed since"

@@ -1,12 +1,13 @@
 """Which claims about themselves people may edit, and what they may write."""
 
-import re
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
+from unicodedata import normalize
 
 from . import claim_rules
 from .models import SECOND
+from .plain_text import is_plain
+from .standard_claims import MAX_TEXT, MAX_URL, URLS, is_birthdate, is_future, is_web_address
 
 EDITABLE = (
     *("name", "given_name", "family_name", "middle_name", "nickname", "website", "gender", "birthdate"),
@@ -25,10 +26,6 @@ AUTOCOMPLETE = {
     "birthdate": "bday",
 }
 """What a browser fills into the field (HTML s4.10.18.7)."""
-_YEAR = re.compile("[0-9]{4}")
-_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
 NONE = "none"
 """In place of names: people may edit nothing."""
 
@@ -48,9 +45,31 @@ def texts(claims: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in claims.items() if isinstance(value, str)}
 
 
-def wrong(typed: Mapping[str, str]) -> str:
-    """Return the name of a claim that breaks a rule of its own; "" if none does."""
-    return "birthdate" if not _is_birthdate(typed.get("birthdate", "")) else ""
+def as_typed(text: str) -> str:
+    """Return what a person typed as it is stored: without spaces around it, and in the form in which equal texts are
+    equal (NFC)."""
+    return normalize("NFC", text.strip())
+
+
+def faults(typed: Mapping[str, str], now: int) -> dict[str, str]:
+    """Return what is wrong with the claims that break a rule of their own, by their names: `characters`, `long`, `url`,
+    `date` or `future`. `now` is in microseconds."""
+    found = {name: _fault(name, text, now) for name, text in typed.items() if text}
+    return {name: fault for name, fault in found.items() if fault}
+
+
+def _fault(name: str, text: str, now: int) -> str:
+    if not is_plain(text):
+        return "characters"
+    if len(text) > (MAX_URL if name in URLS else MAX_TEXT):
+        return "long"
+    if name in URLS:
+        return "" if is_web_address(text) else "url"
+    if name != "birthdate":
+        return ""
+    if not is_birthdate(text):
+        return "date"
+    return "future" if is_future(text, now) else ""
 
 
 def changes(before: Mapping[str, Any], typed: Mapping[str, str], now: int) -> dict[str, Any]:
@@ -62,21 +81,9 @@ def changes(before: Mapping[str, Any], typed: Mapping[str, str], now: int) -> di
     if changed:
         # OpenID Connect Core s5.1: updated_at: time the End-User's information was last updated.
         changed["updated_at"] = now // SECOND
-        claim_rules.check(merged(before, changed))
+        claim_rules.check_size(merged(before, changed))
     return changed
 
 
 def merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in {**before, **changes}.items() if value is not None}
-
-
-def _is_birthdate(text: str) -> bool:
-    # OpenID Connect Core s5.1: birthdate: ISO 8601-1 YYYY-MM-DD ... to represent only the year, YYYY format is allowed.
-    # The year MAY be 0000, indicating that it is omitted.
-    if not text or _YEAR.fullmatch(text):
-        return True
-    try:
-        date.fromisoformat(text.replace("0000-", "2000-", 1))
-    except ValueError:
-        return False
-    return _DATE.fullmatch(text) is not None

@@ -1,7 +1,13 @@
-"""The standard claims about a user (OpenID Connect Core s5.1): their types, and which scope asks for which (s5.4)."""
+"""The standard claims about a user (OpenID Connect Core s5.1): their values, and which scope asks for which (s5.4)."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
+
+from .models import SECOND
+from .plain_text import is_plain
 
 OPENID, OFFLINE_ACCESS = "openid", "offline_access"
 CLAIMS_OF = {
@@ -19,9 +25,58 @@ SCOPES = (OPENID, *CLAIMS_OF, OFFLINE_ACCESS)
 """The scopes that have a meaning in OpenID Connect Core (s3.1.2.1, s5.4, s11)."""
 
 
+MAX_TEXT, MAX_URL = 256, 2048  # characters
+URLS = ("profile", "picture", "website")
+_LONG_TEXTS = ("formatted", "street_address")
+"""The members of an address that may have several lines (s5.1.1)."""
+_YEAR = re.compile("[0-9]{4}")
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NO_URL = re.compile(r"""[\s<>"\\^`{|}]""")
+_EARLIEST_ZONE = timedelta(hours=14)
+"""How far the first time zone in which a day begins is ahead of UTC."""
+
+
+def is_web_address(text: str) -> bool:
+    """Whether the text is an http or https URL with a host, which is shown as what it leads to. Letters outside ASCII
+    are fine, as people type them."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises ValueError for a number that no port has
+    except ValueError:
+        return False
+    has_host = bool(parts.hostname) and "@" not in parts.netloc
+    return parts.scheme in ("http", "https") and has_host and not _NO_URL.search(text) and is_plain(text)
+
+
+def is_birthdate(text: str) -> bool:
+    # s5.1: birthdate: ISO 8601-1 YYYY-MM-DD ... to represent only the year, YYYY format is allowed. The year MAY be
+    # 0000, indicating that it is omitted.
+    if _YEAR.fullmatch(text):
+        return text != "0000"
+    try:
+        date.fromisoformat(text.replace("0000-", "2000-", 1))
+    except ValueError:
+        return False
+    return _DATE.fullmatch(text) is not None
+
+
+def is_future(birthdate: str, now: int) -> bool:
+    """Whether this date of birth has not begun anywhere on Earth. `now` is in microseconds."""
+    today = (datetime.fromtimestamp(now // SECOND, UTC) + _EARLIEST_ZONE).date().isoformat()
+    return birthdate > today[: len(birthdate)]
+
+
 def _is_text(value: object) -> bool:
     # s5.3.2: if a Claim is not returned, [it] SHOULD NOT be present with a null or empty string value.
-    return isinstance(value, str) and value != ""
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT and is_plain(value)
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_URL and is_web_address(value)
+
+
+def _is_date(value: object) -> bool:
+    return isinstance(value, str) and is_birthdate(value)
 
 
 def _is_boolean(value: object) -> bool:
@@ -34,24 +89,45 @@ def _is_number(value: object) -> bool:
 
 def _is_address(value: object) -> bool:
     # s5.1.1: implementations MAY return only a subset of the fields of an address. All of them are strings.
-    return isinstance(value, dict) and bool(value) and all(map(_is_text, value.values()))
+    return isinstance(value, dict) and bool(value) and all(_is_member(*member) for member in value.items())
+
+
+def _is_member(name: object, value: object) -> bool:
+    if name not in _LONG_TEXTS:
+        return _is_text(value)
+    # s5.1.1: this field MAY contain multiple lines, separated by newlines.
+    lines = value.splitlines() if isinstance(value, str) else ()
+    return isinstance(value, str) and 0 < len(value) <= 4 * MAX_TEXT and all(map(is_plain, lines))
 
 
 Check = tuple[Callable[[object], bool], str]
-_TEXT: Check = (_is_text, "a string that is not empty")
-_CHECKS: dict[str, Check] = dict.fromkeys(NAMES, _TEXT) | {
-    "email_verified": (_is_boolean, "true or false"),
-    "phone_number_verified": (_is_boolean, "true or false"),
-    "updated_at": (_is_number, "a number: the seconds since 1970"),
-    "address": (_is_address, 'an object of strings, such as {"locality": "London", "country": "United Kingdom"}'),
-}
+_PLAIN = "without control characters, characters for private use, and those that change the direction of text"
+_TEXT: Check = (_is_text, f"a string of 1 to {MAX_TEXT} characters, {_PLAIN}")
+_URL: Check = (_is_url, f"an http or https URL with a host, of at most {MAX_URL} characters")
+_CHECKS: dict[str, Check] = (
+    dict.fromkeys(NAMES, _TEXT)
+    | dict.fromkeys(URLS, _URL)
+    | {
+        "birthdate": (_is_date, "a date like 1815-12-10, 0000-12-10 without the year, or a year like 1815"),
+        "email_verified": (_is_boolean, "true or false"),
+        "phone_number_verified": (_is_boolean, "true or false"),
+        "updated_at": (_is_number, "a number: the seconds since 1970"),
+        "address": (_is_address, 'an object of strings, such as {"locality": "London", "country": "United Kingdom"}'),
+    }
+)
 
 
-def expected(name: str, value: object) -> str | None:
+def expected(name: str, value: object, now: int | None = None) -> str | None:
     """Return what the value of a standard claim must be, if `value` is something else; otherwise None. A name may end
-    in a language tag (s5.2), as in `family_name#ja-Kana-JP`."""
-    is_right, description = _CHECKS.get(name.partition("#")[0], (None, ""))
-    return None if is_right is None or is_right(value) else description
+    in a language tag (s5.2), as in `family_name#ja-Kana-JP`. `now` is in microseconds; without it, a date of birth may
+    be in the future."""
+    name = name.partition("#")[0]
+    is_right, description = _CHECKS.get(name, (None, ""))
+    if is_right is None:
+        return None
+    if not is_right(value):
+        return description
+    return "a date in the past" if name == "birthdate" and now is not None and is_future(str(value), now) else None
 
 
 def of_scope(scope: Iterable[str]) -> tuple[str, ...]:

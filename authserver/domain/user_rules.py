@@ -49,7 +49,7 @@ class Weakness:
     """Why a new password is too easy to guess."""
 
     code: str
-    """`short`, `common`, `run` or `name`, for a page to say it in its language."""
+    """`short`, `common`, `run`, `name` or `same`, for a page to say it in its language."""
     text: str
     """For an operator."""
 

@@ -18,5 +18,7 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
     },
     "email_changed": {"username": "ada"},
     "password_changed": {"username": "ada"},
+    "deletion_requested": {"username": "ada", "day": "2026-12-13 12:40 UTC"},
+    "deletion_cancelled": {"username": "ada"},
 }
 """By the template's name, without `.txt`."""

@@ -56,6 +56,8 @@ class RequestDeletion:
     seen_version: int
     delete_at: int
     """When the account is to be deleted (microseconds)."""
+    mails: Sequence[NewMessage] = ()
+    """To be sent if it is."""
     ended: list[bytes] = field(default_factory=list)
     """Gets the ids of the sessions, which all end."""
 
@@ -86,6 +88,7 @@ def _request(connection: Connection, request: RequestDeletion, now: int) -> bool
     if connection.execute(_REQUEST_DELETION, row).rowcount == 0:
         return False
     request.ended[:] = session_ends.end_of_user(connection, request.user_id, now=now)
+    outbox.add_many(connection, request.mails, now)
     return True
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -11,7 +11,7 @@ from ..domain.activity import TOLD
 from ..domain.models import Authorization, Client, Consent, Session
 from . import authorizations, clients, consents, events, sessions
 from .events import StoredEvent
-from .schema import user_claims
+from .schema import known_networks, user_claims
 from .users import claims_of
 
 MOST = 1000
@@ -27,6 +27,7 @@ class Part(Enum):
     CLAIMS = "claims"
     EVENTS = "events"
     ACTIVITY = "activity"
+    NETWORKS = "networks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,14 @@ class Activity:
     """The names of the clients that the events name, by id, if they still exist."""
 
 
+class KnownNetwork(NamedTuple):
+    """A network from which the user has signed in, so that wrong passwords from elsewhere do not delay them there."""
+
+    network: str
+    seen_at: int
+    """The last sign-in from there (microseconds)."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccountData:
     """The parts that were asked for; the others are empty."""
@@ -69,6 +78,8 @@ class AccountData:
     events: Sequence[StoredEvent] = ()
     """The newest first."""
     activity: Activity = Activity()
+    networks: Sequence[KnownNetwork] = ()
+    """The one used last first."""
 
 
 def load(connection: Connection, key: AccountKey, user_id: str) -> AccountData:
@@ -108,10 +119,18 @@ def _activity(connection: Connection, _key: AccountKey, user_id: str) -> Activit
     return Activity(found, {id: client.name for id, client in clients.load_many(connection, sorted(named)).items()})
 
 
+def _networks(connection: Connection, _key: AccountKey, user_id: str) -> list[KnownNetwork]:
+    columns = known_networks.c.network, known_networks.c.seen_at
+    newest_first = known_networks.c.seen_at.desc(), known_networks.c.network
+    found = select(*columns).where(known_networks.c.user_id == user_id).order_by(*newest_first).limit(MOST)
+    return [KnownNetwork(*row) for row in connection.execute(found)]
+
+
 _LOADERS: Mapping[Part, Callable[[Connection, AccountKey, str], Any]] = {
     Part.SESSIONS: _sessions,
     Part.APPLICATIONS: _applications,
     Part.CLAIMS: _claims,
     Part.EVENTS: _events,
     Part.ACTIVITY: _activity,
+    Part.NETWORKS: _networks,
 }

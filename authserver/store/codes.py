@@ -62,7 +62,7 @@ class _Issue:
 class _Redeem:
     code: Code
     begin: authorizations.Begin
-    hears_logout: bool
+    signs_in: bool
 
 
 def load_many(connection: Connection, hashes: Sequence[bytes]) -> Mapping[bytes, CodeRecord]:
@@ -79,12 +79,12 @@ def issue(code: Code, *, idle_expires_at: int, interaction: Interaction | None) 
 
 
 def redeem(
-    code: Code, authorization: Authorization, *, limit: int, ended: list[bytes], hears_logout: bool = False
+    code: Code, authorization: Authorization, *, limit: int, ended: list[bytes], signs_in: bool = False
 ) -> Change:
     """Use the code, and begin its authorization (see `authorizations.begin`). The guard holds for one of all who
-    try. With `hears_logout`, the client is told of the end of the session."""
+    try. With `signs_in`, the client signs the user in, and is told of the end of the session."""
     begin = authorizations.Begin(authorization, limit, None, ended)
-    return Change(_redeem_many, "codes", code.hash, _Redeem(code, begin, hears_logout))
+    return Change(_redeem_many, "codes", code.hash, _Redeem(code, begin, signs_in))
 
 
 def _issue_many(connection: Connection, issues: Sequence[_Issue], now: int) -> list[bool]:
@@ -129,8 +129,8 @@ def _redeem_many(connection: Connection, redeems: Sequence[_Redeem], now: int) -
         return [False] * len(redeems)
     begins = sorted((redeem.begin for redeem in first.values()), key=lambda begin: begin.authorization.subject)
     authorizations.begin_many(connection, begins, now)
-    hearing = {(redeem.code.session_id, redeem.code.client_id) for redeem in first.values() if redeem.hears_logout}
-    session_ends.note_clients(connection, hearing)
+    signing_in = {(redeem.code.session_id, redeem.code.client_id) for redeem in first.values() if redeem.signs_in}
+    session_ends.note_clients(connection, signing_in)
     return [first[redeem.code.hash] is redeem for redeem in redeems]
 
 

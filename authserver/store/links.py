@@ -1,11 +1,13 @@
 """Stores the links that are sent to people, without their secrets. A newer one of a kind replaces the older ones that
-were handed over in the same way: by mail, which anybody can ask for, or by an operator."""
+were handed over in the same way: by mail, which anybody can ask for, or by an operator. The unique column `slot` sees
+to that, even if two nodes make a link at the same moment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.models import Link, LinkKind, User
 from .changes import Change
@@ -29,8 +31,19 @@ _BY_IDS = (
 _USE = (
     update(table)
     .where(table.c.id == bindparam("key"), table.c.used_at.is_(None), table.c.expires_at > bindparam("at"))
-    .values(used_at=bindparam("at"))
+    .values(used_at=bindparam("at"), slot=None)
 )
+
+
+def _put_into_slot(dialect: Any) -> Any:
+    """A statement that adds a link in place of the unused one like it, if there is one."""
+    new = dialect.insert(table)
+    return new.on_conflict_do_update(
+        index_elements=[table.c.slot], set_={column.name: new.excluded[column.name] for column in table.c}
+    )
+
+
+_PUT = {"postgresql": _put_into_slot(postgresql), "sqlite": _put_into_slot(sqlite)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +66,14 @@ def put(connection: Connection, link: Link) -> bool:
     used = select(table.c.id).where(table.c.id == link.id, table.c.used_at.is_not(None))
     if connection.execute(used).first():
         return False
-    connection.execute(delete(table).where(*_like(link), table.c.used_at.is_(None)))
-    connection.execute(insert(table), row_of(link, table))
+    connection.execute(delete(table).where(table.c.id == link.id))
+    connection.execute(_PUT[connection.dialect.name], row_of(link, table, slot=_slot(link)))
     return True
 
 
 def make(link: Link) -> Change:
     """Do as `put`; the guard fails if the link was used."""
-    return Change(_put_many, "links", link.id, link)
+    return Change(_put_many, "links", _slot(link).encode(), link)
 
 
 def use(connection: Connection, id: bytes, now: int) -> bool:
@@ -72,15 +85,14 @@ def _put_many(connection: Connection, links: Sequence[Link], _now: int) -> list[
     return [put(connection, link) for link in links]
 
 
-def _like(link: Link) -> Sequence[ColumnElement[bool]]:
-    """Return what selects the links of the same kind for the same person, and mailed if this one is."""
-    by_address = table.c.address == link.address
-    person = table.c.user_id == link.user_id if link.user_id is not None else by_address
-    return (table.c.kind == link.kind, person, table.c.address != "" if link.address else by_address)
+def _slot(link: Link) -> str:
+    """Return what only one unused link has: its kind, how it is handed over, and the person."""
+    return f"{link.kind} {'mailed' if link.address else 'handed over'} {link.user_id or link.address}"
 
 
 def _record(row: Any) -> LinkRecord:
     values = dict(zip(table.c.keys(), row[:_WIDTH], strict=True))
+    del values["slot"]
     link = Link(**values | {"kind": LinkKind(values["kind"])})
     if link.user_id is None:
         return LinkRecord(link, None, bool(row.is_taken))

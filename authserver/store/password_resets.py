@@ -20,17 +20,18 @@ class _Reset:
     user_id: str
     password_hash: str
     mails: Sequence[NewMessage]
+    ended: list[bytes]
 
 
 class _Refused(Exception):
     """Nothing may be written."""
 
 
-def reset(link: Link, user: User, password_hash: str, *mails: NewMessage) -> Change:
+def reset(link: Link, user: User, password_hash: str, *mails: NewMessage, ended: list[bytes]) -> Change:
     """Use the link and set the password of its user, end all sessions and authorizations, and let the mails be sent.
     The guard fails if the link was used, replaced or has expired, if the password was changed since the link was made,
-    or if the user is disabled."""
-    return Change(_reset_many, "links", link.id, _Reset(link, user.id, password_hash, mails))
+    or if the user is blocked (see `User`). `ended` gets the ids of the sessions."""
+    return Change(_reset_many, "links", link.id, _Reset(link, user.id, password_hash, mails, ended))
 
 
 def _reset_many(connection: Connection, resets: Sequence[_Reset], now: int) -> list[bool]:
@@ -44,7 +45,7 @@ def _reset(connection: Connection, reset: _Reset, now: int) -> bool:
             if not links.use(connection, link.id, now):
                 raise _Refused
             authorizations.end_of_user(connection, user_id, reason=REASON, now=now)
-            session_ends.end_of_user(connection, user_id, reason=REASON, now=now)
+            reset.ended[:] = session_ends.end_of_user(connection, user_id, reason=REASON, now=now)
             # Last, in the order in which rows are locked. Another change may have come first.
             if not users.replace_password(connection, user_id, reset.password_hash, seen=link.credential_version):
                 raise _Refused

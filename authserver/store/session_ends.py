@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Update, bindparam, delete, fun
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.outbox import LOGOUT, NewMessage
-from . import outbox
+from . import clients, outbox
 from .schema import authorizations, codes, session_clients
 from .schema import sessions as table
 
@@ -138,7 +138,7 @@ def end_all(connection: Connection, now: int) -> None:
 
 
 def note_clients(connection: Connection, pairs: Collection[tuple[bytes, str]]) -> None:
-    """Note that these clients want to be told of the end of these sessions: (session id, client id)."""
+    """Note that these clients signed a user in by these sessions: (session id, client id)."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     if pairs:
         rows = [{"session_id": session_id, "client_id": client_id} for session_id, client_id in sorted(pairs)]
@@ -146,9 +146,16 @@ def note_clients(connection: Connection, pairs: Collection[tuple[bytes, str]]) -
 
 
 def _tell_clients(connection: Connection, rows: Iterable[Any], now: int) -> None:
-    """Without a URI or a key in the message: those are the client's when it is sent."""
+    """Tell those that have a back-channel logout URI by now. The message has neither that nor a key: those are the
+    client's when it is sent."""
+    found = list(rows)
+    if not found:
+        return
+    known = clients.load_many(connection, sorted({client_id for client_id, _, _ in found}))
+    hearing = {id for id, client in known.items() if client.backchannel_logout_uri}
     messages = [
         NewMessage(LOGOUT, client_id, user_id=user_id, client_id=client_id, session_id=id)
-        for client_id, user_id, id in rows
+        for client_id, user_id, id in found
+        if client_id in hearing
     ]
     outbox.add_many(connection, messages, now)

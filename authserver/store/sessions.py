@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, false, insert, select, update
 
 from ..domain.models import Session, User
-from . import interactions
+from ..domain.outbox import NewMessage
+from . import interactions, outbox
 from .changes import Change
 from .rows import row_of
 from .schema import sessions as table
@@ -71,6 +72,8 @@ class BeginSession:
     """Gets the ids of those."""
     restores: bool = False
     """Whether the user comes back who had asked to be deleted."""
+    mails: Sequence[NewMessage] = ()
+    """To be sent if they do."""
 
     @property
     def renewed(self) -> Session | None:
@@ -104,8 +107,8 @@ def newest(connection: Connection, *, user_id: str | None, active_at: int | None
 def begin_many(connection: Connection, begins: Sequence[BeginSession], now: int) -> None:
     """Begin or renew the sessions, and note in the interactions who signed in."""
     for begin in begins:
-        if begin.restores:
-            connection.execute(_RESTORE, {"user": begin.session.user_id})
+        if begin.restores and connection.execute(_RESTORE, {"user": begin.session.user_id}).rowcount:
+            outbox.add_many(connection, begin.mails, now)
         _begin(connection, begin, now)
     rehashed = [
         Rehashed(begin.session.user_id, begin.session.credential_version, begin.rehashed)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..domain.models import User
@@ -34,7 +34,8 @@ _WRITE_REHASHED = (
     .where(table.c.id == bindparam("user"), table.c.credential_version == bindparam("verified"))
     .values(password_hash=bindparam("hash"))
 )
-_OF_VERSION = (table.c.id == bindparam("user"), table.c.credential_version == bindparam("seen"), ~table.c.disabled)
+_IS_BLOCKED = and_(table.c.disabled, table.c.delete_at.is_(None))  # as User.is_blocked
+_OF_VERSION = (table.c.id == bindparam("user"), table.c.credential_version == bindparam("seen"), ~_IS_BLOCKED)
 _REPLACE_PASSWORD = update(table).where(*_OF_VERSION).values(password_hash=bindparam("hash"), **_NEXT_VERSION)
 _LOCK = select(table.c.id).where(*_OF_VERSION).with_for_update(key_share=True)
 _IDS = select(table.c.id).where(table.c.id.in_(bindparam("ids", expanding=True)))
@@ -126,14 +127,14 @@ def set_password(connection: Connection, username: str, password_hash: str) -> b
 
 
 def replace_password(connection: Connection, id: str, password_hash: str, *, seen: int) -> bool:
-    """Do as `set_password` if the user still has the credential version `seen` and is not disabled. Otherwise, returns
-    False."""
+    """Do as `set_password` if the user still has the credential version `seen` and is not blocked (see `User`).
+    Otherwise, returns False."""
     row = {"user": id, "seen": seen, "hash": password_hash}
     return connection.execute(_REPLACE_PASSWORD, row).rowcount == 1
 
 
 def lock(connection: Connection, id: str, *, seen: int) -> bool:
-    """Return whether the user still has the credential version `seen` and is not disabled; if so, that stays until the
+    """Return whether the user still has the credential version `seen` and is not blocked; if so, that stays until the
     transaction ends."""
     return connection.execute(_LOCK, {"user": id, "seen": seen}).first() is not None
 

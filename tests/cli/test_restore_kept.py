@@ -240,6 +240,8 @@ HEARING = "INSERT INTO session_clients VALUES (?, 'first-party')"
 def test_clients_that_signed_in_since_are_told_of_the_end_and_so_they_are_of_the_end_of_all(
     ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]
 ) -> None:
+    uri = '{"backchannel_logout_uri": "https://app.example/"}'
+    sql(DB, "UPDATE clients SET client_metadata = ? WHERE id = 'first-party'", uri)
     for number in (1, 2):
         add_session(number, ada)
     sql(DB, HEARING, (1).to_bytes(16))

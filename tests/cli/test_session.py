@@ -111,6 +111,7 @@ def test_show_says_which_clients_were_told(
     cli: Callable[..., Result], data: Callable[..., Any], people: Any, changes: str, expected: Any, words: str
 ) -> None:
     sql(DB, "INSERT INTO session_clients VALUES (?, 'first-party')", bytes.fromhex(NEWER))
+    cli("client", "update", "first-party", "--backchannel-logout-uri", "https://app.example/backchannel-logout")
     assert data("session", "show", NEWER)["logout_tokens"] == []
     cli("session", "end", NEWER)
     sql(DB, f"UPDATE outbox SET {changes}")

@@ -166,6 +166,11 @@ ENDINGS = {
     "logins_ended": ["end-logins", "ada"],
     "password_changed": ["set-password", "ada", "--password-stdin"],
 }
+WORDS = {
+    "user_disabled": "user disabled",
+    "logins_ended": "all logins ended by an operator",
+    "password_changed": "password changed by an operator",
+}
 ENDED = {"username": "ada", "authorizations_ended": 2, "sessions_ended": 1}
 
 
@@ -178,6 +183,8 @@ def active(ada: Any) -> Callable[..., Any]:
 
     for id, members in enumerate(({}, {}, {"revoked_at": 1}, {"idle_expires_at": 1}, {"credential_version": 7})):
         add_login(DB, id, ada["id"], **members)
+    uri = '{"backchannel_logout_uri": "https://app.example/"}'
+    sql(DB, "UPDATE clients SET client_metadata = ? WHERE id = 'first-party'", uri)
     for number, ended_at in ((1, None), (2, 1)):
         add_session(DB, number, ada["id"], ended_at=ended_at)
         sql(DB, "INSERT INTO session_clients VALUES (?, 'first-party')", number.to_bytes(16))
@@ -187,6 +194,11 @@ def active(ada: Any) -> Callable[..., Any]:
 def told() -> Any:
     """Which clients are told of which sessions of whom."""
     return sql(DB, "SELECT queue, session_id, user_id FROM outbox")
+
+
+def session_ends() -> Any:
+    """What the audit trail says of the ends of sessions."""
+    return [detail for (detail,) in sql(DB, "SELECT detail FROM events WHERE event = 'session_ended'")]
 
 
 def logins() -> Any:
@@ -200,6 +212,7 @@ def test_what_ends_a_users_logins_says_how_many(data: Callable[..., Any], ada: A
     assert stored("ada").credential_version == 1
     assert sql(DB, "SELECT count(*) FROM sessions WHERE ended_at IS NULL") == [(0,)]
     assert told() == [("logout first-party", (1).to_bytes(16), ada["id"])]
+    assert session_ends() == [f"{WORDS[reason]}; sid {(1).to_bytes(16).hex()}"]
     assert data("user", *ENDINGS[reason], input="another password")["authorizations_ended"] == 0
 
 
@@ -228,6 +241,7 @@ def test_a_deleted_user_takes_the_logins_along_and_can_be_created_again(
     assert len(logins()) == 5
     assert data("user", "delete", "ada", "--yes") == ENDED
     assert logins() == [] and stored("ada") is None
+    assert session_ends() == [f"user deleted; sid {(1).to_bytes(16).hex()}"]
     assert told() == [("logout first-party", (1).to_bytes(16), ada["id"])]
     assert data("user", "create", "ada", "--password-stdin", input=PASSWORD)["id"] != ada["id"]
 

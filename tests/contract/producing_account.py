@@ -9,7 +9,7 @@ from tests.contract.producing import Produce, half_a_body, without_users
 from tests.contract.producing_pages import Visit
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.constants import PASSWORD
-from tests.web.serving import LocalServer, execute
+from tests.web.serving import LocalServer, execute, rows
 
 _SIGN_IN = "/account/sign-in"
 _PAGES = (
@@ -28,7 +28,7 @@ _PAGES = (
     "deleted",
 )
 """Below /account, with what they need to be shown."""
-_CHANGE = {"current_password": PASSWORD, "new_password": PASSWORD}
+_CHANGE = {"current_password": PASSWORD, "new_password": "a much better password"}
 _FORMS: Mapping[str, Mapping[str, str]] = {
     "sign-in": {"username": "ada", "password": PASSWORD},
     "sessions/end?session=others": {},
@@ -135,11 +135,23 @@ def _deleted(server: LocalServer) -> Any:
     return answer
 
 
+def _changed_password(server: LocalServer) -> Any:
+    before = next(row["password_hash"] for row in rows(server.database, "users") if row["id"] == "u_ada")
+    answer = _post(server, _PASSWORD, _CHANGE)
+    execute(server.database, "UPDATE users SET password_hash = ? WHERE id = 'u_ada'", before)  # for the other tests
+    return answer
+
+
+def _has_deleted(server: LocalServer) -> Any:
+    return server.http.get(_deleted(server).headers["location"], follow_redirects=False)
+
+
 _OF_OTHERS: dict[tuple[str, str], Produce] = {
     (f"post {_SIGN_IN}", "401"): lambda server: _post(server, _SIGN_IN, {"username": "ada", "password": "wrong"}),
     (f"post {_SIGN_IN}", "429"): _too_many_passwords,
     ("post /account/delete", "303"): _deleted,
-    ("get /account/deleted", "200"): lambda server: _to_a_stranger(server, "/account/deleted"),
+    (f"post {_PASSWORD}", "303"): _changed_password,
+    ("get /account/deleted", "200"): _has_deleted,
     ("get /account/deleted", "303"): lambda server: _get(server, "/account/deleted"),
     (f"post {_PASSWORD}", "401"): lambda server: _post(server, _PASSWORD, _CHANGE | {"current_password": "wrong"}),
     (f"post {_PASSWORD}", "422"): lambda server: _post(server, _PASSWORD, _CHANGE | {"new_password": "short"}),

@@ -54,6 +54,29 @@ def test_oidc_core_5_1_a_value_of_another_type_is_refused_with_the_type_that_it_
             claim_rules.check({name: wrong})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "must_be"),
+    [
+        *((name, "Ada\u202e", "without control characters") for name in ("name", "nickname", "email", "locale#x")),
+        ("address", {"locality": "Lon\ndon"}, "an object"),
+        ("address", {"formatted": "London\u202e"}, "an object"),
+        *((name, "javascript:alert(1)", "an http or https URL") for name in ("profile", "picture", "website")),
+        ("picture", "data:image/png;base64,x", "an http or https URL"),
+        ("birthdate", "10.12.1815", "a date like 1815-12-10"),
+        ("name", "x" * 257, "a string of 1 to 256 characters"),
+    ],
+)
+def test_a_value_that_people_or_applications_could_be_misled_by_is_refused(name: str, value: Any, must_be: str) -> None:
+    with pytest.raises(ClaimsRefused, match=must_be):
+        claim_rules.check({name: value})
+
+
+def test_a_date_of_birth_in_the_future_is_refused_where_the_time_is_known() -> None:
+    assert claim_rules.check({"birthdate": "1971"})
+    with pytest.raises(ClaimsRefused, match="a date in the past"):
+        claim_rules.check({"birthdate": "1971"}, now=0)
+
+
 def test_other_claims_may_have_any_type() -> None:
     others = {"roles": [], "emails": 1, "phone": None, "full name".replace(" ", "_"): {"a": 1}}
     assert claim_rules.check(others) == others

@@ -129,6 +129,16 @@ def test_s2_5_whatever_ends_a_session_its_client_hears_of_it_once(
     assert party.verified(party.tokens[0])["sub"] == "u_ada"
 
 
+def test_a_client_that_registers_its_uri_later_hears_of_sessions_from_before(op: Provider, party: RelyingParty) -> None:
+    change_client(op.database, HEARS, backchannel_logout_uri="")
+    later(op, 6)
+    visit = Visit(op)
+    change_client(op.database, HEARS, backchannel_logout_uri=party.uri)
+    visit.sign_out()
+    deliver(op)
+    assert party.ended == [visit.sid]
+
+
 def test_every_client_of_the_session_hears_of_it_whatever_became_of_its_authorization(
     op: Provider, party: RelyingParty
 ) -> None:
@@ -183,13 +193,14 @@ def test_a_client_that_is_down_for_an_hour_hears_of_it_when_it_is_back(op: Provi
         assert party.ended == [visit.sid]
 
 
-def test_a_client_without_a_uri_is_noted_nowhere_and_one_that_took_it_back_is_sent_nothing(
+def test_a_client_without_a_uri_is_told_nothing_and_one_that_took_it_back_is_sent_nothing(
     op: Provider, party: RelyingParty
 ) -> None:
     Visit(op, client_id="sso").sign_out()
+    assert rows(op.database, "outbox") == []
     visit = Visit(op)
-    change_client(op.database, HEARS, backchannel_logout_uri="")
     visit.sign_out()
+    change_client(op.database, HEARS, backchannel_logout_uri="")
     deliver(op)
     assert party.tokens == []
     (message,) = [row for row in rows(op.database, "outbox") if row["session_id"] == bytes.fromhex(visit.sid)]

@@ -1,11 +1,18 @@
 """Every function of store/links.py."""
 
+import time
 from dataclasses import replace
+from threading import Thread
+
+import pytest
+from sqlalchemy import text
 
 from authserver.domain import links as rules
 from authserver.domain.models import SECOND, Link, LinkKind, RefreshTokenKey, User
 from authserver.store import links, refresh_token_keys, signing_keys, user_claims, users
 from authserver.store.database import Database
+from tests.harness.clock import Clock
+from tests.harness.constants import LONG
 from tests.harness.existing import existing
 from tests.store.rows import NOW
 
@@ -89,3 +96,41 @@ def test_links_of_a_revoked_refresh_token_key_end_with_it(store: Database) -> No
         refresh_token_keys.revoke_all(connection, NOW)
         refresh_token_keys.end_authorizations(connection, NOW)
     assert left(store, 1, 2) == {2}
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+@pytest.mark.parametrize(
+    "made", [[a_link(1), a_link(2)], [a_link(n, LinkKind.SIGN_UP, None, "new@example.com") for n in (1, 2)]]
+)
+def test_of_two_links_that_two_nodes_make_for_one_person_at_one_moment_one_works(
+    store: Database, url: str, clock: Clock, made: list[Link]
+) -> None:
+    """The second is made while the first is not committed, so that neither sees the other."""
+    other = Database(url, clock)
+
+    def make_second() -> None:
+        with other.begin() as connection:
+            links.put(connection, made[1])
+
+    second = Thread(target=make_second)
+    with store.begin() as connection:
+        links.put(connection, made[0])
+        second.start()
+        wait_until_blocked(url, clock)
+    second.join(LONG)
+    other.close()
+    assert left(store, 1, 2) == {2}
+
+
+def wait_until_blocked(url: str, clock: Clock) -> None:
+    blocked = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    deadline, watcher = time.monotonic() + LONG, Database(url, clock)
+    while True:
+        with watcher.begin() as connection:
+            if connection.execute(blocked).scalar_one():
+                break
+        assert time.monotonic() < deadline, "the second link was made without waiting for the first"
+        time.sleep(0.01)
+    watcher.close()

@@ -83,6 +83,25 @@ def described(connection: Any) -> Any:
     }
 
 
+def test_of_unused_links_of_one_kind_and_person_the_newest_survives(empty: Any) -> None:
+    with empty.begin() as connection:
+        upgrade_to(connection, "0010")
+        old = MetaData()
+        old.reflect(connection)
+        for number, used_at, address in ((1, None, ""), (2, None, ""), (3, 9, ""), (4, None, "a@example.com")):
+            row = {"id": bytes([number] * 16), "kind": "reset", "user_id": None, "address": address, "used_at": used_at}
+            times = {"created_at": number, "expires_at": 99, "credential_version": 0, "refresh_key_id": "r"}
+            connection.execute(old.tables["links"].insert(), row | times)
+    with empty.begin() as connection:
+        migrations.upgrade(connection)
+        rows = connection.execute(text("SELECT id, slot FROM links ORDER BY created_at")).all()
+    assert [(row.id[0], row.slot) for row in rows] == [
+        (2, "reset handed over "),
+        (3, None),
+        (4, "reset mailed a@example.com"),
+    ]
+
+
 def test_a_second_upgrade_changes_nothing(migrated: Any) -> None:
     with migrated.begin() as connection:
         migrations.upgrade(connection)

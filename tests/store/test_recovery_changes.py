@@ -48,14 +48,14 @@ def everything(store: Database) -> dict[str, list[Any]]:
 def test_a_reset_sets_the_password_ends_what_there_is_and_mails_once(store: Database) -> None:
     begun(store, 1)
     link = put(store, a_link(LinkKind.RESET, ADA))
-    assert apply(store, reset(link, ADA, "new hash", MAIL))
+    assert apply(store, reset(link, ADA, "new hash", MAIL, ended=[]))
     assert row_of(store).revoked_reason == "password_changed"
     with store.begin() as connection:
         ada = existing(users.load(connection, "ada"))
     assert (ada.password_hash, ada.credential_version) == ("new hash", 1)
     after = everything(store)
     assert len(after["outbox"]) == 1
-    assert not apply(store, reset(link, ADA, "another", MAIL)) and everything(store) == after
+    assert not apply(store, reset(link, ADA, "another", MAIL, ended=[])) and everything(store) == after
 
 
 @pytest.mark.parametrize("kind", [LinkKind.RESET, LinkKind.EMAIL])
@@ -72,7 +72,9 @@ def test_a_link_from_before_another_password_or_of_a_disabled_user_writes_nothin
         else:
             connection.execute(metadata.tables["users"].update().values(disabled=True))
     before = everything(store)
-    change = reset(link, ADA, "new hash", MAIL) if kind is LinkKind.RESET else change_email(link, "u_ada", MAIL)
+    change = (
+        reset(link, ADA, "new hash", MAIL, ended=[]) if kind is LinkKind.RESET else change_email(link, "u_ada", MAIL)
+    )
     assert not apply(store, change) and everything(store) == before
 
 

@@ -29,6 +29,7 @@ from authserver.store.group_commit import commit
 from authserver.store.sessions import BeginSession
 from tests.harness.browser import CALLBACK, VERIFIER, Browser, answer_of
 from tests.harness.clock import Clock
+from tests.harness.existing import existing
 from tests.harness.sign_in_rows import code, consent, interaction, session
 from tests.store.conftest import Run
 from tests.store.nodes import two_nodes
@@ -149,9 +150,12 @@ def test_of_an_end_and_a_redemption_on_two_nodes_the_client_gets_no_login_or_hea
 ) -> None:
     numbers = range(1, 21)
     add_sessions(store, *numbers, clock=clock)
+    with store.begin() as connection:
+        app = existing(clients.load(connection, "app"))
+        clients.put(connection, replace(app, backchannel_logout_uri="https://app.example/"))
     write(*(issue(number, clock) for number in numbers))
     redeems = [
-        codes.redeem(code(number, clock()), authorization_of(number, clock), limit=100, ended=[], hears_logout=True)
+        codes.redeem(code(number, clock()), authorization_of(number, clock), limit=100, ended=[], signs_in=True)
         for number in numbers
     ]
     rounds = [[[redeem], [sessions.end(number.to_bytes(16))]] for number, redeem in zip(numbers, redeems, strict=True)]
@@ -162,7 +166,7 @@ def test_of_an_end_and_a_redemption_on_two_nodes_the_client_gets_no_login_or_hea
     assert {row.id for row in all_rows(store, schema.authorizations)} == redeemed
 
 
-def test_a_client_that_wants_to_hear_of_the_end_is_noted_once_and_forgotten_with_the_session(
+def test_a_client_that_signed_the_user_in_is_noted_once_and_forgotten_with_the_session(
     store: Database, clock: Clock, write: Write
 ) -> None:
     add_sessions(store, 1, clock=clock)
@@ -170,7 +174,7 @@ def test_a_client_that_wants_to_hear_of_the_end_is_noted_once_and_forgotten_with
     write(*(codes.issue(each, idle_expires_at=clock() + 7, interaction=None) for each in (first, second, third)))
     for number, each in enumerate((first, second, third), 1):
         login = authorization_of(number, clock)
-        write(codes.redeem(each, login, limit=10, ended=[], hears_logout=number < 3))
+        write(codes.redeem(each, login, limit=10, ended=[], signs_in=number < 3))
     assert [tuple(row) for row in all_rows(store, schema.session_clients)] == [((1).to_bytes(16), "app")]
     with store.begin() as connection:
         connection.execute(schema.sessions.delete())

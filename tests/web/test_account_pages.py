@@ -14,13 +14,14 @@ from authserver.app import assemble
 from authserver.domain.attempts import FREE
 from authserver.domain.audit import AuditRecord
 from authserver.domain.models import User
+from authserver.domain.session_end import EndedBy
 from authserver.settings import Settings
 from authserver.store import events, user_claims, users
 from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
-from tests.web.serving import everything, execute, rows
+from tests.web.serving import change_client, everything, execute, rows
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 (KHTML) Version/18.0 Safari/604.1"
@@ -163,6 +164,15 @@ def test_an_applications_access_with_its_scopes_in_words_can_be_removed(
     assert 'id="allow"' in browser.authorize().text, "it asks again"
 
 
+@pytest.mark.parametrize(("first_party", "words"), [(False, "it will ask you"), (True, "without asking you")])
+def test_whether_an_application_will_ask_again_is_said_as_it_is(
+    browser: Browser, database: Database, redeem: Any, first_party: bool, words: str
+) -> None:
+    change_client(database, "sso", first_party=first_party)
+    redeem(browser.code())
+    assert words in browser.get("/account/applications/end?client_id=sso").text
+
+
 def test_nobody_removes_what_another_person_allowed(browser: Browser, bob: Visitor, database: Database) -> None:
     browser.code()
     before = rows(database, "consents")
@@ -203,6 +213,8 @@ def test_a_new_password_is_told_to_the_verified_address(ada: Visitor, database: 
         ({"new_password": "password1"}, 422, "attackers try it first"),
         ({"new_password": "12345678"}, 422, "attackers try it first"),
         ({"new_password": "x" * 1025}, 422, "too long"),
+        ({"new_password": PASSWORD}, 422, "This is your present password."),
+        ({"current_password": "wrong", "new_password": "wrong"}, 401, "The current password is wrong."),
     ],
 )
 def test_a_password_that_is_not_changed(
@@ -257,6 +269,30 @@ def test_recent_security_events_name_applications_that_lost_their_access_and_who
     assert "Signed out from another browser" in second.get("/account/activity").text
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (EndedBy.SIGN_OUT, "Signed out<"),
+        (EndedBy.ANOTHER_USER, "because somebody else signed in"),
+        (EndedBy.TOO_MANY, "too many browsers"),
+        (EndedBy.PASSWORD_CHANGE, "because the password was changed"),
+        (EndedBy.PASSWORD_RESET, "because a new password was chosen with a link"),
+        (EndedBy.DELETION_REQUEST, "because the account was marked for deletion"),
+        (EndedBy.OPERATOR, "An administrator signed you out"),
+        (EndedBy.DISABLING, "An administrator signed you out"),
+        ("something new", "A sign-in in one browser ended"),
+    ],
+)
+def test_the_end_of_a_session_is_told_as_what_it_was(
+    ada: Visitor, database: Database, clock: Clock, reason: str, words: str
+) -> None:
+    ended = AuditRecord("session_ended", "user:u_ada", "success", subject="u_ada", detail=f"{reason}; sid 0")
+    with database.begin() as connection:
+        events.add(connection, clock(), [ended])
+    page = ada.get("/account/activity").text
+    assert words in page and ("<strong>Signed out<" in page.replace("\n", "")) == (reason == EndedBy.SIGN_OUT)
+
+
 def test_recent_security_events_are_not_hidden_by_many_others(ada: Visitor, database: Database, clock: Clock) -> None:
     other = AuditRecord("token_issued", "client:app", "success", subject="u_ada")
     with database.begin() as connection:
@@ -281,7 +317,14 @@ def test_the_profile_that_people_may_edit(ada: Visitor, database: Database) -> N
 
 
 @pytest.mark.parametrize(
-    ("typed", "words"), [({"birthdate": "yesterday"}, "not a date"), ({"name": "x" * 5000}, "too long")]
+    ("typed", "words"),
+    [
+        ({"birthdate": "yesterday"}, "not a date"),
+        ({"birthdate": "2999-01-01"}, "in the future"),
+        ({"name": "Ada \u202eecalevoL"}, "change the direction of the text"),
+        ({"name": "x" * 257}, "too long"),
+        ({"name": "\U0001f600" * 256, "given_name": "\U0001f600" * 256}, "too long"),
+    ],
 )
 def test_a_profile_that_is_not_valid_is_shown_again_as_it_was_typed(
     ada: Visitor, database: Database, typed: dict[str, str], words: str
@@ -290,6 +333,17 @@ def test_a_profile_that_is_not_valid_is_shown_again_as_it_was_typed(
     page = ada.post(action, **fields | {"nickname": "Countess"} | typed)
     assert page.status_code == 400 and words in page.text and 'value="Countess"' in page.text
     assert rows(database, "user_claims") == []
+
+
+def test_each_field_that_is_wrong_says_so_itself(ada: Visitor) -> None:
+    """WCAG 2.2 s3.3.1."""
+    action, fields = form_of(ada.get("/account/profile"))
+    page = ada.post(action, **fields | {"name": "a\u0007", "birthdate": "x"}).text
+    assert re.findall('<input[^>]*id="([a-z_]+)"[^>]*aria-invalid="true" aria-describedby="([a-z_-]+)"', page) == [
+        ("name", "name-fault"),
+        ("birthdate", "birthdate-fault"),
+    ]
+    assert page.count('class="fault" id="name-fault"') == page.count('class="fault" id="birthdate-fault"') == 1
 
 
 @pytest.mark.parametrize("spoilt", ["&name=Bobb%FF", "&name=a&name=b", "&name=&name=", "&name=%FF&nickname=c"])
@@ -318,13 +372,18 @@ def test_a_claim_that_the_page_did_not_show_is_kept(ada: Visitor, database: Data
     assert (claims["name"], claims["nickname"]) == ("Ada Lovelace", "Countess")
 
 
-def test_the_data_of_a_person_and_of_nobody_else(browser: Browser, bob: Visitor, clock: Clock) -> None:
+def test_the_data_of_a_person_and_of_nobody_else(
+    browser: Browser, bob: Visitor, clock: Clock, database: Database
+) -> None:
     browser.code()
+    for user, network in (("u_ada", "192.0.2.0/24"), ("u_bob", "198.51.100.0/24")):
+        execute(database, "INSERT INTO known_networks VALUES (?, ?, 5000000)", user, network)
     answer = browser.get("/account/data/download")
     assert answer.headers["content-disposition"] == 'attachment; filename="account.json"'
     data = answer.json()
     assert data["user"]["username"] == "ada" and data["applications"][0]["client_id"] == "sso"
     assert {event["subject"] for event in data["events"]} == {"u_ada"}
+    assert data["known_networks"] == [{"network": "192.0.2.0/24", "seen_at": "1970-01-01T00:00:05Z"}]
     assert "bob" not in answer.text and "password_hash" not in answer.text and "argon2" not in answer.text
     clock.forward(301)
     page = browser.get("/account/data/download")
@@ -428,7 +487,7 @@ def test_signing_in_leads_to_a_page_that_is_true_and_takes_the_form_with_the_pas
 
 def test_nobody_who_is_signed_in_reads_that_they_have_deleted_their_account(ada: Visitor, http: TestClient) -> None:
     assert ada.get("/account/deleted").url.path == "/account"
-    assert Visitor(http).get("/account/deleted").url.path == "/account/deleted"
+    assert Visitor(http).get("/account/deleted").url.path == "/account/sign-in", "nor anybody else who did not"
 
 
 @pytest.mark.parametrize("path", ["sessions/end", "applications/end", "password", "profile", "delete"])

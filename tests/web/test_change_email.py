@@ -142,7 +142,8 @@ def test_prefetch_reuse_two_links_and_a_changed_password(ada: Browser, mailbox: 
     older = mailbox.link()
     ask(ada, "newer@example.com")
     link = mailbox.link()
-    assert GONE in ada.get(older).text
+    dead = ada.get(older).text
+    assert GONE in dead and 'id="again" href="https://as.example/account/email"' in dead
     page = ada.get(link)
     assert page.headers["referrer-policy"] == "strict-origin" and claims(database)["email"] == OLD
     ada.submit(page)

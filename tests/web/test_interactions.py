@@ -392,7 +392,7 @@ def test_a_user_is_signed_in_in_so_many_browsers_and_the_one_idle_longest_is_sig
         answers.append("code" in answer_of(browser.authorize(prompt="none")))
     assert answers == [False, True, True]
     reasons = [entry["reason"] for entry in events if entry["event"] == "session_ended"]
-    assert reasons == ["more than 2 browsers of one user"]
+    assert reasons == ["the user has too many browsers"]
 
 
 def test_signing_in_again_leaves_it_ticked_that_one_wants_to_stay_signed_in(browser: Browser) -> None:

@@ -15,7 +15,14 @@ from tests.web.test_same_work import Calls, calls
 
 __all__ = ["calls"]
 ADA, NOBODY = "ada@example.com", "nobody@example.com"
-OF_REQUESTS = ("/accounts/", "/pipeline/", "/web/", "/passwords", "store/browser_state", "store/sign_ins")
+OF_REQUESTS = (
+    "authserver/accounts/",
+    "/pipeline/",
+    "authserver/web/",
+    "/passwords",
+    "store/browser_state",
+    "store/sign_ins",
+)
 """Where the code of a request is; what the server does by itself runs in between."""
 MAILING = pytest.mark.parametrize("settings", [{"sign_up": "on", "smtp_url": "file:nowhere"}], indirect=True)
 

@@ -178,7 +178,8 @@ def test_prefetch_reuse_and_two_links(person: Browser, mailbox: Mailbox, databas
     ask(person, "late@example.com")
     late = mailbox.link()
     clock.forward(LIFETIME)
-    assert GONE in person.get(late).text
+    dead = person.get(late)
+    assert GONE in dead.text and f'id="again" href="{ISSUER}/sign-up"' in dead.text
 
 
 def test_an_address_that_somebody_else_has_by_then_is_refused(

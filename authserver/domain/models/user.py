@@ -19,3 +19,8 @@ class User:
     claims: Mapping[str, Any] | None = None
     """Standard claims and others (domain/claim_rules.py). None if they were not loaded: most requests do not need
     them."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether an operator disabled the user. Those who asked to be deleted are disabled, too, and can return."""
+        return self.disabled and self.delete_at is None

@@ -59,8 +59,7 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
         self._check_state(self.record)
         authorization = self._new_authorization(code, user)
         limit, ended = self.policy.max_authorizations, list[bytes]()
-        hears_logout = OPENID in authorization.scope and bool(self.client.backchannel_logout_uri)
-        change = codes.redeem(code, authorization, limit=limit, ended=ended, hears_logout=hears_logout)
+        change = codes.redeem(code, authorization, limit=limit, ended=ended, signs_in=OPENID in authorization.scope)
         token = self.refresh_token(authorization, 0) if self.may_refresh else ""
         events = LateEvents(partial(self._events, ended))
         return self.token_response(

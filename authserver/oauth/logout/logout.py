@@ -4,12 +4,14 @@ from functools import cached_property
 from urllib.parse import quote_plus, urlencode
 
 from ...accounts.browser import BrowserHandler
+from ...accounts.ended import session_ended
 from ...accounts.request import parse_parameters
 from ...domain import logout_request
 from ...domain.authorization_request import Parameters
 from ...domain.id_token import Hint
 from ...domain.logout_request import Return
 from ...domain.models import Client, Session, User
+from ...domain.session_end import EndedBy
 from ...pipeline.errors import Stale
 from ...pipeline.event import Event
 from ...pipeline.handler import Decision
@@ -54,7 +56,7 @@ class LogoutHandler(BrowserHandler):
         return target
 
     def end(self, session: Session, *, offline: bool) -> Decision[BrowserAnswer]:
-        ended = Event("session_ended", fields={"sid": session.id.hex(), "reason": "signed out"})
+        ended = session_ended(session.id, EndedBy.SIGN_OUT)
         return Decision(self.farewell(), sessions.end(session.id, offline=offline), events=[ended])
 
     def farewell(self) -> BrowserAnswer:

@@ -18,4 +18,6 @@ links = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("used_at", BigInteger),
+    # What the link is for, as long as it is unused: there is one such link, whoever makes another at the same moment.
+    Column("slot", Text, index=True, unique=True),
 )

@@ -24,7 +24,8 @@ sessions = Table(
     Column("device", Text),
 )
 
-# The clients that are told of the end of a session. Their authorizations may be gone before it ends.
+# The clients that signed the user in. Those with a back-channel logout URI are told of the end of the session, by when
+# their authorizations may be gone.
 session_clients = Table(
     "session_clients",
     metadata,

@@ -29,14 +29,15 @@ _NOTES = ApplicationShown(
     resources=("https://api.notes.example",),
     since="2026-10-02 07:45 UTC",
     used="2026-11-29 12:38 UTC",
+    asks=True,
 )
 _EVENTS = tuple(
     EventShown(name, "2026-11-29 12:38 UTC", "Example Notes", "192.0.2.0/24")
     for name in sorted({*TOLD, *ENDS.values()})
 )
 _FIELDS = (
-    FieldShown("name", "Ada Lovelace", "name", is_wrong=False),
-    FieldShown("birthdate", "1815-12-10", "bday", is_wrong=False),
+    FieldShown("name", "Ada Lovelace", "name", ""),
+    FieldShown("birthdate", "1815-12-10", "bday", ""),
 )
 SAMPLES: Mapping[str, Mapping[str, object]] = {
     "sign_in": {
