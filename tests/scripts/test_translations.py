@@ -23,6 +23,6 @@ def test_in_german_a_sentence_after_a_colon_begins_with_a_capital_letter() -> No
     for path in catalogues:
         with path.open("rb") as file:
             for message in filter(lambda each: each.id, read_po(file, locale="de")):  # not the header
-                texts += [message.string] if isinstance(message.string, str) else message.string
+                texts += [message.string] if isinstance(message.string, str) else message.string or ()
     assert len(catalogues) == 2 and any(re.search(": [A-Z]", text) for text in texts)
     assert [text for text in texts if re.search(": (?!https://)[a-z\u00e4\u00f6\u00fc]", text)] == []
