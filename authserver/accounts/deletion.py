@@ -32,7 +32,7 @@ class _DeletionPage(AccountPage):
 
     def deletion_page(self, error: str = "") -> Decision[BrowserAnswer]:
         days = _days(self.services)
-        status = 400 if error else 200
+        status = 422 if error else 200
         return Decision(self.account_page("delete_account", status=status, error=error, days=days))
 
 

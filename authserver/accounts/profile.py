@@ -42,7 +42,7 @@ class _ProfilePage(AccountPage):
             FieldShown(name, values.get(name, ""), profile.AUTOCOMPLETE.get(name, ""), faults.get(name, ""))
             for name in self.services.accounts.profile_claims
         ]
-        status = 400 if error else 200
+        status = 422 if error else 200
         return Decision(
             self.account_page("profile", status=status, fields=fields, error=error, done=self.done("profile_saved"))
         )

@@ -22,7 +22,10 @@ from .notices import notices
 from .request import hashed
 from .sign_in import PasswordSignIn
 
-_ERRORS = {401: "wrong", 429: "delayed", 503: "busy"}
+_WRONG = 422
+"""Not 401, which RFC 9110 s15.5.2 allows only with a challenge, for which browsers open a dialog of their own. Not 200
+either: Chromium offers to save a password unless the status is an error."""
+_ERRORS = {_WRONG: "wrong", 429: "delayed", 503: "busy"}
 """What the page says, by the status of the refusal."""
 
 
@@ -99,7 +102,7 @@ class PasswordForm(BrowserHandler):
         user, reason = self.sign_in.user, self.sign_in.why_refused()
         if user is None or reason:
             failed = Event("sign_in_failed", fields={"reason": reason})
-            raise WrongPassword("access_denied", reason, 401, events=[failed, *self.sign_in.events_of_failure()])
+            raise WrongPassword("access_denied", reason, _WRONG, events=[failed, *self.sign_in.events_of_failure()])
         return user
 
     def refuse(self, refusal: Refusal) -> BrowserAnswer:

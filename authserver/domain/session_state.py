@@ -23,8 +23,9 @@ def end_reason(session: Session, user: User | None, now: int) -> str | None:
 
 
 def is_recent(session: Session, max_age: int, now: int) -> bool:
-    """Whether the user signed in at most `max_age` seconds ago. Whole seconds count, as clients judge `auth_time`."""
-    return now // SECOND - session.authenticated_at // SECOND <= max_age
+    """Whether the user signed in at most `max_age` seconds ago, counted from the whole second that `auth_time` says:
+    clients count from there, and less time has really passed."""
+    return now <= (session.authenticated_at // SECOND + max_age) * SECOND
 
 
 def idle_end(now: int, policy: Policy, *, kept: bool, expires_at: int) -> int:

@@ -1,6 +1,7 @@
 """authserver client create|update --kind: what is right for each kind, and the questions on a terminal."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,3 +115,14 @@ def test_a_terminal_asks_nothing_of_someone_who_said_it(
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The input of the command is a terminal."""
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True, raising=False)
+
+
+def test_a_logo_that_the_pages_cannot_show_is_said_at_once(cli: Callable[..., Result], here: Path) -> None:
+    logo, elsewhere = ["--logo-uri", "https://app.example/logo.png"], "is on another server"
+    app = ["App", "--client-id", "app", "--kind", "web", "--redirect-uri", BACK]
+    assert elsewhere in cli("client", "create", *app, *logo).stderr
+    assert elsewhere not in cli("client", "update", "app", "--name", "An app").stderr
+    told = cli("client", "update", "app", *logo).stderr
+    assert elsewhere in told and "authserver client update app --logo-uri http" in told
+    shown = told.partition("--logo-uri ")[2].split()[0]
+    assert elsewhere not in cli("client", "update", "app", "--logo-uri", shown).stderr

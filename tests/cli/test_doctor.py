@@ -234,6 +234,22 @@ def test_a_client_that_cannot_be_told_of_a_sessions_end_is_named(uri: str, allow
 
 
 @pytest.mark.parametrize(
+    ("uri", "level"),
+    [
+        ("", "ok"),
+        (f"{PUBLIC}/static/logo.png", "ok"),
+        ("data:image/png;base64,iVBORw0KGgo=", "ok"),
+        ("https://app.example/logo.png", "warning"),
+        (f"{PUBLIC}.evil.example/logo.png", "warning"),
+    ],
+)
+def test_a_logo_that_the_pages_cannot_show_is_named(uri: str, level: str) -> None:
+    [found] = clients_check.check(Settings(issuer=PUBLIC), [replace(CONFIDENTIAL, logo_uri=uri)], 0)
+    assert found.level == level
+    assert level == "ok" or found.fix.endswith(f"authserver client update c --logo-uri {PUBLIC}/static/logo.png")
+
+
+@pytest.mark.parametrize(
     ("ends", "level"),
     [((None,), "ok"), ((1, None), "ok"), ((5,), "error"), ((10 * 86400,), "warning"), ((15 * 86400, 1), "ok")],
 )

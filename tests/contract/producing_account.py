@@ -147,13 +147,14 @@ def _has_deleted(server: LocalServer) -> Any:
 
 
 _OF_OTHERS: dict[tuple[str, str], Produce] = {
-    (f"post {_SIGN_IN}", "401"): lambda server: _post(server, _SIGN_IN, {"username": "ada", "password": "wrong"}),
+    (f"post {_SIGN_IN}", "422"): lambda server: _post(server, _SIGN_IN, {"username": "ada", "password": "wrong"}),
     (f"post {_SIGN_IN}", "429"): _too_many_passwords,
     ("post /account/delete", "303"): _deleted,
     (f"post {_PASSWORD}", "303"): _changed_password,
     ("get /account/deleted", "200"): _has_deleted,
+    ("post /account/delete", "422"): lambda server: _post(server, "/account/delete", {"confirmation": "bob"}),
+    ("post /account/profile", "422"): lambda server: _post(server, "/account/profile", {"birthdate": "yesterday"}),
     ("get /account/deleted", "303"): lambda server: _get(server, "/account/deleted"),
-    (f"post {_PASSWORD}", "401"): lambda server: _post(server, _PASSWORD, _CHANGE | {"current_password": "wrong"}),
     (f"post {_PASSWORD}", "422"): lambda server: _post(server, _PASSWORD, _CHANGE | {"new_password": "short"}),
     (f"post {_PASSWORD}", "429"): _too_many_current_passwords,
 }

@@ -154,6 +154,6 @@ _OF_OTHERS: dict[tuple[str, str], Produce] = {
     (_INTERACTION, "405"): lambda server: server.http.post(_NOBODYS),
     (_INTERACTION, "409"): _completed,
     (_INTERACTION, "503"): _unavailable(_NOBODYS),
-    ("post /interaction/{interaction}/sign-in", "401"): lambda server: Visit(server).post("sign-in", password="wrong"),
+    ("post /interaction/{interaction}/sign-in", "422"): lambda server: Visit(server).post("sign-in", password="wrong"),
     ("post /interaction/{interaction}/sign-in", "429"): _too_many_passwords,
 }

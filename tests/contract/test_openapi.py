@@ -41,10 +41,18 @@ def test_it_names_exactly_the_routes(shared: LocalServer) -> None:
             assert isinstance(route, Route)
             served |= {(method.lower(), route.path) for method in existing(route.methods)}
     named = {tuple(name.split(" ")) for name in operations()}
-    # RFC 9110 s9.3.2: HEAD is identical to GET, and so need not be named.
+    # RFC 9110 s9.3.2: HEAD is identical to GET except for the content, and so need not be named.
     implied = {("head", path) for method, path in served if method == "get"}
     assert named - implied == served - implied
     assert named & implied <= served
+
+
+def test_rfc9110_15_5_2_no_page_has_status_401() -> None:
+    """A server that generates a 401 MUST send a challenge, for which a browser opens a dialog of its own."""
+    unauthorized = [
+        resolve(operation["responses"]["401"]) for operation in operations().values() if "401" in operation["responses"]
+    ]
+    assert unauthorized and all(response["content"].keys() == {"application/json"} for response in unauthorized)
 
 
 def test_what_it_calls_json_is_the_json_interface(shared: LocalServer) -> None:

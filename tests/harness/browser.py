@@ -1,15 +1,14 @@
 """A browser without JavaScript: it keeps cookies, fills in the forms of our pages, and goes on to the client."""
 
-import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from hashlib import sha256
-from html import unescape
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tests.harness.constants import ISSUER, PASSWORD
+from tests.harness.existing import existing
+from tests.harness.markup import Markup
 
 CALLBACK = "https://client.example/cb?registered=a%20b"
 VERIFIER = "v" * 43
@@ -27,22 +26,6 @@ REQUEST: Mapping[str, Any] = {
 
 
 FROM_OUR_PAGE = {"Origin": ISSUER, "Sec-Fetch-Site": "same-origin"}
-
-
-class _Forms(HTMLParser):
-    """The forms of a page: where each goes, and its fields as they are filled in."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        named = {name: value or "" for name, value in attributes}
-        if tag == "form":
-            self.found.append((named["action"], {}))
-        elif tag == "input" and self.found and "name" in named and named.get("type") != "checkbox":
-            self.found[-1][1][named["name"]] = named.get("value", "")
 
 
 def query(**changes: Any) -> str:
@@ -95,8 +78,8 @@ class Browser:
 
 def form_of(page: Any) -> tuple[str, dict[str, str]]:
     """Where the page's form goes, and its fields as they are filled in."""
-    ((action, filled),) = _Forms(page.text).found
-    return action, filled
+    (form,) = Markup(page.text).forms
+    return form.action, dict(form.fields)
 
 
 def is_answer(response: Any) -> bool:
@@ -111,9 +94,7 @@ def answer_of(response: Any, callback: str = CALLBACK) -> dict[str, str]:
         assert response.headers["referrer-policy"] == "no-referrer"
     else:
         assert response.status_code == 200, response.text
-        refresh = re.search(r'content="0; ?url=([^"]+)"', response.text)
-        assert refresh, response.text
-        uri = unescape(refresh[1])
+        uri = existing(Markup(response.text).refresh)
     assert uri.startswith(callback), uri
     assert not urlsplit(uri).fragment
     pairs = parse_qsl(uri[len(callback) :].lstrip("?&"), True, errors="surrogateescape")

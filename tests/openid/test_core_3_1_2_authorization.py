@@ -108,7 +108,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
 def test_3_1_2_1_max_age_asks_for_the_password_again_and_auth_time_says_so(op: Provider) -> None:
     browser = op.signed_in()
     op.later(10)
-    assert "code" in answer_of(browser.authorize(max_age="10"))
+    assert "code" in answer_of(browser.authorize(max_age="11"))
     page = browser.authorize(max_age="9")
     assert SIGN_IN in page.text
     code = answer_of(browser.sign_in(page))["code"]

@@ -46,7 +46,7 @@ ANSWERS: Mapping[str, BrowserAnswer] = {
     "/sign-in": SIGN_IN,
     "/other-ways": Page("sign_in", SAMPLES["sign_in"]),
     "/hint": changed(SIGN_IN, username="ada"),
-    "/wrong": replace(changed(SIGN_IN, username="ada", error="wrong", keep=True), status=401),
+    "/wrong": replace(changed(SIGN_IN, username="ada", error="wrong", keep=True), status=422),
     "/delayed": replace(changed(SIGN_IN, username="ada", error="delayed", wait=40), status=429, retry_after=40),
     "/busy": replace(changed(SIGN_IN, username="ada", error="busy"), status=503, retry_after=1),
     "/again": changed(SIGN_IN, fixed_username="ada", username=""),
@@ -80,7 +80,7 @@ ANSWERS: Mapping[str, BrowserAnswer] = {
     "/account": Page("account", SAMPLES["account"]),
     **{f"/account/{name}": Page(name, SAMPLES[name]) for name in ACCOUNT[1:]},
     **{f"/account/{name}/done": changed(Page(name, SAMPLES[name]), done=True) for name in WITH_DONE},
-    "/account/password/wrong": replace(changed(Page("password", SAMPLES["password"]), **WRONG), status=401),
+    "/account/password/wrong": replace(changed(Page("password", SAMPLES["password"]), **WRONG), status=422),
     "/account/profile/wrong": replace(changed(Page("profile", SAMPLES["profile"]), **WRONG), status=400),
     "/account/delete/wrong": replace(changed(Page("delete_account", SAMPLES["delete_account"]), **WRONG), status=400),
     "/deleting": replace(

@@ -2,7 +2,6 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -18,6 +17,7 @@ from authserver.pipeline.replies import BrowserAnswer, ClientShown, Cookie, GoTo
 from authserver.web.browser.pages import Pages, with_params
 from authserver.web.browser.samples import CLIENT, SAMPLES
 from authserver.web.browser.templates import Templates
+from tests.harness.markup import Markup
 from tests.pages.pictures import DIGESTS, FOLDER, PICTURES, digests
 from tests.pages.showing import ANSWERS, CALLBACK, HOSTILE, ISSUER, SIGN_IN, changed, client, set_cookie
 from tests.readme.blocks import ROOT, blocks
@@ -47,28 +47,8 @@ def http() -> TestClient:
     return client()
 
 
-class Elements(HTMLParser):
-    """The attributes of all elements, by their tag, and the text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.found: dict[str, list[dict[str, str]]] = {}
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.setdefault(tag, []).append({name: value or "" for name, value in attrs})
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def by_id(self, name: str) -> dict[str, str]:
-        (element,) = (one for all_of_tag in self.found.values() for one in all_of_tag if one.get("id") == name)
-        return element
-
-
-def elements(answer: Any) -> Elements:
-    return Elements(answer.text)
+def elements(answer: Any) -> Markup:
+    return Markup(answer.text)
 
 
 def shown(answer: BrowserAnswer, pages: Pages | None = None, **headers: str) -> Any:
@@ -88,10 +68,10 @@ def test_every_page_has_these_headers(http: TestClient, path: str) -> None:
 
 @pytest.mark.parametrize("path", ANSWERS)
 def test_no_page_has_a_script_or_style_of_its_own(http: TestClient, path: str) -> None:
-    found = elements(http.get(path)).found
-    assert [element for element in found.get("script", []) if not element.get("src", "").startswith(ISSUER)] == []
-    assert "style" not in found
-    assert [one for every in found.values() for one in every if "style" in one or any(n[:2] == "on" for n in one)] == []
+    page = elements(http.get(path))
+    assert [element for element in page.by_tag("script") if not element.get("src", "").startswith(ISSUER)] == []
+    assert page.by_tag("style") == []
+    assert [each for each in page.elements if "style" in each or any(name[:2] == "on" for name in each)] == []
 
 
 def test_the_status_and_the_time_to_wait() -> None:
@@ -112,8 +92,7 @@ def test_the_status_and_the_time_to_wait() -> None:
     ],
 )
 def test_the_ids_that_tools_use(http: TestClient, path: str, ids: set[str]) -> None:
-    found = elements(http.get(path)).found
-    present = {element["id"] for every in found.values() for element in every if "id" in element}
+    present = {element["id"] for element in elements(http.get(path)).elements if "id" in element}
     assert ids <= present
     assert ("error" in present) == ("error" in ids)
 
@@ -158,18 +137,16 @@ def test_going_to_a_place_of_ours_changes_cookies() -> None:
 
 def test_after_a_form_a_page_goes_on_to_the_client(http: TestClient) -> None:
     answer = elements(http.get("/continue"))
-    (refresh,) = (meta["content"] for meta in answer.found["meta"] if meta.get("http-equiv") == "refresh")
+    (refresh,) = (meta["content"] for meta in answer.by_tag("meta") if meta.get("http-equiv") == "refresh")
     uri = answer.by_id("continue")["href"]
     assert refresh == f"0;url={uri}"
     assert parse_qsl(urlsplit(uri).query) == [("code", "ac_0"), ("state", HOSTILE)]
 
 
 def test_the_form_post_response_has_exactly_the_parameters(http: TestClient) -> None:
-    found = elements(http.get("/form-post")).found
-    (form,) = found["form"]
-    assert (form["method"], form["action"]) == ("post", CALLBACK)
-    fields = [(field["name"], field["value"]) for field in found["input"]]
-    assert fields == [("code", "ac_0"), ("state", HOSTILE)]
+    (form,) = elements(http.get("/form-post")).forms
+    assert (form.method, form.action) == ("post", CALLBACK)
+    assert form.fields == [("code", "ac_0"), ("state", HOSTILE)]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +183,7 @@ def test_what_others_wrote_is_escaped(page: str) -> None:
     values = {name: HOSTILE if isinstance(value, str) else value for name, value in SAMPLES[page].items()}
     values |= {"client": hostile, "error": "wrong" if page == "sign_in" else ""}
     answer = elements(shown(Page(page, values)))
-    assert all(script["src"].startswith(ISSUER) for script in answer.found.get("script", []))
+    assert all(script["src"].startswith(ISSUER) for script in answer.by_tag("script"))
     if page == "sign_in":
         assert answer.by_id("username")["value"] == HOSTILE
 
@@ -216,20 +193,20 @@ LOGO = "data:image/png;base64,iVBORw0KGgo="
 
 @pytest.mark.parametrize("uri", [LOGO, f"{ISSUER}/static/notes.png"])
 def test_a_logo_that_the_policy_lets_in_is_shown(uri: str) -> None:
-    (image,) = elements(shown(changed(SIGN_IN, client=ClientShown("Notes", logo_uri=uri)))).found["img"]
+    (image,) = elements(shown(changed(SIGN_IN, client=ClientShown("Notes", logo_uri=uri)))).by_tag("img")
     assert image == {"class": "logo", "src": uri, "alt": "Notes"}
 
 
 @pytest.mark.parametrize("uri", ["", "https://elsewhere.example/logo.png", f"{ISSUER}.evil/x.png", "data:text/html,x"])
 def test_a_logo_from_elsewhere_is_not_loaded(uri: str) -> None:
     answer = elements(shown(changed(SIGN_IN, client=ClientShown("Notes", logo_uri=uri))))
-    assert "img" not in answer.found
+    assert answer.by_tag("img") == []
 
 
 def test_the_clients_links(http: TestClient) -> None:
-    links = {link["href"] for link in elements(http.get("/sign-in")).found["a"]}
+    links = {link["href"] for link in elements(http.get("/sign-in")).by_tag("a")}
     assert links == {CLIENT.uri, CLIENT.policy_uri, CLIENT.tos_uri}
-    assert "a" not in elements(shown(changed(SIGN_IN, client=None))).found
+    assert elements(shown(changed(SIGN_IN, client=None))).by_tag("a") == []
 
 
 @pytest.mark.parametrize(
@@ -247,7 +224,7 @@ def test_the_clients_links(http: TestClient) -> None:
 def test_the_language_is_the_clients_choice_then_the_browsers(ui_locales: str, accepted: str, language: str) -> None:
     page = Page("sign_in", SIGN_IN.values, ui_locales=ui_locales)
     answer = shown(page, accept_language=accepted)
-    assert (answer.headers["content-language"], elements(answer).found["html"]) == (
+    assert (answer.headers["content-language"], elements(answer).by_tag("html")) == (
         language,
         [{"lang": language, "dir": "ltr"}],
     )

@@ -189,7 +189,7 @@ def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(
     assert page.url.path == "/account/password" and "Your password is changed." in page.text
     assert ada.is_signed_in() and not phone.is_signed_in()
     assert ada.http.cookies["__Host-session"] != before
-    assert phone.sign_in(phone.get("/account/sign-in"), password=PASSWORD).status_code == 401
+    assert phone.sign_in(phone.get("/account/sign-in"), password=PASSWORD).status_code == 422
     phone.signed_in(password=NEW)
     assert names(database)[:2].count("sign_in") == 1
     assert {"user_password_changed", "session_ended"} <= set(names(database))
@@ -208,13 +208,13 @@ def test_a_new_password_is_told_to_the_verified_address(ada: Visitor, database: 
 @pytest.mark.parametrize(
     ("changes", "status", "words"),
     [
-        ({"current_password": "wrong"}, 401, "The current password is wrong."),
+        ({"current_password": "wrong"}, 422, "The current password is wrong."),
         ({"new_password": "short"}, 422, "too short"),
         ({"new_password": "password1"}, 422, "attackers try it first"),
         ({"new_password": "12345678"}, 422, "attackers try it first"),
         ({"new_password": "x" * 1025}, 422, "too long"),
         ({"new_password": PASSWORD}, 422, "This is your present password."),
-        ({"current_password": "wrong", "new_password": "wrong"}, 401, "The current password is wrong."),
+        ({"current_password": "wrong", "new_password": "wrong"}, 422, "The current password is wrong."),
     ],
 )
 def test_a_password_that_is_not_changed(
@@ -232,7 +232,7 @@ def test_a_password_that_is_not_changed(
 def test_guessing_the_password_on_an_open_session_is_as_slow_as_at_the_door(ada: Visitor) -> None:
     fields = ada.fields("/account/password") | {"current_password": "wrong", "new_password": NEW}
     answers = [ada.post("/account/password", **fields) for _ in range(FREE + 1)]
-    assert [answer.status_code for answer in answers][-2:] == [401, 429]
+    assert [answer.status_code for answer in answers][-2:] == [422, 429]
     assert "Wait" in answers[-1].text
 
 
@@ -331,7 +331,7 @@ def test_a_profile_that_is_not_valid_is_shown_again_as_it_was_typed(
 ) -> None:
     action, fields = form_of(ada.get("/account/profile"))
     page = ada.post(action, **fields | {"nickname": "Countess"} | typed)
-    assert page.status_code == 400 and words in page.text and 'value="Countess"' in page.text
+    assert page.status_code == 422 and words in page.text and 'value="Countess"' in page.text
     assert rows(database, "user_claims") == []
 
 
@@ -366,7 +366,7 @@ def test_a_claim_that_the_page_did_not_show_is_kept(ada: Visitor, database: Data
         user_claims.replace(connection, "u_ada", {"name": "Ada", "nickname": "Countess"})
     csrf = ada.fields("/account/profile")["csrf"]
     page = ada.post("/account/profile", csrf=csrf, birthdate="yesterday")
-    assert page.status_code == 400 and 'value="Countess"' in page.text
+    assert page.status_code == 422 and 'value="Countess"' in page.text
     assert ada.post("/account/profile", csrf=csrf, name="Ada Lovelace").status_code == 303
     claims = json.loads(rows(database, "user_claims")[0]["claims"])
     assert (claims["name"], claims["nickname"]) == ("Ada Lovelace", "Countess")
@@ -405,7 +405,7 @@ def test_what_matters_asks_for_the_password_again_after_five_minutes(ada: Visito
 
 def test_an_account_is_deleted_only_after_its_name_was_typed(ada: Visitor, database: Database) -> None:
     page = ada.submit(ada.get("/account/delete"), confirmation="eva")
-    assert page.status_code == 400 and "This is not your username." in page.text
+    assert page.status_code == 422 and "This is not your username." in page.text
     assert rows(database, "users")[0]["delete_at"] is None
 
 
@@ -417,7 +417,7 @@ def test_an_account_in_its_period_of_grace_is_as_if_disabled_until_its_user_come
     assert not ada.is_signed_in() and not phone.is_signed_in()
     assert token("password", "app", username="ada", password=PASSWORD).status_code == 400
     stranger = Visitor(http)
-    assert stranger.sign_in(stranger.get("/account/sign-in"), password="wrong").status_code == 401
+    assert stranger.sign_in(stranger.get("/account/sign-in"), password="wrong").status_code == 422
     page = stranger.sign_in(stranger.get("/account/sign-in"))
     assert page.status_code == 403 and "To keep it, enter your password again." in page.text
     assert not stranger.is_signed_in()

@@ -51,7 +51,7 @@ def test_a_session_that_an_application_began_is_the_same(browser: Browser) -> No
 def test_a_wrong_password_shows_the_form_again_and_forgets_nothing(person: Browser) -> None:
     page = person.get(f"{SIGN_IN}?next=/account/sessions")
     page = person.sign_in(page, password="wrong", keep="yes")
-    assert page.status_code == 401
+    assert page.status_code == 422
     action, fields = form_of(page)
     assert (action, fields["username"], fields["next"]) == (ISSUER + SIGN_IN, "ada", "/account/sessions")
     assert " checked" in page.text
@@ -61,7 +61,7 @@ def test_a_wrong_password_shows_the_form_again_and_forgets_nothing(person: Brows
 def test_guessing_is_slow_here_too(person: Browser) -> None:
     page = person.get(SIGN_IN)
     answers = [post(person, page, password="wrong") for _ in range(FREE + 1)]
-    assert [answer.status_code for answer in answers] == [401] * FREE + [429]
+    assert [answer.status_code for answer in answers] == [422] * FREE + [429]
     assert int(answers[-1].headers["retry-after"]) > 0
 
 

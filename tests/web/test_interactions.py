@@ -12,7 +12,8 @@ from authserver.store import users
 from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, answer_of, is_answer, query
 from tests.harness.clock import Clock
-from tests.harness.constants import ISSUER, PASSWORD
+from tests.harness.constants import ISSUER, PASSWORD, SECOND
+from tests.harness.markup import Markup
 from tests.web.answers import claims_of
 from tests.web.serving import change_client, execute, rows
 
@@ -89,14 +90,18 @@ def test_prompt_none_shows_no_page_oidc_core_3_1_2_6(signed_in: Browser, request
     assert ("code" in answer) == (error is None)
 
 
-def test_max_age_is_judged_on_whole_seconds_as_clients_judge_auth_time(
+def test_max_age_is_never_exceeded_neither_really_nor_as_clients_judge_auth_time_oidc_core_3_1_2_1(
     signed_in: Browser, redeem: Any, clock: Clock
 ) -> None:
-    clock.forward(60.9)
-    told = claims_of(redeem(answer_of(signed_in.authorize(max_age="60"))["code"]).json(), "id_token")
-    assert told["iat"] - told["auth_time"] == 60
+    """If the elapsed time is greater than this value, the OP MUST attempt to actively re-authenticate."""
+    told = claims_of(redeem(answer_of(signed_in.authorize())["code"]).json(), "id_token")
+    clock.forward(told["auth_time"] + 60 - clock() / SECOND)
+    assert "code" in answer_of(signed_in.authorize(max_age="60"))
     clock.forward(0.1)
-    assert SIGN_IN in signed_in.authorize(max_age="60").text
+    page = signed_in.authorize(max_age="60")
+    assert SIGN_IN in page.text
+    again = claims_of(redeem(answer_of(signed_in.sign_in(page))["code"]).json(), "id_token")
+    assert again["auth_time"] == again["iat"] == told["auth_time"] + 60
 
 
 def test_signing_in_again_says_who_it_is_and_sets_auth_time_anew_asvs_7_2_4(
@@ -133,7 +138,7 @@ def test_a_login_hint_is_where_the_page_begins_and_is_escaped(browser: Browser) 
     page = browser.authorize(login_hint='"><script>alert(1)</script>')
     assert 'value="&#34;&gt;&lt;script&gt;' in page.text and "<script>alert" not in page.text
     wrong = browser.sign_in(page, username="'><b>", password="wrong")
-    assert wrong.status_code == 401 and 'value="&#39;&gt;&lt;b&gt;"' in wrong.text and "wrong</p>" not in wrong.text
+    assert wrong.status_code == 422 and 'value="&#39;&gt;&lt;b&gt;"' in wrong.text and "wrong</p>" not in wrong.text
 
 
 def test_an_id_token_hint_names_the_only_user_who_will_do_oidc_core_3_1_2_1(
@@ -236,6 +241,42 @@ def test_two_tabs_do_not_get_into_each_others_way(browser: Browser) -> None:
     assert answer_of(browser.allow(first))["state"] == "first"
 
 
+@pytest.mark.parametrize("is_shown", [False, True])
+def test_two_tabs_that_begin_in_a_new_browser_at_once_both_come_to_their_end(browser: Browser, is_shown: bool) -> None:
+    """Neither request has a cookie, so that each response sets one, and the later replaces the other: before the first
+    tab shows its page, or afterwards."""
+    first = browser.http.get(f"/authorize?{query(state='first')}", follow_redirects=False)
+    page = browser.get(first.headers["location"]) if is_shown else None
+    browser.http.cookies.clear()
+    second = browser.authorize(state="second")
+    refused = browser.sign_in(page) if page is not None else browser.get(first.headers["location"])
+    assert error_page(refused, 400, "another tab that began at the same moment")
+    again = browser.get(Markup(refused.text).by_id("again")["href"])
+    assert SIGN_IN in again.text
+    assert answer_of(browser.allow(browser.sign_in(second)))["state"] == "second"
+    assert answer_of(browser.sign_in(again))["state"] == "first"
+
+
+def test_beginning_again_is_limited_as_beginning_is_and_leads_nowhere_without_an_interaction(browser: Browser) -> None:
+    page = browser.authorize()
+    browser.http.cookies.clear()
+    assert error_page(browser.get(f"/interaction/{'0' * 32}?again=yes"), 400, "has expired")
+    answers = [browser.get(f"{page.url.path}?again=yes") for _ in range(60)]
+    assert SIGN_IN in answers[0].text and answers[-1].status_code == 429
+
+
+def test_a_browser_that_keeps_no_cookies_is_told_so_each_time(browser: Browser) -> None:
+    """There is no loop: the person asks for each step."""
+    page = browser.authorize()
+    for _ in range(3):
+        browser.http.cookies.clear()
+        told = browser.get(str(page.url))
+        assert error_page(told, 400, "did not send our cookies")
+        begun = browser.http.get(Markup(told.text).by_id("again")["href"], follow_redirects=False)
+        assert begun.status_code == 303
+        page = browser.http.get(begun.headers["location"], headers={"Cookie": ""}, follow_redirects=False)
+
+
 def test_a_tab_whose_user_was_replaced_in_another_tab_asks_the_new_user(browser: Browser, bob: str) -> None:
     """What one user has done for an interaction counts for that user alone."""
     first = browser.sign_in(browser.authorize(prompt="login consent"))
@@ -253,7 +294,7 @@ def test_an_interaction_is_bound_to_the_browser_that_began_it(browser: Browser) 
     assert error_page(browser.get(url), 400, "did not send our cookies")
     browser.authorize()
     assert browser.http.cookies.get("__Host-browser") != kept
-    assert error_page(browser.get(url), 400, "another browser")
+    assert error_page(browser.get(url), 400, "began somewhere else")
 
 
 def test_an_interaction_expires_after_half_an_hour(browser: Browser, clock: Clock, later: Any) -> None:
@@ -286,7 +327,7 @@ def test_a_form_of_another_page_changes_nothing(
         page = browser.sign_in(page)
     before = rows(database, "interactions"), rows(database, "attempts")
     answer = browser.submit(page, headers=headers, username="ada", password=PASSWORD, answer="allow")
-    assert error_page(answer, 403, "did not come from our page")
+    assert error_page(answer, 403, "This form cannot be accepted")
     assert (rows(database, "interactions"), rows(database, "attempts")) == before
     assert [entry["event"] for entry in events if entry["event"] != "refused"][-1] == "form_forged"
 
@@ -308,7 +349,7 @@ def test_a_form_with_another_token_changes_nothing(browser: Browser, csrf: str) 
     page = browser.authorize()
     sent = {"csrf": csrf.encode(errors="surrogateescape"), "username": "ada", "password": PASSWORD}
     answer = browser.http.post(f"{page.url.path}/sign-in", data=sent, headers=FROM_OUR_PAGE)
-    assert error_page(answer, 403, "did not come from our page")
+    assert error_page(answer, 403, "This form cannot be accepted")
 
 
 def test_the_token_of_another_browser_is_wrong_here(browser: Browser) -> None:
@@ -316,7 +357,7 @@ def test_the_token_of_another_browser_is_wrong_here(browser: Browser) -> None:
     attackers = csrf_of(browser.authorize())
     browser.http.cookies.clear()
     answer = browser.sign_in(browser.authorize(), csrf=attackers)
-    assert error_page(answer, 403, "did not come from our page")
+    assert error_page(answer, 403, "This form cannot be accepted")
 
 
 def csrf_of(page: Any) -> str:
@@ -426,7 +467,7 @@ def test_a_wrong_sign_in_is_one_page_whatever_was_wrong(
 ) -> None:
     page = browser.authorize()
     answer = browser.sign_in(page, username=username, password=password)
-    assert answer.status_code == 401
+    assert answer.status_code == 422
     assert "The username or the password is wrong." in answer.text
     assert "set-cookie" not in answer.headers
     assert rows(database, "sessions") == []
@@ -443,13 +484,13 @@ def test_the_page_does_not_tell_whether_the_user_exists(browser: Browser) -> Non
 def test_a_disabled_user_is_told_the_same(browser: Browser, database: Database) -> None:
     execute(database, "UPDATE users SET disabled = true")
     answer = browser.sign_in(browser.authorize())
-    assert answer.status_code == 401 and "The username or the password is wrong." in answer.text
+    assert answer.status_code == 422 and "The username or the password is wrong." in answer.text
 
 
 def test_the_limits_of_the_door_hold_on_the_page_too(browser: Browser, clock: Clock) -> None:
     page = browser.authorize()
     answers = [browser.sign_in(page, password="wrong") for _ in range(12)]
-    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+    assert [answer.status_code for answer in answers] == [422] * 10 + [429] * 2
     assert answers[-1].headers["retry-after"] == "1"
     assert "Wait 1 second" in answers[-1].text
     assert browser.sign_in(page).status_code == 429

@@ -39,5 +39,5 @@ def test_a_wrong_password_gets_the_same_page_whether_or_not_the_account_exists(b
         answer.text.replace(name, "NAME").replace(answer.headers["x-request-id"], "ID")
         for name, answer in answers.items()
     }
-    assert {answer.status_code for answer in answers.values()} == {401}
+    assert {answer.status_code for answer in answers.values()} == {422}
     assert len(texts) == 1

@@ -15,7 +15,7 @@ from ..recording import record
 from .algorithm import change_clients
 from .kind import ask
 from .options import chosen, of_client
-from .shared import check, put_secret, show_secret
+from .shared import check, put_secret, show_secret, warn_of_logo
 
 
 @click.command("create")
@@ -41,6 +41,7 @@ def create(name: str, client_id: str | None, as_json: bool, **options: Any) -> N
     client, secret = put_secret(chosen(new, options))
     check(client)
     change_clients(client.algorithms, lambda connection: _add(connection, client))
+    warn_of_logo(client)
     show_secret(client.id, secret, as_json)
 
 

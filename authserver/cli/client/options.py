@@ -34,7 +34,7 @@ POLICY = {name: name.replace("-", "_") for name in (*SECONDS, "max-authorization
 ALGORITHMS_OF = ("access_token_alg", "id_token_alg", "userinfo_alg")
 _PAGES = {
     "client-uri": "Its home page.",
-    "logo-uri": "Its logo: a small image as a data: URL, or an https URL on this server.",
+    "logo-uri": "Its logo: a small image as a data: URL, or the URL of a file on this server. The pages show no other.",
     "policy-uri": "Its privacy policy.",
     "tos-uri": "Its terms of service.",
 }

@@ -5,10 +5,11 @@ from dataclasses import replace
 import click
 
 from ... import system
-from ...domain import client_secrets
+from ...domain import client_secrets, logo
 from ...domain.client_rules import ClientRefused
 from ...domain.models import Client
 from ...oauth.client_check import check_client
+from ...settings import load as load_settings
 from ...store import clients
 from ...store.database import Connection
 from ..common import fail, show
@@ -31,6 +32,13 @@ def check(client: Client) -> None:
         check_client(client)
     except ClientRefused as error:
         raise click.UsageError(str(error)) from None
+
+
+def warn_of_logo(client: Client) -> None:
+    """Say so if the pages cannot show the client's logo."""
+    hidden = logo.why_hidden(client.id, client.logo_uri, load_settings().issuer)
+    if hidden is not None:
+        click.echo("\n".join(["Warning: " + hidden[0], hidden[1]]), err=True)
 
 
 def put_secret(client: Client) -> tuple[Client, str | None]:

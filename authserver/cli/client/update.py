@@ -14,7 +14,7 @@ from ..recording import record
 from .algorithm import change_clients
 from .listing import described, in_words
 from .options import ALGORITHMS_OF, CLEARABLE, LISTS, POLICY, chosen, cleared, of_client
-from .shared import ask_to_save, check, load, put_secret
+from .shared import ask_to_save, check, load, put_secret, warn_of_logo
 
 Update = tuple[Client, Client, str | None]
 """The client before and after the change, and its secret if it is new."""
@@ -63,7 +63,10 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
         return before, after, secret
 
     algs = {options[name] for name in ALGORITHMS_OF} - {None}
-    _show(*_run(change, algs, may_end="userinfo-alg" in clear), as_json)
+    before, after, secret = _run(change, algs, may_end="userinfo-alg" in clear)
+    if "logo_uri" in given:
+        warn_of_logo(after)
+    _show(before, after, secret, as_json)
 
 
 def _run(change: Any, algs: Collection[str], *, may_end: bool) -> Update:

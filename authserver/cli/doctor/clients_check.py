@@ -1,9 +1,10 @@
-"""Checks what clients are registered with: redirect URIs that others could receive, consent, secrets that end, and
-where logout tokens go."""
+"""Checks what clients are registered with: redirect URIs that others could receive, consent, secrets that end,
+where logout tokens go, and logos that the pages cannot show."""
 
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
+from ...domain import logo
 from ...domain.models import SECOND, Client
 from ...domain.outgoing import allow_list, url_fault
 from ...domain.times import counted, span
@@ -26,6 +27,8 @@ def _findings(settings: Settings, clients: Iterable[Client], now: int) -> Iterat
         yield from _secrets(client, now)
         yield from _consent(client)
         yield from _back_channel(settings, client)
+        if hidden := logo.why_hidden(client.id, client.logo_uri, settings.issuer):
+            yield Finding(CHECK, WARNING, *hidden)
         for uri in client.redirect_uris:
             yield from _redirect_uri(client, uri, is_public_issuer=settings.issuer.startswith("https:"))
 

@@ -3,23 +3,19 @@
 Until the client and its redirect URI are known to be right, errors are pages. From then on, the client is told.
 """
 
-from ...accounts.browser import BrowserRefusal
 from ...accounts.request import hashed
 from ...domain import authorization_request, redirect_uri
 from ...domain.interaction import ERRORS, Step
-from ...domain.models import SECOND, Client, Interaction
-from ...domain.times import retry_after
+from ...domain.models import Client
 from ...pipeline.errors import Refusal
 from ...pipeline.handler import Decision
-from ...pipeline.replies import BrowserAnswer, GoTo
-from ...store import interactions
+from ...pipeline.replies import BrowserAnswer
 from ...store.browser_state import BrowserKey
-from .interaction import path_of, text_of
+from .begin import begin
+from .interaction import text_of
 from .response import AuthorizationHandler
 
 GRANT_TYPE = "authorization_code"
-INTERACTION_TTL = 1800
-"""Seconds in which a person must have signed in."""
 
 
 class Authorize(AuthorizationHandler):
@@ -58,30 +54,11 @@ class Authorize(AuthorizationHandler):
         # user interface pages.
         if "none" in request.prompts:
             raise Refusal(ERRORS[step], "The user would have to act, and prompt is none.")
-        self._count_interaction()
-        return self._begin_interaction()
+        return begin(self, self.client.id, text_of(self.request.parameters))
 
     @property
     def ui_locales(self) -> str:
         return self.request.value("ui_locales")
-
-    def _count_interaction(self) -> None:
-        """Raise BrowserRefusal if the network has begun too many: each is a row, and needs neither user nor client."""
-        judged = self.services.interactions.count(self.request.network, self.now)
-        if judged.full:
-            wait, detail = retry_after(judged.wait), "network must wait: too many sign-ins begun"
-            raise BrowserRefusal("too_many", detail, 429, retry_after=wait)
-
-    def _begin_interaction(self) -> Decision[BrowserAnswer]:
-        interaction = Interaction(
-            id=self.services.new_id(),
-            browser_hash=hashed(self.browser) or b"",
-            client_id=self.client.id,
-            request=text_of(self.request.parameters),
-            created_at=self.now,
-            expires_at=self.now + INTERACTION_TTL * SECOND,
-        )
-        return Decision(GoTo(path_of(interaction), self.browser_cookie), interactions.begin(interaction))
 
     def _client_or_none(self) -> Client | None:
         return self.accepted

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -19,10 +20,18 @@ from ...pipeline.handler import Decision
 from ...pipeline.replies import AskedFor, BrowserAnswer, GoTo, Page
 from ...store.browser_state import BrowserKey
 from ..shown import shown
+from .begin import begin
 from .response import AuthorizationHandler
 
 OTHER_ACCOUNT = "?account=other"
 """The query by which a person asks for the sign-in page although somebody is signed in."""
+_AGAIN = "?again=yes"
+"""The query by which a person begins the request again, in a browser that the interaction is not bound to."""
+
+
+class NotThisBrowser(BrowserRefusal):
+    """The interaction is bound to another browser, or to what this one was before it got another cookie. When two tabs
+    of a new browser begin at the same moment, each gets a cookie, and the later one replaces the other."""
 
 
 class InteractionHandler(AuthorizationHandler):
@@ -32,6 +41,18 @@ class InteractionHandler(AuthorizationHandler):
 
     def key(self) -> BrowserKey:
         return BrowserKey(hashed(self.request.session), self.request.interaction_id)
+
+    def refuse(self, refusal: Refusal) -> BrowserAnswer:
+        answer = super().refuse(refusal)
+        if isinstance(refusal, NotThisBrowser) and isinstance(answer, Page):
+            again = path_of(self._current()[0]) + _AGAIN
+            return replace(answer, values={**answer.values, "again": again})
+        return answer
+
+    def check_form(self) -> None:
+        if self.request.is_same_origin:  # a page of ours, and so the token may be that of the cookie before
+            self._waiting()
+        super().check_form()
 
     def give_up(self) -> BrowserAnswer:
         """Look again: nothing but other requests of this browser, such as reloads, can have come first."""
@@ -119,13 +140,18 @@ class InteractionHandler(AuthorizationHandler):
 
     def _waiting(self) -> tuple[Interaction, Client]:
         """Raises BrowserRefusal unless the interaction is this browser's, and not over."""
+        interaction, client = self._current()
+        if self.request.browser is None:
+            raise NotThisBrowser("cookies", "The browser sent no cookie.")
+        if not hmac.compare_digest(interaction.browser_hash, hashed(self.request.browser) or b""):
+            raise NotThisBrowser("other_browser", "The interaction is another browser's.")
+        return interaction, client
+
+    def _current(self) -> tuple[Interaction, Client]:
+        """Raises BrowserRefusal if there is no such interaction, or none any more."""
         waiting, client = self.loaded.waiting if self.loaded else None, self.loaded.client if self.loaded else None
         if waiting is None or client is None or client.disabled or self.now >= waiting.interaction.expires_at:
             raise BrowserRefusal("expired", "There is no such interaction, or it has expired.")
-        if self.request.browser is None:
-            raise BrowserRefusal("cookies", "The browser sent no cookie.")
-        if not hmac.compare_digest(waiting.interaction.browser_hash, hashed(self.request.browser) or b""):
-            raise BrowserRefusal("other_browser", "The interaction is another browser's.")
         return waiting.interaction, client
 
     def _client_or_none(self) -> Client | None:
@@ -134,6 +160,9 @@ class InteractionHandler(AuthorizationHandler):
 
 class ContinueInteraction(InteractionHandler):
     def decide(self) -> Decision[BrowserAnswer]:
+        if self.request.value("again"):
+            interaction, client = self._current()
+            return begin(self, client.id, interaction.request)
         interaction, client, request = self.resume()
         step = self.step_of(interaction, client, request)
         if step is Step.SIGN_IN and CREATE in request.prompts and not self.wants_other_account:

@@ -44,6 +44,12 @@ class BrowserEndpoint:
         self._pages, self._cookies, self._new_handler = pages, cookies, new_handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            # RFC 9110 s9.2.1: request methods are considered "safe" if their defined semantics are essentially
+            # read-only. A GET here may begin an interaction, give a code or end a session, and what previews links
+            # sends HEAD.
+            await self._pages.send_head(send)
+            return
         try:
             answer = await self._answer(scope, receive)
         except body.Disconnected:

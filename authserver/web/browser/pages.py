@@ -62,6 +62,13 @@ class Pages:
             case Redirect(uri, params):
                 await _send_redirect(send, with_params(uri, params), self._set_cookies(answer.cookies))
 
+    async def send_head(self, send: Send) -> None:
+        """Answer a HEAD with what all pages share. RFC 9110 s9.3.2: a server MAY omit header fields for which a value
+        is determined only while generating the content."""
+        headers = [*_HEADERS, (b"referrer-policy", _REFERRER_POLICY[False])]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
     async def _send_page(self, scope: Scope, send: Send, page: Page, form_action: str = "'self'") -> None:
         accepted = ",".join(headers_of(scope).get("accept-language", []))
         language = languages.choose(tuple(languages.LANGUAGES), page.ui_locales, accepted)

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ...domain import logo
 from ...pipeline.replies import ClientShown
 from ...templates import TemplateSet
 from .samples import SAMPLES
@@ -42,7 +43,6 @@ def _shared(issuer: str) -> dict[str, object]:
 
 
 def _logo_of(issuer: str, client: ClientShown | None) -> str:
-    """Return the URL of the client's logo if the policy lets a page load it: one that is on this server, or that is in
-    the URL itself. Loading one from elsewhere would also tell others who signs in here, and when."""
+    """Return the URL of the client's logo; "" if a page may not load it."""
     uri = client.logo_uri if client else ""
-    return uri if uri.startswith(("data:image/", f"{issuer}/")) else ""
+    return uri if logo.is_shown(uri, issuer) else ""

@@ -32,8 +32,9 @@ from authserver.testing.code_flow import CodeFlow
 from scripts.bench.arguments import use_venv
 from tests.harness.constants import PASSWORD
 from tests.harness.http_client import HOST, Connection, Response, connect, run
+from tests.harness.markup import Form
 from tests.harness.mutants import Mutant
-from tests.harness.plain_browser import Form, PlainBrowser
+from tests.harness.plain_browser import PlainBrowser
 from tests.harness.server import Server, log_in, set_up
 
 EARLY = Mutant(
@@ -44,7 +45,7 @@ EARLY = Mutant(
 )
 LEAST = 0.01
 """The probability of a difference by chance below which two kinds count as different."""
-FAILED, DELAYED, SENT = (400, 401), (429,), (303,)
+FAILED, DELAYED, SENT = (400, 401, 422), (429,), (303,)
 _ACCOUNTS = {"known": ("ada", PASSWORD + "?"), "unknown": ("bob", PASSWORD), "disabled": ("eve", PASSWORD)}
 _PAGES = ("/reset", "/sign-up")
 _HASH = "$2y$10$.vGA1O9wmRjrwAVXD98HNOgsNpDczlqm3Jq7KnEd1rVAGv3Fykk1a"
@@ -84,7 +85,7 @@ class SignInPage:
         client_id = server.nodes[0].command("client", "create", "Page", *options)["client_id"]
         flow = CodeFlow.begin(server.nodes[0].url, client_id, redirect_uri=_BACK, scope="openid")
         with PlainBrowser() as browser:
-            self._form, _ = browser.open(flow.url).forms["sign-in"]
+            self._form = browser.open(flow.url).forms["sign-in"]
             self._cookie, self._origin = browser.cookie, server.nodes[0].url
 
     def request(self, username: str, password: str) -> bytes:
@@ -97,7 +98,7 @@ class MailPage:
     def __init__(self, server: Server, path: str) -> None:
         self._origin = server.nodes[0].url
         with PlainBrowser() as browser:
-            self._form, _ = browser.open(self._origin + path).forms["send"]
+            self._form = browser.open(self._origin + path).forms["send"]
             self._cookie = browser.cookie
 
     def request(self, address: str) -> bytes:
