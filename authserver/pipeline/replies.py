@@ -69,6 +69,8 @@ class Page:
     """The cookies that change: by name, None to delete one."""
     has_secret_address: bool = False
     """Whether its address is a link that only its reader may know."""
+    closes: bool = False
+    """Whether the connection is closed after it: the request was not read to its end."""
 
 
 @record(frozen=True, slots=True)

@@ -112,10 +112,26 @@ class Connection(HttpToolsProtocol):
         cycle, self._task = self.cycle, asyncio.current_task()
         try:
             if not cycle.disconnected:
-                await self._application(scope, receive, send)
+                await self._application(scope, receive, send if self._body.is_complete else self._announcing(send))
         except asyncio.CancelledError:
             if not cycle.disconnected:
                 raise
+
+    def _announcing(self, send: Any) -> Any:
+        """Wrap `send` so that a response says that the connection is closed after it if most of the body is unread."""
+
+        def announcing(message: Any) -> Any:
+            if message["type"] == "http.response.start" and self._closes_without_reading():
+                others = [header for header in message["headers"] if header[0] != b"connection"]
+                message = {**message, "headers": [*others, (b"connection", b"close")]}
+            return send(message)
+
+        return announcing
+
+    def _closes_without_reading(self) -> bool:
+        """Whether the rest of the body is too long to be read and discarded, or may never come."""
+        is_long = isinstance(self._body, framing.Sized) and self._body.left > MAX_BODY
+        return is_long or (self.expect_100_continue and not self._body.is_complete)
 
     def _read(self) -> None:
         try:

@@ -45,6 +45,11 @@ class Sized:
     def is_complete(self) -> bool:
         return not self._left
 
+    @property
+    def left(self) -> int:
+        """How many bytes are still to come."""
+        return self._left
+
     def take(self, received: bytearray) -> bytes:
         """Remove the bytes of the body from `received`, and return its content."""
         content = bytes(received[: self._left])

@@ -11,8 +11,9 @@ from starlette.routing import Route
 from . import health
 from .context import AppContext
 from .middleware import ErrorBoundary
+from .not_here import http_error
 from .request_id import RequestId
-from .routes import ASGIApp, http_error
+from .routes import ASGIApp
 
 Render = Callable[[str], tuple[bytes, str]]
 """Returns the metrics and their content type, in a format that the header Accept allows."""

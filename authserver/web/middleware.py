@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -13,12 +14,14 @@ from ..pipeline.replies import Reply
 from .browser.pages import Pages
 from .malformed import MalformedRequests
 from .network import network_of
+from .not_here import NO_PAGE, wants_page
 from .replies import CLOSE, error_reply, send_reply, unavailable_reply
 
 _HOST = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
 _MALFORMED = error_reply(400, "invalid_request", "The HTTP request is malformed.", CLOSE)
-_FOR_PEOPLE = re.compile("/authorize|/interaction/.*", re.DOTALL)
+_FOR_PEOPLE = re.compile("/(authorize|interaction|logout|account|reset|sign-up)(/.*)?", re.DOTALL)
 _NOT_FOUND = error_reply(404, "not_found", "There is nothing at this address.")
+_MALFORMED_PAGE = replace(error_page("request", 400), closes=True)
 _FAILED = "Internal error. The operator can find the cause in the log by the id in X-Request-ID."
 log: Any = structlog.get_logger("authserver")
 
@@ -61,8 +64,11 @@ class ErrorBoundary:
         if rejection is _MALFORMED:
             self._malformed.count("a Host header that is missing or wrong, or a NUL", network_of(scope))
             if self._pages and _FOR_PEOPLE.fullmatch(scope["path"].removeprefix(self._base)):
-                await self._pages.send(scope, send, error_page("request", 400))
+                await self._pages.send(scope, send, _MALFORMED_PAGE)
                 return
+        elif self._pages and wants_page(scope):
+            await self._pages.send(scope, send, NO_PAGE)
+            return
         await send_reply(send, rejection)
 
 

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
@@ -35,8 +34,8 @@ from .landing_page import LandingPage
 from .malformed import COUNTER
 from .middleware import ErrorBoundary
 from .network import CallerAddress
+from .not_here import NotHere
 from .protected import protected
-from .replies import StaticReply, error_reply
 from .request_id import RequestId
 from .userinfo import UserInfoEndpoint
 
@@ -44,22 +43,22 @@ __all__ = ["ASGIApp", "application"]
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 _METADATA = "/.well-known/oauth-authorization-server"
-_SENTENCES = {404: "There is nothing at this address.", 405: "This method is not allowed here."}
-_CODES = {404: "not_found", 405: "invalid_request"}
 
 
 def application(context: AppContext, lifespan: Lifespan) -> ASGIApp:
     """Return the complete ASGI application."""
-    cookies = BrowserCookies(context.issuer)
+    cookies, base = BrowserCookies(context.issuer), urlsplit(context.issuer).path
     pages = Pages(context.issuer, cookies.set, context.templates)
     every_route = routes(context, pages, cookies)
+    not_here = NotHere(pages, base, browser_routes.routes(context, base, pages, cookies))
     app = Starlette(
         routes=every_route,
         lifespan=_with_state(lifespan, {COUNTER: context.malformed}),
         middleware=[*_middleware(context, pages), Middleware(DirectRoutes, routes=every_route)],
-        exception_handlers={HTTPException: http_error},
+        exception_handlers={HTTPException: not_here},
     )
-    # A redirect of /token/ would send a password again, to any address that the Host header contains.
+    # A redirect of /token/ would send a password again, to any address that the Host header contains. NotHere redirects
+    # people who ask for a page.
     app.router.redirect_slashes = False
     return app
 
@@ -144,10 +143,3 @@ def _api(context: AppContext, base: str, grants: GrantRegistry) -> list[Route | 
         Route(base + "/api/logout", api.endpoint(api.logout), methods=["POST"]),
         Route(base + "/api/protected", protected(context.issuer, context.keyring, context.now)),
     ]
-
-
-async def http_error(_request: Request, failure: Exception) -> Any:
-    status = failure.status_code if isinstance(failure, HTTPException) else 500
-    described = _SENTENCES.get(status, "The request cannot be answered.")
-    headers = getattr(failure, "headers", None)
-    return StaticReply(error_reply(status, _CODES.get(status, "invalid_request"), described, headers))

@@ -23,7 +23,7 @@ HOSTILE = "\"><script>alert(1)</script>'&é\r\n"
 SIGN_IN = Page("sign_in", {**SAMPLES["sign_in"], "username": "", "reset_path": "", "sign_up_path": ""})
 ERRORS = (
     *("expired", "completed", "other_browser", "cookies", "link", "link_user", "no_mail", "no_sign_up", "forged"),
-    *("too_many", "unavailable", "failed", "request"),
+    *("too_many", "unavailable", "failed", "request", "not_found"),
 )
 
 

@@ -165,6 +165,28 @@ def test_expect_100_continue_with_10_gb(ask: Any) -> None:
     assert b"100 Continue" not in answer.raw
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/account/sign-in", 413), ("/reset", 413), ("/logout", 413), ("/nothing", 404), ("/account", 405)],
+)
+def test_a_response_to_a_body_that_is_not_read_says_that_it_closes_the_connection_and_does(
+    ask: Any, path: str, status: int
+) -> None:
+    """A second request on the connection would be read as the rest of the first one."""
+    form = FORM + b"Content-Length: 70000\r\n\r\n" + b"x" * 100
+    answer = ask(b"POST " + path.encode() + b" HTTP/1.1\r\n" + HOST + form)
+    assert (answer.status_code, answer.headers.get("connection")) == (status, "close")
+    assert answer.raw.lower().count(b"\r\nconnection: ") == 1
+
+
+def test_a_page_in_place_of_a_form_that_is_not_read_closes_the_connection(ask: Any) -> None:
+    gzipped = (
+        b"POST /account/sign-in HTTP/1.1\r\n" + HOST + FORM + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nxx"
+    )
+    answer = ask(gzipped)
+    assert (answer.status_code, answer.headers.get("connection")) == (415, "close")
+
+
 def test_chunks_without_an_end_are_cut_at_64_kib(ask: Any) -> None:
     chunk = b"1000\r\n" + b"a" * 4096 + b"\r\n"
     answer = ask(b"POST /token HTTP/1.1\r\n" + HOST + FORM + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 17)

@@ -1,6 +1,7 @@
 """Reads a browser's request, runs the pipeline and sends the page or the redirect, as plain ASGI."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -55,7 +56,7 @@ class BrowserEndpoint:
         except body.Disconnected:
             return
         except body.UnreadableBody as error:
-            answer = self._malformed_page(scope, error.reason, error.status)
+            answer = self._malformed_page(scope, error.reason, error.status, closes=True)
         except Refusal as refusal:  # of a request that could not be parsed
             answer = self._malformed_page(scope, refusal.detail, refusal.status)
         except Unavailable as error:
@@ -102,9 +103,9 @@ class BrowserEndpoint:
             return False
         return headers.get("origin") == [self._cookies.origin]
 
-    def _malformed_page(self, scope: Scope, reason: str, status: int) -> Page:
+    def _malformed_page(self, scope: Scope, reason: str, status: int, *, closes: bool = False) -> Page:
         self._malformed.count(reason, network_of(scope))  # the pipeline logs refusals of well-formed requests
-        return error_page("request", status)
+        return replace(error_page("request", status), closes=closes)
 
 
 class ByMethod:

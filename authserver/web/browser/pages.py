@@ -81,6 +81,8 @@ class Pages:
             (b"content-security-policy", _POLICY.format(form_action).encode()),
             *self._set_cookies(page.cookies),
         ]
+        if page.closes:
+            headers.append((b"connection", b"close"))
         if page.retry_after:
             headers.append((b"retry-after", str(page.retry_after).encode()))
         await send_body(send, page.status, html.encode(), headers)
