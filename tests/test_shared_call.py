@@ -44,12 +44,12 @@ def test_a_call_while_a_run_goes_on_sees_the_next_one_which_begins_in_time() -> 
             await call()
             return at, began[-1]
 
-        calls = []
+        calls, first = [], now()
         for _ in range(30):
             calls.append(asyncio.create_task(called()))
             await asyncio.sleep(0.005)
         assert all(seen >= at for at, seen in await asyncio.gather(*calls))
-        assert all(later - earlier >= 0.049 for earlier, later in zip(began, began[1:], strict=False))
+        assert 1 < len(began) <= 1 + (now() - first) / 0.05
 
     run(test)
 

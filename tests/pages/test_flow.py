@@ -1,11 +1,13 @@
 """People sign in with Chromium, on the server itself: the whole flow, and what goes wrong on the way."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from authserver.domain.models import Client
 from authserver.store import clients
@@ -13,7 +15,8 @@ from authserver.testing import Issuer, running_issuer
 from tests.harness.browser import VERIFIER, query
 from tests.harness.callback import Callback, listening
 from tests.harness.chromium import Tabs, needs_chromium
-from tests.harness.constants import PASSWORD
+from tests.harness.constants import LONG, PASSWORD
+from tests.pages.watched import listen
 
 pytestmark = needs_chromium
 FORM = """([address, fields]) => {
@@ -50,7 +53,7 @@ class Tab:
 
     def arrived(self) -> tuple[str, dict[str, str]]:
         """What the client is sent."""
-        self.page.wait_for_url(f"{self.callback.url}**")
+        expect(self.page).to_have_url(re.compile(re.escape(self.callback.url)), timeout=LONG * 1000)
         return self.callback.received[-1]
 
     def redeem(self, code: str) -> Any:
@@ -106,8 +109,7 @@ def new_tab(tabs: Tabs, issuer: Issuer, callback: Callback, client_id: str) -> I
 
 def tab_of(page: Any, issuer: Issuer, callback: Callback, client_id: str) -> Tab:
     tab = Tab(page, issuer, callback, client_id, [], set())
-    page.on("console", lambda message: tab.messages.append(message.text))
-    page.on("pageerror", lambda error: tab.messages.append(str(error)))
+    listen(page, tab.messages.append)
     page.on("request", lambda request: tab.hosts.add(urlsplit(request.url).netloc))
     return tab
 

@@ -10,6 +10,7 @@ from authserver.testing import Issuer, running_issuer
 from tests.harness.chromium import Tabs, needs_chromium
 from tests.harness.constants import PASSWORD
 from tests.harness.mails import mails_in, text_of
+from tests.pages.watched import listen
 
 pytestmark = needs_chromium
 NEW = "a different battery staple"
@@ -37,8 +38,7 @@ def new_page(tabs: Tabs, issuer: Issuer) -> Iterator[NewPage]:
 
     def new_page(**options: Any) -> tuple[Any, list[str]]:
         page, messages = tabs.take(**options), list[str]()
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
+        listen(page, messages.append)
         return page, messages
 
     yield new_page

@@ -1,6 +1,7 @@
 """A tab of a browser, everything that it asks for, and everything that it complains of."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -38,6 +39,16 @@ AS_USUAL = {"color_scheme": "light", "contrast": "no-preference", "forced_colors
 AS_USUAL |= {"reduced_motion": "no-preference"}
 
 
+_FOCUSED_FIRST = "Autofocus processing was blocked because a document already has a focused element."
+"""Chromium says so of a field that has the focus already: a test typed before the page was drawn, on a busy machine."""
+
+
+def listen(page: Any, hear: Callable[[str], None]) -> None:
+    """Call `hear` with everything that the page complains of from now on."""
+    page.on("console", lambda message: None if message.text == _FOCUSED_FIRST else hear(message.text))
+    page.on("pageerror", lambda error: hear(str(error)))
+
+
 class Watched:
     """The pages come from `http`. Other hosts answer 204, which leaves the tab where it is."""
 
@@ -45,8 +56,7 @@ class Watched:
         self.page, self._http, self._issuer = page, http, issuer
         self.forget()
         page.context.route("**/*", self._answer)
-        page.on("console", lambda message: self._hear(message.text))
-        page.on("pageerror", lambda error: self.messages.append(str(error)))
+        listen(page, self._hear)
 
     def forget(self) -> None:
         self.messages: list[str] = []
