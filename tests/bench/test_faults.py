@@ -43,7 +43,7 @@ def server(name: str, request: pytest.FixtureRequest) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("name", [name for name in FAULTS if name != "frozen"])  # tests/store/test_frozen.py has it
+@pytest.mark.parametrize("name", FAULTS.keys() - {"frozen", "swallowed"})
 def test_nobody_is_logged_out(
     server: Server, name: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

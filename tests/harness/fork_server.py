@@ -3,7 +3,8 @@ interpreter takes.
 
     python fork_server.py SOCKET
 
-A request is a message of JSON, {"arguments", "folder", "environment"}, with descriptors for the three standard streams.
+A request is a message of JSON, {"arguments", "folder", "environment", "installed"}, with descriptors for the three
+standard streams. `installed` asks for the command as pip installs it, not for `python -m authserver`.
 It is answered with the process's id and, when the process has ended, with its exit code as `Popen.returncode` has it.
 If the caller hangs up, the process is killed. When stdin ends, all are.
 """
@@ -37,8 +38,9 @@ def import_everything() -> None:
 def serve(path: str) -> dict[str, Any]:
     """Serve until stdin ends. Returns only in a process that was asked for, with its request."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(path)
+    listener.bind(f"{path}.new")
     listener.listen(64)
+    os.rename(f"{path}.new", path)  # whoever sees it can connect
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for attendants
     while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         connection, _ = listener.accept()
@@ -82,6 +84,12 @@ def become(request: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     import_everything()
-    become(serve(sys.argv[1]))
+    request = serve(sys.argv[1])
+    become(request)
     # Not in a function of `serve`'s: what ends the command is to end this process as it ends any other.
-    runpy.run_module("authserver", run_name="__main__", alter_sys=True)
+    if request["installed"]:
+        from authserver.__main__ import main
+
+        main()
+    else:
+        runpy.run_module("authserver", run_name="__main__", alter_sys=True)

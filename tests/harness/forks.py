@@ -5,6 +5,7 @@ import atexit
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,15 @@ from typing import IO
 from tests.harness.constants import LONG
 
 _SERVER = Path(__file__).with_name("fork_server.py")
+_ROOT = Path(__file__).parents[2]
+_COMMAND = """#!{python} -IS
+import sys
+
+sys.path.insert(0, {root!r})
+from tests.harness import forks
+
+forks.command({address!r})
+"""
 _READ_AT_START = ("COVERAGE_", "LANG", "LC_", "LD_", "PYTHON", "SSL_")
 """How the variables' names begin that a process reads only when it starts."""
 
@@ -28,13 +38,25 @@ class Forked(subprocess.Popen[bytes]):
     """Runs `authserver` with these arguments. Its streams are open files; it has no pipes."""
 
     def __init__(
-        self, arguments: Sequence[str], folder: Path, environment: dict[str, str], streams: Sequence[int]
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: dict[str, str],
+        streams: Sequence[int],
+        *,
+        installed_at: str | None = None,
     ) -> None:
+        """As `python -m authserver`, or as the installed command if the socket of the process to fork is given."""
         self.args, self.returncode = arguments, None
         self.stdin = self.stdout = self.stderr = None
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._connection.connect(_server())
-        request = {"arguments": arguments, "folder": str(folder), "environment": environment}
+        self._connection.connect(installed_at or _server())
+        request = {
+            "arguments": arguments,
+            "folder": str(folder),
+            "environment": environment,
+            "installed": bool(installed_at),
+        }
         socket.send_fds(self._connection, [json.dumps(request).encode()], list(streams))
         self.pid = int(self._connection.recv(32))
 
@@ -86,6 +108,25 @@ def run(
         stdout.seek(0)
         stderr.seek(0)
         return subprocess.CompletedProcess(arguments, code, stdout.read(), stderr.read())
+
+
+def install_command(folder: Path) -> None:
+    """Create the program `authserver` in `folder`, for a shell's PATH. It has itself forked, and passes signals on."""
+    file = folder / "authserver"
+    file.write_text(_COMMAND.format(python=sys.executable, root=str(_ROOT), address=_server()))
+    file.chmod(0o755)
+
+
+def command(address: str) -> None:
+    """What that program does."""
+    process = Forked(sys.argv[1:], Path.cwd(), dict(os.environ), [0, 1, 2], installed_at=address)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: process.send_signal(number))
+    code = process.wait()
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
 
 
 def _read_at_start(environment: dict[str, str]) -> dict[str, str]:

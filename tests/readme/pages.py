@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from tests.harness import forks
 from tests.harness.postgres import binaries, volatile
 from tests.harness.process import free_port, run
 from tests.readme.blocks import Block
@@ -46,8 +47,11 @@ class Session:
     seen: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        commands = self.notes / "commands"
+        commands.mkdir()
+        forks.install_command(commands)
         self.environment = {
-            "PATH": f"{Path(sys.prefix) / 'bin'}:/usr/local/bin:/usr/bin:/bin:/usr/sbin",
+            "PATH": f"{commands}:{Path(sys.prefix) / 'bin'}:/usr/local/bin:/usr/bin:/bin:/usr/sbin",
             "HOME": str(self.notes),
             "AUTHSERVER_ISSUER": f"http://127.0.0.1:{self.ports['8000']}",
         }

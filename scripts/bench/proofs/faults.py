@@ -56,7 +56,7 @@ class Bench:
     async def run(self, rounds: int, *, until_harm: bool = False) -> None:
         for _ in range(rounds):
             await self._round(until_harm)
-            if self.tally.faults and until_harm:
+            if until_harm and (self.tally.faults or self._logged()):
                 return
         for client in self.clients:
             await client.say_goodbye(self.server.ports[-1])
@@ -104,18 +104,24 @@ class Bench:
 
     def check(self) -> None:
         """The whole run."""
-        log, tally = self.server.log(), self.tally
-        ahead = log.count('"refresh_token_ahead"')
-        if '"refresh_token_reused"' in log:
-            tally.faults.append("the log has refresh_token_reused")
+        tally = self.tally
+        tally.faults += self._logged()
         if tally.true_clock and not tally.true_clock.verified:
             tally.faults.append("no access token was verified")
         if tally.lost and not self.fault.closes_connections:
             tally.faults.append(f"{tally.lost} requests got no answer")
-        if bool(ahead) != self.fault.loses_commits:
-            tally.faults.append(f"the log has refresh_token_ahead {ahead} times")
         if self.fault.is_answered and not tally.unavailable:
             tally.faults.append("nothing was answered 503: the fault struck nothing")
+
+    def _logged(self) -> list[str]:
+        """What the log has that it should not have, or has not."""
+        log, faults = self.server.log(), []
+        if '"refresh_token_reused"' in log:
+            faults.append("the log has refresh_token_reused")
+        ahead = log.count('"refresh_token_ahead"')
+        if bool(ahead) != self.fault.loses_commits:
+            faults.append(f"the log has refresh_token_ahead {ahead} times")
+        return faults
 
 
 def start(server: Server, fault: Fault) -> None:
