@@ -1,7 +1,7 @@
 """The limit of active authorizations of one user at one client: which ones end when a new one exceeds it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    any_,
     bindparam,
     cast,
     func,
@@ -50,15 +51,19 @@ def beyond_limit(connection: Connection, owners: Sequence[Owner], now: int) -> l
 class _Columns(NamedTuple):
     """An owner in a statement."""
 
-    table: FromClause
     subject: ColumnElement[str]
     client_id: ColumnElement[str]
     newest: ColumnElement[str]
     limit: ColumnElement[int]
 
 
-def _beyond_limit(owner: _Columns, id: ColumnElement[str]) -> Select[Any]:
-    """Return the statement; `id` is the authorization's, in the form of `owner.newest`."""
+def _beyond_limit(owners: _Columns, id: ColumnElement[str], is_in: "_IsIn") -> Select[Any]:
+    """Return the statement; `id` is the authorization's, in the form of `owners.newest`.
+
+    While PostgreSQL has no statistics, it takes every table for tiny, and would count, and rank, again for each row of
+    an owner. The CTE and the array are made once, whatever it believes.
+    """
+    owner = _may_be_beyond(owners).c
     is_newest = id == owner.newest
     place = func.row_number().over(
         partition_by=(table.c.subject, table.c.client_id),
@@ -66,37 +71,46 @@ def _beyond_limit(owner: _Columns, id: ColumnElement[str]) -> Select[Any]:
     )
     ranked = (
         select(table.c.id, place.label("place"), owner.limit.label("limit"))
-        .join(owner.table, and_(table.c.subject == owner.subject, table.c.client_id == owner.client_id))
-        .where(_UNREVOKED, or_(is_newest, table.c.idle_expires_at > bindparam("now")), _may_be_beyond(owner))
+        .join_from(
+            table, owner.limit.table, and_(table.c.subject == owner.subject, table.c.client_id == owner.client_id)
+        )
+        .where(_UNREVOKED, or_(is_newest, table.c.idle_expires_at > bindparam("now")))
         .subquery()
     )
     beyond = select(ranked.c.id).where(ranked.c.place > ranked.c.limit)
-    idlest = select(table.c.id, table.c.subject, table.c.client_id).where(table.c.id.in_(beyond), _UNREVOKED)
+    idlest = select(table.c.id, table.c.subject, table.c.client_id).where(is_in(table.c.id, beyond), _UNREVOKED)
     return idlest.with_for_update(skip_locked=True)
 
 
-def _may_be_beyond(owner: _Columns) -> ColumnElement[bool]:
-    """Whether an owner has more rows than the limit, in an index that has no others: to rank a hundred takes as long as
-    the rest of a login."""
+def _may_be_beyond(owner: _Columns) -> FromClause:
+    """Return the owners that have more rows than the limit, in an index that has no others: to rank a hundred takes as
+    long as the rest of a login."""
     rows = table.alias("rows")
     its_own = (rows.c.subject == owner.subject, rows.c.client_id == owner.client_id, rows.c.revoked_at.is_(None))
-    return select(func.count()).select_from(rows).where(*its_own).scalar_subquery() > owner.limit
+    has_more = select(func.count()).select_from(rows).where(*its_own).scalar_subquery() > owner.limit
+    columns = (column.label(name) for name, column in owner._asdict().items())
+    return select(*columns).where(has_more).cte("owner").prefix_with("MATERIALIZED", dialect="postgresql")
 
 
 def _on_sqlite() -> Select[Any]:
     owners = func.json_each(_OWNERS).table_valued("value", name="owner")
-    columns = (func.json_extract(owners.c.value, f"$[{place}]") for place in range(4))
-    return _beyond_limit(_Columns(owners, *columns), func.lower(func.hex(table.c.id)))
+    columns: Any = (func.json_extract(owners.c.value, f"$[{place}]") for place in range(4))
+    return _beyond_limit(_Columns(*columns), func.lower(func.hex(table.c.id)), ColumnElement.in_)
 
 
 def _on_postgresql() -> Select[Any]:
     owners = func.json_array_elements(cast(_OWNERS, JSON)).table_valued("value", name="owner").render_derived()
     subject, client_id, newest, limit = (owners.c.value.op("->>")(place) for place in range(4))
     return _beyond_limit(
-        _Columns(owners, subject, client_id, newest, cast(limit, Integer)), func.encode(table.c.id, "hex")
+        _Columns(subject, client_id, newest, cast(limit, Integer)), func.encode(table.c.id, "hex"), _is_in_array
     )
 
 
+def _is_in_array(column: ColumnElement[Any], rows: Select[Any]) -> ColumnElement[bool]:
+    return column == any_(func.array(rows.scalar_subquery()))
+
+
+_IsIn = Callable[[ColumnElement[Any], Select[Any]], ColumnElement[bool]]
 _OWNERS: Any = bindparam("owners", type_=Text)
 """A JSON array of Owner. If these were values in the statement, each group would compile it anew."""
 _BEYOND_LIMIT = {"sqlite": _on_sqlite(), "postgresql": _on_postgresql()}
