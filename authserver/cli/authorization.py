@@ -26,7 +26,7 @@ from .common import (
     say_if_more,
     show,
     table,
-    transaction,
+    transact,
 )
 from .named_user import load_user
 from .recording import record
@@ -117,28 +117,24 @@ def end(id: str, as_json: bool) -> None:
       authserver authorization end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60 --json
     """
     settings = load()
-    with transaction(settings) as connection:
-        loaded, at = _load(connection, id), now(connection)
-        client = clients.load(connection, loaded.authorization.client_id)
-        before = _state(loaded, client, settings, at)
-        if before.word != "ended":
-            change = authorizations.revoke(loaded.authorization.id, reason="operator")
-            change.apply(connection, [change.params], at)
-            row = loaded.authorization
-            record(
-                connection,
-                "authorization_ended",
-                at=at,
-                user=loaded.user,
-                client_id=row.client_id,
-                authorization_id=row.id.hex(),
-                generation=row.generation,
-            )
-        after = _state(_load(connection, id), client, settings, at)
+    before, after = transact(lambda connection: _end(connection, id, settings))
     done = "It had already ended" if before.word == "ended" else "Ended"
     click.echo(f"{done}: {after.reason}.", err=True)
     if as_json:
         show({"id": id, "state": after.word, "reason": after.reason}, as_json, str)
+
+
+def _end(connection: Connection, id: str, settings: Settings) -> tuple[State, State]:
+    """End the authorization. Returns its state before and after."""
+    loaded, at = _load(connection, id), now(connection)
+    row, client = loaded.authorization, clients.load(connection, loaded.authorization.client_id)
+    before = _state(loaded, client, settings, at)
+    if before.word != "ended":
+        change = authorizations.revoke(row.id, reason="operator")
+        change.apply(connection, [change.params], at)
+        about: Any = {"client_id": row.client_id, "authorization_id": row.id.hex(), "generation": row.generation}
+        record(connection, "authorization_ended", at=at, user=loaded.user, **about)
+    return before, _state(_load(connection, id), client, settings, at)
 
 
 def _load(connection: Connection, id: str) -> AuthorizationRecord:

@@ -43,13 +43,22 @@ def transaction(settings: Settings | None = None) -> Iterator["Connection"]:
 
 
 def transact(work: "Callable[[Connection], T]") -> T:
-    """Return what `work` returns. Runs it again in a new `transaction` after a deadlock with a server. Raises
-    ChangedMeanwhile if every attempt fails."""
-    for _ in range(_TRIES - 1):
-        with suppress(ChangedMeanwhile), transaction() as connection:
+    """Return what `work` returns in a `transaction` that is run `again_after_conflicts`."""
+
+    def run() -> T:
+        with transaction() as connection:
             return work(connection)
-    with transaction() as connection:
-        return work(connection)
+
+    return again_after_conflicts(run)
+
+
+def again_after_conflicts(transact: Callable[[], T]) -> T:
+    """Return what `transact` returns, which is one transaction. Runs it again after a deadlock with a server, when it
+    has written nothing. Raises ChangedMeanwhile if every attempt fails."""
+    for _ in range(_TRIES - 1):
+        with suppress(ChangedMeanwhile):
+            return transact()
+    return transact()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ..settings import load
 from ..store import outbox, sessions
 from ..store.database import Connection
 from ..store.sessions import SignedIn
-from .common import ago, as_json, fail, fields, limited, moment, now, reading, say_if_more, show, table, transaction
+from .common import ago, as_json, fail, fields, limited, moment, now, reading, say_if_more, show, table, transact
 from .named_user import load_user
 from .recording import record
 
@@ -84,16 +84,20 @@ def end(id: str, offline: bool, as_json: bool) -> None:
       authserver session end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60
       authserver session end 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60 --offline --json
     """
-    with transaction(load()) as connection:
-        signed_in, at = _load(connection, id), now(connection)
-        change = sessions.end(signed_in.session.id, offline=offline)
-        (has_ended,) = change.apply(connection, [change.params], at)
-        if has_ended:
-            record(connection, "session_ended", at=at, user=signed_in.user, reason=EndedBy.OPERATOR, sid=id)
-        row = _described(_load(connection, id), at)
+    has_ended, row = transact(lambda connection: _end(connection, id, offline))
     click.echo("Ended." if has_ended else "It had already ended.", err=True)
     if as_json:
         show(row, as_json, str)
+
+
+def _end(connection: Connection, id: str, offline: bool) -> tuple[bool, dict[str, Any]]:
+    """End the session. Returns whether it had not ended before, and its row."""
+    signed_in, at = _load(connection, id), now(connection)
+    change = sessions.end(signed_in.session.id, offline=offline)
+    (has_ended,) = change.apply(connection, [change.params], at)
+    if has_ended:
+        record(connection, "session_ended", at=at, user=signed_in.user, reason=EndedBy.OPERATOR, sid=id)
+    return has_ended, _described(_load(connection, id), at)
 
 
 def _load(connection: Connection, id: str) -> SignedIn:

@@ -11,6 +11,7 @@ from ...domain.times import utc_at_latest
 from ...keyring.lifecycle import Lifecycle
 from ...store import clients
 from ...store.database import Connection
+from ..common import again_after_conflicts
 from ..keys.shared import opened
 from ..keys.timeline import print_changes
 from ..recording import record
@@ -44,7 +45,7 @@ def set_alg(client_id: str, alg: str) -> None:
 def change_clients(algs: Collection[str], change: Callable[[Connection], object]) -> None:
     """Run `change`, which makes a client use `algs`, and begin or end the keys of each algorithm that this concerns."""
     with opened() as lifecycle:
-        print_changes(lifecycle.change_clients(algs, change), dry_run=False)
+        print_changes(again_after_conflicts(lambda: lifecycle.change_clients(algs, change)), dry_run=False)
         for alg in sorted(algs):
             _tell_when(alg, lifecycle)
 

@@ -1,12 +1,13 @@
 """authserver client disable|enable|delete."""
 
 from dataclasses import replace
+from functools import partial
 
 import click
 
 from ...store import clients
 from ...store.database import Connection
-from ..common import confirm, transaction, yes
+from ..common import again_after_conflicts, confirm, transact, transaction, yes
 from ..keys.shared import opened
 from ..recording import record
 from .shared import load
@@ -57,20 +58,22 @@ def delete(client_id: str, dry_run: bool, yes: bool) -> None:
     if not dry_run:
         confirm(f"Delete {client_id} ({client.name}) and end all of its authorizations?", yes)
         with opened() as lifecycle:  # the keys of an algorithm that nobody uses any more sign no more
-            lifecycle.change_clients(client.algorithms, lambda connection: _remove(connection, client_id))
+            again_after_conflicts(lambda: lifecycle.change_clients(client.algorithms, partial(_remove, id=client_id)))
     click.echo(
         f"{'Would delete' if dry_run else 'Deleted'} {client_id} ({client.name}) and its authorizations.", err=True
     )
 
 
-def _remove(connection: Connection, client_id: str) -> None:
-    if clients.remove(connection, client_id):
-        record(connection, "client_deleted", client_id=client_id)
+def _remove(connection: Connection, id: str) -> None:
+    if clients.remove(connection, id):
+        record(connection, "client_deleted", client_id=id)
 
 
 def _put_disabled(client_id: str, disabled: bool) -> None:
-    with transaction() as connection:
+    def put(connection: Connection) -> None:
         client = load(connection, client_id)
         if client.disabled != disabled:
             clients.put(connection, replace(client, disabled=disabled))
             record(connection, "client_disabled" if disabled else "client_enabled", client_id=client_id)
+
+    transact(put)

@@ -9,7 +9,7 @@ import click
 from ...domain.models import Client
 from ...store import clients, signing_keys
 from ...store.database import Connection
-from ..common import as_json, cell, now, show, transaction
+from ..common import as_json, cell, now, show, transact
 from ..recording import record
 from .algorithm import change_clients
 from .listing import described, in_words
@@ -72,8 +72,7 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
 def _run(change: Any, algs: Collection[str], *, may_end: bool) -> Update:
     """Store the change. Algorithms that clients need from now on get keys, and keys that no client needs end."""
     if not algs and not may_end:
-        with transaction() as connection:
-            update: Update = change(connection)
+        update: Update = transact(change)
         return update
     done: list[Update] = []
     change_clients(algs, lambda connection: done.append(change(connection)))
