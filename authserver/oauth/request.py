@@ -3,15 +3,16 @@
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote_plus
 
 from ..accounts.request import LISTS, MAX_FIELDS
+from ..domain.record import record
 from ..domain.urlencoded import pairs_of
 from ..pipeline.errors import Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Credentials:
     """How a client identifies itself: the method's registered name, the client id, the secret ("" for none)."""
 
@@ -22,7 +23,7 @@ class Credentials:
     """Whether it used the Authorization header."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ClientRequest:
     """A request to /token, /revoke or another endpoint where clients authenticate."""
 

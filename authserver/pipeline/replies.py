@@ -19,8 +19,7 @@ class Reply:
     refresh_token_expires_in: int = 0
     """Refresh-token lifetime in seconds; used as the cookie's Max-Age."""
     tokens: Mapping[str, str] = field(default_factory=dict)
-    """Signed tokens by their names, which are members of the response, too. Neither they nor the refresh token have a
-    character that JSON escapes."""
+    """Signed tokens by their names, which are members of the response, too."""
     jwt: str = ""
     """A signed JWT to send in place of `body`; "" for none."""
 

@@ -23,6 +23,7 @@ from ..web.network import network_of
 from . import framing
 from .framing import MalformedRequest
 from .limit import ConnectionLimit
+from .response import Response
 
 _MOMENT = 1.0  # seconds
 _activity = count()  # orders connections by their last activity; the event loop's clock counts only milliseconds
@@ -112,7 +113,8 @@ class Connection(HttpToolsProtocol):
         cycle, self._task = self.cycle, asyncio.current_task()
         try:
             if not cycle.disconnected:
-                await self._application(scope, receive, send if self._body.is_complete else self._announcing(send))
+                respond = Response(cycle) if self._body.is_complete else self._announcing(send)
+                await self._application(scope, receive, respond)
         except asyncio.CancelledError:
             if not cycle.disconnected:
                 raise

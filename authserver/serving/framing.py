@@ -5,7 +5,7 @@ test in tests/bench/test_framing.py compares the two.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 MAX_HEAD = 65_536  # bytes of a request's line and headers
@@ -20,6 +20,7 @@ _NAME_AND_VALUE = re.compile(rb"([^:]+):(.*)\r\n")
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t -~\x80-\xff]*)")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t -~\x80-\xff]*)?\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
+_OF_FRAMING = frozenset({b"connection", b"content-length", b"expect", b"transfer-encoding"})
 Field = tuple[bytes, bytes]
 
 
@@ -178,19 +179,15 @@ def parse(head: bytes) -> Head:
         raise malformed("request line")
     headers, values = _fields(rest[:-2]), dict[bytes, list[bytes]]()
     for name, value in headers:
-        values.setdefault(name, []).append(value)
+        if name in _OF_FRAMING:
+            values.setdefault(name, []).append(value)
     version = match[3].decode()
-    return Head(
-        method=match[1],
-        target=match[2],
-        version=version,
-        headers=headers,
-        body=_body(values, version),
-        # Like h11, do not keep HTTP/1.0 connections open.
-        keep_alive=version == "1.1" and b"close" not in _members(values.get(b"connection")),
-        # RFC 9110 s10.1.1: a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it.
-        expects_continue=version == "1.1" and b"100-continue" in _members(values.get(b"expect")),
-    )
+    is_1_1 = version == "1.1"
+    # Like h11, do not keep HTTP/1.0 connections open.
+    keep_alive = is_1_1 and b"close" not in _members(values.get(b"connection"))
+    # RFC 9110 s10.1.1: a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it.
+    expects_continue = is_1_1 and b"100-continue" in _members(values.get(b"expect"))
+    return Head(match[1], match[2], version, headers, _body(values, version), keep_alive, expects_continue)
 
 
 def _check_size(head: int, line: int) -> None:
@@ -229,6 +226,6 @@ def _body(values: Mapping[bytes, list[bytes]], version: str) -> Body:
     raise malformed("Content-Length or Transfer-Encoding")
 
 
-def _members(values: list[bytes] | None) -> set[bytes]:
+def _members(values: list[bytes] | None) -> Collection[bytes]:
     """Return the members of a comma-separated header, in lower case."""
-    return {member.strip() for value in values or () for member in value.lower().split(b",")}
+    return {member.strip() for value in values for member in value.lower().split(b",")} if values else ()

@@ -12,11 +12,11 @@ from ..domain.models import SECOND, Authorization, User
 from ..domain.record import record
 from .authorization_limit import Owner, beyond_limit
 from .changes import Change, execute_guarded
-from .driver import run_many
+from .driver import run_many, select_many
 from .rows import row_of
 from .schema import authorizations as table
 from .schema import clients, sessions, user_claims, users
-from .users import Rehashed, claims_of, write_rehashed
+from .users import Rehashed, claims_of, of_row, write_rehashed
 
 _WIDTH, _USER_WIDTH = len(table.c), len(users.c)
 _BY_IDS = table.c.id.in_(bindparam("ids", expanding=True))
@@ -99,13 +99,13 @@ class _Advance:
 
 
 def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, AuthorizationRecord]:
-    return {row[0]: _loaded(row) for row in connection.execute(_WITH_USERS, {"ids": list(ids)})}
+    return {row[0]: _loaded(row) for row in select_many(connection, _WITH_USERS, ids)}
 
 
 def load_with_claims_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, AuthorizationRecord]:
     """Like `load_many`, with the claims of the users: for clients whose tokens contain some."""
-    rows = connection.execute(_WITH_CLAIMS, {"ids": list(ids)})
-    return {row[0]: _loaded(row, claims_of(row.claims)) for row in rows}
+    rows = select_many(connection, _WITH_CLAIMS, ids)
+    return {row[0]: _loaded(row, claims_of(row[-1])) for row in rows}
 
 
 def begin(
@@ -198,7 +198,7 @@ def _loaded(row: Any, claims: Mapping[str, Any] | None = None) -> AuthorizationR
     others.append(_session_end(*session) if ends_with_session else None)
     return AuthorizationRecord(
         Authorization(id, client_id, subject, tuple(scope.split()), tuple(resources.split()), *others),
-        User(*(*user, claims)) if user[0] else None,
+        of_row(user, claims) if user[0] else None,
     )
 
 

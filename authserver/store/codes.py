@@ -10,12 +10,12 @@ from ..domain.models import SECOND, Authorization, Code, Interaction, User
 from ..domain.record import record
 from . import authorizations, interactions, session_ends
 from .changes import Change, PartialMatch, execute_guarded
-from .driver import run_many
+from .driver import run_many, select_many
 from .rows import row_of
 from .schema import authorizations as begun
 from .schema import codes as table
 from .schema import sessions, user_claims, users
-from .users import claims_of
+from .users import claims_of, of_row
 
 _KEPT = 86400 * SECOND
 """Microseconds for which a code is kept after its use: if it is used again, it ends the authorization that it began."""
@@ -67,7 +67,7 @@ class _Redeem:
 
 def load_many(connection: Connection, hashes: Sequence[bytes]) -> Mapping[bytes, CodeRecord]:
     """Return the codes by their hashes, with their users and the users' claims."""
-    return {row[0]: _loaded(row) for row in connection.execute(_BY_HASHES, {"hashes": list(hashes)})}
+    return {row[0]: _loaded(row) for row in select_many(connection, _BY_HASHES, hashes)}
 
 
 def issue(code: Code, *, idle_expires_at: int, interaction: Interaction | None) -> Change:
@@ -138,7 +138,7 @@ def _loaded(row: Any) -> CodeRecord:
     values = {column.name: value for column, value in zip(_COLUMNS, row[:_WIDTH], strict=True)}
     lists = {name: tuple(values[name].split()) for name in ("scope", "resources", "amr")}
     id, revoked_at = row[_WIDTH : _WIDTH + 2]
-    user = User(*(*row[_WIDTH + 2 : -1], claims_of(row.claims)))
+    user = of_row(row[_WIDTH + 2 : -1], claims_of(row[-1]))
     return CodeRecord(Code(**values | lists), id is not None and revoked_at is None, user)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ..domain.models import Consent, Interaction
 from . import authorizations, interactions
 from .changes import Change
+from .driver import select_many
 from .schema import codes, sessions
 from .schema import consents as table
 
@@ -35,7 +36,7 @@ class _Agree:
 
 
 def load_many(connection: Connection, pairs: Sequence[Pair]) -> Mapping[Pair, Consent]:
-    rows = connection.execute(_BY_PAIRS, {"pairs": list(pairs)})
+    rows = select_many(connection, _BY_PAIRS, pairs)
     return {(row.user_id, row.client_id): _consent(row) for row in rows}
 
 

@@ -10,14 +10,15 @@ from ..domain.models import Session, User
 from ..domain.outbox import NewMessage
 from . import interactions, outbox
 from .changes import Change
+from .driver import select_many
 from .rows import row_of
 from .schema import sessions as table
 from .schema import users
 from .session_ends import ENDED, EndOthers, EndSession, end_many, end_one, end_others_many
-from .users import Rehashed, write_rehashed
+from .users import Rehashed, of_row, write_rehashed
 
 _WIDTH = len(table.c)
-_AMR, _DEVICE = (table.c.keys().index(name) for name in ("amr", "device"))
+_AMR, _KEPT, _DEVICE = (table.c.keys().index(name) for name in ("amr", "kept", "device"))
 _WITH_USERS = select(table, users).join(users, users.c.id == table.c.user_id)
 _BY_HASHES = _WITH_USERS.where(table.c.secret_hash.in_(bindparam("hashes", expanding=True)))
 _IS_ACTIVE = table.c.ended_at.is_(None)
@@ -83,7 +84,7 @@ class BeginSession:
 
 def load_many(connection: Connection, hashes: Sequence[bytes]) -> Mapping[bytes, SignedIn]:
     """Return the sessions by the hashes of their secrets."""
-    rows = connection.execute(_BY_HASHES, {"hashes": list(hashes)})
+    rows = select_many(connection, _BY_HASHES, hashes)
     return {row.secret_hash: _signed_in(row) for row in rows}
 
 
@@ -181,12 +182,12 @@ def _active(at: int) -> tuple[ColumnElement[bool], ...]:
 
 
 def _signed_in(row: Any) -> SignedIn:
-    return SignedIn(_session(row), User(*row[_WIDTH:]))
+    return SignedIn(_session(row), of_row(row[_WIDTH:]))
 
 
 def _session(row: Any) -> Session:
     values = list(row[:_WIDTH])
-    values[_AMR] = tuple(values[_AMR].split())
+    values[_AMR], values[_KEPT] = tuple(values[_AMR].split()), bool(values[_KEPT])
     values[_DEVICE] = values[_DEVICE] or ""
     return Session(*values)
 

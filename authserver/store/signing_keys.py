@@ -13,6 +13,7 @@ from ..domain.key_schedule import DESTROYED_AT_LEAST, KEPT_AT_LEAST, STALE_AFTER
 from ..domain.models import SECOND, RefreshTokenKey, SigningKey
 from . import clients
 from .changes import Change
+from .driver import select_many
 from .schema import denied_tokens
 from .schema import refresh_keys as refresh_table
 from .schema import signing_keys as table
@@ -97,7 +98,7 @@ def deny(jti: str, expires_at: int, denied: list[str] | None = None) -> Change:
 
 
 def load_denied_many(connection: Connection, jtis: Sequence[str]) -> Mapping[str, bool]:
-    return dict.fromkeys(connection.execute(_DENIED, {"jtis": list(jtis)}).scalars(), True)
+    return dict.fromkeys((jti for (jti,) in select_many(connection, _DENIED, jtis)), True)
 
 
 def _in_time(seen: SigningKey, new: SigningKey) -> list[ColumnElement[bool]]:

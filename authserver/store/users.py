@@ -50,6 +50,12 @@ class Rehashed(NamedTuple):
     password_hash: str
 
 
+def of_row(values: Sequence[Any], claims: Mapping[str, Any] | None = None) -> User:
+    """Return the user of these columns, as the driver returns them."""
+    id, username, password_hash, credential_version, disabled, created_at, delete_at = values
+    return User(id, username, password_hash, credential_version, bool(disabled), created_at, delete_at, claims)
+
+
 def load_many(connection: Connection, usernames: Sequence[str]) -> Mapping[str, User]:
     return {row.username: User(*row) for row in connection.execute(_BY_NAMES, {"names": list(usernames)})}
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
 from starlette.types import Receive, Scope, Send
 
 from ..domain.errors import Unavailable
@@ -18,7 +19,6 @@ _NO_STORE = (
     (b"x-content-type-options", b"nosniff"),
 )
 _JSON, _JWT = ((b"content-type", media_type) for media_type in (b"application/json", b"application/jwt"))
-_TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 CLOSE = {"Connection": "close"}
 Header = tuple[bytes, bytes]
 
@@ -61,17 +61,15 @@ def _content(reply: Reply) -> tuple[tuple[Header, ...], bytes]:
         return (_JWT,), reply.jwt.encode()
     if reply.body is None:
         return (), b""
-    return (_JSON,), _json(reply.body, reply.tokens, reply.refresh_token)
+    refresh_token = {"refresh_token": reply.refresh_token} if reply.refresh_token else {}
+    return (_JSON,), _json({**reply.tokens, **reply.body, **refresh_token})
 
 
-def _json(body: Mapping[str, Any], tokens: Mapping[str, str], refresh_token: str) -> bytes:
-    """Return the response's JSON. JSON's encoder takes 10 us to look for what to escape in two tokens, which have
-    nothing."""
-    members = [f'"{name}":"{token}"' for name, token in tokens.items()]
-    members.append(_TO_JSON(body)[1:-1])
-    if refresh_token:
-        members.append(f'"refresh_token":"{refresh_token}"')
-    return f"{{{','.join(filter(None, members))}}}".encode()
+def _json(body: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)  # Python's own encoder takes 7 us longer
+    except TypeError:  # an imported key may have signed a larger integer, or half of a surrogate pair
+        return json.dumps(body).encode()
 
 
 async def send_body(send: Send, status: int, body: bytes, headers: Iterable[Header]) -> None:
