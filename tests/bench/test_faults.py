@@ -16,6 +16,8 @@ ROUNDS_OF_HARM = 20
 """At most, until it is seen: on a busy machine a client seldom retries just when it matters."""
 BUSY = 6.0
 """Seconds: longer than the server waits for SQLite."""
+ELSEWHERE = {"frozen", "swallowed"}
+"""In tests/store/test_frozen.py."""
 HARM = ("terminated-in-commit", "clock", "clock-at-start")
 """One of each database and of each kind of harm; the rest is for `faults.py --blind`."""
 
@@ -43,7 +45,7 @@ def server(name: str, request: pytest.FixtureRequest) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("name", FAULTS.keys() - {"frozen", "swallowed"})
+@pytest.mark.parametrize("name", [name for name in FAULTS if name not in ELSEWHERE])
 def test_nobody_is_logged_out(
     server: Server, name: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
