@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from authserver.domain.models import Client
-from authserver.store import account_data, clients, codes, consents, interactions, schema, sessions
+from authserver.store import account_data, clients, codes, consents, interactions, schema, sessions, users
 from authserver.store.account_changes import (
     ReplacePassword,
     RequestDeletion,
@@ -18,6 +18,7 @@ from authserver.store.authorizations import begin
 from authserver.store.database import Database
 from authserver.store.sessions import BeginSession
 from tests.harness.clock import Clock
+from tests.harness.existing import existing
 from tests.harness.sign_in_rows import code, consent, interaction, session
 from tests.store.rows import a_login
 from tests.store.test_sign_in_rows import Write, add_sessions, all_rows
@@ -37,8 +38,8 @@ def test_a_new_password_ends_the_other_sessions_and_only_the_first_of_two_wins(
     first, second = (ReplacePassword("u_ada", 0, hash, keep) for hash in ("first", "second"))
     assert write(replace_password(first), replace_password(second)) == [True, False]
     assert (first.ended, second.ended) == ([(2).to_bytes(16)], [])
-    users = {row.id: (row.password_hash, row.credential_version) for row in all_rows(store, schema.users)}
-    assert users["u_ada"] == ("first", 1) and users["u_bob"][1] == 0
+    passwords = {row.id: (row.password_hash, row.credential_version) for row in all_rows(store, schema.users)}
+    assert passwords["u_ada"] == ("first", 1) and passwords["u_bob"][1] == 0
     rows = {int.from_bytes(row.id): row for row in all_rows(store, schema.sessions)}
     assert {number: row.ended_at is None for number, row in rows.items()} == {1: True, 2: False, 3: True}
     assert (rows[1].credential_version, rows[1].secret_hash) == (1, b"new" * 8)
@@ -53,11 +54,14 @@ def test_withdrawing_a_consent_ends_all_that_the_client_may_do_for_this_user(
     write(interactions.begin(interaction(1, clock())))
     assert write(consents.agree(consent(clock()), interaction(1, clock()))) == [True]
     write(add_online(clock, 1), add_online(clock, 2, subject="u_bob"), add_online(clock, 3, client_id="other"))
-    write(codes.issue(code(1, clock()), idle_expires_at=clock() + 7, interaction=None))
+    add_sessions(store, 2, clock=clock, user_id="u_bob")
+    others = (code(2, clock(), user_id="u_bob"), code(3, clock(), client_id="other", session_id=(1).to_bytes(16)))
+    write(*(codes.issue(each, idle_expires_at=1, interaction=None) for each in (code(1, clock()), *others)))
     assert write(consents.withdraw("u_ada", "app"), consents.withdraw("u_ada", "app")) == [True, True]
     revoked = {int.from_bytes(row.id): row.revoked_reason for row in all_rows(store, schema.authorizations)}
     assert revoked == {1: "consent_withdrawn", 2: None, 3: None}
-    assert all_rows(store, schema.codes) == [] and all_rows(store, schema.consents) == []
+    left = {int.from_bytes(row.hash) for row in all_rows(store, schema.codes)}
+    assert left == {2, 3} and all_rows(store, schema.consents) == []
 
 
 def test_the_parts_of_an_account_are_those_of_its_user_and_active(store: Database, clock: Clock, write: Write) -> None:
@@ -88,10 +92,24 @@ def test_a_user_who_asked_to_be_deleted_is_deleted_when_it_is_due_unless_they_ca
     with store.begin() as connection:
         sessions.begin_many(connection, [back], clock())
     assert write(delete_due(due)) == [False]
-    users = {row.id: (row.disabled, row.delete_at) for row in all_rows(store, schema.users)}
-    assert users["u_ada"] == (False, None)
+    states = {row.id: (row.disabled, row.delete_at) for row in all_rows(store, schema.users)}
+    assert states["u_ada"] == (False, None)
     write(request_deletion(RequestDeletion("u_ada", 1, clock())))
     with store.begin() as connection:
         (due,) = load_due_many(connection, [clock()])[clock()]
     assert write(delete_due(due)) == [True]
     assert [row.id for row in all_rows(store, schema.users)] == ["u_bob"]
+
+
+def test_a_user_whom_an_operator_disabled_neither_asks_to_be_deleted_nor_comes_back(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    """As when both happen in the same moment: what the user does was decided before."""
+    write(request_deletion(RequestDeletion("u_ada", 0, clock() + 10)))
+    with store.begin() as connection:
+        users.set_disabled(connection, "ada", True)
+        ada = existing(users.load(connection, "ada"))
+        back = session(1, clock(), credential_version=ada.credential_version)
+        sessions.begin_many(connection, [BeginSession(back, None, None, None, restores=True)], clock())
+        assert users.load(connection, "ada") == ada and ada.disabled and ada.delete_at is None
+    assert write(request_deletion(RequestDeletion("u_ada", ada.credential_version, 1))) == [False]

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 import pytest
 from sqlalchemy import NullPool, create_engine, event, insert, text
 
 from authserver.domain.errors import Unavailable
-from authserver.store import authorizations, signing_keys
+from authserver.domain.models import User
+from authserver.store import authorizations, signing_keys, users
 from authserver.store.database import Database
 from authserver.store.group_commit import NotBegun, commit
 from authserver.store.schema import authorizations as table
@@ -209,3 +211,11 @@ def test_rows_are_stamped_when_their_transaction_has_begun_not_when_it_began_to_
 
     assert commit(store._engine, [rotation(login)], now) == [True]
     assert happened == ["begun", "stamped"]
+
+
+def test_an_error_of_the_database_tells_no_value_that_was_written(store: Database) -> None:
+    """It is logged."""
+    with pytest.raises(Unavailable) as caught, store.begin() as connection:
+        users.add_many(connection, [User("u_ada", "ada", "the hash")])
+    logged = "".join(format_exception(caught.value))
+    assert "password_hash" in logged and "'the hash'" not in logged

@@ -62,6 +62,21 @@ def test_a_newer_link_replaces_the_older_ones_of_its_kind_and_person_and_way_and
     assert left(store, *range(1, 10)) == {2, 3, 5, 6, 7, 9}
 
 
+def test_an_address_is_taken_if_another_user_has_it_as_a_name_or_verified(store: Database) -> None:
+    own, name, new = "ada@example.com", "eve@example.com", "new@example.com"
+    eve = User("u_eve", name, "$argon2id$")
+    asked = [(ADA, own), (eve, own), (None, own), (eve, name), (ADA, name), (None, name), (ADA, new), (None, new)]
+    with store.begin() as connection:
+        assert users.add(connection, eve)
+        user_claims.replace(connection, ADA.id, {"email": own, "email_verified": True})
+        made = [a_link(number, LinkKind.EMAIL, user, address) for number, (user, address) in enumerate(asked)]
+        taken = []
+        for link in made:
+            assert links.put(connection, link)
+            taken.append(links.load_many(connection, [link.id])[link.id].is_taken)
+    assert taken == [False, True, True, False, True, True, False, False]
+
+
 def test_a_link_is_used_once_and_is_not_sent_again_then(store: Database) -> None:
     with store.begin() as connection:
         links.put(connection, a_link(1))
@@ -76,6 +91,7 @@ def test_a_link_is_used_once_and_is_not_sent_again_then(store: Database) -> None
 
 def test_links_of_a_user_end_when_their_address_changes_or_they_are_deleted(store: Database) -> None:
     with store.begin() as connection:
+        user_claims.replace(connection, "u_bob", {"email": "bob@example.com", "email_verified": True})
         links.put(connection, a_link(1))
         user_claims.replace(connection, "u_ada", {"name": "Ada"})
     assert left(store, 1) == {1}

@@ -235,6 +235,21 @@ def test_beyond_the_limit_of_a_users_sessions_the_one_idle_longest_ends(store: D
     assert left == {1, 4, 9}
 
 
+def test_an_offline_login_outlives_a_session_that_another_user_or_the_limit_ends(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, 2, clock=clock)
+    write(*(issue(number, clock) for number in (1, 2)))
+    write(*(redeem(number, clock, ends_with_session=False) for number in (1, 2)))
+    bobs = session(3, clock(), user_id="u_bob")
+    last = BeginSession(session(4, clock()), None, None, None, limit=1)
+    with store.begin() as connection:
+        sessions.begin_many(connection, [BeginSession(bobs, session(1, clock()), None, None), last], clock())
+    left = {int.from_bytes(row.id) for row in all_rows(store, schema.sessions) if row.ended_at is None}
+    assert left == {3, 4}
+    assert not any(row.revoked_at for row in all_rows(store, schema.authorizations))
+
+
 def test_a_session_that_has_ended_meanwhile_is_not_renewed(store: Database, clock: Clock) -> None:
     first, second = session(1, clock()), session(2, clock(), secret_hash=bytes([2]) * 32)
     add_sessions(store, 1, clock=clock)
