@@ -32,7 +32,6 @@ from dotvenv import PYTHON, ROOT, VENV, exclusive_lock, install, installed, read
 DEMO = ROOT / "keys" / "demo"
 MAILS = ROOT / "keys" / "mails"
 PORTS_TO_TRY = 100
-DEMO_CLAIMS = {"name": "Demo User", "email": "demo@example.com", "email_verified": False}
 DEMO_SCOPE = "openid profile email read"
 CURL = "curl -sS --fail-with-body"  # an error, or a server that is stopped, shows itself
 TEST_HELP = """usage: quickstart.py test [--fast | --coverage | ARG ...]
@@ -149,6 +148,11 @@ def parse_json(text: str) -> dict[str, str]:
     return members
 
 
+def demo_claims(username: str) -> "dict[str, object]":
+    """The address is verified, so that whoever forgets the password can choose a new one. Nobody else has it."""
+    return {"name": "Demo User", "email": f"{username}@example.com", "email_verified": True}
+
+
 def create_client() -> dict[str, str]:
     grants = ("--grant", "password", "--grant", "refresh_token")
     target = ("--scope", "read write", "--audience", "https://api.example")
@@ -165,7 +169,7 @@ def create_web_client(redirect_uri: str) -> dict[str, str]:
 
 def create_demo(password: str, redirect_uri: str) -> dict[str, str]:
     user, client, web = create_user(password), create_client(), create_web_client(redirect_uri)
-    run_or_exit("user", "set-claims", user["username"], give=json.dumps(DEMO_CLAIMS))
+    run_or_exit("user", "set-claims", user["username"], give=json.dumps(demo_claims(user["username"])))
     return {
         "username": user["username"],
         "password": password,
@@ -263,7 +267,8 @@ def print_welcome(url: str, demo_url: str, demo: dict[str, str]) -> None:
     say(f"authserver serves {url}. To see how people sign in to an application, open", "", f"    {demo_url}", "")
     say(f"and sign in as {demo['username']} with the password {demo['password']}", "")
     if os.environ.get("AUTHSERVER_SMTP_URL", "").startswith("file:"):
-        say(f"Mails are not sent. They become files in {MAILS.relative_to(ROOT)}.", "")
+        say(f"Mails are not sent. They become files in {MAILS.relative_to(ROOT)}. To try one, choose a new password at")
+        say(f"{url}/reset with the address {demo['username']}@example.com", "")
     say("Or paste these lines into another terminal, one after the other:", "")
     for title, line in curl_lines(url, demo).items():
         say(f"{title}:", f"    {line}", "")

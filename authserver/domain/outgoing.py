@@ -12,6 +12,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 # The IANA registries of special-purpose addresses (RFC 6890). Not `is_global`: versions of Python differ in it, and it
 # says yes to multicast, 6to4 and NAT64.
+_LOOPBACK: tuple[Address, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _SPECIAL = tuple(
     map(
@@ -87,6 +88,17 @@ def url_fault(url: str, allowed: AllowList) -> str | None:
     if parts.scheme == "http" and not allowed.names(parts.hostname or ""):
         return "is http, and AUTHSERVER_FETCH_ALLOW does not name its host"
     return None
+
+
+def why_out_of_reach(url: str, allowed: AllowList) -> str | None:
+    """Return why no request can ever reach this URL, whatever its name resolves to; None if one may."""
+    fault = url_fault(url, allowed)
+    host = urlsplit(url).hostname or "" if fault is None else ""
+    address = address_of(host)
+    addresses = _LOOPBACK if host == "localhost" or host.endswith(".localhost") else [address] if address else []
+    if addresses and not any(allowed.allows(host, each) for each in addresses):
+        return "has an internal address, which AUTHSERVER_FETCH_ALLOW does not name"
+    return fault
 
 
 def form_fault(url: str) -> str | None:

@@ -216,3 +216,26 @@ def test_a_snippet_takes_several_scopes(cli: Callable[..., Result], here: Path) 
         cli("snippet", "fastapi", *given).stdout for given in (["--scope", "a b"], ["--scope", "a", "--scope", "b"])
     )
     assert both == repeated and '"a", "b"' in both
+
+
+@pytest.mark.parametrize("verb", ["create", "update"])
+@pytest.mark.parametrize(
+    ("uri", "warns"),
+    [("https://10.1.2.3/out", True), ("http://app.internal/out", True), ("https://app.example/out", False)],
+)
+def test_a_back_channel_logout_uri_that_the_server_never_reaches_is_warned_of(
+    cli: Callable[..., Result], app: Any, verb: str, uri: str, warns: bool
+) -> None:
+    done = cli(
+        "client", *(("create", "Other", *APP) if verb == "create" else ("update", app)), "--backchannel-logout-uri", uri
+    )
+    assert ("Warning: The client c_" in done.stderr) == warns
+    assert (f"AUTHSERVER_FETCH_ALLOW={uri.split('/')[2]}" in done.stderr) == warns
+
+
+def test_the_network_that_the_server_may_reach_is_not_warned_of(
+    cli: Callable[..., Result], app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTHSERVER_FETCH_ALLOW", "10.0.0.0/8")
+    assert "Warning" not in cli("client", "update", app, "--backchannel-logout-uri", "https://10.1.2.3/out").stderr
+    assert "Warning" not in cli("client", "update", app, "--name", "Other").stderr

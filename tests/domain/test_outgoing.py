@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from authserver.domain.outgoing import AllowList, allow_list, is_public, refused_address, url_fault
+from authserver.domain.outgoing import AllowList, allow_list, is_public, refused_address, url_fault, why_out_of_reach
 
 NOBODY = AllowList()
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
@@ -117,6 +117,28 @@ def test_any_text_is_an_allow_list_or_a_value_error(text: str) -> None:
 def test_urls(url: str, fault: str | None) -> None:
     found = url_fault(url, allow_list("hooks.internal,10.0.0.0/8"))
     assert found == fault or (found and fault and found.startswith(fault))
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "reachable"),
+    [
+        ("https://app.example/", "", True),
+        ("https://app.internal/", "", True),  # what it resolves to is found out when it is sent
+        ("http://app.internal/", "", False),
+        ("https://10.1.2.3/", "", False),
+        ("https://10.1.2.3/", "10.0.0.0/8", True),
+        ("https://169.254.169.254/", "", False),
+        ("https://[fd00::1]/", "", False),
+        ("https://[fd00::1]/", "fd00::/8", True),
+        ("https://[2606:4700::1111]/", "", True),
+        ("https://localhost/", "", False),
+        ("https://app.localhost/", "", False),
+        ("https://localhost/", "localhost", True),
+        ("https://localhost/", "127.0.0.0/8", True),
+    ],
+)
+def test_what_no_request_can_ever_reach(url: str, allowed: str, reachable: bool) -> None:
+    assert (why_out_of_reach(url, allow_list(allowed)) is None) == reachable
 
 
 @given(st.text(), st.sampled_from(["", "https://", "http://", "https://a.example", "https://["]))

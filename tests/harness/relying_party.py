@@ -33,6 +33,8 @@ class RelyingParty:
         """Those that arrived, whatever the answer was."""
         self.ended: list[str] = []
         """The `sid` of each session that it has ended."""
+        self.before_answer: Callable[[], object] = bool
+        """Called before each answer."""
 
     @property
     def uri(self) -> str:
@@ -44,6 +46,7 @@ class RelyingParty:
         self.tokens.append(token)
         if self.status == 200:
             self.ended.append(self.verified(token)["sid"])
+        self.before_answer()
         return Response(status_code=self.status, headers={"Cache-Control": "no-store"})
 
     def verified(self, token: str) -> dict[str, Any]:

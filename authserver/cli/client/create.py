@@ -8,8 +8,10 @@ import click
 from ... import system
 from ...domain.client_rules import new_id
 from ...domain.models import Client
+from ...settings import load as load_settings
 from ...store import clients, signing_keys, users
 from ...store.database import Connection
+from ..back_channel import warn
 from ..common import as_json, fail, now
 from ..recording import record
 from .algorithm import change_clients
@@ -42,6 +44,7 @@ def create(name: str, client_id: str | None, as_json: bool, **options: Any) -> N
     check(client)
     change_clients(client.algorithms, lambda connection: _add(connection, client))
     warn_of_logo(client)
+    warn(load_settings(), client)
     show_secret(client.id, secret, as_json)
 
 

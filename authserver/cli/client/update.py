@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from ...domain.models import Client
+from ...settings import load as load_settings
 from ...store import clients, signing_keys
 from ...store.database import Connection
+from ..back_channel import warn
 from ..common import as_json, cell, now, show, transact
 from ..recording import record
 from .algorithm import change_clients
@@ -66,6 +68,8 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
     before, after, secret = _run(change, algs, may_end="userinfo-alg" in clear)
     if "logo_uri" in given:
         warn_of_logo(after)
+    if "backchannel_logout_uri" in given:
+        warn(load_settings(), after)
     _show(before, after, secret, as_json)
 
 

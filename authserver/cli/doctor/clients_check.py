@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from ...domain import logo
 from ...domain.models import SECOND, Client
-from ...domain.outgoing import allow_list, url_fault
 from ...domain.times import counted, span
 from ...settings import Settings
+from ..back_channel import fault_of
 from .finding import ERROR, INFO, WARNING, Finding, or_ok
 
 CHECK = "clients"
@@ -60,12 +60,9 @@ def _consent(client: Client) -> Iterator[Finding]:
 
 
 def _back_channel(settings: Settings, client: Client) -> Iterator[Finding]:
-    uri = client.backchannel_logout_uri
-    fault = url_fault(uri, allow_list(settings.fetch_allow or "")) if uri else None
+    fault = fault_of(settings, client)
     if fault is not None:
-        text = f"The client {client.id} hears of no session's end: its back-channel logout URI {fault}."
-        fix = f"authserver client update {client.id} --backchannel-logout-uri https://..."
-        yield Finding(CHECK, ERROR, text, fix)
+        yield Finding(CHECK, ERROR, fault.text, fault.fix)
 
 
 def _redirect_uri(client: Client, uri: str, *, is_public_issuer: bool) -> Iterator[Finding]:

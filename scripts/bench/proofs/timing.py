@@ -1,6 +1,7 @@
 """Failed logins tell nobody which accounts exist: known, unknown and disabled ones take the same time and get the same
 bytes, at every endpoint that takes a password; and so they do while they are delayed. The pages that send mail to an
-address, to reset a password and to sign up, do not tell either whether somebody has an account with it.
+address, to reset a password, to sign up and to use another address, do not tell either whether somebody has an account
+with it.
 
 The requests of all kinds alternate in random order on one connection, and each response is timed. Every two kinds of
 one endpoint are then compared by the Mann-Whitney U test: p must be above 0.01, which one pair in a hundred misses by
@@ -48,10 +49,12 @@ LEAST = 0.01
 FAILED, DELAYED, SENT = (400, 401, 422), (429,), (303,)
 _ACCOUNTS = {"known": ("ada", PASSWORD + "?"), "unknown": ("bob", PASSWORD), "disabled": ("eve", PASSWORD)}
 _PAGES = ("/reset", "/sign-up")
+_ACCOUNT_PAGE = "/account/email"
+_SIGN_IN_EVERY = 200  # seconds: before the server asks for the password again
 _HASH = "$2y$10$.vGA1O9wmRjrwAVXD98HNOgsNpDczlqm3Jq7KnEd1rVAGv3Fykk1a"
 _BACK = "https://app.example/callback"
 _REQUEST_ID = re.compile(rb"\r\nx-request-id: ([^\r]*)", re.IGNORECASE)
-_VARYING = re.compile(rb"\r\n(date|retry-after|x-request-id): [^\r]*", re.IGNORECASE)
+_VARYING = re.compile(rb"\r\n(date|retry-after|x-request-id): [^\r]*|(?<=[?&]done=)[^&\r]*", re.IGNORECASE)
 
 
 class Kind(NamedTuple):
@@ -103,6 +106,26 @@ class MailPage:
 
     def request(self, address: str) -> bytes:
         return _posted(self._form, self._cookie, self._origin, email=address)
+
+
+class AccountMailPage(MailPage):
+    """The page at which ada, who is signed in, asks for another address."""
+
+    def __init__(self, server: Server) -> None:
+        self._origin, self._signed_in_at = server.nodes[0].url, 0.0
+        self._sign_in()
+
+    def request(self, address: str) -> bytes:
+        if perf_counter() - self._signed_in_at > _SIGN_IN_EVERY:
+            self._sign_in()
+        return super().request(address)
+
+    def _sign_in(self) -> None:
+        self._signed_in_at = perf_counter()
+        with PlainBrowser() as browser:
+            browser.open(f"{self._origin}/account/sign-in?next={_ACCOUNT_PAGE}")
+            self._form = browser.press("sign-in", username="ada", password=PASSWORD).forms["send"]
+            self._cookie = browser.cookie
 
 
 def _posted(form: Form, cookie: str, origin: str, **typed: str) -> bytes:
@@ -210,7 +233,7 @@ def prove_mail(server: Server, many: int) -> bool:
     server.stop()
     server.start()
     print("pages that send mail:", flush=True)
-    pages = {path: MailPage(server, path) for path in _PAGES}
+    pages = {path: MailPage(server, path) for path in _PAGES} | {_ACCOUNT_PAGE: AccountMailPage(server)}
     return report(run(measure_mail(server.ports[0], pages, many)))
 
 
