@@ -18,11 +18,11 @@ from sqlalchemy import Connection
 from ..domain.errors import Unavailable
 from ..domain.outages import Outages
 from .changes import Change
+from .connections import Connections
 from .deadline import ANSWER, within
 from .engine import (
     CONNECTION_ERRORS,
     DATABASE_ERRORS,
-    check_file,
     create,
     describe,
     failure,
@@ -77,10 +77,9 @@ class Database:
         self._engine = create(url, prepared_statements=prepared_statements, connections=connections, answer=deadline)
         self._reading = reading(self._engine)
         self._now, self._steady, self._deadline = now, steady or now, deadline
-        # SQLite's thread keeps its connection for reads, which halves the cost of a load. PostgreSQL's return theirs.
-        self._keeps_reader = self._engine.dialect.name == "sqlite"
-        self._reader: Connection | None = None
-        self._idle = 1 if self._keeps_reader else connections - 1  # one connection is left for other threads
+        self._connections = Connections(self._engine)
+        has_one_thread = self._engine.dialect.name == "sqlite"
+        self._idle = 1 if has_one_thread else connections - 1  # one connection is left for other threads
         self._threads = Threads("database", self._idle)
         self._inbox: list[_Load | _Write] = []
         self.outages = Outages()
@@ -165,8 +164,7 @@ class Database:
     def close(self) -> None:
         """Close all connections. Threads that hang are abandoned."""
         self._threads.close()
-        if self._reader is not None:
-            self._reader.close()
+        self._connections.close()
         self._engine.dispose()
 
     def _withdraw(self, ask: _Load | _Write) -> None:
@@ -250,18 +248,8 @@ class Database:
         return self._load_once(loader, keys)
 
     def _load_once(self, loader: Loader[K, V], keys: list[K]) -> Mapping[K, V]:
-        if not self._keeps_reader:
-            with self._reading.connect() as connection:
-                return loader(connection, keys)
-        self._reader = self._reader or self._reading.connect()
-        try:
-            check_file(self._reader)
-            return loader(self._reader, keys)
-        except CONNECTION_ERRORS:
-            self._reader.invalidate()
-            self._reader.close()
-            self._reader = None
-            raise
+        with self._connections.reading() as connection:
+            return loader(connection, keys)
 
     def _load_alone(self, loader: Loader[Any, Any], key: Any) -> Any:
         values = self._load_many(loader, [key])
@@ -271,7 +259,7 @@ class Database:
         if not writes:
             return
         began = self._steady()
-        outcomes = commit(self._engine, [write.change for write in writes], self._now)
+        outcomes = commit(self._connections, [write.change for write in writes], self._now)
         down = all(isinstance(outcome, NotWritten | OutcomeUnknown) for outcome in outcomes)
         self._writable = not down
         self.outages = self.outages.failed(began) if down else self.outages.worked(self._steady())

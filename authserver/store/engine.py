@@ -165,7 +165,7 @@ def _use_wal(connection: Any) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    if READS not in connection.get_execution_options():
+    if not connection.get_execution_options().get(READS):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 

@@ -4,10 +4,12 @@ An error before COMMIT rolls the group back, and its changes run again one by on
 is unknown: every caller gets the error, and COMMIT is never repeated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import groupby
+from typing import Protocol
 
-from sqlalchemy import Connection, Engine, RootTransaction
+from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import IntegrityError
 
 from ..domain.errors import Unavailable
@@ -23,6 +25,12 @@ Now = Callable[[], int]
 _TRIES = 3
 
 
+class Source(Protocol):
+    """An Engine, or what keeps its connections."""
+
+    def connect(self) -> AbstractContextManager[Connection]: ...
+
+
 class OutcomeUnknown(Unavailable):
     """COMMIT failed: the change may or may not be durable."""
 
@@ -35,7 +43,7 @@ class NotBegun(NotWritten):
     """No transaction could begin: nothing was written, and the next one would fail, too."""
 
 
-def commit(engine: Engine, changes: list[Change], now: Now) -> list[Outcome]:
+def commit(source: Source, changes: list[Change], now: Now) -> list[Outcome]:
     """Commit the changes. Returns an outcome for each, in order; changes whose guards held are durable.
 
     `now` (microseconds) is read once the transaction has begun, so that rows do not contain a time before the wait for
@@ -43,36 +51,36 @@ def commit(engine: Engine, changes: list[Change], now: Now) -> list[Outcome]:
     """
     order = sorted(range(len(changes)), key=lambda place: changes[place].rank)
     by_function = groupby((changes[place] for place in order), key=lambda change: change.apply)
-    outcomes = _commit(engine, [list(run) for _, run in by_function], now)
+    outcomes = _commit(source, [list(run) for _, run in by_function], now)
     return [outcome for _, outcome in sorted(zip(order, outcomes, strict=True), key=lambda pair: pair[0])]
 
 
-def _commit(engine: Engine, runs: list[Run], now: Now) -> list[Outcome]:
+def _commit(source: Source, runs: list[Run], now: Now) -> list[Outcome]:
     changes = [change for run in runs for change in run]
     try:
-        return _transact(engine, runs, now)
+        return _transact(source, runs, now)
     except PartialMatch:
-        return _commit(engine, [[change] for change in changes], now)
+        return _commit(source, [[change] for change in changes], now)
     except (NotBegun, OutcomeUnknown) as error:
         return [error] * len(changes)
     except Exception:
-        return _commit_one_by_one(engine, changes, now)
+        return _commit_one_by_one(source, changes, now)
 
 
-def _commit_one_by_one(engine: Engine, changes: list[Change], now: Now) -> list[Outcome]:
+def _commit_one_by_one(source: Source, changes: list[Change], now: Now) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for change in changes:
-        outcomes.append(_commit_alone(engine, change, now))
+        outcomes.append(_commit_alone(source, change, now))
         if isinstance(outcomes[-1], NotBegun):
             break
     return outcomes + outcomes[-1:] * (len(changes) - len(outcomes))
 
 
-def _commit_alone(engine: Engine, change: Change, now: Now) -> Outcome:
+def _commit_alone(source: Source, change: Change, now: Now) -> Outcome:
     """Commit one change. After a serialization failure or a deadlock, which write nothing, it runs again."""
     for _ in range(_TRIES):
         try:
-            return _transact(engine, [[change]], now)[0]
+            return _transact(source, [[change]], now)[0]
         except Unavailable as error:
             return error
         except Exception as error:
@@ -90,9 +98,8 @@ def _failed(error: Exception) -> Outcome:
     return Unavailable(describe(error)) if isinstance(error, DATABASE_ERRORS) else error
 
 
-def _transact(engine: Engine, runs: list[Run], now: Now) -> list[Outcome]:
-    connection, transaction = _begin(engine)
-    with connection:  # closing it rolls back anything that did not reach COMMIT
+def _transact(source: Source, runs: list[Run], now: Now) -> list[Outcome]:
+    with _begun(source) as (connection, transaction):  # leaving it rolls back anything that did not reach COMMIT
         began_at = now()
         outcomes: list[Outcome] = [held for run in runs for held in _apply(connection, run, began_at)]
         _record(connection, [change for run in runs for change in run], outcomes, began_at)
@@ -106,16 +113,15 @@ def _transact(engine: Engine, runs: list[Run], now: Now) -> list[Outcome]:
     return outcomes
 
 
-def _begin(engine: Engine) -> tuple[Connection, RootTransaction]:
-    try:
-        connection = engine.connect()
-    except DATABASE_ERRORS as error:
-        raise NotBegun(describe(error)) from error
-    try:
-        return connection, connection.begin()
-    except DATABASE_ERRORS as error:
-        connection.close()
-        raise NotBegun(describe(error)) from error
+@contextmanager
+def _begun(source: Source) -> Iterator[tuple[Connection, RootTransaction]]:
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(source.connect())
+            transaction = connection.begin()
+        except DATABASE_ERRORS as error:
+            raise NotBegun(describe(error)) from error
+        yield connection, transaction
 
 
 def _record(connection: Connection, changes: list[Change], outcomes: list[Outcome], now: int) -> None:

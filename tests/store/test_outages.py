@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from authserver.domain.errors import Unavailable
 from authserver.domain.models import SECOND
 from authserver.store import users
+from authserver.store.connections import Connections
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.store.conftest import Run, together
@@ -29,6 +30,7 @@ def down(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Cal
     def down() -> Iterator[None]:
         with monkeypatch.context() as patch:
             patch.setattr(Engine, "connect", refuse)
+            patch.setattr(Connections, "connect", refuse)  # SQLite's is open already
             yield
 
     return down
