@@ -160,7 +160,7 @@ def _senders(
     signer = TokenSigner(keyring, key_service.run, clock.steady)
     mailed_links = MailedLinks(issuer, database, keyring, clock)
     return {
-        LOGOUT: LogoutTokens(issuer, database, signer, fetcher, clock, system.new_secret),
+        LOGOUT: LogoutTokens(issuer, database, keyring, signer, fetcher, clock, system.new_secret),
         MAIL: open_mail(settings, {"test": as_they_are, **mailed_links.values()}),
     }
 

@@ -15,11 +15,13 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnClause,
     Connection,
     Integer,
     MetaData,
     Row,
     Table,
+    TableClause,
     Text,
     column,
     insert,
@@ -51,7 +53,12 @@ _header = Table(
 # These tables are defined by name, because a backup may have another revision than the tables in `store.schema`.
 _SIGNING_KEYS = table("signing_keys", column("kid"), column("wrapped"))
 _REFRESH_KEYS = table("refresh_keys", column("id"), column("wrapped"))
-_SECRETS = ((_SIGNING_KEYS, _SIGNING_KEYS.c.kid), (_REFRESH_KEYS, _REFRESH_KEYS.c.id))
+_SUBJECT_KEYS = table("subject_keys", column("id"), column("wrapped"))
+_SECRETS = (
+    (_SIGNING_KEYS, _SIGNING_KEYS.c.kid),
+    (_REFRESH_KEYS, _REFRESH_KEYS.c.id),
+    (_SUBJECT_KEYS, _SUBJECT_KEYS.c.id),
+)
 _SCHEMA = text("SELECT type, name, sql FROM sqlite_master WHERE tbl_name <> 'authserver_backup' ORDER BY type, name")
 NEWER = f"A newer authserver made this backup. Install that version: {migrations.INSTALL_NEWER}"
 _CHANGED = "The backup was changed after it was made. Use another copy."
@@ -135,10 +142,16 @@ def _encrypt(connection: Connection, keks: KeyEncryptionKeys, passphrase: str, n
     connection.execute(insert(_header), asdict(header))
 
 
+def _secrets(connection: Connection) -> list[tuple[TableClause, ColumnClause[Any]]]:
+    """Return the tables of keys that this revision has, each with the column of its ids."""
+    present = inspect(connection).get_table_names()
+    return [(keys, id) for keys, id in _SECRETS if keys.name in present]
+
+
 def _load_keys(connection: Connection) -> dict[str, str]:
     return {
         row.id: row.wrapped
-        for keys, id in _SECRETS
+        for keys, id in _secrets(connection)
         for row in connection.execute(select(id.label("id"), keys.c.wrapped).where(keys.c.wrapped.is_not(None)))
     }
 
@@ -146,7 +159,7 @@ def _load_keys(connection: Connection) -> dict[str, str]:
 def _replace_keys(connection: Connection, wrapped: Mapping[str, str]) -> None:
     """Replace the keys, and leave nothing of the old ones in the file."""
     connection.exec_driver_sql("PRAGMA secure_delete=ON")
-    for keys, id in _SECRETS:
+    for keys, id in _secrets(connection):
         for row, key in wrapped.items():
             connection.execute(update(keys).where(id == row).values(wrapped=key))
 

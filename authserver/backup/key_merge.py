@@ -13,12 +13,12 @@ from ..domain import key_transitions
 from ..domain.algorithms import DEFAULT
 from ..domain.errors import Misconfigured, Refused
 from ..domain.key_schedule import KeyPolicy, Keys, in_state
-from ..domain.models import RefreshTokenKey, SigningKey
+from ..domain.models import RefreshTokenKey, SigningKey, SubjectKey
 from ..keyring.envelope import KeyEncryptionKeys, is_wrapped
 from ..keyring.key_store import KeyStore
 from ..keyring.lifecycle import bootstrap, refresh_keys
 from ..keyring.signer import KeyService
-from ..store import refresh_token_keys, signing_keys
+from ..store import refresh_token_keys, signing_keys, subject_keys
 from ..store.database import Connection
 from ..store.signing_keys import KeyState
 from . import merge
@@ -80,6 +80,7 @@ class KeyPlan:
     """The keys of the last JWKS, as far as they are known."""
     unpublished: Keys
     """Keys that would sign although verifiers may not have them."""
+    subject_key: SubjectKey | None
     needs_new: bool
     """Whether none of the keys can sign, so that a new one must, which no verifier has."""
 
@@ -109,13 +110,16 @@ def plan_keys(
     published_by = fresh if replaced is None else others.signing_keys
     needs_new = in_state(keys, DEFAULT, "active") is None
     refresh = _refresh_keys(backup.refresh_keys, replaced, opened, context)
-    return KeyPlan(keys, refresh, published_by, unpublished(keys, published_by, context.policy, context.now), needs_new)
+    subject_key = _subject_key(backup.subject_key, others.subject_key, opened, context.keys.keks)
+    new = unpublished(keys, published_by, context.policy, context.now)
+    return KeyPlan(keys, refresh, published_by, new, subject_key, needs_new)
 
 
 def write_keys(connection: Connection, plan: KeyPlan, context: RestoreContext) -> Keys:
     """Write the keys and generate missing ones. Returns the active keys that verifiers may not have."""
     now, ttl = context.now, context.max_token_ttl
     merge.put_keys(connection, plan.keys, plan.refresh_keys)
+    subject_keys.put(connection, plan.subject_key)
     refresh_token_keys.end_authorizations(connection, now)
     bootstrap.create_missing(connection, context.keys, now=now, max_token_ttl=ttl, new_key=context.new_key)
     state = signing_keys.load(connection)
@@ -177,3 +181,15 @@ def _refresh_keys(
     if any(key.revoked_at is None for key in keys):
         return keys
     return (*keys, refresh_keys.new_refresh_key(keks, context.new_key(), now=now, active_at=now))
+
+
+def _subject_key(
+    backup: SubjectKey | None, replaced: SubjectKey | None, opened: OpenedBackup, keks: KeyEncryptionKeys
+) -> SubjectKey | None:
+    """Return the key by which clients know their users: the backup's, or, if it is older than the key, that of the
+    replaced database."""
+    if backup is not None:
+        return replace(backup, wrapped=keks.wrap(backup.id, opened.keks.unwrap(backup.id, backup.wrapped)))
+    if replaced is None or not usable({replaced.id: replaced.wrapped}, keks):
+        return None
+    return replace(replaced, wrapped=keks.wrap(replaced.id, keks.unwrap(replaced.id, replaced.wrapped)))

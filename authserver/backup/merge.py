@@ -11,9 +11,9 @@ from pathlib import Path
 from sqlalchemy import Connection, Table, delete, exists, func, insert, select, true, update
 from sqlalchemy.dialects import sqlite
 
-from ..domain.models import RefreshTokenKey, SigningKey
+from ..domain.models import RefreshTokenKey, SigningKey, SubjectKey
 from ..store import session_ends, signing_keys
-from ..store.schema import authorizations, clients, denied_tokens, events, outbox, refresh_keys, users
+from ..store.schema import authorizations, clients, denied_tokens, events, outbox, refresh_keys, subject_keys, users
 from ..store.schema import signing_keys as key_table
 from ..store.signing_keys import KeyState
 from . import sign_in_merge
@@ -52,7 +52,13 @@ def replaced_state(connection: Connection) -> KeyState | None:
     return KeyState(
         tuple(SigningKey(**row._asdict() | {"public": json.loads(row.public)}) for row in rows),
         tuple(RefreshTokenKey(*row) for row in others),
+        subject_key=_replaced_subject_key(connection),
     )
+
+
+def _replaced_subject_key(connection: Connection) -> SubjectKey | None:
+    row = connection.execute(select(replaced(subject_keys))).first() if has(connection, subject_keys) else None
+    return SubjectKey(*row) if row else None
 
 
 def put_keys(connection: Connection, keys: Iterable[SigningKey], refresh: Iterable[RefreshTokenKey]) -> None:

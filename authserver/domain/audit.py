@@ -90,6 +90,7 @@ OTHER_EVENTS = frozenset(
         "key_destroyed",
         "keys_rewrapped",
         "refresh_key_created",
+        "subject_key_created",
         "refresh_keys_revoked",
         "refresh_key_removed",
         "message_given_up",

@@ -22,12 +22,13 @@ def access_token(
     now: int,
     ttl: int,
     jti: str,
+    subject: str,
     authorization: Authorization | None,
     custom: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return the claims of a new access token. `now` is in microseconds, `ttl` in seconds. `authorization` is None for
-    a client's own token, whose subject is the client. A user's token with the scope openid is for /userinfo too.
-    `custom` are the user's claims for it (claim_rules.py)."""
+    """Return the claims of a new access token. `now` is in microseconds, `ttl` in seconds. `subject` is the user's for
+    this client. `authorization` is None for a client's own token, whose subject is the client. A user's token with the
+    scope openid is for /userinfo too. `custom` are the user's claims for it (claim_rules.py)."""
     issued_at = now // SECOND
     if authorization and standard_claims.OPENID in scope:
         audience = tuple(dict.fromkeys((*audience, userinfo_audience(issuer))))
@@ -35,7 +36,7 @@ def access_token(
         dict(custom)
         | {
             "iss": issuer,
-            "sub": authorization.subject if authorization else client.id,
+            "sub": subject,
             "aud": audience[0] if len(audience) == 1 else list(audience),
             "client_id": client.id,
             "iat": issued_at,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
-from . import claim_rules, scopes
+from . import claim_rules, scopes, subjects
 from .algorithms import ALGORITHMS, TYPS
 from .claim_rules import ClaimsRefused
 from .errors import ScopeRefused
@@ -60,6 +60,7 @@ def check(client: Client, *, grant_types: Collection[str], auth_methods: Collect
     for uri in client.redirect_uris:
         _check_redirect_uri(uri, "redirect URI")
     _check_logout(client)
+    _check_subjects(client)
     _check_origins(client.web_origins)
     _check_claims(client.access_token_claims)
     _check_address_header(client.user_address_header)
@@ -184,6 +185,21 @@ def _check_logout(client: Client) -> None:
         raise ClientRefused(
             f"The back-channel logout URI {uri[:64]!r} {fault}. Give the https URL at which the application receives "
             "logout tokens, such as https://app.example/backchannel-logout."
+        )
+
+
+def _check_subjects(client: Client) -> None:
+    _check_one_of("subject_type", client.subject_type, subjects.TYPES)
+    uri = client.sector_identifier_uri
+    parts = _check_absolute(uri, "sector identifier URI") if uri else None
+    if parts is not None and (parts.scheme != "https" or not parts.hostname or is_loopback(parts.hostname)):
+        raise ClientRefused(
+            f"{uri[:64]!r} cannot be the sector identifier URI. Give an https URL: its host is the sector."
+        )
+    if client.subject_type == "pairwise" and not subjects.sector_of(client):
+        raise ClientRefused(
+            "Pairwise subjects are for one sector, and the redirect URIs do not have one https host in common. Name "
+            "the sector's host in an https URL: --sector-identifier-uri https://app.example"
         )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .authorization_request import MAX_VALUE, Parameters
 from .id_token import Hint
-from .models import Client, Session, User
+from .models import Client, User
 
 NAMES = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
 
@@ -42,17 +42,20 @@ def return_of(parameters: Parameters, hint: Hint | None, client: Client | None) 
     return Return(uri, state)
 
 
-def why_ask(parameters: Parameters, hint: Hint | None, client: Client | None, session: Session, user: User) -> str:
+def why_ask(
+    parameters: Parameters, hint: Hint | None, client: Client | None, user: User, subject: str, sid: str
+) -> str:
     """Return why the person is asked before the session ends; "" if they are not. They always are, unless an ID token
-    of this very session proves that an application of it sent the browser, with a request that makes sense.
+    of this very session proves that an application of it sent the browser, with a request that makes sense. `subject`
+    and `sid` are by what the client knows the user and the session.
 
     s2: the OP MUST ask the End-User this question if an id_token_hint was not provided or if the supplied ID Token does
     not belong to the current OP session with the RP and/or currently logged in End-User."""
-    if hint is not None and (hint.sid, hint.subject) != (session.id.hex(), session.user_id):
+    if hint is not None and (hint.sid, hint.subject) != (sid, subject):
         return "the ID token is of another session"
     if "logout_hint" in parameters.repeated | parameters.malformed:
         return "the logout_hint is repeated, or not UTF-8"
-    if parameters.values.get("logout_hint", "") not in ("", user.username, user.id, session.id.hex()):
+    if parameters.values.get("logout_hint", "") not in ("", user.username, subject, sid):
         return "the logout_hint is not the user who is signed in"
     return why_unproven(parameters, hint, client)
 

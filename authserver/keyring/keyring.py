@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ..domain import links, refresh_key_schedule
+from ..domain import links, refresh_key_schedule, subjects
 from ..domain.algorithms import ALGORITHMS, DEFAULT, DEFAULT_TYP
 from ..domain.errors import KeyMissing, Misconfigured
 from ..domain.key_schedule import STALE_AFTER
-from ..domain.models import SECOND, Link, SigningKey
+from ..domain.models import SECOND, Client, Link, SigningKey
 from ..store.attempts import AttemptKeys
 from ..store.signing_keys import KeyState
 from .attempt_keys import attempt_keys
@@ -40,6 +40,7 @@ class Keyring:
         self._private, self._reread = private, reread
         self._tokens: dict[tuple[str, bool], AccessTokens] = {}
         self._refresh_secrets: dict[str, bytes] = {}
+        self._subject_secret: bytes | None = None
         self.update(state, read_at)
 
     def update(self, state: KeyState, read_at: int) -> None:
@@ -58,12 +59,16 @@ class Keyring:
             key.id: self._refresh_secrets.get(key.id) or self._private.keks.unwrap(key.id, key.wrapped)
             for key in state.refresh_keys
         }
+        subject_secret = self._subject_secret
+        if subject_secret is None and state.subject_key is not None:  # there is never another one
+            subject_secret = self._private.keks.unwrap(state.subject_key.id, state.subject_key.wrapped)
         published = sorted((key for key in state.signing_keys if key.state in _PUBLISHED), key=_place)
         supported = [key for key in published if key.alg in ALGORITHMS]  # a later version may add others
         # The cache key says whether the private key exists: once it is destroyed, this process forgets it too.
         cache_keys = {key.kid: (key.kid, key.wrapped is not None) for key in supported}
         tokens = {key.kid: self._tokens.get(cache_keys[key.kid]) or self._opened(key) for key in supported}
         self._refresh_keys, self._refresh_secrets = state.refresh_keys, refresh_keys
+        self._subject_secret = subject_secret
         self.signing_keys = state.signing_keys
         self._tokens = {cache_keys[kid]: opened for kid, opened in tokens.items()}
         self._active = {key.alg: tokens[key.kid] for key in supported if key.state == "active"}
@@ -148,6 +153,22 @@ class Keyring:
     def link_secret(self, link: Link) -> str:
         """Return the secret of a link that is sent to a person. Raises KeyMissing."""
         return links.render(link, self.refresh_key(link.refresh_key_id))
+
+    def subject(self, client: Client, user_id: str) -> str:
+        """Return the `sub` by which the client knows the user. Raises KeyMissing if this process has not read the key
+        of pairwise subjects yet."""
+        return self._name(client, "user", user_id)
+
+    def sid(self, client: Client, session_id: bytes) -> str:
+        """Return the `sid` by which the client knows the session. Raises KeyMissing like `subject`."""
+        return self._name(client, "session", session_id.hex())
+
+    def _name(self, client: Client, kind: str, id: str) -> str:
+        if client.subject_type == "public":
+            return id
+        if self._subject_secret is None:
+            raise KeyMissing("This process has not read the key of pairwise subjects yet.")
+        return subjects.pairwise(self._subject_secret, subjects.sector_of(client), kind, id)
 
     def _signs(self, alg: str) -> AccessTokens | None:
         """Until another algorithm's first key has been published for the lead time, the default algorithm's key signs

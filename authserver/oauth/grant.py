@@ -103,6 +103,7 @@ class Grant(ClientHandler):
 
         `user` is whose authorization it is; their claims must have been loaded if the client gets some."""
         ttl, names = self._ttl(authorization), self.client.access_token_claims
+        subject = self.services.keyring.subject(self.client, authorization.subject) if authorization else self.client.id
         payload = claims.access_token(
             issuer=self.services.issuer,
             client=self.client,
@@ -111,6 +112,7 @@ class Grant(ClientHandler):
             now=self.now,
             ttl=ttl,
             jti=self.services.new_secret(),
+            subject=subject,
             authorization=authorization,
             custom=claim_rules.selected(_claims_of(user), names) if user and names else {},
         )

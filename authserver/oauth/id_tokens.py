@@ -33,13 +33,13 @@ def unsigned(
     members = id_token.claims(
         issuer=services.issuer,
         client_id=client.id,
-        subject=authorization.subject,
+        subject=services.keyring.subject(client, authorization.subject),
         now=now,
         ttl=ttl,
         authenticated_at=authorization.authenticated_at,
         acr=authentication.acr(authorization.amr),
         amr=authorization.amr,
-        sid=authorization.session_id.hex() if authorization.session_id else "",
+        sid=services.keyring.sid(client, authorization.session_id) if authorization.session_id else "",
         nonce=nonce,
         requested=_requested(authorization, user),
     )

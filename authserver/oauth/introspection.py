@@ -68,7 +68,7 @@ class Introspection(ClientHandler):
         # RFC 7662 s2.2: implementations MAY extend this structure with their own service-specific response names.
         custom = {name: claims[name] for name in claims if name not in RESERVED}
         members = {name: claims[name] for name in _CLAIMS if name in claims} | custom
-        return {"active": True, "token_type": "Bearer"} | members | _username(state.record)
+        return {"active": True, "token_type": "Bearer"} | members | _username(state.record, state.client)
 
     def _refresh_token(self, loaded: AuthorizationRecord | None) -> dict[str, Any] | None:
         record = self.genuine(self.presented, loaded)
@@ -82,12 +82,12 @@ class Introspection(ClientHandler):
             "active": True,
             "iss": self.services.issuer,
             "client_id": authorization.client_id,
-            "sub": authorization.subject,
+            "sub": self.services.keyring.subject(self.client, authorization.subject),
             "scope": " ".join(authorization.scope),
             "iat": authorization.created_at // SECOND,
             "exp": ends_at // SECOND,
             "grant_id": authorization.id.hex(),
-        } | _username(record)
+        } | _username(record, self.client)
 
 
 def _may_see(client: Client, claims: dict[str, Any]) -> bool:
@@ -100,5 +100,7 @@ def _is_active(record: AuthorizationRecord | None, now: int) -> bool:
     return is_allowed(record.authorization, record.user)
 
 
-def _username(record: AuthorizationRecord | None) -> dict[str, str]:
-    return {"username": record.user.username} if record and record.user else {}
+def _username(record: AuthorizationRecord | None, client: Client) -> dict[str, str]:
+    """Return the name of the user, unless the client's tokens are not to say who that is."""
+    is_told = client.subject_type == "public"
+    return {"username": record.user.username} if is_told and record and record.user else {}

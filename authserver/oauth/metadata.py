@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ..domain import pkce
+from ..domain import pkce, subjects
 from ..domain.algorithms import ALGORITHMS
 from ..domain.authentication import ACR_VALUES
 from ..domain.authorization_request import CREATE, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
@@ -70,7 +70,7 @@ def _of_sign_in(ui_locales: Iterable[str], *, sign_up: bool) -> dict[str, Any]:
 
 def _of_id_tokens() -> dict[str, Any]:
     return {
-        "subject_types_supported": ["public"],
+        "subject_types_supported": list(subjects.TYPES),
         "id_token_signing_alg_values_supported": list(ALGORITHMS),
         "userinfo_signing_alg_values_supported": list(ALGORITHMS),
         "claim_types_supported": ["normal"],

@@ -28,8 +28,13 @@ class Revocation(ClientHandler):
     subject = grant_id = ""
 
     def key(self) -> bytes | None:
-        self.presented = refresh_token.parse(self.parsed.form.get("token", ""))
-        return self.presented.authorization_id if self.presented else None
+        token = self.parsed.form.get("token", "")
+        self.presented = refresh_token.parse(token)
+        if self.presented:
+            return self.presented.authorization_id
+        # Only the authorization tells the user of a pairwise subject.
+        claims = self.verified(token) if self.client.subject_type == "pairwise" else None
+        return bytes.fromhex(claims["grant_id"]) if claims and "grant_id" in claims else None
 
     def decide(self) -> Decision[Reply]:
         if "token" not in self.parsed.form:
@@ -59,7 +64,8 @@ class Revocation(ClientHandler):
         claims = self.verified(self.parsed.form["token"])
         if claims is None or self.has_come(claims["exp"] * SECOND):
             return _NOTHING_TO_DO
-        self._is_about(claims["sub"], claims.get("grant_id", ""))
+        subject = self.loaded.authorization.subject if self.loaded else claims["sub"]
+        self._is_about(subject, claims.get("grant_id", ""))
         self._check_owner(claims["client_id"])
         denied: list[str] = []
         change = signing_keys.deny(claims["jti"], claims["exp"] * SECOND, denied)

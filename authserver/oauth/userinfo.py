@@ -52,12 +52,17 @@ class UserInfo(TokenHandler):
         # RFC 9068 s4: the resource server MUST validate that the "aud" claim contains a resource indicator for itself.
         if userinfo_audience(self.services.issuer) not in audiences_of(claims):
             raise Refusal("invalid_token", "access token for another audience", 401)
-        return self._answer(_shown(record, scope), client)
+        # OpenID Connect Core s5.3.2: the sub (subject) Claim MUST always be returned in the UserInfo Response.
+        subject = self.services.keyring.subject(client, record.authorization.subject)
+        return self._answer({"sub": subject} | _shown(record, scope), client)
 
     def about(self) -> Mapping[str, str]:
         named = {"client_id": "client_id", "grant_id": "grant_id", "subject": "sub"}
         claims = self.claims or {}
-        return {field: claims[name] for field, name in named.items() if name in claims}
+        about = {field: claims[name] for field, name in named.items() if name in claims}
+        # The log and the audit trail know users by their id, and not by what a client knows them by.
+        record = self.loaded.record if self.loaded else None
+        return about | ({"subject": record.authorization.subject} if record else {})
 
     def username(self) -> str:
         record = self.loaded.record if self.loaded else None
@@ -103,9 +108,7 @@ def _shown(record: AuthorizationRecord, scope: tuple[str, ...]) -> dict[str, Any
     # OpenID Connect Core s5.5: the userinfo member requests individual claims, in addition to those of the scope.
     more = claims_parameter.parse(requested).userinfo if requested else ()
     names = (*standard_claims.of_scope(scope), *more)
-    claims = standard_claims.of_user(user.username, user.claims or {}, names) if user else {}
-    # OpenID Connect Core s5.3.2: the sub (subject) Claim MUST always be returned in the UserInfo Response.
-    return {"sub": authorization.subject} | claims
+    return standard_claims.of_user(user.username, user.claims or {}, names) if user else {}
 
 
 def _as_jwt(reply: Reply, tokens: Mapping[str, str]) -> Reply:

@@ -10,8 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.algorithms import DEFAULT
 from ..domain.key_schedule import DESTROYED_AT_LEAST, KEPT_AT_LEAST, STALE_AFTER
-from ..domain.models import SECOND, RefreshTokenKey, SigningKey
-from . import clients
+from ..domain.models import SECOND, RefreshTokenKey, SigningKey, SubjectKey
+from . import clients, subject_keys
 from .changes import Change
 from .driver import select_many
 from .schema import denied_tokens
@@ -37,6 +37,8 @@ class KeyState:
     refresh_keys: tuple[RefreshTokenKey, ...]
     algorithms: frozenset[str] = frozenset({DEFAULT})
     """The algorithms that any client uses."""
+    subject_key: SubjectKey | None = None
+    """The key of pairwise subjects, once a client has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class _Denial:
 def load(connection: Connection) -> KeyState:
     keys = tuple(_signing_key(row) for row in connection.execute(_ALL))
     refresh_keys = tuple(RefreshTokenKey(*row) for row in connection.execute(_REFRESH_KEYS))
-    return KeyState(keys, refresh_keys, frozenset(clients.algorithms(connection)))
+    return KeyState(keys, refresh_keys, frozenset(clients.algorithms(connection)), subject_keys.load(connection))
 
 
 def load_many(connection: Connection, _keys: Sequence[None]) -> Mapping[None, KeyState]:

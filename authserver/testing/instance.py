@@ -88,9 +88,10 @@ class Issuer:
             now=self.clock.microseconds(),
             ttl=lifetime,
             jti=system.new_secret(),
+            subject=sub,
             authorization=None,
         )
-        members = payload | {"sub": sub} | claims
+        members = payload | claims
         return self._server.sign({name: value for name, value in members.items() if value is not None}, alg, typ)
 
     def guard(self, audience: str | None = None, **options: Any) -> Guard:

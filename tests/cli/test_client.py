@@ -58,6 +58,7 @@ EVERYTHING = [
     *("--policy-uri", "https://app.example/privacy", "--tos-uri", "https://app.example/terms"),
     *("--post-logout-redirect-uri", "https://app.example/bye", "--scope", "read openid"),
     *("--backchannel-logout-uri", "https://app.example/out", "--backchannel-logout-session-required"),
+    *("--subject-type", "pairwise", "--sector-identifier-uri", "https://app.example"),
 ]
 
 
@@ -98,6 +99,8 @@ def test_create_takes_everything_that_a_client_has(data: Callable[..., Any]) -> 
         "post_logout_redirect_uris": ["https://app.example/bye"],
         "backchannel_logout_uri": "https://app.example/out",
         "backchannel_logout_session_required": True,
+        "subject_type": "pairwise",
+        "sector_identifier_uri": "https://app.example",
     }
 
 

@@ -46,6 +46,7 @@ EVERYTHING = {
     "--post-logout-redirect-uri": ("https://app.example/bye", "post_logout_redirect_uris", ["https://app.example/bye"]),
     "--backchannel-logout-uri": ("https://app.example/out", "backchannel_logout_uri", "https://app.example/out"),
     "--tos-uri": ("https://app.example/terms", "tos_uri", "https://app.example/terms"),
+    "--sector-identifier-uri": ("https://app.example", "sector_identifier_uri", "https://app.example"),
 }
 
 

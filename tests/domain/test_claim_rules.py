@@ -114,7 +114,7 @@ def test_every_claim_that_the_server_itself_writes_is_reserved_and_wins() -> Non
         "scope": ("read",),
         "audience": ("urn:a",),
     }
-    given |= {"ttl": 9, "jti": "j", "now": 1, "authorization": LOGIN}
+    given |= {"ttl": 9, "jti": "j", "now": 1, "authorization": LOGIN, "subject": "u_ada"}
     plain = access_token(**given)
     assert plain.keys() <= RESERVED
     assert access_token(**given, custom=dict.fromkeys(plain, "evil")) == plain

@@ -83,7 +83,7 @@ def test_nobody_gets_a_token_for_what_neither_client_nor_login_has_rfc8707_2_2(
 
 def made(**other: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"issuer": DEFAULT, "client": CLIENT, "scope": ("read", "write"), "audience": (A,)}
-    given |= {"ttl": 900, "jti": "j", "now": 1_800_000_000_999_999, "authorization": LOGIN}
+    given |= {"ttl": 900, "jti": "j", "now": 1_800_000_000_999_999, "authorization": LOGIN, "subject": "u_ada"}
     return access_token(**given | other)
 
 
@@ -103,7 +103,7 @@ def test_an_access_token_has_what_rfc9068_2_2_requires() -> None:
 
 
 def test_the_subject_of_a_clients_own_token_is_the_client_rfc9068_2_2() -> None:
-    claims = made(authorization=None)
+    claims = made(authorization=None, subject=CLIENT.id)
     assert claims["sub"] == claims["client_id"] == "app"
     assert {"auth_time", "grant_id"}.isdisjoint(claims)
 

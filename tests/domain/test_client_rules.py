@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authserver.domain import claim_rules
+from authserver.domain import claim_rules, subjects
 from authserver.domain.algorithms import ALGORITHMS
 from authserver.domain.claim_rules import MAX_NAMES
 from authserver.domain.client_rules import MAX_ORIGINS, ClientRefused, check, origin_fault
@@ -287,3 +287,35 @@ def test_any_text_is_judged_and_none_with_a_space_is_an_origin(text: str) -> Non
     """The store keeps lists as words."""
     if origin_fault(text) is None:
         assert text.split() == [text]
+
+
+@pytest.mark.parametrize(
+    ("uris", "sector"),
+    [
+        (["https://app.example/back"], "app.example"),
+        (["https://app.example/back", "https://APP.example:8443/other?x"], "app.example"),
+        (["https://app.example/back", "https://other.example/back"], ""),
+        (["https://app.example/back", "com.example.app://app.example/back"], ""),
+        (["com.example.app://back"], ""),
+        (["http://127.0.0.1/back"], ""),
+        (["https://localhost/back"], ""),
+    ],
+)
+def test_oidc_core_8_1_the_sector_of_pairwise_subjects(uris: list[str], sector: str) -> None:
+    pairwise = replace(APP, redirect_uris=tuple(uris), subject_type="pairwise")
+    named = replace(pairwise, sector_identifier_uri="https://sector.example/uris.json")
+    assert (subjects.sector_of(pairwise), subjects.sector_of(named)) == (sector, "sector.example")
+    checked(named)
+    if sector:
+        checked(pairwise)
+    else:
+        with pytest.raises(ClientRefused, match="--sector-identifier-uri https://app.example"):
+            checked(pairwise)
+
+
+@pytest.mark.parametrize(
+    "uri", ["sector.example", "http://sector.example", "https://", "https://localhost", "com.example:/x", "https://a#b"]
+)
+def test_oidc_core_8_1_a_sector_identifier_uri_is_https(uri: str) -> None:
+    with pytest.raises(ClientRefused, match="sector identifier URI"):
+        checked(APP, sector_identifier_uri=uri)

@@ -42,7 +42,7 @@ def test_s3_an_exactly_registered_uri_is_returned_to_with_the_state_as_it_came()
 )
 def test_s3_another_uri_is_not_returned_to(uri: str) -> None:
     assert return_of(parameters(post_logout_redirect_uri=uri), HINT, CLIENT) is None
-    assert why_ask(parameters(post_logout_redirect_uri=uri), HINT, CLIENT, SESSION, ADA)
+    assert why_ask(parameters(post_logout_redirect_uri=uri), HINT, CLIENT, ADA, ADA.id, SESSION.id.hex())
 
 
 @given(st.text())
@@ -72,8 +72,8 @@ def test_a_repeated_parameter_counts_as_none() -> None:
         kept = {other: value for other, value in ASKED.items() if other != name}
         assert return_of(parameters([name], **kept), HINT, CLIENT) is None
     assert client_id_of(parameters(["client_id"]), HINT) == ""
-    assert why_ask(parameters(["post_logout_redirect_uri"]), HINT, CLIENT, SESSION, ADA)
-    assert why_ask(parameters((), ["post_logout_redirect_uri"]), HINT, CLIENT, SESSION, ADA)
+    assert why_ask(parameters(["post_logout_redirect_uri"]), HINT, CLIENT, ADA, ADA.id, SESSION.id.hex())
+    assert why_ask(parameters((), ["post_logout_redirect_uri"]), HINT, CLIENT, ADA, ADA.id, SESSION.id.hex())
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_s2_a_client_id_must_be_that_of_the_id_token(named: str, hint: Any, foun
 @pytest.mark.parametrize("hinted", ["ada", "u_ada", HINT.sid])
 def test_an_id_token_of_this_session_is_enough(hinted: str) -> None:
     for sent in ({}, ASKED, ASKED | {"logout_hint": hinted}):
-        assert not why_ask(parameters(**sent), HINT, CLIENT, SESSION, ADA)
+        assert not why_ask(parameters(**sent), HINT, CLIENT, ADA, ADA.id, SESSION.id.hex())
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_an_id_token_of_this_session_is_enough(hinted: str) -> None:
 def test_s2_without_an_id_token_of_this_session_and_user_the_person_is_asked(
     hint: Any, client: Any, sent: Any, why: str
 ) -> None:
-    assert why_ask(parameters(**sent), hint, client, SESSION, ADA) == why
+    assert why_ask(parameters(**sent), hint, client, ADA, ADA.id, SESSION.id.hex()) == why
 
 
 @pytest.mark.parametrize(("repeated", "malformed"), [(["logout_hint"], []), ([], ["logout_hint"])])
 def test_a_logout_hint_that_nobody_can_read_may_be_another_user_so_the_person_is_asked(
     repeated: list[str], malformed: list[str]
 ) -> None:
-    asked = why_ask(parameters(repeated, malformed, **ASKED), HINT, CLIENT, SESSION, ADA)
+    asked = why_ask(parameters(repeated, malformed, **ASKED), HINT, CLIENT, ADA, ADA.id, SESSION.id.hex())
     assert asked == "the logout_hint is repeated, or not UTF-8"

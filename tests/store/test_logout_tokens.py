@@ -91,7 +91,7 @@ def wait_until_claimed(store: Database) -> None:
 def worker(database: Database, keyring: Keyring, clock: Clock) -> OutboxWorker:
     fetcher = Fetcher(allow_list("127.0.0.1"))
     signer = TokenSigner(keyring, asyncio.to_thread, steady=partial(int, clock()))  # the keys are never out of date
-    sender = LogoutTokens(ISSUER, database, signer, fetcher, clock, system.new_secret)
+    sender = LogoutTokens(ISSUER, database, keyring, signer, fetcher, clock, system.new_secret)
     return OutboxWorker({LOGOUT: sender}, database, clock)
 
 

@@ -135,7 +135,7 @@ def test_rfc8414_2_and_oidc_discovery_3_the_metadata(shared: LocalServer, path: 
     assert document["response_modes_supported"] == ["query", "form_post"]
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["authorization_response_iss_parameter_supported"] is True
-    assert document["subject_types_supported"] == ["public"]
+    assert document["subject_types_supported"] == ["public", "pairwise"]
     # OpenID Connect Discovery s3: the algorithm RS256 MUST be included.
     assert document["id_token_signing_alg_values_supported"][0] == "RS256"
     assert document["scopes_supported"] == ["openid", "profile", "email", "address", "phone", "offline_access"]

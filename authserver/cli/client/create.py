@@ -17,7 +17,7 @@ from ..recording import record
 from .algorithm import change_clients
 from .kind import ask
 from .options import chosen, of_client
-from .shared import check, put_secret, show_secret, warn_of_logo
+from .shared import check, create_subject_key, put_secret, show_secret, warn_of_logo
 
 
 @click.command("create")
@@ -42,6 +42,7 @@ def create(name: str, client_id: str | None, as_json: bool, **options: Any) -> N
     options = ask(options)
     client, secret = put_secret(chosen(new, options))
     check(client)
+    create_subject_key(client.subject_type)
     change_clients(client.algorithms, lambda connection: _add(connection, client))
     warn_of_logo(client)
     warn(load_settings(), client)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ...domain import subjects
 from ...domain.algorithms import ALGORITHMS, TYPS
 from ...domain.client_rules import PKCE
 from ...domain.models import Client
@@ -38,11 +39,11 @@ _PAGES = {
     "policy-uri": "Its privacy policy.",
     "tos-uri": "Its terms of service.",
 }
-CLEARABLE = ("user-address-header", "userinfo-alg", "backchannel-logout-uri", *_PAGES)
+CLEARABLE = ("user-address-header", "userinfo-alg", "backchannel-logout-uri", "sector-identifier-uri", *_PAGES)
 """The options of a text that may be empty."""
 _SINGLE = (
     *("auth_method", "access_token_typ", "user_address_header", "pkce", "first_party"),
-    *("backchannel_logout_uri", "backchannel_logout_session_required"),
+    *("backchannel_logout_uri", "backchannel_logout_session_required", "subject_type", "sector_identifier_uri"),
     *ALGORITHMS_OF,
     *(name.replace("-", "_") for name in _PAGES),
 )
@@ -112,6 +113,15 @@ def _of_sign_in() -> list[Callable[[F], F]]:
             "--first-party/--third-party",
             default=None,
             help="Whether it is your own app, so that its users are not asked for consent.",
+        ),
+        click.option(
+            "--subject-type",
+            type=click.Choice(subjects.TYPES),
+            help="pairwise: its users have other subjects here than at clients of other sectors. public by default.",
+        ),
+        click.option(
+            "--sector-identifier-uri",
+            help="URL whose host is the sector of pairwise subjects; the host of its redirect URIs by default.",
         ),
         click.option(
             "--backchannel-logout-uri",

@@ -13,6 +13,7 @@ from ...settings import load as load_settings
 from ...store import clients
 from ...store.database import Connection
 from ..common import fail, show
+from ..keys.shared import opened
 
 
 def load(connection: Connection, client_id: str) -> Client:
@@ -32,6 +33,13 @@ def check(client: Client) -> None:
         check_client(client)
     except ClientRefused as error:
         raise click.UsageError(str(error)) from None
+
+
+def create_subject_key(subject_type: str | None) -> None:
+    """Create the key of pairwise subjects, if a client of this type needs it and there is none."""
+    if subject_type == "pairwise":
+        with opened() as lifecycle:
+            lifecycle.create_subject_key()
 
 
 def warn_of_logo(client: Client) -> None:

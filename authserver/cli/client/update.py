@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ...domain.models import Client
+from ...domain.subjects import sector_of
 from ...settings import load as load_settings
 from ...store import clients, signing_keys
 from ...store.database import Connection
@@ -16,8 +17,9 @@ from ..recording import record
 from .algorithm import change_clients
 from .listing import described, in_words
 from .options import ALGORITHMS_OF, CLEARABLE, LISTS, POLICY, chosen, cleared, of_client
-from .shared import ask_to_save, check, load, put_secret, warn_of_logo
+from .shared import ask_to_save, check, create_subject_key, load, put_secret, warn_of_logo
 
+_OTHER_SUBJECTS = "Warning: every user has another subject at {} from now on. It takes them for new users."
 Update = tuple[Client, Client, str | None]
 """The client before and after the change, and its secret if it is new."""
 
@@ -64,13 +66,26 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
             record(connection, "client_updated", client_id=client_id, changed=", ".join(names))
         return before, after, secret
 
+    create_subject_key(options["subject_type"])
     algs = {options[name] for name in ALGORITHMS_OF} - {None}
     before, after, secret = _run(change, algs, may_end="userinfo-alg" in clear)
+    _warn(before, after, given)
+    _show(before, after, secret, as_json)
+
+
+def _warn(before: Client, after: Client, given: Collection[str]) -> None:
+    """Say what the change, made by the options that were `given`, does that its user may not expect."""
+    if _names_users(before) != _names_users(after):
+        click.echo(_OTHER_SUBJECTS.format(after.id), err=True)
     if "logo_uri" in given:
         warn_of_logo(after)
     if "backchannel_logout_uri" in given:
         warn(load_settings(), after)
-    _show(before, after, secret, as_json)
+
+
+def _names_users(client: Client) -> tuple[str, str]:
+    """Return what the subjects of the client's users depend on."""
+    return client.subject_type, sector_of(client) if client.subject_type == "pairwise" else ""
 
 
 def _run(change: Any, algs: Collection[str], *, may_end: bool) -> Update:

@@ -5,7 +5,7 @@ from .client import Client, Policy, Secret
 from .code import Code
 from .consent import Consent
 from .interaction import Interaction
-from .key import RefreshTokenKey, SigningKey
+from .key import RefreshTokenKey, SigningKey, SubjectKey
 from .link import Link, LinkKind
 from .session import Session
 from .user import User
@@ -26,5 +26,6 @@ __all__ = [
     "Secret",
     "Session",
     "SigningKey",
+    "SubjectKey",
     "User",
 ]

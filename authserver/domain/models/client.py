@@ -71,6 +71,10 @@ class Client:
     """Where a browser may be sent after a sign-out (RP-Initiated Logout s3)."""
     backchannel_logout_uri: str = ""
     """Where logout tokens are posted when a session ends (Back-Channel Logout s2.2); empty for nowhere."""
+    subject_type: str = "public"
+    """public or pairwise (domain/subjects.py)."""
+    sector_identifier_uri: str = ""
+    """Its host is the sector of pairwise subjects; without it, the one host of the redirect URIs is."""
     backchannel_logout_session_required: bool = False
     """Whether it needs `sid` in logout tokens. They always have it."""
     policy: dict[str, Any] = field(default_factory=dict)

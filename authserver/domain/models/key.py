@@ -32,3 +32,12 @@ class RefreshTokenKey:
     created_at: int
     active_at: int
     revoked_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectKey:
+    """The key that makes pairwise subjects. It never rotates: with another one, clients would not know their users."""
+
+    id: str
+    wrapped: str
+    created_at: int

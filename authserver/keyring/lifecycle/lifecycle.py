@@ -22,12 +22,13 @@ from ...domain.key_transitions import Make
 from ...domain.models import RefreshTokenKey, SigningKey
 from ...domain.timeline import Timeline
 from ...domain.times import counted
-from ...store import refresh_token_keys
+from ...store import refresh_token_keys, subject_keys
 from ...store.database import Connection
 from ...store.signing_keys import KeyState
 from ..envelope import KeyEncryptionKeys
 from ..jwk import Key
 from . import refresh_keys, rewrapping
+from .subject_key import new_subject_key
 from .transactions import Change, Decide, Transactions
 
 _NOTHING_PENDING = "There is no pending key. Publish one with:\n\n    authserver keys rotate --due"
@@ -175,6 +176,15 @@ class Lifecycle(Transactions):
             for id in removed:
                 self.record(connection, now, "refresh_key_removed", id=id)
             return removed
+
+    def create_subject_key(self) -> None:
+        """Create the key of pairwise subjects, unless there is one."""
+        keks = self.checked_keks()
+        with self.exclusive() as (connection, state, now):
+            if state.subject_key is None:
+                key = new_subject_key(keks, self.new_key(), now)
+                subject_keys.put(connection, key)
+                self.record(connection, now, "subject_key_created", id=key.id)
 
     def rewrap(self) -> int:
         """Wrap every key that an older key-encryption key wraps under the newest one. Returns the number of keys."""

@@ -126,6 +126,8 @@ class Transactions:
                 keks.unwrap(key.kid, key.wrapped)
         for refresh_key in state.refresh_keys:
             keks.unwrap(refresh_key.id, refresh_key.wrapped)
+        if state.subject_key:
+            keks.unwrap(state.subject_key.id, state.subject_key.wrapped)
         return keks
 
     def _check_wrapping(self, before: KeyState, after: KeyState) -> None:

@@ -62,7 +62,7 @@ class AuthorizationHandler(BrowserHandler):
         # with ... an error value of invalid_request.
         if CREATE in request.prompts and not self.services.sign_up:
             raise Refusal("invalid_request", "The prompt is create, and nobody can create an account.")
-        self.authorization_request = request = self._for_hinted_user(request)
+        self.authorization_request = request = self._for_users(self._for_hinted_user(request), client)
         if OPENID in request.scope:
             id_tokens.check_key(client, self.services)
         return request
@@ -78,6 +78,15 @@ class AuthorizationHandler(BrowserHandler):
         if "none" in request.prompts:
             raise Refusal("login_required", "The id_token_hint is not an ID token of this server.")
         return request
+
+    def _for_users(self, request: AuthorizationRequest, client: Client) -> AuthorizationRequest:
+        """Return the request with the ids of its users in place of the subjects by which the client knows them. Only
+        the user who is signed in can be told by a subject, and nobody else need be."""
+        if request.subjects is None:
+            return request
+        user_id = self.session.user_id if self.session else ""
+        is_meant = bool(user_id) and self.services.keyring.subject(client, user_id) in request.subjects
+        return replace(request, subjects=frozenset({user_id} if is_meant else ()))
 
     def next_step(self, request: AuthorizationRequest, client: Client, progress: Progress = NOTHING_DONE) -> Step:
         return interactions.next_step(

@@ -10,6 +10,7 @@ from ...domain import logout_token
 from ...domain.errors import Unavailable
 from ...domain.outbox import Message
 from ...fetch import Fetcher, FetchFailed
+from ...keyring.keyring import Keyring
 from ...keyring.token_signer import TokenSigner
 from ...outbox import NotSent
 from ...store import clients
@@ -25,13 +26,14 @@ class LogoutTokens:
         self,
         issuer: str,
         database: Database,
+        keyring: Keyring,
         signer: TokenSigner,
         fetcher: Fetcher,
         now: Callable[[], int],
         new_secret: Callable[[], str],
     ) -> None:
         """`now` returns microseconds."""
-        self._issuer, self._database, self._signer = issuer, database, signer
+        self._issuer, self._database, self._keyring, self._signer = issuer, database, keyring, signer
         self._fetcher, self._now, self._new_secret = fetcher, now, new_secret
 
     async def send(self, message: Message) -> None:
@@ -59,8 +61,8 @@ class LogoutTokens:
         claims = logout_token.claims(
             issuer=self._issuer,
             client_id=client.id,
-            subject=message.user_id or "",
-            sid=(message.session_id or b"").hex(),
+            subject=self._keyring.subject(client, message.user_id or ""),
+            sid=self._keyring.sid(client, message.session_id or b""),
             now=self._now(),
             jti=self._new_secret(),
         )

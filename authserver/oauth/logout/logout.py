@@ -90,7 +90,7 @@ class Logout(LogoutHandler):
         if self.signed_in is None:
             return Decision(farewell, events=self._doubts(logout_request.why_unproven(*request)))
         session, user = self.signed_in
-        reason = logout_request.why_ask(*request, session, user)
+        reason = logout_request.why_ask(*request, user, *self._names(session))
         if reason:
             return Decision(self._confirmation(session, user), events=self._doubts(reason))
         return self.end(session, offline=False)
@@ -114,6 +114,13 @@ class Logout(LogoutHandler):
         client = self._client()
         values = {"client": shown(client), "back": client.client_uri if client else ""}
         return Page("signed_out", values, ui_locales=self.ui_locales, cookies={"session": None})
+
+    def _names(self, session: Session) -> tuple[str, str]:
+        """Return by what the client that sent the browser knows the user and the session."""
+        keyring, client = self.services.keyring, self.accepted
+        if client is None:
+            return session.user_id, session.id.hex()
+        return keyring.subject(client, session.user_id), keyring.sid(client, session.id)
 
     def _client(self) -> Client | None:
         return None if self.accepted is None or self.accepted.disabled else self.accepted

@@ -7,7 +7,7 @@ from .base import metadata
 from .client import clients
 from .denied_token import denied_tokens
 from .event import events
-from .key import refresh_keys, signing_keys
+from .key import refresh_keys, signing_keys, subject_keys
 from .link import links
 from .outbox import outbox
 from .server import clocks, deliveries, pruning, settings_seen
@@ -35,6 +35,7 @@ __all__ = [
     "sessions",
     "settings_seen",
     "signing_keys",
+    "subject_keys",
     "user_claims",
     "users",
 ]

@@ -1,4 +1,4 @@
-"""Signing keys and refresh-token keys."""
+"""Signing keys, refresh-token keys, and the key of pairwise subjects."""
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, String, Table, Text, text
 
@@ -59,4 +59,12 @@ refresh_keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("active_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+)
+
+subject_keys = Table(
+    "subject_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("wrapped", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
 )
