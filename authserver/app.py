@@ -135,7 +135,7 @@ def assemble(
     if sheet is None or recorder is None:
         return Assembly(app, tasks, close)
     database.group_ended, outbox.attempt_ended = recorder.group_ended, recorder.attempt_ended
-    exposition = Exposition(sheet, clock.steady, lambda: keyring.signing_keys, key_policy(settings))
+    exposition = Exposition(sheet, clock, lambda: keyring.signing_keys, key_policy(settings), lambda: tasks.backlog)
     sources = Sources(lambda: passwords.waiting, lambda: database.waiting, lambda: malformed.total)
     sample = partial(recorder.sample, sources, clock.steady)
     return Assembly(app, tasks, close, Metrics(management(context, exposition.render), sample))

@@ -1,7 +1,7 @@
 """The server's background tasks: each has a name and repeats at its interval."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -19,8 +19,9 @@ from .keyring.lifecycle import Lifecycle
 from .outbox import OutboxWorker
 from .pipeline.audit import RepeatableEvents
 from .pool import Pool
-from .store import account_changes, pruning, signing_keys
+from .store import account_changes, outbox, pruning, signing_keys
 from .store.database import Database
+from .store.outbox import Backlog
 from .timekeeper import Timekeeper
 from .web.malformed import MalformedRequests
 
@@ -35,6 +36,7 @@ INTERVALS: dict[str, float] = {
     "delete_accounts": 60,
     "deliver_events": 1,
     "deliver_outbox": 1,
+    "measure_outbox": 15,
     "remove_unused_keys": 600,
 }
 """Seconds between the end of one run and the start of the next. Each name is a method of `BackgroundTasks`."""
@@ -62,6 +64,8 @@ class BackgroundTasks:
         self._timekeeper = Timekeeper(database, clock)
         self._reads_begun = self._newest_read = 0
         self._worker = Pool("background", threads=1, queue=8)  # may block on an HSM without delaying shutdown
+        self.backlog: Mapping[str, Backlog] = {}
+        """What waits in the outbox, by kind; empty until it is measured."""
         self.pause: Callable[[float], Awaitable[None]] = asyncio.sleep
         """Waits between two batches of pruning, and for writers of events."""
 
@@ -148,6 +152,10 @@ class BackgroundTasks:
     async def deliver_outbox(self) -> None:
         """Begin to send what is due, and do not wait for it."""
         await self.outbox.look()
+
+    async def measure_outbox(self) -> None:
+        """Count what waits in the outbox, for metrics."""
+        self.backlog = await self.database.load(outbox.backlog_many, None) or {}
 
     async def report_malformed_requests(self) -> None:
         self._malformed.flush()

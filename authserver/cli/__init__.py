@@ -29,6 +29,7 @@ _COMMANDS = {
     "authorization": "Show and end authorizations: what users allowed clients.",
     "session": "Show and end browser sessions: who is signed in where.",
     "mail": "Try out mail.",
+    "outbox": "Show mails and logout tokens that wait to be sent, and send one again.",
     "audit": "Read the audit trail: who did what, when and from where.",
     "keys": "Manage the signing keys.",
     "token": "Explain a token.",

@@ -94,6 +94,7 @@ OTHER_EVENTS = frozenset(
         "refresh_keys_revoked",
         "refresh_key_removed",
         "message_given_up",
+        "message_retried",
     }
 )
 """The audited events of commands and of what the server does by itself: each tells of a change."""

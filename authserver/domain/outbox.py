@@ -64,6 +64,10 @@ class Message:
         return kind_of(self.queue)
 
     @property
+    def receiver(self) -> str:
+        return self.queue.partition(" ")[2]
+
+    @property
     def outcome(self) -> str | None:
         """How the last attempt ended; None if none has."""
         if self.finished_at is not None:

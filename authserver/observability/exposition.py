@@ -1,7 +1,7 @@
 """The metrics of the whole server as Prometheus reads them."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from math import inf
 
@@ -13,8 +13,11 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from .. import __version__
+from ..clock import Clock
 from ..domain.algorithms import ALGORITHMS
 from ..domain.key_schedule import KeyPolicy, Keys, due
+from ..domain.models import SECOND
+from ..store.outbox import Backlog
 from . import metrics
 from .metrics import COUNTED, SAMPLED, Metric
 from .sheet import Row, Sheet, place
@@ -25,9 +28,17 @@ _CHANGES = {"promotable_at": "promotable", "activated_at": "promote", "destroyed
 
 
 class Exposition:
-    def __init__(self, sheet: Sheet, steady: Callable[[], int], keys: Callable[[], Keys], policy: KeyPolicy) -> None:
-        """`steady` returns microseconds; `keys` the signing keys as this process knows them."""
-        self._sheet, self._steady, self._keys, self._policy = sheet, steady, keys, policy
+    def __init__(
+        self,
+        sheet: Sheet,
+        clock: Clock,
+        keys: Callable[[], Keys],
+        policy: KeyPolicy,
+        backlog: Callable[[], Mapping[str, Backlog]],
+    ) -> None:
+        """`keys` returns the signing keys as this process knows them, and `backlog` what waits in the outbox, by
+        kind."""
+        self._sheet, self._clock, self._keys, self._policy, self._backlog = sheet, clock, keys, policy, backlog
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Families(self._families))
 
@@ -41,7 +52,7 @@ class Exposition:
 
     def _families(self) -> Iterator[Family]:
         used = list(self._sheet.used())
-        alive = [(number, row) for number, row in used if self._steady() - row.alive_at < ALIVE]
+        alive = [(number, row) for number, row in used if self._clock.steady() - row.alive_at < ALIVE]
         yield from (_summed(metric, [row for _, row in used]) for metric in COUNTED)
         yield from (_sampled(metric, alive) for metric in SAMPLED)
         yield _gauge(metrics.BUILD, [((__version__, platform.python_version()), 1)])
@@ -49,6 +60,9 @@ class Exposition:
         keys = self._keys()
         yield _gauge(metrics.KEYS, _key_states(keys))
         yield _gauge(metrics.KEY_CHANGES, _next_changes(keys, self._policy))
+        backlog, now = self._backlog(), self._clock()
+        yield _gauge(metrics.WAITING, [((kind,), waiting.messages) for kind, waiting in backlog.items()])
+        yield _gauge(metrics.OLDEST, [((kind,), _age(waiting, now)) for kind, waiting in backlog.items()])
 
 
 class _Families(Collector):
@@ -89,6 +103,11 @@ def _gauge(metric: Metric, series: Iterable[tuple[tuple[str, ...], float]]) -> F
     for values, number in series:
         family.add_metric(values, number)
     return family
+
+
+def _age(waiting: Backlog, now: int) -> float:
+    """Return the age of the oldest message in seconds."""
+    return 0.0 if waiting.oldest is None else max(now - waiting.oldest, 0) / SECOND
 
 
 def _key_states(keys: Keys) -> Iterator[tuple[tuple[str, ...], int]]:

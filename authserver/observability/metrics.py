@@ -161,5 +161,14 @@ KEY_CHANGES = Metric(
     "schedule promotes it, destroys a retired key's private part, or removes the key from the key set",
     {"alg": ALGORITHMS, "change": ("promotable", "promote", "destroy", "remove")},
 )
-COMPUTED: tuple[Metric, ...] = (BUILD, WORKERS, KEYS, KEY_CHANGES)
+WAITING = Metric(
+    "authserver_outbox_waiting",
+    "gauge",
+    "Messages in the outbox that wait to be sent, of all nodes; measured every 15 seconds",
+    {"kind": KINDS},
+)
+OLDEST = Metric(
+    "authserver_outbox_oldest_age_seconds", "gauge", "Age of the oldest of them; 0 if none waits", {"kind": KINDS}
+)
+COMPUTED: tuple[Metric, ...] = (BUILD, WORKERS, KEYS, KEY_CHANGES, WAITING, OLDEST)
 """Computed whenever they are asked for. A label without values has those of this server."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
 
 from ..domain.audit import AuditRecord
-from ..domain.outbox import Message, NewMessage, latest_next_at
+from ..domain.outbox import KINDS, Message, NewMessage, latest_next_at
 from .changes import Change
 from .schema import outbox as table
 
@@ -34,6 +34,17 @@ _OF_QUEUE = select(table).where(table.c.queue == bindparam("queue")).order_by(ta
 _DUE = _OF_QUEUE.where(table.c.next_at <= bindparam("now"))
 _FROM_THE_FUTURE = _OF_QUEUE.where(table.c.next_at > bindparam("latest"))
 _OF_SESSION = select(table).where(table.c.session_id == bindparam("key")).order_by(table.c.id)
+_BY_ID = select(table).where(table.c.id == bindparam("key"))
+_NEWEST = select(table).order_by(table.c.id.desc()).limit(bindparam("limit"))
+_RETRY = (
+    update(table)
+    .where(table.c.id == bindparam("key"), ~table.c.is_delivered)
+    .values(next_at=bindparam("now"), finished_at=None)
+)
+# A queue's name is its kind, a space and the receiver; "!" comes after the space.
+_BACKLOG = select(func.count(), func.min(table.c.created_at)).where(
+    table.c.next_at.is_not(None), table.c.queue >= bindparam("first"), table.c.queue < bindparam("after")
+)
 _CHANGING = ("next_at", "failures", "reason", "finished_at", "is_delivered")
 _ADVANCE = (
     update(table)
@@ -62,6 +73,14 @@ class Waiting:
     """The next attempt."""
     reason: str
     """Why one of them failed last."""
+
+
+class Backlog(NamedTuple):
+    """The messages of one kind that wait to be sent."""
+
+    messages: int
+    oldest: int | None
+    """When the oldest was added (microseconds); None if there is none."""
 
 
 def add_many(connection: Connection, messages: Sequence[NewMessage], now: int) -> None:
@@ -93,6 +112,28 @@ def advance(old: Message, new: Message, *records: AuditRecord) -> Change:
 def of_session(connection: Connection, session_id: bytes) -> list[Message]:
     """Return the messages that tell of a session, the oldest first."""
     return [_message(row) for row in connection.execute(_OF_SESSION, {"key": session_id})]
+
+
+def backlog_many(connection: Connection, _keys: Sequence[None]) -> Mapping[None, Mapping[str, Backlog]]:
+    """A loader of what waits, by kind; the only key is None."""
+    bounds = {kind: {"first": f"{kind} ", "after": f"{kind}!"} for kind in KINDS}
+    return {None: {kind: Backlog(*connection.execute(_BACKLOG, each).one()) for kind, each in bounds.items()}}
+
+
+def load(connection: Connection, id: int) -> Message | None:
+    row = connection.execute(_BY_ID, {"key": id}).first()
+    return _message(row) if row else None
+
+
+def newest(connection: Connection, *, limit: int, delivered: bool = False) -> list[Message]:
+    """Return at most `limit` messages, the newest first: those that were not delivered, or all."""
+    statement = _NEWEST if delivered else _NEWEST.where(~table.c.is_delivered)
+    return [_message(row) for row in connection.execute(statement, {"limit": limit})]
+
+
+def retry(connection: Connection, id: int, now: int) -> bool:
+    """Let the message be sent at once. Returns False if it was delivered, or does not exist."""
+    return connection.execute(_RETRY, {"key": id, "now": now}).rowcount == 1
 
 
 def failing(connection: Connection) -> list[Waiting]:

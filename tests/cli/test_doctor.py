@@ -178,7 +178,7 @@ def test_messages_that_fail_are_counted_for_each_receiver(reason: str) -> None:
     [found] = mail_check.check_outbox([waiting], 3600 * SECOND)
     assert found.level == "warning"
     assert found.finding == "2 messages for mail example.com failed, the oldest of them 1 hour old: is down."
-    assert found.fix == "The next attempt is in 10 seconds. After a day, a message is given up."
+    assert found.fix == "The next attempt is in 10 seconds. To see each of them: authserver outbox list"
     assert [finding.level for finding in mail_check.check_outbox([], 0)] == ["ok"]
 
 

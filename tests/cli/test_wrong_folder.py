@@ -12,6 +12,7 @@ from tests.cli.test_forms import LEAVES
 WITHOUT_A_DATABASE = {("init",), ("config", "show"), ("snippet",), ("version",), ("doctor",), ("mail", "test")}
 """What creates it, what does not look at it, and what makes a finding of it."""
 NEEDS_A_FILE = {path for path, command in LEAVES.items() if any(getattr(p.type, "exists", 0) for p in command.params)}
+ARGUMENTS_OF = {("outbox", "retry"): ["7"]}
 ARGUMENTS = {
     "name": "ada",
     "address": "ada@example.com",
@@ -36,7 +37,8 @@ INPUTS = {("user", "set-claims"): "{}"}
 def test_it_names_the_database_that_it_looked_for(cli: Callable[..., Result], tmp_path: Path, path: Any) -> None:
     parameters = LEAVES[path].params
     options = [name for name in OPTIONS if any(name in parameter.opts for parameter in parameters)]
-    arguments = [ARGUMENTS[str(one.name)] for one in parameters if one.param_type_name == "argument"]
+    names = [str(one.name) for one in parameters if one.param_type_name == "argument"]
+    arguments = ARGUMENTS_OF.get(path) or [ARGUMENTS[name] for name in names]
     input = INPUTS.get(path, "a long enough password\n")
     said = cli(*path, *arguments, *options, *OTHERS.get(path, []), code=78, input=input).stderr
     assert f"There is no database {tmp_path}/authserver.db." in said

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from authserver.app import Assembly
 from authserver.domain.mail import new_mail
+from authserver.domain.outbox import KINDS, LOGOUT, NewMessage
 from authserver.observability import metrics
 from authserver.observability.exposition import ALIVE
 from authserver.store import outbox
@@ -17,6 +18,7 @@ from tests.harness.clock import Clock
 from tests.harness.constants import SECOND
 from tests.harness.existing import existing
 from tests.observability.conftest import Samples
+from tests.web.serving import execute
 
 Scrape = Callable[[], Samples]
 CANARY = "c4n4ry"
@@ -157,6 +159,26 @@ def test_attempts_to_send_a_message_are_counted_by_kind_and_outcome(
     assert changed({}, scrape(), "authserver_outbox_attempts_total") == {
         'authserver_outbox_attempts_total{kind="mail",outcome="failed"}': 1
     }
+
+
+def test_what_waits_in_the_outbox_is_shown_by_kind_with_the_age_of_the_oldest(
+    http: TestClient, assembly: Assembly, database: Database, scrape: Scrape, clock: Clock
+) -> None:
+    def measured(name: str) -> dict[str, float]:
+        existing(http.portal).call(assembly.tasks.measure_outbox)
+        shown = scrape()
+        return {kind: shown[f'authserver_outbox_{name}{{kind="{kind}"}}'] for kind in KINDS}
+
+    assert measured("waiting") == {"logout": 0, "mail": 0} == measured("oldest_age_seconds")
+    mail = new_mail("test", "ada@example.com", "en")
+    for messages in ([mail], [mail, NewMessage(LOGOUT, "app", client_id="app")]):
+        with database.begin() as connection:
+            outbox.add_many(connection, messages, clock())
+        clock.forward(60)
+    assert measured("waiting") == {"logout": 1, "mail": 2}
+    assert measured("oldest_age_seconds") == {"logout": 60, "mail": 120}
+    execute(database, "UPDATE outbox SET next_at = NULL, finished_at = 5")
+    assert measured("waiting") == {"logout": 0, "mail": 0} == measured("oldest_age_seconds")
 
 
 def test_it_is_what_prometheus_reads_in_both_of_its_formats(management: TestClient) -> None:

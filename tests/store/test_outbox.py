@@ -157,6 +157,48 @@ def test_after_a_day_it_is_given_up_and_the_audit_trail_says_so(
     assert record.detail == "is down; to mail one.example; failures 1"
 
 
+def test_an_operator_has_a_message_sent_again_that_was_given_up_and_none_that_was_delivered(
+    store: Database, clock: Clock, receivers: Receivers, deliver: Callable[[], None]
+) -> None:
+    receivers.respond = down
+    add(store, clock, "hello")
+    clock.forward(GIVE_UP_AFTER)
+    deliver()
+    [given_up] = stored(store)
+    receivers.respond = lambda message: None
+    clock.forward(60)
+    with store.begin() as connection:
+        assert outbox.load(connection, given_up.id) == given_up
+        assert outbox.newest(connection, limit=9) == [given_up]
+        assert outbox.retry(connection, given_up.id, clock())
+    deliver()
+    assert receivers.got == ["hello"] * 2
+    [message] = stored(store)
+    assert message.outcome == "delivered"
+    with store.begin() as connection:
+        assert not outbox.retry(connection, message.id, clock()) and not outbox.retry(connection, 7, clock())
+        assert outbox.newest(connection, limit=9) == []
+        assert outbox.newest(connection, limit=9, delivered=True) == [message]
+
+
+def test_what_waits_is_counted_by_kind_with_the_time_of_the_oldest(store: Database, clock: Clock) -> None:
+    def backlog() -> Any:
+        with store.begin() as connection:
+            return outbox.backlog_many(connection, [None])[None]
+
+    assert backlog() == {"logout": (0, None), "mail": (0, None)}
+    first = clock()
+    add(store, clock, "hello")
+    clock.forward(60)
+    add(store, clock, "hello", to="two.example")
+    with store.begin() as connection:
+        outbox.add_many(connection, [NewMessage("mailing", "one.example"), NewMessage("logout", "app")], clock())
+    assert backlog() == {"logout": (1, clock()), "mail": (2, first)}
+    with store.begin() as connection:
+        connection.execute(schema.outbox.update().values(next_at=None))
+    assert backlog() == {"logout": (0, None), "mail": (0, None)}
+
+
 def test_what_a_receiver_refuses_for_good_is_given_up_at_once_and_the_next_is_sent(
     store: Database, clock: Clock, receivers: Receivers, deliver: Callable[[], None], events: list[Any]
 ) -> None:

@@ -57,4 +57,5 @@ def _failing(waiting: Sequence[Waiting], now: int) -> Iterator[Finding]:
         count, wait = counted(queue.count, "message"), span(max(queue.next_at - now, SECOND))
         age, reason = span(now - queue.created_at), queue.reason.rstrip(".")  # some reasons are what a server says
         text = f"{count} for {queue.queue} failed, the oldest of them {age} old: {reason}."
-        yield Finding(OUTBOX, WARNING, text, f"The next attempt is in {wait}. After a day, a message is given up.")
+        fix = f"The next attempt is in {wait}. To see each of them: authserver outbox list"
+        yield Finding(OUTBOX, WARNING, text, fix)
