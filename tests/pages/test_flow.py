@@ -152,7 +152,7 @@ def test_a_wrong_password_and_then_the_right_one(tab: Tab) -> None:
     tab.authorize()
     tab.page.check("#keep")
     tab.sign_in(password="wrong")
-    assert tab.error() == "The username or the password is wrong."
+    assert tab.error() == "The username or password is wrong."
     assert (tab.page.input_value("#username"), tab.page.is_checked("#keep")) == ("ada", True)
     tab.page.fill("#password", PASSWORD)
     tab.page.click("#sign-in")
