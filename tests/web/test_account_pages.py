@@ -147,9 +147,12 @@ def test_a_form_that_was_shown_to_one_user_does_nothing_for_another_who_signed_i
 def test_an_applications_access_with_its_scopes_in_words_can_be_removed(
     browser: Browser, database: Database, redeem: Any, refresh: Any
 ) -> None:
-    tokens = redeem(browser.code(scope="openid offline_access email read")).json()
+    claims = '{"userinfo": {"birthdate": null}}'
+    code = browser.code(scope="openid offline_access email read", claims=claims, resource="https://api.example")
     page = browser.get("/account/applications")
+    assert "See your date of birth" in page.text and "Use <code>https://api.example</code>" in page.text
     assert "An &lt;b&gt;app" in page.text and "See your email address" in page.text and "<code>read</code>" in page.text
+    tokens = redeem(code).json()
     page = browser.get("/account/applications/end?client_id=sso")
     assert refresh(tokens["refresh_token"], "sso").status_code == 200
     unused = browser.code()
