@@ -19,14 +19,14 @@ def test_a_test_mail_is_handed_over_at_once(cli: Cli) -> None:
             "mail", "test", ADDRESS, "--language", "de", SMTP_URL=url, MAIL_FROM="Example <no-reply@example.com>"
         )
     [mail] = server.received
-    assert mail["Subject"] == "Eine Testmail von 127.0.0.1:8000" and server.recipients == [ADDRESS]
+    assert mail["Subject"] == "Eine Test-E-Mail von 127.0.0.1:8000" and server.recipients == [ADDRESS]
     assert done.stderr == f"The mail was handed over to 127.0.0.1:{server.port}.\n"
 
 
 def test_a_test_mail_can_be_a_file(cli: Cli, tmp_path: Path) -> None:
     assert cli("mail", "test", ADDRESS, SMTP_URL="file:mails").stderr == "The mail was handed over to mails.\n"
     [mail] = mails_in(tmp_path / "mails")
-    assert mail["From"] == "authserver@localhost" and "Mail from 127.0.0.1:8000 arrives." in text_of(mail)
+    assert mail["From"] == "authserver@localhost" and "Email from 127.0.0.1:8000 arrives." in text_of(mail)
 
 
 def test_a_mail_that_is_refused_is_an_error_with_its_reason(cli: Cli) -> None:

@@ -86,6 +86,22 @@ def test_a_request_goes_to_the_checked_address_with_the_name_of_the_host(server:
     assert server.names == [HOST]
 
 
+def test_a_url_without_a_port_means_the_one_of_its_scheme_and_so_does_the_host_that_is_sent(
+    server: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, asked = socket.create_connection, []
+
+    def to_server(address: tuple[str, int], timeout: float) -> socket.socket:
+        asked.append(address[1])
+        return connect((address[0], server.port if address[1] == 443 else plain.port), timeout)
+
+    monkeypatch.setattr(socket, "create_connection", to_server)
+    with receiving() as plain:
+        assert post(f"https://{HOST}/").status == post(f"http://{HOST}/").status == 204
+    assert asked == [443, 80]
+    assert [each.headers["host"] for each in (*server.received, *plain.received)] == [HOST, HOST]
+
+
 def test_a_name_that_changes_its_address_after_the_check_is_resolved_only_once(server: Receiver) -> None:
     """DNS rebinding: the first answer is what is checked and used."""
     names = Names("127.0.0.1", "10.0.0.1")

@@ -80,8 +80,8 @@ def test_a_mail_becomes_a_file_that_only_this_user_can_read(
     post(settings, "test", "de")
     english, german = mails_in(tmp_path / "mails")
     assert (english["To"], english["From"]) == ("ada@example.org", "authserver@localhost")
-    assert english["Subject"] == "A test mail from as.example" and "Nobody has to do anything" in text_of(english)
-    assert german["Subject"] == "Eine Testmail von as.example" and german["Content-Language"] == "de"
+    assert english["Subject"] == "A test email from as.example" and "You don't need to do anything" in text_of(english)
+    assert german["Subject"] == "Eine Test-E-Mail von as.example" and german["Content-Language"] == "de"
     files = sorted((tmp_path / "mails").iterdir())
     assert [file.name for file in files] == [f"{clock()}.1.eml", f"{clock()}.2.eml"]
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
@@ -95,7 +95,7 @@ def test_the_operators_text_takes_the_place_of_the_built_in_one(
     post(settings.model_copy(update={"pages_dir": pages.parent}), "test")
     [mail] = mails_in(tmp_path / "mails")
     assert mail["Subject"] == "Ours for as.example"
-    assert "A test mail from as.example" in text_of(mail) and "Bye & <b>." in text_of(mail)
+    assert "A test email from as.example" in text_of(mail) and "Bye & <b>." in text_of(mail)
     assert "Bye &amp; &lt;b&gt;." in text_of(mail, "html")
 
 

@@ -20,7 +20,7 @@ from authserver.store.sessions import BeginSession
 from tests.harness.clock import Clock
 from tests.harness.existing import existing
 from tests.harness.sign_in_rows import code, consent, interaction, session
-from tests.store.rows import a_login
+from tests.store.rows import a_login, row_of
 from tests.store.test_sign_in_rows import Write, add_sessions, all_rows
 
 
@@ -34,6 +34,7 @@ def test_a_new_password_ends_the_other_sessions_and_only_the_first_of_two_wins(
 ) -> None:
     add_sessions(store, 1, 2, clock=clock)
     add_sessions(store, 3, clock=clock, user_id="u_bob")
+    write(add_online(clock, 1, session_id=(2).to_bytes(16), ends_with_session=True))
     keep = replace(session(1, clock()), secret_hash=b"new" * 8)
     first, second = (ReplacePassword("u_ada", 0, hash, keep) for hash in ("first", "second"))
     assert write(replace_password(first), replace_password(second)) == [True, False]
@@ -43,6 +44,7 @@ def test_a_new_password_ends_the_other_sessions_and_only_the_first_of_two_wins(
     rows = {int.from_bytes(row.id): row for row in all_rows(store, schema.sessions)}
     assert {number: row.ended_at is None for number, row in rows.items()} == {1: True, 2: False, 3: True}
     assert (rows[1].credential_version, rows[1].secret_hash) == (1, b"new" * 8)
+    assert row_of(store).revoked_reason == "password_changed"
 
 
 def test_withdrawing_a_consent_ends_all_that_the_client_may_do_for_this_user(
@@ -84,6 +86,7 @@ def test_a_user_who_asked_to_be_deleted_is_deleted_when_it_is_due_unless_they_ca
     request = RequestDeletion("u_ada", 0, clock() + 10)
     assert write(request_deletion(request), request_deletion(RequestDeletion("u_ada", 0, 1))) == [True, False]
     assert sorted(request.ended) == [(1).to_bytes(16), (2).to_bytes(16)]
+    assert write(request_deletion(RequestDeletion("u_bob", 0, clock() + 10**9))) == [True]
     with store.begin() as connection:
         found = load_due_many(connection, [clock() + 9, clock() + 10])
     (due,) = found[clock() + 10]
@@ -93,7 +96,7 @@ def test_a_user_who_asked_to_be_deleted_is_deleted_when_it_is_due_unless_they_ca
         sessions.begin_many(connection, [back], clock())
     assert write(delete_due(due)) == [False]
     states = {row.id: (row.disabled, row.delete_at) for row in all_rows(store, schema.users)}
-    assert states["u_ada"] == (False, None)
+    assert states == {"u_ada": (False, None), "u_bob": (True, clock() + 10**9)}
     write(request_deletion(RequestDeletion("u_ada", 1, clock())))
     with store.begin() as connection:
         (due,) = load_due_many(connection, [clock()])[clock()]

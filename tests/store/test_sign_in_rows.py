@@ -85,6 +85,9 @@ def test_who_loses_a_redemption_in_one_group_writes_nothing(store: Database, clo
     assert write(redeem(1, clock), redeem(1, clock), redeem(9, clock)) == [True, False, False]
     assert len(all_rows(store, schema.authorizations)) == 1
     assert write(redeem(1, clock)) == [False]
+    with store.begin() as connection:
+        connection.execute(schema.authorizations.delete())  # its primary key is the second guard
+    assert write(redeem(1, clock)) == [False]
 
 
 def test_the_end_of_a_session_takes_its_codes_and_online_logins_along_in_one_change(

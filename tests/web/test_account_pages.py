@@ -112,7 +112,7 @@ def test_ending_one_session_asks_first_and_leaves_the_others(ada: Visitor, phone
     page = ada.get(f"/account/sessions/end?session={id}")
     assert "Safari on iPhone" in page.text and phone.is_signed_in()
     page = ada.submit(page)
-    assert (page.url.path, "Signed out there." in page.text) == ("/account/sessions", True)
+    assert (page.url.path, "You are now signed out there." in page.text) == ("/account/sessions", True)
     assert ada.is_signed_in() and not phone.is_signed_in()
     assert names(database)[0] == "session_ended"
 
@@ -147,9 +147,12 @@ def test_a_form_that_was_shown_to_one_user_does_nothing_for_another_who_signed_i
 def test_an_applications_access_with_its_scopes_in_words_can_be_removed(
     browser: Browser, database: Database, redeem: Any, refresh: Any
 ) -> None:
-    tokens = redeem(browser.code(scope="openid offline_access email read")).json()
+    claims = '{"userinfo": {"birthdate": null}}'
+    code = browser.code(scope="openid offline_access email read", claims=claims, resource="https://api.example")
     page = browser.get("/account/applications")
+    assert "See your date of birth" in page.text and "Use <code>https://api.example</code>" in page.text
     assert "An &lt;b&gt;app" in page.text and "See your email address" in page.text and "<code>read</code>" in page.text
+    tokens = redeem(code).json()
     page = browser.get("/account/applications/end?client_id=sso")
     assert refresh(tokens["refresh_token"], "sso").status_code == 200
     unused = browser.code()
@@ -186,7 +189,7 @@ def test_a_new_password_ends_all_other_sessions_and_keeps_this_one(
 ) -> None:
     before = ada.http.cookies["__Host-session"]
     page = ada.submit(ada.get("/account/password"), current_password=PASSWORD, new_password=NEW)
-    assert page.url.path == "/account/password" and "Your password is changed." in page.text
+    assert page.url.path == "/account/password" and "Your password was changed." in page.text
     assert ada.is_signed_in() and not phone.is_signed_in()
     assert ada.http.cookies["__Host-session"] != before
     assert phone.sign_in(phone.get("/account/sign-in"), password=PASSWORD).status_code == 422
@@ -213,7 +216,7 @@ def test_a_new_password_is_told_to_the_verified_address(ada: Visitor, database: 
         ({"new_password": "password1"}, 422, "attackers try it first"),
         ({"new_password": "12345678"}, 422, "attackers try it first"),
         ({"new_password": "x" * 1025}, 422, "too long"),
-        ({"new_password": PASSWORD}, 422, "This is your present password."),
+        ({"new_password": PASSWORD}, 422, "This is your current password."),
         ({"current_password": "wrong", "new_password": "wrong"}, 422, "The current password is wrong."),
     ],
 )
@@ -273,14 +276,14 @@ def test_recent_security_events_name_applications_that_lost_their_access_and_who
     ("reason", "words"),
     [
         (EndedBy.SIGN_OUT, "Signed out<"),
-        (EndedBy.ANOTHER_USER, "because somebody else signed in"),
+        (EndedBy.ANOTHER_USER, "because someone else signed in"),
         (EndedBy.TOO_MANY, "too many browsers"),
         (EndedBy.PASSWORD_CHANGE, "because the password was changed"),
         (EndedBy.PASSWORD_RESET, "because a new password was chosen with a link"),
         (EndedBy.DELETION_REQUEST, "because the account was marked for deletion"),
         (EndedBy.OPERATOR, "An administrator signed you out"),
         (EndedBy.DISABLING, "An administrator signed you out"),
-        ("something new", "A sign-in in one browser ended"),
+        ("something new", "You were signed out in one browser"),
     ],
 )
 def test_the_end_of_a_session_is_told_as_what_it_was(
@@ -306,7 +309,7 @@ def test_the_profile_that_people_may_edit(ada: Visitor, database: Database) -> N
     page = ada.get("/account/profile")
     assert form_of(page)[1]["name"] == "A" and "email" not in form_of(page)[1]
     page = ada.submit(page, name="Ada Lovelace", birthdate="1815-12-10", roles="admin", email="x@example.com")
-    assert "Your profile is saved." in page.text
+    assert "Your profile was saved." in page.text
     (row,) = rows(database, "user_claims")
     claims = json.loads(row["claims"])
     assert claims.pop("updated_at") > 0

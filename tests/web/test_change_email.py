@@ -18,7 +18,7 @@ from tests.web.mailing import Mailbox, mailing_to
 from tests.web.serving import rows
 
 OLD, NEW, BOBS = "ada@example.com", "lovelace@example.com", "bob@example.com"
-GONE = "This link does not work any more"
+GONE = "This link no longer works"
 PAGE = "/account/email"
 
 
@@ -68,7 +68,7 @@ def test_a_new_address_counts_once_its_mail_was_read_and_the_old_one_is_told(
     page = ada.get(mailbox.link())
     assert f"Use <strong>{NEW}</strong> as the address of the account <strong>ada</strong>?" in page.text
     done = ada.submit(page)
-    assert "Your email address is changed." in done.text
+    assert "Your email address was changed." in done.text
     assert claims(database) == {"name": "Ada", "email": NEW, "email_verified": True}
     told = mailbox.mails()[-1]
     assert (told["To"], told["Subject"]) == (OLD, "Your email address for as.example was changed")
@@ -107,7 +107,7 @@ def test_nobody_is_told_which_addresses_have_an_account(ada: Browser, mailbox: M
     answers = [ask(ada, address) for address in (NEW, BOBS)]
     assert len({(each.status_code, each.content, each.headers["location"]) for each in answers}) == 1
     subjects = {mail["To"]: mail["Subject"] for mail in mailbox.mails()}
-    assert subjects[BOBS] == "This address belongs to an account at as.example already"
+    assert subjects[BOBS] == "This address already belongs to an account at as.example"
     assert claims(database)["email"] == OLD
 
 

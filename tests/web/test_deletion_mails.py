@@ -83,7 +83,7 @@ def test_an_account_that_is_deleted_at_once_is_told_so(
     monkeypatch.setattr("authserver.accounts.deletion._days", lambda _services: 0)
     delete(http)
     (mail,) = mailbox.mails()
-    assert "deleted at once" in text_of(mail) and "/reset" not in text_of(mail)
+    assert "deleted immediately" in text_of(mail) and "/reset" not in text_of(mail)
 
 
 def test_who_forgot_the_password_can_still_change_their_mind(
@@ -93,7 +93,7 @@ def test_who_forgot_the_password_can_still_change_their_mind(
     person = Visitor(http)
     person.submit(person.get("/reset"), email=ADA)
     done = person.submit(person.get(mailbox.link()), password=NEW)
-    assert "Your password is changed" in done.text
+    assert "Your password was changed" in done.text
     (user,) = rows(database, "users")
     assert user["disabled"] and user["delete_at"], "a reset alone keeps no account"
     assert not person.is_signed_in()
@@ -108,7 +108,7 @@ def test_an_operators_link_works_in_the_period_of_grace_too(
     delete(http)
     person = Visitor(http)
     done = person.submit(person.get(reset_link(database, settings, clock())), password=NEW)
-    assert "Your password is changed" in done.text
+    assert "Your password was changed" in done.text
 
 
 def test_a_user_whom_an_operator_disabled_gets_no_link_even_if_they_had_asked_to_be_deleted(

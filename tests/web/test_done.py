@@ -46,7 +46,7 @@ def saved(ada: Visitor) -> Any:
 def test_what_a_form_has_done_is_said_for_a_while(http: TestClient, clock: Clock) -> None:
     ada = Visitor(http).signed_in()
     page = saved(ada)
-    assert "Your profile is saved." in page.text
+    assert "Your profile was saved." in page.text
     clock.forward(600)
     assert says(ada.get(str(page.url)))
     clock.forward(1)
@@ -68,7 +68,7 @@ def test_the_address_says_nothing_in_another_browser_on_another_page_or_for_anot
 def test_a_new_password_is_told_to_whoever_chose_it(http: TestClient) -> None:
     ada = Visitor(http).signed_in()
     page = ada.submit(ada.get("/account/password"), current_password=PASSWORD, new_password=NEW)
-    assert "Your password is changed." in page.text
+    assert "Your password was changed." in page.text
     assert not says(Browser(http).get(str(page.url)))
 
 

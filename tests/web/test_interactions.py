@@ -468,7 +468,7 @@ def test_a_wrong_sign_in_is_one_page_whatever_was_wrong(
     page = browser.authorize()
     answer = browser.sign_in(page, username=username, password=password)
     assert answer.status_code == 422
-    assert "The username or the password is wrong." in answer.text
+    assert "The username or password is wrong." in answer.text
     assert "set-cookie" not in answer.headers
     assert rows(database, "sessions") == []
     assert CONSENT in browser.sign_in(answer, username="ada").text  # and one may try again
@@ -484,7 +484,7 @@ def test_the_page_does_not_tell_whether_the_user_exists(browser: Browser) -> Non
 def test_a_disabled_user_is_told_the_same(browser: Browser, database: Database) -> None:
     execute(database, "UPDATE users SET disabled = true")
     answer = browser.sign_in(browser.authorize())
-    assert answer.status_code == 422 and "The username or the password is wrong." in answer.text
+    assert answer.status_code == 422 and "The username or password is wrong." in answer.text
 
 
 def test_the_limits_of_the_door_hold_on_the_page_too(browser: Browser, clock: Clock) -> None:

@@ -19,7 +19,7 @@ from tests.harness.new_links import reset_link
 from tests.web.serving import everything, rows
 
 NEW = "a different battery staple"
-GONE = "This link does not work any more"
+GONE = "This link no longer works"
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_new_password_counts_and_the_old_one_does_not(person: Browser, new_l
     page = person.get(new_link())
     assert "<strong>ada</strong>" in page.text and 'autocomplete="new-password"' in page.text
     done = person.submit(page, password=NEW)
-    assert done.status_code == 200 and "Your password is changed" in done.text
+    assert done.status_code == 200 and "Your password was changed" in done.text
     assert can_sign_in(person, NEW) and not can_sign_in(person, PASSWORD)
 
 

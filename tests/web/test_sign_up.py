@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from authserver.accounts.interaction import TTL as INTERACTION_TTL
 from authserver.accounts.mail_form import MAILS
 from authserver.background import INTERVALS
 from authserver.domain.links import LIFETIME
 from authserver.domain.models import User
+from authserver.oauth.authorize.begin import INTERACTION_TTL
 from authserver.settings import Settings
 from authserver.store import user_claims, users
 from authserver.store.database import Database
@@ -24,7 +24,7 @@ from tests.web.serving import ELSEWHERE, HOME, rows
 
 NEW = "a different battery staple"
 EVE, ADA = "eve@example.com", "ada@example.com"
-GONE = "This link does not work any more"
+GONE = "This link no longer works"
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_person_gets_an_account_with_the_address_whose_mail_they_read(
     person: Browser, mailbox: Mailbox, database: Database
 ) -> None:
     sent = person.submit(person.get("/sign-up"), email="Eve@Example.com")
-    assert "Look into your mailbox" in sent.text and accounts(database) == {"ada"}
+    assert "Check your email" in sent.text and accounts(database) == {"ada"}
     (mail,) = mailbox.mails()
     assert mail["To"] == EVE and mail["Subject"] == "Create your account at as.example"
     page = person.get(mailbox.link())
@@ -125,13 +125,13 @@ def test_nobody_is_told_who_has_an_account(person: Browser, mailbox: Mailbox, da
     subjects = {mail["To"]: mail["Subject"] for mail in mailbox.mails()}
     assert subjects == {
         EVE: "Create your account at as.example",
-        ADA: "You have an account at as.example already",
-        "bob@example.com": "You have an account at as.example already",
+        ADA: "You already have an account at as.example",
+        "bob@example.com": "You already have an account at as.example",
     }
     told = {mail["To"]: text_of(mail) for mail in mailbox.mails()}
     assert f"{ISSUER}/reset\n" in told[ADA] and "?link=" not in told[ADA]
     # /reset mails nothing to an address that nobody has confirmed.
-    assert "/reset" not in told["bob@example.com"] and "cannot be changed by mail" in told["bob@example.com"]
+    assert "/reset" not in told["bob@example.com"] and "cannot be changed by email" in told["bob@example.com"]
     assert accounts(database) == {"ada", "bob@example.com"}
 
 
@@ -145,7 +145,7 @@ def test_pre_hijacking_an_address_has_no_account_before_its_reader_chose_the_pas
     assert accounts(database) == {"ada"}
     person.http.cookies.clear()
     done = person.submit(person.get(link), password=NEW)
-    assert "Your account is created" in done.text and "session" not in str(dict(person.http.cookies))
+    assert "Your account was created" in done.text and "session" not in str(dict(person.http.cookies))
     person.http.cookies.clear()
     person.http.cookies.update(attackers)
     assert 'id="sign-in"' in person.get("/account").text
@@ -159,7 +159,7 @@ def test_session_fixation_a_link_signs_nobody_in_elsewhere(browser: Browser, mai
     link = mailbox.link()
     browser.http.cookies.clear()
     page = browser.submit(browser.get(link), password=NEW)
-    assert page.url.path == "/sign-up/password" and "Your account is created" in page.text
+    assert page.url.path == "/sign-up/password" and "Your account was created" in page.text
     assert 'id="sign-in"' in browser.get("/account").text
 
 
@@ -215,11 +215,11 @@ def test_asking_for_other_mails_does_not_use_up_those_that_recover_the_account(
         ask(person, ADA)
     person.submit(person.get("/reset"), email=ADA)
     subjects = [mail["Subject"] for mail in mailbox.mails()]
-    assert subjects.count("You have an account at as.example already") == MAILS.capacity
+    assert subjects.count("You already have an account at as.example") == MAILS.capacity
     assert subjects[-1] == "Choose a new password for as.example"
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "changed by mail"), ("de", "nicht per E-Mail")])
+@pytest.mark.parametrize(("language", "words"), [("en", "changed by email"), ("de", "nicht per E-Mail")])
 def test_the_owner_of_a_disabled_account_is_not_led_to_a_mail_that_never_comes(
     person: Browser, mailbox: Mailbox, database: Database, language: str, words: str
 ) -> None:
@@ -244,7 +244,7 @@ class TestWithoutMail:
     @pytest.mark.parametrize(
         ("username", "password", "words"),
         [
-            ("ADA", NEW, "Somebody has this username already"),
+            ("ADA", NEW, "This username is already taken"),
             ("eve@example.com", NEW, "This username cannot be used"),
             ("e v e", NEW, "This username cannot be used"),
             ("eve", "sh0rt!", "too short"),
@@ -288,7 +288,7 @@ class TestWhileItIsOff:
         _, fields = form_of(browser.get("/account/sign-in"))
         for path in ("/sign-up", "/sign-up/password"):
             answer = browser.http.post(path, data={"csrf": fields["csrf"], "email": EVE}, headers=FROM_OUR_PAGE)
-            assert answer.status_code == 404 and "Nobody can create an account here" in answer.text
+            assert answer.status_code == 404 and "You cannot create an account here" in answer.text
 
     def test_prompt_create_is_an_error_initiating_registration_4(self, browser: Browser) -> None:
         assert answer_of(browser.authorize(prompt="create"))["error"] == "invalid_request"

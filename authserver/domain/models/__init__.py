@@ -4,7 +4,6 @@ from .authorization import Authorization
 from .client import Client, Policy, Secret
 from .code import Code
 from .consent import Consent
-from .device_code import DeviceCode
 from .interaction import Interaction
 from .key import RefreshTokenKey, SigningKey, SubjectKey
 from .link import Link, LinkKind
@@ -19,7 +18,6 @@ __all__ = [
     "Client",
     "Code",
     "Consent",
-    "DeviceCode",
     "Interaction",
     "Link",
     "LinkKind",

@@ -1,9 +1,8 @@
 """POST /interaction/{id}/sign-in: a username and a password."""
 
-from ...accounts.interaction import path_of
 from ...accounts.sign_in_form import SignInForm
 from ...pipeline.replies import Page
-from .interaction import InteractionHandler
+from .interaction import InteractionHandler, path_of
 
 
 class SignIn(SignInForm, InteractionHandler):
