@@ -26,6 +26,8 @@ class SignIn(TypedDict, total=False):
     first_party: bool
     post_logout_redirect_uris: Sequence[str]
     backchannel_logout_uri: str
+    subject_type: str
+    sector_identifier_uri: str
 
 
 def new_client(

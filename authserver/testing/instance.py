@@ -291,6 +291,8 @@ class Issuer:
 
     def _added(self, client: Client) -> Client:
         self._keep_keys_for(client.policy.get("access_token_ttl", 0))
+        if client.subject_type == "pairwise":
+            self._lifecycle.create_subject_key()
         if self._lifecycle.change_clients(client.algorithms, lambda connection: clients.add(connection, client)):
             self._server.read_keys()
         return client

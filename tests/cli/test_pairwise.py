@@ -120,3 +120,11 @@ def test_a_backup_of_before_there_were_such_keys(
     backup()
     restore()
     assert sql("authserver.db", "SELECT * FROM subject_keys") == []
+
+
+def test_a_copy_of_the_database_knows_users_by_the_same_subjects(
+    cli: Callable[..., Result], app: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("db", "copy", "--to", f"sqlite:///{here}/copy.db")
+    monkeypatch.setenv("AUTHSERVER_DATABASE_URL", f"sqlite:///{here}/copy.db")
+    assert subject() == app

@@ -71,6 +71,14 @@ def test_a_first_party_client_and_another_algorithm(issuer: Issuer) -> None:
     assert verified(issuer, issuer.sign_in(client, "ada")["id_token"], client, "ES256")["aud"] == client
 
 
+def test_oidc_core_8_clients_with_pairwise_subjects(issuer: Issuer) -> None:
+    clients = [issuer.client("openid", redirect_uris=[BACK], first_party=True, subject_type="pairwise")]
+    other = "https://other.example/callback"
+    clients += [issuer.client("openid", redirect_uris=[other], first_party=True, subject_type="pairwise")]
+    subjects = [verified(issuer, issuer.sign_in(id, "ada")["id_token"], id)["sub"] for id in (*clients, clients[0])]
+    assert len(set(subjects)) == 2 and subjects[0] == subjects[2]
+
+
 def test_errors_for_the_client_and_errors_on_a_page(issuer: Issuer) -> None:
     client = issuer.client("openid", redirect_uris=[BACK])
     with pytest.raises(ErrorResponse, match="login_required") as refused:
