@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.attempts import WAIT_KEPT
+from . import upsert
 from .changes import PartialMatch
 from .schema import attempts as table
 
@@ -53,9 +53,8 @@ def lock(connection: Connection, keys: Iterable[bytes], now: int) -> Rows:
     """Return a row for each key, locked until the transaction ends; missing ones are added. Call it once in a
     transaction: only then do all transactions lock the rows in the same order."""
     ordered = sorted(keys)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     empty = [{"key": key, "clears_at": 0, "waits_since": 0, "expires_at": now} for key in ordered]
-    connection.execute(dialect.insert(table).on_conflict_do_nothing(), empty)
+    connection.execute(upsert.insert(connection, table).on_conflict_do_nothing(), empty)
     rows = _rows(connection.execute(_LOCKED, {"keys": ordered}))
     if len(rows) < len(ordered):  # pruned by another transaction between the two statements
         raise PartialMatch

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 
 from sqlalchemy import Connection, bindparam, delete, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..clock import Clock, Reading, surest
 from ..domain.models import SECOND
 from ..domain.timeline import Stretch
+from . import upsert
 from .changes import Change
 from .schema import clocks as table
 
@@ -46,9 +46,8 @@ def load(connection: Connection, boot: str) -> Stretches:
 def write(connection: Connection, boot: str, stretches: Stretches, now: int) -> None:
     """Replace the stretches of this boot, and delete those of machines that have not written any for a year."""
     connection.execute(_FORGOTTEN, {"before": now - _KEPT})
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     members = json.dumps([astuple(stretch) for stretch in stretches])
-    new = dialect.insert(table).values(boot=boot, intervals=members, written_at=now)
+    new = upsert.insert(connection, table).values(boot=boot, intervals=members, written_at=now)
     changed = {"intervals": new.excluded.intervals, "written_at": new.excluded.written_at}
     # One statement, because two processes that start at once may both find no row.
     connection.execute(new.on_conflict_do_update(index_elements=[table.c.boot], set_=changed))

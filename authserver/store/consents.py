@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.models import Consent, Interaction
-from . import authorizations, interactions
+from . import authorizations, interactions, upsert
 from .changes import Change
 from .driver import select_many
 from .schema import codes, sessions
@@ -66,9 +65,8 @@ def _withdraw_many(connection: Connection, pairs: Sequence[Pair], now: int) -> l
 def _agree_many(connection: Connection, answers: Sequence[_Agree], _now: int) -> list[bool]:
     held = [interactions.advance_one(connection, answer.interaction) for answer in answers]
     agreed = {_pair(answer.consent): answer.consent for answer, may in zip(answers, held, strict=True) if may}
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     for _, consent in sorted(agreed.items()):
-        new: Any = dialect.insert(table).values(_values(consent))
+        new: Any = upsert.insert(connection, table).values(_values(consent))
         changed = {name: new.excluded[name] for name in ("scope", "claims", "resources", "granted_at")}
         connection.execute(new.on_conflict_do_update(index_elements=_PAIR, set_=changed))
     return held

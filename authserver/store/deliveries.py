@@ -13,9 +13,9 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.delivery import Progress
+from . import upsert
 from .changes import Change
 from .events import StoredEvent, stored
 from .schema import deliveries as table
@@ -77,8 +77,7 @@ def _advance_many(connection: Connection, changes: Sequence[tuple[str, Progress,
 
 def _advance(connection: Connection, receiver: str, old: Progress, new: Progress) -> bool:
     if old == Progress():
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        first = dialect.insert(table).values(name=receiver, **asdict(old))
+        first = upsert.insert(connection, table).values(name=receiver, **asdict(old))
         connection.execute(first.on_conflict_do_nothing(index_elements=[table.c.name]))
     known = {f"old_{field}": value for field, value in asdict(old).items()}
     return bool(connection.execute(_ADVANCE.values(**asdict(new)), {"receiver": receiver, **known}).rowcount)

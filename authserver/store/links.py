@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.models import Link, LinkKind, User
+from . import upsert
 from .changes import Change
 from .rows import row_of
 from .schema import links as table
@@ -35,15 +35,12 @@ _USE = (
 )
 
 
-def _put_into_slot(dialect: Any) -> Any:
-    """A statement that adds a link in place of the unused one like it, if there is one."""
-    new = dialect.insert(table)
+def _put_into_slot(connection: Connection) -> Any:
+    """Return a statement that adds a link in place of the unused one like it, if there is one."""
+    new = upsert.insert(connection, table)
     return new.on_conflict_do_update(
         index_elements=[table.c.slot], set_={column.name: new.excluded[column.name] for column in table.c}
     )
-
-
-_PUT = {"postgresql": _put_into_slot(postgresql), "sqlite": _put_into_slot(sqlite)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ def put(connection: Connection, link: Link) -> bool:
     if connection.execute(used).first():
         return False
     connection.execute(delete(table).where(table.c.id == link.id))
-    connection.execute(_PUT[connection.dialect.name], row_of(link, table, slot=_slot(link)))
+    connection.execute(_put_into_slot(connection), row_of(link, table, slot=_slot(link)))
     return True
 
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.outbox import LOGOUT, NewMessage
-from . import clients, outbox
+from . import clients, outbox, upsert
 from .schema import authorizations, codes, session_clients
 from .schema import sessions as table
 
@@ -139,10 +138,9 @@ def end_all(connection: Connection, now: int) -> None:
 
 def note_clients(connection: Connection, pairs: Collection[tuple[bytes, str]]) -> None:
     """Note that these clients signed a user in by these sessions: (session id, client id)."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     if pairs:
         rows = [{"session_id": session_id, "client_id": client_id} for session_id, client_id in sorted(pairs)]
-        connection.execute(dialect.insert(session_clients).on_conflict_do_nothing(), rows)
+        connection.execute(upsert.insert(connection, session_clients).on_conflict_do_nothing(), rows)
 
 
 def _tell_clients(connection: Connection, rows: Iterable[Any], now: int) -> None:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from . import upsert
 from .schema import settings_seen as table
 
 
@@ -13,8 +13,7 @@ def replace(connection: Connection, digests: Mapping[str, str]) -> list[str]:
     """Store the digests of the present settings, by name. Returns the names of those that differ from the last ones;
     none if there are no last ones."""
     last = connection.execute(select(table.c.digests)).scalar()
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    new = dialect.insert(table).values(id=1, digests=json.dumps(digests))
+    new = upsert.insert(connection, table).values(id=1, digests=json.dumps(digests))
     # One statement, because two nodes that start at once may both find no row.
     changed = {"digests": new.excluded.digests}
     connection.execute(new.on_conflict_do_update(index_elements=[table.c.id], set_=changed))

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import JSON, Connection, FromClause, Row, Select, Text, and_, bindparam, cast, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.attempts import KNOWN_FOR, MAX_KNOWN, AttemptLimits, Counters, Judgement, judge
 from ..domain.models import Authorization, User
-from . import attempts, authorizations, sessions
+from . import attempts, authorizations, sessions, upsert
 from .attempts import AttemptKeys, Counter, Rows
 from .authorizations import Begin
 from .changes import Change
@@ -231,8 +230,7 @@ def _count_many(connection: Connection, changes: Sequence[_Count | _SignIn], now
 
 
 def _remember(connection: Connection, networks: set[tuple[str, str]], now: int) -> None:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    new: Any = dialect.insert(known)
+    new: Any = upsert.insert(connection, known)
     write = new.on_conflict_do_update(index_elements=[known.c.user_id, known.c.network], set_={"seen_at": now})
     pairs = sorted((user, network) for user, network in networks if network)
     if pairs:

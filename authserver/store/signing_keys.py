@@ -6,12 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.algorithms import DEFAULT
 from ..domain.key_schedule import DESTROYED_AT_LEAST, KEPT_AT_LEAST, STALE_AFTER
 from ..domain.models import SECOND, RefreshTokenKey, SigningKey, SubjectKey
-from . import clients, subject_keys
+from . import clients, subject_keys, upsert
 from .changes import Change
 from .driver import select_many
 from .schema import denied_tokens
@@ -114,10 +113,9 @@ def _in_time(seen: SigningKey, new: SigningKey) -> list[ColumnElement[bool]]:
 
 
 def _deny_many(connection: Connection, denials: Sequence[_Denial], now: int) -> list[bool]:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     # Twice as many expired denials are deleted: however fast tokens are revoked, the table grows only by valid ones.
     connection.execute(_FORGET, {"before": now, "most": 2 * len(denials)})
-    statement = dialect.insert(denied_tokens).on_conflict_do_nothing().returning(denied_tokens.c.jti)
+    statement = upsert.insert(connection, denied_tokens).on_conflict_do_nothing().returning(denied_tokens.c.jti)
     rows = [{"jti": denial.jti, "expires_at": denial.expires_at} for denial in denials]
     new = set(connection.execute(statement, rows).scalars())
     for denial in denials:

@@ -13,10 +13,9 @@ from sqlalchemy import (
     Table,
     Text,
     event,
-    text,
 )
 
-from .base import metadata
+from .base import metadata, partial_index
 
 authorizations = Table(
     "authorizations",
@@ -45,19 +44,17 @@ authorizations = Table(
     Column("requested_claims", Text),  # JSON
     # Finds the active authorizations of one user and client. No index contains a column that a refresh changes: that
     # would double what each refresh writes.
-    Index(
+    partial_index(
         "ix_authorizations_owner",
         "subject",
         "client_id",
-        sqlite_where=text("revoked_at IS NULL"),
-        postgresql_where=text("revoked_at IS NULL"),
+        where="revoked_at IS NULL",
     ),
     Index("ix_authorizations_client_id", "client_id"),
-    Index(
+    partial_index(
         "ix_authorizations_session_id",
         "session_id",
-        sqlite_where=text("session_id IS NOT NULL"),
-        postgresql_where=text("session_id IS NOT NULL"),
+        where="session_id IS NOT NULL",
     ),
 )
 

@@ -1,8 +1,8 @@
 """Clients."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, String, Table, Text
 
-from .base import metadata
+from .base import metadata, partial_index
 
 clients = Table(
     "clients",
@@ -41,19 +41,17 @@ clients = Table(
     Column("code_retry_window", Integer),  # part of the client's own policy, as above
     # Every process reads every few seconds which algorithms are used; hardly any client is in these indexes.
     *(
-        Index(
+        partial_index(
             f"ix_clients_{column}",
             column,
-            sqlite_where=text(f"{column} IS NOT NULL"),
-            postgresql_where=text(f"{column} IS NOT NULL"),
+            where=f"{column} IS NOT NULL",
         )
         for column in ("access_token_alg", "id_token_alg", "userinfo_alg")
     ),
     # Few clients are in this index, either. It contains ids, since origins may be too long for an index of PostgreSQL.
-    Index(
+    partial_index(
         "ix_clients_web_origins",
         "id",
-        sqlite_where=text("web_origins IS NOT NULL"),
-        postgresql_where=text("web_origins IS NOT NULL"),
+        where="web_origins IS NOT NULL",
     ),
 )

@@ -1,8 +1,8 @@
 """The audit trail: one row for each security event."""
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Integer, LargeBinary, String, Table, text
+from sqlalchemy import BigInteger, Column, Identity, Integer, LargeBinary, String, Table
 
-from .base import metadata
+from .base import metadata, partial_index
 
 events = Table(
     "events",
@@ -22,12 +22,11 @@ events = Table(
     Column("detail", String(1000)),
     # People see their own events, of which there are few among all. No other index: each would cost every event more
     # than its row does. The other filters read the rows of a period.
-    Index(
+    partial_index(
         "ix_events_subject",
         "subject",
         "at",
-        sqlite_where=text("subject IS NOT NULL"),
-        postgresql_where=text("subject IS NOT NULL"),
+        where="subject IS NOT NULL",
     ),
     sqlite_autoincrement=True,
 )

@@ -1,8 +1,8 @@
 """Signing keys, refresh-token keys, and the key of pairwise subjects."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, String, Table, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, String, Table, Text
 
-from .base import metadata
+from .base import metadata, partial_index
 
 # Whatever the settings say and whoever asks: no key leaves the JWKS while a token that it signed may be valid (330 s
 # of clock skew and stale processes included); a key that never signed may. No private part is destroyed while it may
@@ -35,19 +35,17 @@ signing_keys = Table(
     CheckConstraint(_REMOVED_IN_TIME, "ck_signing_keys_removed_in_time"),
     CheckConstraint(_DESTROYED_IN_TIME, "ck_signing_keys_destroyed_in_time"),
     # Whatever races, there is at most one active and one pending key for each algorithm.
-    Index(
+    partial_index(
         "uq_signing_keys_active",
         "alg",
         unique=True,
-        sqlite_where=text("state = 'active'"),
-        postgresql_where=text("state = 'active'"),
+        where="state = 'active'",
     ),
-    Index(
+    partial_index(
         "uq_signing_keys_pending",
         "alg",
         unique=True,
-        sqlite_where=text("state = 'pending'"),
-        postgresql_where=text("state = 'pending'"),
+        where="state = 'pending'",
     ),
 )
 

@@ -1,10 +1,8 @@
 """Messages that the server owes to others (domain/outbox.py)."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, LargeBinary, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Identity, Integer, LargeBinary, String, Table, Text
 
-from .base import metadata
-
-_WAITS, _HAS_SESSION = text("next_at IS NOT NULL"), text("session_id IS NOT NULL")
+from .base import metadata, partial_index
 
 outbox = Table(
     "outbox",
@@ -23,7 +21,7 @@ outbox = Table(
     Column("reason", Text, nullable=False),
     Column("finished_at", BigInteger, index=True),
     Column("is_delivered", Boolean, nullable=False),
-    Index("ix_outbox_waiting", "queue", "next_at", sqlite_where=_WAITS, postgresql_where=_WAITS),
-    Index("ix_outbox_session_id", "session_id", sqlite_where=_HAS_SESSION, postgresql_where=_HAS_SESSION),
+    partial_index("ix_outbox_waiting", "queue", "next_at", where="next_at IS NOT NULL"),
+    partial_index("ix_outbox_session_id", "session_id", where="session_id IS NOT NULL"),
     sqlite_autoincrement=True,
 )

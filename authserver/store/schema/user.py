@@ -1,8 +1,8 @@
 """Users, and their claims."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, String, Table, Text
 
-from .base import metadata
+from .base import metadata, partial_index
 
 users = Table(
     "users",
@@ -15,11 +15,10 @@ users = Table(
     Column("created_at", BigInteger, nullable=False),
     # When the user is deleted, who asked for that and is disabled until then.
     Column("delete_at", BigInteger),
-    Index(
+    partial_index(
         "ix_users_delete_at",
         "delete_at",
-        sqlite_where=text("delete_at IS NOT NULL"),
-        postgresql_where=text("delete_at IS NOT NULL"),
+        where="delete_at IS NOT NULL",
     ),
 )
 
