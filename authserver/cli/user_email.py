@@ -23,7 +23,7 @@ _NOT_AN_ADDRESS = "Mail cannot be sent to this address. It needs a name, an @ an
 )
 @as_json
 def set_email(name: str, address: str, verified: bool, as_json: bool) -> None:
-    """Set the e-mail address of the user NAME. The other claims stay as they are.
+    """Set the email address of the user NAME. The other claims stay as they are.
 
     Links for a new password that were sent before stop working.
 
@@ -44,6 +44,6 @@ def set_email(name: str, address: str, verified: bool, as_json: bool) -> None:
 
     username = transact(set_email)
     state = "verified" if verified else "not verified"
-    click.echo(f"Set the e-mail address of {username} to {address} ({state}).", err=True)
+    click.echo(f"Set the email address of {username} to {address} ({state}).", err=True)
     if as_json:
         show({"username": username, **email}, as_json, str)

@@ -1,4 +1,4 @@
-"""E-mail addresses, and the form in which two spellings of one address are the same."""
+"""Email addresses, and the form in which two spellings of one address are the same."""
 
 import re
 from collections.abc import Mapping

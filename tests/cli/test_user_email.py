@@ -19,7 +19,7 @@ def _people(cli: Callable[..., Result], here: Path) -> None:
 def test_the_address_is_set_and_the_other_claims_stay(cli: Callable[..., Result], data: Callable[..., Any]) -> None:
     cli("user", "set-claims", "ada", input='{"name": "Ada", "email": "old@example.com", "email_verified": true}')
     result = cli("user", "set-email", "ada", "Ada@Example.com", "--verified")
-    assert result.stderr == "Set the e-mail address of ada to Ada@Example.com (verified).\n" and result.stdout == ""
+    assert result.stderr == "Set the email address of ada to Ada@Example.com (verified).\n" and result.stdout == ""
     claims = {"name": "Ada", "email": "Ada@Example.com", "email_verified": True}
     assert data("user", "show", "ada")["claims"] == claims
 

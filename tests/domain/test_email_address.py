@@ -1,4 +1,4 @@
-"""E-mail addresses: which ones mail can be sent to, and when two are the same."""
+"""Email addresses: which ones mail can be sent to, and when two are the same."""
 
 import pytest
 from hypothesis import given

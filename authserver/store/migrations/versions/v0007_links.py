@@ -1,4 +1,4 @@
-"""Links that are sent to people: for a new password, a new account, and a new e-mail address."""
+"""Links that are sent to people: for a new password, a new account, and a new email address."""
 
 import sqlalchemy as sa
 from alembic import op
