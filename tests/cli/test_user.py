@@ -260,3 +260,19 @@ def test_nobody_is_an_error_that_says_how_to_see_them_all(cli: Callable[..., Res
     result = cli("user", verb, "nobody", *more, input="{}" if verb == "set-claims" else "open sesame", code=1)
     assert result.stderr.endswith("authserver user list\n")
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ({"name": "Ada \u202eecalevoL"}, "'name' must be a string of 1 to 256 characters, without control characters"),
+        ({"picture": "javascript:alert(1)"}, "'picture' must be an http or https URL with a host"),
+        ({"birthdate": "2999-12-31"}, "'birthdate' must be a date in the past"),
+    ],
+)
+def test_standard_claims_that_could_mislead_are_refused_in_words(
+    cli: Callable[..., Result], ada: Any, claims: dict[str, str], words: str
+) -> None:
+    assert words in cli("user", "set-claims", "ada", input=json.dumps(claims), code=2).stderr
+    line = json.dumps({"username": "bob", "password_hash": stored("ada").password_hash, "claims": claims})
+    assert words in cli("user", "import", "-", input=line, code=1).stderr

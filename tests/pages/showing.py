@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from authserver.accounts.profile import FieldShown
 from authserver.domain.forwarded import TrustedProxies
 from authserver.pipeline.replies import BrowserAnswer, Cookie, Page, Redirect
 from authserver.web.browser.pages import Pages
@@ -34,6 +35,16 @@ ACCOUNT = (
 """The templates of the account pages."""
 WITH_DONE = ("sessions", "applications", "password", "profile")
 WRONG = {"error": "wrong", "done": False}
+FAULTY = tuple(
+    FieldShown(name, "x", "", fault)
+    for name, fault in (
+        ("name", "characters"),
+        ("nickname", "long"),
+        ("website", "url"),
+        ("birthdate", "date"),
+        ("gender", ""),
+    )
+)
 WITH_NAMES = ("sign_in", "consent", "choose_account", "sign_out", "signed_out", "error")
 LONG = {"client": replace(CLIENT, name="W" * 100), "username": "w" * 64, "origin": f"{'w' * 63}.example"}
 
@@ -81,7 +92,8 @@ ANSWERS: Mapping[str, BrowserAnswer] = {
     **{f"/account/{name}": Page(name, SAMPLES[name]) for name in ACCOUNT[1:]},
     **{f"/account/{name}/done": changed(Page(name, SAMPLES[name]), done=True) for name in WITH_DONE},
     "/account/password/wrong": replace(changed(Page("password", SAMPLES["password"]), **WRONG), status=422),
-    "/account/profile/wrong": replace(changed(Page("profile", SAMPLES["profile"]), **WRONG), status=400),
+    "/account/profile/wrong": replace(changed(Page("profile", SAMPLES["profile"]), **WRONG, fields=FAULTY), status=400),
+    "/link-again": Page("error", {"code": "link", "again": "/reset"}, 400),
     "/account/delete/wrong": replace(changed(Page("delete_account", SAMPLES["delete_account"]), **WRONG), status=400),
     "/deleting": replace(
         changed(SIGN_IN, username="ada", error="deleting", deleted_at="2026-12-13 12:40 UTC"), status=403
