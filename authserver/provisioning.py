@@ -115,7 +115,7 @@ def check(settings: Settings, workers: int = 1) -> list[str]:
     finally:
         database.close()
     names = [client.name for client in everyone if "password" in client.grant_types and not client.disabled]
-    return warnings + ([_FORBIDDEN_GRANT.format(", ".join(names))] if names else [])
+    return warnings + ([_FORBIDDEN_GRANT.format(", ".join(f'"{name}"' for name in names))] if names else [])
 
 
 def open_database(

@@ -1,4 +1,7 @@
-"""Why a session has ended, as the audit trail says it. Every way to end one has a reason of its own."""
+"""Why a session has ended, as the event `session_ended` says it. Every way to end one has a reason of its own.
+
+`accounts/ended.py` makes the event of a request; `cli/session.py` and `cli/user.py` write that of a command.
+"""
 
 from enum import StrEnum
 

@@ -32,7 +32,7 @@ from . import sources, values
 from .values import InvalidSetting
 
 _DAY = 86400
-_POLICY, _KEY_POLICY = Policy(), KeyPolicy()
+_POLICY, _KEY_POLICY = Policy(), KeyPolicy()  # their defaults: domain/models/client.py, domain/key_schedule.py
 _DATABASE = SecretStr("sqlite:///authserver.db")
 
 

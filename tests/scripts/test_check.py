@@ -75,7 +75,11 @@ def test_a_lock_that_is_out_of_step_is_found(
     assert complaint in capsys.readouterr().out
 
 
-def test_without_a_venv_it_says_what_to_run(project: Path) -> None:
+@pytest.mark.parametrize("has_venv", [False, True], ids=["no .venv", "the quickstart's .venv"])
+def test_without_the_checks_it_says_what_to_run(project: Path, has_venv: bool) -> None:
+    if has_venv:
+        (project / ".venv" / "bin").mkdir(parents=True)
+        (project / ".venv" / "bin" / "python").symlink_to(sys.executable)
     done = subprocess.run([sys.executable, project / "scripts" / "check"], capture_output=True, text=True)
     assert done.returncode == 1
     assert "python3 scripts/quickstart.py test --fast" in done.stderr
