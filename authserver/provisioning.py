@@ -283,6 +283,7 @@ def policy(settings: Settings) -> Policy:
         max_authorizations=settings.max_authorizations,
         code_ttl=settings.code_ttl,
         code_retry_window=settings.code_retry_window,
+        device_code_ttl=settings.device_code_ttl,
         session_idle_ttl=settings.session_idle_ttl,
         session_ttl=settings.session_ttl,
         max_sessions=settings.max_sessions,

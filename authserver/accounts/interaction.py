@@ -1,18 +1,29 @@
-"""What a person came for, if an application sent them: an interaction, which is bound to their browser. Accounts know
-only where it goes on."""
+"""What a person came for, if an application or a device sent them: an interaction, which is bound to their browser.
+Accounts know only where it goes on."""
 
 import hmac
 
-from ..domain.models import Interaction
+from ..domain.models import SECOND, Client, Interaction
+from ..domain.times import retry_after
+from ..store.browser_state import BrowserState
 from ..store.interactions import Waiting
+from .browser import BrowserHandler, BrowserRefusal
 from .request import BrowserRequest, hashed
 
+TTL = 1800
+"""Seconds in which a person must have signed in."""
 _DIGITS = 32
 
 
-def path_of(id: bytes) -> str:
+class NotThisBrowser(BrowserRefusal):
+    """The interaction is bound to another browser, or to what this one was before it got another cookie. When two tabs
+    of a new browser begin at the same moment, each gets a cookie, and the later one replaces the other."""
+
+
+def path_of(interaction: Interaction) -> str:
     """Return the path at which the interaction goes on."""
-    return f"/interaction/{id.hex()}"
+    place = "interaction" if interaction.device_code_hash is None else "device"
+    return f"/{place}/{interaction.id.hex()}"
 
 
 def interaction_id_of(text: str) -> bytes | None:
@@ -29,3 +40,42 @@ def own_interaction(waiting: Waiting | None, request: BrowserRequest, now: int) 
         return None
     is_own = hmac.compare_digest(waiting.interaction.browser_hash, hashed(request.browser) or b"")
     return waiting.interaction if is_own else None
+
+
+def current_interaction(state: BrowserState | None, now: int) -> tuple[Interaction, Client]:
+    """Return the interaction and its client. Raises BrowserRefusal if there is none, or none any more."""
+    waiting, client = (state.waiting, state.client) if state else (None, None)
+    if waiting is None or client is None or client.disabled or now >= waiting.interaction.expires_at:
+        raise BrowserRefusal("expired", "There is no such interaction, or it has expired.")
+    return waiting.interaction, client
+
+
+def waiting_interaction(state: BrowserState | None, request: BrowserRequest, now: int) -> tuple[Interaction, Client]:
+    """Like `current_interaction`; raises NotThisBrowser, too."""
+    interaction, client = current_interaction(state, now)
+    if request.browser is None:
+        raise NotThisBrowser("cookies", "The browser sent no cookie.")
+    if not hmac.compare_digest(interaction.browser_hash, hashed(request.browser) or b""):
+        raise NotThisBrowser("other_browser", "The interaction is another browser's.")
+    return interaction, client
+
+
+def new_interaction(
+    handler: BrowserHandler, client_id: str, request: str, *, device_code_hash: bytes | None = None
+) -> Interaction:
+    """Return an interaction that begins in the handler's browser. `request` is the authorization request as it is
+    stored. Raises BrowserRefusal if the network has begun too many: each is a row, and needs neither user nor
+    client."""
+    judged = handler.services.interactions.count(handler.request.network, handler.now)
+    if judged.full:
+        wait, detail = retry_after(judged.wait), "network must wait: too many sign-ins begun"
+        raise BrowserRefusal("too_many", detail, 429, retry_after=wait)
+    return Interaction(
+        id=handler.services.new_id(),
+        browser_hash=hashed(handler.browser) or b"",
+        client_id=client_id,
+        request=request,
+        created_at=handler.now,
+        expires_at=handler.now + TTL * SECOND,
+        device_code_hash=device_code_hash,
+    )

@@ -63,7 +63,7 @@ class LinkPage(InInteraction):
     def goal(self) -> str:
         """The path at which the person goes on: where the link was asked for, if that was here and waits still;
         otherwise ""."""
-        return path_of(self.interaction.id) if self.interaction and self.is_same_browser else ""
+        return path_of(self.interaction) if self.interaction and self.is_same_browser else ""
 
     def _path_to_new_link(self) -> str:
         """Return the path at which a person asks for another link of this kind; "" if the server offers none."""

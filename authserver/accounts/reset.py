@@ -24,7 +24,7 @@ class _ResetPage(InInteraction):
             retry_after=wait,
             email=self.request.value("email"),
             interaction=interaction.id.hex() if interaction else "",
-            back=path_of(interaction.id) if interaction else "/account",
+            back=path_of(interaction) if interaction else "/account",
             error=error,
             wait=wait,
         )

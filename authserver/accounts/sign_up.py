@@ -40,7 +40,7 @@ class _SignUpPage(InInteraction):
             username=self.request.value("username"),
             min_length=self.services.password_min_length,
             interaction=interaction.id.hex() if interaction else "",
-            back=f"{path_of(interaction.id)}?account=other" if interaction else HOME,
+            back=f"{path_of(interaction)}?account=other" if interaction else HOME,
             error=error,
             wait=wait,
         )
@@ -105,8 +105,9 @@ class SignUpWithoutMail(AccountCreation, CountedForm, _SignUpPage):
         return name
 
     def decide(self) -> Decision[BrowserAnswer]:
-        id = self.interaction.id if self.interaction else None
-        return self.create({}, path_of(id) if id else HOME, interaction_id=id)
+        interaction = self.interaction
+        goal = path_of(interaction) if interaction else HOME
+        return self.create({}, goal, interaction_id=interaction.id if interaction else None)
 
     def page_again(self, error: str, status: int, wait: int) -> Page:
         return self.sign_up_page(error, status, wait)

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from ..store import session_ends
-from ..store.schema import clients, codes, interactions, links, session_clients, sessions
+from ..store.schema import clients, codes, device_codes, interactions, links, session_clients, sessions
 from .replaced import has, replaced
 
 _PROGRESS = ("secret_hash", "credential_version", "authenticated_at", "seen_at", "idle_expires_at", "expires_at")
@@ -25,9 +25,10 @@ def keep_ended(connection: Connection, now: int) -> None:
 
 
 def end_unfinished(connection: Connection) -> None:
-    """Delete unused codes, links and interactions, which last minutes. A code or a link that is unused in the backup
+    """Delete unused codes, device codes, links and interactions, which last minutes. One that is unused in the backup
     may have been used since."""
-    connection.execute(delete(codes).where(codes.c.used_at.is_(None)))
+    for table in (codes, device_codes):
+        connection.execute(delete(table).where(table.c.used_at.is_(None)))
     connection.execute(delete(links).where(links.c.used_at.is_(None)))
     connection.execute(delete(interactions))
 

@@ -8,7 +8,8 @@ from .session_end import EndedBy
 TOLD = frozenset(
     {
         *("sign_in", "sign_in_failed", "login", "login_failed", "account_delayed", "session_ended"),
-        *("consent_given", "consent_denied", "consent_withdrawn", "revoked", "refresh_token_reused", "code_replayed"),
+        *("consent_given", "consent_denied", "consent_withdrawn", "device_allowed", "device_denied"),
+        *("revoked", "refresh_token_reused", "code_replayed"),
         *("user_created", "user_password_changed", "user_claims_changed", "user_email_changed", "user_disabled"),
         *("user_enabled", "user_logins_ended", "user_data_exported", "user_deletion_requested"),
         *("user_deletion_cancelled", "user_reset_link_made", "password_reset", "sign_up", "email_changed"),

@@ -7,6 +7,7 @@ from . import client_rules
 from .models import Client
 from .standard_claims import OFFLINE_ACCESS, OPENID
 
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 _SIGN_IN = frozenset({"authorization_code", "refresh_token"})
 _ABOUT_USERS = (OPENID, "profile", "email")
 
@@ -32,11 +33,16 @@ KINDS = {
     "native": Kind(
         "a mobile, desktop or command-line app", "none", _SIGN_IN, "native", scope=(*_ABOUT_USERS, OFFLINE_ACCESS)
     ),
+    "device": Kind(
+        "a device or command-line app whose user signs in elsewhere (RFC 8628)",
+        "none",
+        frozenset({DEVICE_CODE, "refresh_token"}),
+        "native",
+        scope=(*_ABOUT_USERS, OFFLINE_ACCESS),
+    ),
     "service": Kind("a program that acts for itself", "client_secret_basic", frozenset({"client_credentials"})),
     "api": Kind("an API that only introspects tokens", "client_secret_basic"),
 }
-PLANNED = {"device": "Devices without a browser (RFC 8628) are not supported yet."}
-"""Kinds that are not supported yet, and what to say of them."""
 
 
 def of_kind(client: Client, kind: str) -> Client:

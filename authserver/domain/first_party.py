@@ -13,5 +13,6 @@ def client(now: int) -> Client:
 
 def asks(client: Client) -> bool:
     """Whether the client gets access to an account only if its user agrees on a page. One that is shown the password
-    does not ask."""
-    return not client.first_party and "password" not in client.grant_types
+    does not ask. A device always asks."""
+    is_trusted = client.first_party and "authorization_code" in client.grant_types
+    return not is_trusted and "password" not in client.grant_types

@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ..domain import links, refresh_key_schedule, subjects
+from ..domain import links, refresh_key_schedule, subjects, user_code
 from ..domain.algorithms import ALGORITHMS, DEFAULT, DEFAULT_TYP
 from ..domain.errors import KeyMissing, Misconfigured
 from ..domain.key_schedule import STALE_AFTER
-from ..domain.models import SECOND, Client, Link, SigningKey
+from ..domain.models import SECOND, Client, DeviceCode, Link, SigningKey
 from ..store.attempts import AttemptKeys
 from ..store.signing_keys import KeyState
 from .attempt_keys import attempt_keys
@@ -169,6 +169,14 @@ class Keyring:
         if self._subject_secret is None:
             raise KeyMissing("This process has not read the key of pairwise subjects yet.")
         return subjects.pairwise(self._subject_secret, subjects.sector_of(client), kind, id)
+
+    def user_code(self, code: DeviceCode) -> str:
+        """Return the code that the user of this device types. Raises KeyMissing."""
+        return user_code.render(code.hash, self.refresh_key(code.refresh_key_id))
+
+    def user_code_macs(self, text: str) -> tuple[bytes, ...]:
+        """Return the MACs by which the row of this user code may be found: it was made with any of the keys."""
+        return tuple(user_code.index_mac(text, key) for key in self._refresh_secrets.values())
 
     def _signs(self, alg: str) -> AccessTokens | None:
         """Until another algorithm's first key has been published for the lead time, the default algorithm's key signs

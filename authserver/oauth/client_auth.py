@@ -22,10 +22,14 @@ class WrongSecret(Refusal):
 
 
 class AuthlibClient(ClientMixin):
-    """The only client method that Authlib's grants still call: whether the client may use a grant type."""
+    """The client methods that Authlib's grants still call: its id, and whether it may use a grant type."""
 
     def __init__(self, client: Client) -> None:
         self.check_grant_type = client.grant_types.__contains__
+        self._id = client.id
+
+    def get_client_id(self) -> str:
+        return self._id
 
 
 def authenticate(credentials: Credentials, client: Client | None, now: int) -> None:

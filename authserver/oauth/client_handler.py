@@ -1,12 +1,14 @@
-"""The base of handlers whose caller is an authenticated client: the grants, revocation and introspection."""
+"""The base of handlers whose caller is an authenticated client: the grants, device authorization, revocation and
+introspection."""
 
 from functools import cached_property
 
-from ..domain import refresh_token
+from ..domain import refresh_token, scopes
+from ..domain.errors import ScopeRefused
 from ..domain.models import Client, Policy
 from ..domain.rotation import Verdict, judge
 from ..pipeline.attempt import Attempt
-from ..pipeline.errors import Stale, TooManyAttempts
+from ..pipeline.errors import Refusal, Stale, TooManyAttempts
 from ..pipeline.event import Event
 from ..pipeline.handler import Services
 from ..store.authorizations import AuthorizationRecord
@@ -39,6 +41,18 @@ class ClientHandler(TokenHandler):
         if judged.fills_network:
             delayed = Event("network_delayed", "warning", {"reason": "wrong client secrets"})
             refusal.events = [*refusal.events, delayed]
+
+    def narrow(self, allowed: tuple[str, ...], implied: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """Return the requested scope; if none was requested, `implied`, or without it everything that is allowed (RFC
+        6749 s3.3). Raises Refusal."""
+        try:
+            return scopes.narrow(self.parsed.form.get("scope"), allowed, implied)
+        except ScopeRefused as error:
+            raise Refusal("invalid_scope", str(error)) from error
+
+    def first_scope(self) -> tuple[str, ...]:
+        """Return the scope of a request that no earlier one has narrowed. Raises Refusal."""
+        return self.narrow(self.client.scope, scopes.implied(self.client.scope))
 
     def genuine(
         self, presented: refresh_token.Presented | None, record: AuthorizationRecord | None

@@ -9,13 +9,15 @@ from authlib.oauth2.rfc6749.grants import BaseGrant
 
 from ..claims_hook import HookCall
 from ..domain import claim_rules, claims, refresh_token, scopes
-from ..domain.errors import ScopeRefused, TargetRefused
+from ..domain.errors import TargetRefused
 from ..domain.models import SECOND, Authorization, User
 from ..domain.standard_claims import OPENID
-from ..pipeline.errors import Refusal
+from ..domain.times import utc
+from ..pipeline.errors import Refusal, Stale
 from ..pipeline.event import Event
 from ..pipeline.handler import Decision, UnsignedToken
 from ..pipeline.replies import Reply
+from ..store import authorizations
 from ..store.database import Change
 from . import id_tokens
 from .authlib_request import AuthlibRequest
@@ -58,18 +60,6 @@ class Grant(ClientHandler):
 
     def validate_requested_scope(self) -> None:
         """Authlib's hook, which does nothing: `narrow` checks the scope against the client's instead."""
-
-    def narrow(self, allowed: tuple[str, ...], implied: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """Return the requested scope; if none was requested, `implied`, or without it everything that is allowed (RFC
-        6749 s3.3). Raises Refusal."""
-        try:
-            return scopes.narrow(self.parsed.form.get("scope"), allowed, implied)
-        except ScopeRefused as error:
-            raise Refusal("invalid_scope", str(error)) from error
-
-    def first_scope(self) -> tuple[str, ...]:
-        """Return the scope of a request that no earlier one has narrowed. Raises Refusal."""
-        return self.narrow(self.client.scope, scopes.implied(self.client.scope))
 
     def still_allowed(self, granted: tuple[str, ...]) -> tuple[str, ...]:
         """Return `granted` without the scopes that were withdrawn from the client. Raises Refusal if none is left."""
@@ -129,6 +119,22 @@ class Grant(ClientHandler):
             )
             tokens = (token, id_token)
         return Decision(reply, change, tokens, _with_tokens, events)
+
+    def used_again(self, authorization_id: bytes, used_at: int, *, is_active: bool, is_owner: bool) -> Refusal:
+        """Return the refusal of a code that was used. `is_active` says whether the authorization that it began is, and
+        `is_owner` whether the request could have redeemed the code: somebody else may have used it. Raises Stale at the
+        first attempt: this process may not have seen the whole change yet."""
+        if self.attempt.number == 0:
+            raise Stale
+        elapsed = self.attempt.elapsed.between(used_at, self.parsed.arrived_at)
+        if is_owner and elapsed < self.policy.code_retry_window * SECOND:
+            return Refusal("invalid_grant", "code sent twice", events=[Event("code_resubmitted")])
+        # RFC 6749 s4.1.2: the authorization server MUST deny the request and SHOULD revoke (when possible) all tokens
+        # previously issued based on that authorization code.
+        revocation = authorizations.revoke(authorization_id, reason="code_replayed") if is_active else None
+        event = Event("code_replayed", "error") if revocation else Event("code_resubmitted")
+        detail = f"code used again; first used at {utc(used_at)}"
+        return Refusal("invalid_grant", detail, writes=revocation, events=[event])
 
     def events_of_limit(self, ended: list[bytes]) -> Iterator[Event]:
         """Yield the events of the authorizations that ended because this one has begun."""

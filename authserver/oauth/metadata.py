@@ -8,6 +8,7 @@ from ..domain.algorithms import ALGORITHMS
 from ..domain.authentication import ACR_VALUES
 from ..domain.authorization_request import CREATE, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from ..domain.standard_claims import NAMES, SCOPES
+from . import device
 from .client_auth import METHODS
 from .grants import GRANTS
 from .logout.logout import PATH as LOGOUT
@@ -33,6 +34,7 @@ def _of_endpoints(issuer: str) -> dict[str, Any]:
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
+        "device_authorization_endpoint": f"{issuer}{device.AUTHORIZATION_PATH}",
         "token_endpoint": f"{issuer}/token",
         "token_endpoint_auth_methods_supported": methods,
         "userinfo_endpoint": f"{issuer}/userinfo",

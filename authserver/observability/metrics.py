@@ -16,6 +16,7 @@ OTHER = "other"
 ENDPOINTS = (
     *("/token", "/revoke", "/introspect", "/userinfo", "/authorize", "/interaction/{interaction}"),
     *("/interaction/{interaction}/sign-in", "/interaction/{interaction}/account", "/interaction/{interaction}/consent"),
+    *("/device_authorization", "/device", "/device/{interaction}", "/device/{interaction}/sign-in"),
     *("/account", "/account/sign-in", "/account/sessions", "/account/sessions/end", "/account/applications"),
     *("/account/applications/end", "/account/activity", "/account/password", "/account/profile"),
     *("/reset", "/reset/password", "/sign-up", "/sign-up/password", "/account/email", "/account/email/confirm"),
@@ -35,6 +36,7 @@ EVENTS = (
     *("consent_withdrawn", "logout_unproven"),
     "user_password_changed",
     *("user_claims_changed", "user_data_exported", "user_deletion_requested", "user_deletion_cancelled"),
+    *("device_code_issued", "user_code_wrong", "device_allowed", "device_denied"),
     *("code_issued", "code_redeemed", "code_resubmitted", "code_replayed", "code_foreign"),
     *("revoked", "access_token_denied", "refused"),
     *("refresh_token_retried", "refresh_token_retried_from_elsewhere", "refresh_token_reused"),

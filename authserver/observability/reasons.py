@@ -20,6 +20,9 @@ _BEGINNINGS = (
     *("ended with the browser session", "ended because its code was used again"),
     "ended because its user took back the client's access",
     *("no such code", "code of another client", "code sent twice", "code used again", "code expired"),
+    *("no such device code", "device code of another client", "device code expired", "the device polls too often"),
+    *("the user denied it", "the user has not answered yet"),
+    *("not a user code", "no such user code", "user code used already", "user code expired"),
     *("code_verifier missing", "wrong code_verifier", "no key signs"),
 )
 _ERRORS = (

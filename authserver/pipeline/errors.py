@@ -10,6 +10,9 @@ from .event import Event
 class Refusal(Exception):
     """An error response. The caller gets `code` and its constant sentence; the log gets `detail`."""
 
+    is_expected = False
+    """Whether a client that does everything right gets it all the time, so that the log shows it only for debugging."""
+
     def __init__(
         self,
         code: str,

@@ -155,7 +155,8 @@ class Pipeline:
         """Commit what the refusal writes, log it, and only then return the response. Raises Stale if a concurrent
         commit was first."""
         await self._commit(handler, refusal.writes, refusal.events)
-        refused = Event("refused", fields={"error": refusal.code, "reason": refusal.detail})
+        fields = {"error": refusal.code, "reason": refusal.detail}
+        refused = Event("refused", "debug", fields) if refusal.is_expected else Event("refused", fields=fields)
         self._log(handler, [*refusal.events, refused])
         return handler.refuse(refusal)
 

@@ -88,13 +88,16 @@ _ACCOUNT_HELP = _whole(
     "attempts",
 )
 _NETWORK_HELP = _whole(
-    "wrong passwords a day from one network, for all accounts together; 0 is no limit", 0, 1_000_000, "attempts"
+    "wrong passwords and user codes a day from one network, for all accounts together; 0 is no limit",
+    0,
+    1_000_000,
+    "attempts",
 )
 _CLIENT_SECRET_HELP = _whole(
     "wrong client secrets an hour from one network, in each worker; 0 is no limit", 0, 1_000_000, "attempts"
 )
 _INTERACTION_HELP = _whole(
-    "sign-ins a minute that one network may begin at /authorize, in each worker; 0 is no limit",
+    "sign-ins a minute that one network may begin, in each worker; 0 is no limit",
     0,
     1_000_000,
     "sign-ins",
@@ -227,6 +230,9 @@ class Settings(BaseModel):
     code_retry_window: Annotated[
         int, _whole("seconds in which a client may send a used code again without ending its tokens", 0, 60)
     ] = _POLICY.code_retry_window
+    device_code_ttl: Annotated[int, _whole("seconds for which a device waits for its user to sign in", 60, 1800)] = (
+        _POLICY.device_code_ttl
+    )
     jwks_max_age: Annotated[int, _whole("seconds for which verifiers may cache the JWKS", 0, _DAY)] = (
         _KEY_POLICY.jwks_max_age
     )

@@ -1,12 +1,12 @@
 """Loads everything that a step in a browser is decided from, for many browsers at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from ..domain.models import Client, Consent
+from ..domain.models import Client, Consent, DeviceCode
 from ..domain.record import record
-from . import account_data, clients, consents, interactions, links, sessions, sign_ins
+from . import account_data, clients, consents, device_codes, interactions, links, sessions, sign_ins
 from .account_data import AccountData, AccountKey
 from .interactions import Waiting
 from .links import LinkRecord
@@ -27,6 +27,8 @@ class BrowserKey:
     """The link that the person has opened."""
     account: AccountKey | None = None
     """What of the account of the session's user is needed."""
+    user_code_macs: tuple[bytes, ...] = ()
+    """Of the code of a device that was typed."""
 
 
 @record(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class BrowserState:
     sign_in: SignInRecord | None
     link: LinkRecord | None
     account: AccountData | None = None
+    device: DeviceCode | None = None
+    """The device of the interaction, or whose code was typed."""
 
 
 def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[BrowserKey, BrowserState]:
@@ -55,6 +59,7 @@ def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[Bro
     signing_in = sign_ins.load_many(connection, sign_in_keys) if sign_in_keys else {}
     pairs = {key: _pair(key, signed_in, waiting) for key in keys}
     agreed = consents.load_many(connection, [pair for pair in pairs.values() if pair]) if any(pairs.values()) else {}
+    devices = _devices(connection, keys, waiting.values())
     states = {}
     for key, pair in pairs.items():
         each = waiting.get(_interaction_id(key, opened) or b"")
@@ -66,6 +71,7 @@ def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[Bro
             signing_in.get(key.sign_in) if key.sign_in else None,
             opened.get(key.link_id or b""),
             _account(connection, key, signed_in),
+            _device(key, each, devices),
         )
     return states
 
@@ -74,6 +80,17 @@ def _interaction_id(key: BrowserKey, opened: Mapping[bytes, LinkRecord]) -> byte
     """Return that of the key, or the one in which its link was asked for."""
     record = opened.get(key.link_id or b"")
     return key.interaction_id or (record.link.interaction_id if record else None)
+
+
+def _devices(connection: Connection, keys: Iterable[BrowserKey], waiting: Iterable[Waiting]) -> list[DeviceCode]:
+    macs = [mac for key in keys for mac in key.user_code_macs]
+    hashes = [each.interaction.device_code_hash for each in waiting if each.interaction.device_code_hash]
+    return device_codes.find(connection, hashes=hashes, macs=macs) if macs or hashes else []
+
+
+def _device(key: BrowserKey, waiting: Waiting | None, devices: Iterable[DeviceCode]) -> DeviceCode | None:
+    hash = waiting.interaction.device_code_hash if waiting else None
+    return next((code for code in devices if code.hash == hash or code.user_code_mac in key.user_code_macs), None)
 
 
 def _account(connection: Connection, key: BrowserKey, signed_in: Mapping[bytes, SignedIn]) -> AccountData | None:

@@ -16,8 +16,8 @@ written."""
 
 
 LOCK_ORDER = (
-    *("links", "authorizations", "attempts", "interactions", "sessions", "codes", "consents", "users", "denied_tokens"),
-    *("pruning", "clocks", "deliveries", "outbox", "events"),
+    *("links", "authorizations", "attempts", "device_codes", "interactions", "sessions", "codes", "consents", "users"),
+    *("denied_tokens", "pruning", "clocks", "deliveries", "outbox", "events"),
 )
 """The tables in the order in which every group locks their rows, so that two nodes never wait for each other. Rows that
 a change touches out of this order are locked with SKIP LOCKED, which never waits."""

@@ -1,6 +1,6 @@
 """Stores what users allow clients."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from ..domain.models import Consent, Interaction
 from . import authorizations, interactions, upsert
 from .changes import Change
 from .driver import select_many
-from .schema import codes, sessions
+from .schema import codes, device_codes, sessions
 from .schema import consents as table
 
 Pair = tuple[str, str]
@@ -23,6 +23,11 @@ _FORGET_CODES = delete(codes).where(
     codes.c.session_id.in_(select(sessions.c.id).where(sessions.c.user_id == bindparam("user"))),
     codes.c.client_id == bindparam("client"),
     codes.c.used_at.is_(None),
+)
+_FORGET_DEVICE_CODES = delete(device_codes).where(
+    device_codes.c.user_id == bindparam("user"),
+    device_codes.c.client_id == bindparam("client"),
+    device_codes.c.used_at.is_(None),
 )
 WITHDRAWN = "consent_withdrawn"
 """The `revoked_reason` of authorizations that ended because their user took back the client's access."""
@@ -50,14 +55,15 @@ def of_user(connection: Connection, user_id: str) -> list[Consent]:
 
 
 def withdraw(user_id: str, client_id: str) -> Change:
-    """Delete the consent, and end all that the client may do for the user: its authorizations, and its unused codes."""
+    """Delete the consent, and end all that the client may do for the user: its authorizations, and its unused codes and
+    device codes."""
     return Change(_withdraw_many, "authorizations", b"", (user_id, client_id))
 
 
 def _withdraw_many(connection: Connection, pairs: Sequence[Pair], now: int) -> list[bool]:
     for user_id, client_id in sorted(pairs):
         authorizations.end_of_user(connection, user_id, client_id=client_id, reason=WITHDRAWN, now=now)
-        for statement in (_FORGET_CODES, _FORGET):
+        for statement in (_FORGET_DEVICE_CODES, _FORGET_CODES, _FORGET):
             connection.execute(statement, {"user": user_id, "client": client_id})
     return [True] * len(pairs)
 
@@ -65,11 +71,16 @@ def _withdraw_many(connection: Connection, pairs: Sequence[Pair], now: int) -> l
 def _agree_many(connection: Connection, answers: Sequence[_Agree], _now: int) -> list[bool]:
     held = [interactions.advance_one(connection, answer.interaction) for answer in answers]
     agreed = {_pair(answer.consent): answer.consent for answer, may in zip(answers, held, strict=True) if may}
-    for _, consent in sorted(agreed.items()):
+    put(connection, agreed.values())
+    return held
+
+
+def put(connection: Connection, agreed: Iterable[Consent]) -> None:
+    """Store the consents in place of earlier ones, within another change."""
+    for consent in sorted(agreed, key=_pair):
         new: Any = upsert.insert(connection, table).values(_values(consent))
         changed = {name: new.excluded[name] for name in ("scope", "claims", "resources", "granted_at")}
         connection.execute(new.on_conflict_do_update(index_elements=_PAIR, set_=changed))
-    return held
 
 
 def _pair(consent: Consent) -> Pair:

@@ -44,7 +44,7 @@ def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, Wa
 
 
 def begin(interaction: Interaction) -> Change:
-    return Change(_begin_many, "interactions", interaction.id, interaction)
+    return Change(begin_many, "interactions", interaction.id, interaction)
 
 
 def advance(interaction: Interaction) -> Change:
@@ -64,8 +64,9 @@ def note_sign_in(connection: Connection, id: bytes, session_id: bytes) -> None:
     connection.execute(_NOTE_SIGN_IN, {"key": id, "session": session_id})
 
 
-def _begin_many(connection: Connection, interactions: Sequence[Interaction], _now: int) -> list[bool]:
-    connection.execute(insert(table), [row_of(interaction, table) for interaction in interactions])
+def begin_many(connection: Connection, interactions: Sequence[Interaction], _now: int) -> list[bool]:
+    if interactions:
+        connection.execute(insert(table), [row_of(interaction, table) for interaction in interactions])
     return [True] * len(interactions)
 
 

@@ -1,6 +1,7 @@
-"""Deletes ended authorizations and sessions a day after their end, and used codes a day after their use; denials of
-access tokens, interactions, links, unused codes, counters of attempts and known networks when they have expired;
-messages in the outbox a day after they were delivered or given up; and old events of the audit trail.
+"""Deletes ended authorizations and sessions a day after their end, and used codes and device codes a day after their
+use; denials of access tokens, interactions, links, unused codes and device codes, counters of attempts and known
+networks when they have expired; messages in the outbox a day after they were delivered or given up; and old events of
+the audit trail.
 
 Each batch reads the next authorizations in the order of their ids. There is no index on when they end: that changes
 with every refresh, and an index would double what a refresh writes. The row in `pruning` says how far pruning has got
@@ -22,6 +23,7 @@ from .schema import (
     authorizations,
     codes,
     denied_tokens,
+    device_codes,
     events,
     interactions,
     known_networks,
@@ -81,6 +83,7 @@ _EXPIRED = (
     (_oldest(interactions.c.expires_at), 0),
     (_oldest(links.c.expires_at), KEPT * SECOND),
     (_oldest(codes.c.delete_at), 0),
+    (_oldest(device_codes.c.delete_at), 0),
     (_oldest(outbox.c.finished_at), KEPT * SECOND),
     # By the absolute end, which no use moves: an index on the end would double what each use writes.
     (_oldest(sessions.c.expires_at), KEPT * SECOND),

@@ -1,7 +1,7 @@
 """Loads and changes what a sign-in with a password concerns: the user, the counters and the known networks.
 
-`count`, `begin` and `begin_session` are applied by one function, so that a transaction locks the rows of counters once,
-in order.
+`count`, `begin`, `begin_session` and `begin_interaction` are applied by one function, so that a transaction locks the
+rows of counters once, in order.
 """
 
 import json
@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import JSON, Connection, FromClause, Row, Select, Text, and_, bindparam, cast, delete, func, select
 
 from ..domain.attempts import KNOWN_FOR, MAX_KNOWN, AttemptLimits, Counters, Judgement, judge
-from ..domain.models import Authorization, User
-from . import attempts, authorizations, sessions, upsert
+from ..domain.models import Authorization, Interaction, User
+from . import attempts, authorizations, interactions, sessions, upsert
 from .attempts import AttemptKeys, Counter, Rows
 from .authorizations import Begin
 from .changes import Change
@@ -110,6 +110,15 @@ class Attempt:
         of_account = {self.keys.pair, self.counted_by} if self.limits.account else set()
         return of_account | ({self.keys.network} if self.limits.network else set())
 
+    def give_back(self, rows: Rows, now: int) -> None:
+        """Uncount the attempt, which was right. Whoever knows what was asked for need not wait before the next one."""
+        keys, limits = self.keys, self.limits
+        if limits.network:
+            rows[keys.network] = Counter(limits.network.give_back(rows[keys.network].clears_at, now))
+        if limits.account:
+            rows[self.counted_by] = Counter(limits.account.give_back(rows[self.counted_by].clears_at, now))
+            rows[keys.pair] = Counter(rows[keys.pair].clears_at)
+
     def judge(self, rows: Mapping[bytes, Counter], now: int) -> Judgement:
         """Decide whether the attempt is allowed by these rows."""
         network, account, pair = (
@@ -149,14 +158,16 @@ class _SignIn:
         return begin.session.user_id if isinstance(begin, BeginSession) else begin.authorization.subject
 
     def apply(self, rows: Rows, now: int) -> None:
-        """Give the attempt back. Whoever knows the password need not wait before the next one."""
-        keys, limits = self.attempt.keys, self.attempt.limits
-        if limits.network:
-            rows[keys.network] = Counter(limits.network.give_back(rows[keys.network].clears_at, now))
-        if limits.account:
-            counted_by = self.attempt.counted_by
-            rows[counted_by] = Counter(limits.account.give_back(rows[counted_by].clears_at, now))
-            rows[keys.pair] = Counter(rows[keys.pair].clears_at)
+        self.attempt.give_back(rows, now)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Begin:
+    interaction: Interaction
+    attempt: Attempt
+
+    def apply(self, rows: Rows, now: int) -> None:
+        self.attempt.give_back(rows, now)
 
 
 def load_many(connection: Connection, keys: Sequence[SignInKey]) -> Mapping[SignInKey, SignInRecord]:
@@ -202,15 +213,21 @@ def begin_session(begin: BeginSession, attempt: Attempt, *, network: str) -> Cha
     return Change(_apply_many, "attempts", attempt.keys.account, _SignIn(begin, attempt, network))
 
 
+def begin_interaction(interaction: Interaction, attempt: Attempt) -> Change:
+    """Begin the interaction of somebody who typed the right code, and give the attempt back."""
+    return Change(_apply_many, "attempts", attempt.keys.account, _Begin(interaction, attempt))
+
+
 def _all(keys: AttemptKeys) -> tuple[bytes, ...]:
     return keys.account, keys.pair, keys.network
 
 
-def _apply_many(connection: Connection, changes: Sequence[_Count | _SignIn], now: int) -> list[bool]:
+def _apply_many(connection: Connection, changes: Sequence[_Count | _SignIn | _Begin], now: int) -> list[bool]:
     _count_many(connection, changes, now)
     signed_in = sorted((change for change in changes if isinstance(change, _SignIn)), key=lambda change: change.user_id)
     logins = [change.begin for change in signed_in if isinstance(change.begin, Begin)]
     in_browsers = [change.begin for change in signed_in if isinstance(change.begin, BeginSession)]
+    interactions.begin_many(connection, [change.interaction for change in changes if isinstance(change, _Begin)], now)
     sessions.begin_many(connection, in_browsers, now)
     if logins:
         authorizations.begin_many(connection, logins, now)
@@ -218,7 +235,7 @@ def _apply_many(connection: Connection, changes: Sequence[_Count | _SignIn], now
     return [True] * len(changes)
 
 
-def _count_many(connection: Connection, changes: Sequence[_Count | _SignIn], now: int) -> None:
+def _count_many(connection: Connection, changes: Sequence[_Count | _SignIn | _Begin], now: int) -> None:
     keys = {key for change in changes for key in change.attempt.rows_to_lock()}
     if not keys:
         return

@@ -14,7 +14,8 @@ from starlette.types import ASGIApp
 
 from ..domain.forwarded import TrustedProxies
 from ..domain.languages import LANGUAGES
-from ..oauth import metadata
+from ..oauth import device, metadata
+from ..oauth.device.authorization import DeviceAuthorization
 from ..oauth.introspection import Introspection
 from ..oauth.registry import GrantRegistry
 from ..oauth.revocation import Revocation
@@ -91,6 +92,7 @@ def routes(context: AppContext, pages: Pages, cookies: BrowserCookies) -> list[R
     token = FormEndpoint(*form, grants, required="grant_type", cross_origin=cross_origin)
     return [
         Route(base + "/token", token, methods=["POST"]),
+        Route(base + device.AUTHORIZATION_PATH, FormEndpoint(*form, DeviceAuthorization), methods=["POST"]),
         Route(base + "/revoke", FormEndpoint(*form, Revocation, cross_origin=cross_origin), methods=["POST"]),
         *(Route(base + path, cross_origin, methods=["OPTIONS"]) for path in ("/token", "/revoke")),
         Route(base + "/introspect", FormEndpoint(*form, Introspection), methods=["POST"]),

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from authserver.domain.client_kinds import DEVICE_CODE
+from authserver.oauth.grants.device_code import DeviceCodeGrant
+
 BACK = "https://app.example/callback"
 SIGN_IN = ["authorization_code", "refresh_token"]
 ABOUT_USERS = "openid profile email"
@@ -20,9 +23,15 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "native": {"auth_method": "none", "grant_types": SIGN_IN, "application_type": "native"}
     | {"scope": f"{ABOUT_USERS} offline_access"},
+    "device": {"auth_method": "none", "grant_types": ["refresh_token", DEVICE_CODE], "application_type": "native"}
+    | {"scope": f"{ABOUT_USERS} offline_access"},
     "service": {"auth_method": "client_secret_basic", "grant_types": ["client_credentials"]},
     "api": {"auth_method": "client_secret_basic", "grant_types": []},
 }
+
+
+def test_the_grant_of_devices_is_the_one_that_the_server_has() -> None:
+    assert DeviceCodeGrant.GRANT_TYPE == DEVICE_CODE
 
 
 @pytest.fixture
@@ -71,11 +80,6 @@ def test_a_client_that_signs_users_in_needs_a_redirect_uri(cli: Callable[..., Re
 def test_rfc9700_2_1_1_a_public_client_cannot_leave_pkce_out(cli: Callable[..., Result], here: Any, kind: str) -> None:
     options = ["--kind", kind, "--redirect-uri", BACK, "--pkce", "optional"]
     assert "A public client requires PKCE" in cli("client", "create", "App", *options, code=2).stderr
-
-
-def test_devices_are_told_that_they_have_to_wait(cli: Callable[..., Result], here: Any) -> None:
-    refused = cli("client", "create", "TV", "--kind", "device", code=2)
-    assert "Devices without a browser (RFC 8628) are not supported yet. Allowed: web, spa," in refused.stderr
 
 
 def test_a_client_becomes_one_of_another_kind(data: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from tests.cli.backups import add_login, lose_everything, sql
-from tests.harness.sign_in_rows import code, interaction, session
+from tests.harness.sign_in_rows import code, device_code, interaction, session
 
 DB = "authserver.db"
 OLD, NEW = "an old password for tests", "a new password for tests"
@@ -202,8 +202,13 @@ def add_session(number: int, user: str, **changes: Any) -> None:
 
 def add_code_and_interaction(user: str) -> None:
     lists = {"scope": "openid", "resources": "", "amr": "pwd"}
-    for table, built in ("codes", code(1, 2**51, client_id="first-party", user_id=user)), ("interactions", WAITING):
-        row = asdict(built) | (lists | {"delete_at": 2**51} if table == "codes" else {})
+    waiting: dict[str, Any] = {
+        "codes": code(1, 2**51, client_id="first-party", user_id=user),
+        "device_codes": device_code(1, 2**51, client_id="first-party", user_id=user),
+        "interactions": WAITING,
+    }
+    for table, built in waiting.items():
+        row = asdict(built) | (lists | {"delete_at": 2**51} if table != "interactions" else {})
         sql(DB, f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", *row.values())
 
 
@@ -224,7 +229,8 @@ def test_a_session_that_was_ended_stays_ended_and_one_that_was_renewed_has_its_n
     )
     restore()
     assert session_ends() == {1: None, 2: None, 3: 9}
-    assert sql(DB, "SELECT count(*) FROM codes") == sql(DB, "SELECT count(*) FROM interactions") == [(0,)]
+    for table in ("codes", "device_codes", "interactions"):
+        assert sql(DB, f"SELECT count(*) FROM {table}") == [(0,)]
 
 
 def test_end_logins_ends_sessions_too(ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]) -> None:

@@ -25,10 +25,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from authserver.domain.client_kinds import KINDS
 from authserver.testing import Issuer, running_issuer
 from tests.harness import npm
 from tests.harness.constants import LONG, PASSWORD
 from tests.harness.npm import needs_npm
+from tests.harness.plain_browser import PlainBrowser
 from tests.harness.process import free_port, owned_group, wait_until_listening
 from tests.harness.receiver import receiving
 
@@ -171,7 +173,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which the clients for Node are installed, with our scripts."""
     folder = tmp_path_factory.mktemp("node")
     npm.install(folder, *VERSIONS)
-    for script in ("sign_in.mjs", "logout_token.mjs"):
+    for script in ("sign_in.mjs", "logout_token.mjs", "device.mjs"):
         shutil.copy(HERE / script, folder)
     return folder
 
@@ -193,6 +195,23 @@ def node(issuer: Issuer, web: str, spa: str, packages: Path) -> dict[str, Any]:
 )
 def test_under_node(node: dict[str, Any], name: str) -> None:
     assert node[name] == {"email": "ada@example.com", "refreshed": True, "same": True}
+
+
+@needs_npm
+def test_openid_client_on_a_device(issuer: Issuer, packages: Path) -> None:
+    """With `initiateDeviceAuthorization` and `pollDeviceAuthorizationGrant`."""
+    scope = f"{SCOPE} offline_access"
+    told = {"url": issuer.url, "scope": scope, "client": issuer.client(scope, grants=KINDS["device"].grant_types)}
+    environment = os.environ | {"STOCK": json.dumps(told)}
+    with subprocess.Popen(["node", "device.mjs"], cwd=packages, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        with PlainBrowser() as browser:
+            browser.open(process.stdout.readline().decode().strip())
+            browser.press("continue")
+            browser.press("sign-in", username="ada", password=PASSWORD)
+            browser.press("allow")
+        result = json.loads(process.stdout.read())
+    assert result == {"email": "ada@example.com", "same": True}
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,9 @@ from typing import Any
 import httpx2
 
 from authserver.domain.attempts import FREE
+from authserver.domain.client_kinds import of_kind
+from authserver.domain.models import Client
+from authserver.store import clients
 from tests.harness.constants import PASSWORD, SECRET
 from tests.web.serving import LocalServer, change_client, execute, wait_until_ready
 
@@ -17,7 +20,9 @@ FORMS = {
     "/token": WEB | {"grant_type": "password"} | ADA,
     "/revoke": WEB | {"token": "x"},
     "/introspect": WEB | {"token": "x"},
+    "/device_authorization": {"client_id": "tv"},
 }
+DEVICE = "/device_authorization"
 JSONS = {"/api/login": ADA, "/api/refresh-token": {"refresh_token": "rt_"}, "/api/logout": {"refresh_token": "rt_"}}
 DOCUMENTS = (
     *("/.well-known/jwks.json", "/.well-known/oauth-authorization-server"),
@@ -41,10 +46,13 @@ def producers() -> dict[tuple[str, str], Produce]:
         found |= {(name, status): produce for (name, status), produce in _of_a_document(path).items()}
     for path in ("/token", "/revoke", "/userinfo"):
         found |= {(f"options {path}", status): produce for status, produce in _of_a_preflight(path).items()}
+    found |= {(f"post {DEVICE}", "503"): _device_unavailable}
     return found | _of_userinfo() | _OF_OTHERS
 
 
 def _post(server: LocalServer, path: str, **changes: Any) -> Any:
+    if path == DEVICE:
+        add_device_client(server)
     body = {"data": FORMS[path]} if path in FORMS else {"json": JSONS[path]}
     server.http.cookies.clear()
     return server.http.post(path, **body | changes)
@@ -118,6 +126,19 @@ def _of_json(path: str) -> dict[str, Produce]:
 def _token(server: LocalServer, client_id: str = "first-party") -> dict[str, str]:
     form = {"grant_type": "password", "client_id": client_id} | ADA
     return {"refresh_token": server.http.post("/token", data=form).json()["refresh_token"]}
+
+
+def add_device_client(server: LocalServer) -> None:
+    with server.database.begin() as connection:
+        clients.add(connection, of_kind(Client("tv", "TV", "none", frozenset(), ()), "device"))
+
+
+def _device_unavailable(server: LocalServer) -> Any:
+    add_device_client(server)
+    execute(server.database, "ALTER TABLE device_codes RENAME TO elsewhere")
+    answer = server.http.post(DEVICE, data=FORMS[DEVICE])
+    execute(server.database, "ALTER TABLE elsewhere RENAME TO device_codes")
+    return answer
 
 
 def _that_needs_the_database(server: LocalServer, path: str) -> dict[str, Any]:

@@ -2,12 +2,26 @@
 
 import pytest
 
-from tests.contract import producing_account, producing_email, producing_links, producing_logout, producing_pages
+from tests.contract import (
+    producing_account,
+    producing_device,
+    producing_email,
+    producing_links,
+    producing_logout,
+    producing_pages,
+)
 from tests.contract.document import assert_conforms, documented
 from tests.contract.producing import FORMS, REASONS, producers
 from tests.web.serving import LocalServer, wait_until_ready
 
-_OF_BROWSERS = (producing_pages, producing_account, producing_email, producing_links, producing_logout)
+_OF_BROWSERS = (
+    producing_device,
+    producing_pages,
+    producing_account,
+    producing_email,
+    producing_links,
+    producing_logout,
+)
 PRODUCERS = producers()
 for one in _OF_BROWSERS:
     PRODUCERS |= one.producers()

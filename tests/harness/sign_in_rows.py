@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from authserver.domain.models import Code, Consent, Interaction, Session
+from authserver.domain.models import Code, Consent, DeviceCode, Interaction, Session
 from tests.harness.constants import SECOND
 
 
@@ -59,6 +59,24 @@ def code(number: int, now: int, /, **members: Any) -> Code:
         credential_version=0,
         created_at=now,
         expires_at=now + 60 * SECOND,
+    )
+    return replace(built, **members)
+
+
+def device_code(number: int, now: int, /, **members: Any) -> DeviceCode:
+    """Build a device of the client `app`, which waits since `now`, and begins the authorization `number`."""
+    built = DeviceCode(
+        hash=number.to_bytes(32),
+        user_code_mac=number.to_bytes(32),
+        refresh_key_id="refresh-1",
+        authorization_id=number.to_bytes(16),
+        client_id="app",
+        scope=("openid",),
+        resources=(),
+        network="192.0.2.0/24",
+        created_at=now,
+        expires_at=now + 600 * SECOND,
+        poll_interval=5,
     )
     return replace(built, **members)
 

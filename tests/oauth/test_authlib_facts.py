@@ -132,7 +132,7 @@ def test_every_grant_lets_authlib_validate_and_answers_itself(grant: Any) -> Non
 
 @pytest.mark.parametrize("grant", GRANTS, ids=lambda grant: grant.GRANT_TYPE)
 def test_validation_refuses_a_client_that_is_not_registered_for_the_grant(grant: Any) -> None:
-    made = grant(request(username="a", password="b", refresh_token="c"), None)
+    made = grant(request(username="a", password="b", refresh_token="c", device_code="d"), None)
     made.accepted = client_of()
     with pytest.raises(UnauthorizedClientError):
         made.validate_token_request()
@@ -140,7 +140,7 @@ def test_validation_refuses_a_client_that_is_not_registered_for_the_grant(grant:
 
 @pytest.mark.parametrize("grant", GRANTS, ids=lambda grant: grant.GRANT_TYPE)
 def test_authlibs_exceptions_are_turned_into_ours(grant: Any) -> None:
-    made = grant(request(), None)
+    made = grant(request(device_code="d"), None)
     made.accepted = client_of()
     with pytest.raises(Refusal, match="unauthorized client") as refused:
         made.decide()
@@ -221,8 +221,8 @@ def test_our_sentences_have_only_the_characters_that_authlib_allows(sentence: An
     OAuth2Error(sentence)
 
 
-def test_authlib_asks_our_client_only_for_its_grant_types() -> None:
-    assert vars(AuthlibClient(client_of("password"))).keys() == {"check_grant_type"}
+def test_authlib_asks_our_client_only_for_its_id_and_its_grant_types() -> None:
+    assert vars(AuthlibClient(client_of("password"))).keys() == {"check_grant_type", "_id"}
     for name in ("check_client_secret", "check_endpoint_auth_method", "get_allowed_scope", "check_redirect_uri"):
         assert getattr(AuthlibClient, name) is getattr(ClientMixin, name)  # raises NotImplementedError if it is asked
 

@@ -45,7 +45,7 @@ FAULTY = tuple(
         ("gender", ""),
     )
 )
-WITH_NAMES = ("sign_in", "consent", "choose_account", "sign_out", "signed_out", "error")
+WITH_NAMES = ("sign_in", "consent", "device_consent", "choose_account", "sign_out", "signed_out", "error")
 LONG = {"client": replace(CLIENT, name="W" * 100), "username": "w" * 64, "origin": f"{'w' * 63}.example"}
 
 
@@ -83,6 +83,13 @@ ANSWERS: Mapping[str, BrowserAnswer] = {
     "/sign-up/password": Page("new_password", SAMPLES["new_password"]),
     "/sign-up/done": Page("sign_up_done", SAMPLES["sign_up_done"]),
     "/reset/done": Page("reset_done", SAMPLES["reset_done"]),
+    "/device": Page("device", SAMPLES["device"]),
+    "/device/complete": changed(Page("device", SAMPLES["device"]), user_code="BCDF-GHJK"),
+    "/device/wrong": replace(changed(Page("device", SAMPLES["device"]), user_code="BCDF", error="wrong"), status=422),
+    "/device/delayed": replace(changed(Page("device", SAMPLES["device"]), error="delayed", wait=40), status=429),
+    "/device/0": Page("device_consent", SAMPLES["device_consent"]),
+    "/device/allowed": Page("device_done", SAMPLES["device_done"]),
+    "/device/denied": changed(Page("device_done", SAMPLES["device_done"]), allowed=False),
     "/choose-account": Page("choose_account", SAMPLES["choose_account"]),
     "/continue": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), after_form=True, client=CLIENT),
     "/form-post": Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE)), "form_post", client=CLIENT),

@@ -15,6 +15,7 @@ pytestmark = needs_chromium
 Show = Callable[..., Watched]
 EVERY_TEMPLATE = (
     *("/wrong", "/again", "/consent", "/choose-account", "/sign-out", "/signed-out"),
+    *("/device/complete", "/device/wrong", "/device/0", "/device/allowed"),
     *("/other-ways", "/reset/address", "/reset/weak", "/sign-up/taken", "/email/address", "/email/confirm"),
     *("/expired", "/form-post", "/landing-page", "/account/password/wrong", "/account/delete/wrong"),
     "/account",

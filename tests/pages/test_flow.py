@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from authserver.domain.client_kinds import DEVICE_CODE, of_kind
 from authserver.domain.models import Client
 from authserver.store import clients
 from authserver.testing import Issuer, running_issuer
@@ -387,3 +388,33 @@ def test_going_back_to_the_account_after_its_session_is_gone_shows_nothing_of_it
     page.goto(home)
     page.go_back()
     assert page.url == f"{home}/sign-in?next=%2Faccount%2Fsessions"
+
+
+@pytest.mark.parametrize(("locale", "scripts"), [("en", False), ("de-DE", True)])
+def test_a_device_is_let_in_by_keyboard(new_tab: Callable[..., Tab], locale: str, scripts: bool) -> None:
+    tab = new_tab(java_script_enabled=scripts, locale=locale)
+    page, keyboard = tab.page, tab.page.keyboard
+    device = of_kind(Client(f"tv-{locale.lower()}", "TV", "none", frozenset(), ("openid",)), "device")
+    with tab.issuer._database.begin() as connection:
+        clients.add(connection, device)
+    begun = page.request.post(f"{tab.issuer.url}/device_authorization", form={"client_id": device.id}).json()
+    page.goto(begun["verification_uri"])
+    page.wait_for_selector("#user-code:focus")
+    keyboard.type("bcdf ghjk")
+    keyboard.press("Enter")
+    page.wait_for_selector("#error:focus")
+    assert page.input_value("#user-code") == "bcdf ghjk"
+    page.fill("#user-code", begun["user_code"].lower())
+    page.click("#continue")
+    tab.sign_in()
+    page.wait_for_selector("#allow")
+    assert page.inner_text("#code") == begun["user_code"]
+    for _ in range(2):
+        keyboard.press("Tab")
+    keyboard.press("Enter")
+    page.wait_for_selector("#device-done")
+    assert page.title() == {"en": "Your device is connected", "de-DE": "Ihr Gerät ist verbunden"}[locale]
+    form = {"grant_type": DEVICE_CODE, "device_code": begun["device_code"], "client_id": device.id}
+    assert page.request.post(f"{tab.issuer.url}/token", form=form).status == 200
+    assert not [text for text in tab.messages if "422" not in text]
+    assert tab.hosts == {urlsplit(tab.issuer.url).netloc}

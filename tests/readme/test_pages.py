@@ -19,7 +19,7 @@ from tests.readme.transcript import matches
 
 DOCS = ROOT / "docs"
 PAGES = {str(file.relative_to(ROOT)): file.read_text() for file in sorted(DOCS.glob("**/*.md"))}
-SIGN_IN = {f"docs/how-to/sign-in-{app}.md" for app in ("fastapi", "browser-app", "native-app")}
+SIGN_IN = {f"docs/how-to/sign-in-{app}.md" for app in ("fastapi", "browser-app", "native-app", "device")}
 ELSEWHERE = {"docs/reference/guard.md", *JOURNEY, *SIGN_IN}
 """Pages whose blocks other tests run: in tests/resource/test_guard_page.py, test_readme.py, test_sign_in_pages.py."""
 TOP_LEVEL = {
@@ -93,7 +93,7 @@ def headings(file: Path) -> set[str]:
 
 MADE = {
     *(".env", "authserver.toml", "keys/", "keys", ".venv", "authserver.db"),
-    *("conftest.py", "notes.py", "notes_app.py", "notes_cli.py", "service.py"),
+    *("conftest.py", "notes.py", "notes_app.py", "notes_cli.py", "notes_tv.py", "service.py"),
 }
 """Files that pages name and that are made at run time, here or by the reader."""
 FORGES = (".github/", ".gitlab/", ".forgejo/", ".gitea/")

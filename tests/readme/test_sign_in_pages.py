@@ -1,5 +1,6 @@
 """The how-to pages on sign-in: their blocks run, and then somebody signs in to the app that they build."""
 
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -15,8 +16,11 @@ from tests.harness.npm import needs_npm
 from tests.harness.plain_browser import PlainBrowser, sign_in
 from tests.readme.blocks import ROOT, Block, blocks
 from tests.readme.pages import Session, session
+from tests.web.serving import wait_until
 
-FASTAPI, BROWSER, NATIVE = (f"docs/how-to/sign-in-{app}.md" for app in ("fastapi", "browser-app", "native-app"))
+FASTAPI, BROWSER, NATIVE, DEVICE = (
+    f"docs/how-to/sign-in-{app}.md" for app in ("fastapi", "browser-app", "native-app", "device")
+)
 USER = ("ada", "correct horse battery staple")
 OAUTH4WEBAPI = "oauth4webapi@3.8.8"
 DRIVER = f"""#!{sys.executable}
@@ -73,6 +77,23 @@ def test_the_native_app_signs_a_user_in(opened: Callable[[str], Session]) -> Non
     pasted = terminal.shell.paste(f"BROWSER='{driver} %s &' {terminal.here(command)}")
     assert not pasted.failed, pasted
     assert shown.partition("u_")[0] in pasted.out
+
+
+def test_the_device_signs_a_user_in(opened: Callable[[str], Session]) -> None:
+    terminal = opened(DEVICE)
+    [command] = [block.text for block in of(DEVICE) if block.text.startswith("python3 notes_tv.py")]
+    [begun, done] = [terminal.here(block.text) for block in of(DEVICE) if block.kind == "text"]
+    terminal.shell.paste(f"{terminal.here(command).strip()} > tv.log 2>&1 &")
+    log = terminal.folder / "tv.log"
+    wait_until(lambda: log.exists() and log.read_text().endswith("\n\n"))
+    page, code = re.findall(r"http://\S+/device|[A-Z]{4}-[A-Z]{4}", log.read_text())
+    assert log.read_text() == begun.replace("BCDF-GHJK", code)
+    with PlainBrowser() as browser:
+        browser.open(page)
+        browser.press("continue", user_code=code.lower())
+        assert code in browser.press("sign-in", username=USER[0], password=USER[1]).text
+        assert "device-done" in browser.press("allow").texts
+    wait_until(lambda: log.read_text().endswith(done))
 
 
 @needs_npm

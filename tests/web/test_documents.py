@@ -191,6 +191,7 @@ REGISTERED_ELSEWHERE = {
     "userinfo_endpoint",  # OpenID Connect Discovery s3; Authlib's list lacks it
     "authorization_response_iss_parameter_supported",  # RFC 9207 s3
     "prompt_values_supported",  # Initiating User Registration via OpenID Connect s4
+    "device_authorization_endpoint",  # RFC 8628 s4
     "end_session_endpoint",  # RP-Initiated Logout s2.1
     *("backchannel_logout_supported", "backchannel_logout_session_supported"),  # Back-Channel Logout s2.1
 }

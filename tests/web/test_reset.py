@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from authserver.accounts.interaction import TTL as INTERACTION_TTL
 from authserver.accounts.mail_form import MAILS
 from authserver.background import INTERVALS
 from authserver.domain.models import User
-from authserver.oauth.authorize.begin import INTERACTION_TTL
 from authserver.settings import Settings
 from authserver.store import user_claims, users
 from authserver.store.database import Database

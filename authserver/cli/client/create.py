@@ -29,7 +29,8 @@ def create(name: str, client_id: str | None, as_json: bool, **options: Any) -> N
     """Create a client called NAME. Its secret is shown only once.
 
     Kinds: web, whose server keeps a secret; spa, which runs in the browser; native, a mobile, desktop or command-line
-    app; service, which acts for itself; api, which only introspects tokens. A terminal asks for the kind.
+    app; device, whose user signs in elsewhere; service, which acts for itself; api, which only introspects tokens. A
+    terminal asks for the kind.
 
     \b
     Examples:

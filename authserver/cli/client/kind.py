@@ -6,20 +6,18 @@ from typing import Any
 
 import click
 
-from ...domain.client_kinds import KINDS, PLANNED, of_kind, web_origins
+from ...domain.client_kinds import KINDS, of_kind, web_origins
 from ...domain.models import Client
 
 option = click.option(
     "--kind",
-    type=click.Choice([*KINDS, *PLANNED]),
+    type=click.Choice([*KINDS]),
     help="Sets grants, authentication and PKCE as they should be; other options override it.",
 )
 
 
 def with_kind(client: Client, kind: str | None) -> Client:
-    """Return the client with what its kind sets, before the other options. Raises UsageError for a planned kind."""
-    if kind in PLANNED:
-        raise click.UsageError(f"{PLANNED[kind]} Allowed: {', '.join(KINDS)}.")
+    """Return the client with what its kind sets, before the other options."""
     return of_kind(client, kind) if kind else client
 
 

@@ -4,6 +4,7 @@ from .authorization import Authorization
 from .client import Client, Policy, Secret
 from .code import Code
 from .consent import Consent
+from .device_code import DeviceCode
 from .interaction import Interaction
 from .key import RefreshTokenKey, SigningKey, SubjectKey
 from .link import Link, LinkKind
@@ -18,6 +19,7 @@ __all__ = [
     "Client",
     "Code",
     "Consent",
+    "DeviceCode",
     "Interaction",
     "Link",
     "LinkKind",

@@ -19,6 +19,7 @@ class Policy:
     code_ttl: int = 60
     code_retry_window: int = 10
     """A code that its client sends again within this time after its use is refused, and nothing else happens."""
+    device_code_ttl: int = 600
     session_idle_ttl: int = 12 * 3600
     session_ttl: int = 7 * 86400
     max_sessions: int = 100

@@ -26,6 +26,8 @@ class Interaction:
     """Whether the user refused, which ends it."""
     code_hash: bytes | None = None
     """The code that answered it. Until that one is redeemed, asking again replaces it, since responses get lost."""
+    device_code_hash: bytes | None = None
+    """The device whose code was typed, if there is one in place of an authorization request."""
 
     @property
     def ui_locales(self) -> str:

@@ -1,10 +1,11 @@
 """POST /interaction/{id}/account: the user continues with the account that is signed in, or chooses another."""
 
+from ...accounts.interaction import path_of
 from ...domain.interaction import with_progress
 from ...pipeline.handler import Decision
 from ...pipeline.replies import BrowserAnswer, GoTo
 from ...store.interactions import advance
-from .interaction import OTHER_ACCOUNT, InteractionHandler, path_of
+from .interaction import OTHER_ACCOUNT, InteractionHandler
 
 
 class ChooseAccount(InteractionHandler):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ...accounts.interaction import path_of
 from ...domain.authorization_request import AuthorizationRequest
 from ...domain.interaction import Step, with_progress
 from ...domain.models import Client, Consent, Interaction, Session
@@ -12,7 +13,7 @@ from ...pipeline.replies import BrowserAnswer, GoTo
 from ...store import consents
 from ...store.interactions import advance
 from ..error_descriptions import SENTENCES
-from .interaction import InteractionHandler, path_of
+from .interaction import InteractionHandler
 
 
 class AnswerConsent(InteractionHandler):

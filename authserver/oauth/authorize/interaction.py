@@ -1,13 +1,12 @@
 """GET /interaction/{id}: the next page, or the response to the client."""
 
-import hmac
 import json
 from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import urlsplit
 
-from ...accounts import interaction as accounts_interaction
 from ...accounts.browser import BrowserRefusal
+from ...accounts.interaction import NotThisBrowser, current_interaction, path_of, waiting_interaction
 from ...accounts.other_ways import other_ways
 from ...accounts.request import hashed
 from ...domain import authorization_request, base64url, redirect_uri
@@ -27,11 +26,6 @@ OTHER_ACCOUNT = "?account=other"
 """The query by which a person asks for the sign-in page although somebody is signed in."""
 _AGAIN = "?again=yes"
 """The query by which a person begins the request again, in a browser that the interaction is not bound to."""
-
-
-class NotThisBrowser(BrowserRefusal):
-    """The interaction is bound to another browser, or to what this one was before it got another cookie. When two tabs
-    of a new browser begin at the same moment, each gets a cookie, and the later one replaces the other."""
 
 
 class InteractionHandler(AuthorizationHandler):
@@ -140,19 +134,11 @@ class InteractionHandler(AuthorizationHandler):
 
     def _waiting(self) -> tuple[Interaction, Client]:
         """Raises BrowserRefusal unless the interaction is this browser's, and not over."""
-        interaction, client = self._current()
-        if self.request.browser is None:
-            raise NotThisBrowser("cookies", "The browser sent no cookie.")
-        if not hmac.compare_digest(interaction.browser_hash, hashed(self.request.browser) or b""):
-            raise NotThisBrowser("other_browser", "The interaction is another browser's.")
-        return interaction, client
+        return _of_request(waiting_interaction(self.loaded, self.request, self.now))
 
     def _current(self) -> tuple[Interaction, Client]:
         """Raises BrowserRefusal if there is no such interaction, or none any more."""
-        waiting, client = self.loaded.waiting if self.loaded else None, self.loaded.client if self.loaded else None
-        if waiting is None or client is None or client.disabled or self.now >= waiting.interaction.expires_at:
-            raise BrowserRefusal("expired", "There is no such interaction, or it has expired.")
-        return waiting.interaction, client
+        return _of_request(current_interaction(self.loaded, self.now))
 
     def _client_or_none(self) -> Client | None:
         return self.loaded.client if self.target is not None else None
@@ -195,8 +181,11 @@ ACTIONS = {"sign_in": "sign-in", "choose_account": "account", "consent": "consen
 """Where the form of each page goes, below the interaction."""
 
 
-def path_of(interaction: Interaction) -> str:
-    return accounts_interaction.path_of(interaction.id)
+def _of_request(waiting: tuple[Interaction, Client]) -> tuple[Interaction, Client]:
+    """Raises BrowserRefusal for an interaction that an authorization request has not begun."""
+    if waiting[0].device_code_hash is not None:
+        raise BrowserRefusal("expired", "The interaction is for a device.")
+    return waiting
 
 
 def text_of(parameters: Parameters) -> str:

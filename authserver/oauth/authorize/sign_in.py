@@ -1,8 +1,9 @@
 """POST /interaction/{id}/sign-in: a username and a password."""
 
+from ...accounts.interaction import path_of
 from ...accounts.sign_in_form import SignInForm
 from ...pipeline.replies import Page
-from .interaction import InteractionHandler, path_of
+from .interaction import InteractionHandler
 
 
 class SignIn(SignInForm, InteractionHandler):

@@ -14,14 +14,14 @@ from hashlib import sha256
 from authlib.oauth2.rfc6749 import grants
 
 from ...domain import pkce
-from ...domain.models import SECOND, Authorization, Code, User
+from ...domain.models import Authorization, Code, User
 from ...domain.standard_claims import OFFLINE_ACCESS, OPENID
 from ...domain.times import utc
-from ...pipeline.errors import Refusal, Stale
+from ...pipeline.errors import Refusal
 from ...pipeline.event import Event, LateEvents
 from ...pipeline.handler import Decision
 from ...pipeline.replies import Reply
-from ...store import authorizations, codes
+from ...store import codes
 from ...store.codes import CodeRecord
 from ..grant import Grant
 
@@ -48,7 +48,9 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
             raise Refusal("invalid_grant", "code of another client", events=[foreign])
         self.record = record
         if record.code.used_at is not None:
-            raise self._replayed(record, record.code.used_at)
+            is_active, is_owner = record.has_active_authorization, self._proves_owner(record.code)
+            id, used_at = record.code.authorization_id, record.code.used_at
+            raise self.used_again(id, used_at, is_active=is_active, is_owner=is_owner)
         return Credential(record.code)
 
     def issue(self) -> Decision[Reply]:
@@ -74,21 +76,6 @@ class AuthorizationCodeGrant(Grant, grants.AuthorizationCodeGrant):
 
     def username(self) -> str:
         return self.record.user.username if self.record else ""
-
-    def _replayed(self, record: CodeRecord, used_at: int) -> Refusal:
-        """Return the refusal of a code that was used. Raises Stale at the first attempt: this process may not have seen
-        the whole change yet."""
-        if self.attempt.number == 0:
-            raise Stale
-        elapsed = self.attempt.elapsed.between(used_at, self.parsed.arrived_at)
-        if self._proves_owner(record.code) and elapsed < self.policy.code_retry_window * SECOND:
-            return Refusal("invalid_grant", "code sent twice", events=[Event("code_resubmitted")])
-        # RFC 6749 s4.1.2: the authorization server MUST deny the request and SHOULD revoke (when possible) all tokens
-        # previously issued based on that authorization code.
-        revocation = authorizations.revoke(record.code.authorization_id, reason="code_replayed")
-        writes = revocation if record.has_active_authorization else None
-        event = Event("code_replayed", "error") if writes else Event("code_resubmitted")
-        return Refusal("invalid_grant", f"code used again; first used at {utc(used_at)}", writes=writes, events=[event])
 
     def _proves_owner(self, code: Code) -> bool:
         """Whether the request could have redeemed the code. The client is authenticated."""

@@ -6,6 +6,7 @@ from .authorization import authorizations
 from .base import metadata
 from .client import clients
 from .denied_token import denied_tokens
+from .device_code import device_codes
 from .event import events
 from .key import refresh_keys, signing_keys, subject_keys
 from .link import links
@@ -23,6 +24,7 @@ __all__ = [
     "consents",
     "deliveries",
     "denied_tokens",
+    "device_codes",
     "events",
     "interactions",
     "known_networks",

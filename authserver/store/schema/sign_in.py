@@ -50,6 +50,7 @@ interactions = Table(
     Column("agreed", Boolean, nullable=False),
     Column("denied", Boolean, nullable=False),
     Column("code_hash", LargeBinary(32)),
+    Column("device_code_hash", LargeBinary(32)),
 )
 
 codes = Table(

@@ -121,12 +121,13 @@ class ByMethod:
 class BackToInteraction:
     """Redirects to the interaction in the path, which knows the next page."""
 
-    def __init__(self, pages: Pages) -> None:
-        self._pages = pages
+    def __init__(self, pages: Pages, place: str) -> None:
+        """`place` is the path of all interactions, below the issuer."""
+        self._pages, self._place = pages, place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         id = _interaction_id(scope)
-        await self._pages.send(scope, send, GoTo(f"/interaction/{id.hex()}") if id else error_page("expired", 400))
+        await self._pages.send(scope, send, GoTo(f"{self._place}/{id.hex()}") if id else error_page("expired", 400))
 
 
 def _as_query(path: str, content: bytes) -> GoTo:

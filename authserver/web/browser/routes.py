@@ -21,11 +21,15 @@ from ...accounts.sign_up import ShowSignUp
 from ...accounts.sign_up_password import ShowSignUpPassword, SignUpWithLink
 from ...domain import links
 from ...domain.models import LinkKind
+from ...oauth import device
 from ...oauth.authorize.account import ChooseAccount
 from ...oauth.authorize.authorize import Authorize
 from ...oauth.authorize.consent import AnswerConsent
 from ...oauth.authorize.interaction import ContinueInteraction
 from ...oauth.authorize.sign_in import SignIn
+from ...oauth.device.answer import AnswerDevice, ContinueDevice
+from ...oauth.device.sign_in import DeviceSignIn
+from ...oauth.device.user_code import EnterUserCode, ShowDevice
 from ...oauth.logout.logout import ConfirmLogout, Logout
 from ...pipeline.pipeline import NewHandler
 from ...pipeline.replies import BrowserAnswer
@@ -55,7 +59,7 @@ class BrowserRoutes:
 
     def form_of_interaction(self, path: str, new_handler: NewBrowserHandler) -> Route:
         """A form; a GET, as after a reload, goes back to its interaction."""
-        endpoint = ByMethod(BackToInteraction(self._pages), self._endpoint(new_handler))
+        endpoint = ByMethod(BackToInteraction(self._pages, path.partition("/{")[0]), self._endpoint(new_handler))
         return Route(self._base + path, endpoint, methods=["GET", "POST"])
 
     def page_with_form(self, path: str, page: NewBrowserHandler, form: NewBrowserHandler) -> Route:
@@ -71,7 +75,7 @@ class BrowserRoutes:
 
 def routes(context: AppContext, base: str, pages: Pages, cookies: BrowserCookies) -> list[Route | Mount]:
     new = BrowserRoutes(context, base, pages, cookies)
-    return [*_authorize(new), *_logout(new), *_account(new), *_recovery(new)]
+    return [*_authorize(new), *_device(new), *_logout(new), *_account(new), *_recovery(new)]
 
 
 def _authorize(new: BrowserRoutes) -> list[Route]:
@@ -82,6 +86,15 @@ def _authorize(new: BrowserRoutes) -> list[Route]:
         new.form_of_interaction(interaction + "/sign-in", SignIn),
         new.form_of_interaction(interaction + "/account", ChooseAccount),
         new.form_of_interaction(interaction + "/consent", AnswerConsent),
+    ]
+
+
+def _device(new: BrowserRoutes) -> list[Route]:
+    interaction = device.PATH + "/{interaction}"
+    return [
+        new.page_with_form(device.PATH, ShowDevice, EnterUserCode),
+        new.page_with_form(interaction, ContinueDevice, AnswerDevice),
+        new.form_of_interaction(interaction + "/sign-in", DeviceSignIn),
     ]
 
 

@@ -58,6 +58,18 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
         "resources": (AskedFor("https://api.notes.example", is_new=False),),
         "other_account": "/interaction/0",
     },
+    "device": {**_ID, "action": "/device", "csrf": "token", "user_code": "", "error": "", "wait": 0},
+    "device_consent": {
+        **_FORM,
+        "action": "/device/0",
+        "other_account": "/device/0",
+        "user_code": "BCDF-GHJK",
+        "network": "192.0.2.0/24",
+        "began": "2026-11-29 12:38 UTC",
+        "scopes": (AskedFor("openid", is_new=False), AskedFor("email"), AskedFor("notes:read")),
+        "resources": (AskedFor("https://api.notes.example", is_new=False),),
+    },
+    "device_done": {**_ID, "allowed": True, "client": CLIENT},
     "choose_account": _FORM,
     "account": {**_ACCOUNT, "has_mail": True},
     "email": {

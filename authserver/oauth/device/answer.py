@@ -1,0 +1,90 @@
+"""GET and POST /device/{id}: the user lets the device in, or not, and goes back to it.
+
+Nobody is let in without this page, whatever the user has agreed to before and whosever the client is: somebody else may
+have begun this on a device of their own, and have sent the user here (RFC 8628 s5.4).
+"""
+
+from collections.abc import Iterable
+
+from ...accounts.interaction import path_of
+from ...domain import user_code
+from ...domain.device_authorization import Step
+from ...domain.models import Client, Consent, Interaction, Session
+from ...domain.times import minute
+from ...pipeline.event import Event
+from ...pipeline.handler import Decision
+from ...pipeline.replies import AskedFor, BrowserAnswer, GoTo, Page
+from ...store import device_codes
+from ..shown import shown
+from .interaction import OTHER_ACCOUNT, DeviceHandler
+
+
+class ContinueDevice(DeviceHandler):
+    def decide(self) -> Decision[BrowserAnswer]:
+        interaction, client = self.resume()
+        step = self.step(interaction)
+        if step in (Step.ALLOWED, Step.DENIED):
+            # RFC 8628 s3.3: once the user interaction is complete, the server instructs the user to return to their
+            # device.
+            return Decision(Page("device_done", {"client": shown(client), "allowed": step is Step.ALLOWED}))
+        if step is Step.SIGN_IN or self.request.value("account") == "other":
+            return Decision(self.sign_in_page())
+        return Decision(self._question(interaction, client))
+
+    def _question(self, interaction: Interaction, client: Client) -> Page:
+        device, before, path = self.device, self.loaded.consent, path_of(interaction)
+        scopes = [AskedFor(name, before is None or name not in before.scope) for name in device.scope]
+        resources = [AskedFor(name, before is None or name not in before.resources) for name in device.resources]
+        # RFC 8628 s5.4: the authorization server SHOULD display information about the device.
+        return self.form_page(
+            "device_consent",
+            path,
+            shown=self.shown_digest(),
+            client=shown(client),
+            username=self.username(),
+            other_account=path + OTHER_ACCOUNT,
+            user_code=user_code.shown(self.services.keyring.user_code(device)),
+            network=device.network,
+            began=minute(device.created_at),
+            scopes=scopes,
+            resources=resources,
+        )
+
+
+class AnswerDevice(DeviceHandler):
+    def decide(self) -> Decision[BrowserAnswer]:
+        self.check_form()
+        interaction, _ = self.resume()
+        step, answer, onward = self.step(interaction), self.request.value("answer"), GoTo(path_of(interaction))
+        is_current = step is Step.ASK and self.request.shown == self.shown_digest()
+        if self.session is None or not is_current or answer not in ("allow", "deny"):
+            return Decision(onward)
+        if answer == "deny":
+            denied = device_codes.deny(self.device, interaction, self.session)
+            event = Event("device_denied", fields={"device_network": self.device.network})
+            return Decision(onward, denied, events=[event])
+        allowed = device_codes.allow(self.device, interaction, self.session, self._consent(self.session))
+        event = Event(
+            "device_allowed",
+            fields={
+                "scope": " ".join(self.device.scope),
+                "resources": " ".join(self.device.resources),
+                "device_network": self.device.network,
+            },
+        )
+        return Decision(onward, allowed, events=[event])
+
+    def _consent(self, session: Session) -> Consent:
+        before, device = self.loaded.consent, self.device
+        return Consent(
+            session.user_id,
+            device.client_id,
+            _union(before.scope if before else (), device.scope),
+            before.claims if before else (),
+            _union(before.resources if before else (), device.resources),
+            self.now,
+        )
+
+
+def _union(before: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*before, *more]))
