@@ -4,7 +4,7 @@ import hmac
 from dataclasses import field
 from hashlib import sha256
 
-from ..domain import base64url
+from ..domain import base64url, device
 from ..domain.authorization_request import Parameters
 from ..domain.record import record
 from ..domain.urlencoded import pairs_of
@@ -30,12 +30,16 @@ class BrowserRequest:
     session: str | None = field(repr=False)
     """The secret in the cookie of the session."""
     interaction_id: bytes | None = None
-    device: str = ""
-    """What the browser says it is (domain/device.py)."""
+    user_agent: str = field(default="", repr=False)
     is_same_origin: bool = False
     """Whether the browser says that a page of ours posted the form."""
     accept_language: str = ""
     """The languages that the browser prefers (RFC 9110 s12.5.4)."""
+
+    @property
+    def device(self) -> str:
+        """What the browser says it is (domain/device.py)."""
+        return device.described(self.user_agent)
 
     def value(self, name: str) -> str:
         return self.parameters.values.get(name, "")
@@ -61,11 +65,14 @@ def parse_parameters(encoded: bytes) -> Parameters:
         pairs = pairs_of(text, limit=MAX_FIELDS, errors="surrogateescape")
     except ValueError as error:
         raise Refusal("invalid_request", "There are too many parameters.") from error
-    values, repeated, malformed, resources = dict[str, str](), set[str](), set[str](), dict[str, None]()
+    values: dict[str, str] = {}  # not `dict[str, str]()`, which takes a microsecond longer
+    resources: dict[str, None] = {}
+    repeated: set[str] = set()
+    malformed: set[str] = set()
+    if b"\0" in encoded or b"%00" in encoded:
+        raise Refusal("invalid_request", "A parameter contains a NUL character.")
     for name, value in pairs:
-        if "\0" in name or "\0" in value:
-            raise Refusal("invalid_request", "A parameter contains a NUL character.")
-        if name != _ECHOED and not _is_utf8(name + value):
+        if not (name.isascii() and value.isascii()) and name != _ECHOED and not _is_utf8(name + value):
             malformed.add(name)
         if name in LISTS:
             resources |= {value: None} if value else {}
@@ -73,14 +80,11 @@ def parse_parameters(encoded: bytes) -> Parameters:
             repeated.add(name)
         else:
             values[name] = value
+    wrong = repeated | malformed
     return Parameters(
         # RFC 6749 s3.1: parameters sent without a value MUST be treated as if they were omitted. An empty state is
         # echoed.
-        {
-            name: value
-            for name, value in values.items()
-            if (value or name == _ECHOED) and name not in repeated and name not in malformed
-        },
+        {name: value for name, value in values.items() if (value or name == _ECHOED) and name not in wrong},
         tuple(resources),
         frozenset(repeated),
         frozenset(malformed),
@@ -94,8 +98,6 @@ def hashed(secret: str | None) -> bytes | None:
 
 
 def _is_utf8(text: str) -> bool:
-    if text.isascii():
-        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -52,7 +52,8 @@ def parse_form(body: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
         pairs = pairs_of(body.decode(), limit=MAX_FIELDS)
     except ValueError as error:
         raise Refusal("invalid_request", "The body is not UTF-8, or has too many fields.") from error
-    form, resources = dict[str, str](), dict[str, None]()
+    form: dict[str, str] = {}  # not `dict[str, str]()`, which takes a microsecond longer
+    resources: dict[str, None] = {}
     for name, value in pairs:
         if "\0" in name or "\0" in value:
             raise Refusal("invalid_request", "A parameter contains a NUL character.")

@@ -177,7 +177,8 @@ def parse(head: bytes) -> Head:
     match = _REQUEST_LINE.fullmatch(line)
     if match is None or match[1] == b"CONNECT" or not head.endswith(b"\r\n\r\n"):
         raise malformed("request line")
-    headers, values = _fields(rest[:-2]), dict[bytes, list[bytes]]()
+    headers = _fields(rest[:-2])
+    values: dict[bytes, list[bytes]] = {}  # not `dict[...]()`, which takes a microsecond longer
     for name, value in headers:
         if name in _OF_FRAMING:
             values.setdefault(name, []).append(value)

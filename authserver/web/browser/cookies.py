@@ -28,7 +28,8 @@ class BrowserCookies:
         pairs = [pair.strip(SPACE).partition("=") for header in headers.get("cookie", []) for pair in header.split(";")]
         found: dict[str, str | None] = {}
         for name in _NAMES:
-            values = [value for each, _, value in pairs if each == self._name(name)]
+            full_name = self._name(name)
+            values = [value for each, _, value in pairs if each == full_name]
             found[name] = values[0] if len(values) == 1 and _SECRET.fullmatch(values[0]) else None
         return found
 

@@ -10,7 +10,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...accounts.browser import error_page
 from ...accounts.request import MAX_FIELDS, BrowserRequest, parse_parameters
-from ...domain import device
 from ...domain.errors import Unavailable
 from ...pipeline.errors import Refusal
 from ...pipeline.pipeline import NewHandler, Pipeline
@@ -91,7 +90,7 @@ class BrowserEndpoint:
             cookies["browser"],
             cookies["session"],
             _interaction_id(scope),
-            device.described(headers.get("user-agent", [""])[0]),
+            headers.get("user-agent", [""])[0],
             self._is_same_origin(headers),
             ",".join(headers.get("accept-language", [])),
         )
