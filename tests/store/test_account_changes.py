@@ -86,7 +86,8 @@ def test_a_user_who_asked_to_be_deleted_is_deleted_when_it_is_due_unless_they_ca
     request = RequestDeletion("u_ada", 0, clock() + 10)
     assert write(request_deletion(request), request_deletion(RequestDeletion("u_ada", 0, 1))) == [True, False]
     assert sorted(request.ended) == [(1).to_bytes(16), (2).to_bytes(16)]
-    assert write(request_deletion(RequestDeletion("u_bob", 0, clock() + 10**9))) == [True]
+    assert {row.ended_at for row in all_rows(store, schema.sessions)} == {clock()}
+    assert write(request_deletion(RequestDeletion("u_bob", 0, clock() + 99))) == [True]
     with store.begin() as connection:
         found = load_due_many(connection, [clock() + 9, clock() + 10])
     (due,) = found[clock() + 10]
@@ -96,10 +97,11 @@ def test_a_user_who_asked_to_be_deleted_is_deleted_when_it_is_due_unless_they_ca
         sessions.begin_many(connection, [back], clock())
     assert write(delete_due(due)) == [False]
     states = {row.id: (row.disabled, row.delete_at) for row in all_rows(store, schema.users)}
-    assert states == {"u_ada": (False, None), "u_bob": (True, clock() + 10**9)}
-    write(request_deletion(RequestDeletion("u_ada", 1, clock())))
+    assert states == {"u_ada": (False, None), "u_bob": (True, clock() + 99)}
+    write(request_deletion(RequestDeletion("u_ada", 1, clock() + 99)))
     with store.begin() as connection:
-        (due,) = load_due_many(connection, [clock()])[clock()]
+        due, bobs = load_due_many(connection, [clock() + 99])[clock() + 99]
+    assert (due.id, bobs.id) == ("u_ada", "u_bob")
     assert write(delete_due(due)) == [True]
     assert [row.id for row in all_rows(store, schema.users)] == ["u_bob"]
 

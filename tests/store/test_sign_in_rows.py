@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import event, text
 from starlette.testclient import TestClient
 
-from authserver.domain.models import Authorization, Client, User
+from authserver.domain import links as rules
+from authserver.domain.models import Authorization, Client, LinkKind, User
 from authserver.store import (
     authorizations,
     browser_state,
@@ -16,6 +17,7 @@ from authserver.store import (
     codes,
     consents,
     interactions,
+    links,
     pruning,
     schema,
     session_ends,
@@ -351,10 +353,13 @@ def test_what_belongs_to_a_deleted_user_or_client_goes_with_it(
     assert write(issue(2, clock, **owner | {"session_id": (1).to_bytes(16)})) == [False]
 
 
-def test_interactions_and_unused_codes_go_when_they_expire_and_used_codes_and_sessions_a_day_later(
+def test_interactions_and_unused_codes_go_when_they_expire_and_used_codes_links_and_sessions_a_day_later(
     store: Database, clock: Clock, write: Write
 ) -> None:
+    """A link is kept for as long as its mail may be sent again: without it, a used one would work once more."""
     add_sessions(store, 1, clock=clock)
+    link = rules.new(LinkKind.SIGN_UP, bytes(16), refresh_key_id="refresh-1", now=clock(), address="new@example.com")
+    write(links.make(link))
     write(interactions.begin(interaction(1, clock())), issue(1, clock), issue(2, clock, session_id=(1).to_bytes(16)))
     write(redeem(1, clock))
 
@@ -363,14 +368,16 @@ def test_interactions_and_unused_codes_go_when_they_expire_and_used_codes_and_se
         with store.begin() as connection:
             batch = pruning.next_batch_many(connection, [None])[None]
         assert commit(store._engine, [pruning.prune(batch)], clock) == [True]
-        return [len(all_rows(store, table)) for table in (schema.interactions, schema.codes, schema.sessions)]
+        tables = (schema.interactions, schema.codes, schema.links, schema.sessions)
+        return [len(all_rows(store, table)) for table in tables]
 
-    assert left(60) == [1, 2, 1]
-    assert left(10) == [1, 1, 1]
-    assert left(1729) == [1, 1, 1]
-    assert left(61) == [0, 1, 1]
-    assert left(86400) == [0, 0, 1]
-    assert left(7200) == [0, 0, 0]
+    assert left(60) == [1, 2, 1, 1]
+    assert left(10) == [1, 1, 1, 1]
+    assert left(1729) == [1, 1, 1, 1]
+    assert left(61) == [0, 1, 1, 1]
+    assert left(86340) == [0, 0, 1, 1]
+    assert left(60) == [0, 0, 0, 1]
+    assert left(7200) == [0, 0, 0, 0]
 
 
 @on_postgres

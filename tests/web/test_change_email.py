@@ -60,7 +60,7 @@ def test_a_new_address_counts_once_its_mail_was_read_and_the_old_one_is_told(
     ada: Browser, mailbox: Mailbox, database: Database
 ) -> None:
     assert f'id="email" href="{ada.issuer}{PAGE}"' in ada.get("/account").text
-    assert f"<strong>{OLD}</strong>" in ada.get(PAGE).text
+    assert f"Your address is <strong>{OLD}</strong>.</p>" in ada.get(PAGE).text
     sent = ada.submit(ada.get(PAGE), email=NEW)
     assert "on its way to the new address" in sent.text and claims(database)["email"] == OLD
     (mail,) = mailbox.mails()

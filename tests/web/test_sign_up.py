@@ -152,7 +152,9 @@ def test_pre_hijacking_an_address_has_no_account_before_its_reader_chose_the_pas
     assert rows(database, "sessions") == []
 
 
-def test_session_fixation_a_link_signs_nobody_in_elsewhere(browser: Browser, mailbox: Mailbox) -> None:
+def test_session_fixation_a_link_signs_nobody_in_elsewhere(
+    browser: Browser, mailbox: Mailbox, database: Database
+) -> None:
     """An attacker sends the link of their own sign-up to the victim, who would go on in the attacker's account."""
     page = browser.authorize(prompt="create")
     browser.submit(page, email=EVE)
@@ -161,6 +163,7 @@ def test_session_fixation_a_link_signs_nobody_in_elsewhere(browser: Browser, mai
     page = browser.submit(browser.get(link), password=NEW)
     assert page.url.path == "/sign-up/password" and "Your account was created" in page.text
     assert 'id="sign-in"' in browser.get("/account").text
+    assert [row["username"] for row in rows(database, "events") if row["event"] == "sign_up"] == [EVE]
 
 
 def test_prefetch_reuse_and_two_links(person: Browser, mailbox: Mailbox, database: Database, clock: Clock) -> None:
@@ -175,6 +178,9 @@ def test_prefetch_reuse_and_two_links(person: Browser, mailbox: Mailbox, databas
     assert accounts(database) == {"ada"}
     person.submit(page, password=NEW)
     assert person.get(link).status_code == 400 and GONE in person.submit(page, password=NEW).text
+    with database.begin() as connection:
+        users.remove(connection, EVE)
+    assert GONE in person.submit(page, password=NEW).text, "it brings no deleted account back"
     ask(person, "late@example.com")
     late = mailbox.link()
     clock.forward(LIFETIME)
