@@ -149,7 +149,7 @@ def parse_json(text: str) -> dict[str, str]:
 
 
 def demo_claims(username: str) -> "dict[str, object]":
-    """The address is verified, so that whoever forgets the password can choose a new one. Nobody else has it."""
+    """The address is verified, so that someone who forgets the password can choose a new one. Nobody else has it."""
     return {"name": "Demo User", "email": f"{username}@example.com", "email_verified": True}
 
 
@@ -242,7 +242,7 @@ def choose_issuer(url: str) -> str:
 
 
 def keep_mails() -> None:
-    """Let each mail become a file, unless somebody configured a mail server."""
+    """Let each email become a file, unless a mail server is configured."""
     if not configured("SMTP_URL"):
         os.environ["AUTHSERVER_SMTP_URL"] = f"file:{quote(str(MAILS))}"
 
@@ -267,8 +267,8 @@ def print_welcome(url: str, demo_url: str, demo: dict[str, str]) -> None:
     say(f"authserver serves {url}. To see how people sign in to an application, open", "", f"    {demo_url}", "")
     say(f"and sign in as {demo['username']} with the password {demo['password']}", "")
     if os.environ.get("AUTHSERVER_SMTP_URL", "").startswith("file:"):
-        say(f"Mails are not sent. They become files in {MAILS.relative_to(ROOT)}. To try one, choose a new password at")
-        say(f"{url}/reset with the address {demo['username']}@example.com", "")
+        say(f"Emails are not sent: each becomes a file in {MAILS.relative_to(ROOT)}. To try it, ask for a new")
+        say(f"password at {url}/reset for the address {demo['username']}@example.com", "")
     say("Or paste these lines into another terminal, one after the other:", "")
     for title, line in curl_lines(url, demo).items():
         say(f"{title}:", f"    {line}", "")

@@ -11,14 +11,14 @@ from ..domain.mail import is_address
 from ..settings import Settings, load
 from .common import fail
 
-_NO_MAIL = """No mail is sent, because AUTHSERVER_SMTP_URL is not set. Set it to your mail server, for example:
+_NO_MAIL = """No email is sent, because AUTHSERVER_SMTP_URL is not set. Set it to your mail server, for example:
 
     AUTHSERVER_SMTP_URL=smtps://USER:PASSWORD@smtp.example.com"""
 
 
 @click.group("mail")
 def command() -> None:
-    """Try out mail.
+    """Send a test email.
 
     \b
     Examples:
@@ -34,10 +34,10 @@ def command() -> None:
     type=click.Choice(list(LANGUAGES)),
     default=next(iter(LANGUAGES)),
     show_default=True,
-    help="The language of the mail.",
+    help="The language of the email.",
 )
 def test(address: str, language: str) -> None:
-    """Send a test mail to ADDRESS at once, and say what the mail server answered.
+    """Send a test email to ADDRESS immediately. If it fails, print the reason.
 
     \b
     Examples:
@@ -52,12 +52,12 @@ def test(address: str, language: str) -> None:
     if transport is None:
         raise Misconfigured(_NO_MAIL)
     if not is_address(address):
-        raise click.UsageError("ADDRESS is not one mail address in ASCII.")
+        raise click.UsageError("ADDRESS is not a single email address in ASCII.")
     try:
         transport.deliver(_mail(settings, address, language, transport.encoding), address)
     except NotSent as error:
-        raise fail(f"The mail was not sent: {error}.") from error
-    click.echo(f"The mail was handed over to {transport}.", err=True)
+        raise fail(f"The email was not sent: {error}.") from error
+    click.echo(f"The email was handed over to {transport}.", err=True)
 
 
 def _mail(settings: Settings, address: str, language: str, encoding: str) -> EmailMessage:

@@ -14,7 +14,7 @@ from .recording import record
 
 @click.group("outbox")
 def command() -> None:
-    """Show the mails and logout tokens that the server has yet to send, and send one again.
+    """Show the emails and logout tokens that the server has yet to send, and send one again.
 
     \b
     Examples:
@@ -24,13 +24,13 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--all", "every", is_flag=True, help="Those delivered within the last day, too.")
+@click.option("--all", "every", is_flag=True, help="Also list those delivered within the last day.")
 @limited
 @as_json
 def list_(every: bool, limit: int, as_json: bool) -> None:
-    """List the newest messages that were not delivered: those that wait, and those given up within the last day.
+    """List the newest undelivered messages: those that are waiting, and those given up within the last day.
 
-    A mail is named by the domain of its recipient, a logout token by the client. What they say is not shown.
+    An email is listed with its recipient's domain, a logout token with its client. Their content is not shown.
 
     \b
     Examples:
@@ -49,9 +49,9 @@ def list_(every: bool, limit: int, as_json: bool) -> None:
 @click.argument("id", type=click.IntRange(1))
 @as_json
 def retry(id: int, as_json: bool) -> None:
-    """Send the message ID again at once, even if it was given up. A running server does it within a second.
+    """Send the message ID again, even if it was given up. A running server sends it within a second.
 
-    A message that is over a day old gets one attempt.
+    A message that is more than a day old gets one attempt.
 
     \b
     Examples:

@@ -54,7 +54,7 @@ def list_(user: str | None, active: bool, limit: int, as_json: bool) -> None:
 @click.argument("id")
 @as_json
 def show_(id: str, as_json: bool) -> None:
-    """Show the session ID, and which clients were told of its end. ID tokens call this id `sid`.
+    """Show the session ID, and which clients were told that it ended. ID tokens call this id `sid`.
 
     \b
     Examples:
@@ -71,13 +71,13 @@ def show_(id: str, as_json: bool) -> None:
 
 @command.command("end")
 @click.argument("id")
-@click.option("--offline", is_flag=True, help="End the authorizations that outlive the session, too.")
+@click.option("--offline", is_flag=True, help="Also end the authorizations that would outlive the session.")
 @as_json
 def end(id: str, offline: bool, as_json: bool) -> None:
     """End the session ID: its user has to sign in again in that browser.
 
-    The authorizations that end with the session end with it. Those with `offline_access`, or without `openid`, stay
-    active unless you pass `--offline`. Clients with a back-channel logout URI are told.
+    The authorizations of this session end too. Those with `offline_access`, or without `openid`, stay active unless
+    you pass `--offline`. Clients with a back-channel logout URI are told.
 
     \b
     Examples:

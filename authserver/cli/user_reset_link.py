@@ -20,9 +20,8 @@ from .recording import record
 def reset_link(name: str, as_json: bool) -> None:
     """Make a link with which the user NAME chooses a new password. It works once, for 30 minutes.
 
-    The link is printed once and stored nowhere. Whoever opens it can take the account: hand it over so that nobody
-    else can read it. A link that was made for the user with this command before stops
-    working; one that was mailed does not.
+    The link is printed once and not stored. Anyone who opens it can take over the account: hand it over so that nobody
+    else can read it. It replaces an earlier link from this command, but not one that was sent by email.
 
     \b
     Examples:

@@ -115,7 +115,7 @@ _OPEN_HELP = _whole(
     "open connections per worker; above that, the one idle longest is closed", 10, 65_536, "connections"
 )
 _HOOK_HELP = _about(
-    "function that adds claims which the database does not hold to access tokens",
+    "function that adds claims from elsewhere to access tokens",
     "module:function, two Python names separated by a colon",
     "my_claims:claims_of",
 )
@@ -128,7 +128,7 @@ _TRACING_HELP = _about(
     "whether requests are traced with OpenTelemetry (extra otel), which the OTEL_* variables configure", "on or off"
 )
 _PAGES_HELP = _about(
-    "folder of your own templates for the pages, and in its folder `static` of their files",
+    "folder of your own templates for pages and emails; its folder `static` has your style sheet and logos",
     "a path without control characters",
     "pages",
 )
@@ -148,30 +148,30 @@ _AUDIT_HOOK_HELP = _about(
     "my_audit:on_event",
 )
 _FETCH_HELP = _about(
-    "hosts that the server may send requests to although they are not public: names, addresses and networks",
+    "hosts in your own network that the server may send requests to: names, addresses and networks",
     "host names, addresses and networks, separated by commas",
     "hooks.internal,10.20.0.0/16",
 )
 _SMTP_HELP = _about(
-    "mail server, or in development a folder in which each mail becomes a file; without it, nothing is mailed",
+    "mail server, or in development a folder in which each email becomes a file; without it, no email is sent",
     "smtps://USER:PASSWORD@HOST, smtp://USER:PASSWORD@HOST (with STARTTLS) or file:FOLDER",
     values.SMTP_URL,
 )
-_MAIL_FROM_HELP = _about("sender of mails", "an address, or a name and an address in angle brackets", values.MAIL_FROM)
+_MAIL_FROM_HELP = _about("sender of emails", "an address, or a name and an address in angle brackets", values.MAIL_FROM)
 _SIGN_UP_HELP = _about(
-    "whether anybody may create an account; with a mail server, only for an address whose mail they read", "on or off"
+    "whether anyone may create an account; with a mail server, only for an address whose mail they read", "on or off"
 )
 _MAX_HELP = _whole(
     "active authorizations of one user and client; above that, the one idle longest ends", 1, 10_000, "authorizations"
 )
-_GRACE_HELP = _whole("seconds after which an account is deleted whose user asked for that", 0, 365 * _DAY)
+_GRACE_HELP = _whole("seconds between a user's request to delete their account and its deletion", 0, 365 * _DAY)
 _PROFILE_HELP = _about(
-    "claims about themselves that people may edit; none for no claim",
+    "claims about themselves that people may edit; `none` if they may edit nothing",
     "names of claims, separated by commas, or none",
     ",".join(profile.DEFAULT),
 )
 _MAX_SESSIONS_HELP = _whole(
-    "browsers in which one user may be signed in; above that, the one not used for longest is signed out",
+    "browsers in which one user may be signed in; above that, the one idle longest is signed out",
     1,
     10_000,
     "browsers",

@@ -149,15 +149,15 @@ def test_where_mails_go_is_said() -> None:
         finding = mail_check.check(settings, offline=True)
         return finding.level, finding.finding
 
-    off = "No mail is sent: AUTHSERVER_SMTP_URL is not set. "
+    off = "No email is sent: AUTHSERVER_SMTP_URL is not set. "
     off += "People who forget their password need authserver user reset-link."
     assert found(Settings()) == ("info", off)
     without = found(Settings(sign_up="on"))[1]
-    assert without == f"{off} At /sign-up they choose a username, and so learn which ones exist."
-    assert found(mail_settings("file:mails")) == ("info", "No mail is sent: each becomes a file in mails.")
+    assert without == f"{off} At /sign-up they choose a username, which tells them whether it is taken."
+    assert found(mail_settings("file:mails")) == ("info", "No email is sent: each becomes a file in mails.")
     assert found(mail_settings("file:mails", issuer=PUBLIC))[0] == "warning"
     server = found(mail_settings("smtps://me:canary@smtp.example.com"))
-    assert server == ("ok", "Mails go to smtp.example.com:465, which was not tried.")
+    assert server == ("ok", "Email is sent through smtp.example.com:465, which was not tested.")
 
 
 def test_a_mail_server_is_tried() -> None:

@@ -20,11 +20,11 @@ def test_a_test_mail_is_handed_over_at_once(cli: Cli) -> None:
         )
     [mail] = server.received
     assert mail["Subject"] == "Eine Test-E-Mail von 127.0.0.1:8000" and server.recipients == [ADDRESS]
-    assert done.stderr == f"The mail was handed over to 127.0.0.1:{server.port}.\n"
+    assert done.stderr == f"The email was handed over to 127.0.0.1:{server.port}.\n"
 
 
 def test_a_test_mail_can_be_a_file(cli: Cli, tmp_path: Path) -> None:
-    assert cli("mail", "test", ADDRESS, SMTP_URL="file:mails").stderr == "The mail was handed over to mails.\n"
+    assert cli("mail", "test", ADDRESS, SMTP_URL="file:mails").stderr == "The email was handed over to mails.\n"
     [mail] = mails_in(tmp_path / "mails")
     assert mail["From"] == "authserver@localhost" and "Email from 127.0.0.1:8000 arrives." in text_of(mail)
 
@@ -35,7 +35,7 @@ def test_a_mail_that_is_refused_is_an_error_with_its_reason(cli: Cli) -> None:
         url = f"smtp://127.0.0.1:{server.port}?starttls=off"
         done = cli("mail", "test", ADDRESS, code=1, SMTP_URL=url, MAIL_FROM="no-reply@example.com")
     assert done.stderr == (
-        "Error: The mail was not sent: the mail server refused the recipient with status 550 5.1.1.\n"
+        "Error: The email was not sent: the mail server refused the recipient with status 550 5.1.1.\n"
     )
 
 

@@ -14,16 +14,16 @@ from ...store.outbox import Waiting
 from .finding import ERROR, INFO, OK, WARNING, Finding, or_ok
 
 CHECK, OUTBOX = "mail", "outbox"
-_SET = "To send mails, set AUTHSERVER_SMTP_URL and AUTHSERVER_MAIL_FROM."
+_SET = "To send email, set AUTHSERVER_SMTP_URL and AUTHSERVER_MAIL_FROM."
 
 
 def check(settings: Settings, *, offline: bool) -> Finding:
     match settings.mail_destination():
         case None:
-            return Finding(CHECK, INFO, f"No mail is sent: AUTHSERVER_SMTP_URL is not set. {_without(settings)}", _SET)
+            return Finding(CHECK, INFO, f"No email is sent: AUTHSERVER_SMTP_URL is not set. {_without(settings)}", _SET)
         case MailFolder(path):
             level = INFO if is_loopback(urlsplit(settings.issuer).hostname or "") else WARNING
-            return Finding(CHECK, level, f"No mail is sent: each becomes a file in {path}.", _SET)
+            return Finding(CHECK, level, f"No email is sent: each becomes a file in {path}.", _SET)
         case SmtpServer() as server:
             return _finding(settings, server, offline=offline)
 
@@ -36,19 +36,21 @@ def check_outbox(waiting: Sequence[Waiting], now: int) -> list[Finding]:
 def _without(settings: Settings) -> str:
     """Return what people cannot do without mail."""
     reset = "People who forget their password need authserver user reset-link."
-    told = " At /sign-up they choose a username, and so learn which ones exist." if settings.sign_up == "on" else ""
+    told = (
+        " At /sign-up they choose a username, which tells them whether it is taken." if settings.sign_up == "on" else ""
+    )
     return reset + told
 
 
 def _finding(settings: Settings, server: SmtpServer, *, offline: bool) -> Finding:
     transport = open_mail_transport(settings)
     if offline or transport is None:
-        return Finding(CHECK, OK, f"Mails go to {server}, which was not tried.")
+        return Finding(CHECK, OK, f"Email is sent through {server}, which was not tested.")
     try:
         transport.check()
     except NotSent as error:
-        fix = "Check AUTHSERVER_SMTP_URL, and then run: authserver mail test ADDRESS"
-        return Finding(CHECK, ERROR, f"Mails go to {server}, but {str(error).rstrip('.')}.", fix)
+        fix = "Check AUTHSERVER_SMTP_URL, then run: authserver mail test ADDRESS"
+        return Finding(CHECK, ERROR, f"Email is sent through {server}, but {str(error).rstrip('.')}.", fix)
     return Finding(CHECK, OK, f"The mail server {server} is ready.")
 
 
