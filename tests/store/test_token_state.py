@@ -71,3 +71,14 @@ def test_a_backlog_of_expired_denials_goes_while_new_ones_come(
     with store.begin() as connection:
         kept = set(connection.execute(denied_tokens.select()).scalars())
     assert kept == {f"new {number}" for number in range(50)}
+
+
+def test_more_keys_than_one_statement_takes_are_all_looked_for(
+    store: Database, write: Callable[..., list[Any]]
+) -> None:
+    denied = {f"denied {number}" for number in range(0, 700, 70)}
+    write(*(signing_keys.deny(jti, 1) for jti in sorted(denied)))
+    with store.begin() as connection:
+        for many in (0, 1, 3, 256, 257, 700):
+            asked = [f"denied {number}" for number in range(many)]
+            assert set(signing_keys.load_denied_many(connection, asked)) == denied & set(asked)
