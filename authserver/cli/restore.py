@@ -50,7 +50,7 @@ data of the old database, which it has cached, into the new one."""
 @click.command("restore")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--revoked", multiple=True, metavar="KID", help="A key revoked since the backup; can be repeated.")
-@click.option("--end-logins", is_flag=True, help="End every authorization: all users must log in again.")
+@click.option("--end-logins", is_flag=True, help="End every authorization and session: all users must sign in again.")
 @click.option("--emergency", is_flag=True, help="Restore even if verifiers may not have the key that will sign.")
 @passphrase_stdin
 @dry_run
@@ -73,8 +73,8 @@ def command(
     disabled, without authorizations. The key that signed still signs if it can be decrypted here, and published keys
     stay published. Everything else is as it was when the backup was made.
 
-    If the old database is lost, list the keys revoked since the backup with --revoked. Authorizations ended since
-    then are active again unless you pass --end-logins.
+    If the old database is lost, list the keys revoked since the backup with --revoked. Authorizations and
+    sessions ended since then are active again unless you pass --end-logins.
 
     \b
     Examples:
