@@ -1,7 +1,7 @@
 """Lends connections to the database threads."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
 
@@ -53,8 +53,10 @@ class Connections:
         try:
             yield connection.execution_options(**options)
         finally:
-            with suppress(*DATABASE_ERRORS):
+            try:
                 connection.rollback()
+            except DATABASE_ERRORS:
+                connection.invalidate()  # on a connection that was kept, its transaction would stay open
             if connection.invalidated:
                 self._kept = None
                 connection.close()

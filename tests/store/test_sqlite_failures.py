@@ -19,7 +19,7 @@ from authserver.store import authorizations, engine, users
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.store.conftest import Run, together
-from tests.store.rows import a_login, begun, generations, on_sqlite, rotation
+from tests.store.rows import a_login, begun, change_of, generations, on_sqlite, rotation
 
 BIG = ("s" * 6_000_000,)
 on_small_disk = pytest.mark.parametrize("url", ["disk"], indirect=True)
@@ -268,3 +268,23 @@ def goes_on(token: Any, first: Any) -> None:
     second = token("refresh_token", refresh_token=first)
     assert second.status_code == 200, second.text
     assert token("refresh_token", refresh_token=second.json()["refresh_token"]).status_code == 200
+
+
+@on_sqlite
+def test_a_rollback_that_fails_leaves_no_transaction_open(
+    store: Database, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (login,) = begun(store, 1)
+
+    def fail(_connection: Any) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    def refuse(_connection: Any, _params: Any, _now: int) -> bool:
+        raise ValueError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._engine.dialect, "do_rollback", fail)
+        (outcome,) = run(together([store.write(change_of(refuse, ("authorizations", b"")))]))
+        assert isinstance(outcome, ValueError)
+    assert run(together([store.write(rotation(login))])) == [True]
+    assert generations(store) == {1: 1}  # which begins a transaction on another connection
