@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authserver.domain.forwarded import MAX_HOPS, Address, address_of_node, caller, hops, plain, trusted_proxies
+from authserver.domain.forwarded import (
+    MAX_HOPS,
+    Address,
+    address_of_node,
+    caller,
+    hops,
+    network,
+    plain,
+    trusted_proxies,
+)
 
 PROXIES = trusted_proxies("10.0.0.0/8, 192.0.2.7,2001:db8:ffff::/48")
 PROXY, CLIENT = ip_address("10.1.2.3"), ip_address("203.0.113.9")
@@ -144,3 +153,14 @@ def test_proxies_that_can_be_trusted(text: str) -> None:
 def test_proxies_that_cannot_be_trusted_are_refused_with_the_reason(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         trusted_proxies(text)
+
+
+@pytest.mark.parametrize(
+    ("caller", "expected"),
+    [
+        ("192.0.2.200", "192.0.2.0/24"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+    ],
+)
+def test_a_network_is_what_one_subscriber_has(caller: str, expected: str) -> None:
+    assert network(ip_address(caller)) == expected

@@ -130,6 +130,7 @@ def test_all_other_sessions_of_a_user_end_and_the_one_to_keep_stays(
     assert {int.from_bytes(row.session_id) for row in all_rows(store, schema.codes)} == {1}
     with store.begin() as connection:
         assert session_ends.count_active(connection, "u_ada", clock()) == 1
+        assert session_ends.count_active(connection, "u_ada", clock() + 10**12) == 0
         assert session_ends.end_of_user(connection, "u_ada", now=clock()) == [(1).to_bytes(16)]
     left = {int.from_bytes(row.id) for row in all_rows(store, schema.sessions) if row.ended_at is None}
     assert left == {4}

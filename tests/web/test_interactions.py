@@ -286,6 +286,18 @@ def test_a_tab_whose_user_was_replaced_in_another_tab_asks_the_new_user(browser:
     assert SIGN_IN in browser.get(str(first.url)).text
 
 
+def test_a_consent_page_of_one_user_agrees_and_denies_for_no_other(
+    browser: Browser, bob: str, database: Database
+) -> None:
+    first = browser.sign_in(browser.authorize())
+    assert CONSENT in first.text
+    assert CONSENT in browser.sign_in(browser.authorize(prompt="login"), username=bob).text
+    for answer in (browser.allow, browser.deny):
+        assert CONSENT in answer(first).text and rows(database, "consents") == []
+    assert is_answer(browser.allow(browser.get(str(first.url))))
+    assert [row["user_id"] for row in rows(database, "consents")] == ["u_bob"]
+
+
 def test_an_interaction_is_bound_to_the_browser_that_began_it(browser: Browser) -> None:
     page = browser.authorize()
     url = str(page.url)
