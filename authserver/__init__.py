@@ -9,8 +9,8 @@ fetch/      outgoing HTTP: the guard for every request that the server sends
 passwords.py  PRECIS forms and Argon2id; foreign_hashes.py  hashes of imported users
 pool.py  threads with a bounded, fair queue; cpu.py  CPUs and priorities
 event_delivery/  delivers the audit trail to a webhook and to a function of the operator's
-outbox/     sends what the server owes to others, such as mails and logout tokens, until it has arrived
-mail/       makes mails, and hands them to a mail server
+outbox/     sends emails and logout tokens, again until they are delivered
+mail/       makes emails, and hands them to a mail server
 templates.py  texts in each language, of which an operator can replace each
 claims_hook.py  calls the operator's function for claims that the database does not hold
 pipeline/   the steps of every request, the interface of handlers, errors and replies (no protocol)

@@ -10,4 +10,4 @@ class AccountPolicy:
     profile_claims: tuple[str, ...] = profile.DEFAULT
     """The claims that people may edit."""
     deletion_grace: int = 14 * 86400
-    """Seconds after which an account is deleted whose user asked for that."""
+    """Seconds between a user's request to delete their account and its deletion."""

@@ -1,4 +1,4 @@
-"""Messages that the server owes to others, such as mails and logout tokens: when an attempt to send one is due, and
+"""Messages in the outbox, such as emails and logout tokens: when an attempt to send one is due, and
 when it is given up."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Finds the addresses of a host, and checks all of them before one is used."""
+"""Resolves a host, and checks all of its addresses before one is used."""
 
 import socket
 from collections.abc import Callable, Sequence

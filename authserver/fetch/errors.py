@@ -1,4 +1,4 @@
-"""Why a request had no response that can be used."""
+"""The error of a request that has no usable response."""
 
 
 class FetchFailed(Exception):

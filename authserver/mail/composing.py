@@ -1,4 +1,4 @@
-"""Composes a mail: its headers, a plain text and the same as HTML."""
+"""Composes an email: its headers, a plain text and the same as HTML."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +20,9 @@ class Text:
 
 
 def compose(sender: Mailbox, recipient: str, text: Text, *, id: int, created_at: int, encoding: str) -> EmailMessage:
-    """Return the mail. `id` and `created_at` (microseconds) are those of the message in the outbox: if it is sent
-    again, mailboxes that compare the header Message-ID show it once. Raises NotSent if the recipient is no address."""
+    """Return the email. `id` and `created_at` (microseconds) are those of the message in the outbox: if it is sent
+    again, mailboxes that compare the header Message-ID show it once. Raises NotSent if the recipient is no valid
+    address."""
     if not is_address(recipient):
         raise NotSent("the recipient is not an address", is_permanent=True)
     mail = EmailMessage(SMTP)

@@ -1,4 +1,4 @@
-"""Writes each mail to a file, for development."""
+"""Writes each email to a file, for development."""
 
 import os
 from email.message import EmailMessage

@@ -1,4 +1,4 @@
-"""Sends the mails in the outbox."""
+"""Sends the emails in the outbox."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -20,11 +20,11 @@ _THREADS = 4
 
 
 class Unneeded(Exception):
-    """The mail is not to be sent: for example, nobody has an account with this address. That is no failure."""
+    """The email is not needed, for example because nobody has an account with this address. This is not a failure."""
 
 
 async def as_they_are(_message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
-    """The `Values` of a mail that needs nothing else."""
+    """The `Values` of an email that needs no others."""
     return values
 
 
@@ -61,7 +61,7 @@ class MailSender:
 
 
 class Unconfigured:
-    """Of a server that has no mail, so that mails from before do not wait for ever."""
+    """For a server without mail: every attempt fails, so that older emails are given up after a day."""
 
     limit = 1
 

@@ -1,4 +1,4 @@
-"""Hands mails to a mail server."""
+"""Hands emails to a mail server."""
 
 import re
 import socket
@@ -21,7 +21,7 @@ from ..domain.mail import SmtpServer
 from ..outbox import NotSent
 
 TIMEOUT = 30
-"""Seconds for a whole mail."""
+"""Seconds for a whole email."""
 _STEP = 10  # seconds that the server may take for one answer
 _NO_STARTTLS = (
     "the mail server does not offer STARTTLS. In a network that you trust: ?starttls=off in AUTHSERVER_SMTP_URL"
@@ -40,8 +40,8 @@ class SmtpTransport:
         return str(self._server)
 
     def deliver(self, mail: EmailMessage, recipient: str) -> None:
-        """Hand over the mail, on a connection of its own. Raises NotSent, which is permanent if the server refused the
-        recipient or the mail for good."""
+        """Hand over the email, on a connection of its own. Raises NotSent, which is permanent if the server permanently
+        rejected the recipient or the email."""
         with _translated(), self._connected() as smtp:
             try:
                 smtp.send_message(mail, to_addrs=[recipient])
@@ -52,7 +52,7 @@ class SmtpTransport:
                 raise _refused("the mail", error.smtp_code, error.smtp_error) from error
 
     def check(self) -> None:
-        """Connect and log in, without a mail. Raises NotSent."""
+        """Connect and log in, without sending an email. Raises NotSent."""
         with _translated(), self._connected() as smtp:
             smtp.noop()
 
@@ -97,7 +97,7 @@ def _shut_down(smtp: SMTP) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Raise every error as NotSent. What the server wrote is left out, except its codes: it may repeat an address."""
+    """Raise every error as NotSent. Only the codes of the server's text are kept: it may repeat an address."""
     try:
         yield
     except SMTPResponseException as error:

@@ -1,4 +1,4 @@
-"""The texts of mails. The first line of a template is the subject, and the rest the text."""
+"""The texts of emails. The first line of a template is the subject, and the rest is the text."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from .samples import SAMPLES
 
 _HERE = Path(__file__).parent
 BELOW = "mail"
-"""The folder of mails in an operator's folder of templates."""
+"""The subfolder for emails in an operator's folder of templates."""
 
 
 class MailTemplates:
@@ -27,7 +27,7 @@ class MailTemplates:
         return Text(subject, f"{text.strip()}\n", html, language)
 
     def check(self) -> None:
-        """Render each mail with examples of its values. Raises Misconfigured if an operator's template fails."""
+        """Render each email with examples of its values. Raises Misconfigured if an operator's template fails."""
         samples = {f"{template}.txt": values for template, values in SAMPLES.items()}
         layout = {"subject": "", "paragraphs": [[""]]}
         self._templates.check(samples | {"layout.html": layout}, "docs/how-to/mail.md")

@@ -1,4 +1,4 @@
-"""What takes a mail."""
+"""The interface of what an email is handed to: a mail server or a folder."""
 
 from email.message import EmailMessage
 from typing import Protocol
@@ -9,10 +9,10 @@ class Transport(Protocol):
     """The content transfer encoding of texts that are not ASCII."""
 
     def deliver(self, mail: EmailMessage, recipient: str) -> None:
-        """Hand the mail over; called in a thread. Raises NotSent."""
+        """Hand the email over; called in a thread. Raises NotSent."""
 
     def check(self) -> None:
-        """Find out whether it would be taken. Raises NotSent."""
+        """Find out whether an email would be accepted. Raises NotSent."""
 
     def __str__(self) -> str:
-        """Return what takes it, without a secret."""
+        """Return the name of the mail server or folder, without a secret."""

@@ -1,4 +1,4 @@
-"""Sends the messages that the server owes to others, such as mails and logout tokens."""
+"""Sends the messages in the outbox: emails and logout tokens."""
 
 from .sender import NotSent, Sender
 from .worker import OutboxWorker

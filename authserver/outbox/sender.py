@@ -1,4 +1,4 @@
-"""What sends one kind of message."""
+"""The interface of what sends one kind of message."""
 
 from typing import Protocol
 

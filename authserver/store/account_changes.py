@@ -1,4 +1,4 @@
-"""What people change of their own account: each is one change, with all that it ends."""
+"""Changes that people make to their own account. Each is one `Change`, including everything that it ends."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ class ReplacePassword:
     keep: Session
     """The session in which the user did it, as it is to be from now on."""
     mails: Sequence[NewMessage] = ()
-    """To be sent if the password is replaced."""
+    """Sent if the password is replaced."""
     ended: list[bytes] = field(default_factory=list)
     """Gets the ids of the other sessions, which end."""
 

@@ -1,4 +1,4 @@
-"""Loads what the pages of an account show of one user."""
+"""Loads what the account pages show about one user."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The events that say something to a person."""
+    """The events that the page of security events shows."""
 
     events: Sequence[StoredEvent] = ()
     """The newest first."""

@@ -1,4 +1,4 @@
-"""Loads everything that a step in a browser is decided from, for many browsers at once."""
+"""Loads everything that decides a browser's request, for many requests at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

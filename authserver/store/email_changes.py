@@ -1,4 +1,4 @@
-"""Changes the address of a user who has shown that they read its mail."""
+"""Changes a user's email address to one whose mail the user has proved to read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Stores messages that the server owes to others. They are added in the transaction of the change that they tell of.
+"""Stores the emails and logout tokens to be sent. They are added in the transaction of the change that they report.
 
 A queue has the messages for one receiver. The queues that have something to send are found by one look into the index
 for each, however many messages wait in them, so that a receiver that is down costs the others nothing.

@@ -1,4 +1,4 @@
-"""Stores by which settings the server ran last, so that a change is noticed: digests only, and of no secret."""
+"""Stores digests of the settings that the server last ran with, so that a change is noticed. Secrets are left out."""
 
 import json
 from collections.abc import Mapping

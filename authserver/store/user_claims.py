@@ -1,5 +1,5 @@
-"""Stores the claims of users. Beside them is the verified address among them, by which its user is found: it is derived
-here, wherever claims are written, so that both are always the same.
+"""Stores the claims of users. The verified address among them is also in a column of its own, by which a user is found.
+It is derived here, wherever claims are written, so that both always agree.
 """
 
 import json

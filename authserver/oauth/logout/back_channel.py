@@ -1,6 +1,6 @@
 """Sends the outbox's messages of the kind `logout`: each tells one client of the end of one session.
 
-The logout token is made when it is sent, and again for each repetition, so none is stored and none is too old.
+The logout token is made when it is sent, and again for each retry, so none is stored and none is too old.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class LogoutTokens:
         self._fetcher, self._now, self._new_secret = fetcher, now, new_secret
 
     async def send(self, message: Message) -> None:
-        """POST a logout token. Any status from 200 to 299 says that it was received. Raises NotSent."""
+        """POST a logout token. Any status from 200 to 299 means that it was received. Raises NotSent."""
         try:
             url, token = await self._addressed(message)
             # Back-Channel Logout s2.5: the POST body uses the application/x-www-form-urlencoded encoding and MUST

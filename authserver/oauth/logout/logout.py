@@ -60,7 +60,7 @@ class LogoutHandler(BrowserHandler):
         return Decision(self.farewell(), sessions.end(session.id, offline=offline), events=[ended])
 
     def farewell(self) -> BrowserAnswer:
-        """Return where a browser goes in which nobody is signed in any more."""
+        """Return where the browser goes once nobody is signed in to it."""
         target, cookies = self.target, {"session": None}
         if target is None:
             return self.without_target()
@@ -116,7 +116,7 @@ class Logout(LogoutHandler):
         return Page("signed_out", values, ui_locales=self.ui_locales, cookies={"session": None})
 
     def _names(self, session: Session) -> tuple[str, str]:
-        """Return by what the client that sent the browser knows the user and the session."""
+        """Return the ids by which the client that sent the browser knows the user and the session."""
         keyring, client = self.services.keyring, self.accepted
         if client is None:
             return session.user_id, session.id.hex()

@@ -1,4 +1,4 @@
-"""What the server stands on fails again and again under load, and nobody is logged out.
+"""The server's dependencies fail again and again under load, and nobody is logged out.
 
 Clients refresh all the time (see refreshers.py) while, round after round, one fault strikes (see fault_injection.py)
 and is over; then every client goes on with what it holds. Every request is answered, with 200, or 503 and Retry-After;

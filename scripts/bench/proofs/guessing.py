@@ -1,4 +1,4 @@
-"""Somebody guesses a password, from one network or from 200, while its owner signs in and other users refresh.
+"""An attacker guesses a password, from one network or from 200, while its owner signs in and other users refresh.
 
 In each case, guesses at one account arrive at a fixed rate, whatever becomes of them. Meanwhile its owner signs in once
 a second from a known network, and once from an unknown one, by the announced delay. Before and during the attack, other
@@ -6,7 +6,7 @@ clients refresh at a steady rate. Then the server is killed. What must hold:
 
 * no more guesses reach the hash than an account's budget allows; the others are answered 429;
 * the owner signs in from home at every attempt, each in under 2 s, and never gets 503 at up to 50 guesses a second;
-* from an unknown network, the owner is let in no later than the announced delay says;
+* from an unknown network, the owner can sign in as soon as the announced delay is over;
 * the 99th percentile of refreshes is at most twice what it was before;
 * after kill -9 a network that has not tried before is told to wait, too.
 
@@ -151,7 +151,7 @@ class Siege:
 
 
 async def refreshes(ports: Sequence[int], chains: Sequence[Refreshes], seconds: float) -> list[float]:
-    """Return how long each refresh took. Each chain sends one every `_EVERY` seconds. Raises if one is refused."""
+    """Return how long each refresh took. Each chain sends one every `_EVERY` seconds. Raises if one fails."""
 
     async def chain(port: int, next_request: Refreshes) -> list[float]:
         connection, took, last = await connect(port), list[float](), None

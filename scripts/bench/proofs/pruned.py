@@ -1,4 +1,4 @@
-"""People sign in and out, and what is over is deleted: after 100,000 times the database is as large as after 1,000.
+"""Expired data is deleted: after 100,000 sign-ins and sign-outs the database is as large as after 1,000.
 
 A person signs in with a browser, agrees, the client redeems the code and refreshes once; then the person signs out, and
 the client is told by a logout token. The clock is set forward each time, so that the first 1,000 take two weeks: longer

@@ -1,4 +1,4 @@
-"""kill -9 of the server between any two steps of a sign-in, and then a reload brings the person on.
+"""kill -9 of the server between any two steps of a sign-in: a reload then continues the sign-in.
 
 Somebody signs in at a client, agrees, and the client redeems the code, again and again, each time as somebody whom the
 server does not know yet. The server kills itself around the commit of one of the steps. It is started again, and the

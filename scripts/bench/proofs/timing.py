@@ -152,8 +152,8 @@ async def measure(port: int, requests: dict[Kind, bytes], many: int, statuses: S
 
 
 async def measure_mail(port: int, pages: dict[str, MailPage], many: int) -> dict[Kind, Answers]:
-    """Ask each page for a mail to `many` addresses of users, and to as many of nobody; each address is asked for once,
-    since it gets few mails."""
+    """Ask each page for an email to `many` addresses of users, and to as many of nobody. Each address is used once,
+    because it gets only a few emails."""
     connection = await connect(port)
     kinds = [Kind(path, account) for path in pages for account in ("known", "unknown")]
     answers = {kind: Answers([], set()) for kind in kinds}
