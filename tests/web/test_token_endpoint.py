@@ -150,7 +150,7 @@ def test_rfc6749_5_2_the_required_parameter_is_missing(post: Any, missing: str) 
 
 @pytest.mark.parametrize(
     "grant_type",
-    ["unknown", "urn:ietf:params:oauth:grant-type:device_code"]  # not offered
+    ["unknown", "urn:ietf:params:oauth:grant-type:token-exchange"]  # not offered
     + ["Password", "password ", " client_credentials", "client_credentials\t"]  # nearly a name
     + ['"password"', "é", "a\r\nSet-Cookie: a=b", "<script>", "\\", "\x1b[31m"],  # must not be echoed
 )
