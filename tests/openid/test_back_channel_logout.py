@@ -13,7 +13,7 @@ import pytest
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from authserver.background import BackgroundTasks
+from authserver.background import INTERVALS, BackgroundTasks
 from authserver.store import clients, schema, sessions
 from tests.harness.browser import answer_of
 from tests.harness.constants import ISSUER
@@ -31,13 +31,16 @@ PAGE = ROOT / "docs" / "how-to" / "sign-out.md"
 
 @pytest.fixture(scope="module")
 def op(template: Path, tmp_path_factory: pytest.TempPathFactory, password_hash: str) -> Iterator[Provider]:
-    """A server that may send requests to this machine, and lets each user have three sessions."""
+    """A server that may send requests to this machine, does so when it is told to, and lets each user have three
+    sessions."""
     folder = tmp_path_factory.mktemp("told")
-    with provider(template, folder, password_hash, fetch_allow="127.0.0.1", max_sessions=3) as op:
-        with op.database.begin() as connection:
-            for id in (HEARS, ALSO_HEARS):
-                clients.add(connection, replace(PUBLIC, id=id, first_party=True))
-        yield op
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(INTERVALS, "deliver_outbox", HOUR)
+        with provider(template, folder, password_hash, fetch_allow="127.0.0.1", max_sessions=3) as op:
+            with op.database.begin() as connection:
+                for id in (HEARS, ALSO_HEARS):
+                    clients.add(connection, replace(PUBLIC, id=id, first_party=True))
+            yield op
 
 
 @contextmanager
