@@ -109,7 +109,7 @@ def test_rfc6749_4_1_2_a_replay_ends_the_tokens(op: Provider, seconds: int) -> N
 
 
 @pytest.mark.parametrize("changes", [{"code_verifier": "w" * 43}, {"code_verifier": None}, {"redirect_uri": None}])
-def test_rfc6749_4_1_2_a_replay_by_who_cannot_prove_it_ends_the_tokens_at_once(
+def test_rfc6749_4_1_2_a_replay_by_someone_who_cannot_prove_it_ends_the_tokens_at_once(
     op: Provider, browser: Browser, changes: Any
 ) -> None:
     code = browser.code()

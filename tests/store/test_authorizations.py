@@ -101,7 +101,7 @@ def test_revoking_what_is_not_there_changes_nothing(store: Database, write: Call
     assert row_of(store) == a_login()
 
 
-def test_more_than_the_most_living_logins_end_the_one_idle_longest(
+def test_more_active_logins_than_the_limit_end_the_one_idle_longest(
     store: Database, write: Callable[..., list[Any]]
 ) -> None:
     begun(store, 1, idle_expires_at=NOW + 20)

@@ -46,7 +46,7 @@ def test_a_row_is_kept_for_less_than_five_seconds(get: Any, store: Database, clo
     assert len(asked) == 2
 
 
-def test_what_was_not_found_is_asked_for_anew(get: Any, store: Database, asked: Any) -> None:
+def test_what_was_not_found_is_asked_for_again(get: Any, store: Database, asked: Any) -> None:
     assert get("late") is None
     with store.begin() as connection:
         clients.add(connection, replace(existing(clients.load(connection, "app")), id="late"))

@@ -18,7 +18,7 @@ from tests.harness.constants import LONG
 from tests.store.conftest import Run
 
 
-def test_finished_logins_go_a_day_after_their_end_and_living_ones_stay(
+def test_ended_logins_are_deleted_a_day_after_their_end_and_active_ones_stay(
     database: Database, login: Callable[..., Any], clock: Clock, token: Callable[..., Any]
 ) -> None:
     old = login()["refresh_token"]

@@ -232,7 +232,7 @@ def test_a_password_that_is_not_changed(
     assert rows(database, "users") == before and ada.is_signed_in()
 
 
-def test_guessing_the_password_on_an_open_session_is_as_slow_as_at_the_door(ada: Visitor) -> None:
+def test_guessing_the_password_on_an_open_session_is_as_slow_as_at_sign_in(ada: Visitor) -> None:
     fields = ada.fields("/account/password") | {"current_password": "wrong", "new_password": NEW}
     answers = [ada.post("/account/password", **fields) for _ in range(FREE + 1)]
     assert [answer.status_code for answer in answers][-2:] == [422, 429]

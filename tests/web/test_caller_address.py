@@ -41,7 +41,7 @@ SPOOFED = [("X-Forwarded-For", "203.0.113.9"), ("Forwarded", "for=203.0.113.9"),
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "198.51.100.1", "::1"])
 @pytest.mark.parametrize("trusted", [None, "10.0.0.0/8,unix"])
-def test_headers_of_who_is_not_a_configured_proxy_are_ignored(network: Any, peer: str, trusted: str | None) -> None:
+def test_headers_from_anyone_but_a_configured_proxy_are_ignored(network: Any, peer: str, trusted: str | None) -> None:
     expected = {"::1": "::/64"}.get(peer, peer.rpartition(".")[0] + ".0/24")
     assert network(peer, trusted, *SPOOFED) == expected
 

@@ -104,7 +104,7 @@ def test_max_age_is_never_exceeded_neither_really_nor_as_clients_judge_auth_time
     assert again["auth_time"] == again["iat"] == told["auth_time"] + 60
 
 
-def test_signing_in_again_says_who_it_is_and_sets_auth_time_anew_asvs_7_2_4(
+def test_signing_in_again_says_who_it_is_and_sets_auth_time_again_asvs_7_2_4(
     signed_in: Browser, redeem: Any, clock: Clock
 ) -> None:
     before = signed_in.http.cookies["__Host-session"]
@@ -499,7 +499,7 @@ def test_a_disabled_user_is_told_the_same(browser: Browser, database: Database) 
     assert answer.status_code == 422 and "The username or password is wrong." in answer.text
 
 
-def test_the_limits_of_the_door_hold_on_the_page_too(browser: Browser, clock: Clock) -> None:
+def test_the_limits_of_the_token_endpoint_hold_on_the_page_too(browser: Browser, clock: Clock) -> None:
     page = browser.authorize()
     answers = [browser.sign_in(page, password="wrong") for _ in range(12)]
     assert [answer.status_code for answer in answers] == [422] * 10 + [429] * 2

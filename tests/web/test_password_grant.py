@@ -273,7 +273,7 @@ def test_hashes_with_older_parameters_are_renewed_at_login(
 
 
 @pytest.mark.parametrize("settings", [{"max_authorizations": 2}], indirect=True)
-def test_at_most_so_many_living_authorizations_the_one_idle_longest_ends(
+def test_at_most_so_many_active_authorizations_the_one_idle_longest_ends(
     database: Database, login: Callable[..., Any], refresh: Callable[..., Any], clock: Clock
 ) -> None:
     def next_login(client_id: Any = "app") -> Any:

@@ -196,7 +196,7 @@ def test_a_login_that_the_limit_ended_is_an_event_that_names_the_new_one(
     assert all(ADA.items() <= entry.items() and "more than 2 authorizations" in entry["reason"] for entry in ended)
 
 
-def test_a_refusal_after_a_retry_or_a_login_was_found_good_reports_neither(
+def test_a_refusal_after_a_retry_or_a_login_was_found_valid_reports_neither(
     http: TestClient, login: Callable[..., Any], refresh: Callable[..., Any], events: list[Any]
 ) -> None:
     token = login()["refresh_token"]

@@ -99,7 +99,7 @@ def test_a_sign_in_that_has_expired_meanwhile_is_not_gone_on_with(
     assert browser.submit(page, password=NEW).url.path == "/account"
 
 
-def test_prompt_create_leads_to_sign_in_for_who_has_an_account(browser: Browser, mailbox: Mailbox) -> None:
+def test_prompt_create_leads_to_sign_in_for_someone_who_has_an_account(browser: Browser, mailbox: Mailbox) -> None:
     browser.code()
     page = browser.authorize(prompt="create")
     assert page.url.path == "/sign-up"  # although somebody is signed in
