@@ -31,8 +31,8 @@ def attempt(account: str = "ada", network: str = ELSEWHERE, *, is_known: bool = 
     return Attempt(attempt_keys(KEY, account, network), is_known, LIMITS)
 
 
-def signed_in(attempt: Attempt, number: int, network: str = "") -> Change:
-    return sign_ins.begin(a_login(number), attempt, limit=1000, rehashed=None, ended=[], network=network)
+def signed_in(attempt: Attempt, number: int, network: str = "", **members: Any) -> Change:
+    return sign_ins.begin(a_login(number, **members), attempt, limit=1000, rehashed=None, ended=[], network=network)
 
 
 def record(store: Database, account: str = "ada", network: str = ELSEWHERE) -> SignInRecord:
@@ -160,9 +160,10 @@ def test_known_networks_are_bounded_the_oldest_is_forgotten(store: Database, wri
     networks = [f"10.0.{number}.0/24" for number in range(MAX_KNOWN + 2)]
     for number, network in enumerate(networks):
         clock.forward(1)
-        once = attempt(network=network)
-        write(sign_ins.count(once))
+        once, bobs = attempt(network=network), attempt("bob", network)
+        write(sign_ins.count(once), sign_ins.count(bobs))
         write(signed_in(once, number, network))
+        write(signed_in(bobs, 100 + number, network, subject="u_bob"))
     known = [network for network in networks if record(store, network=network).seen_at]
     assert known == networks[2:]
 
