@@ -24,6 +24,19 @@ On Debian and Ubuntu it is in a separate package. Install it, then run this agai
     {sudo}apt-get install python3-venv"""
 
 
+NOT_INSTALLED = """This script needs {module}, which is installed for the tests. Run first:
+
+    python3 scripts/quickstart.py test --fast"""
+
+
+def continue_in_venv(module: str) -> None:
+    """Run this script again by the Python of .venv, if it has one. Exits if `module` is not installed."""
+    if Path(sys.prefix) != VENV and PYTHON.exists():
+        os.execv(PYTHON, [str(PYTHON), *sys.argv])
+    if importlib.util.find_spec(module) is None:
+        sys.exit(NOT_INSTALLED.format(module=module))
+
+
 def say(*lines: str) -> None:
     print(*lines, sep="\n", flush=True)  # flushed, because exec discards the buffer
 

@@ -4,16 +4,15 @@
 With `--check`, change nothing, name the pages that are out of date, and exit with code 1 if there are any.
 """
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dotvenv import PYTHON, VENV
+from dotvenv import continue_in_venv
 
-if Path(sys.prefix) != VENV and PYTHON.exists() and __name__ == "__main__":
-    os.execv(PYTHON, [str(PYTHON), __file__, *sys.argv[1:]])
+if __name__ == "__main__":
+    continue_in_venv("yaml")
 
 import click
 import yaml

@@ -8,16 +8,15 @@ pages.mo and mail.mo, which the server reads.
 With `--check`, change nothing, name what is out of date or not translated, and exit with code 1 if there is anything.
 """
 
-import os
 import sys
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
-from dotvenv import PYTHON, VENV
+from dotvenv import continue_in_venv
 
-if Path(sys.prefix) != VENV and PYTHON.exists() and __name__ == "__main__":
-    os.execv(PYTHON, [str(PYTHON), __file__, *sys.argv[1:]])
+if __name__ == "__main__":
+    continue_in_venv("babel")
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir

@@ -146,3 +146,12 @@ def test_progress_is_shown_on_a_terminal_only(dotvenv: ModuleType) -> None:
 
 def test_a_command_that_fails_says_so(dotvenv: ModuleType) -> None:
     assert dotvenv.run_with_progress(["false"], {"PATH": "/usr/bin:/bin"}) == 1
+
+
+def test_a_script_that_needs_what_only_tests_have_says_what_to_run(
+    dotvenv: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(dotvenv.VENV))  # else it would become that Python's process
+    dotvenv.continue_in_venv("json")
+    with pytest.raises(SystemExit, match="needs no_such_module.*\n\n.*quickstart.py test --fast"):
+        dotvenv.continue_in_venv("no_such_module")
