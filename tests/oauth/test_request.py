@@ -1,4 +1,4 @@
-"""Bytes to a frozen request: nothing but two errors may come of it, and what was meant is what is read."""
+"""Bytes to a request: nothing but two errors may come of it, and what was meant is what is read."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -127,9 +127,3 @@ def test_basic_of_what_is_not_utf_8_however_it_is_encoded(text: str) -> None:
 def test_basic_without_an_id_or_a_colon_or_with_a_nul(text: str) -> None:
     with refused("invalid_client"):
         read(b"", "Basic " + b64encode(text.encode()).decode())
-
-
-def test_a_request_is_frozen() -> None:
-    request = read(b"client_id=app")
-    with pytest.raises(AttributeError):
-        request.network = ""
