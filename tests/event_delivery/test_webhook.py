@@ -128,6 +128,7 @@ def test_a_failure_is_repeated_after_waits_that_double_with_the_same_id_and_cont
 @pytest.mark.parametrize(
     ("respond", "reason"),
     [
+        (responding(300), "status 300. Redirects are not followed."),
         (responding(302, Location="https://elsewhere.example/"), "status 302. Redirects are not followed."),
         (responding(200, b"x" * 70_000), "larger than 65536 bytes"),
         (lambda connection: connection.write(b"no HTTP"), "There was no response (BadStatusLine)."),
@@ -141,6 +142,20 @@ def test_what_is_no_success_is_a_failure_with_its_reason(
     node().deliver()
     [failed] = [event for event in events if event["event"] == "event_delivery_failed"]
     assert reason in failed["reason"]
+
+
+@pytest.mark.parametrize("status", [200, 299])
+def test_any_status_from_200_to_299_is_a_success(
+    receiver: Receiver, node: NewNode, happen: Happen, clock: Clock, events: list[Any], status: int
+) -> None:
+    happen("one")
+    receiver.respond = responding(status)
+    server = node()
+    server.deliver()
+    clock.forward(LEASE)
+    server.deliver()
+    assert names(receiver).count("one") == 1
+    assert "event_delivery_failed" not in [event["event"] for event in events]
 
 
 def test_of_two_nodes_one_delivers(receiver: Receiver, node: NewNode, happen: Happen) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from authserver.background import INTERVALS, BackgroundTasks
+from authserver.keyring.lifecycle import Lifecycle
 from authserver.store import clients, schema, sessions
 from tests.harness.browser import answer_of
 from tests.harness.constants import ISSUER
@@ -21,8 +23,11 @@ from tests.harness.existing import existing
 from tests.harness.process import free_port
 from tests.harness.relying_party import PATH, RelyingParty, relying_party
 from tests.openid.provider import PUBLIC, Provider, granted, provider
+from tests.openid.test_id_token_hints import lifecycle
 from tests.readme.blocks import ROOT
 from tests.web.serving import change_client, rows
+
+__all__ = ["lifecycle"]
 
 HOUR = 3600
 HEARS, ALSO_HEARS = "hears", "also-hears"
@@ -181,6 +186,48 @@ def test_a_client_that_fails_for_an_hour_hears_of_it_when_it_works_again(op: Pro
     later(op, 600)
     deliver(op)
     assert party.ended == [visit.sid]
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [
+        (200, ""),
+        (204, ""),
+        (299, ""),
+        (300, "The response has status 300. Redirects are not followed."),
+        (400, "The response has status 400."),
+    ],
+)
+def test_s2_8_a_client_has_heard_of_it_if_it_answers_200_or_204_or_with_another_success(
+    op: Provider, party: RelyingParty, status: int, failure: str
+) -> None:
+    """s2.8: if the logout succeeded, the RP MUST respond with HTTP 200 OK; OPs should also process a 204."""
+    party.status = status
+    Visit(op).sign_out()
+    deliver(op)
+    [message] = rows(op.database, "outbox")
+    assert (message["is_delivered"], message["reason"]) == (not failure, failure)
+
+
+def test_s2_4_a_logout_token_waits_for_the_first_key_of_the_clients_algorithm(
+    op: Provider, party: RelyingParty, lifecycle: Lifecycle
+) -> None:
+    """As an ID token does: the key of no other algorithm signs in its place."""
+    visit = Visit(op)
+    change_client(op.database, HEARS, id_token_alg="ES256")
+    try:
+        lifecycle.run_due()
+        later(op, 6)
+        visit.sign_out()
+        deliver(op)
+        assert party.tokens == []
+        lifecycle.promote("ES256", emergency=True)
+        later(op, 60)
+        deliver(op)
+    finally:
+        change_client(op.database, HEARS, id_token_alg="RS256")
+    assert party.ended == [visit.sid]
+    assert jws.extract_compact(party.tokens[0].encode()).headers()["alg"] == "ES256"
 
 
 def test_a_client_that_is_down_for_an_hour_hears_of_it_when_it_is_back(op: Provider) -> None:

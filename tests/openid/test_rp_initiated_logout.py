@@ -300,6 +300,30 @@ def test_the_log_tells_developers_why_a_request_was_not_followed(op: Provider, e
     assert (event["client_id"], event["subject"]) == ("sso", "u_ada")
 
 
+def test_after_a_form_the_browser_goes_back_by_a_page_not_by_a_redirect_that_form_action_would_block(
+    op: Provider,
+) -> None:
+    visit = Visit(op)
+    query = urlencode({"id_token_hint": visit.hint, "post_logout_redirect_uri": BYE, "logout_hint": "bob"})
+    page = visit.browser.submit(visit.browser.get(f"/logout?{query}"), answer="sign-out")
+    assert page.status_code == 200 and "form-action 'self';" in page.headers["content-security-policy"]
+    assert answer_of(page, BYE) == {}
+
+
+@pytest.mark.parametrize("disabled", [False, True])
+def test_pages_show_the_client_that_sent_the_browser_unless_it_is_disabled(op: Provider, disabled: bool) -> None:
+    visit, home = Visit(op, client_id="another"), "https://another.example/home"
+    change_client(op.database, "another", client_uri=home, disabled=disabled)
+    op.later(6)  # until no process has the client as it was before
+    try:
+        page = visit.logout(client_id="another")
+        assert asks(visit, page) and (home in page.text) is not disabled
+        page = visit.browser.submit(page, answer="sign-out")
+        assert SIGNED_OUT in page.text and (home in page.text) is not disabled
+    finally:
+        change_client(op.database, "another", client_uri="", disabled=False)
+
+
 def test_a_state_of_any_bytes_survives_the_confirmation_page(op: Provider) -> None:
     visit = Visit(op)
     query = urlencode({"id_token_hint": visit.hint, "post_logout_redirect_uri": BYE, "logout_hint": "bob"})
