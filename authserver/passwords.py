@@ -115,7 +115,7 @@ class PasswordHasher:
         """Check a password. This takes the same time whether or not the user exists, except for a user whose hash was
         imported and who has not signed in since.
 
-        With `renew`, a hash with older parameters is made anew if the password matches. This takes longer, so use it
+        With `renew`, a hash with older parameters is replaced if the password matches. This takes longer, so use it
         only if the login will succeed: a disabled user's password could be guessed by the time. The checks of different
         networks are made in turn. Raises Unavailable if the queue is full or the check does not begin in time."""
         hashed = self._nobody if password_hash is None else password_hash

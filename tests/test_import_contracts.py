@@ -49,7 +49,9 @@ PLANTS = [
     ("pool.py", "from http.client import HTTPSConnection", {"outgoing HTTP"}),
     ("store/users.py", "from .. import fetch", {"layers"}),
     ("provisioning.py", "import click", {"click"}),
+    ("keyring/newcomer.py", "import json", {"keys at work"}),
     ("oauth/grants/password.py", "from . import refresh_token", {"grants"}),
+    ("oauth/logout/logout.py", "from ..device import user_code", {"flows"}),
     ("web/health.py", "from .. import resource", set()),
     ("newcomer.py", "import json", {"layers"}),
 ]

@@ -4,12 +4,12 @@ from ..domain.attempts import AttemptLimits, Budget
 from ..pipeline.errors import TooManyAttempts
 from ..store import sign_ins
 from ..store.changes import Change
-from ..store.sign_ins import Attempt, SignInKey
+from ..store.sign_ins import SignInAttempt, SignInKey
 from .browser import BrowserHandler
 
 
 class CountedForm(BrowserHandler):
-    counted: Attempt
+    counted: SignInAttempt
     budget: Budget | None = None
     """What one account may do, if that is limited, too."""
 
@@ -17,7 +17,7 @@ class CountedForm(BrowserHandler):
         """Return what loads the counters, and no user. The form counts against `account` and against the network."""
         keys = self.services.keyring.attempt_keys(account, self.request.network, self.now)
         limits = AttemptLimits(self.budget, self.services.attempt_limits.network)
-        self.counted = Attempt(keys, is_known=False, limits=limits)
+        self.counted = SignInAttempt(keys, is_known=False, limits=limits)
         return SignInKey(None, self.request.network, keys)
 
     def check_offered(self) -> None:

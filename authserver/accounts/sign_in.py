@@ -13,7 +13,7 @@ from ..pipeline.handler import Services
 from ..store import sign_ins
 from ..store.changes import Change
 from ..store.sessions import BeginSession
-from ..store.sign_ins import Attempt, SignInKey, SignInRecord
+from ..store.sign_ins import SignInAttempt, SignInKey, SignInRecord
 
 _REMEMBERED_ANEW = 86400 * SECOND
 """A known network's time is written again after this long, so that not every sign-in writes it."""
@@ -42,8 +42,8 @@ class PasswordSignIn:
         return SignInKey(form, self._network, keys)
 
     @cached_property
-    def attempt(self) -> Attempt:
-        return Attempt(self.key.keys, self.record.is_known(self._now), self._limits)
+    def attempt(self) -> SignInAttempt:
+        return SignInAttempt(self.key.keys, self.record.is_known(self._now), self._limits)
 
     @cached_property
     def user(self) -> User | None:

@@ -112,5 +112,5 @@ def _is_in_array(column: ColumnElement[Any], rows: Select[Any]) -> ColumnElement
 
 _IsIn = Callable[[ColumnElement[Any], Select[Any]], ColumnElement[bool]]
 _OWNERS: Any = bindparam("owners", type_=Text)
-"""A JSON array of Owner. If these were values in the statement, each group would compile it anew."""
+"""A JSON array of Owner. If these were values in the statement, each group would compile another statement."""
 _BEYOND_LIMIT = {"sqlite": _on_sqlite(), "postgresql": _on_postgresql()}

@@ -93,7 +93,7 @@ class SignInRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class SignInAttempt:
     """What decides about an attempt, and where its judgement goes."""
 
     keys: AttemptKeys
@@ -129,7 +129,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Count:
-    attempt: Attempt
+    attempt: SignInAttempt
 
     def apply(self, rows: Rows, now: int) -> None:
         attempt, keys = self.attempt, self.attempt.keys
@@ -148,7 +148,7 @@ class _Count:
 @dataclass(frozen=True, slots=True, eq=False)
 class _SignIn:
     begin: Begin | BeginSession
-    attempt: Attempt
+    attempt: SignInAttempt
     network: str
     """The network to remember; empty if it need not be."""
 
@@ -164,7 +164,7 @@ class _SignIn:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Begin:
     interaction: Interaction
-    attempt: Attempt
+    attempt: SignInAttempt
 
     def apply(self, rows: Rows, now: int) -> None:
         self.attempt.give_back(rows, now)
@@ -188,14 +188,14 @@ def load_many(connection: Connection, keys: Sequence[SignInKey]) -> Mapping[Sign
     }
 
 
-def count(attempt: Attempt) -> Change:
+def count(attempt: SignInAttempt) -> Change:
     """Count an attempt, before its password is hashed. `attempt.judged` gets the judgement."""
     return Change(_apply_many, "attempts", attempt.keys.account, _Count(attempt))
 
 
 def begin(
     authorization: Authorization,
-    attempt: Attempt,
+    attempt: SignInAttempt,
     *,
     limit: int,
     rehashed: str | None,
@@ -208,12 +208,12 @@ def begin(
     return Change(_apply_many, "attempts", attempt.keys.account, _SignIn(begin, attempt, network))
 
 
-def begin_session(begin: BeginSession, attempt: Attempt, *, network: str) -> Change:
+def begin_session(begin: BeginSession, attempt: SignInAttempt, *, network: str) -> Change:
     """Begin or renew the session of a user who signed in, and otherwise do as `begin`."""
     return Change(_apply_many, "attempts", attempt.keys.account, _SignIn(begin, attempt, network))
 
 
-def begin_interaction(interaction: Interaction, attempt: Attempt) -> Change:
+def begin_interaction(interaction: Interaction, attempt: SignInAttempt) -> Change:
     """Begin the interaction of somebody who typed the right code, and give the attempt back."""
     return Change(_apply_many, "attempts", attempt.keys.account, _Begin(interaction, attempt))
 

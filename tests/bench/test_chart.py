@@ -1,5 +1,6 @@
 """The committed charts, and what scripts/bench/chart.py draws."""
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,6 +18,11 @@ def test_each_chart_is_drawn_from_its_numbers(path: Path) -> None:
 
 def test_there_is_a_chart_of_each_measurement_of_speed() -> None:
     assert {path.stem for path in CHARTS.glob("*.json")} == {"guard", "tokens"}
+
+
+def test_each_chart_is_shown_on_a_page() -> None:
+    pages = "".join(page.read_text() for page in CHARTS.parent.glob("*.md"))
+    assert {path.name for path in CHARTS.glob("*.svg")} == set(re.findall(r"\]\(charts/([\w.]+)\)", pages))
 
 
 def test_the_bars_are_as_long_as_their_numbers(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from authserver.store import attempts, pruning, sign_ins
 from authserver.store.changes import Change
 from authserver.store.database import Database
 from authserver.store.group_commit import commit
-from authserver.store.sign_ins import Attempt, SignInKey, SignInRecord
+from authserver.store.sign_ins import SignInAttempt, SignInKey, SignInRecord
 from tests.harness.clock import Clock
 from tests.harness.constants import SECOND
 from tests.store.conftest import Run
@@ -27,11 +27,11 @@ ROUNDS = 20
 Write = Callable[..., list[Any]]
 
 
-def attempt(account: str = "ada", network: str = ELSEWHERE, *, is_known: bool = False) -> Attempt:
-    return Attempt(attempt_keys(KEY, account, network), is_known, LIMITS)
+def attempt(account: str = "ada", network: str = ELSEWHERE, *, is_known: bool = False) -> SignInAttempt:
+    return SignInAttempt(attempt_keys(KEY, account, network), is_known, LIMITS)
 
 
-def signed_in(attempt: Attempt, number: int, network: str = "", **members: Any) -> Change:
+def signed_in(attempt: SignInAttempt, number: int, network: str = "", **members: Any) -> Change:
     return sign_ins.begin(a_login(number, **members), attempt, limit=1000, rehashed=None, ended=[], network=network)
 
 
@@ -49,7 +49,7 @@ def counted(store: Database, account: str = "ada", network: str = ELSEWHERE) -> 
     return budget.remembered(row.clears_at, Clock()())
 
 
-def allowed(tries: list[Attempt]) -> int:
+def allowed(tries: list[SignInAttempt]) -> int:
     return sum(not each.judged[0].full for each in tries)
 
 
@@ -86,7 +86,7 @@ def test_on_a_day_of_guesses_from_ten_obedient_networks_200_reach_the_hash(
     while clock() < began + 86400 * SECOND:
         network = min(due, key=due.__getitem__)
         clock.now = max(clock.now, due[network])
-        guess = Attempt(attempt_keys(KEY, "ada", network), False, limits)
+        guess = SignInAttempt(attempt_keys(KEY, "ada", network), False, limits)
         write(sign_ins.count(guess))
         hashed += not guess.judged[0].full
         due[network] = clock() + max(guess.judged[0].wait, SECOND)

@@ -26,7 +26,7 @@ from authserver.store.browser_state import BrowserKey
 from authserver.store.changes import Change
 from authserver.store.database import Database
 from authserver.store.group_commit import commit
-from authserver.store.sign_ins import Attempt
+from authserver.store.sign_ins import SignInAttempt
 from tests.harness.clock import Clock
 from tests.harness.sign_in_rows import consent, device_code, interaction, session
 from tests.store.conftest import Run
@@ -210,7 +210,7 @@ def test_a_right_code_gives_its_attempt_back_in_the_change_that_begins_the_inter
     store: Database, clock: Clock, write: Write
 ) -> None:
     keys = attempt_keys(bytes(32), "user code", "192.0.2.0/24")
-    attempt = Attempt(keys, is_known=False, limits=AttemptLimits(daily(200), daily(3000)))
+    attempt = SignInAttempt(keys, is_known=False, limits=AttemptLimits(daily(200), daily(3000)))
     write(sign_ins.count(attempt), sign_ins.count(attempt))
     assert write(sign_ins.begin_interaction(interaction(1, clock()), attempt)) == [True]
     with store.begin() as connection:

@@ -57,7 +57,7 @@ class Findings:
 
 
 class Caller:
-    """One connection, which is made anew when the server closes it."""
+    """One connection, which is opened again when the server closes it."""
 
     def __init__(self, port: int, found: Findings) -> None:
         self._port, self._found = port, found

@@ -136,7 +136,7 @@ async def ask(connection: Connection, request: bytes) -> Response:
 
 
 async def race(bench: Bench, token: str, tally: Tally) -> None:
-    """Connections of the round's own, so that they spread over the workers anew each time."""
+    """Connections of the round's own, so that they spread over the workers each time."""
     witness = Witness(bench, tally)
     open = await connections(bench.server.ports, bench.parallel)
     asked = asyncio.gather(*(witness.refresh(each, token) for each in open))
