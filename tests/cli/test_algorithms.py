@@ -48,6 +48,16 @@ def test_its_first_client_begins_an_algorithm_and_its_last_one_ends_it(
     assert states(data)[alg] == ["pending", "removed", "retired"]
 
 
+@pytest.mark.parametrize("use", ["--id-token-alg", "--userinfo-alg"])
+def test_a_client_that_uses_an_algorithm_for_anything_begins_it_at_once(
+    data: Callable[..., Any], cli: Callable[..., Result], use: str
+) -> None:
+    client_id = data("client", "create", "Web", "--redirect-uri", "https://a.example/cb", use, "ES256")["client_id"]
+    assert states(data)["ES256"] == ["pending"]
+    cli("client", "delete", client_id, "--yes")
+    assert states(data)["ES256"] == ["removed"]
+
+
 def test_a_compromised_host_gets_keys_for_what_is_used_alone(
     data: Callable[..., Any], cli: Callable[..., Result]
 ) -> None:

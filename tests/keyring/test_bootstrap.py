@@ -1,7 +1,7 @@
 """The keys that a new server starts with: an active and a pending signing key and a refresh-token key; only once."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,9 +31,10 @@ def database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
     database.close()
 
 
-def created(database: Database, now: int) -> KeyState:
+def created(database: Database, now: int, algs: Collection[str] = ()) -> KeyState:
+    keys, new_key = KeyStore(KEKS), system.new_key
     with database.begin() as connection:
-        bootstrap.create_missing(connection, KeyStore(KEKS), now=now, max_token_ttl=900, new_key=system.new_key)
+        bootstrap.create_missing(connection, keys, now=now, max_token_ttl=900, new_key=new_key, algs=algs)
         return signing_keys.load(connection)
 
 
@@ -54,12 +55,7 @@ def test_a_new_server_has_keys_of_the_algorithms_that_were_asked_for_and_they_wa
     database: Database, clock: Clock
 ) -> None:
     def create(*algs: str) -> KeyState:
-        keys, ttl = KeyStore(KEKS), 900
-        with database.begin() as connection:
-            bootstrap.create_missing(
-                connection, keys, now=clock(), max_token_ttl=ttl, new_key=system.new_key, algs=algs
-            )
-            return signing_keys.load(connection)
+        return created(database, clock(), algs)
 
     state = create("ES256", "ES256", "RS256")
     found = sorted((key.alg, key.state) for key in state.signing_keys)
@@ -76,6 +72,16 @@ def test_run_again_it_changes_nothing(database: Database, clock: Clock) -> None:
     state = created(database, clock())
     clock.forward(86400)
     assert created(database, clock()) == state
+
+
+def test_a_key_that_is_being_published_does_not_sign_sooner_because_its_algorithm_is_asked_for(
+    database: Database, clock: Clock
+) -> None:
+    created(database, clock())
+    with database.begin() as connection:
+        signing_keys.add(connection, KeyStore(KEKS).generate("ES256", now=clock(), max_token_ttl=900))
+    state = created(database, clock(), ["ES256"])
+    assert [key.state for key in state.signing_keys if key.alg == "ES256"] == ["pending"]
 
 
 @pytest.mark.parametrize("lost", ["active", "pending", "refresh"])

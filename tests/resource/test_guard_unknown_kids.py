@@ -15,6 +15,7 @@ from authserver.resource import Fetched, Guard
 from authserver.resource.keys import FetchedKeys, WouldWait
 from authserver.resource.source import Source
 from tests.harness.constants import LONG
+from tests.harness.existing import existing
 from tests.resource.network import JWKS, Network, found, guard_with, make
 from tests.resource.tools import AUDIENCE, ISSUER, Clock, few, public, token_of
 
@@ -67,6 +68,31 @@ def test_unknown_kids_do_not_wait_while_the_issuer_is_down(key: RSAKey, clock: C
     clock.forward(6)
     assert found(keys, "key-1") and len(held) == 1
     assert keys.find("random-2", wait=False) is None  # does not wait for what hangs
+
+
+class NeverSet(Event):
+    """Records how long it is waited for, and says at once that this was in vain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        assert len(self.waits) < 9, "it is waited for without end"
+        return False
+
+
+def test_an_unknown_kid_waits_once_for_3_s_for_an_issuer_that_hangs(key: RSAKey, clock: Clock) -> None:
+    keys, ended = make(Network(public(key)), clock), NeverSet()
+    found(keys, "key-1")
+
+    def hang(_: Callable[[], None]) -> None:
+        existing(keys._fetch).ended = ended
+
+    keys._spawn = hang
+    assert not found(keys, "random-1")
+    assert ended.waits == [3]
 
 
 def test_keys_that_are_known_are_not_waited_for(key: RSAKey, clock: Clock) -> None:

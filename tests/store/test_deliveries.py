@@ -152,9 +152,14 @@ def test_a_writer_that_does_not_end_is_said(postgres_url: str, clock: Clock, run
         add(stuck, clock, "one")
         with store.begin() as quick:
             add(quick, clock, "two")
-        clock.forward(61)
+        clock.forward(60)
+        run(Delivery(memory, store, clock).run(no_pause))
+        with store.begin() as quick:
+            add(quick, clock, "three")
+        clock.forward(0.001)
         with pytest.raises(Unavailable, match="open for more than a minute"):
             run(Delivery(memory, store, clock).run(no_pause))
+    assert memory.got == []
     store.close()
 
 
