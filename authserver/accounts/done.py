@@ -7,6 +7,8 @@ import re
 from ..domain import base64url
 from ..domain.models import SECOND
 
+PASSWORD_RESET = "password_reset"  # noqa: S105
+"""A link was used to choose a new password."""
 _LABEL = "authserver done v1"
 _NEWS_FOR = 600
 """Seconds for which the address says it: a page that is opened again tomorrow has no news."""

@@ -11,20 +11,19 @@ from ..pipeline.event import Event, LateEvents
 from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, GoTo, Page
 from ..store.password_resets import reset
+from .done import PASSWORD_RESET
 from .ended import session_ended
 from .link_pages import LinkPage
 from .new_password import NewPassword, WeakPassword
 from .notices import notices
 from .sign_in_form import Busy
 
-_DONE = "password_reset"
-
 
 class ShowReset(LinkPage):
     kind = LinkKind.RESET
 
     def decide(self) -> Decision[BrowserAnswer]:
-        return Decision(Page("reset_done") if self.was_done(_DONE) else self.password_page())
+        return Decision(Page("reset_done") if self.was_done(PASSWORD_RESET) else self.password_page())
 
     def password_page(self, error: str = "", status: int = 200, retry_after: int = 0) -> Page:
         """Return the page that asks for the password. `error` is the code of a weakness, or `busy`."""
@@ -60,7 +59,7 @@ class ResetPassword(ShowReset):
         change = reset(link, user, self.password_hash, *mails, ended=ended)
         events = LateEvents(partial(_events, "mail" if link.address else "operator", ended))
         # The session of this browser has ended with all others of the user; another user's goes on.
-        goal = self.goal or self.done_path(links.PATHS[self.kind], _DONE)
+        goal = self.done_path(self.goal or links.PATHS[self.kind], PASSWORD_RESET)
         has_ended = self.session is not None and self.session.user_id == self.user.id
         return Decision(GoTo(goal, {"session": None} if has_ended else {}), change, events=events)
 

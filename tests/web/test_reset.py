@@ -82,6 +82,8 @@ def test_an_application_that_sent_the_person_is_where_they_go_on(browser: Browse
     browser.submit(browser.get(asked), email=ADA)
     page = browser.submit(browser.get(mailbox.link()), password=NEW)
     assert 'id="sign-in"' in page.text and page.url.path.startswith("/interaction/")
+    assert "Your password was changed" in page.text
+    assert "Your password was changed" not in browser.get(page.url.path).text
     page = browser.sign_in(page, password=NEW)
     assert is_answer(browser.allow(page))
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 from urllib.parse import urlsplit
 
 from ...accounts.browser import BrowserRefusal
+from ...accounts.done import PASSWORD_RESET
 from ...accounts.interaction import NotThisBrowser, current_interaction, path_of, waiting_interaction
 from ...accounts.other_ways import other_ways
 from ...accounts.request import hashed
@@ -98,6 +99,7 @@ class InteractionHandler(AuthorizationHandler):
         hint = request.login_hint if request and not self.wants_other_account else ""
         values = {"username": username or fixed or hint, "fixed_username": fixed, "keep": keep}
         others = other_ways(self.services, self.request.interaction_id)
+        values["was_reset"] = self.was_done(PASSWORD_RESET)
         return self.page("sign_in", status, wait, error=error, wait=wait, **values, **others)
 
     def about(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from ...accounts.browser import BrowserHandler, BrowserRefusal
+from ...accounts.done import PASSWORD_RESET
 from ...accounts.interaction import NotThisBrowser, path_of, waiting_interaction
 from ...accounts.other_ways import other_ways
 from ...accounts.request import hashed
@@ -83,6 +84,7 @@ class DeviceHandler(BrowserHandler):
             keep=keep,
             error=error,
             wait=wait,
+            was_reset=self.was_done(PASSWORD_RESET),
             **other_ways(self.services, interaction.id),
         )
 

@@ -49,6 +49,7 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
         "wait": 0,
         "reset_path": "/reset",
         "sign_up_path": "/sign-up",
+        "was_reset": False,
     },
     "consent": {
         **_FORM,
