@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.openid.provider import Provider, provider
-from tests.web.conftest import brisk, database, settings, template
+from tests.web.conftest import begins_again, brisk, database, settings, template
 
-__all__ = ["brisk", "database", "settings", "template"]
+__all__ = ["begins_again", "brisk", "database", "settings", "template"]
 
 
 @pytest.fixture(scope="module")

@@ -461,6 +461,14 @@ def test_5_1_who_guesses_codes_must_wait_and_who_types_right_ones_need_not(op: P
     assert 'id="sign-in"' in right.page(browser).text
 
 
+def test_5_1_a_guess_or_poll_that_is_judged_again_after_a_concurrent_commit_counts_once(
+    op: Provider, begins_again: None
+) -> None:
+    browser = op.browser()
+    assert [guess(browser).status_code for _ in range(11)] == [422] * 10 + [429]
+    assert refused(device(op).poll(), "authorization_pending")
+
+
 def test_5_1_a_network_that_guesses_in_many_browsers_must_wait(op: Provider) -> None:
     settings = op.server.settings.model_copy(update={"network_attempts": 20})
     with TestClient(create_app(settings, now=op.clock), ISSUER, raise_server_exceptions=False) as http:

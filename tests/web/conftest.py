@@ -10,6 +10,9 @@ from starlette.testclient import TestClient
 
 from authserver.background import INTERVALS
 from authserver.domain.models import Client
+from authserver.pipeline.errors import Stale
+from authserver.pipeline.handler import Handler
+from authserver.pipeline.pipeline import Pipeline
 from authserver.provisioning import open_database
 from authserver.settings import Settings
 from authserver.store import clients
@@ -58,6 +61,19 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(INTERVALS, "read_keys", 0.01)
     monkeypatch.setitem(INTERVALS, "follow_clock", 0.01)
     monkeypatch.setattr("authserver.app.RELOAD_INTERVAL", 0)
+
+
+@pytest.fixture
+def begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request begins again once, after what it tries was counted: a concurrent commit has won."""
+    decide = Pipeline._decide
+
+    async def first_stale(self: Pipeline, handler: Handler[Any]) -> Any:
+        if handler.attempt.number == 0:
+            raise Stale
+        return await decide(self, handler)
+
+    monkeypatch.setattr(Pipeline, "_decide", first_stale)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any
 
+from authserver.domain.attempts import FREE
 from tests.harness.browser import Browser, answer_of
 from tests.harness.constants import AUDIENCE, ISSUER
 from tests.web.answers import claims_of
@@ -41,3 +42,11 @@ def test_a_wrong_password_gets_the_same_page_whether_or_not_the_account_exists(b
     }
     assert {answer.status_code for answer in answers.values()} == {422}
     assert len(texts) == 1
+
+
+def test_a_password_that_is_judged_again_after_a_concurrent_commit_counts_once(
+    browser: Browser, begins_again: None
+) -> None:
+    page = browser.authorize()
+    answers = [browser.sign_in(page, password="wrong password").status_code for _ in range(FREE + 1)]
+    assert answers == [422] * FREE + [429]
