@@ -82,10 +82,8 @@ class Forked(subprocess.Popen[bytes]):
 
 
 def can_fork(environment: dict[str, str]) -> bool:
-    """Whether a new interpreter with this environment would be like the one that is forked. coverage.py measures only
-    new ones."""
-    of_environment = _read_at_start(environment)
-    return of_environment == _read_at_start(dict(os.environ)) and "COVERAGE_PROCESS_CONFIG" not in of_environment
+    """Whether a new interpreter with this environment would be like the one that is forked."""
+    return _read_at_start(environment) == _read_at_start(dict(os.environ))
 
 
 def start(
