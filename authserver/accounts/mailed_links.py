@@ -82,6 +82,7 @@ class MailedLinks:
             address=str(message.content["address"]),
             interaction_id=bytes.fromhex(values["interaction"]) or None,
             browser_hash=bytes.fromhex(values["browser"]) or None,
+            message_id=message.id,
         )
         try:
             secret, is_unused = self._keyring.link_secret(link), await self._database.write(stored_links.make(link))

@@ -34,6 +34,7 @@ def new(
     address: str = "",
     interaction_id: bytes | None = None,
     browser_hash: bytes | None = None,
+    message_id: int = 0,
 ) -> Link:
     """Return a new link. See `Link` for what it is made of; `now` is in microseconds."""
     return Link(
@@ -47,6 +48,7 @@ def new(
         browser_hash=browser_hash,
         created_at=now,
         expires_at=now + LIFETIME * SECOND,
+        message_id=message_id,
     )
 
 

@@ -36,10 +36,13 @@ _USE = (
 
 
 def _put_into_slot(connection: Connection) -> Any:
-    """Return a statement that adds a link in place of the unused one like it, if there is one."""
+    """Return a statement that adds a link in place of the unused one like it, if there is one and it was not asked for
+    later."""
     new = upsert.insert(connection, table)
     return new.on_conflict_do_update(
-        index_elements=[table.c.slot], set_={column.name: new.excluded[column.name] for column in table.c}
+        index_elements=[table.c.slot],
+        set_={column.name: new.excluded[column.name] for column in table.c},
+        where=table.c.message_id <= new.excluded.message_id,
     )
 
 
@@ -58,8 +61,11 @@ def load_many(connection: Connection, ids: Sequence[bytes]) -> Mapping[bytes, Li
 
 
 def put(connection: Connection, link: Link) -> bool:
-    """Add the link in place of the older ones like it, and of itself if it is sent again. Returns False if it was
-    used: a used link must not work again."""
+    """Add the link in place of the older ones like it, and of itself if it is sent again. If one like it was asked for
+    later, the link is not added. Returns False if it was used: a used link must not work again.
+
+    So which of two links works tells nothing about how long it took to make their emails, which depends on whether
+    somebody has an account."""
     used = select(table.c.id).where(table.c.id == link.id, table.c.used_at.is_not(None))
     if connection.execute(used).first():
         return False

@@ -62,6 +62,18 @@ def test_a_newer_link_replaces_the_older_ones_of_its_kind_and_person_and_way_and
     assert left(store, *range(1, 10)) == {2, 3, 5, 6, 7, 9}
 
 
+def test_of_two_links_like_each_other_the_one_that_was_asked_for_last_works_whichever_is_made_first(
+    store: Database,
+) -> None:
+    """Making one takes longer if somebody has an account with its address: that must not decide which one works."""
+    asked = [replace(a_link(number, LinkKind.EMAIL, address="a@b.example"), message_id=number) for number in range(6)]
+    with store.begin() as connection:
+        for number in (1, 3, 2, 4):
+            assert links.put(connection, asked[number])
+            assert links.put(connection, asked[1])  # its email is sent again
+    assert left(store, *range(6)) == {4}
+
+
 def test_an_address_is_taken_if_another_user_has_it_as_a_name_or_verified(store: Database) -> None:
     own, name, new = "ada@example.com", "eve@example.com", "new@example.com"
     eve = User("u_eve", name, "$argon2id$")

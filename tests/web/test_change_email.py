@@ -126,6 +126,17 @@ def test_an_older_link_dies_whether_or_not_the_next_address_has_an_account(
     assert GONE in ada.get(older).text
 
 
+def test_the_link_that_was_asked_for_last_works_whichever_mail_is_made_first(
+    ada: Browser, mailbox: Mailbox, database: Database
+) -> None:
+    """Which is made first depends on whether the other address has an account."""
+    for address in (OLD, NEW):
+        ask(ada, address)
+        mailbox.link()
+    (link,), sent = rows(database, "links"), [row["id"] for row in rows(database, "outbox")]
+    assert link["message_id"] == max(sent) > min(sent) > 0
+
+
 def test_an_address_that_somebody_else_has_by_then_is_refused(
     ada: Browser, mailbox: Mailbox, database: Database, events: list[Any]
 ) -> None:

@@ -36,3 +36,5 @@ class Link:
     created_at: int
     expires_at: int
     used_at: int | None = None
+    message_id: int = 0
+    """The email's number in the outbox, which says what was asked for last; 0 if an operator made the link."""

@@ -20,4 +20,5 @@ links = Table(
     Column("used_at", BigInteger),
     # What the link is for, as long as it is unused: there is one such link, whoever makes another at the same moment.
     Column("slot", Text, index=True, unique=True),
+    Column("message_id", BigInteger, nullable=False, server_default="0"),
 )
