@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from sqlalchemy import NullPool, create_engine
 
 from authserver.domain.models import Client
 from authserver.keyring import Keyring
@@ -14,6 +15,7 @@ from authserver.provisioning import open_existing_database, open_key_store
 from authserver.settings import load
 from authserver.store import clients, signing_keys
 from tests.cli.backups import lose_everything, sql
+from tests.harness.schema import upgrade_to
 
 APP = ["client", "create", "App", "--client-id", "app", "--kind", "spa", "--redirect-uri", "https://app.example/back"]
 PAIRWISE = [*APP, "--subject-type", "pairwise"]
@@ -115,10 +117,12 @@ def test_a_key_that_was_made_after_the_backup_is_kept(
 def test_a_backup_of_before_there_were_such_keys(
     backup: Callable[..., Path], restore: Callable[..., Any], here: Path
 ) -> None:
-    sql("authserver.db", "DROP TABLE subject_keys")
-    sql("authserver.db", "UPDATE alembic_version SET version_num = '0011'")
+    Path("authserver.db").unlink()
+    engine = create_engine(f"sqlite:///{here}/authserver.db", poolclass=NullPool)
+    with engine.begin() as connection:
+        upgrade_to(connection, "0011")
     backup()
-    restore()
+    restore("--emergency")  # it has no signing keys either
     assert sql("authserver.db", "SELECT * FROM subject_keys") == []
 
 

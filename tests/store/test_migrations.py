@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, inspect, text
 
@@ -21,6 +19,7 @@ from authserver.store.schema import metadata
 from tests.harness.clock import Clock
 from tests.harness.constants import LONG
 from tests.harness.postgres import Postgres
+from tests.harness.schema import upgrade_to
 
 
 @pytest.fixture
@@ -157,13 +156,6 @@ def test_verified_addresses_of_existing_users_find_them_unless_two_share_one(emp
         migrations.upgrade(connection)
         found = {email: users.load_by_email(connection, f"{email}@example.com") for email in ("ada", "bob", "shared")}
     assert {email: user and user.id for email, user in found.items()} == {"ada": "ada", "bob": None, "shared": None}
-
-
-def upgrade_to(connection: Any, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
 
 
 def test_an_empty_database_is_told_to_be_initialised(empty: Any) -> None:
