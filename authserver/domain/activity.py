@@ -12,7 +12,8 @@ TOLD = frozenset(
         *("revoked", "refresh_token_reused", "code_replayed"),
         *("user_created", "user_password_changed", "user_claims_changed", "user_email_changed", "user_disabled"),
         *("user_enabled", "user_logins_ended", "user_data_exported", "user_deletion_requested"),
-        *("user_deletion_cancelled", "user_reset_link_made", "password_reset", "sign_up", "email_changed"),
+        *("user_deletion_cancelled", "user_reset_link_made", "password_reset", "sign_up"),
+        *("email_change_requested", "email_changed"),
     }
 )
 """templates/account_words.html has the words."""

@@ -36,6 +36,7 @@ REQUEST_EVENTS: Mapping[str, Audited] = {
     "form_forged": _ATTEMPT,
     "password_reset": Audited(),
     "sign_up": Audited(),
+    "email_change_requested": Audited(),
     "email_changed": Audited(),
     "consent_given": Audited(),
     "consent_denied": Audited(FAILURE, by_user=True),

@@ -72,7 +72,10 @@ def test_a_new_address_counts_once_its_mail_was_read_and_the_old_one_is_told(
     assert claims(database) == {"name": "Ada", "email": NEW, "email_verified": True}
     told = mailbox.mails()[-1]
     assert (told["To"], told["Subject"]) == (OLD, "Your email address for as.example was changed")
-    assert [row["event"] for row in rows(database, "events") if row["event"] == "email_changed"]
+    names = [row["event"] for row in rows(database, "events") if row["subject"] == "u_ada"]
+    assert names.index("email_change_requested") < names.index("email_changed")
+    activity = ada.get("/account/activity").text
+    assert "A link to change the email address was requested" in activity and "was changed" in activity
     assert "<strong>ada</strong>" in ada.get("/account").text  # who is still signed in
 
 
