@@ -77,14 +77,15 @@ class EndSession(AccountForm, SessionPage):
 
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
         asked, done = self.request.value("session"), self.go_to_done(LIST, "session_ended", session)
+        offline = bool(self.request.value("offline"))
         if asked == OTHERS:
             ended: list[bytes] = []
-            change = sessions.end_others(user.id, keep=session.id, ended=ended)
+            change = sessions.end_others(user.id, keep=session.id, offline=offline, ended=ended)
             return Decision(done, change, events=LateEvents(partial(_events, ended)))
         ending = [other for other in self.others(session) if other.id.hex() == asked]
         if not ending:
             return Decision(GoTo(LIST))
-        return Decision(done, sessions.end(ending[0].id), events=list(_events([ending[0].id])))
+        return Decision(done, sessions.end(ending[0].id, offline=offline), events=list(_events([ending[0].id])))
 
 
 def _events(ended: list[bytes]) -> Iterator[Event]:

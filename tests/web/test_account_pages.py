@@ -21,6 +21,7 @@ from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
+from tests.store.rows import begun
 from tests.web.serving import change_client, everything, execute, rows
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -121,6 +122,18 @@ def test_ending_all_other_sessions(ada: Visitor, phone: Visitor, bob: Visitor, h
     tablet = Visitor(http).signed_in()
     ada.submit(ada.get("/account/sessions/end?session=others"))
     assert [each.is_signed_in() for each in (ada, phone, tablet, bob)] == [True, False, False, True]
+
+
+@pytest.mark.parametrize("asked", ["others", "one"])
+@pytest.mark.parametrize(("answer", "ends"), [("", False), ("yes", True)])
+def test_access_that_outlives_a_session_ends_with_it_if_the_person_asks(
+    ada: Visitor, phone: Visitor, database: Database, asked: str, answer: str, ends: bool
+) -> None:
+    (id,) = ids(ada.get("/account/sessions"))
+    begun(database, 1, session_id=bytes.fromhex(id), ends_with_session=False)
+    ada.submit(ada.get(f"/account/sessions/end?session={id if asked == 'one' else asked}"), offline=answer)
+    (row,) = rows(database, "authorizations")
+    assert not phone.is_signed_in() and bool(row["revoked_at"]) is ends
 
 
 def test_the_session_of_another_person_cannot_be_ended(ada: Visitor, bob: Visitor, database: Database) -> None:
