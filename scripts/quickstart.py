@@ -331,10 +331,11 @@ def test(arguments: list[str]) -> NoReturn:
         arguments = []
     if not arguments:
         run_checks()
-    # Many tests wait for processes that they started, so one worker more than there are cores keeps all cores busy.
+    # Many tests wait for processes that they started: with one worker more than there are cores, these idle for a third
+    # of the time.
     # With worksteal, so does the end: a worker that is done takes over tests of another.
     everything = arguments in ([], ["--fast"])
-    pytest = ["pytest", *arguments, *(["-n", str(cores() + 1), "--dist", "worksteal"] if everything else [])]
+    pytest = ["pytest", *arguments, *(["-n", str(cores() + 2), "--dist", "worksteal"] if everything else [])]
     if measured:
         sys.exit(run_measured(pytest))
     say(f"$ {shlex.join(pytest)}")
