@@ -36,13 +36,13 @@ _USE = (
 
 
 def _put_into_slot(connection: Connection) -> Any:
-    """Return a statement that adds a link in place of the unused one like it, if there is one and it was not asked for
-    later."""
+    """Return a statement that adds a link in place of the unused one like it, if there is one, unless it was asked for
+    later and works still."""
     new = upsert.insert(connection, table)
     return new.on_conflict_do_update(
         index_elements=[table.c.slot],
         set_={column.name: new.excluded[column.name] for column in table.c},
-        where=table.c.message_id <= new.excluded.message_id,
+        where=or_(table.c.message_id <= new.excluded.message_id, table.c.expires_at <= new.excluded.created_at),
     )
 
 

@@ -1,5 +1,9 @@
 """Links as the server and `user reset-link` make them."""
 
+from typing import Any
+
+from sqlalchemy import func, select
+
 from authserver import system
 from authserver.domain import links as rules
 from authserver.domain.models import LinkKind, User
@@ -7,6 +11,7 @@ from authserver.provisioning import newest_refresh_key
 from authserver.settings import Settings
 from authserver.store import links, users
 from authserver.store.database import Database
+from authserver.store.schema import outbox
 from tests.harness.existing import existing
 
 
@@ -23,6 +28,8 @@ def new_link(
     """Return the URL of a new link."""
     with database.begin() as connection:
         key_id, key = newest_refresh_key(settings, connection, now)
-        link = rules.new(kind, system.new_id(), refresh_key_id=key_id, now=now, user=user, address=address)
+        newest = connection.execute(select(func.max(outbox.c.id))).scalar() or 0
+        about: dict[str, Any] = {"user": user, "address": address, "message_id": newest if address else 0}
+        link = rules.new(kind, system.new_id(), refresh_key_id=key_id, now=now, **about)
         assert links.put(connection, link)
     return rules.url(settings.issuer, link.kind, rules.render(link, key))

@@ -72,6 +72,10 @@ def test_of_two_links_like_each_other_the_one_that_was_asked_for_last_works_whic
             assert links.put(connection, asked[number])
             assert links.put(connection, asked[1])  # its email is sent again
     assert left(store, *range(6)) == {4}
+    late = replace(asked[2], created_at=asked[4].expires_at)
+    with store.begin() as connection:
+        assert links.put(connection, late)
+    assert left(store, *range(6)) == {2}
 
 
 def test_an_address_is_taken_if_another_user_has_it_as_a_name_or_verified(store: Database) -> None:
