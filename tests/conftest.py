@@ -66,6 +66,7 @@ SLOW_FILES = {
     "resource/test_guard_api.py",
     "resource/test_guard_forks.py",
     "store/test_init_at_once.py",
+    "store/test_logout_tokens.py",
     "serving/test_connection.py",
     "serving/test_draining.py",
     "serving/test_imports_at_start.py",
