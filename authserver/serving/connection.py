@@ -10,9 +10,11 @@ never reads a request differently from h11.
 
 import asyncio
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -35,6 +37,14 @@ _SENTENCES = {
 }
 
 
+class _Transport(NamedTuple):
+    """What a response needs of a transport."""
+
+    write: Callable[[bytes], None]
+    close: Callable[[], None]
+    is_closing: Callable[[], bool]
+
+
 class Connection(HttpToolsProtocol):
     """Buffers at most one request, the rest of one read after it, and one response. A request is cancelled when its
     client disconnects."""
@@ -43,6 +53,10 @@ class Connection(HttpToolsProtocol):
     """Seconds to receive a request's line and headers, or the rest of a body after the response was sent."""
     write_timeout = 10.0
     """Seconds in which a client must read some part of a response."""
+    linger_timeout = 5.0
+    """Seconds in which a client must close the connection after a response to a request that was not read."""
+    linger_limit = 16 << 20
+    """How many bytes of that request are discarded in this time."""
 
     def __init__(self, *arguments: Any, limit: ConnectionLimit | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -53,7 +67,8 @@ class Connection(HttpToolsProtocol):
         self._received = bytearray()
         self._searched = 0  # bytes of `_received` that contain no end of the head
         self._body: framing.Body = framing.Sized(0)
-        self._discarded = 0  # bytes of a body after its response was sent
+        self._discarded = 0  # bytes after the response was sent
+        self._is_lingering = False
         self._late: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
@@ -74,6 +89,9 @@ class Connection(HttpToolsProtocol):
             self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_lingering:
+            self._count_discarded(len(data), self.linger_limit)
+            return
         self.last_active = next(_activity)
         self._received += data
         self._read()
@@ -84,9 +102,10 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self.last_active = next(_activity)
+        if not self._is_lingering:
+            self.last_active = next(_activity)
         self._watch_client()
-        if not self._body.is_complete:
+        if not self._body.is_complete and not self._is_lingering:
             self._discard_body()
         self._read()
 
@@ -111,6 +130,9 @@ class Connection(HttpToolsProtocol):
     async def _run_application(self, scope: Any, receive: Any, send: Any) -> None:
         """Run the application until it ends or its client has gone, whom no response could reach."""
         cycle, self._task = self.cycle, asyncio.current_task()
+        if not self._body.is_complete:
+            transport: Any = _Transport(self.transport.write, self._close_unread, self.transport.is_closing)
+            cycle.transport = transport
         try:
             if not cycle.disconnected:
                 respond = Response(cycle) if self._body.is_complete else self._announcing(send)
@@ -200,10 +222,29 @@ class Connection(HttpToolsProtocol):
         else:
             self._expect_more()
 
-    def _count_discarded(self, size: int) -> None:
+    def _count_discarded(self, size: int, limit: int = MAX_BODY) -> None:
         self._discarded += size
-        if self._discarded > MAX_BODY:
+        if self._discarded > limit:
             self.transport.close()
+
+    def _close_unread(self) -> None:
+        if self._body.is_complete:
+            self.transport.close()
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Close the half of the connection that writes, and discard what arrives until the client closes the other
+        half. Bytes that arrive at a closed socket are answered by a reset, at which a client loses a response that it
+        has not read yet."""
+        # RFC 9112 s9.6: To avoid the TCP reset problem, servers typically close a connection in stages.
+        self._is_lingering, self._discarded = True, 0
+        self.last_active = -1  # when there are too many connections, it is the first to be closed
+        self._received.clear()
+        self._expect_nothing()
+        self._late = self.loop.call_later(self.linger_timeout, self.transport.close)
+        with suppress(OSError):  # the client has reset the connection meanwhile
+            self.transport.write_eof()
 
     def _expect_more(self) -> None:
         if self._late is None:  # most requests arrive in one piece and need no timer
@@ -258,5 +299,5 @@ class Connection(HttpToolsProtocol):
             "connection: close",
         )
         self.transport.write("\r\n".join((*lines, "", body)).encode())
-        self.transport.close()
+        self._linger()
         self._watch_client()

@@ -31,10 +31,15 @@ LARGE = b"x" * 10_000_000  # more than the kernel keeps for a client
 class Impatient(Connection):
     read_timeout = PATIENCE
     write_timeout = PATIENCE
+    linger_timeout = PATIENCE
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] != "http":
+        return
+    if scope["path"] == "/unread":
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"no"})
         return
     while (await receive()).get("more_body"):
         pass
@@ -282,3 +287,74 @@ def test_connections_at_the_limit_are_logged_once_a_minute(events: list[Any]) ->
         limit.enforce([Mock(last_active=now)] * 2, now)
     limit.enforce([Mock()], 200.0)
     assert [(entry["closed"], entry["limit"]) for entry in events] == [(1, 1), (3, 1)]
+
+
+UNREAD = START.replace(b"/here", b"/unread") + b"Content-Length: 10000000000\r\n\r\n"
+CHUNKED = START + b"Transfer-Encoding: chunked\r\n"
+REST = b"x" * 3_000_000  # more than the kernel keeps of what nobody reads
+
+
+@pytest.mark.parametrize(
+    ("begun", "status", "end"),
+    [
+        (UNREAD, 413, b"no"),
+        (UNREAD.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"), 413, b"no"),
+        (
+            START.replace(b"/here", b"/unread")
+            + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nffffffff\r\n",
+            413,
+            b"no",
+        ),
+        (START + b"X : 1\r\n\r\n", 400, b"}"),
+        (CHUNKED + b"\r\nnone\r\n", 400, b"}"),
+    ],
+)
+def test_whoever_reads_the_response_after_all_was_sent_gets_it_rfc9112_9_6(
+    client: Any, begun: bytes, status: int, end: bytes
+) -> None:
+    client.sendall(begun)
+    client.sendall(REST)
+    received = b""
+    while piece := client.recv(65536):  # a reset would be an error
+        received += piece
+    assert received.startswith(b"HTTP/1.1 %d " % status) and received.endswith(end)
+    assert received.lower().count(b"connection: close") == 1
+
+
+def test_a_client_that_does_not_close_after_such_a_response_is_cut() -> None:
+    with serving(Impatient) as (server, address), socket.create_connection(address, timeout=60) as client:
+        client.sendall(UNREAD)
+        assert read_all(client).endswith(b"no")
+        (left,) = server.server_state.connections
+        assert left.is_idle() and not left._received
+        wait_until(lambda: not server.server_state.connections, 60)
+
+
+def test_a_client_that_does_not_stop_sending_after_such_a_response_is_cut() -> None:
+    class Small(Connection):
+        linger_timeout = 3600
+        linger_limit = 1_000_000
+
+    with serving(Small) as (server, address), socket.create_connection(address, timeout=60) as client:
+        client.sendall(UNREAD)
+        assert read_all(client).endswith(b"no")
+        write(client, REST)
+        wait_until(lambda: not server.server_state.connections, 60)
+
+
+def test_beyond_the_limit_a_connection_of_such_a_response_is_closed_first() -> None:
+    with (
+        serving(partial(Connection, limit=ConnectionLimit(2))) as (server, address),
+        socket.create_connection(address, timeout=60) as idle,
+        socket.create_connection(address, timeout=60) as refused,
+    ):
+        request(idle)
+        assert_answered(idle)
+        refused.sendall(UNREAD)
+        assert read_all(refused).endswith(b"no")
+        lingering = next(each for each in server.server_state.connections if each.last_active < 0)
+        with socket.create_connection(address, timeout=60) as new:
+            for client in (new, idle):
+                request(client)
+                assert_answered(client)
+            assert lingering not in server.server_state.connections

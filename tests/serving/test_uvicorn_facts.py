@@ -105,6 +105,10 @@ def test_a_cycle_has_what_we_read_of_it() -> None:
         assert f"self.{name} = " in source, name
 
 
+def test_a_cycle_uses_of_its_transport_what_we_give_it() -> None:
+    assert attributes("self.transport", RequestResponseCycle) == set(connection._Transport._fields)
+
+
 def test_a_cycle_that_is_disconnected_sends_nothing_more() -> None:
     source = inspect.getsource(RequestResponseCycle.send)
     assert "if self.disconnected:\n            return" in source

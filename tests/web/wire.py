@@ -3,7 +3,6 @@
 import json
 import socket
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -35,19 +34,11 @@ def post(target: bytes, form: dict[str, str] | bytes, more: bytes = b"") -> byte
     return b"POST " + target + b" HTTP/1.1\r\n" + HOST + FORM + more + length + CLOSE + b"\r\n" + body
 
 
-def _received(connection: socket.socket) -> bytes:
-    """Some bytes, or none at the end: a server that closes before it has read all resets the connection."""
-    try:
-        return connection.recv(65536)
-    except ConnectionResetError:
-        return b""
-
-
 def exchange(port: int, request: bytes, seconds: float = LONG) -> Answer:
     """All that the server answers before it closes the connection, which it must do in that time."""
     with socket.create_connection(("127.0.0.1", port), seconds) as connection:
         connection.sendall(request)
-        return parse(b"".join(iter(partial(_received, connection), b"")))
+        return parse(b"".join(iter(lambda: connection.recv(65536), b"")))
 
 
 def send_and_go(port: int, request: bytes) -> None:
