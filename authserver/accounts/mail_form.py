@@ -8,7 +8,7 @@ tells.
 from functools import cached_property
 from typing import Any
 
-from ..domain import email_address
+from ..domain import email_address, links
 from ..domain.attempts import Budget
 from ..domain.mail import new_mail
 from ..domain.models import SECOND
@@ -89,6 +89,11 @@ class MailForm(CountedForm, InInteraction):
             error = "address" if isinstance(refusal, NotAnAddress) else "delayed"
             return self.page_again(error, refusal.status, refusal.retry_after)
         return super().refuse(refusal)
+
+
+def sent_page(name: str, ui_locales: str) -> Page:
+    """Return the page that says that an email with a link is on its way."""
+    return Page(name, {"minutes": links.MINUTES}, ui_locales=ui_locales)
 
 
 def check_mail(services: Services) -> None:

@@ -32,7 +32,7 @@ class MailedLinks:
         if user is None or user.is_blocked:
             raise Unneeded
         link = await self._link(LinkKind.RESET, message, values, user)
-        return {"username": user.username, "link": link, "minutes": links.LIFETIME // 60}
+        return {"username": user.username, "link": link, "minutes": links.MINUTES}
 
     async def _sign_up(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
         """An address that is somebody's username counts as theirs, though nobody knows who reads its mail."""
@@ -43,7 +43,7 @@ class MailedLinks:
             link = f"{self._issuer}/reset" if reader is not None and not reader.is_blocked else ""
             return {"has_account": True, "username": owner.username, "link": link, "minutes": 0}
         link = await self._link(LinkKind.SIGN_UP, message, values)
-        return {"has_account": False, "username": "", "link": link, "minutes": links.LIFETIME // 60}
+        return {"has_account": False, "username": "", "link": link, "minutes": links.MINUTES}
 
     async def _email(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
         user = await self._load(users.load_many, str(values["username"]))
@@ -55,7 +55,7 @@ class MailedLinks:
         if owner is not None and owner.id != user.id:
             return {"is_taken": True, "link": "", "minutes": 0}
         # Not the name: whoever chose it could write to strangers with it.
-        return {"is_taken": False, "link": link, "minutes": links.LIFETIME // 60}
+        return {"is_taken": False, "link": link, "minutes": links.MINUTES}
 
     async def _as_they_are(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
         return values

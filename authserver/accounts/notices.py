@@ -2,17 +2,12 @@
 
 from typing import Any
 
-from ..domain import email_address
-from ..domain.mail import new_mail
+from ..domain import mail
 from ..domain.models import User
 from ..domain.outbox import NewMessage
 from ..pipeline.handler import Services
 
 
 def notices(services: Services, template: str, user: User, language: str, **values: Any) -> list[NewMessage]:
-    """Return the mail to the verified address of a user, who was loaded with their claims; none if there is no such
-    address, or no mail. `values` are those of the template beside the username."""
-    address = email_address.verified_in(user.claims or {})
-    if not address or not services.mail:
-        return []
-    return [new_mail(template, address, language, user_id=user.id, username=user.username, **values)]
+    """Return `domain.mail.notices`, and none if the server sends no mail."""
+    return mail.notices(template, user, language, **values) if services.mail else []

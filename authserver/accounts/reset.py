@@ -6,7 +6,7 @@ from ..pipeline.replies import BrowserAnswer, GoTo, Page
 from ..store.browser_state import BrowserKey
 from .in_interaction import InInteraction
 from .interaction import interaction_id_of, path_of
-from .mail_form import MailForm, check_mail
+from .mail_form import MailForm, check_mail, sent_page
 from .request import hashed
 
 PATH = "/reset"
@@ -36,7 +36,7 @@ class ShowResetRequest(_ResetPage):
 
     def decide(self) -> Decision[BrowserAnswer]:
         check_mail(self.services)
-        return Decision(Page("reset_sent", ui_locales=self.ui_locales) if self.was_done(_SENT) else self.reset_page())
+        return Decision(sent_page("reset_sent", self.ui_locales) if self.was_done(_SENT) else self.reset_page())
 
 
 class RequestReset(MailForm, _ResetPage):

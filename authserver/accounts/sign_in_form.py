@@ -6,6 +6,7 @@ from functools import partial
 
 from ..domain.errors import Unavailable
 from ..domain.models import Session, User
+from ..domain.outbox import NewMessage
 from ..domain.session_end import EndedBy
 from ..domain.times import minute
 from ..passwords import password_form
@@ -151,7 +152,7 @@ class SignInForm(PasswordForm):
             limit=limit,
             ended=ended,
             restores=deleted is not None,
-            mails=notices(self.services, "deletion_cancelled", deleted, self.language) if deleted else (),
+            mails=self._mails(deleted) if deleted else (),
         )
         return Decision(
             GoTo(goal, {"session": cookie_of(session, secret, self.now)}),
@@ -163,6 +164,9 @@ class SignInForm(PasswordForm):
     def keep(self) -> bool:
         """Whether the user asked to stay signed in."""
         return bool(self.request.value("keep"))
+
+    def _mails(self, restored: User) -> list[NewMessage]:
+        return notices(self.services, "deletion_cancelled", restored, self.language, by_operator=False)
 
     def refuse(self, refusal: Refusal) -> BrowserAnswer:
         if isinstance(refusal, BeingDeleted):

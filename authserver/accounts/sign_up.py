@@ -19,7 +19,7 @@ from .browser import BrowserHandler
 from .counted_form import CountedForm
 from .in_interaction import InInteraction
 from .interaction import interaction_id_of, path_of
-from .mail_form import MailForm, check_mail
+from .mail_form import MailForm, check_mail, sent_page
 from .request import BrowserRequest, hashed
 
 PATH = "/sign-up"
@@ -52,9 +52,7 @@ class ShowSignUp(_SignUpPage):
 
     def decide(self) -> Decision[BrowserAnswer]:
         check_sign_up(self)
-        return Decision(
-            Page("sign_up_sent", ui_locales=self.ui_locales) if self.was_done(_SENT) else self.sign_up_page()
-        )
+        return Decision(sent_page("sign_up_sent", self.ui_locales) if self.was_done(_SENT) else self.sign_up_page())
 
 
 class RequestSignUp(MailForm, _SignUpPage):

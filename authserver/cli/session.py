@@ -9,7 +9,7 @@ from ..domain.session_end import EndedBy
 from ..domain.session_state import end_reason
 from ..domain.times import counted
 from ..settings import load
-from ..store import outbox, sessions
+from ..store import events, outbox, sessions
 from ..store.database import Connection
 from ..store.sessions import SignedIn
 from .common import ago, as_json, fail, fields, limited, moment, now, reading, say_if_more, show, table, transact
@@ -56,15 +56,18 @@ def list_(user: str | None, active: bool, limit: int, as_json: bool) -> None:
 def show_(id: str, as_json: bool) -> None:
     """Show the session ID, and which clients were told that it ended. ID tokens call this id `sid`.
 
+    Of a session that was deleted, with its user or a day after its absolute end, only its end is left.
+
     \b
     Examples:
       authserver session show 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60
       authserver session show 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60 --json
     """
     with reading(load()) as connection:
-        signed_in = _load(connection, id)
-        row = _described(signed_in, now(connection))
-        messages = outbox.of_session(connection, signed_in.session.id)
+        key = _key(id)
+        signed_in = sessions.load(connection, key)
+        row = _described(signed_in, now(connection)) if signed_in else _left_of(connection, id)
+        messages = outbox.of_session(connection, key)
     told = {"logout_tokens": [_logout_token(message) for message in messages]}
     show(row | told, as_json, lambda: fields(row | {"logout_tokens": [_in_words(message) for message in messages]}))
 
@@ -101,16 +104,34 @@ def _end(connection: Connection, id: str, offline: bool) -> tuple[bool, dict[str
 
 
 def _load(connection: Connection, id: str) -> SignedIn:
+    signed_in = sessions.load(connection, _key(id))
+    if signed_in is None:
+        raise _no_session(id)
+    return signed_in
+
+
+def _key(id: str) -> bytes:
     try:
         key = bytes.fromhex(id)
     except ValueError:
         key = b""
     if len(key) != 16:
         raise click.UsageError("An id has 32 hexadecimal digits. To see them all: authserver session list")
-    signed_in = sessions.load(connection, key)
-    if signed_in is None:
-        raise fail(f"There is no session {id}. A session is deleted a day after its absolute end.")
-    return signed_in
+    return key
+
+
+def _no_session(id: str) -> click.ClickException:
+    return fail(f"There is no session {id}. A session is deleted with its user, or a day after its absolute end.")
+
+
+def _left_of(connection: Connection, id: str) -> dict[str, Any]:
+    """Return what the audit trail says of a session that was deleted. Raises ClickException if it says nothing."""
+    ended = events.end_of_session(connection, _key(id))
+    if ended is None:
+        raise _no_session(id)
+    about, (reason, _, _) = ended.record, ended.record.detail.partition("; ")
+    told = {"id": id, "subject": about.subject, "username": about.user}
+    return told | {"ended_at": moment(ended.at), "state": "deleted", "reason": reason}
 
 
 def _described(signed_in: SignedIn, at: int) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from .common import (
 )
 from .named_user import load_user, username_of
 from .recording import record
+from .user_deletion import set_disabled
 from .user_email import set_email
 from .user_export import export
 from .user_import import import_
@@ -145,14 +146,15 @@ def show_(name: str, as_json: bool) -> None:
 def disable(name: str, as_json: bool) -> None:
     """Block the user NAME and end all of their authorizations and sessions. `enable` lifts only the block.
 
-    If the user has asked for the deletion of the account, that is cancelled.
+    If the user has asked for the deletion of the account, that is cancelled. An email says so, if they have a
+    verified address.
 
     \b
     Examples:
       authserver user disable ada
       authserver user disable "Ada Lovelace@example"
     """
-    ended = _end_logins(name, "user_disabled", "user_disabled", partial(users.set_disabled, disabled=True))
+    ended = _end_logins(name, "user_disabled", "user_disabled", partial(set_disabled, disabled=True))
     _show_ended(name, ended, as_json, f"{name} is disabled.")
 
 
@@ -161,7 +163,8 @@ def disable(name: str, as_json: bool) -> None:
 def enable(name: str) -> None:
     """Unblock the user NAME. The user must log in again.
 
-    If the user has asked for the deletion of the account, that is cancelled.
+    If the user has asked for the deletion of the account, that is cancelled. An email says so, if they have a
+    verified address.
 
     \b
     Examples:
@@ -171,7 +174,7 @@ def enable(name: str) -> None:
     with transaction() as connection:
         user = load_user(connection, name)
         if user.disabled:
-            users.set_disabled(connection, user.username, False)
+            set_disabled(connection, user.username, False)
             record(connection, "user_enabled", user=user)
     click.echo(f"{name} is enabled.", err=True)
 

@@ -18,10 +18,11 @@ from .recording import record
 @click.argument("name")
 @as_json
 def reset_link(name: str, as_json: bool) -> None:
-    """Make a link with which the user NAME chooses a new password. It works once, for 30 minutes.
+    """Make a link with which the user NAME chooses a new password. It works once.
 
-    The link is printed once and not stored. Anyone who opens it can take over the account: hand it over so that nobody
-    else can read it. It replaces an earlier link from this command, but not one that was sent by email.
+    The link is printed once, with the time at which it expires, and not stored. Anyone who opens it can take over the
+    account: hand it over so that nobody else can read it. It replaces an earlier link from this command, but not one
+    that was sent by email.
 
     \b
     Examples:

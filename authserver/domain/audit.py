@@ -80,6 +80,7 @@ OTHER_EVENTS = frozenset(
         "user_password_changed",
         "user_claims_changed",
         "user_email_changed",
+        "user_deletion_cancelled",
         "user_reset_link_made",
         "users_exported",
         "client_created",

@@ -11,8 +11,8 @@ from .models import SECOND, Link, LinkKind, User
 
 PREFIX = "lk_"
 LIFETIME = 1800
-"""Seconds for which a link works. Mails say it as it is. The pages `reset_sent`, `sign_up_sent` and `error`, the help
-of `user reset-link` and docs/ say 30 minutes."""
+"""Seconds for which a link works. docs/ say 30 minutes, and the other texts get it from here, as minutes."""
+MINUTES = LIFETIME // 60
 _FORM = re.compile(r"lk_[A-Za-z0-9_-]{64}")
 _LABEL = b"authserver links v1"
 _ID_LENGTH = 16  # bytes

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from . import email_address
 from .hosts import is_canonical, is_loopback
+from .models import User
 from .outbox import MAIL, NewMessage
 
 _FORM = "is not smtps://USER:PASSWORD@HOST, smtp://USER:PASSWORD@HOST or file:FOLDER"
@@ -50,6 +51,15 @@ def new_mail(template: str, address: str, language: str, *, user_id: str | None 
     made when it is sent; none may be secret."""
     content = {"template": template, "address": address, "language": language, "values": values}
     return NewMessage(MAIL, Mailbox(address).domain, content, user_id=user_id)
+
+
+def notices(template: str, user: User, language: str, **values: Any) -> list[NewMessage]:
+    """Return the mail to the verified address of a user, who was loaded with their claims; none if there is no such
+    address. `values` are those of the template beside the username."""
+    address = email_address.verified_in(user.claims or {})
+    if not address:
+        return []
+    return [new_mail(template, address, language, user_id=user.id, username=user.username, **values)]
 
 
 def destination(url: str) -> SmtpServer | MailFolder:

@@ -19,6 +19,6 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
     "email_changed": {"username": "ada"},
     "password_changed": {"username": "ada"},
     "deletion_requested": {"username": "ada", "day": "2026-12-13 12:40 UTC"},
-    "deletion_cancelled": {"username": "ada"},
+    "deletion_cancelled": {"username": "ada", "by_operator": False},
 }
 """By the template's name, without `.txt`."""

@@ -101,6 +101,13 @@ def story(connection: Connection, authorization_id: bytes, authorization: Author
     return [stored(row) for row in connection.execute(newest_first)][::-1]
 
 
+def end_of_session(connection: Connection, id: bytes) -> StoredEvent | None:
+    """Return the event that tells of the session's end, whose row may have been deleted. This may read all events."""
+    ended = table.c.event == "session_ended", table.c.detail.contains(f"sid {id.hex()}")
+    row = connection.execute(select(table).where(*ended).order_by(table.c.id.desc()).limit(1)).first()
+    return stored(row) if row else None
+
+
 def _conditions(filter: Filter) -> list[ColumnElement[bool]]:
     equal = ("client_id", "authorization_id", "event", "network", "actor")
     values = ((table.c[name], getattr(filter, name)) for name in equal)

@@ -120,6 +120,22 @@ def test_show_says_which_clients_were_told(
     assert words in cli("session", "show", NEWER).stdout
 
 
+def test_show_of_a_session_that_was_deleted_with_its_user_says_why_it_ended_and_who_was_told(
+    cli: Callable[..., Result], data: Callable[..., Any], people: Any
+) -> None:
+    sql(DB, "INSERT INTO session_clients VALUES (?, 'first-party')", bytes.fromhex(NEWER))
+    cli("client", "update", "first-party", "--backchannel-logout-uri", "https://app.example/backchannel-logout")
+    cli("user", "delete", "ada", "--yes")
+    shown = data("session", "show", NEWER)
+    (told,) = shown.pop("logout_tokens")
+    assert (told["client_id"], told["state"]) == ("first-party", "waiting")
+    assert shown.pop("ended_at") == data("audit", "list", "--event", "user_deleted")[0]["at"][:19] + "Z"
+    about = {"id": NEWER, "subject": people["ada"], "username": "ada"}
+    assert shown == about | {"state": "deleted", "reason": "user deleted"}
+    assert "first-party is told at" in cli("session", "show", NEWER).stdout
+    assert "deleted with its user" in cli("session", "end", NEWER, code=1).stderr
+
+
 @pytest.mark.parametrize(("options", "left"), [([], [2]), (["--offline"], [])])
 def test_end_keeps_offline_logins_unless_they_are_to_end_too(
     cli: Callable[..., Result], people: Any, options: list[str], left: list[int]

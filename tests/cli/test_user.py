@@ -234,6 +234,32 @@ def test_disable_and_enable(cli: Callable[..., Result], data: Callable[..., Any]
     assert revoked_reason == "user_disabled" and stored("ada").credential_version == 1
 
 
+@pytest.mark.parametrize("verb", ["enable", "disable"])
+def test_whoever_asked_to_be_deleted_is_told_that_an_operator_cancelled_it(
+    cli: Callable[..., Result], data: Callable[..., Any], ada: Any, verb: str
+) -> None:
+    claims = {"email": "ada@example.com", "email_verified": True, "locale": "de-AT"}
+    cli("user", "set-claims", "ada", input=json.dumps(claims))
+    sql(DB, "UPDATE users SET disabled = true, delete_at = 7")
+    cli("user", verb, "ada", SMTP_URL="file:mails", MAIL_FROM="no-reply@example.com")
+    assert data("user", "show", "ada")["delete_at"] is None
+    [(content, user_id)] = sql(DB, "SELECT content, user_id FROM outbox")
+    mail = json.loads(content)
+    assert (mail["template"], mail["address"], mail["language"]) == ("deletion_cancelled", "ada@example.com", "de")
+    assert (mail["values"], user_id) == ({"username": "ada", "by_operator": True}, ada["id"])
+    (event,) = data("audit", "list", "--event", "user_deletion_cancelled")
+    assert event["actor"].startswith("os:") and event["user"] == "ada"
+    cli("user", verb, "ada", SMTP_URL="file:mails", MAIL_FROM="no-reply@example.com")
+    assert len(sql(DB, "SELECT 1 FROM outbox")) == 1
+
+
+def test_without_mail_a_deletion_that_is_cancelled_leaves_no_message(cli: Callable[..., Result], ada: Any) -> None:
+    cli("user", "set-claims", "ada", input='{"email": "ada@example.com", "email_verified": true}')
+    sql(DB, "UPDATE users SET disabled = true, delete_at = 7")
+    cli("user", "enable", "ada")
+    assert sql(DB, "SELECT 1 FROM outbox") == [] and stored("ada").delete_at is None
+
+
 def test_a_deleted_user_takes_the_logins_along_and_can_be_created_again(
     cli: Callable[..., Result], data: Callable[..., Any], ada: Any, active: Any
 ) -> None:

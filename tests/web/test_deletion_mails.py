@@ -7,8 +7,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from authserver.background import INTERVALS
+from authserver.domain.mail import notices
 from authserver.settings import Settings
-from authserver.store import user_claims, users
+from authserver.store import outbox, user_claims, users
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
@@ -56,6 +57,20 @@ def test_a_deletion_and_its_end_are_told_by_mail(http: TestClient, mailbox: Mail
     mail = mailbox.mails()[-1]
     assert (mail["To"], mail["Subject"]) == (ADA, "Your account at as.example will not be deleted")
     assert len(mailbox.mails()) == 2
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "have cancelled the deletion of your account ada."), ("de", "ada abgebrochen.")]
+)
+def test_an_operator_who_cancels_it_is_said_to_have_done_so(
+    http: TestClient, mailbox: Mailbox, database: Database, clock: Clock, language: str, words: str
+) -> None:
+    with database.begin() as connection:
+        user = users.load_with_claims(connection, "ada")
+        assert user is not None
+        outbox.add_many(connection, notices("deletion_cancelled", user, language, by_operator=True), clock())
+    (mail,) = mailbox.mails()
+    assert words in text_of(mail) and "/reset" not in text_of(mail)
 
 
 def test_the_mail_is_in_the_language_of_the_page(http: TestClient, mailbox: Mailbox) -> None:

@@ -54,7 +54,7 @@ def ask(person: Browser, address: str, **headers: str) -> Any:
 
 def test_the_link_in_the_mail_leads_to_a_new_password_and_its_change_is_told(person: Browser, mailbox: Mailbox) -> None:
     sent = person.submit(person.get("/reset"), email=" ADA@example.com ")
-    assert "Check your email" in sent.text
+    assert "Check your email" in sent.text and "expires after 30 minutes" in sent.text
     (mail,) = mailbox.mails()
     assert mail["To"] == ADA and mail["Subject"] == "Choose a new password for as.example"
     assert "your account ada" in text_of(mail) and "30 minutes" in text_of(mail)

@@ -111,7 +111,7 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
         "error": "",
         "wait": 0,
     },
-    "reset_sent": _ID,
+    "reset_sent": {**_ID, "minutes": 30},
     "sign_up": {
         **_ID,
         "action": "/sign-up",
@@ -125,7 +125,7 @@ SAMPLES: Mapping[str, Mapping[str, object]] = {
         "error": "",
         "wait": 0,
     },
-    "sign_up_sent": _ID,
+    "sign_up_sent": {**_ID, "minutes": 30},
     "sign_up_done": _ID,
     "reset_done": _ID,
     "sign_out": {**_FORM, "action": "/logout/confirm", "request": "client_id=c_0"},
