@@ -31,6 +31,14 @@ class Page(HTMLParser):
         super().__init__()
         self._open: list[tuple[str, str]] = []
 
+    def filled_in(self, username: str, password: str) -> Mapping[str, str]:
+        """Return the fields of the form as this user sends them; none if the page has none that a user can answer."""
+        if "password" in self.fields:
+            return self.fields | {"username": username, "password": password}
+        if "allow" in self.texts:
+            return self.fields | {"answer": "allow"}
+        return self.fields if self.fields.get("user_code") else {}
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
         id = attributes.get("id", "")
@@ -67,19 +75,26 @@ class Browser:
     def authorize(self, url: str, username: str, password: str) -> str:
         """Open an authorization URL, sign in, and allow what the client asks for. Returns the URL to which the browser
         is sent back. Raises SignInFailed."""
+        return self._go_through(url, username, password)
+
+    def allow_device(self, url: str, username: str, password: str) -> None:
+        """Open the verification URL of a device, with its code, sign in, and allow what it asks for. Raises
+        SignInFailed."""
+        self._go_through(url, username, password)
+
+    def _go_through(self, url: str, username: str, password: str) -> str:
+        """Go from page to page until the browser is sent elsewhere, and return that URL; or until a device was allowed,
+        and return ""."""
         status, location, page = self._send("GET", url)
         for _ in range(_MOST_STEPS):
-            if location and not location.startswith(f"{self._issuer}/"):
+            if "device-done" in page.texts or (location and not location.startswith(f"{self._issuer}/")):
                 return location
             if location:
                 status, location, page = self._send("GET", location)
             elif "error" in page.texts:
                 raise SignInFailed(status, page.texts["error"])
-            elif "password" in page.fields:
-                own = {"username": username, "password": password}
-                status, location, page = self._send("POST", page.action, page.fields | own)
-            elif "allow" in page.texts:
-                status, location, page = self._send("POST", page.action, page.fields | {"answer": "allow"})
+            elif form := page.filled_in(username, password):
+                status, location, page = self._send("POST", page.action, form)
             else:
                 location = page.links.get("continue", "")
                 if not location:

@@ -13,6 +13,7 @@ from .. import system
 from ..domain import base64url, claim_rules, scopes, user_rules
 from ..domain import claims as claims_of
 from ..domain.algorithms import DEFAULT, DEFAULT_TYP
+from ..domain.client_kinds import DEVICE_CODE
 from ..domain.key_schedule import Transition, in_state
 from ..domain.models import Client, SigningKey, User
 from ..passwords import PasswordHasher, password_form, username_form
@@ -204,6 +205,19 @@ class Issuer:
         issuer, with consent. Returns the URL to which the browser is sent back. Raises SignInFailed."""
         return Browser(self.url).authorize(url, username, self._passwords[username])
 
+    def sign_in_device(self, client_id: str, username: str, scope: str = "openid") -> dict[str, Any]:
+        """Sign a user of this issuer in at the client with the device flow (RFC 8628), and return the token response.
+        The client needs the grant urn:ietf:params:oauth:grant-type:device_code. Raises ErrorResponse and
+        SignInFailed."""
+        begun = self._post_as(client_id, {"scope": scope}, "/device_authorization")
+        self.allow_device(begun["verification_uri_complete"], username)
+        return self._post_as(client_id, {"grant_type": DEVICE_CODE, "device_code": begun["device_code"]})
+
+    def allow_device(self, url: str, username: str) -> None:
+        """Open a device's `verification_uri_complete` in a new browser, sign in as a user of this issuer, and allow it.
+        The device's next poll gets the tokens. Raises SignInFailed."""
+        Browser(self.url).allow_device(url, username, self._passwords[username])
+
     def sign_out(self, username: str) -> None:
         """End all sessions of a user of this issuer. Their clients with a `backchannel_logout_uri`, which may be on
         this machine, have been posted a logout token when this returns. Raises ValueError if there is no such user."""
@@ -229,11 +243,11 @@ class Issuer:
             raise ErrorResponse(answer.status, members)
         return members
 
-    def _post_as(self, client_id: str, form: dict[str, str]) -> dict[str, Any]:
+    def _post_as(self, client_id: str, form: dict[str, str], path: str = "/token") -> dict[str, Any]:
         method, secret = self._secrets.get(client_id, ("none", ""))
         if method != "client_secret_basic":
             form |= {"client_id": client_id} | ({"client_secret": secret} if secret else {})
-        return self.post("/token", auth=(client_id, secret) if method == "client_secret_basic" else None, **form)
+        return self.post(path, auth=(client_id, secret) if method == "client_secret_basic" else None, **form)
 
     # Keys
 

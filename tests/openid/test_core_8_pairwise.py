@@ -9,11 +9,13 @@ from urllib.parse import urlencode
 
 import pytest
 
+from authserver.domain.client_kinds import KINDS
 from authserver.domain.models import Client
 from authserver.provisioning import lifecycle
 from authserver.store import clients
 from tests.harness.browser import CALLBACK, answer_of
 from tests.harness.constants import ISSUER, SECRET
+from tests.harness.device import Device
 from tests.harness.relying_party import relying_party
 from tests.openid.provider import BYE, CONFIDENTIAL, NO_PKCE, OTHER, PUBLIC, Provider, granted, provider
 from tests.web.serving import change_client, rows, wait_until
@@ -22,7 +24,18 @@ PAIRWISE = replace(PUBLIC, id="pairwise", subject_type="pairwise", first_party=T
 SAME = replace(PAIRWISE, id="same", redirect_uris=(CALLBACK, "https://client.example/other"))
 ELSEWHERE = replace(PAIRWISE, id="elsewhere", sector_identifier_uri="https://elsewhere.example/uris.json")
 API = replace(CONFIDENTIAL, id="api", subject_type="pairwise", first_party=True)
-CLIENTS = (PAIRWISE, SAME, ELSEWHERE, API, replace(PUBLIC, id="known", first_party=True))
+TV = Client(
+    id="tv",
+    name="TV",
+    auth_method="none",
+    grant_types=KINDS["device"].grant_types,
+    scope=KINDS["device"].scope,
+    audiences=PUBLIC.audiences,
+    application_type="native",
+    subject_type="pairwise",
+    sector_identifier_uri=ELSEWHERE.sector_identifier_uri,
+)
+CLIENTS = (PAIRWISE, SAME, ELSEWHERE, API, TV, replace(PUBLIC, id="known", first_party=True))
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +89,15 @@ def test_8_every_token_and_answer_names_the_user_alike(op: Provider) -> None:
     assert {each["sub"] for each in told} == {subject(op)}, "it is of the same sector"
     assert not any("u_ada" in json.dumps(each) for each in told)
     assert all("username" not in each and each.get("active", True) for each in told)
+
+
+def test_8_a_device_knows_the_user_by_the_subject_of_its_sector(op: Provider) -> None:
+    body = granted(Device(op.http, "tv", scope="openid offline_access").allowed(op.browser()).poll())
+    again = granted(op.refresh(body["refresh_token"], client_id="tv"))
+    told = [op.claims(each[name]) for each in (body, again) for name in ("id_token", "access_token")]
+    told += [op.userinfo(again["access_token"]).json()]
+    assert {each["sub"] for each in told} == {subject(op, "elsewhere")}, "it is of the same sector"
+    assert not any("u_ada" in json.dumps(each) for each in told)
 
 
 def test_no_two_sectors_can_tell_that_it_is_one_session(op: Provider) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import jwt
 import pytest
 
+from authserver.domain.client_kinds import DEVICE_CODE
 from authserver.resource import TokenRejected
 from authserver.testing import ErrorResponse, Issuer, SignInFailed, running_issuer
 from authserver.testing.browser import sign_in
@@ -77,6 +78,29 @@ def test_oidc_core_8_clients_with_pairwise_subjects(issuer: Issuer) -> None:
     clients += [issuer.client("openid", redirect_uris=[other], first_party=True, subject_type="pairwise")]
     subjects = [verified(issuer, issuer.sign_in(id, "ada")["id_token"], id)["sub"] for id in (*clients, clients[0])]
     assert len(set(subjects)) == 2 and subjects[0] == subjects[2]
+
+
+@pytest.mark.parametrize("secret", [None, SECRET], ids=["public", "confidential"])
+def test_a_device(issuer: Issuer, secret: str | None) -> None:
+    client = issuer.client("openid read", grants=[DEVICE_CODE], secret=secret)
+    tokens = issuer.sign_in_device(client, "ada", "openid read")
+    subject = verified(issuer, tokens["id_token"], client)["sub"]
+    assert issuer.guard().verify(tokens["access_token"], "read").subject == subject
+    with pytest.raises(ErrorResponse, match="unauthorized_client"):
+        issuer.sign_in_device(issuer.client("openid"), "ada")
+
+
+def test_a_device_of_ones_own_waits_until_it_is_allowed(issuer: Issuer) -> None:
+    client = issuer.client("openid", grants=[DEVICE_CODE])
+    begun = issuer.post("/device_authorization", client_id=client, scope="openid")
+    poll = {"grant_type": DEVICE_CODE, "device_code": begun["device_code"], "client_id": client}
+    with pytest.raises(ErrorResponse, match="authorization_pending"):
+        issuer.post("/token", **poll)
+    issuer.allow_device(begun["verification_uri_complete"], "ada")
+    issuer.clock.forward(begun["interval"])
+    assert issuer.post("/token", **poll)["token_type"] == "Bearer"
+    with pytest.raises(SignInFailed, match="No device is waiting"):
+        issuer.allow_device(begun["verification_uri_complete"], "ada")
 
 
 def test_errors_for_the_client_and_errors_on_a_page(issuer: Issuer) -> None:

@@ -117,7 +117,9 @@ def test_without_an_origin_nothing_is_said_of_it(registered: Any, http: TestClie
     assert cors(http.post("/token", data=LOGIN)) == {}
 
 
-@pytest.mark.parametrize("path", ["/introspect", "/api/login", "/api/refresh-token", "/api/logout"])
+@pytest.mark.parametrize(
+    "path", ["/introspect", "/device_authorization", "/api/login", "/api/refresh-token", "/api/logout"]
+)
 def test_no_other_endpoint_answers_another_origin(registered: Any, http: TestClient, path: str) -> None:
     form = as_client("web") | {"token": "x"}
     assert http.options(path, headers={"Origin": APP, "Access-Control-Request-Method": "POST"}).status_code == 405
