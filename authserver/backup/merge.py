@@ -17,10 +17,11 @@ from ..store.schema import authorizations, clients, denied_tokens, events, outbo
 from ..store.schema import signing_keys as key_table
 from ..store.signing_keys import KeyState
 from . import sign_in_merge
-from .replaced import has, replaced
+from .replaced import has, has_column, replaced
 
 _REASON = "restored"
 _CREDENTIALS = ("secret_hash", "secret_expires_at", "previous_secret_hash", "previous_secret_expires_at")
+_DELETION = ("delete_at", "disabled")
 _PROGRESS = ("generation", "rotated_at", "rotated_from", "idle_expires_at")
 
 
@@ -73,6 +74,7 @@ def put_keys(connection: Connection, keys: Iterable[SigningKey], refresh: Iterab
 
 def merge(connection: Connection, now: int) -> MergeReport:
     """Apply what was ended, disabled or changed for security since the backup. `now` is in microseconds."""
+    _keep_deletions(connection)
     active = count_active(connection, now)
     enabled = _count_enabled(connection, users), _count_enabled(connection, clients)
     _keep_passwords(connection)
@@ -113,6 +115,15 @@ def _keep_passwords(connection: Connection) -> None:
     changed = (users.c.id == old.c.id, old.c.credential_version > users.c.credential_version)
     values = {name: old.c[name] for name in ("password_hash", "credential_version")}
     connection.execute(update(users).where(*changed).values(values))
+
+
+def _keep_deletions(connection: Connection) -> None:
+    """Keep what became of the users who asked to be deleted, or who changed their minds: one who did must not be
+    deleted."""
+    if has_column(connection, users.c.delete_at):
+        old = replaced(users)
+        changed = (users.c.id == old.c.id, users.c.delete_at.is_distinct_from(old.c.delete_at))
+        connection.execute(update(users).where(*changed).values({name: old.c[name] for name in _DELETION}))
 
 
 def _keep_client_secrets(connection: Connection) -> None:

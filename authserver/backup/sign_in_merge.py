@@ -3,10 +3,11 @@
 from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from ..store import session_ends
-from ..store.schema import clients, codes, device_codes, interactions, links, session_clients, sessions
+from ..store.schema import clients, codes, consents, device_codes, interactions, links, session_clients, sessions
 from .replaced import has, replaced
 
 _PROGRESS = ("secret_hash", "credential_version", "authenticated_at", "seen_at", "idle_expires_at", "expires_at")
+_CONSENT = ("scope", "claims", "resources", "granted_at")
 
 
 def keep_ended(connection: Connection, now: int) -> None:
@@ -22,6 +23,7 @@ def keep_ended(connection: Connection, now: int) -> None:
     later = update(sessions).where(same, old.c.seen_at >= sessions.c.seen_at)
     connection.execute(later.values({name: old.c[name] for name in _PROGRESS}))
     _keep_clients(connection)
+    _keep_withdrawn(connection)
 
 
 def end_unfinished(connection: Connection) -> None:
@@ -42,3 +44,13 @@ def _keep_clients(connection: Connection) -> None:
     rows = select(old.c.session_id, old.c.client_id).where(*is_here)
     new = insert(session_clients).prefix_with("OR IGNORE")
     connection.execute(new.from_select(["session_id", "client_id"], rows))
+
+
+def _keep_withdrawn(connection: Connection) -> None:
+    """Forget the consents that are missing in the replaced database: their users withdrew them. The others get the
+    later state, which may allow less."""
+    old = replaced(consents)
+    same = (consents.c.user_id == old.c.user_id, consents.c.client_id == old.c.client_id)
+    connection.execute(delete(consents).where(~exists().where(*same)))
+    later = update(consents).where(*same, old.c.granted_at >= consents.c.granted_at)
+    connection.execute(later.values({name: old.c[name] for name in _CONSENT}))

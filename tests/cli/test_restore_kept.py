@@ -70,6 +70,49 @@ def test_a_changed_password_stays_changed(
     assert sql(DB, "SELECT password_hash, credential_version FROM users") == changed
 
 
+def test_who_came_back_is_not_deleted_and_who_asked_for_it_since_is(
+    ada: Any, data: Callable[..., Any], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
+    bob = data("user", "create", "bob", "--password-stdin", input=OLD)["id"]
+    asked = "UPDATE users SET disabled = ?, delete_at = ? WHERE id = ?"
+    sql(DB, asked, True, 5, ada)
+    backup()
+    sql(DB, asked, False, None, ada)
+    sql(DB, asked, True, 7, bob)
+    told = restore()
+    assert sql(DB, "SELECT disabled, delete_at FROM users ORDER BY username") == [(0, None), (1, 7)]
+    assert "disabled now" not in told.stderr
+
+
+def test_a_database_of_before_there_were_deletions_and_sessions_is_replaced_all_the_same(
+    ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
+    sql(DB, "UPDATE users SET disabled = 1, delete_at = 5")
+    add_session(1, ada)
+    backup()
+    sql(DB, "DROP INDEX ix_users_delete_at")
+    sql(DB, "ALTER TABLE users DROP COLUMN delete_at")
+    sql(DB, "DROP TABLE sessions")
+    restore()
+    assert sql(DB, "SELECT disabled, delete_at FROM users") == [(1, 5)]
+    assert session_ends() == {1: None}
+
+
+def test_an_access_that_was_withdrawn_is_asked_for_again(
+    ada: Any, data: Callable[..., Any], backup: Callable[..., Path], restore: Callable[..., Any]
+) -> None:
+    add = "INSERT INTO consents VALUES (?, ?, ?, '', '', ?)"
+    ids = sorted(data("client", "create", name, "--grant", "client_credentials")["client_id"] for name in "ABC")
+    for client in ids:
+        sql(DB, add, ada, client, "openid read write", 5)
+    backup()
+    sql(DB, "DELETE FROM consents WHERE client_id <> ?", ids[0])
+    sql(DB, add, ada, ids[1], "openid read", 6)
+    restore()
+    kept = sql(DB, "SELECT client_id, scope, granted_at FROM consents ORDER BY client_id")
+    assert kept == [(ids[0], "openid read write", 5), (ids[1], "openid read", 6)]
+
+
 def test_a_client_comes_back_with_all_that_it_is_registered_for(
     data: Callable[..., Any], cli: Callable[..., Result], backup: Callable[..., Path], restore: Callable[..., Any]
 ) -> None:
