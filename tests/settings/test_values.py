@@ -9,26 +9,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authserver.domain.errors import Misconfigured
-from authserver.settings import load
+from authserver.settings import Settings, load
 from authserver.settings import values as settings_values
 from tests.settings.refusals import CANARY, refusal
 
 # Values
 
+DAY = 86400
 RANGES = {
+    "database_connections": (2, 100),
     "password_queue": (1, 65536),
-    "access_token_ttl": (1, 86400),
+    "account_attempts": (0, 1_000_000),
+    "network_attempts": (0, 1_000_000),
+    "client_secret_attempts": (0, 1_000_000),
+    "interaction_limit": (0, 1_000_000),
+    "password_min_length": (8, 64),
+    "access_token_ttl": (1, DAY),
     "refresh_retry_window": (0, 300),
-    "refresh_idle_ttl": (1, 3650 * 86400),
-    "refresh_absolute_ttl": (1, 3650 * 86400),
-    "jwks_max_age": (0, 86400),
-    "key_lead_time": (0, 365 * 86400),
-    "key_rotation_period": (1, 3650 * 86400),
+    "refresh_idle_ttl": (1, 3650 * DAY),
+    "refresh_absolute_ttl": (1, 3650 * DAY),
+    "session_idle_ttl": (60, 3650 * DAY),
+    "session_ttl": (60, 3650 * DAY),
+    "max_sessions": (1, 10_000),
+    "deletion_grace": (0, 365 * DAY),
+    "code_ttl": (1, 600),
+    "code_retry_window": (0, 60),
+    "device_code_ttl": (60, 1800),
+    "jwks_max_age": (0, DAY),
+    "key_lead_time": (0, 365 * DAY),
+    "key_rotation_period": (1, 3650 * DAY),
     "max_authorizations": (1, 10_000),
+    "audit_retention": (0, 36500 * DAY),
     "keep_alive": (1, 3600),
     "max_connections": (10, 65_536),
+    "claims_hook_timeout": (1, 30),
 }
-UNLESS_TOO_LONG = {"key_lead_time": {"key_rotation_period": 3650 * 86400}, "key_rotation_period": {"key_lead_time": 0}}
+UNLESS_TOO_LONG = {"key_lead_time": {"key_rotation_period": 3650 * DAY}, "key_rotation_period": {"key_lead_time": 0}}
+
+
+def test_the_range_of_every_number_is_known_here() -> None:
+    assert list(RANGES) == [name for name, field in Settings.model_fields.items() if field.annotation is int]
 
 
 @pytest.mark.parametrize("name", RANGES)
