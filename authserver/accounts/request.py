@@ -60,36 +60,37 @@ def csrf_token(browser: str, shown: str = "") -> str:
 def parse_parameters(encoded: bytes) -> Parameters:
     """Parse a query string or a form. Raises Refusal for too many parameters, and for a NUL. What else is wrong is only
     noted: the client may have to be told."""
-    try:
-        text = encoded.decode(errors="surrogateescape")
-        pairs = pairs_of(text, limit=MAX_FIELDS, errors="surrogateescape")
-    except ValueError as error:
-        raise Refusal("invalid_request", "There are too many parameters.") from error
     values: dict[str, str] = {}  # not `dict[str, str]()`, which takes a microsecond longer
     resources: dict[str, None] = {}
+    sent: set[str] = set()
     repeated: set[str] = set()
     malformed: set[str] = set()
-    if b"\0" in encoded or b"%00" in encoded:
-        raise Refusal("invalid_request", "A parameter contains a NUL character.")
-    for name, value in pairs:
+    for name, value in _pairs(encoded.decode(errors="surrogateescape")):
         if not (name.isascii() and value.isascii()) and name != _ECHOED and not _is_utf8(name + value):
             malformed.add(name)
         if name in LISTS:
             resources |= {value: None} if value else {}
-        elif name in values:
+        elif name in sent:
             repeated.add(name)
         else:
-            values[name] = value
-    wrong = repeated | malformed
-    return Parameters(
-        # RFC 6749 s3.1: parameters sent without a value MUST be treated as if they were omitted. An empty state is
-        # echoed.
-        {name: value for name, value in values.items() if (value or name == _ECHOED) and name not in wrong},
-        tuple(resources),
-        frozenset(repeated),
-        frozenset(malformed),
-        frozenset(values),
-    )
+            sent.add(name)
+            # RFC 6749 s3.1: parameters sent without a value MUST be treated as if they were omitted. An empty state is
+            # echoed.
+            if value or name == _ECHOED:
+                values[name] = value
+    for name in repeated | malformed:
+        values.pop(name, None)
+    return Parameters(values, tuple(resources), frozenset(repeated), frozenset(malformed), frozenset(sent))
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        pairs = pairs_of(text, limit=MAX_FIELDS, errors="surrogateescape")
+    except ValueError as error:
+        raise Refusal("invalid_request", "There are too many parameters.") from error
+    if "\0" in text or "%00" in text:
+        raise Refusal("invalid_request", "A parameter contains a NUL character.")
+    return pairs
 
 
 def hashed(secret: str | None) -> bytes | None:

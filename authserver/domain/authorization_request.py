@@ -84,7 +84,8 @@ class AuthorizationRequest:
     @property
     def claim_names(self) -> frozenset[str]:
         """The names of the claims that it asks for beyond those of its scope."""
-        return frozenset({*self.claims.userinfo, *self.claims.id_token} - {*standard_claims.of_scope(self.scope)})
+        names = {*self.claims.userinfo, *self.claims.id_token}
+        return frozenset(names.difference(standard_claims.of_scope(self.scope)) if names else ())
 
 
 def target(parameters: Parameters, redirect_uri: str) -> ResponseTarget:
@@ -144,8 +145,13 @@ def _check_form(parameters: Parameters) -> None:
         if name in parameters.values:
             raise RequestRefused(f"{name}_not_supported", f"The parameter {name} is not supported.")
     long = ("state", "nonce", "login_hint", "ui_locales")
-    if any(len(parameters.values.get(name, "").encode(errors="surrogateescape")) > MAX_VALUE for name in long):
+    if any(_is_long(parameters.values[name]) for name in long if name in parameters.values):
         raise RequestRefused("invalid_request", "A value exceeds 2048 bytes.")
+
+
+def _is_long(value: str) -> bool:
+    is_short = 4 * len(value) <= MAX_VALUE  # UTF-8 has no character of more than four bytes
+    return not is_short and len(value.encode(errors="surrogateescape")) > MAX_VALUE
 
 
 def _check_response(values: Mapping[str, str], target: ResponseTarget) -> None:

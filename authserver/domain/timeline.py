@@ -48,9 +48,9 @@ class Timeline:
 
     def at(self, now: int, offset: int) -> "Timeline":
         """Return the timeline at a later moment, when the last stretch has drifted to `offset`."""
-        *older, last = self.stretches
-        if offset == last.offset:
+        if offset == self.stretches[-1].offset:
             return Timeline(self.stretches, now)
+        *older, last = self.stretches
         return Timeline((*older, replace(last, offset=offset)), now)
 
     def today(self, wall: int) -> int:

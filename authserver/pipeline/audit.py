@@ -12,7 +12,7 @@ from ..domain.audit import ANONYMOUS, REQUEST_EVENTS, AuditRecord, detail
 from ..store import events
 from ..store.changes import Change
 from ..store.database import Database
-from .event import Event
+from .event import Event, LateEvents
 
 MAX_KINDS = 200
 Record = Callable[[Event], AuditRecord]
@@ -22,10 +22,11 @@ Record = Callable[[Event], AuditRecord]
 def with_records(change: Change | None, reported: Iterable[Event], record: Record) -> Change | None:
     """Return the change, which also writes the audited events that tell of it. Without a change, return one that writes
     only them, if there are any."""
-    if change is not None:
-        return replace(change, records=lambda: _of_changes(reported, record))
-    records = _of_changes(reported, record)
-    return events.only(*records) if records else None
+    if not isinstance(reported, LateEvents) and not _of_changes(reported):
+        return change
+    if change is None:
+        return events.only(*map(record, _of_changes(reported)))
+    return change.recording(lambda: map(record, _of_changes(reported)))
 
 
 class RepeatableEvents:
@@ -62,9 +63,9 @@ class RepeatableEvents:
             self._database.post(events.only(record))
 
 
-def _of_changes(reported: Iterable[Event], record: Record) -> list[AuditRecord]:
-    audited = ((event, REQUEST_EVENTS.get(event.name)) for event in reported)
-    return [record(event) for event, kind in audited if kind and kind.tells_of_change]
+def _of_changes(reported: Iterable[Event]) -> list[Event]:
+    """Return the audited events that tell of a change."""
+    return [event for event in reported if (kind := REQUEST_EVENTS.get(event.name)) and kind.tells_of_change]
 
 
 def _repeated(kind: AuditRecord, times: int) -> AuditRecord:

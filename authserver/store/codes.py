@@ -143,5 +143,5 @@ def _loaded(row: Any) -> CodeRecord:
 
 
 def _values(code: Code) -> dict[str, Any]:
-    row = row_of(code, table, delete_at=code.expires_at)
-    return row | {name: " ".join(row[name]) for name in ("scope", "resources", "amr")}
+    scope, resources, amr = " ".join(code.scope), " ".join(code.resources), " ".join(code.amr)
+    return row_of(code, table, scope=scope, resources=resources, amr=amr, delete_at=code.expires_at)

@@ -40,8 +40,8 @@ class _Agree:
 
 
 def load_many(connection: Connection, pairs: Sequence[Pair]) -> Mapping[Pair, Consent]:
-    rows = select_many(connection, _BY_PAIRS, pairs)
-    return {(row.user_id, row.client_id): _consent(row) for row in rows}
+    found = [_consent(row) for row in select_many(connection, _BY_PAIRS, pairs)]
+    return {_pair(consent): consent for consent in found}
 
 
 def agree(consent: Consent, interaction: Interaction) -> Change:
@@ -88,8 +88,10 @@ def _pair(consent: Consent) -> Pair:
 
 
 def _consent(row: Any) -> Consent:
-    scope, claims, resources = (tuple(words.split()) for words in (row.scope, row.claims, row.resources))
-    return Consent(row.user_id, row.client_id, scope, claims, resources, row.granted_at)
+    user_id, client_id, scope, claims, resources, granted_at = row
+    return Consent(
+        user_id, client_id, tuple(scope.split()), tuple(claims.split()), tuple(resources.split()), granted_at
+    )
 
 
 def _values(consent: Consent) -> dict[str, Any]:

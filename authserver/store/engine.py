@@ -48,6 +48,12 @@ def reading(engine: Engine) -> Engine:
     return engine.execution_options(**{READS: True})
 
 
+# For each parameter of another type than str and int, the driver looks for an adapter, and catches two errors if there
+# is none: an authorization request, which has six of them, takes 5 us less with these. Both return what they get.
+sqlite3.register_adapter(bytes, bytes.__bytes__)
+sqlite3.register_adapter(type(None), dict[None, None]().get)
+
+
 def _create_sqlite(url: str) -> Engine:
     engine, file = create_engine(url, hide_parameters=True), OpenFile(url)
     event.listen(engine, "do_connect", lambda *_: file.check())  # before a new file is created in its place

@@ -18,7 +18,7 @@ from .session_ends import ENDED, EndOthers, EndSession, end_many, end_one, end_o
 from .users import Rehashed, of_row, write_rehashed
 
 _WIDTH = len(table.c)
-_AMR, _KEPT, _DEVICE = (table.c.keys().index(name) for name in ("amr", "kept", "device"))
+_SECRET_HASH, _AMR, _KEPT, _DEVICE = (table.c.keys().index(name) for name in ("secret_hash", "amr", "kept", "device"))
 _WITH_USERS = select(table, users).join(users, users.c.id == table.c.user_id)
 _BY_HASHES = _WITH_USERS.where(table.c.secret_hash.in_(bindparam("hashes", expanding=True)))
 _IS_ACTIVE = table.c.ended_at.is_(None)
@@ -84,8 +84,7 @@ class BeginSession:
 
 def load_many(connection: Connection, hashes: Sequence[bytes]) -> Mapping[bytes, SignedIn]:
     """Return the sessions by the hashes of their secrets."""
-    rows = select_many(connection, _BY_HASHES, hashes)
-    return {row.secret_hash: _signed_in(row) for row in rows}
+    return {row[_SECRET_HASH]: _signed_in(row) for row in select_many(connection, _BY_HASHES, hashes)}
 
 
 def load(connection: Connection, id: bytes) -> SignedIn | None:

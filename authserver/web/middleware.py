@@ -18,6 +18,7 @@ from .not_here import NO_PAGE, wants_page
 from .replies import CLOSE, error_reply, send_reply, unavailable_reply
 
 _HOST = re.compile(rb"[A-Za-z0-9._~:\[\]-]{1,255}")
+_PERCENT = ord("%")
 _MALFORMED = error_reply(400, "invalid_request", "The HTTP request is malformed.", CLOSE)
 _FOR_PEOPLE = re.compile("/(authorize|interaction|logout|account|reset|sign-up)(/.*)?", re.DOTALL)
 _NOT_FOUND = error_reply(404, "not_found", "There is nothing at this address.")
@@ -77,7 +78,8 @@ def _rejection(scope: Scope) -> Reply | None:
     # RFC 9112 s3.2: a server MUST respond with 400 to any HTTP/1.1 request that lacks a Host header field.
     if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0") or (hosts and not _HOST.fullmatch(hosts[0])):
         return _MALFORMED
-    if b"\0" in scope["raw_path"] or "\0" in scope["path"] or b"%00" in scope["query_string"]:
+    # By number, or by `find`: for bytes in bytes, `in` first tries a number and catches its error, which takes 0.5 us.
+    if 0 in scope["raw_path"] or "\0" in scope["path"] or scope["query_string"].find(b"%00") >= 0:
         return _MALFORMED
     # No character in our paths needs encoding: /%74oken is not /token.
-    return _NOT_FOUND if b"%" in scope["raw_path"] else None
+    return _NOT_FOUND if _PERCENT in scope["raw_path"] else None

@@ -18,6 +18,5 @@ class Consent:
     granted_at: int
 
     def covers(self, scope: Iterable[str], claims: Iterable[str], resources: Iterable[str]) -> bool:
-        return (
-            set(scope) <= set(self.scope) and set(claims) <= set(self.claims) and set(resources) <= set(self.resources)
-        )
+        agreed = set(self.scope), set(self.claims), set(self.resources)
+        return all(map(set.issuperset, agreed, (scope, claims, resources)))

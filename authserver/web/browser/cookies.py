@@ -20,17 +20,21 @@ class BrowserCookies:
         self.origin = f"{parts.scheme}://{parts.netloc}"
         secure = parts.scheme == "https"
         self._prefix, self._suffix = ("__Host-", "") if secure else ("", f"_{parts.port or 80}")
+        self._names = {self._name(name): name for name in _NAMES}
         self._flags = "Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
 
     def read(self, headers: Mapping[str, list[str]]) -> dict[str, str | None]:
         """Return the secret in each cookie; None for one that is missing or no secret of ours, or that comes twice: an
         attacker may have set one of them."""
-        pairs = [pair.strip(SPACE).partition("=") for header in headers.get("cookie", []) for pair in header.split(";")]
-        found: dict[str, str | None] = {}
-        for name in _NAMES:
-            full_name = self._name(name)
-            values = [value for each, _, value in pairs if each == full_name]
-            found[name] = values[0] if len(values) == 1 and _SECRET.fullmatch(values[0]) else None
+        found: dict[str, str | None] = dict.fromkeys(_NAMES)
+        sent: set[str] = set()
+        for header in headers.get("cookie", ()):
+            for pair in header.split(";"):
+                full_name, _, value = pair.strip(SPACE).partition("=")
+                name = self._names.get(full_name)
+                if name is not None:
+                    found[name] = value if name not in sent and _SECRET.fullmatch(value) else None
+                    sent.add(name)
         return found
 
     def set(self, name: str, cookie: Cookie | None) -> str:

@@ -44,24 +44,29 @@ class Pages:
 
     async def send(self, scope: Scope, send: Send, answer: BrowserAnswer) -> None:
         match answer:
+            case Redirect():
+                await self._send_to_client(scope, send, answer)
             case Page():
                 await self._send_page(scope, send, answer)
             case GoTo(path, cookies):
                 await _send_redirect(send, self._issuer + path, self._set_cookies(cookies))
             case Download(name, content):
                 await _send_file(send, name, content)
-            case Redirect(mode="form_post"):
-                values = {"uri": answer.uri, "params": answer.params, "client": answer.client}
-                page = Page("form_post", values, ui_locales=answer.ui_locales, cookies=answer.cookies)
-                await self._send_page(scope, send, page, _form_action(answer.uri))
-            case Redirect(after_form=True):
-                # Browsers hold `form-action` against every redirect that follows a form: a 303 to the client would be
-                # blocked, though a form of ours led to it.
-                values = {"uri": with_params(answer.uri, answer.params), "client": answer.client}
-                page = Page("continue", values, ui_locales=answer.ui_locales, cookies=answer.cookies)
-                await self._send_page(scope, send, page)
-            case Redirect(uri, params):
-                await _send_redirect(send, with_params(uri, params), self._set_cookies(answer.cookies))
+
+    async def _send_to_client(self, scope: Scope, send: Send, answer: Redirect) -> None:
+        if answer.mode == "form_post":
+            values = {"uri": answer.uri, "params": answer.params, "client": answer.client}
+            page = Page("form_post", values, ui_locales=answer.ui_locales, cookies=answer.cookies)
+            await self._send_page(scope, send, page, _form_action(answer.uri))
+        elif answer.after_form:
+            # Browsers hold `form-action` against every redirect that follows a form: a 303 to the client would be
+            # blocked, though a form of ours led to it.
+            values = {"uri": with_params(answer.uri, answer.params), "client": answer.client}
+            page = Page("continue", values, ui_locales=answer.ui_locales, cookies=answer.cookies)
+            await self._send_page(scope, send, page)
+        else:
+            uri = with_params(answer.uri, answer.params)
+            await _send_redirect(send, uri, self._set_cookies(answer.cookies))
 
     async def send_head(self, send: Send) -> None:
         """Answer a HEAD with what all pages share. RFC 9110 s9.3.2: a server MAY omit header fields for which a value
