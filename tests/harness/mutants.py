@@ -116,7 +116,7 @@ AFTERWARDS = Mutant(
     "events are written 2 s after the commit of their change, in a transaction of their own",
     "store/group_commit.py",
     "        _record(connection, [change for run in runs for change in run], outcomes, began_at)\n",
-    "        _late.append((engine, [change for run in runs for change in run], outcomes, began_at))\n",
+    "        _late.append((connection.engine, [change for run in runs for change in run], outcomes, began_at))\n",
     """
 _late = []
 

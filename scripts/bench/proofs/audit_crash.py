@@ -109,7 +109,8 @@ def _few(kinds: Counter[str], asked: argparse.Namespace) -> list[str]:
     return [f"only {kinds[name]} of {name}: too few" for name in _EVENTS if kinds[name] < asked.least]
 
 
-def measure(server: Server, asked: argparse.Namespace) -> bool:
+def try_kills(server: Server, asked: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """Return the faults that were found, and what there was too little of to prove anything."""
     found, kinds, kills, until = list[str](), Counter[str](), 0, monotonic() + asked.minutes * 60
     while (kills < asked.kills or _few(kinds, asked)) and monotonic() < until and not found:
         for node in server.nodes:
@@ -126,9 +127,13 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
     print(f"kills                             {kills:8}")
     for name in _EVENTS:
         print(f"{name:32}  {kinds[name]:8}")
-    few = [f"only {kills} kills within {asked.minutes} minutes"] if kills < asked.kills and not found else []
-    few += [] if found else _few(kinds, asked)
-    for fault in [*found[:10], *few]:
+    few = [f"only {kills} kills within {asked.minutes} minutes"] if kills < asked.kills else []
+    return found, few + _few(kinds, asked)
+
+
+def measure(server: Server, asked: argparse.Namespace) -> bool:
+    found, few = try_kills(server, asked)
+    for fault in found[:10] or few:
         print(f"    {fault}")
     print(f"{len(found)} FAULTS" if found else "no change without its event, no event without its change")
     return not found and not few
@@ -136,9 +141,9 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
 
 def look_for_plant(server: Server, asked: argparse.Namespace) -> bool:
     server.plant(AFTERWARDS)
-    is_seen = not measure(server, asked)
-    print(f"{AFTERWARDS.what}\n    {'seen' if is_seen else 'NOT SEEN: the harness is blind'}")
-    return is_seen
+    found, _ = try_kills(server, asked)
+    print(f"{AFTERWARDS.what}\n    {f'seen: {found[0]}' if found else 'NOT SEEN: the harness is blind'}")
+    return bool(found)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -59,14 +59,20 @@ class Person:
         issuer = server.nodes[0].url
         self.http = httpx2.Client(base_url=issuer, timeout=60)
         self.browser, self.client_id, self.username = Browser(self.http, issuer), client_id, username
-        self.place, self.code = self._beginning(), ""
         self.redeemed: list[str] = []
         """The codes that were answered with tokens."""
+        self.begin()
         self.is_lost = False
+
+    def begin(self) -> None:
+        """Begin a new sign-in, at the client."""
+        self.place = f"/authorize?{query(client_id=self.client_id, redirect_uri=CALLBACK, scope='openid')}"
+        self.code = ""
 
     def sign_in(self) -> None:
         """From wherever it stands, to tokens. Raises HTTPError when the server dies meanwhile."""
-        while not self.redeemed and not self.is_lost:
+        before = len(self.redeemed)
+        while len(self.redeemed) == before and not self.is_lost:
             if self.code:
                 self._redeem()
             else:
@@ -77,9 +83,6 @@ class Person:
         for code in {self.code, *self.redeemed} - {""}:
             if self._ask_for_tokens(code).status_code == 200:
                 self.redeemed.append(code)
-
-    def _beginning(self) -> str:
-        return f"/authorize?{query(client_id=self.client_id, redirect_uri=CALLBACK, scope='openid')}"
 
     def _visit(self, url: str) -> Any:
         page = self.browser.get(url)
@@ -103,7 +106,7 @@ class Person:
         if tokens.status_code == 200:
             self.redeemed.append(code)
         else:  # it may have been redeemed by the request whose response was lost: the client begins a new sign-in
-            self.place, self.code = self._beginning(), ""
+            self.begin()
 
     def _ask_for_tokens(self, code: str) -> Any:
         form = {"grant_type": "authorization_code", "client_id": self.client_id, "code": code}
@@ -117,11 +120,10 @@ def kill_once(server: Server, client_id: str, people: Sequence[str], tally: Tall
     persons = [Person(server, client_id, name) for name in people]
     with suppress(ChildProcessError, httpx2.HTTPError):
         node.wait_until_ready()
-        while True:
+        while not any(person.is_lost for person in persons):
             for person in persons:
                 person.sign_in()
-                person.redeemed.clear()
-                person.place, person.code = person._beginning(), ""
+                person.begin()
                 tally.sign_ins += 1
     node.kill()
     tally.kills[point] += 1
@@ -154,7 +156,8 @@ def halves(rows: Rows) -> list[str]:
     return found + ([] if used == begun else [f"{used} codes were used, and {begun} authorizations began"])
 
 
-def measure(server: Server, asked: argparse.Namespace) -> bool:
+def try_kills(server: Server, asked: argparse.Namespace) -> Tally:
+    """Return what was found until the first fault, or in the number of kills that is asked for."""
     tally, until = Tally(), monotonic() + asked.minutes * 60
     node = server.nodes[0]
     client_id = node.command("client", "create", "SSO", "--kind", "spa", "--redirect-uri", CALLBACK)["client_id"]
@@ -166,6 +169,11 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
     for point in POINTS:
         print(f"killed {point:32}  {tally.kills[point]:8}")
     print(f"sign-ins {tally.sign_ins:40}")
+    return tally
+
+
+def measure(server: Server, asked: argparse.Namespace) -> bool:
+    tally = try_kills(server, asked)
     for fault in tally.faults[:10]:
         print(f"    {fault}")
     few = tally.kills.total() < asked.kills and not tally.faults
@@ -175,9 +183,9 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
 
 def look_for_plant(server: Server, asked: argparse.Namespace) -> bool:
     server.plant(EARLY)
-    is_seen = not measure(server, asked)
-    print(f"{EARLY.what}\n    {'seen' if is_seen else 'NOT SEEN: the harness is blind'}")
-    return is_seen
+    found = try_kills(server, asked).faults
+    print(f"{EARLY.what}\n    {f'seen: {found[0]}' if found else 'NOT SEEN: the harness is blind'}")
+    return bool(found)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
