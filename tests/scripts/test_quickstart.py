@@ -279,8 +279,8 @@ def test_what_test_runs(
     assert len(checked) == checks
 
 
-@pytest.mark.parametrize(("codes", "ends_with"), [((0, 0, 0), 0), ((0, 0, 2), 2), ((1,), 1)])
-def test_coverage_measures_all_tests_and_fails_below_the_floor(
+@pytest.mark.parametrize(("codes", "ends_with"), [((0, 0, 0), 0), ((0, 0, 2), 2), ((1, 0, 2), 1)])
+def test_coverage_fails_below_the_floor_and_reports_beside_a_failed_test(
     quickstart: ModuleType, venv: Path, monkeypatch: pytest.MonkeyPatch, codes: tuple[int, ...], ends_with: int
 ) -> None:
     commands: list[list[str]] = []
