@@ -333,11 +333,11 @@ def test(arguments: list[str]) -> NoReturn:
         arguments = []
     if not arguments:
         run_checks()
-    # Many tests wait for processes that they started: with one worker more than there are cores, these idle for a third
-    # of the time.
-    # With worksteal, so does the end: a worker that is done takes over tests of another.
-    everything = arguments in ([], ["--fast"])
-    pytest = ["pytest", *arguments, *(["-n", str(cores() + 2), "--dist", "worksteal"] if everything else [])]
+    # Many tests wait for processes that they started: with only as many workers as cores, these idle for a third of the
+    # time. Those of --fast do not. With worksteal, a worker that is done takes over tests of another.
+    workers = {(): cores() + 4, ("--fast",): cores()}.get(tuple(arguments))
+    pytest = ["pytest", *arguments, *(["-n", str(workers), "--dist", "worksteal"] if workers else [])]
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile everything again
     if measured:
         sys.exit(run_measured(pytest))
     say(f"$ {shlex.join(pytest)}")

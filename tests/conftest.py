@@ -87,6 +87,29 @@ SLOW_FILES = {
     "web/test_refused_refresh.py",
     "web/test_wire.py",
 }
+LONG_FILES = {
+    "domain/test_key_transitions.py",
+    "event_delivery/test_webhook.py",
+    "keyring/test_lifecycle_revoke.py",
+    "mail/test_sender.py",
+    "observability/test_metrics.py",
+    "pages/test_responses.py",
+    "test_foreign_hashes.py",
+    "web/test_account_pages.py",
+    "web/test_account_sign_in.py",
+    "web/test_attempt_limits.py",
+    "web/test_authorization_code.py",
+    "web/test_authorize.py",
+    "web/test_change_email.py",
+    "web/test_deletion_mails.py",
+    "web/test_interactions.py",
+    "web/test_pages_dir.py",
+    "web/test_reset.py",
+    "web/test_reset_password.py",
+    "web/test_sign_up.py",
+    "web/test_userinfo.py",
+}
+"""These start no process, and take a third of the time: the pages that people see, above all."""
 FULL_COST = {passwords: passwords.COST, passphrase: passphrase.COST}
 PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"}
 
@@ -108,6 +131,12 @@ def _start_nothing(event: str, _: object) -> None:
         raise RuntimeError(f"{test} starts a process: leave it out of --fast, in tests/conftest.py")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files that `--fast` leaves out are not even imported, which takes as long as a third of its tests."""
+    left_out = collection_path.suffix == ".py" and not _may_be_fast(collection_path)
+    return True if config.getoption("fast") and left_out else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("fast"):
         slow = [item for item in items if not _is_fast(item)]
@@ -126,11 +155,14 @@ def _spread(items: list[pytest.Item], workers: int) -> Iterator[pytest.Item]:
             yield from kind[len(kind) * number // workers : len(kind) * (number + 1) // workers]
 
 
+def _may_be_fast(file: Path) -> bool:
+    place = file.relative_to(Path(__file__).parent)
+    return (len(place.parts) == 1 or place.parts[0] in FAST) and str(place) not in SLOW_FILES | LONG_FILES
+
+
 def _is_fast(item: pytest.Item) -> bool:
-    place = item.path.relative_to(Path(__file__).parent)
-    located = len(place.parts) == 1 or place.parts[0] in FAST
     fixtures = {*getattr(item, "fixturenames", ()), *re.findall(r"\w+", item.name)}  # "url" of a test_it[postgres]
-    return located and str(place) not in SLOW_FILES and not SLOW_FIXTURES & fixtures
+    return not SLOW_FIXTURES & fixtures
 
 
 @pytest.fixture(autouse=True)

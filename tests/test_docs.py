@@ -7,11 +7,9 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
-import yaml
 
 from authserver import __version__
 from authserver.cli import _EXIT_CODES as EXIT_CODES
@@ -19,6 +17,7 @@ from authserver.cli import main
 from authserver.domain.audit import FAILURE, OTHER_EVENTS, OTHER_FAILURES, REQUEST_EVENTS, SUCCESS
 from authserver.domain.end_reason import REVOKED as END_REASONS
 from authserver.settings import Settings
+from tests.contract.document import document
 from tests.harness.events import documented, in_source, logged_by, reasons
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +27,6 @@ PAGES = {
 }
 MEASUREMENTS = (ROOT / "scripts" / "bench" / "README.md").read_text()
 STARTED_BY_TOKENS = "timed_server.py"
-OPENAPI: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text())
 
 
 def test_every_setting_is_in_its_table_with_its_default_and_its_help_and_no_other() -> None:
@@ -115,7 +113,7 @@ def test_every_script_is_named() -> None:
 def test_every_answer_that_is_refused_everywhere_is_described() -> None:
     """A dependency that is down is no surprise to whoever reads the description."""
     for path in ("/token", "/revoke", "/introspect"):
-        assert {"200", "400", "401", "503"} <= OPENAPI["paths"][path]["post"]["responses"].keys(), path
+        assert {"200", "400", "401", "503"} <= document()["paths"][path]["post"]["responses"].keys(), path
 
 
 def test_the_version_is_one() -> None:
@@ -124,7 +122,7 @@ def test_the_version_is_one() -> None:
     stated = re.search(r'^__version__ = "(.+)"$', (ROOT / source).read_text(), re.MULTILINE)
     assert stated and stated[1] == __version__
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert newest and newest[1] == __version__ == OPENAPI["info"]["version"] == version("authserver")
+    assert newest and newest[1] == __version__ == document()["info"]["version"] == version("authserver")
 
 
 def test_every_event_is_in_the_table_with_its_levels_and_the_reverse() -> None:

@@ -16,7 +16,7 @@ _HERE = "urn:openapi"
 
 @cache
 def document() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(PATH.read_text())
+    loaded: dict[str, Any] = yaml.load(PATH.read_text(), yaml.CSafeLoader)  # in a tenth of the time
     return loaded
 
 
