@@ -2,8 +2,10 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -156,6 +158,17 @@ def test_no_text_can_begin_a_line_or_move_the_cursor(log: Log, logger: str) -> N
 )
 def test_any_event_is_redacted_without_failing(event: dict[str, Any]) -> None:
     assert logs.redact(None, "info", event).keys() == event.keys()
+
+
+@pytest.mark.parametrize("failure", ["closed", "no reader"])
+def test_a_log_that_cannot_be_written_fails_nothing(log: Log, monkeypatch: pytest.MonkeyPatch, failure: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with suppress(OSError), open(writing, "w", encoding="ascii") as broken:
+        if failure == "closed":
+            broken.close()
+        monkeypatch.setattr(sys, "stderr", broken)
+        log.info("lost")
 
 
 def test_authlib_is_silent_at_debug(log: Log) -> None:

@@ -173,6 +173,9 @@ def _record(handler: Handler[Any], event: Event) -> AuditRecord:
 def _fields(handler: Handler[Any], event: Event) -> dict[str, str]:
     """Return the fields of the event, and those that all events of the request share."""
     client_id = handler.client_id() if handler.client_exists else None
-    known = {name: value for name, value in handler.about().items() if value}
-    shared = {"client_id": client_id or "", "network": handler.attempt.request.network, **known}
-    return shared | dict(event.fields)
+    fields = {"client_id": client_id or "", "network": handler.attempt.request.network}
+    for name, value in handler.about().items():
+        if value:
+            fields[name] = value
+    fields.update(event.fields)
+    return fields
