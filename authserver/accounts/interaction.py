@@ -2,22 +2,77 @@
 Accounts know only where it goes on."""
 
 import hmac
+import json
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
 
+from ..domain import base64url
 from ..domain.models import SECOND, Client, Interaction
 from ..domain.times import retry_after
-from ..store.browser_state import BrowserState
+from ..pipeline.errors import Refusal
+from ..pipeline.replies import BrowserAnswer, GoTo, Page
+from ..store.browser_state import BrowserKey, BrowserState
 from ..store.interactions import Waiting
 from .browser import BrowserHandler, BrowserRefusal
 from .request import BrowserRequest, hashed
 
 TTL = 1800
 """Seconds in which a person must have signed in."""
+OTHER_ACCOUNT = "?account=other"
+"""The query by which a person asks for the sign-in page although somebody is signed in."""
 _DIGITS = 32
 
 
 class NotThisBrowser(BrowserRefusal):
     """The interaction is bound to another browser, or to what this one was before it got another cookie. When two tabs
     of a new browser begin at the same moment, each gets a cookie, and the later one replaces the other."""
+
+
+class InteractionStep(BrowserHandler):
+    """A step of an interaction, which is bound to the browser that began it."""
+
+    def key(self) -> BrowserKey:
+        return BrowserKey(hashed(self.request.session), self.request.interaction_id)
+
+    def waiting(self) -> tuple[Interaction, Client]:
+        """Return the interaction and its client. Raises BrowserRefusal unless it is this browser's, of this kind, and
+        not over."""
+        raise NotImplementedError
+
+    def begin_again_path(self) -> str:
+        """Return the path at which a browser that the interaction is not bound to can begin again."""
+        raise NotImplementedError
+
+    def refuse(self, refusal: Refusal) -> BrowserAnswer:
+        answer = super().refuse(refusal)
+        if isinstance(refusal, NotThisBrowser) and isinstance(answer, Page):
+            return replace(answer, values={**answer.values, "again": self.begin_again_path()})
+        return answer
+
+    def check_form(self) -> None:
+        if self.request.is_same_origin:  # a page of ours, and so the token may be that of the cookie before
+            self.waiting()
+        super().check_form()
+
+    def give_up(self) -> BrowserAnswer:
+        """Show the next page: only this browser's other requests, such as reloads, or another answer to the same device
+        can have come first."""
+        return GoTo(path_of(self.waiting()[0]))
+
+    def about(self) -> dict[str, str]:
+        waiting = self.loaded.waiting if self.loaded else None
+        return super().about() | ({"client_id": waiting.interaction.client_id} if waiting else {})
+
+    @property
+    def wants_other_account(self) -> bool:
+        return self.request.value("account") == "other"
+
+    def digest_of(self, asked: Any) -> str:
+        """Return a digest of whose account a page shows, and of what is asked for there. A form acts for nobody else
+        and for nothing more: in another tab, another user may have signed in since."""
+        shown = json.dumps([self.session.id.hex() if self.session else "", asked])
+        return base64url.encode(sha256(shown.encode()).digest())
 
 
 def path_of(interaction: Interaction) -> str:

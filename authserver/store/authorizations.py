@@ -13,7 +13,7 @@ from ..domain.record import record
 from .authorization_limit import Owner, beyond_limit
 from .changes import Change, execute_guarded
 from .driver import run_many, select_many
-from .rows import row_of
+from .rows import row_of, words_of
 from .schema import authorizations as table
 from .schema import clients, sessions, user_claims, users
 from .users import Rehashed, claims_of, of_row, write_rehashed
@@ -281,5 +281,4 @@ def _revoke_many(connection: Connection, revocations: Sequence[tuple[bytes, str]
 
 
 def _values(authorization: Authorization) -> dict[str, Any]:
-    row = row_of(authorization, table)
-    return row | {name: " ".join(row[name]) for name in ("scope", "resources", "amr")}
+    return row_of(authorization, table, **words_of(authorization))

@@ -1,4 +1,4 @@
-"""Stores authorization codes. The guarded UPDATE here decides who redeems one."""
+"""Stores authorization codes. store/redemption.py decides who redeems one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,21 +6,20 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from ..domain.models import SECOND, Authorization, Code, Interaction, User
+from ..domain.models import Authorization, Code, Interaction, User
 from ..domain.record import record
 from . import authorizations, interactions, session_ends
 from .changes import Change, PartialMatch, execute_guarded
 from .driver import run_many, select_many
-from .rows import row_of
+from .redemption import Redeem, redeem_many
+from .rows import fields_of_code, row_of, words_of
 from .schema import authorizations as begun
 from .schema import codes as table
 from .schema import sessions, user_claims, users
 from .users import claims_of, of_row
 
-_KEPT = 86400 * SECOND
-"""Microseconds for which a code is kept after its use: if it is used again, it ends the authorization that it began."""
 _COLUMNS = [column for column in table.c if column is not table.c.delete_at]
-_WIDTH = len(_COLUMNS)
+_NAMES, _WIDTH = [column.name for column in _COLUMNS], len(_COLUMNS)
 _BY_HASHES = (
     select(*_COLUMNS, begun.c.id, begun.c.revoked_at, users, user_claims.c.claims)
     .join(users, users.c.id == table.c.user_id)
@@ -29,11 +28,6 @@ _BY_HASHES = (
     .where(table.c.hash.in_(bindparam("hashes", expanding=True)))
 )
 _ADD = insert(table)
-_REDEEM = (
-    update(table)
-    .where(table.c.hash == bindparam("key"), table.c.used_at.is_(None))
-    .values(used_at=bindparam("at"), delete_at=bindparam("until"))
-)
 _SEE = (
     update(sessions)
     .where(sessions.c.id == bindparam("key"), sessions.c.ended_at.is_(None))
@@ -59,10 +53,9 @@ class _Issue:
 
 
 @record(frozen=True, slots=True, eq=False)
-class _Redeem:
-    code: Code
-    begin: authorizations.Begin
-    signs_in: bool
+class _Redeem(Redeem):
+    client: tuple[bytes, str] | None
+    """The session and the client, if it signs the user in."""
 
 
 def load_many(connection: Connection, hashes: Sequence[bytes]) -> Mapping[bytes, CodeRecord]:
@@ -84,7 +77,8 @@ def redeem(
     """Use the code, and begin its authorization (see `authorizations.begin`). The guard holds for one of all who
     try. With `signs_in`, the client signs the user in, and is told of the end of the session."""
     begin = authorizations.Begin(authorization, limit, None, ended)
-    return Change(_redeem_many, "codes", code.hash, _Redeem(code, begin, signs_in))
+    client = (code.session_id, code.client_id) if signs_in else None
+    return Change(_redeem_many, "codes", code.hash, _Redeem(code.hash, begin, client))
 
 
 def _issue_many(connection: Connection, issues: Sequence[_Issue], now: int) -> list[bool]:
@@ -122,26 +116,17 @@ def _is_unredeemed(connection: Connection, code_hash: bytes | None) -> bool:
 
 
 def _redeem_many(connection: Connection, redeems: Sequence[_Redeem], now: int) -> list[bool]:
-    first: dict[bytes, _Redeem] = {}
-    for redeem in redeems:
-        first.setdefault(redeem.code.hash, redeem)
-    if not execute_guarded(connection, _REDEEM, [{"key": hash, "at": now, "until": now + _KEPT} for hash in first]):
-        return [False] * len(redeems)
-    begins = sorted((redeem.begin for redeem in first.values()), key=lambda begin: begin.authorization.subject)
-    authorizations.begin_many(connection, begins, now)
-    signing_in = {(redeem.code.session_id, redeem.code.client_id) for redeem in first.values() if redeem.signs_in}
-    session_ends.note_clients(connection, signing_in)
-    return [first[redeem.code.hash] is redeem for redeem in redeems]
+    held = redeem_many(table, connection, redeems, now)
+    clients = {redeem.client for redeem, may in zip(redeems, held, strict=True) if may and redeem.client}
+    session_ends.note_clients(connection, clients)
+    return held
 
 
 def _loaded(row: Any) -> CodeRecord:
-    values = {column.name: value for column, value in zip(_COLUMNS, row[:_WIDTH], strict=True)}
-    lists = {name: tuple(values[name].split()) for name in ("scope", "resources", "amr")}
     id, revoked_at = row[_WIDTH : _WIDTH + 2]
     user = of_row(row[_WIDTH + 2 : -1], claims_of(row[-1]))
-    return CodeRecord(Code(**values | lists), id is not None and revoked_at is None, user)
+    return CodeRecord(Code(**fields_of_code(_NAMES, row)), id is not None and revoked_at is None, user)
 
 
 def _values(code: Code) -> dict[str, Any]:
-    scope, resources, amr = " ".join(code.scope), " ".join(code.resources), " ".join(code.amr)
-    return row_of(code, table, scope=scope, resources=resources, amr=amr, delete_at=code.expires_at)
+    return row_of(code, table, **words_of(code), delete_at=code.expires_at)

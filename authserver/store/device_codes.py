@@ -1,7 +1,9 @@
-"""Stores the devices that wait for their users. The guarded UPDATEs here decide who answers one, and who redeems it."""
+"""Stores the devices that wait for their users. The guarded UPDATE here decides who answers one; store/redemption.py
+decides who redeems its code."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
@@ -12,19 +14,17 @@ from ..domain.record import record
 from . import authorizations, consents
 from .changes import Change, execute_guarded
 from .driver import run_many, select_many
-from .rows import row_of
+from .redemption import Redeem, redeem_many
+from .rows import fields_of_code, row_of, words_of
 from .schema import authorizations as begun
 from .schema import device_codes as table
 from .schema import sessions, user_claims, users
 from .users import claims_of, of_row
 
-_KEPT = 86400 * SECOND
-"""Microseconds for which a code is kept after its use: if it is used again, it ends the authorization that it began."""
 _KEPT_EXPIRED = 600 * SECOND
 """Microseconds for which a code is kept after it has expired: by then its device has been told."""
 _COLUMNS = [column for column in table.c if column is not table.c.delete_at]
-_WIDTH = len(_COLUMNS)
-_LISTS = ("scope", "resources", "amr")
+_NAMES, _WIDTH = [column.name for column in _COLUMNS], len(_COLUMNS)
 _BY_HASHES = (
     select(*_COLUMNS, begun.c.id, begun.c.revoked_at, users, user_claims.c.claims)
     .join(users, users.c.id == table.c.user_id, isouter=True)
@@ -64,11 +64,7 @@ _ANSWER = (
         credential_version=bindparam("version"),
     )
 )
-_REDEEM = (
-    update(table)
-    .where(table.c.hash == bindparam("key"), table.c.used_at.is_(None))
-    .values(used_at=bindparam("at"), delete_at=bindparam("until"))
-)
+_redeem_many = partial(redeem_many, table)
 
 
 @record(frozen=True, slots=True)
@@ -93,12 +89,6 @@ class _Answer:
     session: Session
     consent: Consent | None
     """None if the user denied it."""
-
-
-@record(frozen=True, slots=True, eq=False)
-class _Redeem:
-    code: DeviceCode
-    begin: authorizations.Begin
 
 
 def load_many(connection: Connection, hashes: Sequence[bytes]) -> Mapping[bytes, DeviceCodeRecord]:
@@ -137,7 +127,7 @@ def redeem(code: DeviceCode, authorization: Authorization, *, limit: int, ended:
     """Use the code, and begin its authorization (see `authorizations.begin`). The guard holds for one of all who
     try."""
     begin = authorizations.Begin(authorization, limit, None, ended)
-    return Change(_redeem_many, "device_codes", code.hash, _Redeem(code, begin))
+    return Change(_redeem_many, "device_codes", code.hash, Redeem(code.hash, begin))
 
 
 def _add_many(connection: Connection, codes: Sequence[DeviceCode], _now: int) -> list[bool]:
@@ -190,17 +180,6 @@ def _row(answer: _Answer, now: int) -> dict[str, Any]:
     }
 
 
-def _redeem_many(connection: Connection, redeems: Sequence[_Redeem], now: int) -> list[bool]:
-    first: dict[bytes, _Redeem] = {}
-    for redeem in redeems:
-        first.setdefault(redeem.code.hash, redeem)
-    if not execute_guarded(connection, _REDEEM, [{"key": hash, "at": now, "until": now + _KEPT} for hash in first]):
-        return [False] * len(redeems)
-    begins = sorted((redeem.begin for redeem in first.values()), key=lambda begin: begin.authorization.subject)
-    authorizations.begin_many(connection, begins, now)
-    return [first[redeem.code.hash] is redeem for redeem in redeems]
-
-
 def _loaded(row: Any) -> DeviceCodeRecord:
     id, revoked_at = row[_WIDTH : _WIDTH + 2]
     user = row[_WIDTH + 2 : -1]
@@ -210,10 +189,8 @@ def _loaded(row: Any) -> DeviceCodeRecord:
 
 
 def _code(row: Any) -> DeviceCode:
-    values = {column.name: value for column, value in zip(_COLUMNS, row[:_WIDTH], strict=True)}
-    return DeviceCode(**values | {name: tuple(values[name].split()) for name in _LISTS})
+    return DeviceCode(**fields_of_code(_NAMES, row))
 
 
 def _values(code: DeviceCode) -> dict[str, Any]:
-    row = row_of(code, table, delete_at=code.expires_at + _KEPT_EXPIRED)
-    return row | {name: " ".join(row[name]) for name in _LISTS}
+    return row_of(code, table, **words_of(code), delete_at=code.expires_at + _KEPT_EXPIRED)

@@ -1,4 +1,4 @@
-"""Turns records into rows."""
+"""Turns records into rows, and rows into the fields of records."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -13,6 +13,17 @@ def row_of(record: Any, table: Table, **more: Any) -> dict[str, Any]:
     `dataclasses.asdict` copies each value, which takes ten times as long."""
     names, values_of = _fields(table, frozenset(more))
     return dict(zip(names, values_of(record), strict=True)) | more
+
+
+def words_of(record: Any) -> dict[str, str]:
+    """Return the columns of an authorization, or of a code, that contain words with spaces between them."""
+    return {"scope": " ".join(record.scope), "resources": " ".join(record.resources), "amr": " ".join(record.amr)}
+
+
+def fields_of_code(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    """Return the fields of a code or a device code, whose columns have these names; the row begins with them."""
+    fields = dict(zip(names, row, strict=False))
+    return fields | {name: tuple(fields[name].split()) for name in ("scope", "resources", "amr")}
 
 
 @cache

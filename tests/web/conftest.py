@@ -23,6 +23,7 @@ from tests.harness.constants import AUDIENCE
 from tests.harness.live import Live, live
 from tests.harness.sample_database import populated, settings_in
 from tests.web.answers import assert_granted
+from tests.web.mailing import mailing_to
 from tests.web.serving import LocalServer, serving, wait_until_ready
 
 
@@ -61,6 +62,13 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(INTERVALS, "read_keys", 0.01)
     monkeypatch.setitem(INTERVALS, "follow_clock", 0.01)
     monkeypatch.setattr("authserver.app.RELOAD_INTERVAL", 0)
+
+
+@pytest.fixture
+def mailing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The settings of a server that writes its mails into a folder, at once."""
+    monkeypatch.setitem(INTERVALS, "deliver_outbox", 0.01)
+    return mailing_to(tmp_path / "mails")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import Any
 
 from authserver.settings import Settings
 from authserver.store.database import Database
+from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.mails import mails_in, text_of
 from tests.web.serving import rows, wait_until
 
@@ -12,6 +13,13 @@ from tests.web.serving import rows, wait_until
 def mailing_to(folder: Path) -> dict[str, Any]:
     """The settings of a server that writes its mails into this folder."""
     return {"smtp_url": Settings(smtp_url=f"file:{folder}").smtp_url}  # type: ignore[arg-type]
+
+
+def post_address(person: Browser, path: str, address: str, **headers: str) -> Any:
+    """The response to the form of this page, when it is posted with the address."""
+    action, fields = form_of(person.get(path))
+    data = fields | {"email": address}
+    return person.http.post(action, data=data, headers=FROM_OUR_PAGE | headers, follow_redirects=False)
 
 
 class Mailbox:

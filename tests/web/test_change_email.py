@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from authserver.background import INTERVALS
 from authserver.domain.models import User
 from authserver.settings import Settings
 from authserver.store import user_claims, users
@@ -14,7 +13,7 @@ from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.clock import Clock
 from tests.harness.existing import existing
-from tests.web.mailing import Mailbox, mailing_to
+from tests.web.mailing import Mailbox, post_address
 from tests.web.serving import rows
 
 OLD, NEW, BOBS = "ada@example.com", "lovelace@example.com", "bob@example.com"
@@ -23,9 +22,8 @@ PAGE = "/account/email"
 
 
 @pytest.fixture
-def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setitem(INTERVALS, "deliver_outbox", 0.01)
-    return settings.model_copy(update=mailing_to(tmp_path / "mails"))
+def settings(settings: Settings, mailing: dict[str, Any]) -> Settings:
+    return settings.model_copy(update=mailing)
 
 
 @pytest.fixture
@@ -46,9 +44,7 @@ def ada(http: TestClient, mailbox: Mailbox) -> Browser:
 
 def ask(person: Browser, address: str, **headers: str) -> Any:
     """The response to the form itself."""
-    action, fields = form_of(person.get(PAGE))
-    data = fields | {"email": address}
-    return person.http.post(action, data=data, headers=FROM_OUR_PAGE | headers, follow_redirects=False)
+    return post_address(person, PAGE, address, **headers)
 
 
 def claims(database: Database, name: str = "ada") -> Any:

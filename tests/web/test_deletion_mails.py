@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from authserver.background import INTERVALS
 from authserver.domain.mail import notices
 from authserver.settings import Settings
 from authserver.store import outbox, user_claims, users
@@ -15,7 +15,7 @@ from tests.harness.clock import Clock
 from tests.harness.constants import PASSWORD
 from tests.harness.mails import text_of
 from tests.harness.new_links import reset_link
-from tests.web.mailing import Mailbox, mailing_to
+from tests.web.mailing import Mailbox
 from tests.web.serving import rows
 from tests.web.test_account_pages import NEW, Visitor
 
@@ -24,9 +24,8 @@ GERMAN = {"Accept-Language": "de"}
 
 
 @pytest.fixture
-def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setitem(INTERVALS, "deliver_outbox", 0.01)
-    return settings.model_copy(update=mailing_to(tmp_path / "mails"))
+def settings(settings: Settings, mailing: dict[str, Any]) -> Settings:
+    return settings.model_copy(update=mailing)
 
 
 @pytest.fixture

@@ -10,17 +10,16 @@ from starlette.testclient import TestClient
 
 from authserver.accounts.interaction import TTL as INTERACTION_TTL
 from authserver.accounts.mail_form import MAILS
-from authserver.background import INTERVALS
 from authserver.domain.models import User
 from authserver.settings import Settings
 from authserver.store import user_claims, users
 from authserver.store.database import Database
-from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of, is_answer
+from tests.harness.browser import Browser, form_of, is_answer
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
 from tests.harness.mails import text_of
 from tests.harness.new_links import reset_link
-from tests.web.mailing import Mailbox, mailing_to
+from tests.web.mailing import Mailbox, post_address
 from tests.web.serving import ELSEWHERE, HOME, rows
 
 NEW = "a different battery staple"
@@ -28,9 +27,8 @@ ADA, NOBODY = "ada@example.com", "nobody@example.com"
 
 
 @pytest.fixture
-def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setitem(INTERVALS, "deliver_outbox", 0.01)
-    return settings.model_copy(update=mailing_to(tmp_path / "mails"))
+def settings(settings: Settings, mailing: dict[str, Any]) -> Settings:
+    return settings.model_copy(update=mailing)
 
 
 @pytest.fixture
@@ -47,9 +45,7 @@ def person(http: TestClient) -> Browser:
 
 def ask(person: Browser, address: str, **headers: str) -> Any:
     """The response to the form itself."""
-    action, fields = form_of(person.get("/reset"))
-    data = fields | {"email": address}
-    return person.http.post(action, data=data, headers=FROM_OUR_PAGE | headers, follow_redirects=False)
+    return post_address(person, "/reset", address, **headers)
 
 
 def test_the_link_in_the_mail_leads_to_a_new_password_and_its_change_is_told(person: Browser, mailbox: Mailbox) -> None:

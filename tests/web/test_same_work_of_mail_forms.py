@@ -9,7 +9,8 @@ import pytest
 from authserver.background import INTERVALS
 from authserver.store import user_claims
 from authserver.store.database import Database
-from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
+from tests.harness.browser import Browser
+from tests.web.mailing import post_address
 from tests.web.serving import rows
 from tests.web.test_same_work import Calls, calls
 
@@ -40,9 +41,7 @@ def ask(browser: Browser, database: Database) -> Callable[[str, str], Any]:
         user_claims.replace(connection, "u_ada", {"email": ADA, "email_verified": True})
 
     def ask(path: str, address: str) -> Any:
-        action, fields = form_of(browser.get(path))
-        data = fields | {"email": address}
-        return browser.http.post(action, data=data, headers=FROM_OUR_PAGE, follow_redirects=False)
+        return post_address(browser, path, address)
 
     return ask
 

@@ -9,7 +9,6 @@ from starlette.testclient import TestClient
 
 from authserver.accounts.interaction import TTL as INTERACTION_TTL
 from authserver.accounts.mail_form import MAILS
-from authserver.background import INTERVALS
 from authserver.domain.links import LIFETIME
 from authserver.domain.models import User
 from authserver.settings import Settings
@@ -19,7 +18,7 @@ from tests.harness.browser import FROM_OUR_PAGE, Browser, answer_of, form_of
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
 from tests.harness.mails import text_of
-from tests.web.mailing import Mailbox, mailing_to
+from tests.web.mailing import Mailbox, post_address
 from tests.web.serving import ELSEWHERE, HOME, rows
 
 NEW = "a different battery staple"
@@ -28,9 +27,8 @@ GONE = "This link no longer works"
 
 
 @pytest.fixture
-def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setitem(INTERVALS, "deliver_outbox", 0.01)
-    return settings.model_copy(update={"sign_up": "on", **mailing_to(tmp_path / "mails")})
+def settings(settings: Settings, mailing: dict[str, Any]) -> Settings:
+    return settings.model_copy(update={"sign_up": "on", **mailing})
 
 
 @pytest.fixture
@@ -47,9 +45,7 @@ def person(http: TestClient) -> Browser:
 
 def ask(person: Browser, address: str, **headers: str) -> Any:
     """The response to the form itself."""
-    action, fields = form_of(person.get("/sign-up"))
-    data = fields | {"email": address}
-    return person.http.post(action, data=data, headers=FROM_OUR_PAGE | headers, follow_redirects=False)
+    return post_address(person, "/sign-up", address, **headers)
 
 
 def accounts(database: Database) -> set[str]:

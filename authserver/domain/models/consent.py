@@ -1,6 +1,8 @@
 """Consents. Times are microseconds since the epoch."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Self
 
 from ..record import record
 
@@ -20,3 +22,18 @@ class Consent:
     def covers(self, scope: Iterable[str], claims: Iterable[str], resources: Iterable[str]) -> bool:
         agreed = set(self.scope), set(self.claims), set(self.resources)
         return all(map(set.issuperset, agreed, (scope, claims, resources)))
+
+    def with_earlier(self, earlier: Self | None) -> Self:
+        """Return this consent together with what the user allowed the client before."""
+        if earlier is None:
+            return self
+        return replace(
+            self,
+            scope=_union(earlier.scope, self.scope),
+            claims=_union(earlier.claims, self.claims),
+            resources=_union(earlier.resources, self.resources),
+        )
+
+
+def _union(earlier: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*earlier, *more]))

@@ -1,6 +1,5 @@
 """POST /interaction/{id}/consent: the user agrees, or not."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from ...accounts.interaction import path_of
@@ -35,15 +34,8 @@ class AnswerConsent(InteractionHandler):
         self, interaction: Interaction, client: Client, request: AuthorizationRequest, session: Session
     ) -> Decision[BrowserAnswer]:
         agreed = with_progress(interaction, session, agreed=True)
-        before, claims = self.loaded.consent, sorted(request.claim_names)
-        consent = Consent(
-            session.user_id,
-            client.id,
-            _union(before.scope if before else (), request.scope),
-            _union(before.claims if before else (), claims),
-            _union(before.resources if before else (), request.resources),
-            self.now,
-        )
+        claims = tuple(sorted(request.claim_names))
+        consent = Consent(session.user_id, client.id, request.scope, claims, request.resources, self.now)
         event = Event(
             "consent_given",
             fields={
@@ -52,8 +44,8 @@ class AnswerConsent(InteractionHandler):
                 "resources": " ".join(request.resources),
             },
         )
-        return Decision(GoTo(path_of(interaction)), consents.agree(consent, agreed), events=[event])
-
-
-def _union(before: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*before, *more]))
+        return Decision(
+            GoTo(path_of(interaction)),
+            consents.agree(consent.with_earlier(self.loaded.consent), agreed),
+            events=[event],
+        )

@@ -1,62 +1,49 @@
 """GET /interaction/{id}: the next page, or the response to the client."""
 
 import json
-from dataclasses import replace
-from hashlib import sha256
 from urllib.parse import urlsplit
 
 from ...accounts.browser import BrowserRefusal
 from ...accounts.done import PASSWORD_RESET
-from ...accounts.interaction import NotThisBrowser, current_interaction, path_of, waiting_interaction
+from ...accounts.interaction import (
+    OTHER_ACCOUNT,
+    InteractionStep,
+    current_interaction,
+    path_of,
+    waiting_interaction,
+)
 from ...accounts.other_ways import other_ways
-from ...accounts.request import hashed
-from ...domain import authorization_request, base64url, redirect_uri
+from ...domain import authorization_request, redirect_uri
 from ...domain import interaction as interactions
 from ...domain.authorization_request import CREATE, AuthorizationRequest, Parameters
 from ...domain.interaction import ERRORS, Step
 from ...domain.models import Client, Interaction
 from ...pipeline.errors import Refusal
 from ...pipeline.handler import Decision
-from ...pipeline.replies import AskedFor, BrowserAnswer, GoTo, Page
-from ...store.browser_state import BrowserKey
-from ..shown import shown
+from ...pipeline.replies import BrowserAnswer, GoTo, Page
+from ..shown import asked_for, shown
 from .begin import begin
 from .response import AuthorizationHandler
 
-OTHER_ACCOUNT = "?account=other"
-"""The query by which a person asks for the sign-in page although somebody is signed in."""
 _AGAIN = "?again=yes"
 """The query by which a person begins the request again, in a browser that the interaction is not bound to."""
 
 
-class InteractionHandler(AuthorizationHandler):
-    """A step of an interaction, which is bound to the browser that began it."""
+class InteractionHandler(InteractionStep, AuthorizationHandler):
+    """A step of an interaction that an authorization request began."""
 
     after_form = True
 
-    def key(self) -> BrowserKey:
-        return BrowserKey(hashed(self.request.session), self.request.interaction_id)
+    def waiting(self) -> tuple[Interaction, Client]:
+        return _of_request(waiting_interaction(self.loaded, self.request, self.now))
 
-    def refuse(self, refusal: Refusal) -> BrowserAnswer:
-        answer = super().refuse(refusal)
-        if isinstance(refusal, NotThisBrowser) and isinstance(answer, Page):
-            again = path_of(self._current()[0]) + _AGAIN
-            return replace(answer, values={**answer.values, "again": again})
-        return answer
-
-    def check_form(self) -> None:
-        if self.request.is_same_origin:  # a page of ours, and so the token may be that of the cookie before
-            self._waiting()
-        super().check_form()
-
-    def give_up(self) -> BrowserAnswer:
-        """Look again: nothing but other requests of this browser, such as reloads, can have come first."""
-        return GoTo(path_of(self._waiting()[0]))
+    def begin_again_path(self) -> str:
+        return path_of(self._current()[0]) + _AGAIN
 
     def resume(self) -> tuple[Interaction, Client, AuthorizationRequest]:
         """Return the interaction, its client and its request, which is read again as if it had just come: the client
         may have changed in the meantime. Raises Refusal."""
-        interaction, client = self._waiting()
+        interaction, client = self.waiting()
         parameters = parameters_of(interaction)
         uri = parameters.values["redirect_uri"]
         if not redirect_uri.is_registered(uri, client):
@@ -78,7 +65,7 @@ class InteractionHandler(AuthorizationHandler):
 
     def page(self, name: str, status: int = 200, retry_after: int = 0, **values: object) -> Page:
         """Return a page with a form of this interaction."""
-        interaction, client = self._waiting()
+        interaction, client = self.waiting()
         path = path_of(interaction)
         shared = {"client": shown(client), "other_account": path + OTHER_ACCOUNT}
         return self.form_page(
@@ -102,22 +89,14 @@ class InteractionHandler(AuthorizationHandler):
         values["was_reset"] = self.was_done(PASSWORD_RESET)
         return self.page("sign_in", status, wait, error=error, wait=wait, **values, **others)
 
-    def about(self) -> dict[str, str]:
-        waiting = self.loaded.waiting if self.loaded else None
-        return super().about() | ({"client_id": waiting.interaction.client_id} if waiting else {})
-
     @property
     def ui_locales(self) -> str:
         waiting = self.loaded.waiting if self.loaded else None
         return waiting.interaction.ui_locales if waiting else ""
 
     def shown_digest(self) -> str:
-        """Return a digest of whose account a page shows, and of what the client asks for. A form acts for nobody else
-        and for nothing more: in another tab, another user may have signed in since."""
-        request, session = self.authorization_request, self.session
-        asked = (request.scope, sorted(request.claim_names), request.resources) if request else ()
-        told = json.dumps([session.id.hex() if session else "", asked])
-        return base64url.encode(sha256(told.encode()).digest())
+        request = self.authorization_request
+        return self.digest_of((request.scope, sorted(request.claim_names), request.resources) if request else ())
 
     @property
     def fixed_username(self) -> str:
@@ -129,14 +108,6 @@ class InteractionHandler(AuthorizationHandler):
         session, user = self.signed_in
         is_meant = request.accepts(session.user_id) and request.login_hint in ("", user.username)
         return user.username if is_meant and "select_account" not in request.prompts else ""
-
-    @property
-    def wants_other_account(self) -> bool:
-        return self.request.value("account") == "other"
-
-    def _waiting(self) -> tuple[Interaction, Client]:
-        """Raises BrowserRefusal unless the interaction is this browser's, and not over."""
-        return _of_request(waiting_interaction(self.loaded, self.request, self.now))
 
     def _current(self) -> tuple[Interaction, Client]:
         """Raises BrowserRefusal if there is no such interaction, or none any more."""
@@ -167,15 +138,14 @@ class ContinueInteraction(InteractionHandler):
 
     def _consent_page(self, request: AuthorizationRequest) -> Page:
         before = self.loaded.consent
-        allowed = (before.scope, before.claims, before.resources) if before else ((), (), ())
-        asked = (request.scope, sorted(request.claim_names), request.resources)
-        scopes, claims, resources = (
-            [AskedFor(name, is_new=name not in known) for name in names]
-            for names, known in zip(asked, allowed, strict=True)
-        )
         origin = urlsplit(request.target.redirect_uri).netloc or request.target.redirect_uri.partition(":")[0]
         return self.page(
-            "consent", username=self.username(), origin=origin, scopes=scopes, claims=claims, resources=resources
+            "consent",
+            username=self.username(),
+            origin=origin,
+            scopes=asked_for(request.scope, before.scope if before else ()),
+            claims=asked_for(sorted(request.claim_names), before.claims if before else ()),
+            resources=asked_for(request.resources, before.resources if before else ()),
         )
 
 

@@ -4,37 +4,33 @@ Nobody is let in without this page, whatever the user has agreed to before and w
 have begun this on a device of their own, and have sent the user here (RFC 8628 s5.4).
 """
 
-from collections.abc import Iterable
-
-from ...accounts.interaction import path_of
+from ...accounts.interaction import OTHER_ACCOUNT, path_of
 from ...domain import user_code
 from ...domain.device_authorization import Step
 from ...domain.models import Client, Consent, Interaction, Session
 from ...domain.times import minute
 from ...pipeline.event import Event
 from ...pipeline.handler import Decision
-from ...pipeline.replies import AskedFor, BrowserAnswer, GoTo, Page
+from ...pipeline.replies import BrowserAnswer, GoTo, Page
 from ...store import device_codes
-from ..shown import shown
-from .interaction import OTHER_ACCOUNT, DeviceHandler
+from ..shown import asked_for, shown
+from .interaction import DeviceHandler
 
 
 class ContinueDevice(DeviceHandler):
     def decide(self) -> Decision[BrowserAnswer]:
-        interaction, client = self.resume()
+        interaction, client = self.waiting()
         step = self.step(interaction)
         if step in (Step.ALLOWED, Step.DENIED):
             # RFC 8628 s3.3: once the user interaction is complete, the server instructs the user to return to their
             # device.
             return Decision(Page("device_done", {"client": shown(client), "allowed": step is Step.ALLOWED}))
-        if step is Step.SIGN_IN or self.request.value("account") == "other":
+        if step is Step.SIGN_IN or self.wants_other_account:
             return Decision(self.sign_in_page())
         return Decision(self._question(interaction, client))
 
     def _question(self, interaction: Interaction, client: Client) -> Page:
         device, before, path = self.device, self.loaded.consent, path_of(interaction)
-        scopes = [AskedFor(name, before is None or name not in before.scope) for name in device.scope]
-        resources = [AskedFor(name, before is None or name not in before.resources) for name in device.resources]
         # RFC 8628 s5.4: the authorization server SHOULD display information about the device.
         return self.form_page(
             "device_consent",
@@ -46,15 +42,15 @@ class ContinueDevice(DeviceHandler):
             user_code=user_code.shown(self.services.keyring.user_code(device)),
             network=device.network,
             began=minute(device.created_at),
-            scopes=scopes,
-            resources=resources,
+            scopes=asked_for(device.scope, before.scope if before else ()),
+            resources=asked_for(device.resources, before.resources if before else ()),
         )
 
 
 class AnswerDevice(DeviceHandler):
     def decide(self) -> Decision[BrowserAnswer]:
         self.check_form()
-        interaction, _ = self.resume()
+        interaction, _ = self.waiting()
         step, answer, onward = self.step(interaction), self.request.value("answer"), GoTo(path_of(interaction))
         is_current = step is Step.ASK and self.request.shown == self.shown_digest()
         if self.session is None or not is_current or answer not in ("allow", "deny"):
@@ -75,16 +71,6 @@ class AnswerDevice(DeviceHandler):
         return Decision(onward, allowed, events=[event])
 
     def _consent(self, session: Session) -> Consent:
-        before, device = self.loaded.consent, self.device
-        return Consent(
-            session.user_id,
-            device.client_id,
-            _union(before.scope if before else (), device.scope),
-            before.claims if before else (),
-            _union(before.resources if before else (), device.resources),
-            self.now,
-        )
-
-
-def _union(before: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*before, *more]))
+        device = self.device
+        consent = Consent(session.user_id, device.client_id, device.scope, (), device.resources, self.now)
+        return consent.with_earlier(self.loaded.consent)

@@ -1,54 +1,27 @@
 """What the steps share that follow when a person has typed the code of their device."""
 
-import json
-from dataclasses import replace
-from hashlib import sha256
-
-from ...accounts.browser import BrowserHandler, BrowserRefusal
+from ...accounts.browser import BrowserRefusal
 from ...accounts.done import PASSWORD_RESET
-from ...accounts.interaction import NotThisBrowser, path_of, waiting_interaction
+from ...accounts.interaction import OTHER_ACCOUNT, InteractionStep, path_of, waiting_interaction
 from ...accounts.other_ways import other_ways
-from ...accounts.request import hashed
-from ...domain import base64url
 from ...domain.device_authorization import Step, next_step
 from ...domain.models import Client, DeviceCode, Interaction
-from ...pipeline.errors import Refusal
-from ...pipeline.replies import BrowserAnswer, GoTo, Page
-from ...store.browser_state import BrowserKey
+from ...pipeline.replies import Page
 from ..shown import shown
 from . import PATH
 
-OTHER_ACCOUNT = "?account=other"
-"""The query by which a person asks for the sign-in page although somebody is signed in."""
 
+class DeviceHandler(InteractionStep):
+    """A step of an interaction that began when a person typed the code of their device."""
 
-class DeviceHandler(BrowserHandler):
-    """A step of an interaction, which is bound to the browser in which the code was typed."""
-
-    def key(self) -> BrowserKey:
-        return BrowserKey(hashed(self.request.session), self.request.interaction_id)
-
-    def refuse(self, refusal: Refusal) -> BrowserAnswer:
-        answer = super().refuse(refusal)
-        if isinstance(refusal, NotThisBrowser) and isinstance(answer, Page):
-            return replace(answer, values={**answer.values, "again": PATH})
-        return answer
-
-    def check_form(self) -> None:
-        if self.request.is_same_origin:  # a page of ours, and so the token may be that of the cookie before
-            self.resume()
-        super().check_form()
-
-    def give_up(self) -> BrowserAnswer:
-        """Look again: nothing but other requests for this device can have come first."""
-        return GoTo(path_of(self.resume()[0]))
-
-    def resume(self) -> tuple[Interaction, Client]:
-        """Raises BrowserRefusal unless the interaction is this browser's, for a device, and not over."""
+    def waiting(self) -> tuple[Interaction, Client]:
         interaction, client = waiting_interaction(self.loaded, self.request, self.now)
         if interaction.device_code_hash is None:
             raise BrowserRefusal("expired", "The interaction is not for a device.")
         return interaction, client
+
+    def begin_again_path(self) -> str:
+        return PATH
 
     def step(self, interaction: Interaction) -> Step:
         """Return what comes next. Raises BrowserRefusal if the device waits no longer."""
@@ -70,7 +43,7 @@ class DeviceHandler(BrowserHandler):
         self, username: str = "", error: str = "", status: int = 200, wait: int = 0, *, keep: bool = False
     ) -> Page:
         """Return the sign-in page; `wait` is in seconds."""
-        interaction, client = self.resume()
+        interaction, client = self.waiting()
         path = path_of(interaction)
         return self.form_page(
             "sign_in",
@@ -89,11 +62,4 @@ class DeviceHandler(BrowserHandler):
         )
 
     def shown_digest(self) -> str:
-        """Return a digest of whose account the page shows, and for which device. A form acts for nobody else: in
-        another tab, another user may have signed in since."""
-        told = json.dumps([self.session.id.hex() if self.session else "", self.device.hash.hex()])
-        return base64url.encode(sha256(told.encode()).digest())
-
-    def about(self) -> dict[str, str]:
-        waiting = self.loaded.waiting if self.loaded else None
-        return super().about() | ({"client_id": waiting.interaction.client_id} if waiting else {})
+        return self.digest_of(self.device.hash.hex())

@@ -8,10 +8,10 @@ from .interaction import DeviceHandler
 
 class DeviceSignIn(SignInForm, DeviceHandler):
     def check_goal(self) -> None:
-        self.step(self.resume()[0])
+        self.step(self.waiting()[0])
 
     def goal(self) -> str:
-        return path_of(self.resume()[0])
+        return path_of(self.waiting()[0])
 
     def page_again(self, error: str, status: int, wait: int) -> Page:
         return self.sign_in_page(self.request.value("username"), error, status, wait, keep=self.keep)
