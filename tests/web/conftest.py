@@ -9,13 +9,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from authserver.background import INTERVALS
-from authserver.domain.models import Client
+from authserver.domain.models import Client, User
 from authserver.pipeline.errors import Stale
 from authserver.pipeline.handler import Handler
 from authserver.pipeline.pipeline import Pipeline
 from authserver.provisioning import open_database
 from authserver.settings import Settings
-from authserver.store import clients
+from authserver.store import clients, users
 from authserver.store.database import Database
 from tests.harness.browser import CALLBACK, VERIFIER, Browser
 from tests.harness.clock import Clock
@@ -69,6 +69,20 @@ def mailing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The settings of a server that writes its mails into a folder, at once."""
     monkeypatch.setitem(INTERVALS, "deliver_outbox", 0.01)
     return mailing_to(tmp_path / "mails")
+
+
+@pytest.fixture
+def signed_in(browser: Browser) -> Browser:
+    """ada has signed in, and agreed."""
+    browser.code()
+    return browser
+
+
+@pytest.fixture
+def bob(database: Database, password_hash: str, clock: Clock) -> str:
+    with database.begin() as connection:
+        users.add(connection, User("u_bob", "bob", password_hash, created_at=clock()))
+    return "bob"
 
 
 @pytest.fixture

@@ -4,10 +4,16 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any
 
+import pytest
+
 from authserver.domain.attempts import FREE
+from authserver.store.database import Database
 from tests.harness.browser import Browser, answer_of
-from tests.harness.constants import AUDIENCE, ISSUER
+from tests.harness.clock import Clock
+from tests.harness.constants import AUDIENCE, ISSUER, PASSWORD
 from tests.web.answers import claims_of
+from tests.web.interactions import CONSENT
+from tests.web.serving import execute, rows
 
 
 def test_the_whole_flow(browser: Browser, redeem: Any, refresh: Any) -> None:
@@ -50,3 +56,53 @@ def test_a_password_that_is_judged_again_after_a_concurrent_commit_counts_once(
     page = browser.authorize()
     answers = [browser.sign_in(page, password="wrong password").status_code for _ in range(FREE + 1)]
     assert answers == [422] * FREE + [429]
+
+
+def test_a_login_hint_is_where_the_page_begins_and_is_escaped(browser: Browser) -> None:
+    page = browser.authorize(login_hint='"><script>alert(1)</script>')
+    assert 'value="&#34;&gt;&lt;script&gt;' in page.text and "<script>alert" not in page.text
+    wrong = browser.sign_in(page, username="'><b>", password="wrong")
+    assert wrong.status_code == 422 and 'value="&#39;&gt;&lt;b&gt;"' in wrong.text and "wrong</p>" not in wrong.text
+
+
+def test_signing_in_again_leaves_it_ticked_that_one_wants_to_stay_signed_in(browser: Browser) -> None:
+    ticked = 'value="yes" checked'
+    first = browser.authorize()
+    assert ticked not in first.text
+    assert ticked in browser.sign_in(first, password="wrong", keep="yes").text
+    browser.sign_in(first, keep="yes")
+    again = browser.authorize(prompt="login")
+    assert ticked in again.text
+    assert ticked not in browser.get(f"{again.url.path}?account=other").text
+
+
+@pytest.mark.parametrize(
+    ("username", "password"), [("ada", "wrong"), ("nobody", PASSWORD), ("", ""), ("ada", "x" * 2000), ("\x01", "y")]
+)
+def test_a_wrong_sign_in_is_one_page_whatever_was_wrong(
+    browser: Browser, database: Database, username: str, password: str
+) -> None:
+    page = browser.authorize()
+    answer = browser.sign_in(page, username=username, password=password)
+    assert answer.status_code == 422
+    assert "The username or password is wrong." in answer.text
+    assert "set-cookie" not in answer.headers
+    assert rows(database, "sessions") == []
+    assert CONSENT in browser.sign_in(answer, username="ada").text  # and one may try again
+
+
+def test_a_disabled_user_is_told_the_same(browser: Browser, database: Database) -> None:
+    execute(database, "UPDATE users SET disabled = true")
+    answer = browser.sign_in(browser.authorize())
+    assert answer.status_code == 422 and "The username or password is wrong." in answer.text
+
+
+def test_the_limits_of_the_token_endpoint_hold_on_the_page_too(browser: Browser, clock: Clock) -> None:
+    page = browser.authorize()
+    answers = [browser.sign_in(page, password="wrong") for _ in range(12)]
+    assert [answer.status_code for answer in answers] == [422] * 10 + [429] * 2
+    assert answers[-1].headers["retry-after"] == "1"
+    assert "Wait 1 second" in answers[-1].text
+    assert browser.sign_in(page).status_code == 429
+    clock.forward(3)
+    assert CONSENT in browser.sign_in(page).text
