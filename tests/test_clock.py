@@ -144,7 +144,7 @@ class Node(Machine):
 
 
 @given(steps, st.lists(st.tuples(spans, steps, steps), max_size=10))
-def test_the_databases_clock_is_followed_at_each_look_and_the_own_wall_clock_no_more(
+def test_the_databases_clock_is_followed_at_each_look_instead_of_the_machines_own(
     ahead: int, history: list[tuple[int, int, int]]
 ) -> None:
     node = Node()

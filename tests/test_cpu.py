@@ -58,7 +58,7 @@ def test_a_container_that_sees_its_host_s_path_has_its_quota_at_the_root(groups:
 
 
 @pytest.mark.parametrize(("quota", "cpus"), [("-1", 16), ("600000", 6), ("0", 16)])
-def test_version_1(groups: Path, quota: str, cpus: int) -> None:
+def test_the_quota_of_a_version_1_control_group_bounds_the_cpus(groups: Path, quota: str, cpus: int) -> None:
     put(groups / "own", "5:memory:/pod\n4:cpu,cpuacct:/pod\n0::/\n")
     put(groups / "cpu,cpuacct/pod/cpu.cfs_quota_us", quota)
     put(groups / "cpu,cpuacct/pod/cpu.cfs_period_us", "100000")

@@ -94,7 +94,7 @@ def test_the_work_on_a_username_grows_with_its_length_and_not_faster(pattern: st
         ("a" * 257, None),
     ],
 )
-def test_the_form_of_a_username_rfc8265_3_3(text: str, form: str | None) -> None:
+def test_a_username_has_the_form_of_rfc8265_3_3(text: str, form: str | None) -> None:
     assert username_form(text) == form
 
 
@@ -133,7 +133,7 @@ def test_the_form_of_a_username_rfc8265_3_3(text: str, form: str | None) -> None
         ("\u2764\x85", None),
     ],
 )
-def test_the_form_of_a_password_rfc8265_4_2(text: str, form: str | None) -> None:
+def test_a_password_has_the_form_of_rfc8265_4_2(text: str, form: str | None) -> None:
     assert password_form(text) == form
 
 

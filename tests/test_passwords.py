@@ -122,7 +122,7 @@ def test_room_comes_back_when_the_work_is_over_not_when_the_caller_has_gone(
     live(passwords, hasher, leave)
 
 
-def test_who_leaves_before_the_work_has_begun_makes_room_and_costs_nothing(
+def test_a_caller_who_leaves_before_the_work_has_begun_makes_room_and_costs_nothing(
     monkeypatch: pytest.MonkeyPatch, hasher: Hasher
 ) -> None:
     passwords = pool(monkeypatch, hasher, threads=1, queue=1)
@@ -144,7 +144,7 @@ def test_who_leaves_before_the_work_has_begun_makes_room_and_costs_nothing(
 @pytest.mark.parametrize(
     ("cpus", "workers", "threads"), [(1, 1, 1), (2, 1, 1), (8, 1, 7), (8, 4, 1), (8, 2, 3), (2, 8, 1)]
 )
-def test_one_core_is_left_to_whoever_refreshes_meanwhile_and_workers_share_the_others(
+def test_hashing_leaves_one_core_to_refreshes_and_workers_share_the_others(
     monkeypatch: pytest.MonkeyPatch, cpus: int, workers: int, threads: int
 ) -> None:
     monkeypatch.setattr(cpu, "available", lambda: cpus)
@@ -238,7 +238,7 @@ def test_nobody_logs_in_as_nobody(passwords: PasswordHasher) -> None:
 
 
 @pytest.mark.parametrize("stored", ["", "!", "$argon2id$v=19$", "plain text", "$2b$12$" + "a" * 53])
-def test_a_stored_hash_that_is_none_matches_nothing(passwords: PasswordHasher, stored: str) -> None:
+def test_a_stored_text_that_is_no_hash_matches_nothing(passwords: PasswordHasher, stored: str) -> None:
     assert match(passwords, stored, "plain text") == NO_MATCH
 
 

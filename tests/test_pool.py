@@ -117,7 +117,7 @@ def test_room_comes_back_exactly_once(pool: Pool, use: Callable[[Pool], Awaitabl
     asyncio.run(scenario())
 
 
-def test_who_has_waited_long_enough_is_told_when_to_come_back() -> None:
+def test_a_caller_that_has_waited_long_enough_is_told_when_to_come_back() -> None:
     pool, held = Pool("test", threads=1, queue=0, timeout=0.05), Event()
 
     async def scenario() -> None:

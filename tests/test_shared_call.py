@@ -34,7 +34,7 @@ def test_calls_at_once_share_one_run() -> None:
     run(test)
 
 
-def test_a_call_while_a_run_goes_on_sees_the_next_one_which_begins_in_time() -> None:
+def test_a_call_during_a_run_sees_the_next_one_which_begins_in_time() -> None:
     async def test() -> None:
         call, began = counting(0.05)
         now = asyncio.get_running_loop().time

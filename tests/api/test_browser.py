@@ -117,7 +117,7 @@ def cookies(page: Any) -> Any:
     return [cookie for cookie in page.context.cookies() if cookie["name"] == "refresh_token"]
 
 
-def test_our_own_page(logged_in: Any) -> None:
+def test_a_page_of_ours_refreshes_by_a_cookie_that_its_script_cannot_see(logged_in: Any) -> None:
     (before,) = cookies(logged_in)
     flags = {"httpOnly": True, "secure": False, "sameSite": "Strict", "path": "/", "domain": "127.0.0.1"}
     assert flags.items() <= before.items()

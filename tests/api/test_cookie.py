@@ -44,11 +44,11 @@ def test_a_retry_sets_the_same_cookie(api: Caller, cookie: str, clock: Clock) ->
 
 
 @pytest.mark.parametrize("members", [{}, {"cookie": False}])
-def test_who_asks_for_none_gets_none(api: Caller, members: Any) -> None:
+def test_a_caller_that_asks_for_no_cookie_gets_none(api: Caller, members: Any) -> None:
     assert_tokens(api.login(**members))
 
 
-def test_a_login_by_body_beside_somebodys_cookie(api: Caller, cookie: str) -> None:
+def test_a_login_by_body_ignores_somebodys_cookie(api: Caller, cookie: str) -> None:
     credentials = '{"username": "ada", "password": "' + PASSWORD + '"}'
     assert_tokens(api.post(LOGIN, credentials, IS_JSON, ("Cookie", f"{COOKIE}={cookie}")))
 
@@ -93,7 +93,7 @@ def test_the_flags_follow_the_issuer(api: Caller, settings: Settings, expected: 
 
 @by_either
 @pytest.mark.parametrize("member", ["the same", "another", "", None, 1])
-def test_cookie_and_body_together(
+def test_a_token_in_the_cookie_and_in_the_body_is_malformed(
     still: Caller, kept: str, shared: LocalServer, path: Any, member: int | str | None
 ) -> None:
     tokens: dict[Any, Any] = {"the same": kept, "another": "rt_"}
@@ -106,14 +106,14 @@ def test_cookie_and_body_together(
 
 @by_either
 @pytest.mark.parametrize("content", ["{}", '{"x": 1}', " {} "])
-def test_a_body_without_a_token_beside_the_cookie(api: Caller, cookie: str, path: Any, content: str) -> None:
+def test_a_body_without_a_token_leaves_it_to_the_cookie(api: Caller, cookie: str, path: Any, content: str) -> None:
     answer = api.post(path, content, IS_JSON, ("Cookie", f"{COOKIE}={cookie}"), OWN)
     assert_done(answer, CLEARED) if path == LOGOUT else assert_tokens_by_cookie(answer)
 
 
 @by_either
 @pytest.mark.parametrize("content", ["[]", "{", "x=1"])
-def test_a_malformed_body_beside_the_cookie(
+def test_a_malformed_body_is_refused_in_spite_of_the_cookie(
     still: Caller, kept: str, shared: LocalServer, path: Any, content: str
 ) -> None:
     before = everything(shared.database)
@@ -141,7 +141,7 @@ def test_two_cookies_of_one_name(
     "header",
     ["{} ; other=1", "other=1;{}", "a=b; {}; c=d", "refresh_token=rt_; {}", "x__Host-refresh_token=rt_; {}", "; ;{};"],
 )
-def test_other_cookies_beside_it(api: Caller, cookie: str, header: str) -> None:
+def test_other_cookies_do_not_get_in_the_way(api: Caller, cookie: str, header: str) -> None:
     value = header.format(f"{COOKIE}={cookie}")
     assert_tokens_by_cookie(api.post(REFRESH, b"", ("Cookie", value), OWN))
 
@@ -150,7 +150,7 @@ def test_other_cookies_beside_it(api: Caller, cookie: str, header: str) -> None:
     "name",
     ["refresh_token", "__host-refresh_token", "__Host-Refresh_token", "__Secure-refresh_token"],
 )
-def test_a_cookie_of_another_name_is_none(still: Caller, kept: str, shared: LocalServer, name: str) -> None:
+def test_a_cookie_of_another_name_is_ignored(still: Caller, kept: str, shared: LocalServer, name: str) -> None:
     before = everything(shared.database)
     assert_refused(still.post(REFRESH, b"", ("Cookie", f"{name}={kept}"), OWN), DEAD_TOKEN)
     assert everything(shared.database) == before
@@ -174,12 +174,12 @@ def test_only_space_and_tab_around_a_cookie_are_none_of_it(api: Caller, cookie: 
 
 
 @pytest.mark.parametrize("value", [f"{COOKIE}=", f"{COOKIE}", f"{COOKIE}= "])
-def test_a_cookie_without_a_value_is_none(still: Caller, value: str) -> None:
+def test_a_cookie_without_a_value_counts_as_missing(still: Caller, value: str) -> None:
     assert_refused(still.post(REFRESH, b"", ("Cookie", value), OWN), DEAD_TOKEN)
 
 
 @pytest.mark.parametrize("value", ["x", "rt_" + "A" * 72, '"quoted"', "a=b=c", "a" * 10_000, "%00", "\x7f"])
-def test_a_cookie_with_a_value_that_is_none_of_ours(still: Caller, value: str) -> None:
+def test_a_cookie_whose_value_is_not_ours_is_refused(still: Caller, value: str) -> None:
     assert_refused(still.by_cookie(REFRESH, value), DEAD_TOKEN)
 
 
@@ -193,6 +193,6 @@ def test_a_refusal_leaves_the_cookie_which_may_be_a_newer_logins(
     assert_refused(api.by_cookie(REFRESH, successor), DEAD_TOKEN)
 
 
-def test_a_token_goes_on_by_body_and_by_cookie(api: Caller, cookie: str) -> None:
+def test_a_token_can_move_from_the_body_to_the_cookie_and_back(api: Caller, cookie: str) -> None:
     by_body = assert_tokens(api.refresh(cookie))["refresh_token"]
     assert_tokens_by_cookie(api.by_cookie(REFRESH, by_body))

@@ -19,7 +19,7 @@ def jar(http: TestClient) -> Any:
     return http
 
 
-def test_refreshes_until_the_logout(jar: Any) -> None:
+def test_a_cookie_jar_refreshes_until_the_logout(jar: Any) -> None:
     seen = [jar.cookies[COOKIE]]
     for _ in range(3):
         answer = jar.post(REFRESH, headers=OWN)

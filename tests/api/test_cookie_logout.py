@@ -31,7 +31,7 @@ def test_it_ends_the_login_and_clears_the_cookie(api: Caller, cookie: str, datab
     assert_refused(api.by_cookie(REFRESH, cookie), DEAD_TOKEN)
 
 
-def test_with_an_old_token_too(api: Caller, cookie: str, clock: Clock, database: Database) -> None:
+def test_an_old_token_ends_the_login_too(api: Caller, cookie: str, clock: Clock, database: Database) -> None:
     newest = assert_tokens_by_cookie(api.by_cookie(REFRESH, assert_tokens_by_cookie(api.by_cookie(REFRESH, cookie))))
     clock.forward(3600)
     assert_done(api.by_cookie(LOGOUT, cookie), CLEARED)
@@ -51,7 +51,9 @@ def test_with_an_old_token_too(api: Caller, cookie: str, clock: Clock, database:
         "DELETE FROM authorizations",
     ],
 )
-def test_whatever_the_state_of_the_token(api: Caller, cookie: str, database: Database, statement: str) -> None:
+def test_the_cookie_is_cleared_whatever_the_state_of_its_token(
+    api: Caller, cookie: str, database: Database, statement: str
+) -> None:
     execute(database, statement)
     assert_done(api.by_cookie(LOGOUT, cookie), CLEARED)
 
@@ -63,7 +65,9 @@ def test_whatever_stands_in_it(still: Caller, shared: LocalServer, value: str) -
     assert everything(shared.database) == before
 
 
-def test_even_a_token_of_another_client(api: Caller, login: Callable[..., Any], database: Database) -> None:
+def test_a_token_of_another_client_is_refused_and_the_cookie_cleared(
+    api: Caller, login: Callable[..., Any], database: Database
+) -> None:
     theirs = login("app")["refresh_token"]
     before = everything(database)
     assert_refused(api.by_cookie(LOGOUT, theirs), DEAD_TOKEN, CLEARED)

@@ -80,7 +80,9 @@ def test_several_audiences_are_an_array(introspect: Any, login: Callable[..., An
     assert introspect.shown(text)["aud"] == [AUDIENCE, OTHER]
 
 
-def test_a_token_without_scope(introspect: Any, database: Database, token: Callable[..., Any]) -> None:
+def test_a_token_without_scope_has_no_member_scope(
+    introspect: Any, database: Database, token: Callable[..., Any]
+) -> None:
     change_client(database, "web", scope=())
     body = introspect.shown(token("client_credentials", "web").json()["access_token"])
     assert body["active"] is True and "scope" not in body
@@ -97,13 +99,15 @@ def test_times_are_whole_seconds(introspect: Any, login: Callable[..., Any], clo
 @pytest.mark.parametrize(
     ("caller", "allowed"), [("machine", True), ("warden", True), ("web", True), ("stranger", False), ("deaf", False)]
 )
-def test_who_may_see_it(introspect: Any, database: Database, access_token: Any, caller: str, allowed: bool) -> None:
+def test_a_token_is_shown_to_its_client_and_audience_and_to_nobody_else(
+    introspect: Any, database: Database, access_token: Any, caller: str, allowed: bool
+) -> None:
     """web is not its client, but shares its audience; deaf has no audience at all."""
     add_client(database, "web", id="deaf", audiences=())
     assert introspect.shown(access_token, caller)["active"] is allowed
 
 
-def test_its_own_client_whatever_the_audience(
+def test_a_client_sees_its_own_token_whatever_the_audience(
     introspect: Any, database: Database, token: Callable[..., Any], clock: Clock
 ) -> None:
     own = token("client_credentials", "web").json()["access_token"]
@@ -123,7 +127,7 @@ def test_one_of_several_audiences_is_enough(introspect: Any, login: Callable[...
     [{}, {"client_id": "nobody"}, {"client_id": "web", "client_secret": "wrong"}, {"client_id": "web"}],
     ids=repr,
 )
-def test_unauthenticated(http: TestClient, access_token: Any, form: Any) -> None:
+def test_a_caller_that_is_not_authenticated_is_refused(http: TestClient, access_token: Any, form: Any) -> None:
     assert_refused(http.post("/introspect", data=form | {"token": access_token}), INVALID_CLIENT)
 
 
@@ -138,7 +142,7 @@ def test_an_access_token_is_no_authentication(http: TestClient, access_token: An
 
 
 @pytest.mark.parametrize("form", [{}, {"token": ""}, {"Token": "x"}, {"access_token": "x"}], ids=repr)
-def test_without_a_token(http: TestClient, form: Any) -> None:
+def test_a_request_without_a_token_is_refused(http: TestClient, form: Any) -> None:
     assert_refused(http.post("/introspect", data=form, auth=("machine", SECRET)), INVALID_REQUEST)
 
 
@@ -169,7 +173,7 @@ def test_a_token_with_something_added(introspect: Any, access_token: Any, change
 
 
 @pytest.mark.parametrize("change", ["{}=", "{}....", "{}==x"])
-def test_rfc7515_2_a_signature_spelled_otherwise(introspect: Any, access_token: Any, change: str) -> None:
+def test_rfc7515_2_a_signature_in_another_spelling_is_inactive(introspect: Any, access_token: Any, change: str) -> None:
     assert introspect.shown(change.format(access_token)) == INACTIVE
 
 
@@ -245,7 +249,7 @@ def test_a_deleted_users_tokens(
     assert introspect.shown(access_token) == introspect.shown(refresh_token, "web") == INACTIVE
 
 
-def test_a_disabled_caller(introspect: Any, database: Database, access_token: Any, clock: Clock) -> None:
+def test_a_disabled_caller_is_refused(introspect: Any, database: Database, access_token: Any, clock: Clock) -> None:
     assert introspect.shown(access_token, "warden")["active"] is True
     change_client(database, "warden", disabled=True)
     clock.forward(5)

@@ -48,7 +48,7 @@ def test_a_retired_key_still_vouches_for_its_tokens(
 
 
 @pytest.mark.parametrize("gone", ["state = 'revoked'", "state = 'removed', removed_at = 2 * retired_at"])
-def test_a_key_that_is_published_no_more_does_not(
+def test_a_key_that_is_no_longer_published_does_not(
     introspect: Any, http: TestClient, database: Database, login: Callable[..., Any], gone: str
 ) -> None:
     text = login("app")["access_token"]

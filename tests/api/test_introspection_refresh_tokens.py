@@ -132,7 +132,7 @@ def test_an_outage_does_not_count_here_either(
     assert is_active(introspect, previous) is False
 
 
-def test_without_rotation(
+def test_without_rotation_a_used_token_stays_active(
     introspect: Any, database: Database, login: Callable[..., Any], refresh: Callable[..., Any]
 ) -> None:
     change_client(database, "web", policy={"rotation": False})
@@ -141,7 +141,9 @@ def test_without_rotation(
     assert is_active(introspect, token) is True
 
 
-def test_a_token_ahead_of_its_row(introspect: Any, database: Database, rotated: Callable[..., list[str]]) -> None:
+def test_a_token_ahead_of_its_row_is_inactive_and_changes_nothing(
+    introspect: Any, database: Database, rotated: Callable[..., list[str]]
+) -> None:
     """The database has lost commits; /token would mend the row, here nothing is mended."""
     _, newest = rotated(1, "web")
     execute(database, "UPDATE authorizations SET generation = 0")
@@ -183,7 +185,7 @@ def test_a_revoked_login(introspect: Any, http: TestClient, login: Callable[...,
 
 
 @pytest.mark.parametrize("change", ["{}A", "{} ", "x{}", "{}\n", "RT_{}"])
-def test_a_forged_one(introspect: Any, login: Callable[..., Any], change: str) -> None:
+def test_a_forged_token_is_inactive(introspect: Any, login: Callable[..., Any], change: str) -> None:
     token = login("web")["refresh_token"]
     assert introspect.shown(change.format(token), "web") == INACTIVE
     last = "A" if token[-1] != "A" else "B"

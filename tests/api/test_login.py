@@ -47,12 +47,12 @@ def test_an_authorization_header_is_not_looked_at(api: Caller) -> None:
 
 
 @pytest.mark.parametrize("username", ["ADA", "Ada", "\uff41\uff44\uff41", "A\uff24A"])
-def test_forms_of_one_username(api: Caller, username: str) -> None:
+def test_a_username_is_accepted_in_all_its_spellings(api: Caller, username: str) -> None:
     assert claims_of(assert_tokens(api.login(username)))["sub"] == "u_ada"
 
 
 @pytest.mark.parametrize("ensure_ascii", [True, False], ids=["escaped", "in UTF-8"])
-def test_a_password_of_every_kind_of_character(api: Caller, database: Database, ensure_ascii: bool) -> None:
+def test_a_password_may_have_every_kind_of_character(api: Caller, database: Database, ensure_ascii: bool) -> None:
     passwords = PasswordHasher()
     with database.begin() as connection:
         users.add(connection, User("u_bob", "bob", passwords.hash(DIFFICULT)))

@@ -50,7 +50,7 @@ def test_rfc7009_2_2_an_unknown_token_is_done(still: Caller, shared: LocalServer
     assert everything(shared.database) == before
 
 
-def test_a_token_of_another_client_is_refused_and_lives_on(
+def test_a_token_of_another_client_is_refused_and_stays_valid(
     api: Caller, login: Callable[..., Any], token: Callable[..., Any], database: Database
 ) -> None:
     theirs = login("app")["refresh_token"]
@@ -60,7 +60,7 @@ def test_a_token_of_another_client_is_refused_and_lives_on(
     assert_granted(token("refresh_token", "app", refresh_token=theirs))
 
 
-def test_introspection_sees_it_and_who_verifies_offline_does_not(
+def test_introspection_sees_it_and_offline_verification_does_not(
     api: Caller, http: TestClient, database: Database
 ) -> None:
     add_client(database, "web", id="warden", audiences=(f"{ISSUER}/api",))

@@ -70,7 +70,7 @@ def test_numbers_that_json_does_not_have(still: Caller, path: Any, value: str) -
     ['"unknown": 1, "unknown": 1', '"unknown": 1, "\\u0075nknown": 2', '"unknown": {"a": 1, "a": 1}', '"": 1, "": 2']
     + ['"username": "ada"', '"refresh_token": "rt_", "refresh_token": "rt_"', '"cookie": false, "cookie": true'],
 )
-def test_a_member_twice(still: Caller, path: Any, twice: Any) -> None:
+def test_a_repeated_member_is_refused(still: Caller, path: Any, twice: Any) -> None:
     content = with_member(path, twice)
     if path != LOGIN and twice == '"username": "ada"':
         assert is_good(still.post(path, content, IS_JSON))  # it is there once
@@ -81,7 +81,7 @@ def test_a_member_twice(still: Caller, path: Any, twice: Any) -> None:
 @every_path
 @pytest.mark.parametrize("depth", [20_000, 32_000])
 @pytest.mark.parametrize("around", ["[]", "{}"])
-def test_nesting_that_overflows_a_stack(still: Caller, path: Any, depth: int, around: str) -> None:
+def test_nesting_that_would_overflow_a_stack_is_refused(still: Caller, path: Any, depth: int, around: str) -> None:
     start, end = ("[" * depth, "]" * depth) if around == "[]" else ('{"a":' * (depth // 3), "1" + "}" * (depth // 3))
     assert_refused(still.post(path, with_member(path, f'"unknown": {start}{end}'), IS_JSON), MALFORMED)
     assert_refused(still.post(path, start, IS_JSON), MALFORMED)
@@ -89,7 +89,7 @@ def test_nesting_that_overflows_a_stack(still: Caller, path: Any, depth: int, ar
 
 @every_path
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
-def test_other_encodings_and_the_byte_order_mark(still: Caller, path: Any, encoding: str) -> None:
+def test_other_encodings_and_a_byte_order_mark_are_refused(still: Caller, path: Any, encoding: str) -> None:
     assert_refused(still.post(path, GOOD[path].encode(encoding), IS_JSON), MALFORMED)
 
 
@@ -105,7 +105,7 @@ def test_what_is_not_utf_8(still: Caller, path: Any, value: bytes) -> None:
     "type",
     [FORM, "text/plain", "application/jsonx", "application/ld+json", "*/*", "", "x, application/json"],
 )
-def test_other_content_types(still: Caller, path: Any, type: str) -> None:
+def test_other_content_types_are_refused(still: Caller, path: Any, type: str) -> None:
     assert_refused(still.post(path, GOOD[path], ("Content-Type", type)), MALFORMED)
 
 
@@ -116,14 +116,14 @@ def test_no_content_type(still: Caller, path: Any) -> None:
 
 @every_path
 @pytest.mark.parametrize("second", ["application/json", "text/plain"])
-def test_two_content_types(still: Caller, path: Any, second: str) -> None:
+def test_two_content_types_are_refused(still: Caller, path: Any, second: str) -> None:
     assert_refused(still.post(path, GOOD[path], IS_JSON, ("Content-Type", second)), MALFORMED)
     assert_refused(still.post(path, GOOD[path], ("Content-Type", second), IS_JSON), MALFORMED)
 
 
 @every_path
 @pytest.mark.parametrize("charset", ["utf-16", "latin-1", "utf-7", "nonsense", "", "utf-8; charset=utf-16"])
-def test_other_charsets(still: Caller, path: Any, charset: str) -> None:
+def test_other_charsets_are_refused(still: Caller, path: Any, charset: str) -> None:
     type = f"application/json; charset={charset}"
     assert_refused(still.post(path, GOOD[path], ("Content-Type", type)), MALFORMED)
 
@@ -135,7 +135,7 @@ def test_utf_8_however_it_is_written(still: Caller, type: str) -> None:
 
 @every_path
 @pytest.mark.parametrize("query", ["?username=ada", "?password=x", "?x=1&refresh_token=rt_", "?refresh%5Ftoken=rt_"])
-def test_secrets_in_the_query_string(still: Caller, path: Any, query: str) -> None:
+def test_a_query_string_with_secrets_is_refused(still: Caller, path: Any, query: str) -> None:
     assert_refused(still.post(path + query, GOOD[path], IS_JSON), MALFORMED)
 
 
@@ -157,7 +157,7 @@ def test_the_refresh_token_is_missing(still: Caller, path: Any, members: Any) ->
 
 
 @every_path
-def test_nothing_at_all(still: Caller, path: Any) -> None:
+def test_an_empty_request_to_refresh_means_a_dead_token(still: Caller, path: Any) -> None:
     """A browser app's cookie has expired: it has no refresh token any more, as if that were dead."""
     expected = DEAD_TOKEN if path == REFRESH else MALFORMED
     assert_refused(still.post(path), expected)
@@ -171,7 +171,7 @@ def test_an_empty_object_from_our_own_page_is_as_nothing_at_all(still: Caller) -
 
 @every_path
 @pytest.mark.parametrize("charset", ["ISO-8859-1", "us-ascii", "utf8"])
-def test_another_charset_with_an_ascii_body(still: Caller, path: Any, charset: str) -> None:
+def test_a_charset_that_contains_ascii_is_accepted_for_an_ascii_body(still: Caller, path: Any, charset: str) -> None:
     headers = ("Content-Type", f"application/json; charset={charset}")
     assert is_good(still.post(path, GOOD[path], headers))
     assert_refused(still.post(path, with_member(path, '"x": "\u00e9"').encode(), headers), MALFORMED)
@@ -179,32 +179,32 @@ def test_another_charset_with_an_ascii_body(still: Caller, path: Any, charset: s
 
 @every_path
 @pytest.mark.parametrize("size", [LIMIT + 1, 1024 * 1024])
-def test_a_body_of_more_than_64_kib(still: Caller, path: Any, size: int) -> None:
+def test_a_body_of_more_than_64_kib_is_413(still: Caller, path: Any, size: int) -> None:
     answer = still.post(path, GOOD[path].ljust(size), IS_JSON)
     assert_refused(answer, TOO_LARGE)
     assert answer.headers["connection"] == "close"
 
 
 @every_path
-def test_more_than_64_kib_without_a_content_length(still: Caller, path: Any) -> None:
+def test_more_than_64_kib_without_a_content_length_are_413(still: Caller, path: Any) -> None:
     pieces = (piece.encode() for piece in (GOOD[path], " " * LIMIT))
     assert_refused(still.post(path, pieces, IS_JSON), TOO_LARGE)
 
 
 @every_path
-def test_a_body_of_64_kib(still: Caller, path: Any) -> None:
+def test_a_body_of_64_kib_is_accepted(still: Caller, path: Any) -> None:
     assert is_good(still.post(path, GOOD[path].ljust(LIMIT), IS_JSON))
 
 
 @every_path
 @pytest.mark.parametrize("coding", ["gzip", "identity", "br", ""])
-def test_a_content_encoding(still: Caller, path: Any, coding: str) -> None:
+def test_a_content_encoding_is_refused(still: Caller, path: Any, coding: str) -> None:
     assert_refused(still.post(path, GOOD[path], IS_JSON, ("Content-Encoding", coding)), ENCODED)
 
 
 @every_path
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_other_methods(shared: LocalServer, path: Any, method: str) -> None:
+def test_other_methods_than_post_are_405(shared: LocalServer, path: Any, method: str) -> None:
     answer = shared.http.request(method, path)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert "access-control-allow-origin" not in answer.headers

@@ -74,7 +74,7 @@ def test_a_deleted_client_has_no_interface_and_its_logins_are_gone(
     assert everything(database)["authorizations"] == []
 
 
-def test_a_full_password_queue(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_password_queue_is_503(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("authserver.pool.Pool._submit", lambda self, task: self._reject(task))
     answer = api.login()
     assert_refused(answer, UNAVAILABLE)

@@ -31,7 +31,7 @@ def assert_rejected(answer: Any, status: Any, sentence: Any, challenge: Any) -> 
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_a_good_token(api: Caller, body: Any) -> None:
+def test_a_good_token_is_accepted_and_its_claims_are_shown(api: Caller, body: Any) -> None:
     answer = api.protected(f"Bearer {body['access_token']}")
     claims = claims_of(body)
     assert answer.json() == {"sub": "u_ada", "client_id": "first-party", "expires_at": claims["exp"]}
@@ -52,7 +52,7 @@ def test_a_token_that_was_never_seen_before_it_expired(api: Caller, body: Any, c
     assert_rejected(answer, 401, "Access token has expired", EXPIRED)
 
 
-def test_after_a_refresh_it_goes_on(api: Caller, body: Any, clock: Clock) -> None:
+def test_the_new_token_of_a_refresh_is_accepted(api: Caller, body: Any, clock: Clock) -> None:
     clock.forward(body["expires_in"])
     refreshed = assert_tokens(api.refresh(body["refresh_token"]))
     assert api.protected(f"Bearer {refreshed['access_token']}").status_code == 200
@@ -75,7 +75,7 @@ def test_tokens_elsewhere_are_not_looked_for(api: Caller, body: Any) -> None:
         assert_rejected(answer, 401, "Access token is required", BARE)
 
 
-def test_two_authorization_headers(api: Caller, body: Any) -> None:
+def test_two_authorization_headers_are_refused(api: Caller, body: Any) -> None:
     token = f"Bearer {body['access_token']}"
     assert_rejected(api.protected(token, token), 400, _ONCE, TWICE)
     assert_rejected(api.protected(token, "Basic YTpi"), 400, _ONCE, TWICE)
@@ -96,7 +96,7 @@ def test_a_refresh_token_is_no_access_token(api: Caller, body: Any) -> None:
     assert_rejected(answer, 401, "Access token is invalid", INVALID)
 
 
-def test_a_token_for_another_audience(api: Caller, login: Callable[..., Any]) -> None:
+def test_a_token_for_another_audience_is_refused(api: Caller, login: Callable[..., Any]) -> None:
     answer = api.protected(f"Bearer {login('app')['access_token']}")
     assert_rejected(answer, 401, "Access token is invalid", INVALID)
 
@@ -120,6 +120,6 @@ def test_a_token_that_was_changed(api: Caller, body: Any, part: int) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_other_methods(shared: LocalServer, method: str) -> None:
+def test_other_methods_than_get_are_405(shared: LocalServer, method: str) -> None:
     answer = shared.http.request(method, PROTECTED)
     assert answer.status_code == 405 and "GET" in answer.headers["allow"]

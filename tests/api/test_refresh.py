@@ -52,7 +52,7 @@ def test_a_replayed_token_ends_the_login(
     assert_refused(api.refresh(successor), DEAD_TOKEN)
 
 
-def test_a_token_of_another_client_is_refused_and_lives_on(
+def test_a_token_of_another_client_is_refused_and_stays_valid(
     api: Caller, login: Callable[..., Any], token: Callable[..., Any], database: Database, events: list[Any]
 ) -> None:
     theirs = login("app")["refresh_token"]
@@ -88,7 +88,7 @@ def test_what_is_no_refresh_token(still: Caller, token: str) -> None:
     assert_refused(still.refresh(token), DEAD_TOKEN)
 
 
-def test_a_forged_token(api: Caller, refresh_token: str, database: Database) -> None:
+def test_a_forged_token_is_refused_and_changes_nothing(api: Caller, refresh_token: str, database: Database) -> None:
     before = everything(database)
     last = "A" if refresh_token[-1] != "A" else "B"
     assert_refused(api.refresh(refresh_token[:-1] + last), DEAD_TOKEN)

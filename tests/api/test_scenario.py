@@ -58,7 +58,7 @@ def wait_until_expired(access_token: Any) -> None:
     time.sleep(max(0, claims["exp"] - time.time()) + 0.05)
 
 
-def test_log_in_call_expire_refresh_call_log_out(server: Any, journey: Any) -> None:
+def test_a_person_logs_in_calls_refreshes_and_logs_out(server: Any, journey: Any) -> None:
     assert call_while_it_lives(server, journey, journey.log_in)["sub"] == "u_ada"
     before = journey.tokens()
     wait_until_expired(before[0])

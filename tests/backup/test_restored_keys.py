@@ -63,7 +63,7 @@ kids = st.sets(st.sampled_from("ABCDEFG"))
 
 
 @given(databases(least=1), databases(), kids, kids)
-def test_whatever_is_restored_no_key_is_lost_and_none_lives_again(
+def test_whatever_is_restored_no_key_is_lost_and_no_dead_one_returns(
     backup: Any, replaced: Any, private: Any, revoked: Any
 ) -> None:
     keys = restored(backup, replaced, usable(*private), revoked, ALGS, NOW)
@@ -109,14 +109,14 @@ def test_a_backup_alone_comes_back_as_it_was(backup: Any) -> None:
         assert [k for k in again if k.kid not in published] == [k for k in backup if k.kid not in published]
 
 
-def test_the_key_that_signs_goes_on() -> None:
+def test_the_signing_key_keeps_signing() -> None:
     backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("B", "active"))
     keys = restored(backup, replaced, usable("A", "B"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "retired", "B": "active"}
     assert unpublished(keys, replaced, POLICY, NOW) == ()
 
 
-def test_a_key_that_the_replaced_database_has_not_is_published_for_its_tokens_and_signs_no_more() -> None:
+def test_a_key_that_the_replaced_database_lacks_is_published_for_its_tokens_and_does_not_sign() -> None:
     backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("C", "active"))
     keys = restored(backup, replaced, usable("A", "B", "C"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "retired", "B": "pending", "C": "active"}
@@ -125,7 +125,7 @@ def test_a_key_that_the_replaced_database_has_not_is_published_for_its_tokens_an
     assert known[1].created_at == backup[1].created_at, "its lead time began when it was published"
 
 
-def test_where_the_active_key_does_not_open_the_announced_one_signs_if_verifiers_have_it() -> None:
+def test_if_the_active_key_does_not_open_the_published_one_signs_if_verifiers_have_it() -> None:
     lead_time = (POLICY.lead_time + STALE_AFTER) * SECOND
     for age, refused in ((lead_time, ()), (lead_time - 1, ("B",))):
         replaced = (key("A", "active"), key("B", "pending", age))
@@ -173,20 +173,20 @@ def test_a_private_part_that_was_destroyed_is_not_brought_back_beside_a_key_that
     assert [k.wrapped for k in keys] == [None, "rewrapped B"]
 
 
-def test_an_algorithm_goes_on_signing_as_in_the_replaced_database() -> None:
+def test_an_algorithm_keeps_signing_as_in_the_replaced_database() -> None:
     for before, now, after in (("pending", "active", "active"), ("active", "retired", "retired")):
         backup, replaced = ((key("A", "active"), key("F", state, alg="ES256")) for state in (before, now))
         keys = restored(backup, replaced, usable("A", "F"), (), ALGS, NOW)
         assert state_of(keys) == {"A": "active", "F": after}
 
 
-def test_what_verifiers_still_hold_signs_before_what_only_the_backup_announced() -> None:
+def test_what_verifiers_still_hold_signs_before_what_only_the_backup_published() -> None:
     backup, replaced = (key("A", "active"), key("B", "pending")), (key("A", "retired"), key("C", "active"))
     keys = restored(backup, replaced, usable("A", "B"), (), ALGS, NOW)
     assert state_of(keys) == {"A": "active", "B": "pending", "C": "retired"}
 
 
-def test_what_nobody_uses_signs_no_more_and_stays_for_its_tokens() -> None:
+def test_what_nobody_uses_stops_signing_and_stays_for_its_tokens() -> None:
     keys = (key("A", "active"), key("F", "active", alg="ES256"), key("G", "pending", alg="ES256"))
     again = restored(keys, keys, usable("A", "F", "G"), (), ("RS256",), NOW)
     assert state_of(again) == {"A": "active", "F": "retired", "G": "retired"}

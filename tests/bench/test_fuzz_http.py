@@ -47,7 +47,7 @@ def test_requests_nearly_right_or_not_at_all(server: Prepared, known: Known) -> 
     assert {200, 400, 401, 404, 405} <= found.statuses.keys()  # they do get further in
 
 
-def test_schemathesis_own_examples_and_boundaries(server: Prepared, tmp_path: Path) -> None:
+def test_schemathesis_finds_nothing_with_its_own_examples_and_boundaries(server: Prepared, tmp_path: Path) -> None:
     """Other methods, missing and repeated parameters, what lies beside every bound: the same ones each time."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", str(PATH), "--url", server.url, "--no-color"]
     only = ["--phases", "examples,coverage", "--exclude-checks", "positive_data_acceptance", "--continue-on-failure"]

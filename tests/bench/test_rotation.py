@@ -30,7 +30,9 @@ def test_a_key_that_signs_unpublished_is_seen(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(("there", "missing"), [([], "Node"), (["node"], "npm")])
-def test_without_node_three_go_on_and_it_is_said(there: Any, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_node_the_other_three_continue_and_it_is_said(
+    there: Any, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(jose_install, "which", lambda name: name if name in there else None)
     found, skipped = verifier_race.commands("http://127.0.0.1/jwks")
     assert list(found) == ["guard", "PyJWT", "joserfc"]

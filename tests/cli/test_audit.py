@@ -169,7 +169,9 @@ def test_list_has_exactly_these_fields_newest_first(data: Callable[..., Any], he
     ],
 )
 @pytest.mark.parametrize("command", ["list", "export"])
-def test_filters(cli: Callable[..., Result], here: Path, command: str, arguments: list[str], found: str) -> None:
+def test_each_option_filters_the_records(
+    cli: Callable[..., Result], here: Path, command: str, arguments: list[str], found: str
+) -> None:
     one = AuditRecord("login", "user:u_1", client_id="app", authorization_id=ID, detail="1")
     two = AuditRecord("login_failed", "anonymous", "failure", "gone", "u_2", network="192.0.2.0/24", detail="2")
     three = AuditRecord("user_deleted", "server", subject="u_2", detail="3")
@@ -183,7 +185,9 @@ def test_filters(cli: Callable[..., Result], here: Path, command: str, arguments
     assert "".join(row["detail"] for row in rows) == found
 
 
-def test_a_time_that_is_none_is_a_usage_error_and_one_long_ago_is_not(cli: Callable[..., Result], here: Path) -> None:
+def test_a_word_that_is_no_time_is_a_usage_error_and_a_time_long_ago_is_not(
+    cli: Callable[..., Result], here: Path
+) -> None:
     assert "'yesterday' is not a time" in cli("audit", "list", "--since", "yesterday", code=2).output
     assert "'999999999d' is not" not in cli("audit", "list", "--since", "9999d", "--until", "0s").output
     assert "hexadecimal" in cli("audit", "list", "--authorization", "xyz", code=2).output

@@ -132,7 +132,7 @@ def assert_not_overwritten(cli: Callable[..., Result], here: Path, monkeypatch: 
     assert not list(here.glob("b.*"))
 
 
-def test_a_file_that_appears_meanwhile_is_not_overwritten(
+def test_a_file_that_appears_during_a_backup_is_not_overwritten(
     cli: Callable[..., Result], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert_not_overwritten(cli, here, monkeypatch)
@@ -157,7 +157,7 @@ def test_without_hard_links_the_backup_is_copied(
     restore()
 
 
-def test_without_hard_links_a_file_that_appears_meanwhile_is_not_overwritten(
+def test_without_hard_links_a_file_that_appears_during_a_backup_is_not_overwritten(
     cli: Callable[..., Result], here: Path, no_links: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert_not_overwritten(cli, here, monkeypatch)

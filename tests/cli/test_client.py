@@ -202,7 +202,7 @@ def test_a_public_client_has_no_secret_to_rotate(cli: Callable[..., Result], dat
     assert "no secret" in cli("client", "rotate-secret", created["client_id"], code=1).stderr
 
 
-def test_disable_and_enable(cli: Callable[..., Result], data: Callable[..., Any]) -> None:
+def test_a_client_can_be_disabled_and_enabled(cli: Callable[..., Result], data: Callable[..., Any]) -> None:
     id = data(*APP)["client_id"]
     assert cli("client", "disable", id).stdout == ""
     assert stored(id).disabled

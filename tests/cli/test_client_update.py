@@ -72,7 +72,7 @@ def test_nothing_else_changes(data: Callable[..., Any], app: Any, option: Any) -
     assert data("client", "show", app) == before | {name: value}
 
 
-def test_in_words(cli: Callable[..., Result], app: Any) -> None:
+def test_an_update_tells_in_words_what_changed(cli: Callable[..., Result], app: Any) -> None:
     done = cli("client", "update", app, "--scope", "read write", "--access-token-ttl", "60", "--scope", "admin")
     assert done.stdout == "scope: read -> read write admin\naccess_token_ttl: the server's setting -> 60\n"
     again = cli("client", "update", app, "--access-token-ttl", "60")

@@ -54,7 +54,7 @@ def test_a_claims_hook_that_cannot_be_loaded_is_found_before_the_start(cli: Call
     assert "AUTHSERVER_CLAIMS_HOOK" in cli("config", "check", CLAIMS_HOOK="no colon", code=78).stderr
 
 
-def test_db_current_of_an_empty_and_of_a_new_database(
+def test_db_current_shows_the_version_of_a_new_database_and_none_of_an_empty_one(
     cli: Callable[..., Result], data: Callable[..., Any], here: Path
 ) -> None:
     Path("other.db").touch()
@@ -64,7 +64,7 @@ def test_db_current_of_an_empty_and_of_a_new_database(
     assert cli("db", "current", DATABASE_URL="sqlite:///other.db").stdout.startswith("empty (this version needs ")
 
 
-def test_db_upgrade_of_an_empty_and_of_a_new_database(cli: Callable[..., Result], here: Path) -> None:
+def test_db_upgrade_makes_the_tables_of_an_empty_database_once(cli: Callable[..., Result], here: Path) -> None:
     Path("other.db").touch()
     for _ in range(2):
         assert cli("db", "upgrade", DATABASE_URL="sqlite:///other.db").stdout == ""

@@ -83,7 +83,7 @@ def refresh(http: TestClient, token: str) -> Any:
     return http.post("/token", data=as_client("app") | {"grant_type": "refresh_token", "refresh_token": token})
 
 
-def test_a_login_made_before_goes_on_after(
+def test_a_login_made_before_a_copy_works_after_it(
     settings: Settings, http: TestClient, login: Callable[..., Any], copy: Callable[..., Result], to: str, clock: Clock
 ) -> None:
     first = login()["refresh_token"]
@@ -106,7 +106,7 @@ def test_a_login_made_before_goes_on_after(
         assert refresh(new, first).status_code == 400  # reuse is seen there
 
 
-def test_and_back(
+def test_a_copy_and_its_copy_back_are_equal(
     settings: Settings,
     database: Database,
     copy: Callable[..., Result],
@@ -252,7 +252,7 @@ def test_the_password_in_the_url_is_not_printed(
     assert "canary" not in done.output
 
 
-def test_the_audit_trail_goes_on_after_a_copy(
+def test_the_audit_trail_is_continued_after_a_copy(
     settings: Settings, http: TestClient, login: Callable[..., Any], copy: Callable[..., Result], to: str, clock: Clock
 ) -> None:
     login()
@@ -265,7 +265,7 @@ def test_the_audit_trail_goes_on_after_a_copy(
     assert last.id == others[-1].id + 1 and others[-1].record.event == "login"
 
 
-def test_ids_of_messages_go_on_after_a_copy(
+def test_ids_of_messages_are_continued_after_a_copy(
     settings: Settings, database: Database, copy: Callable[..., Result], to: str, clock: Clock
 ) -> None:
     """A receiver recognises a repetition by the id."""

@@ -132,7 +132,7 @@ def parameters() -> Any:
         (["keys", "rotate"], 3),
     ],
 )
-def test_exit_codes(cli: Callable[..., Result], here: Path, arguments: Any, code: int) -> None:
+def test_each_outcome_has_its_exit_code(cli: Callable[..., Result], here: Path, arguments: Any, code: int) -> None:
     result = cli(*arguments, code=code)
     assert result.stdout == "" or code == 0
     assert result.stderr or code == 0
@@ -150,7 +150,7 @@ def test_exit_code_69_for_a_database_that_cannot_be_reached(
 
 
 @pytest.mark.parametrize("arguments", [["user", "list"], ["init"], ["serve", "--port", "0"], ["db", "current"]])
-def test_exit_code_78_for_a_misspelt_setting(cli: Callable[..., Result], here: Path, arguments: Any) -> None:
+def test_a_misspelt_setting_is_exit_code_78(cli: Callable[..., Result], here: Path, arguments: Any) -> None:
     result = cli(*arguments, code=78, ISUER="https://as.example")
     assert result.stdout == ""
     assert "did you mean AUTHSERVER_ISSUER?" in result.stderr

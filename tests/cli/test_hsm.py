@@ -87,7 +87,7 @@ def test_a_server_with_an_hsm_from_init_to_a_revoked_key(softhsm: Path, tmp_path
     assert token.pin not in log + (tmp_path / "authserver.db").read_bytes().decode("latin-1")
 
 
-def test_wrapped_keys_go_on_beside_an_hsm_and_the_next_key_is_made_there(softhsm: Path, tmp_path: Path) -> None:
+def test_wrapped_keys_keep_working_beside_an_hsm_and_the_next_key_is_made_there(softhsm: Path, tmp_path: Path) -> None:
     token = new_token("beside")
     run("init", folder=tmp_path)
     wrapped = set(kept(tmp_path))
@@ -142,7 +142,7 @@ def revoke_active(lifecycle: Any) -> Any:
     return pending.kid
 
 
-def test_a_key_that_another_process_revoked_makes_a_server_read_the_keys_anew(
+def test_a_key_that_another_process_revoked_makes_a_server_read_the_keys_again(
     lifecycle: Lifecycle, started: Callable[[], TestClient]
 ) -> None:
     server = started()

@@ -59,7 +59,7 @@ def hanging(softhsm: Path, tmp_path: Path) -> Iterator[Any]:
         yield server
 
 
-def test_while_an_hsm_hangs_everything_else_goes_on_and_the_server_can_end(hanging: Any) -> None:
+def test_while_an_hsm_hangs_everything_else_works_and_the_server_can_end(hanging: Any) -> None:
     created = hanging.command(
         "client", "create", "P", "--grant", "client_credentials", "--auth-method", "client_secret_post"
     )

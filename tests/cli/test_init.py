@@ -77,7 +77,7 @@ def test_it_makes_no_new_key_where_the_old_one_is_missing(cli: Callable[..., Res
     assert list((here / "keys").iterdir()) == []
 
 
-def test_a_key_that_was_there_before_the_database_seals(cli: Callable[..., Result], here: Path, tmp_path: Path) -> None:
+def test_a_key_that_was_there_before_the_database_wraps(cli: Callable[..., Result], here: Path, tmp_path: Path) -> None:
     """As after a crash between the two: the next init goes on with the key that is there."""
     before = contents(here)
     for file in here.glob("authserver.db*"):

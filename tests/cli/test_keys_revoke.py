@@ -44,7 +44,7 @@ def test_a_revoked_active_key_gives_way_to_the_pending_one(
     assert again.stderr == "The key was already revoked: nothing changed.\n"
 
 
-def test_who_revokes_is_told_what_verifiers_meet(cli: Callable[..., Result], here: Path, kid_of: Any) -> None:
+def test_a_revocation_tells_what_verifiers_will_see(cli: Callable[..., Result], here: Path, kid_of: Any) -> None:
     active, pending = kid_of("active"), kid_of("pending")
     told = cli("keys", "revoke", active, "--yes").stderr
     assert told.startswith(
@@ -55,7 +55,7 @@ def test_who_revokes_is_told_what_verifiers_meet(cli: Callable[..., Result], her
     assert f"{pending[:8]} signs (RS256)" in cli("keys", "list").stdout
 
 
-def test_who_revokes_is_told_how_long_which_verifiers_go_on(
+def test_a_revocation_tells_how_long_which_verifiers_still_accept_the_key(
     data: Callable[..., Any], cli: Callable[..., Result], here: Path, kid_of: Any
 ) -> None:
     told = cli("keys", "revoke", kid_of("active"), "--yes", JWKS_MAX_AGE="200").stderr

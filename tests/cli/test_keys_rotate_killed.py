@@ -99,7 +99,7 @@ def test_killed_at_every_step_and_run_again_it_has_promoted_once(template: Path,
     assert outcomes == {"promoted", "had been promoted"}
 
 
-def test_killed_at_every_step_the_schedule_goes_on_where_it_was(template: Path, tmp_path: Path) -> None:
+def test_killed_at_every_step_the_schedule_continues_where_it_was(template: Path, tmp_path: Path) -> None:
     before, done = kids(template), set()
     for left in killed_at_every_step(template, tmp_path, SCRIPT, "--due"):
         assert_right(left, before)

@@ -138,7 +138,7 @@ def test_every_help_has_two_examples(cli: Callable[..., Result], name: str) -> N
     assert shown.partition("Examples:")[2].partition("Options:")[0].count(f"authserver {name}") == 2
 
 
-def test_a_database_that_somebody_makes_meanwhile_is_not_replaced(
+def test_a_database_that_appears_during_a_restore_is_not_replaced(
     cli: Callable[..., Result],
     backup: Callable[..., Path],
     restore: Callable[..., Any],

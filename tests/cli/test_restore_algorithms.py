@@ -45,7 +45,7 @@ def test_an_algorithm_that_a_client_uses_again_has_keys_again(
 
 
 @pytest.mark.parametrize("signed", [False, True])
-def test_an_algorithm_that_no_client_uses_any_more_signs_no_more(
+def test_an_algorithm_that_no_client_uses_any_more_stops_signing(
     data: Callable[..., Any],
     cli: Callable[..., Result],
     backup: Callable[..., Path],
@@ -64,7 +64,7 @@ def test_an_algorithm_that_no_client_uses_any_more_signs_no_more(
     assert {key["state"] for key in data("keys", "list") if key["alg"] == "ES256"} == {"retired"}
 
 
-def test_where_all_keys_of_an_algorithm_were_revoked_one_is_announced(
+def test_if_all_keys_of_an_algorithm_were_revoked_a_new_one_is_published(
     data: Callable[..., Any],
     cli: Callable[..., Result],
     backup: Callable[..., Path],

@@ -71,7 +71,7 @@ def test_without_its_settings_what_is_missing_is_said(token: Any, folder: Any) -
     assert run("config", "check", folder=folder).returncode == 0
 
 
-def test_keys_that_are_there_go_on(token: Any, folder: Any) -> None:
+def test_keys_that_are_still_in_the_token_keep_signing(token: Any, folder: Any) -> None:
     before = sql(folder / "authserver.db", "SELECT kid, state, wrapped FROM signing_keys ORDER BY kid")
     assert restore(folder, **token.settings).returncode == 0
     assert sql(folder / "authserver.db", "SELECT kid, state, wrapped FROM signing_keys ORDER BY kid") == before

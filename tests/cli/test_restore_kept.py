@@ -39,7 +39,7 @@ def test_a_login_that_was_ended_stays_ended(ada: Any, backup: Callable[..., Path
     assert "active again" not in told.stderr
 
 
-def test_a_login_goes_on_where_it_was(ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]) -> None:
+def test_a_login_continues_where_it_was(ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]) -> None:
     """With its generation: a token that was used up since the backup is still a used one."""
     add_login(DB, 1, ada)
     backup()
@@ -140,7 +140,7 @@ def test_a_changed_client_secret_stays_changed(
     assert sql(DB, f"SELECT {columns} FROM clients WHERE id = ?", client) == changed
 
 
-def test_who_was_disabled_stays_disabled_and_who_was_deleted_comes_back_disabled(
+def test_a_disabled_user_stays_disabled_and_a_deleted_one_comes_back_disabled(
     ada: Any,
     cli: Callable[..., Result],
     data: Callable[..., Any],

@@ -16,7 +16,7 @@ def lose_the_key_encryption_key(cli: Any) -> None:
     cli("keys", "rewrap", "--create")
 
 
-def test_the_keys_are_sealed_by_this_servers_own_key(
+def test_the_keys_are_wrapped_by_this_servers_own_key(
     cli: Callable[..., Result], data: Callable[..., Any], backup: Callable[..., Path], restore: Callable[..., Any]
 ) -> None:
     backup()
@@ -25,7 +25,7 @@ def test_the_keys_are_sealed_by_this_servers_own_key(
     assert data("keys", "rewrap", "--dry-run")["rewrapped"] == 0
 
 
-def test_the_key_that_signs_goes_on_and_what_is_published_stays_so(
+def test_the_signing_key_keeps_signing_and_published_keys_stay_published(
     cli: Callable[..., Result],
     backup: Callable[..., Path],
     restore: Callable[..., Any],
@@ -118,7 +118,7 @@ def test_a_tombstone_that_the_backup_never_knew_is_kept(
     assert "no key is used twice" in cli("keys", "import", "key", code=3).stderr
 
 
-def test_if_the_key_encryption_key_is_lost_the_backup_of_the_key_that_signs_goes_on(
+def test_if_the_key_encryption_key_is_lost_the_backups_copy_of_the_signing_key_signs(
     cli: Callable[..., Result],
     backup: Callable[..., Path],
     restore: Callable[..., Any],

@@ -108,7 +108,7 @@ class Load:
         return self.newest
 
 
-def test_a_backup_under_load_restored_elsewhere_lets_every_login_go_on(server: Any, tmp_path: Path) -> None:
+def test_a_backup_under_load_restored_elsewhere_keeps_every_login(server: Any, tmp_path: Path) -> None:
     load = Load(server)
     load.wait_for(1)
     command(server, "backup", "b")
@@ -167,7 +167,7 @@ def test_end_logins_ends_them_on_the_wire(server: Any) -> None:
     log_in(server)
 
 
-def test_a_server_that_starts_meanwhile_does_not_get_the_old_database(server: Any) -> None:
+def test_a_server_that_starts_during_a_restore_does_not_get_the_old_database(server: Any) -> None:
     """While one holds the database for a restore, no other process can open it."""
     server.stop()
     hold = (

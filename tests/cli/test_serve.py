@@ -53,7 +53,9 @@ def read_all(connection: Any) -> Any:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_sigterm_answers_what_has_begun_and_takes_no_more(here: Path, data: Callable[..., Any], workers: int) -> None:
+def test_sigterm_answers_what_has_begun_and_accepts_nothing_more(
+    here: Path, data: Callable[..., Any], workers: int
+) -> None:
     data("user", "create", "ada", "--password-stdin", input=PASSWORD)
     form = {"grant_type": "password", "client_id": "first-party", "username": "ada", "password": PASSWORD}
     body = urlencode(form).encode()

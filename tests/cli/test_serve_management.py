@@ -66,7 +66,7 @@ def is_not_lower(before: Mapping[str, float], after: Mapping[str, float]) -> boo
     return len(counters) > 100 and all(after[sample] >= before[sample] for sample in counters)
 
 
-def test_one_process_goes_on_counting_after_a_reload_on_a_unix_socket_too(here: Path) -> None:
+def test_one_process_keeps_counting_after_a_reload_on_a_unix_socket_too(here: Path) -> None:
     path = Path("m.sock")  # tests run in this folder, whose own path may be too long for a socket's
 
     def scrape() -> Mapping[str, float]:

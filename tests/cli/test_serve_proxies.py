@@ -28,7 +28,7 @@ def test_a_caller_on_loopback_is_a_proxy_only_if_the_setting_says_so(
     assert sql(tmp_path / "authserver.db", "SELECT rotated_from FROM authorizations") == [(network,)]
 
 
-def test_a_proxy_that_is_none_stops_the_start_with_the_line_to_write(tmp_path: Path) -> None:
+def test_a_word_that_is_no_proxy_stops_the_start_with_the_line_to_write(tmp_path: Path) -> None:
     answer = run("config", "check", folder=tmp_path, check=False, settings={"TRUSTED_PROXIES": "0.0.0.0/0"})
     assert answer.returncode == 78
     assert "which is every address" in answer.stderr

@@ -53,7 +53,7 @@ def max_age(server: Any) -> Any:
     return ask(server, "/.well-known/jwks.json").getheader("Cache-Control")
 
 
-def test_who_connected_before_it_stopped_is_answered_after(here: Path) -> None:
+def test_a_caller_that_connected_before_it_stopped_is_answered_after(here: Path) -> None:
     with served(here) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=LONG) as connection:
             server.running.send_signal(signal.SIGTERM)
@@ -173,7 +173,7 @@ def test_it_ends_with_its_terminal(here: Path, workers: int, signals_have_effect
         os.close(each)
 
 
-def test_whatever_goes_wrong_when_it_reads_again_it_goes_on(monkeypatch: pytest.MonkeyPatch, events: list[Any]) -> None:
+def test_it_keeps_serving_whatever_goes_wrong_with_a_reload(monkeypatch: pytest.MonkeyPatch, events: list[Any]) -> None:
     def fail() -> None:
         raise OSError("too many open files")
 

@@ -94,7 +94,7 @@ def test_the_socket_of_a_server_that_was_killed_is_replaced(short: Path) -> None
         connect(short / "s")
 
 
-def test_the_socket_of_a_server_that_lives_is_not(short: Path) -> None:
+def test_the_socket_of_a_running_server_is_not(short: Path) -> None:
     with listening.unix_socket(short / "s", 0o660) as listener:
         with pytest.raises(listening.CannotListen, match="another server is already listening there"):
             enter(short / "s")
@@ -173,7 +173,7 @@ def connect(path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_it_serves_goes_on_after_sighup_and_leaves_nothing(tmp_path: Path, short: Path, workers: str) -> None:
+def test_it_serves_before_and_after_sighup_and_removes_its_socket(tmp_path: Path, short: Path, workers: str) -> None:
     run("init", folder=tmp_path)
     path, log = short / "s", tmp_path / "server.log"
     with serving(tmp_path, path, "--workers", workers, "--uds-mode", "600") as process:
@@ -190,7 +190,7 @@ def test_it_serves_goes_on_after_sighup_and_leaves_nothing(tmp_path: Path, short
 
 
 @nginx.needs_nginx
-def test_behind_nginx(tmp_path: Path, short: Path) -> None:
+def test_nginx_reaches_the_server_by_its_unix_socket(tmp_path: Path, short: Path) -> None:
     run("init", folder=tmp_path)
     port, path = free_port(), short / "s"
     location = f"location / {{ proxy_pass http://unix:{path}; proxy_set_header Host $host; }}"

@@ -146,7 +146,7 @@ def check_curl(line: str, folder: Path, issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize("name", PYTHON)
-def test_python(name: str, tmp_path: Path, issuer: Issuer) -> None:
+def test_the_printed_python_protects_an_api_as_it_stands(name: str, tmp_path: Path, issuer: Issuer) -> None:
     text, port = printed(name, tmp_path, issuer.url)
     save(name, text, tmp_path)
     installing, serving, call = told(text)
@@ -183,7 +183,9 @@ def install(lines: list[str], folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["express", pytest.param("go", marks=HEAVY), pytest.param("spring", marks=HEAVY)])
-def test_other_languages(name: str, tmp_path: Path, issuer: Issuer) -> None:
+def test_the_printed_code_of_other_languages_protects_an_api_as_it_stands(
+    name: str, tmp_path: Path, issuer: Issuer
+) -> None:
     if shutil.which(TOOLS[name]) is None:
         pytest.skip(f"{TOOLS[name]} is not installed")
     text, port = printed(name, tmp_path, issuer.url)
@@ -275,7 +277,7 @@ NGINX = f"pid nginx.pid; events {{}} http {{ access_log off; {TEMPORARY_FOLDERS}
 
 
 @needs_nginx
-def test_nginx(tmp_path: Path, issuer: Issuer) -> None:
+def test_the_printed_nginx_configuration_protects_an_api_as_it_stands(tmp_path: Path, issuer: Issuer) -> None:
     text, port = printed("nginx", tmp_path, issuer.url)
     save("nginx", text, tmp_path)
     (tmp_path / "nginx.conf").write_text(NGINX)

@@ -76,7 +76,7 @@ def test_a_key_file_that_is_a_symbolic_link(cli: Callable[..., Result], refused:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_key_file_of_somebody_else(refused: Any, key: Path) -> None:
+def test_a_key_file_of_another_user_is_refused(refused: Any, key: Path) -> None:
     """Root would lock the server's user out by taking the file."""
     os.chown(key, pwd.getpwnam("nobody").pw_uid, -1)
     message, line = refused(78)
@@ -150,7 +150,7 @@ def test_a_key_encryption_key_handed_in_that_opens_nothing(refused: Any, key: Pa
         ("ACCES_TOKEN_TTL", "ACCESS_TOKEN_TTL", "60", "60"),
     ],
 )
-def test_a_misspelt_setting(
+def test_a_misspelt_setting_is_refused_with_the_right_name(
     cli: Callable[..., Result], refused: Any, misspelt: str, right: str, given: str, repeated: str
 ) -> None:
     message, line = refused(78, **{misspelt: given})
@@ -178,7 +178,9 @@ def test_a_database_that_is_not_there(cli: Callable[..., Result], refused: Any, 
     cli("config", "check")
 
 
-def test_a_database_without_tables(cli: Callable[..., Result], refused: Any, here: Path) -> None:
+def test_a_database_without_tables_is_refused_with_the_command_to_run(
+    cli: Callable[..., Result], refused: Any, here: Path
+) -> None:
     for file in here.glob("authserver.db*"):
         file.unlink()
     (here / "authserver.db").touch()
@@ -223,7 +225,7 @@ def taken() -> Iterator[Any]:
         yield listener.getsockname()[1]
 
 
-def test_a_port_that_is_taken(refused: Any, taken: Any) -> None:
+def test_a_port_that_is_in_use_is_refused(refused: Any, taken: Any) -> None:
     message, line = refused(1, "--port", str(taken))
     assert f"Port {taken} is already in use." in message
     assert line == f"authserver serve --host 127.0.0.1 --port {taken + 1}"

@@ -86,7 +86,7 @@ def rotated(login: Callable[..., Any], token: Callable[..., Any]) -> Any:
     return tokens
 
 
-def test_a_users_access_token(inspect: Any, login: Callable[..., Any]) -> None:
+def test_a_users_access_token_is_valid_and_shown_with_its_claims(inspect: Any, login: Callable[..., Any]) -> None:
     body = login("app")
     assert inspect(body["access_token"]) == {
         "kind": "access token",
@@ -99,13 +99,13 @@ def test_a_users_access_token(inspect: Any, login: Callable[..., Any]) -> None:
     }
 
 
-def test_a_clients_own_access_token(inspect: Any, token: Callable[..., Any]) -> None:
+def test_a_clients_own_access_token_is_shown_with_its_claims(inspect: Any, token: Callable[..., Any]) -> None:
     body = token("client_credentials", "web").json()
     found = inspect(body["access_token"] + "\n")
     assert (found["kind"], found["claims"]) == ("access token", claims_of(body))
 
 
-def test_the_newest_refresh_token(inspect: Any, rotated: Any) -> None:
+def test_the_newest_refresh_token_is_valid_and_shown_with_its_row(inspect: Any, rotated: Any) -> None:
     assert inspect(rotated[-1]) == {
         "kind": "refresh token",
         "valid": True,
@@ -122,7 +122,7 @@ def test_the_newest_refresh_token(inspect: Any, rotated: Any) -> None:
     }
 
 
-def test_the_previous_refresh_token_inside_its_window_and_after(inspect: Any, rotated: Any, clock: Clock) -> None:
+def test_the_previous_refresh_token_is_valid_until_its_window_ends(inspect: Any, rotated: Any, clock: Clock) -> None:
     clock.forward(29.999999)
     assert inspect(rotated[1])["generation"] == 1
     clock.forward(0.000001)
@@ -134,18 +134,20 @@ def test_a_replayed_refresh_token_ends_no_login_here(inspect: Any, rotated: Any,
     assert token("refresh_token", "web", refresh_token=rotated[-1]).status_code == 200
 
 
-def test_a_refresh_token_without_rotation(inspect: Any, database: Any, login: Callable[..., Any]) -> None:
+def test_without_rotation_the_first_generation_stays_valid(
+    inspect: Any, database: Any, login: Callable[..., Any]
+) -> None:
     change_client(database, "web", policy={"rotation": False})
     assert inspect(login("web")["refresh_token"])["generation"] == 0
 
 
-def test_the_clients_own_window(inspect: Any, database: Any, rotated: Any, clock: Clock) -> None:
+def test_the_clients_own_window_counts(inspect: Any, database: Any, rotated: Any, clock: Clock) -> None:
     change_client(database, "web", policy={"refresh_retry_window": 5})
     clock.forward(5)
     assert inspect(rotated[1], 1)["reasons"] == [REPLACED]
 
 
-def test_a_refresh_token_ahead_of_its_row(inspect: Any, database: Any, rotated: Any) -> None:
+def test_a_refresh_token_ahead_of_its_row_means_lost_commits(inspect: Any, database: Any, rotated: Any) -> None:
     execute(database, "UPDATE authorizations SET generation = 1")
     (reason,) = inspect(rotated[2], 1)["reasons"]
     assert reason.startswith("It is newer than its row: the database lost commits")
@@ -177,12 +179,12 @@ def test_why_a_refresh_token_is_not_good(
     assert inspect(rotated[-1], 1)["reasons"] == [reason]
 
 
-def test_a_forged_refresh_token(inspect: Any, rotated: Any) -> None:
+def test_a_forged_refresh_token_is_called_forged(inspect: Any, rotated: Any) -> None:
     last = "A" if rotated[-1][-1] != "A" else "B"
     assert inspect(rotated[-1][:-1] + last, 1) == {"kind": "refresh token", "valid": False, "reasons": [FORGED]}
 
 
-def test_a_refresh_token_of_another_server(inspect: Any) -> None:
+def test_a_refresh_token_of_another_server_has_no_login_here(inspect: Any) -> None:
     assert inspect("rt_AQ" + "A" * 70, 1)["reasons"] == [NO_LOGIN]
 
 
@@ -196,7 +198,7 @@ def test_bytes_that_are_no_text(inspect: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["a.b.c", "..", "eyJhbGciOiJub25lIn0.e30.", "é.é.é"])
-def test_a_jwt_of_somebody_else(inspect: Any, text: str) -> None:
+def test_a_jwt_of_somebody_else_is_not_ours(inspect: Any, text: str) -> None:
     assert inspect(text, 1) == {"kind": "JWT", "valid": False, "reasons": [NOT_OURS]}
 
 
@@ -206,7 +208,7 @@ def test_a_changed_access_token(inspect: Any, login: Callable[..., Any]) -> None
     assert inspect(f"{header}.{payload}.{signature[:100]}{middle}{signature[101:]}", 1)["reasons"] == [NOT_OURS]
 
 
-def test_an_expired_access_token(inspect: Any, login: Callable[..., Any], clock: Clock) -> None:
+def test_an_expired_access_token_is_told_when_it_expired(inspect: Any, login: Callable[..., Any], clock: Clock) -> None:
     text = login("app")["access_token"]
     clock.forward(899.999999)
     assert inspect(text)["exp"] == "2027-01-15T08:15:00Z"
@@ -253,7 +255,7 @@ def test_every_reason_is_told(inspect: Any, database: Any, login: Callable[..., 
     assert len(inspect(text, 1)["reasons"]) == 3
 
 
-def test_in_words(
+def test_tokens_are_described_in_words(
     cli: Callable[..., Result], inspect: Any, rotated: Any, login: Callable[..., Any], variables: Any, clock: Clock
 ) -> None:
     good = cli("token", "inspect", input=rotated[-1], **variables).stdout

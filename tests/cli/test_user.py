@@ -39,7 +39,7 @@ def test_create_prints_id_and_username_and_keeps_a_hash(ada: Any) -> None:
     assert user.password_hash.startswith("$argon2id$")
 
 
-def test_create_in_words(cli: Callable[..., Result], here: Path) -> None:
+def test_create_tells_in_words_whom_it_created(cli: Callable[..., Result], here: Path) -> None:
     result = cli("user", "create", "Ada", "--password-stdin", input="open sesame\n")
     assert result.stdout == f"Created the user ada ({stored('ada').id}).\n"
 
@@ -224,7 +224,9 @@ def test_nobody_elses_logins_end(cli: Callable[..., Result], data: Callable[...,
     assert stored("bob").credential_version == 0
 
 
-def test_disable_and_enable(cli: Callable[..., Result], data: Callable[..., Any], ada: Any) -> None:
+def test_disable_ends_authorizations_and_enable_does_not_restore_them(
+    cli: Callable[..., Result], data: Callable[..., Any], ada: Any
+) -> None:
     add_login(DB, 1, ada["id"])
     assert cli("user", "disable", "ada").stderr == "ada is disabled. Ended 1 authorization.\n"
     assert data("user", "show", "ada")["disabled"] is True

@@ -65,7 +65,7 @@ def discovered(issuer: Issuer) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
-def test_authlib_with_requests(issuer: Issuer, web: str, spa: str, method: str) -> None:
+def test_authlib_with_requests_signs_in_refreshes_and_revokes(issuer: Issuer, web: str, spa: str, method: str) -> None:
     metadata, client_id = discovered(issuer), spa if method == "none" else web
     verifier = "v" * 64
     with AuthlibSession(
@@ -128,7 +128,7 @@ def app_with_authlib(issuer: Issuer, client_id: str, secret: str | None) -> Star
 
 
 @pytest.mark.parametrize("secret", [SECRET, None], ids=["confidential", "public"])
-def test_authlib_in_a_starlette_app(issuer: Issuer, web: str, spa: str, secret: str | None) -> None:
+def test_authlib_in_a_starlette_app_signs_in(issuer: Issuer, web: str, spa: str, secret: str | None) -> None:
     client_id = web if secret else spa
     with TestClient(app_with_authlib(issuer, client_id, secret), "http://localhost:3000") as app:
         url = app.get("/login", follow_redirects=False).headers["location"]
@@ -138,7 +138,9 @@ def test_authlib_in_a_starlette_app(issuer: Issuer, web: str, spa: str, secret: 
 
 
 @pytest.mark.parametrize("pkce", ["S256", None])
-def test_requests_oauthlib(issuer: Issuer, web: str, monkeypatch: pytest.MonkeyPatch, pkce: str | None) -> None:
+def test_requests_oauthlib_signs_in(
+    issuer: Issuer, web: str, monkeypatch: pytest.MonkeyPatch, pkce: str | None
+) -> None:
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     metadata = discovered(issuer)
     with OAuth2Session(web, redirect_uri=BACK, scope=SCOPE.split(), pkce=pkce) as session:
@@ -193,12 +195,12 @@ def node(issuer: Issuer, web: str, spa: str, packages: Path) -> dict[str, Any]:
     "name",
     ["openid-client, public", "openid-client, with a secret"] + ["oauth4webapi, public", "oauth4webapi, with a secret"],
 )
-def test_under_node(node: dict[str, Any], name: str) -> None:
+def test_libraries_for_node_sign_in_and_refresh(node: dict[str, Any], name: str) -> None:
     assert node[name] == {"email": "ada@example.com", "refreshed": True, "same": True}
 
 
 @needs_npm
-def test_openid_client_on_a_device(issuer: Issuer, packages: Path) -> None:
+def test_openid_client_signs_in_on_a_device(issuer: Issuer, packages: Path) -> None:
     """With `initiateDeviceAuthorization` and `pollDeviceAuthorizationGrant`."""
     scope = f"{SCOPE} offline_access"
     told = {"url": issuer.url, "scope": scope, "client": issuer.client(scope, grants=KINDS["device"].grant_types)}
@@ -236,7 +238,7 @@ def is_expected(claims: dict[str, Any], logout: dict[str, Any]) -> bool:
     return is_same and claims["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
 
 
-def test_a_logout_token_by_pyjwt(issuer: Issuer, logout: dict[str, Any]) -> None:
+def test_pyjwt_verifies_a_logout_token(issuer: Issuer, logout: dict[str, Any]) -> None:
     keys = {key.key_id: key.key for key in PyJWKSet.from_dict(issuer.jwks()).keys}
     kid = get_unverified_header(logout["token"])["kid"]
     options: Any = {"require": ["iat", "exp", "jti", "sid", "events"]}
@@ -245,7 +247,7 @@ def test_a_logout_token_by_pyjwt(issuer: Issuer, logout: dict[str, Any]) -> None
 
 
 @needs_npm
-def test_a_logout_token_by_jose(issuer: Issuer, logout: dict[str, Any], packages: Path) -> None:
+def test_jose_verifies_a_logout_token(issuer: Issuer, logout: dict[str, Any], packages: Path) -> None:
     told = {"token": logout["token"], "jwks": issuer.jwks(), "issuer": issuer.url, "audience": logout["audience"]}
     environment = os.environ | {"STOCK": json.dumps(told)}
     done = subprocess.run(["node", "logout_token.mjs"], cwd=packages, env=environment, capture_output=True)
@@ -301,7 +303,7 @@ REGISTRATION = "spring.security.oauth2.client.registration.authserver"
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("mvn") is None, reason="Maven is not installed")
 @pytest.mark.parametrize("secret", [SECRET, None], ids=["confidential", "public"])
-def test_spring_security(issuer: Issuer, tmp_path: Path, secret: str | None) -> None:
+def test_spring_security_signs_in(issuer: Issuer, tmp_path: Path, secret: str | None) -> None:
     """With `issuer-uri` and the client alone."""
     shutil.copytree(HERE / "spring", tmp_path, dirs_exist_ok=True)
     subprocess.run(["mvn", "-q", "-B", "-DskipTests", "package"], cwd=tmp_path, check=True, timeout=600)

@@ -71,7 +71,9 @@ DEAD = {"type": "bearer", "dead": "invalid_grant"}
         ("axios", {"type": "Bearer", "revoked": {}, "dead": "invalid_grant", "expired": 401}),
     ],
 )
-def test_under_node(node: dict[str, Any], name: str, expected: dict[str, Any]) -> None:
+def test_libraries_for_node_log_in_refresh_and_revoke(
+    node: dict[str, Any], name: str, expected: dict[str, Any]
+) -> None:
     assert node[name] == expected
 
 
@@ -99,7 +101,7 @@ def oauthlib(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., O
 
 
 @pytest.mark.parametrize("secret", [{}, {"secret": SECRET}], ids=["public", "with a secret"])
-def test_requests_oauthlib_refreshes_by_itself(
+def test_requests_oauthlib_refreshes_automatically(
     issuer: Issuer, oauthlib: Callable[..., OAuth2Session], web: str, app: str, secret: dict[str, str]
 ) -> None:
     with oauthlib(web if secret else app, **secret) as session:

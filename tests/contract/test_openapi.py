@@ -16,7 +16,7 @@ from tests.harness.existing import existing
 from tests.web.serving import LocalServer
 
 
-def test_it_validates() -> None:
+def test_the_document_is_valid_openapi() -> None:
     validate(document())
 
 

@@ -39,7 +39,7 @@ def test_every_status_is_produced_or_has_a_reason() -> None:
 
 
 @pytest.mark.parametrize(("operation", "status"), PRODUCERS)
-def test_the_status_and_its_answer(server: LocalServer, operation: str, status: str) -> None:
+def test_each_documented_status_is_produced_as_documented(server: LocalServer, operation: str, status: str) -> None:
     assert_conforms(PRODUCERS[operation, status](server), operation, status)
 
 

@@ -37,7 +37,9 @@ def state(row: Any, *, client: Any = CLIENT, user: Any = USER, now: Any = NOW) -
         ({"revoked_at": NOW + 5, "revoked_reason": "operator"}, {}, "ended", "ended by an operator at", 5),
     ],
 )
-def test_each_state(row: Any, others: Any, word: str, reason: str | None, ends: Any) -> None:
+def test_each_state_has_its_word_its_reason_and_its_end(
+    row: Any, others: Any, word: str, reason: str | None, ends: Any
+) -> None:
     found = state(a_login(**row), **others)
     assert (found.word, found.ends_at) == (word, NOW + ends)
     assert found.reason == reason or found.reason.startswith(reason)

@@ -53,7 +53,7 @@ REFUSED = None
         (("",), (A,), (), REFUSED),
     ],
 )
-def test_the_table_of_audiences_rfc8707_2(
+def test_the_audience_is_what_the_table_says_rfc8707_2(
     asked: tuple[str, ...], registered: tuple[str, ...], granted: tuple[str, ...], expected: tuple[str, ...] | None
 ) -> None:
     client = replace(CLIENT, audiences=registered)

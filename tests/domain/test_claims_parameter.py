@@ -15,7 +15,7 @@ words = st.sampled_from(["userinfo", "id_token", "sub", "acr", "email", "value",
 trees = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(words, inner), max_leaves=12)
 
 
-def test_oidc_core_5_5_the_example() -> None:
+def test_oidc_core_5_5_the_example_is_read() -> None:
     example: dict[str, Any] = {
         "userinfo": {
             "given_name": {"essential": True},

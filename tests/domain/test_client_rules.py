@@ -209,7 +209,7 @@ def test_what_no_client_can_be_is_refused_with_what_is_allowed(
     ["https://app.example/back?a=b", "https://localhost:8443/", "http://127.0.0.1:3000/back", "http://[::1]/back"]
     + ["com.example.app:/back", "com.example.app://back"],
 )
-def test_rfc8252_7_redirect_uris_of_web_and_native_apps(uri: str) -> None:
+def test_rfc8252_7_redirect_uris_of_web_and_native_apps_are_accepted(uri: str) -> None:
     checked(APP, redirect_uris=(uri,))
 
 
@@ -301,7 +301,7 @@ def test_any_text_is_judged_and_none_with_a_space_is_an_origin(text: str) -> Non
         (["https://localhost/back"], ""),
     ],
 )
-def test_oidc_core_8_1_the_sector_of_pairwise_subjects(uris: list[str], sector: str) -> None:
+def test_oidc_core_8_1_pairwise_subjects_need_one_sector(uris: list[str], sector: str) -> None:
     pairwise = replace(APP, redirect_uris=tuple(uris), subject_type="pairwise")
     named = replace(pairwise, sector_identifier_uri="https://sector.example/uris.json")
     assert (subjects.sector_of(pairwise), subjects.sector_of(named)) == (sector, "sector.example")

@@ -24,7 +24,7 @@ WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, 
         ("Linux", "Linux"),
     ],
 )
-def test_rfc9110_10_1_5_the_words_for_a_user_agent(user_agent: str, words: str) -> None:
+def test_rfc9110_10_1_5_a_user_agent_is_told_in_words(user_agent: str, words: str) -> None:
     assert device.described(user_agent) == words
 
 

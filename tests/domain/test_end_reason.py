@@ -56,9 +56,9 @@ def test_a_cause_that_is_not_known_here_is_told_as_it_is() -> None:
     ("seconds", "words"),
     [(604800, "7 days"), (86400, "1 day"), (5400, "90 minutes"), (61, "61 seconds"), (1, "1 second")],
 )
-def test_durations(seconds: int, words: str) -> None:
+def test_a_duration_is_told_in_its_largest_whole_unit(seconds: int, words: str) -> None:
     assert duration(seconds) == words
 
 
-def test_a_time() -> None:
+def test_a_time_is_told_in_whole_seconds_of_utc() -> None:
     assert utc(1_800_000_000 * SECOND + 999_999) == "2027-01-15T08:00:00Z"

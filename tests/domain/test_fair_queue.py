@@ -46,7 +46,7 @@ def test_nobody_waits_for_more_than_one_of_each_other_sender(senders: list[str],
 
 
 @given(senders.filter(bool))
-def test_who_has_most_loses_its_last(senders: list[str]) -> None:
+def test_the_owner_with_the_most_loses_its_last(senders: list[str]) -> None:
     queue, left = filled(senders), list(enumerate(senders))
     while left:
         sizes = Counter(sender for _, sender in left)

@@ -45,7 +45,7 @@ def test_rfc9068_2_2_it_cannot_be_taken_for_an_access_token() -> None:
 
 
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256"])
-def test_oidc_core_a_3_the_at_hash_of_the_example(alg: str) -> None:
+def test_oidc_core_a_3_the_at_hash_is_that_of_the_example(alg: str) -> None:
     assert id_token.half_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y", alg) == "77QmUPtjPfzWtF2AnpK9RQ"
 
 

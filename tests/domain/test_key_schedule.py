@@ -36,7 +36,7 @@ RETIRED = replace(ACTIVE, kid="retired", state="retired", retired_at=NOW)
     policy=st.builds(KeyPolicy, st.integers(0, 365 * DAY), st.integers(1, 3650 * DAY), st.integers(0, DAY)),
     ttl=st.integers(1, DAY),
 )
-def test_the_times_in_whole_words(created: int, activated: int, policy: KeyPolicy, ttl: int) -> None:
+def test_each_time_is_the_sum_that_its_name_says(created: int, activated: int, policy: KeyPolicy, ttl: int) -> None:
     pending = replace(PENDING, created_at=created)
     seen_by_all = created + (policy.lead_time + 30) * 1_000_000
     assert promotable_at(pending, policy) == seen_by_all
@@ -66,7 +66,7 @@ def test_without_an_active_key_only_the_lead_time_is_waited_for() -> None:
     assert promotion_due_at(PENDING, None, POLICY) == promotable_at(PENDING, POLICY)
 
 
-def test_what_lies_ahead_of_each_state() -> None:
+def test_a_key_tells_what_is_due_in_each_state() -> None:
     keys = (ACTIVE, PENDING, RETIRED)
     worn_out = NOW + 90 * DAY * SECOND
     assert due(PENDING, keys, POLICY) == {"promotable_at": promotable_at(PENDING, POLICY), "activated_at": worn_out}

@@ -114,7 +114,7 @@ def test_any_text_is_an_allow_list_or_a_value_error(text: str) -> None:
         ("https:///path", "is not a host in lower case"),
     ],
 )
-def test_urls(url: str, fault: str | None) -> None:
+def test_a_url_has_a_fault_or_none(url: str, fault: str | None) -> None:
     found = url_fault(url, allow_list("hooks.internal,10.0.0.0/8"))
     assert found == fault or (found and fault and found.startswith(fault))
 

@@ -11,7 +11,7 @@ VERIFIER, CHALLENGE = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2O
 UNRESERVED = "ABCXYZabcxyz0189-._~"
 
 
-def test_rfc7636_b_the_example() -> None:
+def test_rfc7636_b_the_example_is_proven() -> None:
     assert pkce.is_verifier(VERIFIER) and pkce.is_challenge(CHALLENGE)
     assert pkce.proves(VERIFIER, CHALLENGE)
 

@@ -59,7 +59,7 @@ def test_what_people_may_write_is_what_commands_accept(typed: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("text", ["", "1815", "2025", "1815-12-10", "0000-12-10", "0000-02-29", "2025-11-29"])
-def test_oidc_core_5_1_a_date_of_birth(text: str) -> None:
+def test_oidc_core_5_1_a_date_of_birth_may_lack_its_year_or_day(text: str) -> None:
     assert profile.faults({"birthdate": text}, TODAY) == {}
 
 
@@ -101,7 +101,7 @@ def test_what_is_typed_is_stored_in_one_form() -> None:
 @pytest.mark.parametrize(
     "url", ["http://ada.example", "https://ada.example:8443/~ada?x=1#y", "https://m\u00fcller.example"]
 )
-def test_a_web_address(url: str) -> None:
+def test_a_web_address_is_accepted(url: str) -> None:
     assert profile.faults({"website": url}, TODAY) == {}
 
 

@@ -26,7 +26,7 @@ def client(application_type: Any) -> Client:
 
 @pytest.mark.parametrize("application_type", ["web", "native"])
 @pytest.mark.parametrize("uri", REGISTERED)
-def test_rfc6749_3_1_2_3_a_registered_uri_exactly(uri: str, application_type: str) -> None:
+def test_rfc6749_3_1_2_3_exactly_a_registered_uri_is_accepted(uri: str, application_type: str) -> None:
     assert is_registered(uri, client(application_type))
 
 

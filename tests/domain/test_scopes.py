@@ -41,7 +41,7 @@ def test_words_come_in_their_order_and_each_once(asked: list[str], space: str) -
     assert parse(" ".join(parsed)) == parsed == parse(f" {' '.join(parsed)} ")
 
 
-def test_the_longest_scope() -> None:
+def test_a_scope_has_at_most_1024_characters() -> None:
     assert parse("a" * MAX_LENGTH) == ("a" * 1024,)
     with pytest.raises(ScopeRefused, match="1024"):
         parse("a" * 1023 + " b")

@@ -41,7 +41,7 @@ def test_times_are_written_in_utc() -> None:
         ("0s", NOW),
     ],
 )
-def test_moments(text: str, moment: int) -> None:
+def test_a_moment_is_a_time_or_an_age(text: str, moment: int) -> None:
     assert parse_moment(text, NOW) == moment
 
 

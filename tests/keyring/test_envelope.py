@@ -58,7 +58,7 @@ def test_the_newest_wraps_and_all_of_them_unwrap() -> None:
     refused(KeyEncryptionKeys({"old": OLD}), "row-1", WRAPPED)
 
 
-def test_another_key_opens_nothing_and_the_message_names_what_was_tried_and_how_to_mend_it() -> None:
+def test_another_key_opens_nothing_and_the_message_names_what_was_tried_and_how_to_fix_it() -> None:
     message = refused(KeyEncryptionKeys({"keys/a.key": OLD, "keys/b.key": STRANGE}), "row-1", WRAPPED)
     assert "row-1" in message and "keys/a.key" in message and "keys/b.key" in message
     assert message.splitlines()[-1] == "    AUTHSERVER_KEYS_DIR=/path/to/keys"
@@ -113,7 +113,7 @@ def test_a_header_that_was_changed_is_refused(changed: dict[str, object]) -> Non
 
 
 @pytest.mark.parametrize("header", ["[]", "1", "null", '"dir"', "{}", "{", "\udcff", '{"alg":"dir"}', "[" * 100_000])
-def test_a_header_that_is_none_is_refused(header: str) -> None:
+def test_a_text_that_is_no_header_is_refused(header: str) -> None:
     _, rest = WRAPPED.split(".", 1)
     refused(KEYS, "row-1", f"{segment(header.encode(errors='surrogateescape'))}.{rest}")
 

@@ -107,7 +107,7 @@ def test_of_a_folder_only_key_files_are_read_and_none_is_no_error(folder: Path) 
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o660, 0o666, 0o777])
-def test_a_file_that_others_can_use_is_refused_and_mended(folder: Path, mode: int) -> None:
+def test_a_file_that_others_can_use_is_refused_with_the_fix(folder: Path, mode: int) -> None:
     path = key_file(folder, mode=mode)
     message = refusal(folder)
     assert str(path) in message and "others" in message and TEXT not in message
@@ -147,7 +147,7 @@ def test_roots_file_is_refused_to_another_user_with_the_line_that_root_pastes() 
         assert path.stat().st_uid == NOBODY
 
 
-def test_a_symlink_is_refused_wherever_it_leads_and_mended(folder: Path, tmp_path: Path) -> None:
+def test_a_symlink_is_refused_wherever_it_leads_with_the_fix(folder: Path, tmp_path: Path) -> None:
     target = key_file(tmp_path, name="elsewhere")
     folder.mkdir()
     path = folder / "kek-1.key"
@@ -181,7 +181,7 @@ def five_seconds() -> Iterator[None]:
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 @pytest.mark.usefixtures("five_seconds")
-def test_what_is_no_plain_file_is_refused_at_once_and_mended(folder: Path, make: Callable[[Path, int], None]) -> None:
+def test_what_is_no_plain_file_is_refused_at_once_with_the_fix(folder: Path, make: Callable[[Path, int], None]) -> None:
     """A pipe that nobody writes to must not hang the start."""
     folder.mkdir()
     path = folder / "kek-1.key"

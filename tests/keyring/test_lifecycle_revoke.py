@@ -59,7 +59,7 @@ def introspected(http: Any, token: Any) -> Any:
     return http.post("/introspect", data=client | {"token": token}).json()["active"]
 
 
-def test_the_server_keeps_the_schedule_by_itself(
+def test_the_server_keeps_the_schedule_without_a_command(
     http: Any, lifecycle: Lifecycle, clock: Clock, login: Callable[..., Any]
 ) -> None:
     active, pending = kid_of(lifecycle, "active"), kid_of(lifecycle, "pending")
@@ -201,7 +201,7 @@ def test_an_imported_key_is_published_and_no_key_is_used_twice(
         lifecycle.import_key(private)
 
 
-def test_rewrapped_keys_open_under_the_new_key_alone_and_the_server_goes_on(
+def test_rewrapped_keys_open_under_the_new_key_alone_and_the_server_continues(
     lifecycle: Lifecycle,
     settings: Settings,
     clock: Clock,

@@ -100,7 +100,7 @@ def test_after_the_module_has_forgotten_its_sessions_the_next_signature_opens_ne
     assert is_good(public, "ES256", signer.sign(b"a message"))
 
 
-def test_a_module_that_goes_on_failing_is_unavailable_and_asked_again_later(
+def test_a_module_that_keeps_failing_is_unavailable_and_asked_again_later(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     public, _, signer = opened(service, "ES256")
@@ -142,7 +142,7 @@ def test_a_wrong_pin_is_told_and_not_tried_again_for_a_token_locks_itself(servic
     TokenSession(str(MODULES[0]), "locked", PIN)  # it has not locked itself
 
 
-def test_what_does_not_fit_is_told_with_the_line_that_mends_it(service: Any, tmp_path: Path) -> None:
+def test_a_wrong_setting_is_told_with_the_line_that_fixes_it(service: Any, tmp_path: Path) -> None:
     from authserver.keyring.pkcs11_session import TokenSession
 
     with pytest.raises(Misconfigured, match=r"has no token 'elsewhere' .*keys.*\n\n    AUTHSERVER_PKCS11_TOKEN="):

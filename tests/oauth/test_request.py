@@ -77,7 +77,7 @@ def test_no_bytes_raise_anything_but_the_two_errors(body: Any, authorization: An
 
 @fast
 @given(text, text)
-def test_rfc6749_2_3_1_basic_of_any_id_and_secret(client_id: Any, secret: Any) -> None:
+def test_rfc6749_2_3_1_any_id_and_secret_are_read_from_a_basic_header(client_id: Any, secret: Any) -> None:
     encoded = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()
     request = read(b"", "Basic " + b64encode(encoded).decode())
     assert request.credentials == Credentials("client_secret_basic", client_id, secret, by_header=True)
@@ -86,14 +86,14 @@ def test_rfc6749_2_3_1_basic_of_any_id_and_secret(client_id: Any, secret: Any) -
 
 @fast
 @given(text)
-def test_basic_with_an_empty_secret_is_none(client_id: Any) -> None:
+def test_basic_with_an_empty_secret_does_not_authenticate(client_id: Any) -> None:
     request = read(b"", "Basic " + b64encode(f"{quote_plus(client_id)}:".encode()).decode())
     assert request.credentials == Credentials("none", client_id, by_header=True)
 
 
 @fast
 @given(text, text)
-def test_rfc6749_2_3_1_a_secret_in_the_body(client_id: Any, secret: Any) -> None:
+def test_rfc6749_2_3_1_any_id_and_secret_are_read_from_the_body(client_id: Any, secret: Any) -> None:
     request = read(urlencode({"client_id": client_id, "client_secret": secret}).encode())
     assert request.credentials == Credentials("client_secret_post", client_id, secret)
 
@@ -124,6 +124,6 @@ def test_basic_of_what_is_not_utf_8_however_it_is_encoded(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", ":", ":secret", "app", "\0:secret", "app%00:secret", "app:\0", "app:secret%00"])
-def test_basic_without_an_id_or_a_colon_or_with_a_nul(text: str) -> None:
+def test_basic_without_an_id_or_a_colon_or_with_a_nul_is_refused(text: str) -> None:
     with refused("invalid_client"):
         read(b"", "Basic " + b64encode(text.encode()).decode())

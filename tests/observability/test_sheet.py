@@ -18,7 +18,7 @@ def add(sheet: Sheet, times: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_the_next_process_goes_on_in_the_row_of_one_that_was_killed() -> None:
+def test_the_next_process_continues_the_row_of_one_that_was_killed() -> None:
     sheet, spawn = Sheet(), get_context("spawn")
     for times, code in ((1001, -signal.SIGKILL), (500, 0)):
         process = spawn.Process(target=add, args=(sheet, times))

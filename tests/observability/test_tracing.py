@@ -85,7 +85,7 @@ def test_a_refusal_names_its_reason_and_a_refresh_its_verdict(
     assert request_span(exporter).attributes["authserver.verdict"] == "rotate"
 
 
-def test_a_trusted_proxys_trace_goes_on(exporter: InMemorySpanExporter, http: TestClient) -> None:
+def test_a_trusted_proxys_trace_is_continued(exporter: InMemorySpanExporter, http: TestClient) -> None:
     http.get("/health/live", headers=TRACEPARENT)
     span = request_span(exporter)
     assert (f"{span.context.trace_id:032x}", f"{span.parent.span_id:016x}") == (TRACE, PARENT)

@@ -17,7 +17,7 @@ def tokens(op: Provider) -> dict[str, Any]:
     return op.tokens()
 
 
-def test_2_the_required_claims(op: Provider, tokens: dict[str, Any]) -> None:
+def test_2_an_id_token_has_the_required_claims(op: Provider, tokens: dict[str, Any]) -> None:
     claims = op.claims(tokens["id_token"])
     assert claims["iss"] == ISSUER
     assert claims["sub"] == "u_ada" and len(claims["sub"]) <= 255 and claims["sub"].isascii()

@@ -128,7 +128,7 @@ def test_3_1_2_1_max_age_that_is_no_number_of_seconds(signed_in: Browser, max_ag
 
 
 @pytest.mark.parametrize("max_age", ["9999999999", "1000000000", "0000086400"])
-def test_3_1_2_1_a_long_max_age(signed_in: Browser, max_age: str) -> None:
+def test_3_1_2_1_a_long_max_age_is_accepted(signed_in: Browser, max_age: str) -> None:
     assert "code" in answer_of(signed_in.authorize(max_age=max_age))
 
 

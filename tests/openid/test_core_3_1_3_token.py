@@ -138,7 +138,7 @@ def test_rfc6749_4_1_2_a_replay_after_the_refresh_ends_the_refreshed_tokens_too(
 # RFC 7636
 
 
-def test_rfc7636_appendix_b(op: Provider, browser: Browser) -> None:
+def test_rfc7636_appendix_b_the_verifier_of_the_example_is_accepted(op: Provider, browser: Browser) -> None:
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     code = browser.code(code_challenge="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
     granted(op.redeem(code, code_verifier=verifier))
@@ -159,7 +159,9 @@ def test_rfc7636_appendix_b(op: Provider, browser: Browser) -> None:
         (VERIFIER[:-1] + "é", "invalid_request"),
     ],
 )
-def test_rfc7636_4_6_a_wrong_verifier(op: Provider, browser: Browser, verifier: str | None, error: str) -> None:
+def test_rfc7636_4_6_a_wrong_verifier_is_refused(
+    op: Provider, browser: Browser, verifier: str | None, error: str
+) -> None:
     assert refused(op.redeem(browser.code(), code_verifier=verifier), error)
 
 
@@ -180,7 +182,7 @@ def test_rfc9700_4_5_3_2_a_client_that_may_leave_pkce_out_and_uses_it_must_prove
 # RFC 8707
 
 
-def test_rfc8707_2_2_a_token_for_one_of_the_resources(op: Provider) -> None:
+def test_rfc8707_2_2_a_token_can_be_for_one_of_the_resources(op: Provider) -> None:
     request: dict[str, Any] = {"scope": "openid read", "resource": [AUDIENCE, OTHER_AUDIENCE]}
     browser = op.signed_in(**request)
     assert op.claims(granted(op.redeem(browser.code(**request)))["access_token"])["aud"][:2] == request["resource"]

@@ -18,7 +18,7 @@ def document(op: Provider) -> dict[str, Any]:
     return members
 
 
-def test_4_2_the_response(op: Provider) -> None:
+def test_4_2_the_response_is_json_for_every_origin(op: Provider) -> None:
     response = op.http.get(PATH)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"

@@ -106,7 +106,7 @@ def test_a_username_that_is_shown_again_is_never_markup(op: Provider, username: 
     assert_inert(page)
 
 
-def test_a_state_is_never_markup_in_a_page_that_goes_on(op: Provider) -> None:
+def test_a_state_is_never_markup_in_a_page_that_posts_it(op: Provider) -> None:
     browser = op.signed_in()
     assert_inert_form(browser.authorize(response_mode="form_post", state=MARKUP))
     page = browser.allow(browser.authorize(prompt="consent", state=MARKUP))
@@ -240,7 +240,7 @@ def test_a_form_without_our_token_is_403_and_costs_no_hash(op: Provider, csrf: A
     assert rows(op.database, "attempts") == before
 
 
-def test_a_token_of_one_page_is_none_of_another_kind(op: Provider) -> None:
+def test_a_token_of_one_page_is_refused_by_another_kind(op: Provider) -> None:
     """The consent page's token tells what it showed, so that one of the sign-in page agrees to nothing."""
     browser = op.signed_in()
     consent, sign_in = browser.authorize(prompt="consent"), browser.authorize(prompt="login")

@@ -62,7 +62,7 @@ def test_one_of_a_key_that_left_the_key_set_counts_and_one_of_a_revoked_key_does
 
 
 @pytest.mark.parametrize("name", ["access_token", "refresh_token"])
-def test_another_token_is_none(op: Provider, name: str) -> None:
+def test_another_kind_of_token_is_no_hint(op: Provider, name: str) -> None:
     assert not is_taken(op, op.tokens()[name])
 
 
@@ -70,13 +70,13 @@ def test_another_token_is_none(op: Provider, name: str) -> None:
     "changes",
     [{"iss": "https://evil.example"}, {"sub": None}, {"sub": 5}, {"client_id": "sso"}, {"auth_time": None}],
 )
-def test_what_is_signed_by_us_and_no_id_token_of_ours_is_none(op: Provider, sign: Any, changes: Any) -> None:
+def test_what_we_signed_and_is_no_id_token_is_no_hint(op: Provider, sign: Any, changes: Any) -> None:
     claims = op.claims(op.tokens()["id_token"]) | changes
     assert not is_taken(op, sign({name: value for name, value in claims.items() if value is not None}))
 
 
 @pytest.mark.parametrize("spoil", ["payload", "signature", "alg none", "no signature", "header"])
-def test_one_that_was_tampered_with_is_none(op: Provider, spoil: str) -> None:
+def test_a_hint_that_was_tampered_with_is_ignored(op: Provider, spoil: str) -> None:
     header, payload, signature = op.tokens()["id_token"].split(".")
     spoilt = {
         "payload": f"{header}.{payload[:-4]}AAAA.{signature}",
@@ -89,7 +89,7 @@ def test_one_that_was_tampered_with_is_none(op: Provider, spoil: str) -> None:
 
 
 @pytest.mark.parametrize("hint", ["x", ".", "..", "a.b.c", "é.é.é", "." * 5000, "[" * 9000, "x" * 20_000])
-def test_what_is_no_token_is_none_and_keeps_nobody_out(op: Provider, hint: str) -> None:
+def test_what_is_no_token_is_no_hint_and_keeps_nobody_out(op: Provider, hint: str) -> None:
     assert not is_taken(op, hint)
     assert "code" in answer_of(op.signed_in().authorize(id_token_hint=hint))
 

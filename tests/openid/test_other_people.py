@@ -25,7 +25,7 @@ def test_a_consent_page_that_was_shown_to_one_user_is_no_answer_of_another(op: P
     assert op.claims(granted(op.redeem(code))["id_token"])["sub"] == "u_bob"
 
 
-def test_who_agrees_agrees_to_what_the_page_showed_and_not_to_what_the_client_may_have_since(op: Provider) -> None:
+def test_a_user_agrees_to_what_the_page_showed_and_not_to_what_the_client_may_ask_since(op: Provider) -> None:
     """A request that leaves its scope out gets whatever its client is registered for."""
     browser = op.browser()
     request = {"client_id": "another", "scope": None, "prompt": "consent"}
@@ -40,7 +40,7 @@ def test_who_agrees_agrees_to_what_the_page_showed_and_not_to_what_the_client_ma
     assert "code" in answer_of(browser.allow(page))
 
 
-def test_an_account_page_that_was_shown_to_one_user_goes_on_as_no_other(op: Provider) -> None:
+def test_an_account_page_that_was_shown_to_one_user_acts_for_no_other(op: Provider) -> None:
     browser = op.signed_in()
     shown_to_ada = browser.authorize(prompt="select_account")
     assert "Continue as ada" in shown_to_ada.text

@@ -172,7 +172,7 @@ def test_rfc8252_7_1_a_native_app_gets_its_response_at_its_own_scheme_and_by_ipv
     granted(op.redeem(answer_of(response, uri)["code"], client_id="native", redirect_uri=uri))
 
 
-def test_oauth_form_post_there_is_none_to_a_scheme_of_an_app(op: Provider) -> None:
+def test_oauth_form_post_to_the_scheme_of_an_app_is_refused(op: Provider) -> None:
     request = {"client_id": "native", "redirect_uri": "com.example.app:/cb", "response_mode": "form_post"}
     assert is_page(op.browser().authorize(**request))
     assert is_page(op.browser().authorize(**request, prompt="none"))

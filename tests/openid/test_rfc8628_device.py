@@ -207,7 +207,7 @@ def test_5_4_every_device_is_asked_about_whatever_was_agreed_before(op: Provider
     assert {row["client_id"] for row in rows(op.database, "consents")} >= {"other-tv", "own"}
 
 
-def test_3_3_deny(op: Provider) -> None:
+def test_3_3_a_denied_device_gets_access_denied(op: Provider) -> None:
     asking, browser = device(op), op.browser()
     done = browser.deny(asking.asked(browser))
     assert 'id="device-done"' in done.text and "Nobody got access" in done.text
@@ -324,7 +324,7 @@ def test_3_4_a_device_code_that_does_not_exist(op: Provider, code: str) -> None:
     assert refused(answer, "invalid_grant" if code else "invalid_request")
 
 
-def test_3_5_pending_then_slow_down_for_who_does_not_wait(op: Provider, elsewhere: TestClient) -> None:
+def test_3_5_a_device_that_polls_too_soon_is_told_to_slow_down(op: Provider, elsewhere: TestClient) -> None:
     """At any node: the interval MUST be increased by 5 seconds for this and all subsequent requests."""
     asking = device(op)
     answers = [(asking.poll(), "authorization_pending"), (asking.poll(elsewhere), "slow_down")]
@@ -340,7 +340,7 @@ def test_3_5_pending_then_slow_down_for_who_does_not_wait(op: Provider, elsewher
     op.later(0)
 
 
-def test_3_5_who_polls_too_often_gets_tokens_all_the_same_once_the_user_has_answered(op: Provider) -> None:
+def test_3_5_a_device_that_polls_too_often_still_gets_tokens_once_the_user_has_answered(op: Provider) -> None:
     asking = device(op)
     assert [asking.poll().json()["error"] for _ in range(4)] == ["authorization_pending", *["slow_down"] * 3]
     asking.allowed(op.browser())
@@ -356,7 +356,7 @@ def test_a_flood_of_polls_writes_at_most_as_often_as_its_code_has_turns(op: Prov
     assert row_of(op, asking)["poll_interval"] == 600
 
 
-def test_3_5_expired_token(op: Provider) -> None:
+def test_3_5_an_expired_device_code_is_expired_token(op: Provider) -> None:
     asking, browser = device(op), op.browser()
     asks = asking.asked(browser)
     op.later(599)
@@ -447,7 +447,7 @@ def guess(browser: Browser, code: str = "BCDF-GHJK") -> Any:
     return browser.submit(browser.get("/device"), user_code=code)
 
 
-def test_5_1_who_guesses_codes_must_wait_and_who_types_right_ones_need_not(op: Provider) -> None:
+def test_5_1_a_person_who_guesses_codes_must_wait_and_one_who_types_right_ones_need_not(op: Provider) -> None:
     browser, right = op.browser(), device(op)
     for _ in range(12):
         assert 'id="sign-in"' in right.page(browser).text, "right ones are given back"

@@ -81,7 +81,9 @@ def test_what_the_wheel_says_of_itself(distributions: Distributions) -> None:
 
 
 @every_python
-def test_the_guard_alone(version: str, distributions: Distributions, tmp_path: Path) -> None:
+def test_the_guard_installs_with_joserfc_alone_and_verifies_tokens(
+    version: str, distributions: Distributions, tmp_path: Path
+) -> None:
     environment = Environment(version, tmp_path)
     environment.download("joserfc")
     environment.install(str(distributions.wheel))
@@ -109,7 +111,9 @@ def test_the_guard_alone(version: str, distributions: Distributions, tmp_path: P
 
 
 @every_python
-def test_the_server_and_the_issuer_for_tests(version: str, distributions: Distributions, tmp_path: Path) -> None:
+def test_the_server_and_the_issuer_for_tests_install_and_name_each_missing_extra(
+    version: str, distributions: Distributions, tmp_path: Path
+) -> None:
     environment = Environment(version, tmp_path)
     environment.download_lock("requirements.lock")
     environment.install(f"authserver[server,testing] @ {distributions.sdist.as_uri()}")

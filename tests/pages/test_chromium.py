@@ -56,7 +56,7 @@ def test_text_of_twice_the_size_fits(show: Show, path: str) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_changing_the_password_by_keyboard(show: Show, scripts: bool) -> None:
+def test_the_password_can_be_changed_by_keyboard(show: Show, scripts: bool) -> None:
     watched = show("/account/password", java_script_enabled=scripts)
     keyboard = watched.page.keyboard
     assert [watched.tab() for _ in range(2)] == ["back", "current-password"]
@@ -117,7 +117,7 @@ def test_the_sign_in_page_weighs_at_most_30_kilobytes_in_three_requests(show: Sh
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_signing_in_by_keyboard(show: Show, scripts: bool) -> None:
+def test_one_can_sign_in_by_keyboard(show: Show, scripts: bool) -> None:
     watched = show("/sign-in", java_script_enabled=scripts)
     keyboard = watched.page.keyboard
     watched.page.wait_for_selector("#username:focus")
@@ -135,7 +135,7 @@ def test_signing_in_by_keyboard(show: Show, scripts: bool) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False])
 @pytest.mark.parametrize("answer", ["allow", "deny"])
-def test_consenting_by_keyboard(show: Show, answer: str, scripts: bool) -> None:
+def test_one_can_allow_and_deny_by_keyboard(show: Show, answer: str, scripts: bool) -> None:
     watched = show("/consent", java_script_enabled=scripts)
     assert [watched.tab() for _ in range(2)] == ["Not you?", "allow"]
     if answer == "deny":
@@ -146,7 +146,7 @@ def test_consenting_by_keyboard(show: Show, answer: str, scripts: bool) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_signing_out_by_keyboard(show: Show, scripts: bool) -> None:
+def test_one_can_sign_out_by_keyboard(show: Show, scripts: bool) -> None:
     watched = show("/sign-out", java_script_enabled=scripts)
     assert [watched.tab() for _ in range(3)] == ["offline", "sign-out", "stay"]
     watched.page.keyboard.press("Shift+Tab")
@@ -214,7 +214,7 @@ def test_the_form_post_response_sends_itself_and_has_a_button_without_scripts(sh
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_after_a_form_the_browser_goes_on_to_the_client(show: Show, scripts: bool) -> None:
+def test_after_a_form_the_browser_continues_to_the_client(show: Show, scripts: bool) -> None:
     """Although the policy allows forms, and the redirects that follow them, to no other origin."""
     watched = show("/consent", java_script_enabled=scripts)
     watched.page.click("#allow")

@@ -128,7 +128,7 @@ def signed_in(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_the_whole_flow_by_keyboard(new_tab: Callable[..., Tab], scripts: bool) -> None:
+def test_one_can_sign_in_and_agree_by_keyboard_alone(new_tab: Callable[..., Tab], scripts: bool) -> None:
     tab = new_tab(java_script_enabled=scripts)
     keyboard = tab.page.keyboard
     tab.authorize()
@@ -149,7 +149,7 @@ def test_the_whole_flow_by_keyboard(new_tab: Callable[..., Tab], scripts: bool) 
     assert tab.hosts == {urlsplit(tab.issuer.url).netloc, urlsplit(tab.callback.url).netloc}
 
 
-def test_a_wrong_password_and_then_the_right_one(tab: Tab) -> None:
+def test_after_a_wrong_password_the_form_is_as_it_was_filled_in(tab: Tab) -> None:
     tab.authorize()
     tab.page.check("#keep")
     tab.sign_in(password="wrong")
@@ -172,14 +172,14 @@ def test_a_reload_of_a_forms_address_leads_back_to_the_page_that_is_next(tab: Ta
         assert tab.page.url == interaction and tab.page.title() == "Sign in"
 
 
-def test_deny(tab: Tab) -> None:
+def test_deny_leads_back_with_access_denied(tab: Tab) -> None:
     tab.authorize()
     tab.sign_in()
     tab.page.click("#deny")
     assert tab.arrived()[1]["error"] == "access_denied"
 
 
-def test_signing_in_again_with_the_same_account_or_another(tab: Tab) -> None:
+def test_one_can_sign_in_again_with_the_same_account_or_another(tab: Tab) -> None:
     signed_in(tab)
     tab.authorize(prompt="login")
     assert tab.page.get_attribute("#username", "type") == "hidden"
@@ -192,7 +192,7 @@ def test_signing_in_again_with_the_same_account_or_another(tab: Tab) -> None:
     assert "You are signed in as bob." in tab.is_asked()
 
 
-def test_choosing_an_account(tab: Tab) -> None:
+def test_one_can_choose_the_account_that_is_signed_in_or_another(tab: Tab) -> None:
     signed_in(tab)
     tab.authorize(prompt="select_account")
     tab.page.click("text=Continue as ada")
@@ -204,7 +204,7 @@ def test_choosing_an_account(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_form_post(new_tab: Callable[..., Tab], scripts: bool) -> None:
+def test_form_post_posts_the_response_with_and_without_scripts(new_tab: Callable[..., Tab], scripts: bool) -> None:
     tab = new_tab(java_script_enabled=scripts)
     tab.authorize(response_mode="form_post", state='"><script>alert(1)</script>')
     tab.sign_in()
@@ -217,7 +217,7 @@ def test_form_post(new_tab: Callable[..., Tab], scripts: bool) -> None:
     assert tab.messages == []
 
 
-def test_two_tabs_of_one_browser(tab: Tab) -> None:
+def test_two_tabs_of_one_browser_do_not_disturb_each_other(tab: Tab) -> None:
     """What is done in one does not spoil the other's form."""
     other = tab_of(tab.page.context.new_page(), tab.issuer, tab.callback, tab.client_id)
     tab.authorize(state="1")
@@ -229,7 +229,7 @@ def test_two_tabs_of_one_browser(tab: Tab) -> None:
         assert each.arrived()[1]["state"] == state
 
 
-def test_a_double_click(tab: Tab) -> None:
+def test_a_double_click_counts_once(tab: Tab) -> None:
     tab.authorize()
     tab.page.fill("#username", "ada")
     tab.page.fill("#password", PASSWORD)
@@ -250,7 +250,9 @@ def test_the_back_button_leads_to_the_client_again_until_its_code_was_redeemed(t
     assert tab.error().startswith("There is nothing left to do here.")
 
 
-def test_an_interaction_of_another_browser(tab: Tab, new_tab: Callable[..., Tab]) -> None:
+def test_an_interaction_of_another_browser_is_refused_and_can_be_begun_again(
+    tab: Tab, new_tab: Callable[..., Tab]
+) -> None:
     tab.authorize()
     other = new_tab()
     other.authorize()
@@ -282,7 +284,7 @@ def test_a_redirect_uri_that_is_not_registered(tab: Tab) -> None:
     assert tab.hosts == {urlsplit(tab.issuer.url).netloc}
 
 
-def test_a_form_of_another_origin_of_the_same_site(tab: Tab) -> None:
+def test_a_form_of_another_origin_of_the_same_site_changes_nothing(tab: Tab) -> None:
     """Its browser sends our cookies with it."""
     tab.authorize()
     target = f"{tab.page.url}/sign-in"
@@ -293,7 +295,7 @@ def test_a_form_of_another_origin_of_the_same_site(tab: Tab) -> None:
     assert not [cookie for cookie in tab.page.context.cookies() if cookie["name"].startswith("session")]
 
 
-def test_an_authorization_request_as_a_form_of_another_site(tab: Tab) -> None:
+def test_an_authorization_request_may_be_posted_by_a_form_of_another_site(tab: Tab) -> None:
     """OpenID Connect Core s3.1.2.1: authorization servers MUST support ... POST. The session is known all the same."""
     signed_in(tab)
     tab.page.goto(tab.callback.url)
@@ -309,7 +311,7 @@ SIGNED_OUT = {"en": "You are signed out", "de": "Sie sind abgemeldet"}
 
 
 @pytest.mark.parametrize("language", SIGNED_OUT)
-def test_signing_out_without_scripts(new_tab: Callable[..., Tab], language: str) -> None:
+def test_one_can_sign_out_without_scripts(new_tab: Callable[..., Tab], language: str) -> None:
     tab = new_tab(java_script_enabled=False, locale=language)
     signed_in(tab)
     tab.page.goto(f"{tab.issuer.url}/logout")
@@ -324,7 +326,7 @@ def test_signing_out_without_scripts(new_tab: Callable[..., Tab], language: str)
     assert tab.messages == []
 
 
-def test_signing_out_by_a_form_of_the_client_and_back_to_it(tab: Tab) -> None:
+def test_a_form_of_the_client_signs_out_and_leads_back_to_it(tab: Tab) -> None:
     """RP-Initiated Logout s2: OPs MUST support the use of the HTTP GET and POST methods. The session is known all the
     same, though the form brings no cookie."""
     signed_in(tab)
@@ -351,9 +353,7 @@ def test_german_from_beginning_to_end(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_an_account_in_german_from_signing_in_to_ending_an_applications_access(
-    new_tab: Callable[..., Tab], scripts: bool
-) -> None:
+def test_an_account_can_be_managed_in_german(new_tab: Callable[..., Tab], scripts: bool) -> None:
     tab = new_tab(java_script_enabled=scripts, locale="de-DE")
     signed_in(tab)
     page, home = tab.page, f"{tab.issuer.url}/account"

@@ -125,7 +125,7 @@ def test_the_time_to_wait_after_wrong_passwords_in_words(wait: int, text: str) -
     assert "aria-invalid" not in answer.by_id("password")
 
 
-def test_a_redirect_to_a_client() -> None:
+def test_a_redirect_to_a_client_is_never_stored_and_sends_no_referrer() -> None:
     answer = shown(Redirect(CALLBACK, (("code", "ac_0"), ("state", HOSTILE))))
     assert (answer.status_code, answer.content) == (303, b"")
     assert answer.headers["referrer-policy"] == "no-referrer"
@@ -140,7 +140,7 @@ def test_going_to_a_place_of_ours_changes_cookies() -> None:
     assert answer.headers.get_list("set-cookie") == ["session=secret", "browser="]
 
 
-def test_after_a_form_a_page_goes_on_to_the_client(http: TestClient) -> None:
+def test_after_a_form_a_page_continues_to_the_client(http: TestClient) -> None:
     answer = elements(http.get("/continue"))
     (refresh,) = (meta["content"] for meta in answer.by_tag("meta") if meta.get("http-equiv") == "refresh")
     uri = answer.by_id("continue")["href"]
@@ -208,7 +208,7 @@ def test_a_logo_from_elsewhere_is_not_loaded(uri: str) -> None:
     assert answer.by_tag("img") == []
 
 
-def test_the_clients_links(http: TestClient) -> None:
+def test_the_pages_link_to_the_clients_own_pages(http: TestClient) -> None:
     links = {link["href"] for link in elements(http.get("/sign-in")).by_tag("a")}
     assert links == {CLIENT.uri, CLIENT.policy_uri, CLIENT.tos_uri}
     assert elements(shown(changed(SIGN_IN, client=None))).by_tag("a") == []

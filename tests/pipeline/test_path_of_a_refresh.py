@@ -119,7 +119,7 @@ def test_at_most_12_files_carry_a_refresh_and_contributing_lists_them_in_order(t
     assert len(carriers) <= 12
 
 
-def test_the_others_lie_in_the_layers_below(trace: Trace) -> None:
+def test_the_other_files_lie_in_the_layers_below(trace: Trace) -> None:
     assert {Path(file).parts[0] for file in trace.files()} - set(CARRIERS) == BELOW
 
 

@@ -69,7 +69,7 @@ def test_a_revocation_among_them_is_the_last_word(world: World, login: Authoriza
 
 
 @every_way
-def test_who_loaded_the_row_before_it_was_revoked_can_do_nothing_with_it_rfc7009_2_1(
+def test_a_row_that_was_loaded_before_it_was_revoked_cannot_be_used_rfc7009_2_1(
     world: World, login: Authorization, commit: Commit
 ) -> None:
     assert world.wait(commit(world, [authorizations.revoke(login.id, reason="revoked")])) == [True]

@@ -97,7 +97,7 @@ def test_the_idle_end_never_passes_the_absolute_one(world: World) -> None:
     assert world.backup() == before
 
 
-def test_without_rotation_the_same_token_goes_on_and_only_its_idle_end_moves(world: World) -> None:
+def test_without_rotation_the_token_stays_the_same_and_only_its_idle_end_moves(world: World) -> None:
     token = str(world.login("fixed", "ada").token)
     before = row(world)
     for seconds, idle in ((30, 60), (20, 50), (30, 20), (19, 1)):

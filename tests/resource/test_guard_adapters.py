@@ -226,7 +226,7 @@ def test_django_rest_framework_the_token_is_of_the_request_and_its_user_is_the_s
 
 
 @pytest.mark.parametrize("auth", [None, "a key of another authentication class"])
-def test_django_rest_framework_who_came_in_by_other_means_has_no_token(auth: str | None, guard: Guard) -> None:
+def test_django_rest_framework_a_user_authenticated_by_other_means_has_no_token(auth: str | None, guard: Guard) -> None:
     class Session(BaseAuthentication):  # type: ignore[misc]
         def authenticate(self, request: Any) -> tuple[object, str | None]:
             return object(), auth

@@ -16,7 +16,7 @@ from authserver.resource import (
 from tests.resource.tools import AUDIENCE, ISSUER, NOW, Clock, public, token_of
 
 
-def test_rfc9470_s3_step_up_by_age(guard: Guard, key: RSAKey) -> None:
+def test_rfc9470_s3_a_sign_in_older_than_max_age_must_be_repeated(guard: Guard, key: RSAKey) -> None:
     assert guard.verify(token_of(key, auth_time=NOW - 300), max_age=300)
     for auth_time in ({"auth_time": NOW - 301}, {}):
         with pytest.raises(InsufficientAuthentication) as refused:
@@ -27,7 +27,7 @@ def test_rfc9470_s3_step_up_by_age(guard: Guard, key: RSAKey) -> None:
         assert "acr_values" not in challenge
 
 
-def test_rfc9470_s3_step_up_by_acr(guard: Guard, key: RSAKey) -> None:
+def test_rfc9470_s3_a_sign_in_of_another_acr_must_be_repeated(guard: Guard, key: RSAKey) -> None:
     assert guard.verify(token_of(key, acr="gold"), acr=["platinum", "gold"]).acr == "gold"
     with pytest.raises(InsufficientAuthentication) as refused:
         guard.verify(token_of(key, acr="tin"), acr=("gold", "platinum"))
@@ -43,7 +43,9 @@ def test_the_log_says_why_and_the_caller_is_not_told(guard: Guard, caplog: pytes
     assert caplog.messages == ["access token rejected: wrong issuer"]
 
 
-def test_rfc9728_metadata_and_its_place_in_the_challenge(key: RSAKey, clock: Clock) -> None:
+def test_rfc9728_the_metadata_name_the_issuer_and_scopes_and_the_challenge_links_them(
+    key: RSAKey, clock: Clock
+) -> None:
     url = "https://api.example/.well-known/oauth-protected-resource"
     guard = Guard(ISSUER, AUDIENCE, keys=public(key), resource_metadata=url, now=clock)
     guard.flask("write")

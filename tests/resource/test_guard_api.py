@@ -90,7 +90,7 @@ def test_a_scope_that_cannot_stand_in_a_challenge_is_said_at_once(guard: Guard, 
         guard.wsgi(lambda environ, start: [], scope)
 
 
-def test_scopes_one_by_one_or_in_one_string(guard: Guard, key: RSAKey) -> None:
+def test_scopes_may_be_named_one_by_one_or_in_one_string(guard: Guard, key: RSAKey) -> None:
     token = token_of(key)
     assert guard.verify(token, "read", "write") == guard.verify(token, "write read") == guard.verify(token)
     with pytest.raises(InsufficientScope):
@@ -114,7 +114,9 @@ def test_keys_that_cannot_be_given_are_503(key: RSAKey, clock: Clock) -> None:
         Guard(ISSUER, AUDIENCE, keys={"nothing": 1}, now=clock).verify(token_of(key))
 
 
-def test_fake_lets_one_in_and_ends(guard: Guard, key: RSAKey, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fake_token_is_accepted_until_the_block_ends(
+    guard: Guard, key: RSAKey, caplog: pytest.LogCaptureFixture
+) -> None:
     with guard.fake(sub="ada", scope="read", acr="gold") as ada:
         assert guard.verify("whatever", "read") is ada and ada.subject == "ada" and ada.acr == "gold"
         assert asyncio.run(guard.averify("", max_age=5)) is ada

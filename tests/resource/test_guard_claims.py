@@ -41,7 +41,7 @@ TIMES = [
 
 @pytest.mark.parametrize("name", ["exp", "iat", "nbf", "auth_time"])
 @pytest.mark.parametrize("value", TIMES, ids=[text[:9] + str(len(text)) for text in TIMES])
-def test_time_that_is_none(guard: Guard, key: RSAKey, name: str, value: str) -> None:
+def test_a_claim_that_is_no_time_is_rejected(guard: Guard, key: RSAKey, name: str, value: str) -> None:
     text = json.dumps(claims(**{name: "HERE"})).replace('"HERE"', value).encode()
     assert rejected(lambda: guard.verify(sign(key, header_of(key), text))) != "expired"
 
@@ -51,18 +51,18 @@ def test_exp_as_float_is_good(guard: Guard, key: RSAKey) -> None:
 
 
 @pytest.mark.parametrize("exp", [NOW, NOW - 1, NOW - 59, 0])
-def test_rfc7519_s4_1_4_exp_now_or_past(guard: Guard, key: RSAKey, exp: int) -> None:
+def test_rfc7519_s4_1_4_a_token_whose_exp_is_now_or_past_is_rejected(guard: Guard, key: RSAKey, exp: int) -> None:
     assert rejected(lambda: guard.verify(token_of(key, exp=exp))) == "expired"
 
 
-def test_exp_with_leeway(key: RSAKey, clock: Clock) -> None:
+def test_the_leeway_extends_exp(key: RSAKey, clock: Clock) -> None:
     guard = Guard(ISSUER, AUDIENCE, keys=public(key), leeway=60, now=clock)
     assert guard.verify(token_of(key, exp=NOW - 59))
     assert rejected(lambda: guard.verify(token_of(key, exp=NOW - 60))) == "expired"
 
 
 @pytest.mark.parametrize("name", ["nbf", "iat"])
-def test_nbf_and_iat_in_the_future(guard: Guard, key: RSAKey, name: str) -> None:
+def test_nbf_and_iat_may_be_60_s_in_the_future(guard: Guard, key: RSAKey, name: str) -> None:
     assert guard.verify(token_of(key, **{name: NOW + 60}))
     assert rejected(lambda: guard.verify(token_of(key, **{name: NOW + 61}))) == "not valid yet"
 
@@ -73,7 +73,7 @@ def test_rfc9068_s2_2_the_client_is_in_client_id_alone(guard: Guard, key: RSAKey
     assert "client_id" in rejected(lambda: guard.verify(token_of(key, client_id=DROP, **{name: "app"})))
 
 
-def test_clock_a_minute_or_ten_off(key: RSAKey, clock: Clock) -> None:
+def test_a_clock_may_be_a_minute_off_and_not_ten(key: RSAKey, clock: Clock) -> None:
     guard = Guard(ISSUER, AUDIENCE, keys=public(key), leeway=60, now=clock)
     fresh = token_of(key, exp=NOW + 30)
     for offset in (-60, 0, 60):
@@ -86,7 +86,7 @@ def test_clock_a_minute_or_ten_off(key: RSAKey, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("iss", [f"{ISSUER}/", "https://sibling.example", ISSUER.upper(), "", None, [ISSUER], DROP])
-def test_token_of_a_sibling_issuer_with_the_same_key(guard: Guard, key: RSAKey, iss: object) -> None:
+def test_a_token_of_a_sibling_issuer_with_the_same_key_is_rejected(guard: Guard, key: RSAKey, iss: object) -> None:
     assert rejected(lambda: guard.verify(token_of(key, iss=iss, exp=NOW - 9))) == "wrong issuer"
 
 
@@ -101,7 +101,7 @@ def test_no_scope_at_all_is_no_scope(guard: Guard, key: RSAKey) -> None:
     assert guard.verify(token_of(key, scope=DROP)).scope == guard.verify(token_of(key, scope="")).scope == frozenset()
 
 
-def test_required_scope_missing(guard: Guard, key: RSAKey) -> None:
+def test_a_missing_scope_is_403_and_is_named(guard: Guard, key: RSAKey) -> None:
     with pytest.raises(InsufficientScope) as refused:
         guard.verify(token_of(key), "read", "admin")
     assert refused.value.status == 403 and refused.value.scope == ("read", "admin")
@@ -123,32 +123,34 @@ def test_required_scope_missing(guard: Guard, key: RSAKey) -> None:
         f"{AUDIENCE} x",
     ],
 )
-def test_rfc9068_s4_audience_of_others(guard: Guard, key: RSAKey, aud: object) -> None:
+def test_rfc9068_s4_a_token_for_another_audience_is_rejected(guard: Guard, key: RSAKey, aud: object) -> None:
     assert "aud" in rejected(lambda: guard.verify(token_of(key, aud=aud, exp=NOW - 9)))
 
 
-def test_rfc7519_s4_1_3_one_audience_of_several(guard: Guard, key: RSAKey) -> None:
+def test_rfc7519_s4_1_3_one_audience_of_several_is_enough(guard: Guard, key: RSAKey) -> None:
     assert guard.verify(token_of(key, aud=["x", AUDIENCE])).audience == ("x", AUDIENCE)
 
 
 @pytest.mark.parametrize("value", [DROP, None, "", 1, [], {}, True], ids=str)
 @pytest.mark.parametrize("name", ["sub", "client_id", "jti"])
-def test_rfc9068_s2_2_required_claim(guard: Guard, key: RSAKey, name: str, value: object) -> None:
+def test_rfc9068_s2_2_a_token_without_a_required_claim_is_rejected(
+    guard: Guard, key: RSAKey, name: str, value: object
+) -> None:
     assert rejected(lambda: guard.verify(token_of(key, **{name: value}))) == f"claim {name} is missing or not a string"
 
 
 @pytest.mark.parametrize("name", ["exp", "iat"])
-def test_rfc9068_s2_2_required_time(guard: Guard, key: RSAKey, name: str) -> None:
+def test_rfc9068_s2_2_a_token_without_a_required_time_is_rejected(guard: Guard, key: RSAKey, name: str) -> None:
     assert rejected(lambda: guard.verify(token_of(key, **{name: DROP}))) == f"claim {name} is missing or not a time"
 
 
 @pytest.mark.parametrize("name", ["acr", "grant_id"])
-def test_optional_claim_of_the_wrong_type(guard: Guard, key: RSAKey, name: str) -> None:
+def test_an_optional_claim_of_the_wrong_type_is_rejected(guard: Guard, key: RSAKey, name: str) -> None:
     assert name in rejected(lambda: guard.verify(token_of(key, **{name: 1})))
 
 
 @pytest.mark.parametrize("cnf", [{"jkt": "x"}, {}, None, 1])
-def test_rfc9449_s7_2_bound_token_as_bearer(guard: Guard, key: RSAKey, cnf: object) -> None:
+def test_rfc9449_s7_2_a_bound_token_is_rejected_as_a_bearer_token(guard: Guard, key: RSAKey, cnf: object) -> None:
     assert "bound" in rejected(lambda: guard.verify(token_of(key, cnf=cnf)))
 
 

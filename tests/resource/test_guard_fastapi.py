@@ -76,7 +76,7 @@ def test_fastapi_a_route_may_return_its_token(guard: Guard, key: RSAKey) -> None
     assert reply.body["subject"] == "user-1" and reply.body["claims"]["tenant"] == {"id": [1]}
 
 
-def test_fastapi_step_up(guard: Guard, key: RSAKey) -> None:
+def test_fastapi_a_sign_in_older_than_max_age_must_be_repeated(guard: Guard, key: RSAKey) -> None:
     reply = with_asgi(fastapi_app(guard), "/strong")(bearer(token_of(key, auth_time=NOW - 61)))
     assert reply.status == 401 and 'max_age="60"' in reply.headers["www-authenticate"]
 
@@ -102,7 +102,7 @@ def test_fastapi_a_handler_for_http_exceptions_is_not_in_the_way(guard: Guard) -
     assert with_asgi(app, "/nowhere")([]).status == 404
 
 
-def test_fastapi_in_a_mounted_application(guard: Guard, key: RSAKey) -> None:
+def test_fastapi_a_mounted_application_is_guarded_too(guard: Guard, key: RSAKey) -> None:
     outer = Starlette(routes=[Mount("/api", fastapi_app(guard))])
     assert with_asgi(outer, "/api/sync")([]).body["error"] == "unauthorized"
     assert with_asgi(outer, "/api/sync")(bearer(token_of(key))).status == 200
@@ -129,7 +129,9 @@ def test_fastapi_where_starlette_keeps_its_handlers_elsewhere(guard: Guard) -> N
     assert reply.body == {"detail": "An access token is required"}
 
 
-def test_two_guards_in_one_fastapi_application(guard: Guard, key: RSAKey, clock: Clock) -> None:
+def test_two_guards_in_one_fastapi_application_each_answer_for_their_own_routes(
+    guard: Guard, key: RSAKey, clock: Clock
+) -> None:
     app, other = fastapi_app(guard), Guard(ISSUER, "https://other.example", keys=public(key), now=clock)
 
     @app.get("/other")

@@ -38,21 +38,23 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "TIMEOUT", 0.2)  # seconds instead of 3
 
 
-def test_rfc8414_s3_metadata_then_jwks(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey) -> None:
+def test_rfc8414_s3_the_metadata_lead_to_the_jwks(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey) -> None:
     issuer.publish(public(key))
     assert at.verify(token).subject == "user-1"
     assert issuer.paths() == [METADATA, "/jwks"]
     assert all(fields["accept-encoding"] == "identity" for _, fields in issuer.requests)
 
 
-def test_rfc8414_s3_1_path_form(issuer: LocalIssuer, clock: Clock, key: RSAKey) -> None:
+def test_rfc8414_s3_1_the_metadata_of_an_issuer_with_a_path_are_found(
+    issuer: LocalIssuer, clock: Clock, key: RSAKey
+) -> None:
     name = f"{issuer.url}/tenant/1"
     issuer.answers[f"{METADATA}/tenant/1"] = reply({"issuer": name, "jwks_uri": f"{issuer.url}/keys?v=1"})
     issuer.answers["/keys?v=1"] = reply(public(key))
     assert Guard(name, AUDIENCE, now=clock).verify(token_of(key, iss=name)).subject == "user-1"
 
 
-def test_metadata_urls_of_issuers() -> None:
+def test_metadata_urls_are_those_of_rfc8414_and_openid_discovery() -> None:
     assert metadata_urls("https://as.example/") == (f"https://as.example{METADATA}", f"https://as.example{OPENID}")
     assert metadata_urls("https://as.example:8443/a/b/") == (
         f"https://as.example:8443{METADATA}/a/b",
@@ -90,7 +92,9 @@ def test_a_jwks_counts_only_with_200(issuer: LocalIssuer, at: Guard, token: str,
         at.verify(token)
 
 
-def test_64_kib_and_one_byte_more(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, clock: Clock) -> None:
+def test_a_jwks_of_64_kib_is_read_and_one_byte_more_is_refused(
+    issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, clock: Clock
+) -> None:
     issuer.publish(public(key))
     body = reply(public(key))[2]
     issuer.answers["/jwks"] = reply(body + b" " * (65_537 - len(body)))
@@ -102,7 +106,7 @@ def test_64_kib_and_one_byte_more(issuer: LocalIssuer, at: Guard, token: str, ke
 
 
 @pytest.mark.parametrize("name", ["https://evil.example", "", None, 1])
-def test_rfc8414_s3_3_metadata_of_another_issuer(
+def test_rfc8414_s3_3_metadata_that_name_another_issuer_are_refused(
     issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, name: object
 ) -> None:
     issuer.publish(public(key))
@@ -218,7 +222,7 @@ def test_a_server_that_never_answers(issuer: LocalIssuer, at: Guard, token: str)
         at.verify(token)
 
 
-def test_nobody_there(token: str, clock: Clock, key: RSAKey) -> None:
+def test_an_issuer_that_does_not_listen_means_keys_unavailable(token: str, clock: Clock, key: RSAKey) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -235,7 +239,9 @@ def test_proxies_of_the_environment_are_not_used(
     assert at.verify(token).subject == "user-1"
 
 
-def test_etag_over_the_wire(issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, clock: Clock) -> None:
+def test_the_jwks_are_asked_for_again_with_their_etag(
+    issuer: LocalIssuer, at: Guard, token: str, key: RSAKey, clock: Clock
+) -> None:
     issuer.publish(public(key), ETag='"v1"', Cache_Control="max-age=300")
     for _ in range(3):
         at.verify(token)

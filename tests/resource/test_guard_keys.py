@@ -74,7 +74,7 @@ def test_after_a_quiet_minute_one_verification_waits_for_a_look(key: RSAKey, clo
     assert keys.find("key-1", wait=False)  # and nobody waits for an issuer that is down
 
 
-def test_issuer_down_for_an_hour_verification_goes_on(
+def test_verification_continues_while_the_issuer_is_down_for_an_hour(
     key: RSAKey, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     network = Network(public(key))
@@ -155,7 +155,7 @@ def test_an_answer_without_a_usable_key_changes_nothing(key: RSAKey, clock: Cloc
     assert [seen.get("If-None-Match") for seen in network.seen] == [None, '"1"', '"1"']
 
 
-def test_etag_revalidates_within_60_s(key: RSAKey, clock: Clock) -> None:
+def test_the_etag_revalidates_within_60_s(key: RSAKey, clock: Clock) -> None:
     network = Network(public(key), etag='"1"')
     keys = make(network, clock)
     for _ in range(601):

@@ -64,7 +64,7 @@ def test_optional_under_a_fake_is_the_fake(optional: Send, guard: Guard) -> None
         assert optional([]).body == {"sub": "ada"}
 
 
-def test_verify_any_of(guard: Guard, key: RSAKey) -> None:
+def test_verify_any_of_needs_one_of_the_scopes(guard: Guard, key: RSAKey) -> None:
     token = token_of(key, scope="read b")
     assert guard.verify(token, "read", any_of=("a", "b")) is guard.verify(token, any_of="b")
     assert guard.verify(token, any_of="a b").subject == "user-1"  # several in one string, as everywhere
@@ -73,7 +73,7 @@ def test_verify_any_of(guard: Guard, key: RSAKey) -> None:
     assert refused.value.scope == ("read", "a")
 
 
-def test_verify_optional(guard: Guard, key: RSAKey) -> None:
+def test_verify_optional_returns_none_without_a_token(guard: Guard, key: RSAKey) -> None:
     assert guard.verify(None, "read", optional=True) is None
     assert asyncio.run(guard.averify(None, optional=True)) is None
     for call in (lambda: guard.verify(None), lambda: asyncio.run(guard.averify(None))):
@@ -91,9 +91,7 @@ def test_needs_that_cannot_stand_in_a_challenge_are_said_at_once(guard: Guard, w
 
 @pytest.mark.parametrize("name", ["any_of", "acr"])
 @pytest.mark.parametrize("nothing", [(), [], ""], ids=repr)
-def test_alternatives_of_which_there_is_none_are_a_mistake_and_no_open_door(
-    guard: Guard, name: str, nothing: Any
-) -> None:
+def test_an_empty_any_of_is_a_mistake_and_lets_nobody_in(guard: Guard, name: str, nothing: Any) -> None:
     for call in (guard, guard.flask, guard.starlette):
         with pytest.raises(ValueError, match=f"{name} must name at least one"):
             call("read", **{name: nothing})

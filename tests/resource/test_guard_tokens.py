@@ -34,7 +34,7 @@ def test_a_good_token_says_what_it_says(guard: Guard, key: RSAKey) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["PEM", "DER", "JWK"])
-def test_hs256_keyed_with_the_public_key(guard: Guard, key: RSAKey, encoding: Any) -> None:
+def test_hs256_keyed_with_the_public_key_is_rejected(guard: Guard, key: RSAKey, encoding: Any) -> None:
     jwk = json.dumps(key.as_dict(private=False)).encode()
     secret = jwk if encoding == "JWK" else key.as_bytes(encoding=encoding, private=False)
     signed = sign(key, header_of(key, alg="HS256"), claims()).rsplit(".", 1)[0]
@@ -57,7 +57,7 @@ def test_algorithm_that_is_not_the_key_s(key: RSAKey, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("keys", [1, 2])
-def test_kid_absent(key: RSAKey, other_key: RSAKey, clock: Clock, keys: int) -> None:
+def test_a_token_without_a_kid_is_rejected(key: RSAKey, other_key: RSAKey, clock: Clock, keys: int) -> None:
     guard = Guard(ISSUER, AUDIENCE, keys=public(*[key, other_key][:keys]), now=clock)
     assert "kid" in rejected(lambda: guard.verify(sign(key, header_of(key, kid=DROP), claims())))
 
@@ -95,7 +95,7 @@ def test_a_thumbprint_of_a_certificate_is_ignored(guard: Guard, key: RSAKey) -> 
     assert rejected(lambda: guard.verify(sign(key, header_of(key, x5t=["x"]), claims()))).startswith("header member")
 
 
-def test_kid_of_10_kb(guard: Guard, key: RSAKey) -> None:
+def test_a_kid_of_10_kb_is_rejected(guard: Guard, key: RSAKey) -> None:
     assert "8 KiB" in rejected(lambda: guard.verify(sign(key, header_of(key, kid="k" * 10_000), claims())))
 
 
@@ -110,7 +110,7 @@ CRITS = [["exp"], ["b64"], [], ["alg"], ["exp", "exp"], 1, None, "exp", [["x"]],
 
 
 @pytest.mark.parametrize("crit", CRITS, ids=str)
-def test_crit_of_any_kind(guard: Guard, key: RSAKey, crit: object) -> None:
+def test_any_crit_is_rejected(guard: Guard, key: RSAKey, crit: object) -> None:
     assert "not allowed" in rejected(lambda: guard.verify(sign(key, header_of(key, crit=crit), claims())))
 
 
@@ -127,7 +127,7 @@ def test_rfc9068_s4_typ_that_is_not(guard: Guard, key: RSAKey, typ: object) -> N
 
 
 @pytest.mark.parametrize("typ", [DROP, "JWT"])
-def test_id_token_as_access_token(key: RSAKey, clock: Clock, typ: object) -> None:
+def test_an_id_token_is_rejected_as_an_access_token(key: RSAKey, clock: Clock, typ: object) -> None:
     guard = Guard(ISSUER, "app-1", keys=public(key), now=clock)  # even where the audience fits
     id_token = claims(aud="app-1", nonce="n", auth_time=NOW, client_id=DROP, scope=DROP, jti=DROP)
     assert "typ" in rejected(lambda: guard.verify(sign(key, header_of(key, typ=typ), id_token)))
@@ -167,12 +167,12 @@ def test_rfc7515_s4_header_that_is_not_one_small_object(guard: Guard, key: RSAKe
 @pytest.mark.parametrize(
     "text", [b"[" * 5700, b'{"a":' * 1150, b'{"x":"' + b'\\"' * 20 + b'","a":' + b"[" * 50 + b"]" * 50 + b"}"]
 )
-def test_nested_arrays(guard: Guard, key: RSAKey, text: bytes) -> None:
+def test_deeply_nested_json_is_rejected(guard: Guard, key: RSAKey, text: bytes) -> None:
     assert "payload is not strict JSON" in rejected(lambda: guard.verify(sign(key, header_of(key), text)))
     assert rejected(lambda: guard.verify(sign(key, text[:1000], claims())))
 
 
-def test_47_000_nested_arrays(guard: Guard, key: RSAKey) -> None:
+def test_47_000_nested_arrays_are_rejected_by_their_size(guard: Guard, key: RSAKey) -> None:
     assert "8 KiB" in rejected(lambda: guard.verify(sign(key, header_of(key), b"[" * 47_000)))
 
 
@@ -181,7 +181,9 @@ def test_brackets_in_strings_and_flat_lists_are_no_depth(guard: Guard, key: RSAK
 
 
 @pytest.mark.parametrize("size", [8193, 2_000_000])
-def test_too_large_before_decoding(guard: Guard, key: RSAKey, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_is_too_large_is_rejected_before_it_is_decoded(
+    guard: Guard, key: RSAKey, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token = token_of(key)
     monkeypatch.setattr("authserver.resource.jws.a2b_base64", None)  # would be a TypeError
     assert "8 KiB" in rejected(lambda: guard.verify(token + "A" * (size - len(token))))
@@ -191,7 +193,7 @@ def test_8_kib_are_not_too_large(guard: Guard, key: RSAKey) -> None:
     assert guard.verify(token_of(key, note="x" * 5000)).subject == "user-1"
 
 
-def test_segments(guard: Guard, key: RSAKey) -> None:
+def test_anything_but_three_segments_is_rejected(guard: Guard, key: RSAKey) -> None:
     header, payload, signature = token_of(key).split(".")
     jwe = ".".join((header, payload, signature, payload, signature))
     flattened = json.dumps({"protected": header, "payload": payload, "signature": signature})
@@ -216,7 +218,7 @@ def test_segments(guard: Guard, key: RSAKey) -> None:
 @pytest.mark.parametrize(
     "spoil", ["{}=", "{}==", " {}", "{}\n", "{}A", "{}!", "+{}", "/{}", "{}\u00e9", "{}\0"], ids=repr
 )
-def test_rfc7515_s2_base64url_in_another_spelling(guard: Guard, key: RSAKey, part: int, spoil: str) -> None:
+def test_rfc7515_s2_base64url_in_another_spelling_is_rejected(guard: Guard, key: RSAKey, part: int, spoil: str) -> None:
     parts = token_of(key).split(".")
     parts[part] = spoil.format(parts[part])
     assert rejected(lambda: guard.verify(".".join(parts)))
@@ -224,7 +226,9 @@ def test_rfc7515_s2_base64url_in_another_spelling(guard: Guard, key: RSAKey, par
 
 @pytest.mark.parametrize("part", [0, 1, 2])
 @pytest.mark.parametrize("strange", ["!", "+", "/", "=", "\n", " ", "%"])
-def test_rfc7515_s2_base64url_with_something_in_between(guard: Guard, key: RSAKey, part: int, strange: str) -> None:
+def test_rfc7515_s2_base64url_with_other_characters_in_it_is_rejected(
+    guard: Guard, key: RSAKey, part: int, strange: str
+) -> None:
     parts = token_of(key).split(".")
     parts[part] = parts[part][:40] + strange * 4 + parts[part][40:]  # four: the length stays as it should be
     assert rejected(lambda: guard.verify(".".join(parts))) == "not canonical base64url"
@@ -262,7 +266,7 @@ def test_rfc7519_s4_payload_that_is_not_one_object(guard: Guard, key: RSAKey, pa
     assert "payload" in rejected(lambda: guard.verify(sign(key, header_of(key), payload)))
 
 
-def test_signature_of_another_key_or_token(guard: Guard, key: RSAKey, other_key: RSAKey) -> None:
+def test_a_signature_of_another_key_or_token_is_rejected(guard: Guard, key: RSAKey, other_key: RSAKey) -> None:
     forged = sign(other_key, header_of(key), claims(), "RS256")
     assert rejected(lambda: guard.verify(forged)) == "wrong signature"
     first, second = token_of(key).rsplit(".", 1)[0], token_of(key, sub="admin").rsplit(".", 1)[1]

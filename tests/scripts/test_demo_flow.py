@@ -135,7 +135,7 @@ def test_a_server_that_is_down_is_told(demo: Running, browser: PlainBrowser) -> 
 
 
 @needs_chromium
-def test_the_whole_way_in_chromium(demo: Running) -> None:
+def test_the_demo_signs_in_refreshes_and_signs_out_in_chromium(demo: Running) -> None:
     complaints: list[str] = []
     with launched() as browser, browser.new_context() as context:
         page = context.new_page()

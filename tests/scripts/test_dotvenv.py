@@ -47,9 +47,7 @@ def test_an_unfinished_venv_is_never_gone_on_with(dotvenv: ModuleType, venv: Pat
 
 
 @pytest.mark.parametrize("identity", ["cpython-310 {venv}", "{tag} /elsewhere/.venv"])
-def test_a_venv_of_another_python_or_another_folder_is_made_anew(
-    dotvenv: ModuleType, venv: Path, identity: str
-) -> None:
+def test_a_venv_of_another_python_or_another_folder_is_replaced(dotvenv: ModuleType, venv: Path, identity: str) -> None:
     mark = dotvenv.read_json(dotvenv.MARK)
     mark["venv"] = identity.format(venv=venv, tag=sys.implementation.cache_tag)
     dotvenv.MARK.write_text(json.dumps(mark))

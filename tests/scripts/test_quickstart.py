@@ -137,7 +137,7 @@ def test_the_demo_signs_in_at_the_issuer_that_somebody_chose(
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "8000x"])
-def test_a_port_that_is_none_is_refused(quickstart: ModuleType, text: str) -> None:
+def test_a_word_that_is_no_port_is_refused(quickstart: ModuleType, text: str) -> None:
     with pytest.raises(SystemExit) as refused:
         quickstart.main(["--port", text])
     assert refused.value.code == 2

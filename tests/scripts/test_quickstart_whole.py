@@ -141,7 +141,7 @@ def clone(project: Path, venv: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_printed_lines_work_when_pasted_at_the_first_the_second_and_a_mended_start(clone: Path) -> None:
+def test_the_printed_lines_work_when_pasted_at_the_first_the_second_and_a_repaired_start(clone: Path) -> None:
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = taken.getsockname()[1]
         with started(clone, port) as first:

@@ -169,11 +169,11 @@ def test_a_slow_head_is_cut(client: Any, begun: bytes) -> None:
     assert b"HTTP/1.1 408 " in received
 
 
-def test_who_says_nothing_is_left(client: Any) -> None:
+def test_a_caller_that_says_nothing_is_left_alone(client: Any) -> None:
     assert client.recv(65536) == b""
 
 
-def test_good_requests_go_on_one_after_the_other_beyond_the_patience(client: Any) -> None:
+def test_good_requests_follow_each_other_for_longer_than_the_timeout(client: Any) -> None:
     until = time.monotonic() + 2 * PATIENCE
     count = 0
     while time.monotonic() < until:
@@ -195,7 +195,7 @@ def test_as_much_as_is_allowed_is_served(client: Any) -> None:
     assert received.startswith(b"HTTP/1.1 200 ")
 
 
-def test_who_reads_nothing_of_a_response_is_cut() -> None:
+def test_a_caller_that_reads_nothing_of_a_response_is_cut_off() -> None:
     with serving(Impatient) as (server, address), socket.create_connection(address, timeout=60) as client:
         write(client, START.replace(b"/here", b"/large") + b"\r\n")
         wait_until(lambda: server.server_state.connections, 60)
@@ -214,7 +214,7 @@ def unsent(size: Any) -> Any:
     return made, loop, transport
 
 
-def test_who_reads_slowly_gets_all_of_it() -> None:
+def test_a_caller_that_reads_slowly_gets_the_whole_response() -> None:
     made, loop, transport = unsent(100_000)
     made.pause_writing()
     for size in (99_999, 50_000, 50_001, 1):

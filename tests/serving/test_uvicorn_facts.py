@@ -94,7 +94,7 @@ def test_nothing_else_of_uvicorns_is_used() -> None:
     assert attributes("self.server_state", connection) == {"default_headers"}
 
 
-def test_we_override_nothing_by_chance() -> None:
+def test_we_override_nothing_of_uvicorn_by_chance() -> None:
     ours = {name for name in vars(Connection) if hasattr(HttpToolsProtocol, name)}
     assert ours - {"__module__", "__doc__", "__firstlineno__", "__static_attributes__"} == OVERRIDDEN
 

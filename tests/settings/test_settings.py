@@ -34,7 +34,7 @@ def test_every_default_is_accepted_and_said_to_be_a_default() -> None:
     assert {row["source"] for row in settings.describe()} == {"default"}
 
 
-def test_flag_then_environment_then_dotenv_then_toml_then_default(
+def test_flags_win_over_the_environment_dotenv_toml_and_defaults_in_this_order(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = [(load().jwks_max_age, source_of(load(), "jwks_max_age"))]

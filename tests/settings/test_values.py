@@ -117,7 +117,7 @@ def test_a_loopback_issuer_may_have_less_and_is_told() -> None:
     assert refusal(key_lead_time=5, issuer="https://localhost").startswith("AUTHSERVER_KEY_LEAD_TIME")
 
 
-def test_a_default_that_no_longer_fits_is_named_with_the_line_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_default_that_no_longer_fits_is_named_with_the_line_that_fixes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refusal(issuer="https://as.example", jwks_max_age=86400)
     assert message.startswith("AUTHSERVER_KEY_LEAD_TIME (default): the value '86400' is shorter than 172800")
     assert message.endswith("\nAUTHSERVER_KEY_LEAD_TIME=172800")
@@ -222,7 +222,7 @@ def test_issuers_that_are_accepted(issuer: str) -> None:
         ("https://" + "a." * 130 + "a", None),
     ],
 )
-def test_issuers_that_are_refused_and_the_line_that_mends_them(
+def test_a_bad_issuer_is_refused_with_the_line_that_fixes_it(
     issuer: str, suggestion: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUTHSERVER_ISSUER", issuer)
@@ -234,7 +234,7 @@ def test_issuers_that_are_refused_and_the_line_that_mends_them(
 
 
 @given(st.text(max_size=40) | st.from_regex(r"https?://[\[\]a-zA-Z0-9.:@/?#%_-]{0,30}"))
-def test_any_text_is_an_issuer_or_is_mended_to_one(text: str) -> None:
+def test_any_text_is_an_issuer_or_leads_to_a_suggestion_that_is(text: str) -> None:
     suggestion = settings_values.suggested_issuer(text)
     assert settings_values.issuer_fault(suggestion) is None
     if settings_values.issuer_fault(text) is None:

@@ -51,7 +51,7 @@ def test_what_is_added_is_loaded_member_for_member(store: Database, client: Any)
         assert clients.load(connection, client.id) == client
 
 
-def test_an_unknown_client_is_none_and_is_left_out_of_many(store: Database) -> None:
+def test_an_unknown_client_is_not_found_alone_or_among_many(store: Database) -> None:
     with store.begin() as connection:
         assert clients.load(connection, "nobody") is None
         assert set(clients.load_many(connection, ["app", "nobody", "other"])) == {"app", "other"}

@@ -99,7 +99,7 @@ def test_what_cannot_be_answered_is_left_as_it_is(store: Database, clock: Clock,
 
 
 @pytest.mark.usefixtures("waiting")
-def test_who_allowed_a_device_is_loaded_with_it(store: Database, clock: Clock, write: Write) -> None:
+def test_a_device_is_loaded_with_the_user_who_allowed_it(store: Database, clock: Clock, write: Write) -> None:
     hashes = [number.to_bytes(32) for number in (1, 2, 3)]
     write(allow(1, clock))
     with store.begin() as connection:

@@ -168,7 +168,7 @@ def test_readiness_is_told_whatever_hangs(served: Any, frozen: Any) -> None:
     assert live.status_code == 200
 
 
-def test_a_refresh_is_503_and_its_retry_goes_on(served: Any, frozen: Any) -> None:
+def test_a_refresh_is_503_and_its_retry_succeeds(served: Any, frozen: Any) -> None:
     (token,) = served("token", deadline=SOON)
     answers = (token("password", username="ada", password=PASSWORD) for _ in range(100))
     first = next(answer for answer in answers if answer.is_success).json()["refresh_token"]

@@ -42,7 +42,7 @@ def test_the_newest_come_first_and_no_more_than_wanted(store: Database) -> None:
     assert numbers(newest(store, limit=2)) == [2, 4]
 
 
-def test_of_one_user_and_of_one_client(store: Database) -> None:
+def test_those_of_one_user_or_of_one_client_can_be_asked_for(store: Database) -> None:
     begun(store, 1)
     begun(store, 2, client_id="other")
     begun(store, 3, subject="u_bob", client_id="other")

@@ -82,7 +82,7 @@ def told(strict: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callab
     return told
 
 
-def test_a_wrong_password(told: Any) -> None:
+def test_a_wrong_password_is_told_with_the_setting_to_correct(told: Any) -> None:
     said = told(69, "ada:wrong-password")
     assert 'password authentication failed for user "ada"' in said
     assert "Correct the user name or password in AUTHSERVER_DATABASE_URL. Percent-encode" in said
@@ -105,7 +105,7 @@ def test_a_user_who_must_come_by_tls(told: Any) -> None:
     assert "?sslmode=verify-full&sslrootcert=" in told(69, "tls", more="?sslmode=disable")
 
 
-def test_a_server_without_tls(told: Any) -> None:
+def test_a_server_without_tls_is_told_to_turn_it_on(told: Any) -> None:
     assert "Turn on TLS in PostgreSQL" in told(69, f"ada:{PASSWORD}", more="?sslmode=require")
 
 

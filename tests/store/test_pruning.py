@@ -36,7 +36,7 @@ def test_ended_logins_are_deleted_a_day_after_their_end_and_active_ones_stay(
     assert token("refresh_token", refresh_token=young).status_code == 200
 
 
-def test_a_walk_along_the_key_misses_no_login_and_begins_anew(
+def test_a_walk_along_the_key_misses_no_login_and_begins_again(
     database: Database, login: Callable[..., Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "_END_OF_BATCH", pruning._END_OF_BATCH.offset(1))
@@ -160,7 +160,7 @@ def test_little_that_is_over_takes_its_time(
     assert _batch(database).after != b""
 
 
-def test_a_walk_that_lags_goes_on_at_once(
+def test_a_walk_that_lags_is_continued_at_once(
     database: Database, login: Callable[..., Any], clock: Clock, tasks: Any, run: Run
 ) -> None:
     login()

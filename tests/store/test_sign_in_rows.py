@@ -81,7 +81,7 @@ def test_of_64_redemptions_on_two_nodes_one_wins(
     assert {row.used_at for row in all_rows(store, schema.codes)} == {clock()}
 
 
-def test_who_loses_a_redemption_in_one_group_writes_nothing(store: Database, clock: Clock, write: Write) -> None:
+def test_a_redemption_that_loses_in_its_group_writes_nothing(store: Database, clock: Clock, write: Write) -> None:
     add_sessions(store, 1, clock=clock)
     write(issue(1, clock))
     assert write(redeem(1, clock), redeem(1, clock), redeem(9, clock)) == [True, False, False]
@@ -256,7 +256,7 @@ def test_an_offline_login_outlives_a_session_that_another_user_or_the_limit_ends
     assert not any(row.revoked_at for row in all_rows(store, schema.authorizations))
 
 
-def test_a_session_that_has_ended_meanwhile_is_not_renewed(store: Database, clock: Clock) -> None:
+def test_a_session_that_has_ended_is_not_renewed(store: Database, clock: Clock) -> None:
     first, second = session(1, clock()), session(2, clock(), secret_hash=bytes([2]) * 32)
     add_sessions(store, 1, clock=clock)
     with store.begin() as connection:

@@ -157,7 +157,7 @@ def test_a_database_at_its_largest_leaves_the_neighbours_whole(
 
 
 @on_sqlite
-def test_a_busy_file_can_be_read_meanwhile_and_is_written_afterwards(
+def test_a_busy_file_can_be_read_and_is_written_afterwards(
     store: Database, run: Run, write: Callable[..., list[Any]], tmp_path: Path
 ) -> None:
     logins = begun(store, 1, 2)

@@ -61,7 +61,7 @@ def test_every_member_of_the_group_is_told_and_none_is_repeated(
     assert store.outages.since is not None
 
 
-def test_the_next_group_is_none_the_worse(
+def test_the_next_group_commits_as_usual(
     store: Database, write: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logins = begun(store, 1, 2)

@@ -67,7 +67,7 @@ def test_a_form_may_be_posted_with_basic(shared: Issuer) -> None:
 
 
 @pytest.mark.parametrize("alg", ["PS256", "ES256", "EdDSA"])
-def test_tokens_of_each_algorithm(issuer: Any, alg: str) -> None:
+def test_tokens_are_signed_with_each_algorithm_once_it_has_a_key(issuer: Any, alg: str) -> None:
     client = issuer.client(grants=["client_credentials"], secret="machine", access_token_alg=alg)
     with pytest.raises(
         ValueError, match=f'There is no active {alg} key: .*issuer.rotate\\(alg="{alg}"\\) makes it sign'
@@ -85,7 +85,7 @@ def test_tokens_of_each_algorithm(issuer: Any, alg: str) -> None:
     assert issuer.kid_of(alg) != kids[0]
 
 
-def test_the_typ_of_a_client_and_of_a_token(shared: Issuer) -> None:
+def test_a_client_and_a_token_can_have_a_typ_of_their_own(shared: Issuer) -> None:
     client = shared.client(grants=["client_credentials"], secret="machine", access_token_typ="JWT")
     asked = shared.post("/token", auth=(client, "machine"), grant_type="client_credentials")["access_token"]
     for token in (asked, shared.token(typ="JWT")):

@@ -80,7 +80,7 @@ def test_one_for_the_session(shared_issuer, issuer, turn):
     "options",
     [pytest.param([], id="alone"), pytest.param(["-p", "xdist", "-n", "2"], id="xdist", marks=pytest.mark.slow)],
 )
-def test_the_fixture_in_somebody_elses_folder(tmp_path: Path, options: list[str]) -> None:
+def test_the_fixture_works_in_another_projects_folder(tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_notes.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *options]

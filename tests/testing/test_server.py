@@ -121,7 +121,7 @@ def test_logging_is_as_it_was(capfd: pytest.CaptureFixture[str]) -> None:
     assert (root.level, list(root.handlers), structlog.is_configured()) == before
 
 
-def test_who_has_configured_structlog_keeps_that() -> None:
+def test_a_configuration_of_structlog_is_kept() -> None:
     structlog.configure(processors=[structlog.processors.JSONRenderer()])
     mine = structlog.get_config()["processors"]
     with running_issuer():

@@ -35,7 +35,7 @@ def verified(issuer: Issuer, id_token: str, client_id: str, alg: str = "RS256") 
 
 @pytest.mark.parametrize("secret", [None, SECRET], ids=["public", "confidential"])
 @pytest.mark.parametrize("auth_method", ["client_secret_basic", "client_secret_post"])
-def test_the_whole_flow(issuer: Issuer, secret: str | None, auth_method: str) -> None:
+def test_sign_in_returns_tokens_that_verify(issuer: Issuer, secret: str | None, auth_method: str) -> None:
     client = issuer.client("openid email read", redirect_uris=[BACK], secret=secret, auth_method=auth_method)
     tokens = issuer.sign_in(client, "ada", "openid email read", nonce="n-0S6")
     claims = verified(issuer, tokens["id_token"], client)
@@ -64,7 +64,7 @@ def test_an_authorization_url_that_a_client_library_made(issuer: Issuer) -> None
     assert response["state"] == ["s&t"] and response["iss"] == [issuer.url] and response["code"][0]
 
 
-def test_a_first_party_client_and_another_algorithm(issuer: Issuer) -> None:
+def test_a_first_party_client_signs_in_with_another_algorithm_once_it_has_a_key(issuer: Issuer) -> None:
     client = issuer.client("openid", redirect_uris=[BACK], first_party=True, id_token_alg="ES256")
     with pytest.raises(ErrorResponse, match="temporarily_unavailable"):
         issuer.sign_in(client, "ada")
@@ -72,7 +72,7 @@ def test_a_first_party_client_and_another_algorithm(issuer: Issuer) -> None:
     assert verified(issuer, issuer.sign_in(client, "ada")["id_token"], client, "ES256")["aud"] == client
 
 
-def test_oidc_core_8_clients_with_pairwise_subjects(issuer: Issuer) -> None:
+def test_oidc_core_8_pairwise_clients_get_a_subject_for_each_sector(issuer: Issuer) -> None:
     clients = [issuer.client("openid", redirect_uris=[BACK], first_party=True, subject_type="pairwise")]
     other = "https://other.example/callback"
     clients += [issuer.client("openid", redirect_uris=[other], first_party=True, subject_type="pairwise")]
@@ -81,7 +81,7 @@ def test_oidc_core_8_clients_with_pairwise_subjects(issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize("secret", [None, SECRET], ids=["public", "confidential"])
-def test_a_device(issuer: Issuer, secret: str | None) -> None:
+def test_sign_in_device_returns_tokens_that_verify(issuer: Issuer, secret: str | None) -> None:
     client = issuer.client("openid read", grants=[DEVICE_CODE], secret=secret)
     tokens = issuer.sign_in_device(client, "ada", "openid read")
     subject = verified(issuer, tokens["id_token"], client)["sub"]
@@ -103,7 +103,7 @@ def test_a_device_of_ones_own_waits_until_it_is_allowed(issuer: Issuer) -> None:
         issuer.allow_device(begun["verification_uri_complete"], "ada")
 
 
-def test_errors_for_the_client_and_errors_on_a_page(issuer: Issuer) -> None:
+def test_errors_for_the_client_and_errors_on_a_page_are_raised_apart(issuer: Issuer) -> None:
     client = issuer.client("openid", redirect_uris=[BACK])
     with pytest.raises(ErrorResponse, match="login_required") as refused:
         issuer.sign_in(client, "ada", prompt="none")
@@ -117,7 +117,7 @@ def test_errors_for_the_client_and_errors_on_a_page(issuer: Issuer) -> None:
 
 
 @needs_chromium
-def test_the_helper_for_playwright(issuer: Issuer) -> None:
+def test_the_helper_for_playwright_signs_in_and_agrees(issuer: Issuer) -> None:
     """A new user of the browser types name and password and agrees; one who is known types the password."""
     client = issuer.client("openid", redirect_uris=["https://app.example/callback"])
     url = f"{issuer.url}/authorize?" + urlencode(

@@ -118,7 +118,9 @@ def test_ending_one_session_asks_first_and_leaves_the_others(ada: Visitor, phone
     assert names(database)[0] == "session_ended"
 
 
-def test_ending_all_other_sessions(ada: Visitor, phone: Visitor, bob: Visitor, http: TestClient) -> None:
+def test_ending_all_other_sessions_keeps_this_one_and_other_peoples(
+    ada: Visitor, phone: Visitor, bob: Visitor, http: TestClient
+) -> None:
     tablet = Visitor(http).signed_in()
     ada.submit(ada.get("/account/sessions/end?session=others"))
     assert [each.is_signed_in() for each in (ada, phone, tablet, bob)] == [True, False, False, True]
@@ -265,7 +267,7 @@ def test_a_session_with_the_password_of_before_is_over(ada: Visitor, database: D
     assert not ada.is_signed_in()
 
 
-def test_recent_security_events_in_words(ada: Visitor, bob: Visitor) -> None:
+def test_recent_security_events_are_told_in_words(ada: Visitor, bob: Visitor) -> None:
     ada.sign_in(ada.get("/account/sign-in"), password="wrong")
     ada.submit(ada.get("/account/password"), current_password=PASSWORD, new_password=NEW)
     page = ada.get("/account/activity")
@@ -388,7 +390,7 @@ def test_a_claim_that_the_page_did_not_show_is_kept(ada: Visitor, database: Data
     assert (claims["name"], claims["nickname"]) == ("Ada Lovelace", "Countess")
 
 
-def test_the_data_of_a_person_and_of_nobody_else(
+def test_a_person_downloads_their_own_data_and_nobody_elses(
     browser: Browser, bob: Visitor, clock: Clock, database: Database
 ) -> None:
     browser.code()

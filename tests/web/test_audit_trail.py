@@ -77,7 +77,7 @@ def test_of_a_login_that_is_retried_stolen_and_found_out(
     ]
 
 
-def test_of_a_refresh_token_of_another_client(
+def test_a_refresh_token_of_another_client_is_on_record(
     rotated: Any, refresh: Any, trail: Trail, database: Database, events: list[Any]
 ) -> None:
     assert refresh(rotated(1)[1], "web").status_code == 400
@@ -96,7 +96,9 @@ def test_of_a_row_that_a_failover_set_back(
     assert events[-1]["event"] == "refresh_token_ahead" and events[-1]["generation"] == "3"
 
 
-def test_of_revocations(http: TestClient, login: Callable[..., Any], trail: Trail, database: Database) -> None:
+def test_revocations_are_on_record(
+    http: TestClient, login: Callable[..., Any], trail: Trail, database: Database
+) -> None:
     tokens = login()
     for name in ("access_token", "refresh_token"):
         http.post("/revoke", data={"client_id": "app", "token": tokens[name]})
@@ -107,7 +109,7 @@ def test_of_revocations(http: TestClient, login: Callable[..., Any], trail: Trai
     ]
 
 
-def test_of_who_was_not_let_in(http: TestClient, trail: Trail, events: list[Any]) -> None:
+def test_refused_logins_are_on_record(http: TestClient, trail: Trail, events: list[Any]) -> None:
     ask = {"grant_type": "password", "username": "ada", "password": PASSWORD}
     http.post("/token", data=ask | {"client_id": "web", "client_secret": "wrong"})
     http.post("/token", data=ask | {"client_id": "nobody", "client_secret": "wrong"})

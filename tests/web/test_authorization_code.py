@@ -60,7 +60,7 @@ def test_a_wrong_redemption_changes_nothing_rfc6749_4_1_3(
 @pytest.mark.parametrize(
     "change", [str.lower, lambda code: code[:-1], lambda code: code + "A", lambda code: "%" + code]
 )
-def test_a_code_that_is_almost_right_is_none(browser: Browser, redeem: Any, change: Any) -> None:
+def test_a_code_that_is_almost_right_is_refused(browser: Browser, redeem: Any, change: Any) -> None:
     code = browser.code()
     wrong = change(code)
     assert wrong != code

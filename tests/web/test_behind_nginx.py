@@ -92,7 +92,7 @@ def assert_granted(lines: Any, many: Any) -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl_http2_with_a_body(real: Live) -> None:
+def test_curl_gets_tokens_although_it_offers_http2(real: Live) -> None:
     url, line = f"{real.url}/token", "%{http_code} %{num_connects}\\n"
     command = ["curl", "-sS", "--http2", "-d", login(real), "-w", line, url, "-o", "/dev/null"]
     command += ["--next", "-sS", "--http2", "-d", login(real), "-w", line, url, "-o", "/dev/null"]
@@ -101,7 +101,7 @@ def test_curl_http2_with_a_body(real: Live) -> None:
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="java is not installed")
-def test_javas_http_client_which_offers_h2c(real: Live, tmp_path: Path) -> None:
+def test_javas_http_client_gets_tokens_although_it_offers_h2c(real: Live, tmp_path: Path) -> None:
     (tmp_path / "Asks.java").write_text(JAVA)
     command = ["java", "-XX:TieredStopAtLevel=1", "Asks.java", f"{real.url}/token", login(real)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)

@@ -31,7 +31,7 @@ def test_cookies_have_their_flags(browser: Browser) -> None:
         assert rest.partition("; ")[2] == f"{lifetime}Path=/; HttpOnly; SameSite=Lax; Secure"
 
 
-def test_a_session_cookie_that_was_planted_is_never_taken_over(browser: Browser, database: Database) -> None:
+def test_a_planted_session_cookie_is_replaced_at_sign_in(browser: Browser, database: Database) -> None:
     planted = "A" * 43
     browser.http.cookies.set("__Host-session", planted, domain="as.example")
     browser.sign_in(browser.authorize())
@@ -56,7 +56,7 @@ def test_a_session_ends_when_it_is_idle_or_after_its_absolute_end(browser: Brows
 
 
 @pytest.mark.parametrize("settings", [{"session_idle_ttl": 600, "session_ttl": 3600}], indirect=True)
-def test_who_wants_to_stay_signed_in_does_so_until_the_absolute_end(browser: Browser, later: Any) -> None:
+def test_a_user_who_stays_signed_in_does_so_until_the_absolute_end(browser: Browser, later: Any) -> None:
     page = browser.sign_in(browser.authorize(), keep="yes")
     browser.allow(page)
     later(3599)
@@ -66,7 +66,7 @@ def test_who_wants_to_stay_signed_in_does_so_until_the_absolute_end(browser: Bro
 
 
 @pytest.mark.parametrize("settings", [{"max_sessions": 2}], indirect=True)
-def test_a_user_is_signed_in_in_so_many_browsers_and_the_one_idle_longest_is_signed_out(
+def test_beyond_so_many_browsers_the_one_idle_longest_is_signed_out(
     browser: Browser, clock: Clock, events: list[Any]
 ) -> None:
     cookies = []

@@ -48,13 +48,13 @@ def test_headers_from_anyone_but_a_configured_proxy_are_ignored(network: Any, pe
 
 @pytest.mark.parametrize("peer", ["10.0.0.1", "::ffff:10.0.0.1"])
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
-def test_the_right_most_untrusted_hop_of_several_header_lines(network: Any, peer: str, header: str) -> None:
+def test_the_caller_is_the_right_most_untrusted_hop_of_all_header_lines(network: Any, peer: str, header: str) -> None:
     mark = "for=" if header == "Forwarded" else ""
     lines = [(header, f"{mark}1.1.1.1"), (header, f"{mark}203.0.113.9,{mark}10.0.0.7"), (header, f"{mark}10.0.0.8")]
     assert network(peer, "10.0.0.0/8", *lines) == "203.0.113.0/24"
 
 
-def test_an_ipv6_caller(network: Any) -> None:
+def test_an_ipv6_caller_is_counted_by_its_64_bit_network(network: Any) -> None:
     assert network("::1", "::1", ("X-Forwarded-For", "[2001:db8:1:2:3::9]:443")) == "2001:db8:1:2::/64"
 
 
@@ -67,7 +67,9 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.mark.parametrize(("trusted", "expected"), [("unix", b"203.0.113.0/24"), ("127.0.0.1", b"")])
-def test_a_peer_on_a_unix_domain_socket(tmp_path: Path, trusted: str, expected: bytes) -> None:
+def test_a_peer_on_a_unix_domain_socket_is_trusted_only_by_the_word_unix(
+    tmp_path: Path, trusted: str, expected: bytes
+) -> None:
     """As uvicorn shows it."""
     path = str(tmp_path / "s")
     listener = socket.socket(socket.AF_UNIX)

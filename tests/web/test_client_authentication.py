@@ -58,7 +58,7 @@ MACHINE = basic(f"machine:{SECRET}")
 
 
 @both_endpoints
-def test_rfc6749_2_3_1_basic(ask: Any, path: Any) -> None:
+def test_rfc6749_2_3_1_basic_authenticates_in_any_case(ask: Any, path: Any) -> None:
     assert_accepted(ask(path, None, MACHINE))
     assert_accepted(ask(path, {"client_id": "machine"}, MACHINE))
     assert_accepted(ask(path, None, MACHINE.replace("Basic", "bAsIc")))
@@ -66,7 +66,7 @@ def test_rfc6749_2_3_1_basic(ask: Any, path: Any) -> None:
 
 @both_endpoints
 @pytest.mark.parametrize("spaces", [2, 3])
-def test_rfc9110_11_4_basic_with_two_spaces(ask: Any, path: Any, spaces: int) -> None:
+def test_rfc9110_11_4_basic_with_several_spaces_authenticates(ask: Any, path: Any, spaces: int) -> None:
     assert_accepted(ask(path, None, MACHINE.replace(" ", " " * spaces)))
 
 
@@ -76,7 +76,7 @@ def test_basic_user_differs_from_body_client_id(ask: Any, path: Any) -> None:
 
 
 @both_endpoints
-def test_rfc6749_2_3_two_methods_at_once(ask: Any, path: Any) -> None:
+def test_rfc6749_2_3_two_methods_at_once_are_refused(ask: Any, path: Any) -> None:
     assert_refused(ask(path, {"client_secret": SECRET}, MACHINE), INVALID_REQUEST)
     assert_refused(ask(path, {"client_id": "machine", "client_secret": SECRET}, MACHINE), INVALID_REQUEST)
     assert_refused(ask(path, None, MACHINE, MACHINE), INVALID_REQUEST)
@@ -90,7 +90,7 @@ def test_public_client_with_a_secret_or_what_is_not_basic(ask: Any, path: Any, c
 
 
 @both_endpoints
-def test_public_client_with_another_id_in_basic(ask: Any, path: Any) -> None:
+def test_a_public_client_with_another_id_in_basic_is_refused(ask: Any, path: Any) -> None:
     assert_refused(ask(path, {"client_id": "app"}, basic("other:")), INVALID_REQUEST)
     assert_refused(ask(path, None, basic("nobody:")), CHALLENGED)
 
@@ -122,7 +122,7 @@ def assert_recognised(answer: Any) -> None:
 
 
 @both_endpoints
-def test_a_secret_the_other_way_than_registered(ask: Any, path: Any) -> None:
+def test_a_secret_is_accepted_the_other_way_than_registered(ask: Any, path: Any) -> None:
     """openid-client, requests_oauth2client and others send it in the body unless told otherwise."""
     assert_accepted(ask(path, None, basic(f"web:{SECRET}")))
     assert_accepted(ask(path, {"client_id": "machine", "client_secret": SECRET}))
@@ -212,7 +212,7 @@ def odd(shared: LocalServer) -> None:
 @pytest.mark.parametrize(
     "encoded", [ENCODED, ENCODED.replace("+", "%20"), ENCODED.lower()], ids=["vector", "space as %20", "lower case"]
 )
-def test_rfc6749_appendix_b_one_decoding(ask: Any, odd: Any, path: Any, encoded: Any) -> None:
+def test_rfc6749_appendix_b_basic_credentials_are_decoded_once(ask: Any, odd: Any, path: Any, encoded: Any) -> None:
     assert quote_plus(PLAIN) == ENCODED
     assert_accepted(ask(path, None, basic(f"a%3A{encoded}:{encoded}%3As")))
 
@@ -249,11 +249,13 @@ def test_a_secret_for_a_client_that_has_none(ask: Any, path: Any, secret: Any) -
     + [{"client_id": "web ", "client_secret": SECRET}, {"client_id": "é" * 10_000}],
     ids=["short", "long", "hash", "no id", "nothing", "unknown", "unknown secret", "case", "space", "long id"],
 )
-def test_rfc6749_5_2_one_answer_to_unknown_clients_and_wrong_secrets(ask: Any, path: Any, form: Any) -> None:
+def test_rfc6749_5_2_unknown_clients_and_wrong_secrets_get_the_same_answer(ask: Any, path: Any, form: Any) -> None:
     assert_refused(ask(path, form), INVALID_CLIENT)
 
 
-def test_an_expired_secret(http: TestClient, database: Database, token: Callable[..., Any], clock: Clock) -> None:
+def test_an_expired_secret_is_refused(
+    http: TestClient, database: Database, token: Callable[..., Any], clock: Clock
+) -> None:
     end = clock() + 3 * SECOND
     change_client(database, "web", secrets=(Secret(sha256(SECRET.encode()).digest(), end),))
     clock.now = end - 1
@@ -307,7 +309,7 @@ def test_a_new_client_is_known_at_once(shared: LocalServer, ask: Any) -> None:
     assert_granted(ask("/token", {"client_id": "new", "client_secret": SECRET}))
 
 
-def test_rfc6749_5_2_unauthorized_client(shared: LocalServer, ask: Any) -> None:
+def test_rfc6749_5_2_a_client_without_the_grant_is_unauthorized_client(shared: LocalServer, ask: Any) -> None:
     add_client(shared.database, "app", id="keeper", grant_types=frozenset({"password"}))
     refresh = {"client_id": "keeper", "grant_type": "refresh_token", "refresh_token": "x"}
     assert_refused(ask("/token", refresh), UNAUTHORIZED_CLIENT)

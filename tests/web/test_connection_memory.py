@@ -57,7 +57,7 @@ def resident(server: Any) -> Any:
 
 
 @pytest.mark.parametrize("reads", [False, True])
-def test_20_mb_of_pipelined_requests(server: Any, reads: bool) -> None:
+def test_20_mb_of_pipelined_requests_take_no_memory(server: Any, reads: bool) -> None:
     before, content = resident(server), GET * (20 * MIB // len(GET))
     with connect(server) as client:
         written = write(client, content, reads)
@@ -66,7 +66,7 @@ def test_20_mb_of_pipelined_requests(server: Any, reads: bool) -> None:
 
 
 @pytest.mark.parametrize("line", [b"X: " + b"a" * 1_000 + b"\r\n", b"a" * 1_000, b"X: a\r\n"])
-def test_an_endless_trailer(server: Any, line: bytes) -> None:
+def test_an_endless_trailer_takes_no_memory(server: Any, line: bytes) -> None:
     before = resident(server)
     with connect(server) as client:
         written = write(client, CHUNKED + b"0\r\n" + line * (20 * MIB // len(line)))

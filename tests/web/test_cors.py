@@ -46,7 +46,7 @@ def preflight(
 
 
 @both_endpoints
-def test_fetch_3_2_the_preflight_of_an_origin_that_any_client_registered(
+def test_fetch_3_2_the_preflight_of_an_origin_that_any_client_registered_is_allowed(
     registered: Any, http: TestClient, path: Any
 ) -> None:
     for origin in (APP, OTHER):
@@ -63,7 +63,9 @@ def test_fetch_3_2_the_preflight_of_an_origin_that_any_client_registered(
 
 @both_endpoints
 @pytest.mark.parametrize("origin", [(), (NOBODYS,), ("null",), ("*",), ("",), (APP, APP), (APP.upper(),), (APP + "/",)])
-def test_the_preflight_of_any_other_origin(registered: Any, http: TestClient, path: Any, origin: Any) -> None:
+def test_the_preflight_of_any_other_origin_is_not_allowed(
+    registered: Any, http: TestClient, path: Any, origin: Any
+) -> None:
     answer = preflight(http, path, *origin)
     assert (answer.status_code, cors(answer)) == (405, {"vary": "Origin"} if origin else {})
 

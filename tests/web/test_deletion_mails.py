@@ -100,7 +100,7 @@ def test_an_account_that_is_deleted_at_once_is_told_so(
     assert "deleted immediately" in text_of(mail) and "/reset" not in text_of(mail)
 
 
-def test_who_forgot_the_password_can_still_change_their_mind(
+def test_a_user_who_forgot_the_password_can_still_keep_the_account(
     http: TestClient, mailbox: Mailbox, database: Database
 ) -> None:
     delete(http)

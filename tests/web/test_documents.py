@@ -45,7 +45,7 @@ def test_get_and_head(shared: LocalServer, path: Any) -> None:
 
 
 @each_document
-def test_options(shared: LocalServer, path: Any) -> None:
+def test_a_preflight_from_any_origin_is_allowed_without_credentials(shared: LocalServer, path: Any) -> None:
     asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
     answer = shared.http.options(path, headers=asked)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -77,7 +77,7 @@ def test_if_none_match_of_something_else(shared: LocalServer, path: Any, form: s
 
 @each_document
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_post(shared: LocalServer, path: Any, method: str) -> None:
+def test_other_methods_than_get_are_405(shared: LocalServer, path: Any, method: str) -> None:
     answer = shared.http.request(method, path)
     assert_refused(answer, NOT_ALLOWED)
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
@@ -125,7 +125,9 @@ def test_the_jwks_may_be_cached_for_as_long_as_is_configured(http: TestClient) -
 
 
 @pytest.mark.parametrize("path", [METADATA, OPENID])
-def test_rfc8414_2_and_oidc_discovery_3_the_metadata(shared: LocalServer, path: str) -> None:
+def test_rfc8414_2_and_oidc_discovery_3_the_metadata_say_what_the_server_supports(
+    shared: LocalServer, path: str
+) -> None:
     document = shared.http.get(path).json()
     assert document["issuer"] == ISSUER
     for endpoint in ("authorize", "token", "userinfo", "revoke", "introspect"):
@@ -199,7 +201,7 @@ TENANT = "https://as.example/tenants/one"
 
 
 @pytest.mark.parametrize("settings", [{"issuer": TENANT}], indirect=True)
-def test_rfc8414_3_1_an_issuer_with_a_path(http: TestClient) -> None:
+def test_rfc8414_3_1_an_issuer_with_a_path_has_its_documents_where_clients_look(http: TestClient) -> None:
     document = http.get(f"{METADATA}/tenants/one").json()
     assert document["issuer"] == TENANT
     assert document["token_endpoint"] == f"{TENANT}/token"

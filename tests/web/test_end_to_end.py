@@ -84,7 +84,7 @@ def call(request: pytest.FixtureRequest, real: Live, described: Any) -> Any:
 RFC9068_2_2 = {"iss", "exp", "aud", "sub", "client_id", "iat", "jti", "scope", "auth_time"}
 
 
-def test_login_call_refresh_revoke(real: Live, described: Any, token: Any, call: Any) -> None:
+def test_a_login_can_call_refresh_and_revoke(real: Live, described: Any, token: Any, call: Any) -> None:
     login = token("password", username="ada", password=PASSWORD)
     claims = call(login["access_token"])
     assert claims.keys() == RFC9068_2_2 | {"grant_id"}
@@ -107,7 +107,7 @@ def test_login_call_refresh_revoke(real: Live, described: Any, token: Any, call:
         assert refused.value.args == (400, body)
 
 
-def test_client_credentials(real: Live, described: Any, call: Any) -> None:
+def test_a_client_gets_a_token_of_its_own_by_discovery_alone(real: Live, described: Any, call: Any) -> None:
     credentials = f"{real.machine['client_id']}:{real.machine['client_secret']}"
     basic = f"Basic {b64encode(credentials.encode()).decode()}"
     answer = post(described["token_endpoint"], {"grant_type": "client_credentials"}, Authorization=basic)

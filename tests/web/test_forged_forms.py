@@ -43,7 +43,7 @@ def test_a_form_with_another_token_changes_nothing(browser: Browser, csrf: str) 
     assert error_page(answer, 403, "This form cannot be accepted")
 
 
-def test_the_token_of_another_browser_is_wrong_here(browser: Browser) -> None:
+def test_a_form_with_the_token_of_another_browser_is_refused(browser: Browser) -> None:
     """An attacker may show a form with a token of their own browser, to sign the victim in as themselves."""
     attackers = csrf_of(browser.authorize())
     browser.http.cookies.clear()

@@ -13,7 +13,7 @@ from tests.web.answers import UNAVAILABLE, assert_granted, assert_refused
 from tests.web.serving import everything
 
 
-def test_a_full_queue_of_the_key_service(
+def test_a_full_queue_of_the_key_service_is_503_and_changes_nothing(
     login: Callable[..., Any], refresh: Callable[..., Any], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = login()["refresh_token"]

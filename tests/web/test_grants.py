@@ -19,7 +19,7 @@ def test_client_credentials_verifies_against_the_jwks(http: TestClient, token: C
     assert "refresh_token" not in answer
 
 
-def test_rotation_retry_and_reuse_rfc9700_4_14_2(
+def test_a_token_used_again_is_a_retry_within_the_window_and_reuse_after_it_rfc9700_4_14_2(
     token: Callable[..., Any], login: Callable[..., Any], clock: Clock
 ) -> None:
     first = login()["refresh_token"]

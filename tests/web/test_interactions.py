@@ -33,7 +33,7 @@ def test_two_tabs_do_not_get_into_each_others_way(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("is_shown", [False, True])
-def test_two_tabs_that_begin_in_a_new_browser_at_once_both_come_to_their_end(browser: Browser, is_shown: bool) -> None:
+def test_two_tabs_that_begin_in_a_new_browser_at_once_can_both_finish(browser: Browser, is_shown: bool) -> None:
     """Neither request has a cookie, so that each response sets one, and the later replaces the other: before the first
     tab shows its page, or afterwards."""
     first = browser.http.get(f"/authorize?{query(state='first')}", follow_redirects=False)
@@ -48,7 +48,7 @@ def test_two_tabs_that_begin_in_a_new_browser_at_once_both_come_to_their_end(bro
     assert answer_of(browser.sign_in(again))["state"] == "first"
 
 
-def test_beginning_again_is_limited_as_beginning_is_and_leads_nowhere_without_an_interaction(browser: Browser) -> None:
+def test_beginning_again_is_limited_like_beginning_and_needs_an_interaction(browser: Browser) -> None:
     page = browser.authorize()
     browser.http.cookies.clear()
     assert error_page(browser.get(f"/interaction/{'0' * 32}?again=yes"), 400, "has expired")
@@ -118,7 +118,7 @@ def test_what_is_stored_of_a_request_names_no_secret_and_is_json(browser: Browse
     assert values["state"] == "\udcff" and values["nonce"] == "n" and resources == []
 
 
-def test_the_registration_is_looked_at_again_at_every_step(browser: Browser, database: Database) -> None:
+def test_the_clients_registration_is_checked_again_at_every_step(browser: Browser, database: Database) -> None:
     page = browser.sign_in(browser.authorize())
     change_client(database, "sso", scope=("openid",))
     assert answer_of(browser.allow(page))["error"] == "invalid_scope"

@@ -75,7 +75,7 @@ def test_the_idle_end_never_passes_the_absolute_one(
     assert_refused(refresh(text, "web"), INVALID_GRANT)
 
 
-def test_an_idle_time_longer_than_the_absolute_one(database: Database, login: Callable[..., Any]) -> None:
+def test_an_idle_time_never_outlasts_the_absolute_end(database: Database, login: Callable[..., Any]) -> None:
     change_client(database, "app", policy={"refresh_idle_ttl": 100, "refresh_absolute_ttl": 50})
     login()
     row = the_login(database)
@@ -109,7 +109,7 @@ def test_no_access_token_of_no_seconds_is_given(
     assert everything(database) == before
 
 
-def test_an_access_token_ttl_longer_than_the_login(database: Database, login: Callable[..., Any]) -> None:
+def test_an_access_token_never_outlasts_its_login(database: Database, login: Callable[..., Any]) -> None:
     change_client(database, "app", policy={"refresh_absolute_ttl": 50})
     assert claims_of(login())["exp"] * SECOND == the_login(database)["expires_at"]
 
@@ -137,7 +137,9 @@ def test_a_shortened_policy_counts_for_logins_that_were_made_before(
 
 
 @pytest.mark.parametrize("settings", [SHORT], indirect=True)
-def test_the_servers_settings(database: Database, token: Callable[..., Any], clock: Clock) -> None:
+def test_the_servers_settings_are_the_lifetimes_of_a_client_without_its_own(
+    database: Database, token: Callable[..., Any], clock: Clock
+) -> None:
     answer = assert_granted(token("password", username="ada", password=PASSWORD))
     assert answer["expires_in"] == 10
     row = the_login(database)

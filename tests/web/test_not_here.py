@@ -34,7 +34,7 @@ def test_a_slash_at_the_end_leads_people_to_the_page_at_the_issuer(http: TestCli
         *("//evil.example/", "/jwks.json/", "/sign-up/password/x", "/.well-known/jwks.json/"),
     ],
 )
-def test_people_are_told_on_a_page_that_there_is_none(http: TestClient, path: str) -> None:
+def test_people_are_told_on_a_page_that_there_is_no_such_page(http: TestClient, path: str) -> None:
     answer = http.get(f"{ISSUER}{path}", headers=BROWSERS, follow_redirects=False)
     assert answer.status_code == 404 and answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "There is no page at this address" in answer.text and f'href="{ISSUER}/account"' in answer.text
@@ -52,7 +52,9 @@ def test_programs_get_json(http: TestClient, path: str, accept: str) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"issuer": f"{ISSUER}/tenant"}], indirect=True)
-def test_an_issuer_with_a_path(http: TestClient, settings: Settings) -> None:
+def test_below_an_issuer_with_a_path_people_are_led_to_the_address_with_the_right_slash(
+    http: TestClient, settings: Settings
+) -> None:
     for asked, meant in (("/tenant", "/tenant/"), ("/tenant/account/", "/tenant/account")):
         answer = http.get(f"{ISSUER}{asked}", headers=BROWSERS, follow_redirects=False)
         assert (answer.status_code, answer.headers["location"]) == (303, ISSUER + meant)

@@ -97,7 +97,7 @@ def test_reuse_is_not_told_before_it_is_revoked(
 
 
 @pytest.mark.usefixtures("gives_up_soon")
-def test_storage_error_while_revoking(
+def test_a_storage_error_while_revoking_is_503_and_a_retry_works(
     settings: Settings,
     http: TestClient,
     database: Database,
@@ -118,7 +118,7 @@ def test_storage_error_while_revoking(
     assert_done(http.post("/revoke", data={"client_id": "app", "token": answer["refresh_token"]}))
 
 
-def test_the_documents_go_on_while_the_database_is_down(
+def test_the_documents_are_served_while_the_database_is_down(
     http: TestClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = ("/.well-known/jwks.json", "/.well-known/oauth-authorization-server")

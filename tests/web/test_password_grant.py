@@ -78,7 +78,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> Any:
     return work
 
 
-def test_wrong_password(ask: Any) -> None:
+def test_a_wrong_password_is_refused(ask: Any) -> None:
     assert_granted(ask("ada", PASSWORD))
     for wrong in (PASSWORD[:-1], PASSWORD + "x", PASSWORD.upper(), PASSWORD.replace(" ", ""), "é"):
         assert_refused(ask("ada", wrong), INVALID_GRANT)
@@ -99,7 +99,9 @@ def test_a_name_that_nobody_can_have_costs_the_same_work(ask: Any, hashed: Any) 
     assert hashed[0] == hashed[1]
 
 
-def test_disabled_user_with_the_right_password(shared: LocalServer, ask: Any, register: Any, hashed: Any) -> None:
+def test_a_disabled_user_is_refused_as_if_the_password_were_wrong(
+    shared: LocalServer, ask: Any, register: Any, hashed: Any
+) -> None:
     register("grace")
     assert_granted(ask("grace", PASSWORD))
     execute(shared.database, "UPDATE users SET disabled = 1 WHERE username = 'grace'")
@@ -162,7 +164,7 @@ def test_password_of_1025_bytes_is_not_hashed(ask: Any, hashed: Any) -> None:
     assert hashed == []
 
 
-def test_password_of_20_mb(ask: Any, hashed: Any) -> None:
+def test_a_password_of_20_mb_is_refused_before_it_is_hashed(ask: Any, hashed: Any) -> None:
     assert_refused(ask("ada", "a" * 20_000_000), TOO_LARGE)
     assert hashed == []
 
@@ -176,13 +178,13 @@ def test_every_byte_of_a_password_counts(ask: Any, register: Any, length: int) -
 
 
 @pytest.mark.parametrize("odd", ["\x07", "\x7f", "\u202e", "\u2066", "\u200d", "\ufeff", "\u2028", "\ue000", " "])
-def test_username_with_control_bidi_override_zwj(ask: Any, odd: str) -> None:
+def test_a_username_with_a_control_or_invisible_character_is_refused(ask: Any, odd: str) -> None:
     assert username_form(f"a{odd}da") is None  # so nobody can be registered under it
     for username in (f"ada{odd}", f"{odd}ada", f"a{odd}da"):
         assert_refused(ask(username, PASSWORD), INVALID_GRANT)
 
 
-def test_username_with_nul(ask: Any) -> None:
+def test_a_username_with_a_nul_is_refused(ask: Any) -> None:
     assert username_form("ada\0") is None
     assert_refused(ask("ada\0", PASSWORD), INVALID_REQUEST)
 
@@ -211,7 +213,7 @@ def test_rfc8265_3_3_one_account_however_its_name_is_written(
     ],
     ids=["spaces", "combining", "joiners", "angstrom", "full-width", "emoji"],
 )
-def test_rfc8265_4_2_opaque_string(
+def test_rfc8265_4_2_a_password_is_accepted_in_all_its_spellings_and_in_no_other(
     ask: Any, register: Any, request: pytest.FixtureRequest, password: str, same: Any, others: Any
 ) -> None:
     name = "opaque-" + request.node.callspec.id

@@ -43,7 +43,7 @@ def logins(database: Database, settings: Settings, clock: Clock) -> Any:
 ADA = {"client_id": "app", "subject": "u_ada"}
 
 
-def test_reasons_of_a_password(refused: Any, database: Database) -> None:
+def test_the_log_says_why_a_password_was_refused(refused: Any, database: Database) -> None:
     login = {"grant_type": "password", "client_id": "app", "username": "ada"}
     assert refused(**login, password="wrong") == ADA | {"reason": "wrong password"}
     nobody = refused(**login | {"username": "canary"}, password="canary")
@@ -104,7 +104,7 @@ def test_reasons_of_a_refresh_that_asks_for_more_than_is_left(refused: Any, logi
     assert unknown["reason"] == "A resource is unknown or was not granted."
 
 
-def test_reasons_of_a_scope(refused: Any) -> None:
+def test_the_log_says_why_a_scope_was_refused(refused: Any) -> None:
     ask = {"grant_type": "client_credentials", "client_id": "web", "client_secret": SECRET}
     for scope, reason in (
         ("admin", "The scope exceeds what is allowed."),
@@ -131,7 +131,7 @@ def basic(client_id: Any, secret: Any) -> Any:
     return {"Authorization": "Basic " + b64encode(f"{client_id}:{secret}".encode()).decode()}
 
 
-def test_reasons_of_client_authentication(refused: Any, database: Database, clock: Clock) -> None:
+def test_the_log_says_why_a_client_was_refused(refused: Any, database: Database, clock: Clock) -> None:
     ask = {"grant_type": "client_credentials"}
     assert refused(**ask, client_id="nobody") == {"client_id": "", "reason": "no such client"}
     public = refused("/introspect", client_id="app", token="x")
@@ -229,7 +229,7 @@ def test_reasons_of_an_authorization_header_say_whether_it_is_the_scheme_or_what
     ]
 
 
-def test_reasons_of_more_than_one_client_authentication(http: TestClient, events: list[Any]) -> None:
+def test_the_log_says_that_a_client_authenticated_twice(http: TestClient, events: list[Any]) -> None:
     form, header = {"grant_type": "password"}, ("Authorization", "Basic " + b64encode(b"web:canary").decode())
     for more, headers in (({}, [header, header]), ({"client_secret": "x"}, [header]), ({"client_id": "x"}, [header])):
         assert http.post("/token", data=form | more, headers=headers).status_code == 400

@@ -56,7 +56,7 @@ def changed_at(place: Any) -> Callable[..., Any]:
     ids=["nobody's", "-1", "+1", "case", "encoded twice", "version", "id", "generation", "MAC", "padded"]
     + ["space", "newline", "no prefix", "prefix in capitals", "full-width", "long", "not ASCII"],
 )
-def test_unknown(
+def test_an_unknown_refresh_token_is_refused(
     login: Callable[..., Any], refresh: Callable[..., Any], database: Database, events: list[Any], spoil: Any
 ) -> None:
     text = login()["refresh_token"]
@@ -85,7 +85,7 @@ def test_another_clients_token_is_foreign_and_an_event(
     assert_granted(refresh(tokens[-1]))
 
 
-def test_an_access_token_as_refresh_token(
+def test_an_access_token_is_refused_as_a_refresh_token(
     login: Callable[..., Any], refresh: Callable[..., Any], database: Database
 ) -> None:
     answer = login()
@@ -94,7 +94,9 @@ def test_an_access_token_as_refresh_token(
     assert everything(database) == before
 
 
-def test_rotate(login: Callable[..., Any], refresh: Callable[..., Any], database: Database, clock: Clock) -> None:
+def test_a_refresh_rotates_the_token(
+    login: Callable[..., Any], refresh: Callable[..., Any], database: Database, clock: Clock
+) -> None:
     first = login()
     clock.forward(7)
     second = assert_granted(refresh(first["refresh_token"]))
@@ -228,7 +230,7 @@ def assert_window(seconds: Any, rotated: Any, refresh: Any, database: Database, 
 
 
 @pytest.mark.parametrize("settings", [{"refresh_retry_window": seconds} for seconds in (0, 1, 300)], indirect=True)
-def test_retry_window_of_the_server(
+def test_a_retry_works_within_the_servers_retry_window(
     settings: Settings,
     rotated: Callable[..., list[str]],
     refresh: Callable[..., Any],
@@ -240,7 +242,7 @@ def test_retry_window_of_the_server(
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 300])
-def test_retry_window_of_the_client(
+def test_a_retry_works_within_the_clients_own_retry_window(
     seconds: int,
     rotated: Callable[..., list[str]],
     refresh: Callable[..., Any],

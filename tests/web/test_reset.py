@@ -72,7 +72,7 @@ def test_the_page_of_a_dead_link_leads_to_a_new_one(browser: Browser, mailbox: M
     assert "Check your email" in browser.submit(browser.get(asked), email=ADA).text
 
 
-def test_an_application_that_sent_the_person_is_where_they_go_on(browser: Browser, mailbox: Mailbox) -> None:
+def test_the_person_returns_to_the_application_that_sent_them(browser: Browser, mailbox: Mailbox) -> None:
     page = browser.authorize()
     (asked,) = [part for part in page.text.split('"') if "/reset?interaction=" in part]
     browser.submit(browser.get(asked), email=ADA)
@@ -93,9 +93,7 @@ def test_other_browser_the_application_is_not_gone_on_with_elsewhere(browser: Br
     assert "Your password was changed" in page.text and page.url.path == "/reset/password"
 
 
-def test_a_sign_in_that_has_expired_meanwhile_is_not_gone_on_with(
-    browser: Browser, mailbox: Mailbox, clock: Clock
-) -> None:
+def test_a_sign_in_that_has_expired_is_not_continued(browser: Browser, mailbox: Mailbox, clock: Clock) -> None:
     page = browser.authorize()
     clock.forward(INTERACTION_TTL - 1)
     browser.submit(browser.get(f"/reset?interaction={page.url.path.rpartition('/')[2]}"), email=ADA)
@@ -115,7 +113,7 @@ def test_pages_and_mails_are_in_the_language_that_the_application_asks_for(brows
     assert all("as.example" in mail["Subject"] and "Passwort" in mail["Subject"] for mail in mailbox.mails())
 
 
-def test_an_interaction_of_another_browser_is_none(browser: Browser, http: TestClient, mailbox: Mailbox) -> None:
+def test_an_interaction_of_another_browser_is_ignored(browser: Browser, http: TestClient, mailbox: Mailbox) -> None:
     page = browser.authorize()
     http.cookies.clear()
     assert form_of(browser.get(f"/reset?interaction={page.url.path.rpartition('/')[2]}"))[1]["interaction"] == ""

@@ -79,7 +79,7 @@ def test_revoking_twice_changes_nothing_more(
 
 @pytest.mark.parametrize("hint", ["refresh_token", "access_token", "unknown", "", "é"])
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
-def test_rfc7009_2_1_unknown_and_wrong_hints(
+def test_rfc7009_2_1_unknown_and_wrong_hints_do_not_matter(
     login: Callable[..., Any], revoke: Any, database: Database, kind: str, hint: str
 ) -> None:
     assert_done(revoke(login()[kind], token_type_hint=hint))
@@ -87,7 +87,7 @@ def test_rfc7009_2_1_unknown_and_wrong_hints(
     assert (ended, len(rows(database, "denied_tokens"))) == ((True, 0) if kind == "refresh_token" else (False, 1))
 
 
-def test_another_clients_tokens(
+def test_another_clients_tokens_are_not_revoked(
     login: Callable[..., Any], revoke: Any, refresh: Callable[..., Any], database: Database
 ) -> None:
     answer = login()
@@ -99,7 +99,7 @@ def test_another_clients_tokens(
     assert_granted(refresh(answer["refresh_token"]))
 
 
-def test_a_weaker_method_than_the_registered_one(
+def test_a_client_with_a_secret_cannot_revoke_without_it(
     http: TestClient, login: Callable[..., Any], database: Database
 ) -> None:
     text = login("web")["refresh_token"]

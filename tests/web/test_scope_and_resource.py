@@ -30,7 +30,7 @@ def test_scope_that_the_client_may_not_have(shared: LocalServer, scope: Any) -> 
 
 
 @pytest.mark.parametrize("scope", ["read" + " " * 1021, "x" * 50_000, " ".join(f"s{number}" for number in range(1000))])
-def test_50_kb_of_scope_and_1000_scopes(shared: LocalServer, scope: Any) -> None:
+def test_a_scope_of_50_kb_and_one_of_1000_words_are_refused(shared: LocalServer, scope: Any) -> None:
     """In 5 ms, and what the test's own client adds: by the processor's time, of which others take none."""
 
     def seconds() -> Any:
@@ -54,7 +54,9 @@ def test_rfc6749_3_3_without_a_scope_the_client_gets_all_of_its_own(shared: Loca
     assert assert_granted(asked_of(shared, ""))["scope"] == "read write"
 
 
-def test_wider_scope_at_refresh(login: Callable[..., Any], refresh: Callable[..., Any], database: Database) -> None:
+def test_a_refresh_cannot_widen_the_scope(
+    login: Callable[..., Any], refresh: Callable[..., Any], database: Database
+) -> None:
     first = login(scope="read")["refresh_token"]
     before = everything(database)
     assert_refused(refresh(first, scope="read write"), INVALID_SCOPE)
@@ -117,7 +119,7 @@ def test_a_client_without_audiences_gets_tokens_for_the_servers_own_interface(
     "resource", ["https://unknown.example", "https://API.example", f"{AUDIENCE}/", "api.example", "é", ISSUER]
 )
 @pytest.mark.parametrize("grant", ["password", "refresh_token"])
-def test_rfc8707_2_unknown_resource(
+def test_rfc8707_2_an_unknown_resource_is_an_invalid_target(
     token: Callable[..., Any], login: Callable[..., Any], database: Database, grant: str, resource: Any
 ) -> None:
     text = login()["refresh_token"]
@@ -128,7 +130,7 @@ def test_rfc8707_2_unknown_resource(
     assert everything(database) == before
 
 
-def test_rfc8707_2_one_unknown_resource_among_several(token: Callable[..., Any]) -> None:
+def test_rfc8707_2_one_unknown_resource_among_several_is_an_invalid_target(token: Callable[..., Any]) -> None:
     form = {"username": "ada", "password": PASSWORD, "resource": [AUDIENCE, "https://unknown.example"]}
     assert_refused(token("password", **form), INVALID_TARGET)
 
@@ -159,7 +161,7 @@ def test_rfc8707_2_2_a_login_bound_to_nothing_may_ask_for_any_of_the_clients(
     assert claims_of(assert_granted(refresh(login()["refresh_token"], resource=OTHER)))["aud"] == OTHER
 
 
-def test_a_resource_withdrawn_from_the_client(
+def test_a_resource_that_was_withdrawn_from_the_client_is_an_invalid_target(
     login: Callable[..., Any], refresh: Callable[..., Any], database: Database, clock: Clock
 ) -> None:
     both, one = login(resource=[OTHER, AUDIENCE])["refresh_token"], login(resource=OTHER)["refresh_token"]

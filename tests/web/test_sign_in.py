@@ -16,7 +16,9 @@ from tests.web.interactions import CONSENT
 from tests.web.serving import execute, rows
 
 
-def test_the_whole_flow(browser: Browser, redeem: Any, refresh: Any) -> None:
+def test_a_person_signs_in_and_agrees_and_the_client_gets_and_refreshes_tokens(
+    browser: Browser, redeem: Any, refresh: Any
+) -> None:
     page = browser.sign_in(browser.authorize())
     answer = answer_of(browser.allow(page))
     assert answer.keys() == {"code", "state", "iss"}
@@ -58,14 +60,14 @@ def test_a_password_that_is_judged_again_after_a_concurrent_commit_counts_once(
     assert answers == [422] * FREE + [429]
 
 
-def test_a_login_hint_is_where_the_page_begins_and_is_escaped(browser: Browser) -> None:
+def test_a_login_hint_is_filled_in_as_the_username_and_escaped(browser: Browser) -> None:
     page = browser.authorize(login_hint='"><script>alert(1)</script>')
     assert 'value="&#34;&gt;&lt;script&gt;' in page.text and "<script>alert" not in page.text
     wrong = browser.sign_in(page, username="'><b>", password="wrong")
     assert wrong.status_code == 422 and 'value="&#39;&gt;&lt;b&gt;"' in wrong.text and "wrong</p>" not in wrong.text
 
 
-def test_signing_in_again_leaves_it_ticked_that_one_wants_to_stay_signed_in(browser: Browser) -> None:
+def test_signing_in_again_leaves_stay_signed_in_ticked(browser: Browser) -> None:
     ticked = 'value="yes" checked'
     first = browser.authorize()
     assert ticked not in first.text
@@ -79,7 +81,7 @@ def test_signing_in_again_leaves_it_ticked_that_one_wants_to_stay_signed_in(brow
 @pytest.mark.parametrize(
     ("username", "password"), [("ada", "wrong"), ("nobody", PASSWORD), ("", ""), ("ada", "x" * 2000), ("\x01", "y")]
 )
-def test_a_wrong_sign_in_is_one_page_whatever_was_wrong(
+def test_a_wrong_username_and_a_wrong_password_show_the_same_page(
     browser: Browser, database: Database, username: str, password: str
 ) -> None:
     page = browser.authorize()
@@ -91,7 +93,7 @@ def test_a_wrong_sign_in_is_one_page_whatever_was_wrong(
     assert CONSENT in browser.sign_in(answer, username="ada").text  # and one may try again
 
 
-def test_a_disabled_user_is_told_the_same(browser: Browser, database: Database) -> None:
+def test_a_disabled_user_is_told_that_the_username_or_password_is_wrong(browser: Browser, database: Database) -> None:
     execute(database, "UPDATE users SET disabled = true")
     answer = browser.sign_in(browser.authorize())
     assert answer.status_code == 422 and "The username or password is wrong." in answer.text

@@ -72,7 +72,7 @@ def test_a_person_gets_an_account_with_the_address_whose_mail_they_read(
     assert "<strong>eve@" in person.sign_in(person.get("/account/sign-in"), "EVE@example.com", NEW).text
 
 
-def test_prompt_create_shows_the_sign_up_page_and_goes_on_to_the_application_initiating_registration_4(
+def test_prompt_create_shows_the_sign_up_page_and_continues_to_the_application_initiating_registration_4(
     browser: Browser, mailbox: Mailbox, redeem: Any
 ) -> None:
     page = browser.authorize(prompt="create")
@@ -83,9 +83,7 @@ def test_prompt_create_shows_the_sign_up_page_and_goes_on_to_the_application_ini
     assert redeem(answer_of(browser.allow(page))["code"]).json()["id_token"]
 
 
-def test_a_sign_in_that_has_expired_meanwhile_is_not_gone_on_with(
-    browser: Browser, mailbox: Mailbox, clock: Clock
-) -> None:
+def test_a_sign_in_that_has_expired_is_not_continued(browser: Browser, mailbox: Mailbox, clock: Clock) -> None:
     page = browser.authorize(prompt="create", ui_locales="de")
     clock.forward(INTERACTION_TTL - 1)
     sent = browser.submit(page, email=EVE)
@@ -162,7 +160,9 @@ def test_session_fixation_a_link_signs_nobody_in_elsewhere(
     assert [row["username"] for row in rows(database, "events") if row["event"] == "sign_up"] == [EVE]
 
 
-def test_prefetch_reuse_and_two_links(person: Browser, mailbox: Mailbox, database: Database, clock: Clock) -> None:
+def test_opening_a_link_does_not_use_it_up_and_only_the_newest_works_once(
+    person: Browser, mailbox: Mailbox, database: Database, clock: Clock
+) -> None:
     ask(person, EVE)
     older = mailbox.link()
     ask(person, EVE)
@@ -203,7 +203,9 @@ def test_a_password_that_is_easily_guessed_is_refused(person: Browser, mailbox: 
     assert person.submit(again, password=NEW).url.path == "/account" and EVE in accounts(database)
 
 
-def test_csrf_and_mail_bombing(person: Browser, mailbox: Mailbox, database: Database) -> None:
+def test_forged_forms_send_nothing_and_one_address_gets_few_mails(
+    person: Browser, mailbox: Mailbox, database: Database
+) -> None:
     assert ask(person, EVE, Origin="https://evil.example").status_code == 403
     assert {ask(person, EVE).status_code for _ in range(MAILS.capacity + 2)} == {303}
     assert len(mailbox.mails()) == MAILS.capacity
@@ -283,7 +285,7 @@ class TestWhileItIsOff:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"sign_up": "off"})
 
-    def test_nothing_offers_it(self, browser: Browser, database: Database) -> None:
+    def test_no_page_offers_it_and_none_accepts_it(self, browser: Browser, database: Database) -> None:
         assert 'id="create"' not in browser.authorize().text
         for path in ("/sign-up", "/sign-up/password"):
             assert browser.get(path).status_code == 404

@@ -58,7 +58,7 @@ def test_a_used_refresh_token_whose_body_takes_so_long(
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(WINDOW - 1, 200), (WINDOW + 1, 401)])
-def test_the_same_at_the_json_interface(
+def test_the_json_interface_judges_a_slow_body_by_the_time_at_its_end(
     http: TestClient, trickle: Any, database: Database, seconds: int, status: int
 ) -> None:
     password = json.dumps({"username": "ada", "password": PASSWORD})

@@ -24,7 +24,7 @@ SOURCES = {
         r"BaseHTTPMiddleware|RedirectResponse\([^)]*307",
     ],
 )
-def test_nowhere_in_web_and_oauth(forbidden: str) -> None:
+def test_web_and_oauth_never_use_what_a_caller_controls_or_is_deprecated(forbidden: str) -> None:
     assert len(SOURCES) > 15
     lines = [(str(path), line) for path, text in SOURCES.items() for line in text.splitlines()]
     assert [found for found in lines if re.search(forbidden, found[1])] == []

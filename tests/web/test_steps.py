@@ -141,7 +141,9 @@ def test_a_row_from_a_clock_that_was_ahead_before_the_start_counts_from_its_firs
     assert_refused(retry(), INVALID_GRANT)
 
 
-def test_a_password_is_taken_and_lives_as_long_as_ever_after_a_step(machine: Any, token: Callable[..., Any]) -> None:
+def test_a_login_by_password_works_and_lasts_as_long_as_ever_after_a_step(
+    machine: Any, token: Callable[..., Any]
+) -> None:
     machine.passes(1, YEAR)
     text = assert_granted(token("password", username="ada", password=PASSWORD))["refresh_token"]
     machine.passes(1, -YEAR)

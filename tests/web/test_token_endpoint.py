@@ -46,7 +46,7 @@ def test_the_requests_that_the_rows_spoil_are_answered(post: Any) -> None:
 
 @both_endpoints
 @pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "PATCH", "DELETE", "OPTIONS"])
-def test_other_methods(shared: LocalServer, path: Any, method: str) -> None:
+def test_other_methods_than_post_are_405(shared: LocalServer, path: Any, method: str) -> None:
     answer = shared.http.request(method, path)
     if method != "HEAD":
         assert_refused(answer, NOT_ALLOWED)
@@ -57,7 +57,7 @@ def test_other_methods(shared: LocalServer, path: Any, method: str) -> None:
 @pytest.mark.parametrize(
     "type", ["application/json", "text/plain", "multipart/form-data; boundary=x", "*/*", "", f"{FORM}x", f"x, {FORM}"]
 )
-def test_other_content_types(post: Any, path: Any, type: str) -> None:
+def test_other_content_types_are_refused(post: Any, path: Any, type: str) -> None:
     assert_refused(post(path, good(path), [("Content-Type", type)]), INVALID_REQUEST)
 
 
@@ -68,13 +68,13 @@ def test_no_content_type(post: Any, path: Any) -> None:
 
 @both_endpoints
 @pytest.mark.parametrize("second", [FORM, "application/json"])
-def test_two_content_types(post: Any, path: Any, second: str) -> None:
+def test_two_content_types_are_refused(post: Any, path: Any, second: str) -> None:
     assert_refused(post(path, good(path), [("Content-Type", FORM), ("Content-Type", second)]), INVALID_REQUEST)
 
 
 @both_endpoints
 @pytest.mark.parametrize("charset", ["utf-16", "latin-1", "utf-7", "nonsense", "", "utf-8; charset=utf-16"])
-def test_other_charsets(post: Any, path: Any, charset: str) -> None:
+def test_other_charsets_are_refused(post: Any, path: Any, charset: str) -> None:
     assert_refused(post(path, good(path), [("Content-Type", f"{FORM}; charset={charset}")]), INVALID_REQUEST)
 
 
@@ -87,7 +87,7 @@ def test_utf_8_however_it_is_written(post: Any, type: Any) -> None:
 
 @both_endpoints
 @pytest.mark.parametrize("charset", ["ISO-8859-1", "us-ascii", "utf8", '"iso-8859-1"', "US-ASCII"])
-def test_another_charset_with_an_ascii_body(post: Any, path: Any, charset: str) -> None:
+def test_a_charset_that_contains_ascii_is_accepted_for_an_ascii_body(post: Any, path: Any, charset: str) -> None:
     headers = [("Content-Type", f"{FORM}; charset={charset}")]
     answer = post(path, good(path), headers)
     assert_granted(answer) if path == "/token" else assert_done(answer)
@@ -116,18 +116,18 @@ def test_what_latin_1_takes_for_a_space_is_no_space_around_a_content_type(post: 
         "%63lient_id",
     ],
 )
-def test_protocol_parameter_in_the_query_string(post: Any, path: Any, name: Any) -> None:
+def test_a_protocol_parameter_in_the_query_string_is_refused(post: Any, path: Any, name: Any) -> None:
     assert_refused(post(path, good(path), query=f"?x=1&{name}=web"), INVALID_REQUEST)
 
 
 @both_endpoints
-def test_empty_protocol_parameter_in_the_query_string(post: Any, path: Any) -> None:
+def test_an_empty_protocol_parameter_in_the_query_string_is_refused(post: Any, path: Any) -> None:
     assert_refused(post(path, good(path), query="?scope"), INVALID_REQUEST)
 
 
 @both_endpoints
 @pytest.mark.parametrize("twice", ["client_id=web", "scope=&scope=", "unknown=1&unknown=2", "%74oken=a&token=b"])
-def test_rfc6749_3_2_any_parameter_twice(post: Any, path: Any, twice: str) -> None:
+def test_rfc6749_3_2_any_repeated_parameter_is_refused(post: Any, path: Any, twice: str) -> None:
     assert_refused(post(path, f"{good(path)}&{twice}"), INVALID_REQUEST)
 
 
@@ -160,12 +160,12 @@ def test_grant_types_that_there_are_not(post: Any, grant_type: Any) -> None:
 
 @both_endpoints
 @pytest.mark.parametrize("size", [64 * 1024 + 1, 1024 * 1024])
-def test_a_body_of_more_than_64_kib(post: Any, path: Any, size: int) -> None:
+def test_a_body_of_more_than_64_kib_is_413(post: Any, path: Any, size: int) -> None:
     body = good(path) + "&padding="
     assert_refused(post(path, body + "a" * (size - len(body))), TOO_LARGE)
 
 
-def test_a_body_of_64_kib(post: Any) -> None:
+def test_a_body_of_64_kib_is_accepted(post: Any) -> None:
     body = good("/token") + "&padding="
     assert_granted(post("/token", body + "a" * (64 * 1024 - len(body))))
 
@@ -180,13 +180,13 @@ def test_what_is_not_utf_8(post: Any, path: Any, value: str, form: str) -> None:
 
 @both_endpoints
 @pytest.mark.parametrize("body", ["unknown=a%00b", "unknown%00=1", "unknown=\0", "resource=%00"])
-def test_nul_in_a_body(post: Any, path: Any, body: str) -> None:
+def test_a_nul_in_a_body_is_refused(post: Any, path: Any, body: str) -> None:
     assert_refused(post(path, f"{good(path)}&{body}"), INVALID_REQUEST)
 
 
 @both_endpoints
 @pytest.mark.parametrize("fields", [65, 2000])
-def test_too_many_fields(post: Any, path: Any, fields: int) -> None:
+def test_more_than_64_fields_are_refused(post: Any, path: Any, fields: int) -> None:
     more = "".join(f"&a{number}=" for number in range(fields - len(GOOD[path])))
     assert_refused(post(path, good(path) + more), INVALID_REQUEST)
 
@@ -198,7 +198,7 @@ def test_as_many_fields_as_there_may_be(post: Any) -> None:
 
 @both_endpoints
 @pytest.mark.parametrize("coding", ["gzip", "identity", "br", ""])
-def test_content_encoding(post: Any, path: Any, coding: str) -> None:
+def test_a_content_encoding_is_refused(post: Any, path: Any, coding: str) -> None:
     assert_refused(post(path, good(path), [("Content-Type", FORM), ("Content-Encoding", coding)]), ENCODED)
 
 

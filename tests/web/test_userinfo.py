@@ -107,7 +107,7 @@ def test_oidc_core_5_5_the_claims_that_the_authorization_request_asked_for(
     assert shown(ask(text)) == {"sub": "u_ada"} | {name: ADA[name] for name in names}
 
 
-def test_rfc6750_2_2_the_token_in_a_form(http: TestClient, access_token: Callable[..., str]) -> None:
+def test_rfc6750_2_2_a_token_in_a_form_is_accepted(http: TestClient, access_token: Callable[..., str]) -> None:
     answer = http.post(PATH, data={"access_token": access_token("openid email"), "other": "ignored"})
     assert shown(answer).keys() == {"sub", "email", "email_verified"}
 
@@ -133,7 +133,7 @@ def test_rfc6750_3_1_without_a_token_the_challenge_has_no_error(http: TestClient
     assert answer.json() == {"error": "unauthorized", "error_description": "An access token is required"}
 
 
-def test_rfc6750_2_the_token_in_two_places_or_in_the_query_string(
+def test_rfc6750_2_a_token_in_two_places_or_in_the_query_string_is_refused(
     http: TestClient, access_token: Callable[..., str]
 ) -> None:
     good = access_token()
@@ -151,11 +151,11 @@ def test_rfc6750_2_the_token_in_two_places_or_in_the_query_string(
 
 
 @pytest.mark.parametrize("content", [b"access_token=%ff", b"access_token=x&y=%00", b"&".join([b"a=b"] * 100)])
-def test_a_malformed_form(http: TestClient, content: bytes) -> None:
+def test_a_malformed_form_is_refused(http: TestClient, content: bytes) -> None:
     assert http.post(PATH, content=content, headers=FORM).status_code == 400
 
 
-def test_rfc6750_3_1_a_token_without_the_scope_openid(
+def test_rfc6750_3_1_a_token_without_the_scope_openid_is_refused(
     ask: Callable[..., Any], access_token: Callable[..., str]
 ) -> None:
     description = "The access token does not have the required scope"
@@ -167,13 +167,13 @@ def test_what_is_no_access_token(ask: Callable[..., Any], text: str) -> None:
     assert_rejected(ask(text), *INVALID)
 
 
-def test_oidc_core_2_an_id_token_is_none(ask: Callable[..., Any], signed: Any) -> None:
+def test_oidc_core_2_an_id_token_is_refused(ask: Callable[..., Any], signed: Any) -> None:
     claims = {"iss": ISSUER, "sub": "u_ada", "aud": "app", "iat": 1_800_000_000, "exp": 1_800_000_900}
     assert_rejected(ask(signed(claims, typ="JWT")), *INVALID)
     assert_rejected(ask(signed(claims | {"aud": f"{ISSUER}/userinfo", "scope": "openid"}, typ="JWT")), *INVALID)
 
 
-def test_rfc9068_4_a_token_for_another_audience(
+def test_rfc9068_4_a_token_for_another_audience_is_refused(
     ask: Callable[..., Any], login: Callable[..., Any], signed: Any
 ) -> None:
     claims = claims_of(login("app", scope="openid"))
@@ -222,7 +222,7 @@ def test_a_user_or_client_that_there_is_not_any_more(
     assert_rejected(ask(text), *INVALID)
 
 
-def test_a_clients_own_token(http: TestClient, ask: Callable[..., Any]) -> None:
+def test_a_clients_own_token_is_refused(http: TestClient, ask: Callable[..., Any]) -> None:
     form = {"grant_type": "client_credentials", "scope": "openid"}
     answer = http.post("/token", data=form | as_client("web"))
     assert claims_of(answer.json())["aud"] == AUDIENCE, "there is no user that it could ask for"
@@ -246,7 +246,7 @@ def test_the_log_says_which_reason_it_was(
 
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256"])
-def test_oidc_core_5_3_2_a_signed_response_by_the_algorithm_that_the_client_registered(
+def test_oidc_core_5_3_2_a_response_is_signed_with_the_algorithm_that_the_client_registered(
     http: TestClient,
     ask: Callable[..., Any],
     access_token: Callable[..., str],
@@ -284,7 +284,7 @@ def test_pages_of_a_registered_origin_may_read_it(http: TestClient, access_token
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-def test_other_methods(http: TestClient, method: str) -> None:
+def test_other_methods_than_get_and_post_are_405(http: TestClient, method: str) -> None:
     answer = http.request(method, PATH)
     assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD", "POST"})
 

@@ -50,7 +50,7 @@ def assert_not_http(answer: Any) -> None:
 
 
 @pytest.mark.parametrize("request_", [get(b"/", b"X: a\0b\r\n"), get(b"/\0"), get(b"/?a=\0"), get(b"/", b"X\0: a\r\n")])
-def test_nul_in_a_header_or_a_url(ask: Any, request_: Any) -> None:
+def test_a_nul_in_a_header_or_a_url_is_not_http(ask: Any, request_: Any) -> None:
     assert_not_http(ask(request_))
 
 
@@ -61,12 +61,12 @@ def test_what_the_parser_refuses_is_counted_in_the_log_with_its_reason(real: Liv
 
 
 @pytest.mark.parametrize("target", [b"/%00", b"/token%00", b"/?a=%00", b"/token?%00", JWKS + b"?a=b%00"])
-def test_encoded_nul_in_a_url(ask: Any, target: bytes) -> None:
+def test_an_encoded_nul_in_a_url_is_refused(ask: Any, target: bytes) -> None:
     assert_refused(ask(get(target)), MALFORMED_HTTP)
 
 
 @pytest.mark.parametrize("body", [b"client_id=a%00b", b"a\0b=c", b"client_id=app&scope=%00"])
-def test_nul_in_a_body(ask: Any, body: bytes) -> None:
+def test_a_nul_in_a_body_is_refused(ask: Any, body: bytes) -> None:
     assert_refused(ask(post(b"/token", b"grant_type=password&" + body)), INVALID_REQUEST)
 
 
@@ -88,7 +88,9 @@ def log_since(real: Any, size: Any) -> Any:
 
 
 @pytest.mark.parametrize("sent", [b"", b"grant_type=pass", b"x" * 70_000])
-def test_disconnect_in_the_middle_of_the_body(real: Live, ask: Any, app: Any, sent: bytes) -> None:
+def test_a_disconnect_in_the_middle_of_the_body_is_no_error_in_the_log(
+    real: Live, ask: Any, app: Any, sent: bytes
+) -> None:
     size = real.log.stat().st_size
     send_and_go(real.port, b"POST /token HTTP/1.1\r\n" + HOST + FORM + b"Content-Length: 99999\r\n\r\n" + sent)
     send_and_go(real.port, b"POST /token HTTP/1.1\r\n" + HOST + FORM + b"Content-Length: 999\r\n\r\n" + sent[:99])
@@ -133,7 +135,7 @@ def test_targets_that_are_no_path(ask: Any, request_: Any) -> None:
     assert_not_http(ask(request_))
 
 
-def test_asterisk_form(ask: Any) -> None:
+def test_a_request_target_in_asterisk_form_is_404(ask: Any) -> None:
     assert_refused(ask(get(b"*", method=b"OPTIONS")), NOT_FOUND)
 
 
@@ -157,7 +159,7 @@ def test_other_spellings_of_token_are_404_and_no_redirect(ask: Any, app: Any, ta
     assert_refused(answer, NOT_FOUND)
 
 
-def test_expect_100_continue_with_10_gb(ask: Any) -> None:
+def test_a_body_of_10_gb_is_refused_without_100_continue(ask: Any) -> None:
     head = b"POST /token HTTP/1.1\r\n" + HOST + FORM + b"Expect: 100-continue\r\nContent-Length: 10737418240\r\n\r\n"
     answer = ask(head)
     assert_refused(answer, TOO_LARGE)
@@ -199,7 +201,7 @@ def test_content_lengths_that_are_none(ask: Any, length: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", [b"/token", b"/revoke"])
-def test_a_gzipped_body(ask: Any, path: bytes) -> None:
+def test_a_gzipped_body_is_refused(ask: Any, path: bytes) -> None:
     assert_refused(ask(post(path, b"\x1f\x8b\x08\x00" + b"\0" * 20, b"Content-Encoding: gzip\r\n")), ENCODED)
 
 
@@ -227,7 +229,7 @@ def test_over_the_wire_head_has_no_body(ask: Any) -> None:
     assert_refused(ask(get(b"/token")), NOT_ALLOWED)
 
 
-def test_the_connection_goes_on_after_a_refusal(real: Live, app: Any) -> None:
+def test_the_connection_stays_usable_after_a_refusal(real: Live, app: Any) -> None:
     """What has been read to its end desynchronises nothing."""
     connection = HTTPConnection("127.0.0.1", real.port, timeout=LONG)
     sockets = set()
