@@ -1,6 +1,7 @@
 """The base of the token endpoint's grants. It is mixed in before Authlib's class of the grant, which validates."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from authlib.oauth2 import AuthorizationServer, OAuth2Error
@@ -23,6 +24,7 @@ from . import id_tokens
 from .authlib_request import AuthlibRequest
 from .client_auth import METHODS, AuthlibClient
 from .client_handler import ClientHandler
+from .token_reply import TokenReply
 
 
 class Grant(ClientHandler):
@@ -108,7 +110,6 @@ class Grant(ClientHandler):
         )
         body = {"token_type": "Bearer", "expires_in": ttl} | scopes.member(scope)
         left = (authorization.expires_at - self.now) // SECOND if authorization else 0
-        reply = Reply(200, body, {}, refresh_token, min(self.policy.refresh_idle_ttl, left))
         alg, typ = self.client.access_token_alg, self.client.access_token_typ
         token = UnsignedToken("access_token", payload, alg, typ, self._hook_call(user, scope))
         tokens: tuple[UnsignedToken, ...] = (token,)
@@ -118,7 +119,8 @@ class Grant(ClientHandler):
                 authorization, user, self.client, self.services, now=self.now, ttl=ttl, nonce=nonce
             )
             tokens = (token, id_token)
-        return Decision(reply, change, tokens, _with_tokens, events)
+        with_tokens = partial(_with_tokens, refresh_token, min(self.policy.refresh_idle_ttl, left))
+        return Decision(Reply(200, body), change, tokens, with_tokens, events)
 
     def used_again(self, authorization_id: bytes, used_at: int, *, is_active: bool, is_owner: bool) -> Refusal:
         """Return the refusal of a code that was used. `is_active` says whether the authorization that it began is, and
@@ -212,9 +214,8 @@ def _claims_of(user: User) -> Mapping[str, Any]:
     return user.claims
 
 
-def _with_tokens(reply: Reply, tokens: Mapping[str, str]) -> Reply:
-    lifetime = reply.refresh_token_expires_in
-    return Reply(reply.status, reply.body, reply.headers, reply.refresh_token, lifetime, tokens)
+def _with_tokens(refresh_token: str, lifetime: int, reply: Reply, tokens: Mapping[str, str]) -> Reply:
+    return TokenReply(reply.status, reply.body, reply.headers, tokens, "", refresh_token, lifetime)
 
 
 def _detail_of(error: OAuth2Error) -> str:

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from resource import RLIMIT_NOFILE, RUSAGE_SELF, getrlimit, getrusage
 
@@ -38,7 +39,7 @@ class Recorder:
         self._events = _places(metrics.EVENTS_LOGGED)
         self._requests = _pair_places(metrics.REQUESTS)
         self._durations = _places(metrics.REQUEST_DURATION)
-        self._verdicts = {verdict: place(metrics.VERDICTS, verdict.value) for verdict in Verdict}
+        self._verdicts: dict[Enum, int] = {verdict: place(metrics.VERDICTS, verdict.value) for verdict in Verdict}
         self._refusals = _places(metrics.REFUSALS)
         self._conflicts = place(metrics.CONFLICTS)
         self._last: dict[Metric, float] = {metrics.CPU: _cpu(), metrics.MALFORMED: 0.0}
@@ -59,7 +60,7 @@ class Recorder:
     def conflicted(self) -> None:
         self._numbers[self._conflicts] += 1
 
-    def judged(self, verdict: Verdict) -> None:
+    def judged(self, verdict: Enum) -> None:
         self._numbers[self._verdicts[verdict]] += 1
 
     def happened(self, event: Event) -> None:

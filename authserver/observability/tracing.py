@@ -5,6 +5,7 @@ it. A span never contains what a caller sent, except the method, and no token, n
 """
 
 from collections.abc import Callable
+from enum import Enum
 from threading import Thread
 
 from opentelemetry import trace
@@ -17,7 +18,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from structlog.contextvars import get_contextvars
 
 from .. import __version__, system
-from ..domain.rotation import Verdict
 from ..pipeline.event import Event
 from ..pipeline.observed import StepEnded
 from .reasons import reason_code
@@ -52,7 +52,7 @@ class Tracing:
     def conflicted(self) -> None:
         trace.get_current_span().add_event("conflict")
 
-    def judged(self, verdict: Verdict) -> None:
+    def judged(self, verdict: Enum) -> None:
         trace.get_current_span().set_attribute("authserver.verdict", verdict.value)
 
     def happened(self, event: Event) -> None:

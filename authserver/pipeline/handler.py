@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import field
+from enum import Enum
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +14,6 @@ from ..domain.key_schedule import KeyPolicy
 from ..domain.models import Client, Policy
 from ..domain.network_limit import NetworkLimit
 from ..domain.record import record
-from ..domain.rotation import Verdict
 from ..keyring import Keyring
 from ..passwords import PasswordHasher
 from ..store.database import Change, Loader
@@ -91,8 +91,8 @@ class Handler(Generic[A]):
     """Whether the client sends the request. Otherwise a browser does, and its failures are not the client's."""
     client_exists = False
     """Whether the client id in the request exists. If it does not, it may be a secret, and is never logged."""
-    verdict: Verdict | None = None
-    """How the presented refresh token was judged, if this request presents one to refresh it."""
+    verdict: Enum | None = None
+    """How the handler judged the credential that the request presents, if observers count that."""
 
     def __init__(self, attempt: Attempt[Any], services: Services) -> None:
         self.attempt, self.services, self.is_counted = attempt, services, attempt.is_counted

@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from copy import copy
+from enum import Enum
 from typing import Any, Protocol, TypeVar
 
-from ..domain.rotation import Verdict
 from ..system import stopwatch
 from .errors import Refusal, Stale
 from .event import Event
@@ -30,8 +30,8 @@ class Observer(Protocol):
     def conflicted(self) -> None:
         """An attempt was in vain, because the loaded data was out of date or another request committed first."""
 
-    def judged(self, verdict: Verdict) -> None:
-        """A request is over in which this was the verdict on the refresh token."""
+    def judged(self, verdict: Enum) -> None:
+        """A request is over whose handler had this verdict."""
 
     def happened(self, event: Event) -> None:
         """An event is about to be logged; the level of the log does not matter."""
@@ -56,7 +56,7 @@ class Observers:
         for observer in self._observers:
             observer.conflicted()
 
-    def judged(self, verdict: Verdict) -> None:
+    def judged(self, verdict: Enum) -> None:
         for observer in self._observers:
             observer.judged(verdict)
 
@@ -108,7 +108,7 @@ class ObservedPipeline(Pipeline):
         """The pipeline calls this once for each request, when its outcome is durable."""
         if handler.verdict is not None:
             self._observer.judged(handler.verdict)
-        if events:  # a refresh has none
+        if events:  # most requests have none
             super()._log(handler, self._noting(events))
 
     def _noting(self, events: Iterable[Event]) -> Iterator[Event]:

@@ -144,7 +144,7 @@ class Pipeline:
 
     async def _commit(self, handler: Handler[A], change: Change | None, events: Iterable[Event]) -> None:
         record = partial(_record, handler)
-        if events:  # a refresh has none
+        if events:  # most requests have none
             change = with_records(change, events, record)
         if change is not None and not await self.database.write(change):
             raise Stale

@@ -14,10 +14,6 @@ class Reply:
     status: int
     body: Mapping[str, Any] | None
     headers: Mapping[str, str] = field(default_factory=dict)
-    refresh_token: str = ""
-    """Separate from `body`, since some callers get it as a cookie; "" for none."""
-    refresh_token_expires_in: int = 0
-    """Refresh-token lifetime in seconds; used as the cookie's Max-Age."""
     tokens: Mapping[str, str] = field(default_factory=dict)
     """Signed tokens by their names, which are members of the response, too."""
     jwt: str = ""

@@ -16,6 +16,7 @@ from ..domain.first_party import CLIENT_ID
 from ..oauth.registry import GrantRegistry
 from ..oauth.request import ClientRequest, Credentials
 from ..oauth.revocation import Logout
+from ..oauth.token_reply import TokenReply
 from ..pipeline.errors import Refusal
 from ..pipeline.pipeline import NewHandler, Pipeline
 from ..pipeline.replies import Reply
@@ -135,7 +136,7 @@ class Api:
         return call.origin == [self._cookie.origin]
 
     def _in_cookie(self, reply: Reply) -> Reply:
-        if not reply.refresh_token:
+        if not isinstance(reply, TokenReply) or not reply.refresh_token:
             return reply
         set_cookie = self._cookie.set(reply.refresh_token, reply.refresh_token_expires_in)
         return replace(reply, headers={"Set-Cookie": set_cookie}, refresh_token="")

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..domain.errors import Unavailable
 from ..oauth.error_descriptions import SENTENCES
+from ..oauth.token_reply import TokenReply
 from ..pipeline.errors import Refusal
 from ..pipeline.replies import Reply
 
@@ -61,8 +62,10 @@ def _content(reply: Reply) -> tuple[tuple[Header, ...], bytes]:
         return (_JWT,), reply.jwt.encode()
     if reply.body is None:
         return (), b""
-    refresh_token = {"refresh_token": reply.refresh_token} if reply.refresh_token else {}
-    return (_JSON,), _json({**reply.tokens, **reply.body, **refresh_token})
+    members = {**reply.tokens, **reply.body}
+    if isinstance(reply, TokenReply) and reply.refresh_token:
+        members["refresh_token"] = reply.refresh_token
+    return (_JSON,), _json(members)
 
 
 def _json(body: Mapping[str, Any]) -> bytes:

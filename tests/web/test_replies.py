@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from authserver.oauth.token_reply import TokenReply
 from authserver.pipeline.replies import Reply
 from authserver.web.replies import send_reply
 
@@ -27,5 +28,5 @@ def test_what_an_imported_key_has_signed_can_be_shown(value: Any) -> None:
 
 
 def test_tokens_come_first_and_the_refresh_token_last() -> None:
-    reply = Reply(200, {"token_type": "Bearer"}, refresh_token="rt_1", tokens={"access_token": "a.b.c"})
+    reply = TokenReply(200, {"token_type": "Bearer"}, refresh_token="rt_1", tokens={"access_token": "a.b.c"})
     assert sent(reply) == b'{"access_token":"a.b.c","token_type":"Bearer","refresh_token":"rt_1"}'
