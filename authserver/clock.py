@@ -81,12 +81,12 @@ class Clock:
     def _look(self, asked_at: int, reading: int, answered_at: int) -> None:
         """Adjust the clock to a reading: if it took long or was interrupted, only as far as the clock is certainly
         wrong."""
-        least, most, before = reading - answered_at, reading - asked_at, self._offset
-        if least <= before <= most:  # as for nearly every request
+        minimum, maximum, before = reading - answered_at, reading - asked_at, self._offset
+        if minimum <= before <= maximum:  # as for nearly every request
             self._looked_at = asked_at
             return
-        offset = self._offset = max(least, min(before, most))
-        too_far = offset - least  # at most: a time that another node wrote just after a step may look this much older
+        offset = self._offset = max(minimum, min(before, maximum))
+        too_far = offset - minimum  # at most: a time that another node wrote just after a step may look this much older
         self._turn(before, self._looked_at - too_far, answered_at)
         self._looked_at = asked_at
 

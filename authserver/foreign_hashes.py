@@ -121,8 +121,8 @@ def _check_argon2(text: str) -> None:
 
 def _parse(text: str) -> _Hash:
     for form, parse in _FORMS:
-        if found := form.fullmatch(text):
-            return parse(found)
+        if match := form.fullmatch(text):
+            return parse(match)
     raise HashRefused(f"The password hash is not in a known form. {FORMS}")
 
 

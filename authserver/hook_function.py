@@ -29,8 +29,8 @@ def load(variable: str, reference: str, example: str) -> Callable[..., Any]:
         raise _unusable(variable, reference, f"{type(error).__name__}: {error}", example) from error
     if fault is not None:
         raise _unusable(variable, reference, fault, example)
-    found: Callable[..., Any] = function
-    return found
+    loaded: Callable[..., Any] = function
+    return loaded
 
 
 def place(error: Exception) -> str:

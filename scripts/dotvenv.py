@@ -75,8 +75,8 @@ def mark(*kinds: str) -> None:
 
 def usable() -> bool:
     """Whether pip can install into this .venv. Not after a killed installation: half a package would stay."""
-    known = read_json(MARK)
-    if known and (known.get("venv") != identity() or not LOCKS.keys() & known.keys()):
+    mark = read_json(MARK)
+    if mark and (mark.get("venv") != identity() or not LOCKS.keys() & mark.keys()):
         return False
     probe = "import pip, sys; sys.exit(sys.implementation.cache_tag != sys.argv[1])"
     with contextlib.suppress(OSError):

@@ -239,8 +239,8 @@ def choose_issuer(url: str) -> str:
         os.environ["AUTHSERVER_ISSUER"] = url
     if "AUTHSERVER_ISSUER" in os.environ:
         return os.environ["AUTHSERVER_ISSUER"]
-    shown = json.loads(run_or_exit("config", "show", "--json"))
-    return next(str(row["value"]) for row in shown if row["name"] == "issuer")
+    rows = json.loads(run_or_exit("config", "show", "--json"))
+    return next(str(row["value"]) for row in rows if row["name"] == "issuer")
 
 
 def keep_mails() -> None:

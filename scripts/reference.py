@@ -196,12 +196,12 @@ def _statuses(responses: dict[str, dict[str, Any]]) -> str:
 
 def _resolved(value: dict[str, Any], description: dict[str, Any]) -> dict[str, Any]:
     """What `value` says, or what it refers to."""
-    found: Any = description
+    node: Any = description
     if "$ref" not in value:
         return value
     for name in value["$ref"].removeprefix("#/").split("/"):
-        found = found[name]
-    return dict(found)
+        node = node[name]
+    return dict(node)
 
 
 def metrics() -> str:

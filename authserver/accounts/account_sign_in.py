@@ -15,8 +15,8 @@ class _SignInPage(BrowserHandler):
         """Return the page; `wait` is in seconds. Users who must sign in again type only the password."""
         next = next_path(self.request.value("next"))
         path = sign_in_path(next)
-        known = self.signed_in[1].username if self.signed_in and self.request.value("account") != "other" else ""
-        fixed = known if username in ("", known) else ""
+        current = self.signed_in[1].username if self.signed_in and not self.wants_other_account else ""
+        fixed = current if username in ("", current) else ""
         return self.form_page(
             "sign_in",
             SIGN_IN,

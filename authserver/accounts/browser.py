@@ -26,8 +26,8 @@ class BrowserRefusal(Refusal):
 
 def error_page(code: str, status: int, retry_after: int = 0, *, ui_locales: str = "", **values: object) -> Page:
     """Return the page of an error. `retry_after` is in seconds; `values` are those that it has beyond the error's."""
-    shown = {"code": code, "status": status, "back": "", "client": None}
-    return Page("error", shown | values, status, ui_locales, retry_after)
+    error = {"code": code, "status": status, "back": "", "client": None}
+    return Page("error", error | values, status, ui_locales, retry_after)
 
 
 class BrowserHandler(Handler[BrowserAnswer]):
@@ -62,6 +62,11 @@ class BrowserHandler(Handler[BrowserAnswer]):
     @property
     def session(self) -> Session | None:
         return self.signed_in[0] if self.signed_in else None
+
+    @property
+    def wants_other_account(self) -> bool:
+        """Whether the person asks for the sign-in page although somebody is signed in."""
+        return self.request.value("account") == "other"
 
     @cached_property
     def browser(self) -> str:

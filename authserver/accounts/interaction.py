@@ -64,15 +64,11 @@ class InteractionStep(BrowserHandler):
         waiting = self.loaded.waiting if self.loaded else None
         return super().about() | ({"client_id": waiting.interaction.client_id} if waiting else {})
 
-    @property
-    def wants_other_account(self) -> bool:
-        return self.request.value("account") == "other"
-
     def digest_of(self, asked: Any) -> str:
         """Return a digest of whose account a page shows, and of what is asked for there. A form acts for nobody else
         and for nothing more: in another tab, another user may have signed in since."""
-        shown = json.dumps([self.session.id.hex() if self.session else "", asked])
-        return base64url.encode(sha256(shown.encode()).digest())
+        text = json.dumps([self.session.id.hex() if self.session else "", asked])
+        return base64url.encode(sha256(text.encode()).digest())
 
 
 def path_of(interaction: Interaction) -> str:

@@ -32,12 +32,12 @@ class DownloadData(AccountPage):
 
 def _event(event: StoredEvent) -> dict[str, Any]:
     """Return the event without the name of an operator's account at the machine, which is another person's."""
-    told = described(event)
-    return told | ({"actor": "administrator"} if event.record.actor.startswith("os:") else {})
+    description = described(event)
+    return description | ({"actor": "administrator"} if event.record.actor.startswith("os:") else {})
 
 
-def _network(known: KnownNetwork) -> dict[str, Any]:
-    return {"network": known.network, "seen_at": utc(known.seen_at)}
+def _network(network: KnownNetwork) -> dict[str, Any]:
+    return {"network": network.network, "seen_at": utc(network.seen_at)}
 
 
 def _session(session: Session) -> dict[str, Any]:

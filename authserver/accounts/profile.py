@@ -56,13 +56,13 @@ class ShowProfile(_ProfilePage):
 class EditProfile(AccountForm, _ProfilePage):
     def answer(self, session: Session, user: User) -> Decision[BrowserAnswer]:
         typed, before = self._typed(), self.account.claims
-        shown = profile.texts(before) | typed
+        texts = profile.texts(before) | typed
         if faults := profile.faults(typed, self.now):
-            return self.profile_page(shown, "wrong", faults)
+            return self.profile_page(texts, "wrong", faults)
         try:
             changes = profile.changes(before, typed, self.now)
         except ClaimsRefused:
-            return self.profile_page(shown, "too_long")
+            return self.profile_page(texts, "too_long")
         done = self.go_to_done(PATH, "profile_saved", session)
         if not changes:
             return Decision(done)

@@ -128,8 +128,8 @@ def rewrap(wrapped: Mapping[str, str], keks: KeyEncryptionKeys, new: KeyEncrypti
 
 def usable(wrapped: Mapping[str, str], keks: KeyEncryptionKeys, elsewhere: Collection[str] = ()) -> dict[str, str]:
     """Return the keys that `keks` unwrap or that are in a key service (`elsewhere`)."""
-    here = {id for id, kept in wrapped.items() if is_wrapped(kept) and _unwraps(keks, id, kept)}
-    return {id: kept for id, kept in wrapped.items() if id in here or kept in elsewhere}
+    unwrapped = {id for id, kept in wrapped.items() if is_wrapped(kept) and _unwraps(keks, id, kept)}
+    return {id: kept for id, kept in wrapped.items() if id in unwrapped or kept in elsewhere}
 
 
 def _encrypt(connection: Connection, keks: KeyEncryptionKeys, passphrase: str, now: int) -> None:

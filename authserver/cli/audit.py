@@ -83,10 +83,10 @@ def list_(limit: int, as_json: bool, **options: str | None) -> None:
       authserver audit list --client c_5f2b... --limit 1000 --json
     """
     with reading(load()) as connection:
-        found = events.newest(connection, _filter(connection, options), limit + 1)
-    rows = [described(event) for event in found[:limit]]
-    show(rows, as_json, lambda: events_table(found[:limit], _TITLES))
-    say_if_more(found, limit, instead=", or with `authserver audit export`")
+        newest = events.newest(connection, _filter(connection, options), limit + 1)
+    rows = [described(event) for event in newest[:limit]]
+    show(rows, as_json, lambda: events_table(newest[:limit], _TITLES))
+    say_if_more(newest, limit, instead=", or with `authserver audit export`")
 
 
 @command.command("show")
@@ -129,14 +129,14 @@ def export(form: str, **options: str | None) -> None:
       authserver audit export --format csv --user ada > ada.csv
     """
     with reading(load()) as connection:
-        found = events.each(connection, _filter(connection, options))
-        rows = ({"id": event.id, **described(event)} for event in found)
+        stored = events.each(connection, _filter(connection, options))
+        rows = ({"id": event.id, **described(event)} for event in stored)
         (_write_csv if form == "csv" else _write_lines)(rows)
 
 
-def events_table(found: Iterable[StoredEvent], titles: list[str]) -> str:
+def events_table(stored: Iterable[StoredEvent], titles: list[str]) -> str:
     """Return a table of the named fields of each event, the time to the second."""
-    rows = ({"id": event.id, **described(event), "at": moment(event.at)} for event in found)
+    rows = ({"id": event.id, **described(event), "at": moment(event.at)} for event in stored)
     return table([[row[title] for title in titles] for row in rows], titles)
 
 

@@ -161,9 +161,9 @@ def _again_with(option: str) -> str:
     return shlex.join(["authserver", *words[:place], option, *words[place:]])
 
 
-def say_if_more(found: Sequence[object], limit: int, instead: str = "") -> None:
+def say_if_more(rows: Sequence[object], limit: int, instead: str = "") -> None:
     """Say that there are more than `limit`. `found` has one more if so; `instead` names another way to see them."""
-    if len(found) > limit:
+    if len(rows) > limit:
         more = f"These are the newest {limit}; there are more. See them with --limit, up to {_MAX_LISTED}{instead}."
         click.echo(more, err=True)
 

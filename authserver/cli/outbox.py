@@ -39,10 +39,10 @@ def list_(every: bool, limit: int, as_json: bool) -> None:
     """
     with reading(load()) as connection:
         at = now(connection)
-        found = outbox.newest(connection, limit=limit + 1, delivered=every)
-    rows = [_described(message) for message in found[:limit]]
-    show(rows, as_json, lambda: _table(found[:limit], at))
-    say_if_more(found, limit)
+        messages = outbox.newest(connection, limit=limit + 1, delivered=every)
+    rows = [_described(message) for message in messages[:limit]]
+    show(rows, as_json, lambda: _table(messages[:limit], at))
+    say_if_more(messages, limit)
 
 
 @command.command("retry")
@@ -86,7 +86,7 @@ def _described(message: Message) -> dict[str, Any]:
     }
 
 
-def _table(found: Sequence[Message], at: int) -> str:
+def _table(messages: Sequence[Message], at: int) -> str:
     cells = [
         [
             message.id,
@@ -98,6 +98,6 @@ def _table(found: Sequence[Message], at: int) -> str:
             (message.outcome or "waiting").replace("_", " "),
             message.reason,
         ]
-        for message in found
+        for message in messages
     ]
     return table(cells, ["id", "kind", "to", "created", "failures", "next attempt", "state", "reason"])

@@ -44,10 +44,10 @@ def list_(user: str | None, active: bool, limit: int, as_json: bool) -> None:
     with reading(load()) as connection:
         at = now(connection)
         user_id = load_user(connection, user).id if user else None
-        found = sessions.newest(connection, user_id=user_id, active_at=at if active else None, limit=limit + 1)
-    rows = [_described(signed_in, at) for signed_in in found[:limit]]
-    show(rows, as_json, lambda: _table(found[:limit], at))
-    say_if_more(found, limit)
+        newest = sessions.newest(connection, user_id=user_id, active_at=at if active else None, limit=limit + 1)
+    rows = [_described(signed_in, at) for signed_in in newest[:limit]]
+    show(rows, as_json, lambda: _table(newest[:limit], at))
+    say_if_more(newest, limit)
 
 
 @command.command("show")
@@ -68,8 +68,8 @@ def show_(id: str, as_json: bool) -> None:
         signed_in = sessions.load(connection, key)
         row = _described(signed_in, now(connection)) if signed_in else _left_of(connection, id)
         messages = outbox.of_session(connection, key)
-    told = {"logout_tokens": [_logout_token(message) for message in messages]}
-    show(row | told, as_json, lambda: fields(row | {"logout_tokens": [_in_words(message) for message in messages]}))
+    tokens = {"logout_tokens": [_logout_token(message) for message in messages]}
+    show(row | tokens, as_json, lambda: fields(row | {"logout_tokens": [_in_words(message) for message in messages]}))
 
 
 @command.command("end")
@@ -130,8 +130,8 @@ def _left_of(connection: Connection, id: str) -> dict[str, Any]:
     if ended is None:
         raise _no_session(id)
     about, (reason, _, _) = ended.record, ended.record.detail.partition("; ")
-    told = {"id": id, "subject": about.subject, "username": about.user}
-    return told | {"ended_at": moment(ended.at), "state": "deleted", "reason": reason}
+    owner = {"id": id, "subject": about.subject, "username": about.user}
+    return owner | {"ended_at": moment(ended.at), "state": "deleted", "reason": reason}
 
 
 def _described(signed_in: SignedIn, at: int) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _in_words(message: Message) -> str:
     return f"{client} is told at {moment(message.next_at)}{failed}{why}"
 
 
-def _table(found: list[SignedIn], at: int) -> str:
+def _table(newest: list[SignedIn], at: int) -> str:
     cells = [
         [
             signed_in.session.id.hex(),
@@ -186,6 +186,6 @@ def _table(found: list[SignedIn], at: int) -> str:
             ago(at - signed_in.session.seen_at),
             "ended" if end_reason(signed_in.session, signed_in.user, at) else "active",
         ]
-        for signed_in in found
+        for signed_in in newest
     ]
     return table(cells, ["id", "user", "device", "network", "last used", "state"])

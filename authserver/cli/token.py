@@ -174,5 +174,5 @@ def _in_words(findings: dict[str, Any]) -> str:
         *(f"  {reason}" for reason in findings["reasons"]),
     ]
     details = {**findings.get("claims", {}), **{name: value for name, value in findings.items() if name != "claims"}}
-    told = ("kind", "valid", "reasons")
-    return "\n".join([*lines, fields({name: value for name, value in details.items() if name not in told})])
+    in_heading = ("kind", "valid", "reasons")
+    return "\n".join([*lines, fields({name: value for name, value in details.items() if name not in in_heading})])

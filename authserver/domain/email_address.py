@@ -20,8 +20,8 @@ def canonical(text: str) -> str | None:
     if len(text) > _MAX_ADDRESS or not text.isascii():
         return None
     address = text.lower()
-    found = _ADDRESS.fullmatch(address)
-    return address if found and len(found[1]) <= _MAX_LOCAL_PART else None
+    match = _ADDRESS.fullmatch(address)
+    return address if match and len(match[1]) <= _MAX_LOCAL_PART else None
 
 
 def verified_in(claims: Mapping[str, Any]) -> str | None:

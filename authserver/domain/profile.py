@@ -54,8 +54,8 @@ def as_typed(text: str) -> str:
 def faults(typed: Mapping[str, str], now: int) -> dict[str, str]:
     """Return what is wrong with the claims that break a rule of their own, by their names: `characters`, `long`, `url`,
     `date` or `future`. `now` is in microseconds."""
-    found = {name: _fault(name, text, now) for name, text in typed.items() if text}
-    return {name: fault for name, fault in found.items() if fault}
+    named = {name: _fault(name, text, now) for name, text in typed.items() if text}
+    return {name: fault for name, fault in named.items() if fault}
 
 
 def _fault(name: str, text: str, now: int) -> str:

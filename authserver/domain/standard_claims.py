@@ -138,5 +138,5 @@ def of_scope(scope: Iterable[str]) -> tuple[str, ...]:
 def of_user(username: str, claims: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Return the user's claims with these names, as far as there are any. Without a `preferred_username` of their own,
     users are called by their username."""
-    known = {"preferred_username": username} | dict(claims)
-    return {name: known[name] for name in dict.fromkeys(names) if name in known}
+    all_claims = {"preferred_username": username} | dict(claims)
+    return {name: all_claims[name] for name in dict.fromkeys(names) if name in all_claims}

@@ -13,8 +13,8 @@ Resolve = Callable[[str], Sequence[Address]]
 
 def resolve(host: str) -> list[Address]:
     """Ask the system's resolver. Raises OSError if it knows no address."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    addresses = [ip_address(str(address[0])) for *_, address in found]
+    results = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    addresses = [ip_address(str(address[0])) for *_, address in results]
     return list(dict.fromkeys(addresses))
 
 

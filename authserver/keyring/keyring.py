@@ -127,8 +127,8 @@ class Keyring:
         payload, _, signature = rest.partition(b".")
         removed = [key for key in self.signing_keys if key.state == "removed" and key.kid == kid_of(header)]
         opened = [AccessTokens(key.public, key.alg, None) for key in removed if key.alg in ALGORITHMS]
-        found = (tokens.claims(header, payload, signature) for tokens in opened if header in tokens.headers.values())
-        return next(found, None)
+        verified = (tokens.claims(header, payload, signature) for tokens in opened if header in tokens.headers.values())
+        return next(verified, None)
 
     def may_be_newer(self, token: str) -> bool:
         """Whether `token` may be signed by a key that this process has not read yet."""

@@ -22,8 +22,8 @@ class MailTemplates:
     def render(self, template: str, language: str, values: Mapping[str, object]) -> Text:
         subject, _, text = self._templates.render(f"{template}.txt", language, values).partition("\n")
         paragraphs = [paragraph.split("\n") for paragraph in text.strip("\n").split("\n\n")]
-        shown = {"subject": subject, "paragraphs": paragraphs, "link": values.get("link", "")}
-        html = self._templates.render("layout.html", language, shown)
+        values_of_layout = {"subject": subject, "paragraphs": paragraphs, "link": values.get("link", "")}
+        html = self._templates.render("layout.html", language, values_of_layout)
         return Text(subject, f"{text.strip()}\n", html, language)
 
     def check(self) -> None:

@@ -90,14 +90,14 @@ class UserInfo(TokenHandler):
             raise Refusal("invalid_token", why, 401)
         return record, client
 
-    def _answer(self, shown: dict[str, Any], client: Client) -> Decision[Reply]:
+    def _answer(self, claims: dict[str, Any], client: Client) -> Decision[Reply]:
         """Answer with JSON, or with a JWT if the client is registered for that, by its very algorithm."""
         alg = client.userinfo_alg
         if not alg:
-            return Decision(Reply(200, shown))
+            return Decision(Reply(200, claims))
         # OpenID Connect Core s5.3.2: if signed, the UserInfo Response MUST contain the Claims iss and aud as members.
         # Without `exp` nobody can take it for an ID token.
-        members = shown | {"iss": self.services.issuer, "aud": client.id}
+        members = claims | {"iss": self.services.issuer, "aud": client.id}
         token = UnsignedToken("userinfo", members, alg, TYP, exact=True)
         return Decision(Reply(200, None), tokens=(token,), with_tokens=_as_jwt)
 

@@ -46,7 +46,7 @@ REASONS = (*map(_code, _BEGINNINGS), *_ERRORS)
 
 def reason_code(error: str, reason: str) -> str:
     """Return the code for the error code and the reason of a refused request: one of REASONS."""
-    found = _BEGINNING.match(reason)
-    if found is not None:
-        return _code(found[0])
+    match = _BEGINNING.match(reason)
+    if match is not None:
+        return _code(match[0])
     return error if error in _ERRORS else "other"

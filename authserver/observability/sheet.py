@@ -24,12 +24,12 @@ _DOUBLE = 8  # bytes
 
 
 def _places() -> dict[tuple[str, tuple[str, ...]], int]:
-    found, place = {}, _ALIVE + 1
+    places, place = {}, _ALIVE + 1
     for metric in (*COUNTED, *SAMPLED):
         for values in metric.series():
-            found[metric.name, values] = place
+            places[metric.name, values] = place
             place += metric.cells
-    return found
+    return places
 
 
 _PLACES = _places()

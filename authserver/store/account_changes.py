@@ -75,8 +75,8 @@ def load_due_many(connection: Connection, times: Sequence[int]) -> Mapping[int, 
 
 def delete_due(user: User) -> Change:
     """Delete a user who asked for it. The guard fails if the user has come back since, or was deleted."""
-    told = AuditRecord("user_deleted", SERVER, user=user.username, subject=user.id, detail="asked for by its user")
-    return Change(_delete_many, "users", user.id, user, lambda: [told])
+    record = AuditRecord("user_deleted", SERVER, user=user.username, subject=user.id, detail="asked for by its user")
+    return Change(_delete_many, "users", user.id, user, lambda: [record])
 
 
 def _request_many(connection: Connection, requests: Sequence[RequestDeletion], now: int) -> list[bool]:

@@ -88,8 +88,8 @@ def load(connection: Connection, key: AccountKey, user_id: str) -> AccountData:
 
 
 def _sessions(connection: Connection, key: AccountKey, user_id: str) -> list[Session]:
-    found = sessions.newest(connection, user_id=user_id, active_at=key.at, limit=MOST)
-    return [signed_in.session for signed_in in found]
+    newest = sessions.newest(connection, user_id=user_id, active_at=key.at, limit=MOST)
+    return [signed_in.session for signed_in in newest]
 
 
 def _applications(connection: Connection, key: AccountKey, user_id: str) -> list[Application]:
@@ -98,9 +98,9 @@ def _applications(connection: Connection, key: AccountKey, user_id: str) -> list
     active: dict[str, list[Authorization]] = {}
     for record in records:
         active.setdefault(record.authorization.client_id, []).append(record.authorization)
-    known = clients.load_many(connection, list(agreed.keys() | active.keys()))
-    found = [Application(client, agreed.get(id), active.get(id, ())) for id, client in known.items()]
-    return sorted(found, key=lambda application: (application.client.name.casefold(), application.client.id))
+    clients_by_id = clients.load_many(connection, list(agreed.keys() | active.keys()))
+    applications = [Application(client, agreed.get(id), active.get(id, ())) for id, client in clients_by_id.items()]
+    return sorted(applications, key=lambda application: (application.client.name.casefold(), application.client.id))
 
 
 def _claims(connection: Connection, _key: AccountKey, user_id: str) -> Mapping[str, Any]:
@@ -113,17 +113,17 @@ def _events(connection: Connection, _key: AccountKey, user_id: str) -> list[Stor
 
 
 def _activity(connection: Connection, _key: AccountKey, user_id: str) -> Activity:
-    told = events.Filter(subjects=[user_id], events=sorted(TOLD))
-    found = events.newest(connection, told, _MOST_TOLD)
-    named = {event.record.client_id for event in found} - {""}
-    return Activity(found, {id: client.name for id, client in clients.load_many(connection, sorted(named)).items()})
+    of_user = events.Filter(subjects=[user_id], events=sorted(TOLD))
+    newest = events.newest(connection, of_user, _MOST_TOLD)
+    named = {event.record.client_id for event in newest} - {""}
+    return Activity(newest, {id: client.name for id, client in clients.load_many(connection, sorted(named)).items()})
 
 
 def _networks(connection: Connection, _key: AccountKey, user_id: str) -> list[KnownNetwork]:
     columns = known_networks.c.network, known_networks.c.seen_at
     newest_first = known_networks.c.seen_at.desc(), known_networks.c.network
-    found = select(*columns).where(known_networks.c.user_id == user_id).order_by(*newest_first).limit(MOST)
-    return [KnownNetwork(*row) for row in connection.execute(found)]
+    networks = select(*columns).where(known_networks.c.user_id == user_id).order_by(*newest_first).limit(MOST)
+    return [KnownNetwork(*row) for row in connection.execute(networks)]
 
 
 _LOADERS: Mapping[Part, Callable[[Connection, AccountKey, str], Any]] = {

@@ -54,7 +54,7 @@ def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[Bro
     ids = [id for id in (_interaction_id(key, opened) for key in keys) if id]
     waiting = interactions.load_many(connection, ids) if ids else {}
     asking = list({each.interaction.client_id for each in waiting.values()})
-    known = clients.load_many(connection, asking) if asking else {}
+    clients_by_id = clients.load_many(connection, asking) if asking else {}
     sign_in_keys = [key.sign_in for key in keys if key.sign_in]
     signing_in = sign_ins.load_many(connection, sign_in_keys) if sign_in_keys else {}
     pairs = {key: _pair(key, signed_in, waiting) for key in keys}
@@ -66,7 +66,7 @@ def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[Bro
         states[key] = BrowserState(
             signed_in.get(key.session_hash or b""),
             each,
-            known.get(each.interaction.client_id) if each else None,
+            clients_by_id.get(each.interaction.client_id) if each else None,
             agreed.get(pair) if pair else None,
             signing_in.get(key.sign_in) if key.sign_in else None,
             opened.get(key.link_id or b""),

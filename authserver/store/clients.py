@@ -120,8 +120,8 @@ def _client(row: Row[Any]) -> Client:
 def _metadata(column: str | None) -> dict[str, Any]:
     """Return the stored members that this version knows: a later one may have written others."""
     stored: dict[str, Any] = json.loads(column) if column else {}
-    known = {name: stored[name] for name in _METADATA if name in stored}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    members = {name: stored[name] for name in _METADATA if name in stored}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in members.items()}
 
 
 def _values(client: Client) -> dict[str, Any]:

@@ -79,8 +79,8 @@ def _advance(connection: Connection, receiver: str, old: Progress, new: Progress
     if old == Progress():
         first = upsert.insert(connection, table).values(name=receiver, **asdict(old))
         connection.execute(first.on_conflict_do_nothing(index_elements=[table.c.name]))
-    known = {f"old_{field}": value for field, value in asdict(old).items()}
-    return bool(connection.execute(_ADVANCE.values(**asdict(new)), {"receiver": receiver, **known}).rowcount)
+    expected = {f"old_{field}": value for field, value in asdict(old).items()}
+    return bool(connection.execute(_ADVANCE.values(**asdict(new)), {"receiver": receiver, **expected}).rowcount)
 
 
 def _next_events(connection: Connection, after: int, through: int, limit: int) -> tuple[StoredEvent, ...]:

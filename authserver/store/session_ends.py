@@ -146,14 +146,14 @@ def note_clients(connection: Connection, pairs: Collection[tuple[bytes, str]]) -
 def _tell_clients(connection: Connection, rows: Iterable[Any], now: int) -> None:
     """Tell those that have a back-channel logout URI by now. The message has neither that nor a key: those are the
     client's when it is sent."""
-    found = list(rows)
-    if not found:
+    ended = list(rows)
+    if not ended:
         return
-    known = clients.load_many(connection, sorted({client_id for client_id, _, _ in found}))
-    hearing = {id for id, client in known.items() if client.backchannel_logout_uri}
+    clients_by_id = clients.load_many(connection, sorted({client_id for client_id, _, _ in ended}))
+    hearing = {id for id, client in clients_by_id.items() if client.backchannel_logout_uri}
     messages = [
         NewMessage(LOGOUT, client_id, user_id=user_id, client_id=client_id, session_id=id)
-        for client_id, user_id, id in found
+        for client_id, user_id, id in ended
         if client_id in hearing
     ]
     outbox.add_many(connection, messages, now)

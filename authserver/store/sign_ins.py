@@ -174,9 +174,9 @@ def load_many(connection: Connection, keys: Sequence[SignInKey]) -> Mapping[Sign
     names, networks = [key.username or "" for key in keys], [key.network for key in keys]
     asked = {"names": json.dumps(names), "networks": networks}
     loaded = connection.execute(_BY_NAMES[connection.dialect.name], asked).all()
-    found = [row for row in loaded if row.username == row.value]
-    people = {row.username: row for row in found}
-    seen = {(row.username, row.network): row.seen_at for row in found}
+    users = [row for row in loaded if row.username == row.value]
+    people = {row.username: row for row in users}
+    seen = {(row.username, row.network): row.seen_at for row in users}
     rows = attempts.load(connection, {row for key in keys for row in _all(key.keys)})
     return {
         key: SignInRecord(

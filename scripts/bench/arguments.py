@@ -22,8 +22,8 @@ def use_venv() -> None:
 
 def add_arguments(parser: argparse.ArgumentParser, *, database: str | None = "sqlite") -> None:
     """Add --database, --nodes and --workers; `nodes_of` returns the number of nodes."""
-    shown = f" (default {database})" if database else ""
-    parser.add_argument("--database", choices=KINDS, default=database, help=f"what the server runs on{shown}")
+    hint = f" (default {database})" if database else ""
+    parser.add_argument("--database", choices=KINDS, default=database, help=f"what the server runs on{hint}")
     parser.add_argument("--nodes", type=int, help="servers on that database (default 1 on SQLite, 2 on PostgreSQL)")
     parser.add_argument("--workers", type=int, default=1, help="processes of each node (default 1)")
 

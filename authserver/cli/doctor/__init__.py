@@ -52,10 +52,10 @@ def command(workers: int, offline: bool, strict: bool, as_json: bool) -> None:
       authserver doctor
       authserver doctor --workers 4 --strict --json
     """
-    found = list(_findings(workers, offline))
-    rows = [asdict(finding) for finding in found]
-    show(rows, as_json, lambda: _text(found))
-    worst = max(LEVELS.index(finding.level) for finding in found)
+    findings = list(_findings(workers, offline))
+    rows = [asdict(finding) for finding in findings]
+    show(rows, as_json, lambda: _text(findings))
+    worst = max(LEVELS.index(finding.level) for finding in findings)
     raise SystemExit(int(worst >= LEVELS.index(WARNING if strict else ERROR)))
 
 
@@ -82,9 +82,9 @@ def _of_database(settings: Settings, workers: int, offline: bool) -> Iterator[Fi
         yield of_error(database_check.CHECK, error)
         return
     with closing(database):
-        found = _reported(database_check.CHECK, lambda: _rows(settings, database, workers))
-        yield from found
-        if any(finding.level == ERROR for finding in found):
+        findings = _reported(database_check.CHECK, lambda: _rows(settings, database, workers))
+        yield from findings
+        if any(finding.level == ERROR for finding in findings):
             return
         keys = lifecycle(settings, database, clock)
         yield from _reported(keys_check.CHECK, lambda: keys_check.check(settings, database, keys, clock))
@@ -95,12 +95,12 @@ def _of_database(settings: Settings, workers: int, offline: bool) -> Iterator[Fi
 
 def _rows(settings: Settings, database: Database, workers: int) -> list[Finding]:
     with database.begin() as connection:
-        found = database_check.check(connection, workers)
-        found += database_check.check_clock(connection)
-        found += deliveries_check.check(settings, deliveries.progress_many(connection, []), system.now())
-        found += mail_check.check_outbox(outbox.failing(connection), system.now())
+        findings = database_check.check(connection, workers)
+        findings += database_check.check_clock(connection)
+        findings += deliveries_check.check(settings, deliveries.progress_many(connection, []), system.now())
+        findings += mail_check.check_outbox(outbox.failing(connection), system.now())
         enabled = [client for client in clients.load_all(connection) if not client.disabled]
-    return [*found, *_of_clients(settings, enabled)]
+    return [*findings, *_of_clients(settings, enabled)]
 
 
 def _of_clients(settings: Settings, enabled: list[Client]) -> list[Finding]:
@@ -115,13 +115,13 @@ def _reported(name: str, check: Check) -> list[Finding]:
         return [of_error(name, error)]
 
 
-def _text(found: list[Finding]) -> str:
+def _text(findings: list[Finding]) -> str:
     """Return the serious findings first, each with its fix below it."""
     lines: list[str] = []
     for level in reversed(LEVELS):
-        for finding in (finding for finding in found if finding.level == level):
+        for finding in (finding for finding in findings if finding.level == level):
             lines.append(f"{level:<8} {finding.check:<10} {finding.finding}")
             lines += [f"{'':<20}{finding.fix}"] if finding.fix else []
-    counts = [counted(sum(finding.level == level for finding in found), level) for level in (ERROR, WARNING)]
-    well = sum(finding.level == OK for finding in found)
+    counts = [counted(sum(finding.level == level for finding in findings), level) for level in (ERROR, WARNING)]
+    well = sum(finding.level == OK for finding in findings)
     return "\n".join([*lines, "", f"{counts[0]}, {counts[1]}, and {well} checks without one."])

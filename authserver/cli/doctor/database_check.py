@@ -19,9 +19,9 @@ TIME_FIX = "Run a time service on this machine, such as chrony or systemd-timesy
 def check(connection: Connection, workers: int) -> list[Finding]:
     """Raises Misconfigured if the schema is not this version's."""
     migrations.check(connection)
-    found = [Finding(CHECK, WARNING, *_split(warning)) for warning in engine.warnings(connection, workers)]
+    findings = [Finding(CHECK, WARNING, *_split(warning)) for warning in engine.warnings(connection, workers)]
     kind = "PostgreSQL" if connection.dialect.name == "postgresql" else "SQLite"
-    return or_ok(CHECK, [*found, *_unencrypted(connection)], f"{kind}, at schema {migrations.head()}.")
+    return or_ok(CHECK, [*findings, *_unencrypted(connection)], f"{kind}, at schema {migrations.head()}.")
 
 
 def check_clock(connection: Connection) -> list[Finding]:

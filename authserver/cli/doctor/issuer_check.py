@@ -41,10 +41,10 @@ def check(issuer: str, kids: Collection[str], now: Callable[[], int]) -> list[Fi
         before = now()
         metadata, date = _get(url)
         after = now()
-        found = [_same_issuer(issuer, url, metadata), *_same_keys(metadata, kids)]
+        findings = [_same_issuer(issuer, url, metadata), *_same_keys(metadata, kids)]
     except Unreachable as error:
         return [Finding(ISSUER, ERROR, f"{url}: {error}", _START)]
-    return [*found, *_certificate(parts, now()), *_time(date, before, after)]
+    return [*findings, *_certificate(parts, now()), *_time(date, before, after)]
 
 
 def _get(url: str) -> tuple[dict[str, Any], str | None]:
@@ -107,9 +107,9 @@ def _certificate(issuer: SplitResult, now: int) -> list[Finding]:
 
 def _time(date: str | None, before: int, after: int) -> list[Finding]:
     try:
-        theirs = int(parsedate_to_datetime(date or "").timestamp()) * SECOND
+        their_time = int(parsedate_to_datetime(date or "").timestamp()) * SECOND
     except ValueError:
         return []
     # A Date has whole seconds, and may be older than the response by the time that it took.
-    apart = max(before - theirs - SECOND, theirs - after, 0)
+    apart = max(before - their_time - SECOND, their_time - after, 0)
     return [clock_finding(apart, "the Date of the issuer's response")]

@@ -27,9 +27,9 @@ def check_passwords(cpu_time: Callable[[], int], memory: int | None, workers: in
     hasher.close()
     milliseconds = round(median(took))
     needs = workers * threads(workers) * _MEMORY
-    found = [*_speed(milliseconds), *_memory(needs, memory)]
+    findings = [*_speed(milliseconds), *_memory(needs, memory)]
     well = f"Checking a password takes {milliseconds} ms and {_MEMORY // _MIB} MiB (Argon2id)."
-    return or_ok(PASSWORDS, found, well)
+    return or_ok(PASSWORDS, findings, well)
 
 
 def _speed(milliseconds: int) -> list[Finding]:

@@ -36,10 +36,10 @@ def check_outbox(waiting: Sequence[Waiting], now: int) -> list[Finding]:
 def _without(settings: Settings) -> str:
     """Return what people cannot do without mail."""
     reset = "People who forget their password need authserver user reset-link."
-    told = (
+    notices = (
         " At /sign-up they choose a username, which tells them whether it is taken." if settings.sign_up == "on" else ""
     )
-    return reset + told
+    return reset + notices
 
 
 def _finding(settings: Settings, server: SmtpServer, *, offline: bool) -> Finding:

@@ -74,12 +74,12 @@ class DeviceAuthorization(ClientHandler):
 
     def _body(self, text: str, typed: str) -> dict[str, str | int]:
         """Return the members of RFC 8628 s3.2."""
-        page, shown = f"{self.services.issuer}{PATH}", user_code.shown(typed)
+        page, code = f"{self.services.issuer}{PATH}", user_code.shown(typed)
         return {
             "device_code": text,
-            "user_code": shown,
+            "user_code": code,
             "verification_uri": page,
-            "verification_uri_complete": f"{page}?{urlencode({'user_code': shown})}",
+            "verification_uri_complete": f"{page}?{urlencode({'user_code': code})}",
             "expires_in": self.policy.device_code_ttl,
             "interval": INTERVAL,
         }

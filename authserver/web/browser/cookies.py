@@ -26,16 +26,16 @@ class BrowserCookies:
     def read(self, headers: Mapping[str, list[str]]) -> dict[str, str | None]:
         """Return the secret in each cookie; None for one that is missing or no secret of ours, or that comes twice: an
         attacker may have set one of them."""
-        found: dict[str, str | None] = dict.fromkeys(_NAMES)
+        secrets: dict[str, str | None] = dict.fromkeys(_NAMES)
         sent: set[str] = set()
         for header in headers.get("cookie", ()):
             for pair in header.split(";"):
                 full_name, _, value = pair.strip(SPACE).partition("=")
                 name = self._names.get(full_name)
                 if name is not None:
-                    found[name] = value if name not in sent and _SECRET.fullmatch(value) else None
+                    secrets[name] = value if name not in sent and _SECRET.fullmatch(value) else None
                     sent.add(name)
-        return found
+        return secrets
 
     def set(self, name: str, cookie: Cookie | None) -> str:
         """Return a Set-Cookie value; None deletes the cookie."""

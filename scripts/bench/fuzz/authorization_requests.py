@@ -137,8 +137,8 @@ def _destinations(response: Response) -> Iterator[str]:
 
 
 def _is_registered(uri: str) -> bool:
-    known = (registered for client in CLIENTS for registered in client.redirect_uris)
-    if any(uri == each or uri.startswith(f"{each}{'&' if '?' in each else '?'}") for each in known):
+    registered_uris = (registered for client in CLIENTS for registered in client.redirect_uris)
+    if any(uri == each or uri.startswith(f"{each}{'&' if '?' in each else '?'}") for each in registered_uris):
         return True
     return _LOOPBACK.fullmatch(uri.partition("?")[0]) is not None
 

@@ -92,19 +92,19 @@ def _received(connection: HTTPConnection) -> Response:
 
 def fuzz(server: Prepared, many: int, seed: int) -> tuple[Counter[str], list[str]]:
     """Return how often each kind of response came, and the faults."""
-    requests, found, faults = Requests(seed), Counter[str](), list[str]()
+    requests, kinds, faults = Requests(seed), Counter[str](), list[str]()
     session = cookies_of(signed_in_at(server.url), "session")
     connection = HTTPConnection("127.0.0.1", server.port, timeout=20)
     for _ in range(many):
         query, method = requests.query(), "POST" if requests.chance(0.1) else "GET"
         response = send(connection, method, query, session if requests.chance(0.6) else "", follow=requests.chance(0.2))
-        found[kind_of(response)] += 1
+        kinds[kind_of(response)] += 1
         fault = fault_of(response, server.url)
         if fault:
             faults.append(f"{fault}: {query[:2000]}")
         if len(faults) >= _MAX_FAULTS:
             break
-    return found, faults
+    return kinds, faults
 
 
 def cookies_of(header: str, name: str) -> str:
@@ -135,11 +135,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder:
         settings = {"LOG_LEVEL": "debug", "INTERACTION_LIMIT": "0"}
         with up(Relied(Path(folder), passwords.hash(PASSWORD), **settings)) as server:
-            found, faults = fuzz(server, asked.count, asked.seed)
+            counts, faults = fuzz(server, asked.count, asked.seed)
             faults += left_in(server.log)
     passwords.close()
-    kinds = ", ".join(f"{kind}: {count}" for kind, count in found.most_common())
-    print(f"{found.total()} requests in {monotonic() - start:.0f} s: {kinds}; {len(faults)} faults", *faults, sep="\n")
+    kinds = ", ".join(f"{kind}: {count}" for kind, count in counts.most_common())
+    print(f"{counts.total()} requests in {monotonic() - start:.0f} s: {kinds}; {len(faults)} faults", *faults, sep="\n")
     return int(bool(faults))
 
 

@@ -66,21 +66,21 @@ class Findings:
 
 def known_to(server: Prepared) -> Known:
     """Return valid tokens of all kinds, of clients with rotation and of one without."""
-    found: list[str] = []
+    tokens: list[str] = []
     for client in ({"client_id": "app"}, {"client_id": "first-party"}, {"client_id": "web", "client_secret": SECRET}):
         form = {"grant_type": "password", "username": "ada", "password": PASSWORD} | client
         body = requests.post(f"{server.url}/token", form, timeout=TIMEOUT).json()
-        found += [body["access_token"], body["refresh_token"]]
-    return Known(server.url, tuple(found))
+        tokens += [body["access_token"], body["refresh_token"]]
+    return Known(server.url, tuple(tokens))
 
 
-def described(server: Prepared, known: Known, many: int, first: int, found: Findings) -> None:
+def described(server: Prepared, known: Known, many: int, first: int, findings: Findings) -> None:
     """Yield requests that schemathesis makes, evenly distributed over the operations that have more than one."""
     every = operations()
     plain = [each for each in every if not (each.body or each.headers or each.path_parameters or each.security)]
     share = max(1, (many - len(plain)) // (2 * (len(every) - len(plain))))
     for operation in every:
-        exercise(operation, share, first, Sender(server.url, known, found))
+        exercise(operation, share, first, Sender(server.url, known, findings))
 
 
 def operations() -> list[Any]:
@@ -149,14 +149,14 @@ def _change(case: Any, changed: dict[str, Any]) -> None:
         case.body = {**case.body, **changed}
 
 
-def undescribed(port: int, known: Known, many: int, first: int, found: Findings) -> None:
+def undescribed(port: int, known: Known, many: int, first: int, findings: Findings) -> None:
     """Send requests as bytes."""
 
     @seed(first)
     @quiet(many)  # type: ignore[untyped-decorator]
     @given(http_strategies.requests(known))
     def send(request: bytes) -> None:
-        found.note(ask(port, request), lambda: repr(request[:2000]))
+        findings.note(ask(port, request), lambda: repr(request[:2000]))
 
     send()
 
@@ -175,11 +175,11 @@ def ask(port: int, request: bytes) -> int:
 
 
 def fuzz(server: Prepared, many: int, first: int) -> Findings:
-    found, known = Findings(), known_to(server)
-    described(server, known, many // 2, first, found)
-    undescribed(server.port, known, max(1, many - found.statuses.total()), first, found)
-    found.faults += complaints(server)
-    return found
+    findings, known = Findings(), known_to(server)
+    described(server, known, many // 2, first, findings)
+    undescribed(server.port, known, max(1, many - findings.statuses.total()), first, findings)
+    findings.faults += complaints(server)
+    return findings
 
 
 def complaints(server: Prepared) -> list[str]:
@@ -198,14 +198,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder,
         running(Path(folder), passwords.hash(PASSWORD), LOG_LEVEL="warning") as server,
     ):
-        found = fuzz(server, asked.count, asked.seed)
+        findings = fuzz(server, asked.count, asked.seed)
     passwords.close()
-    for fault in found.faults:
+    for fault in findings.faults:
         print(fault, file=sys.stderr)
-    for status, number in sorted(found.statuses.items()):
+    for status, number in sorted(findings.statuses.items()):
         print(f"{number:>9,}  {status}")
-    print(f"{found.statuses.total():,} requests in {monotonic() - start:.0f} s: {len(found.faults)} faults")
-    return 1 if found.faults else 0
+    print(f"{findings.statuses.total():,} requests in {monotonic() - start:.0f} s: {len(findings.faults)} faults")
+    return 1 if findings.faults else 0
 
 
 if __name__ == "__main__":

@@ -59,8 +59,8 @@ class Findings:
 class Caller:
     """One connection, which is opened again when the server closes it."""
 
-    def __init__(self, port: int, found: Findings) -> None:
-        self._port, self._found = port, found
+    def __init__(self, port: int, findings: Findings) -> None:
+        self._port, self._findings = port, findings
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -68,7 +68,7 @@ class Caller:
         """Send one request and note its response. A request without an end is ended by closing our side."""
         began = monotonic()
         status = await self._ask(request)
-        self._found.note(status, monotonic() - began, name or repr(request[:500]))
+        self._findings.note(status, monotonic() - began, name or repr(request[:500]))
 
     async def close(self) -> None:
         if self._writer is not None:
@@ -115,22 +115,22 @@ class Caller:
         return status, b"connection: close" in lines
 
 
-async def attack(port: int, found: Findings) -> None:
+async def attack(port: int, findings: Findings) -> None:
     """Send every known attack to every endpoint, each on a connection of its own."""
     for path in ENDPOINTS:
         for name, request in known_attacks(path):
-            caller = Caller(port, found)
+            caller = Caller(port, findings)
             await caller.send(request, f"{name} to {path}")
             await caller.close()
 
 
-async def bombard(port: int, many: int, connections: int, seed: int, found: Findings) -> None:
+async def bombard(port: int, many: int, connections: int, seed: int, findings: Findings) -> None:
     """Send `many` random requests, distributed over the connections."""
 
     async def drive(number: int) -> None:
-        grammar, caller = Grammar(seed * 1000 + number), Caller(port, found)
+        grammar, caller = Grammar(seed * 1000 + number), Caller(port, findings)
         for _ in range(many // connections):
-            if len(found.faults) < _MAX_FAULTS:
+            if len(findings.faults) < _MAX_FAULTS:
                 await caller.send(grammar.request())
         await caller.close()
 
@@ -159,14 +159,15 @@ def new_settings() -> dict[str, str]:
 
 def hostile(server: Prepared, many: int, connections: int = 16, seed: int = 1) -> tuple[Findings, int]:
     """Return the findings, and the bytes by which the server's process has grown."""
-    found = Findings()
-    asyncio.run(attack(server.port, found))
-    asyncio.run(bombard(server.port, min(many, _WARM_UP), connections, seed + 1, found))
+    findings = Findings()
+    asyncio.run(attack(server.port, findings))
+    asyncio.run(bombard(server.port, min(many, _WARM_UP), connections, seed + 1, findings))
     before = procfs.memory(server.running.pid)
-    asyncio.run(bombard(server.port, many, connections, seed, found))
+    asyncio.run(bombard(server.port, many, connections, seed, findings))
     grown = procfs.memory(server.running.pid) - before
-    found.faults += left_behind(server) + left_in_metrics(int(server.settings["MANAGEMENT_ADDRESS"].partition(":")[2]))
-    return found, grown
+    management_port = int(server.settings["MANAGEMENT_ADDRESS"].partition(":")[2])
+    findings.faults += left_behind(server) + left_in_metrics(management_port)
+    return findings, grown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -180,20 +181,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder,
         running(Path(folder), passwords.hash(PASSWORD), **new_settings()) as server,
     ):
-        found, grown = hostile(server, asked.count, asked.connections, asked.seed)
+        findings, grown = hostile(server, asked.count, asked.connections, asked.seed)
     passwords.close()
-    if found.slowest > SLOW:
-        found.faults.append(f"an answer took {found.slowest:.2f} s")
+    if findings.slowest > SLOW:
+        findings.faults.append(f"an answer took {findings.slowest:.2f} s")
     if grown > GROWTH:
-        found.faults.append(f"the process has grown by {grown / 2**20:.0f} MB")
-    statuses = ", ".join(f"{status or 'closed'}: {count}" for status, count in sorted(found.statuses.items()))
-    print(f"{found.statuses.total()} requests in {monotonic() - start:.0f} s: {statuses}")
+        findings.faults.append(f"the process has grown by {grown / 2**20:.0f} MB")
+    statuses = ", ".join(f"{status or 'closed'}: {count}" for status, count in sorted(findings.statuses.items()))
+    print(f"{findings.statuses.total()} requests in {monotonic() - start:.0f} s: {statuses}")
     print(
-        f"slowest {found.slowest:.2f} s, grown by {grown / 2**20:.1f} MB, {len(found.faults)} faults",
-        *found.faults,
+        f"slowest {findings.slowest:.2f} s, grown by {grown / 2**20:.1f} MB, {len(findings.faults)} faults",
+        *findings.faults,
         sep="\n",
     )
-    return int(bool(found.faults))
+    return int(bool(findings.faults))
 
 
 if __name__ == "__main__":

@@ -81,8 +81,8 @@ def _request(
 
 
 def _target(path: bytes, query: bytes | None) -> bytes:
-    whole = path if query is None else path + b"?" + query
-    return bytes(byte for byte in whole if byte > 32) or b"*"
+    target = path if query is None else path + b"?" + query
+    return bytes(byte for byte in target if byte > 32) or b"*"
 
 
 def _noise() -> st.SearchStrategy[bytes]:
@@ -152,7 +152,7 @@ def _headers(known: Known) -> st.SearchStrategy[list[tuple[bytes, bytes]]]:
     )
     authorization = basic | token.map(b"Bearer ".__add__) | value.map(b"Basic ".__add__) | value
     cookie = (token | value).map(b"refresh_token=".__add__)
-    found = {
+    by_name = {
         b"Authorization": authorization,
         b"Cookie": cookie | value,
         b"Origin": st.just(known.origin.encode()) | st.sampled_from([b"null", b""]) | value,
@@ -169,7 +169,7 @@ def _headers(known: Known) -> st.SearchStrategy[list[tuple[bytes, bytes]]]:
         b"Upgrade": st.sampled_from([b"websocket", b"h2c"]),
         b"Access-Control-Request-Method": st.just(b"POST"),
     }
-    return st.lists(st.one_of([st.tuples(st.just(name), values) for name, values in found.items()]), max_size=3)
+    return st.lists(st.one_of([st.tuples(st.just(name), values) for name, values in by_name.items()]), max_size=3)
 
 
 def _line(value: bytes) -> bytes:

@@ -90,8 +90,8 @@ class Streams:
         parts = [self._request(oddness) for _ in range(self._random.randint(1, 5))]
         if self._is(oddness):
             parts.insert(self._random.randrange(len(parts) + 1), self._random.choice(_BETWEEN + _OTHER))
-        whole = b"".join(parts)
-        return self._mutated(whole) if self._is(5 * oddness) else whole
+        content = b"".join(parts)
+        return self._mutated(content) if self._is(5 * oddness) else content
 
     def cut(self, stream: bytes) -> list[bytes]:
         """Cut a stream into the segments in which it arrives."""

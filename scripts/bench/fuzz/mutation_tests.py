@@ -148,8 +148,8 @@ def plant_and_run(plant: Mutant, *tests: str) -> Run:
             text=True,
             timeout=_LIMIT,
         )
-    found = re.search(r"^FAILED tests/\S*?::(\w+)", done.stdout, re.MULTILINE)
-    return Run(done.returncode == 0, found and found[1], perf_counter() - began, done.stdout + done.stderr)
+    failure = re.search(r"^FAILED tests/\S*?::(\w+)", done.stdout, re.MULTILINE)
+    return Run(done.returncode == 0, failure and failure[1], perf_counter() - began, done.stdout + done.stderr)
 
 
 def is_caught(run: Run) -> bool:

@@ -77,18 +77,18 @@ async def _reuse(connection: Connection, client_id: str, token: str) -> Response
 def faults(rows: Rows) -> tuple[list[str], Counter[str]]:
     """Return what has no counterpart, and how many events there are of each kind."""
     reasons: dict[bytes, str | None] = {}
-    told: Counter[tuple[str, bytes]] = Counter()
+    recorded: Counter[tuple[str, bytes]] = Counter()
     for kind, id, reason in rows.select(_BOTH):
         if kind == "row":
             reasons[bytes(id)] = reason
         else:
-            told[kind, bytes(id)] += 1
+            recorded[kind, bytes(id)] += 1
     expected = Counter({("login", id): 1 for id in reasons})
     by_reason = {reason: name for name, reason in _EVENTS.items() if reason}
     expected.update((by_reason[reason], id) for id, reason in reasons.items() if reason)
-    missing = [f"no event {name} of {id.hex()}" for name, id in expected - told]
-    return missing + [f"an event {name} too many of {id.hex()}" for name, id in told - expected], Counter(
-        name for name, _ in told.elements()
+    missing = [f"no event {name} of {id.hex()}" for name, id in expected - recorded]
+    return missing + [f"an event {name} too many of {id.hex()}" for name, id in recorded - expected], Counter(
+        name for name, _ in recorded.elements()
     )
 
 
@@ -111,32 +111,32 @@ def _few(kinds: Counter[str], asked: argparse.Namespace) -> list[str]:
 
 def try_kills(server: Server, asked: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Return the faults that were found, and what there was too little of to prove anything."""
-    found, kinds, kills, until = list[str](), Counter[str](), 0, monotonic() + asked.minutes * 60
-    while (kills < asked.kills or _few(kinds, asked)) and monotonic() < until and not found:
+    wrong, kinds, kills, until = list[str](), Counter[str](), 0, monotonic() + asked.minutes * 60
+    while (kills < asked.kills or _few(kinds, asked)) and monotonic() < until and not wrong:
         for node in server.nodes:
             if not node.is_running:
                 node.launch()
         for node in server.nodes:
             node.wait_until_ready()
         run(kill_once(server, asked))
-        lives = any(node.is_running for node in server.nodes)
-        with closing(server.database.rows()) if lives else server.database.rows_after_crash() as rows:
-            found, kinds = faults(rows)
+        is_running = any(node.is_running for node in server.nodes)
+        with closing(server.database.rows()) if is_running else server.database.rows_after_crash() as rows:
+            wrong, kinds = faults(rows)
         kills += 1
     server.kill()
     print(f"kills                             {kills:8}")
     for name in _EVENTS:
         print(f"{name:32}  {kinds[name]:8}")
     few = [f"only {kills} kills within {asked.minutes} minutes"] if kills < asked.kills else []
-    return found, few + _few(kinds, asked)
+    return wrong, few + _few(kinds, asked)
 
 
 def measure(server: Server, asked: argparse.Namespace) -> bool:
-    found, few = try_kills(server, asked)
-    for fault in found[:10] or few:
+    wrong, few = try_kills(server, asked)
+    for fault in wrong[:10] or few:
         print(f"    {fault}")
-    print(f"{len(found)} FAULTS" if found else "no change without its event, no event without its change")
-    return not found and not few
+    print(f"{len(wrong)} FAULTS" if wrong else "no change without its event, no event without its change")
+    return not wrong and not few
 
 
 def look_for_plant(server: Server, asked: argparse.Namespace) -> bool:

@@ -158,8 +158,8 @@ def _is_near(node: Node, target: float) -> bool:
 def _followed(node: Node) -> float:
     """Return by how many seconds the node's clock has been set, by its log: one step may take it two lines."""
     lines = [line for line in node.log.read_text().splitlines() if '"clock_stepped"' in line and line.endswith("}")]
-    told = [json.loads(line) for line in lines]
-    return float(sum(each["seconds"] * (1 if each["direction"] == "forward" else -1) for each in told))
+    steps = [json.loads(line) for line in lines]
+    return float(sum(each["seconds"] * (1 if each["direction"] == "forward" else -1) for each in steps))
 
 
 _OWN_CLOCK = """

@@ -135,8 +135,8 @@ class Bench:
             await asyncio.sleep(_LOOK)
 
     def _check_rows(self) -> None:
-        database, lives = self.server.database, any(node.is_running for node in self.server.nodes)
-        with closing(database.rows()) if lives else database.rows_after_crash() as rows:
+        database, is_running = self.server.database, any(node.is_running for node in self.server.nodes)
+        with closing(database.rows()) if is_running else database.rows_after_crash() as rows:
             check_rows(self.clients, rows)
             check_keys(rows, self.tally)
 
@@ -147,9 +147,9 @@ class Bench:
 
 
 def check_keys(rows: Rows, tally: Tally) -> None:
-    found = rows.select("SELECT alg, state FROM signing_keys WHERE state IN ('active', 'pending')")
-    for alg in {alg for alg, _ in found} or {"no algorithm"}:
-        states = sorted(state for other, state in found if other == alg)
+    keys = rows.select("SELECT alg, state FROM signing_keys WHERE state IN ('active', 'pending')")
+    for alg in {alg for alg, _ in keys} or {"no algorithm"}:
+        states = sorted(state for other, state in keys if other == alg)
         if states != ["active", "pending"]:
             tally.faults.append(f"the keys of {alg} are {states}")
 

@@ -76,19 +76,19 @@ def is_linearizable(history: Sequence[Operation], login: Login, window: float = 
     """Whether `history` of what was `login` when it began is. An operation of unknown outcome may have gone any way at
     any time since it was asked for, or not at all."""
     operations = sorted(history, key=lambda operation: operation.invoked)
-    known = sum(1 << place for place, operation in enumerate(operations) if operation.is_known)
+    must_appear = sum(1 << place for place, operation in enumerate(operations) if operation.is_known)
     open = [(login, (1 << len(operations)) - 1)]
     seen = set(open)
     while open:
-        here, left = open.pop()
-        if not left & known:
+        state, left = open.pop()
+        if not left & must_appear:
             return True
-        for place in _next(operations, here, left, window):
-            for after in _matching(here, operations[place], window):
-                found = (after, left & ~(1 << place))
-                if found not in seen:
-                    seen.add(found)
-                    open.append(found)
+        for place in _next(operations, state, left, window):
+            for after in _matching(state, operations[place], window):
+                reached = (after, left & ~(1 << place))
+                if reached not in seen:
+                    seen.add(reached)
+                    open.append(reached)
     return False
 
 
@@ -97,18 +97,18 @@ def _next(operations: Sequence[Operation], login: Login, left: int, window: floa
 
     One that explains itself without changing anything is as good now as later: then there is nothing else to try.
     """
-    bound, found = FOREVER, []
+    bound, places = FOREVER, []
     for place in _places(left):
         operation = operations[place]
         if operation.invoked > bound:
             break
         bound = min(bound, operation.returned)
-        found.append(place)
-    for place in found:
+        places.append(place)
+    for place in places:
         operation = operations[place]
         if operation.is_known and login in _matching(login, operation, window):
             return [place]
-    return found
+    return places
 
 
 def _places(left: int) -> Iterator[int]:

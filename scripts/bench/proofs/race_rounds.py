@@ -158,8 +158,8 @@ def _check_successors(bench: Bench, token: str, answers: Sequence[Response], tal
     tally.check(not refused, f"{len(refused)} answers were not 200: {refused[:1]}")
     successors = {answer.refresh_token for answer in answers if answer.status == 200}
     tally.check(len(successors) == 1, f"{len(successors)} successors")
-    seen, found = generation(token), bench.rows.generation(token)
-    tally.check(found == seen + 1, f"the generation went from {seen} to {found}")
+    seen, stored = generation(token), bench.rows.generation(token)
+    tally.check(stored == seen + 1, f"the generation went from {seen} to {stored}")
     history = bench.rows.history(token)
     tally.check(history == [(seen, seen + 1)], f"{WRITTEN_TWICE} {len(history)} times: {history[:4]}")
 

@@ -198,8 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if is_skipped(way.database):
                 continue
             with set_up(way.database, way.nodes) as server:
-                found = measure(server, way, asked.turns, asked.rate, UNDRAINED if asked.blind else None)
-                good &= print_result(name, found) != asked.blind
+                result = measure(server, way, asked.turns, asked.rate, UNDRAINED if asked.blind else None)
+                good &= print_result(name, result) != asked.blind
         return 0 if good else 1
     return 130
 

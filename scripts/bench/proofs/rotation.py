@@ -163,9 +163,9 @@ async def _rotate(server: ScaledServer, rotations: int, rate: float) -> tuple[Ru
         print(skipped)
     before = _retired(server)
     async with contest(each) as contestants:
-        found = Run(server, contestants, rotations)
-        await found.issue(rate)
-    return found, _retired(server) - before
+        rotation = Run(server, contestants, rotations)
+        await rotation.issue(rate)
+    return rotation, _retired(server) - before
 
 
 async def _rotate_once(server: ScaledServer) -> Run:
@@ -174,15 +174,15 @@ async def _rotate_once(server: ScaledServer) -> Run:
     each, _ = commands(f"{server.url}/.well-known/jwks.json", server.url, await _audience(server), "1")
     request = post("/token", {"grant_type": "client_credentials"}, authorization=_basic(server.machine))
     async with contest(each) as contestants:
-        found = Run(server, contestants, rotations=1)
-        await found._start(request)
-        found._show(_of_a_stranger(found._newest), STRANGER)
-        old = part(found._newest, 0)["kid"]
+        rotation = Run(server, contestants, rotations=1)
+        await rotation._start(request)
+        rotation._show(_of_a_stranger(rotation._newest), STRANGER)
+        old = part(rotation._newest, 0)["kid"]
         await server.run("keys", "rotate", "--emergency")
         with closing(await connect(server.port)) as connection:
-            while part(found._newest, 0)["kid"] == old:
-                await found._ask(connection, request)
-    return found
+            while part(rotation._newest, 0)["kid"] == old:
+                await rotation._ask(connection, request)
+    return rotation
 
 
 def see_zero_lead(server: ScaledServer) -> bool:
@@ -192,9 +192,9 @@ def see_zero_lead(server: ScaledServer) -> bool:
         if plant:
             server.plant(plant)
         server.start()
-        found = run(_rotate_once(server))
+        rotation = run(_rotate_once(server))
         server.stop()
-        failed.append([each.name for each in found.contestants if each.failures])
+        failed.append([each.name for each in rotation.contestants if each.failures])
         print(f"{plant.what if plant else 'published in time'}: {', '.join(failed[-1]) or 'nobody'} failed")
     return not failed[0] and bool(failed[1])
 
@@ -218,12 +218,12 @@ def measure(server: ScaledServer, rotations: int, rate: float, *, zero_lead: boo
     if zero_lead:
         server.plant(ZERO_LEAD)
     server.start()
-    found, retired = run(_rotate(server, rotations, rate))
+    rotation, retired = run(_rotate(server, rotations, rate))
     server.stop()
-    _print_result(found, retired)
-    failed = [each.name for each in found.contestants if each.failures]
+    _print_result(rotation, retired)
+    failed = [each.name for each in rotation.contestants if each.failures]
     complete = retired >= rotations and all(
-        each.verified == 2 * found.issued - found.late for each in found.contestants
+        each.verified == 2 * rotation.issued - rotation.late for each in rotation.contestants
     )
     if zero_lead:
         print(f"seen with zero lead by: {', '.join(failed) or 'NOBODY, so this run is blind'}")
@@ -232,16 +232,17 @@ def measure(server: ScaledServer, rotations: int, rate: float, *, zero_lead: boo
     return complete and not failed
 
 
-def _print_result(found: Run, retired: int) -> None:
-    print(f"{retired} rotations, {found.issued} tokens of {len(found.kids)} keys, {found.strangers} strangers' tokens")
-    if found.refused:
-        print(f"requests that got no token, by status: {dict(found.refused)}")
+def _print_result(rotation: Run, retired: int) -> None:
+    kids = f"{len(rotation.kids)} keys"
+    print(f"{retired} rotations, {rotation.issued} tokens of {kids}, {rotation.strangers} strangers' tokens")
+    if rotation.refused:
+        print(f"requests that got no token, by status: {dict(rotation.refused)}")
     titles = (AT_ONCE, BEFORE_EXPIRY, STRANGER)
     print(f"{'':10}{'verified':>10}" + "".join(f"{title:>15}" for title in titles) + f"{'JWKS fetches':>15}")
-    for each in found.contestants:
+    for each in rotation.contestants:
         failures = "".join(f"{each.failures[title]:15}" for title in titles)
         print(f"{each.name:10}{each.verified:10}{failures}{each.fetches:15}")
-    for reason in (reason for each in found.contestants for reason in each.reasons):
+    for reason in (reason for each in rotation.contestants for reason in each.reasons):
         print(f"  {reason}")
 
 

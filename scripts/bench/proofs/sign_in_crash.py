@@ -144,16 +144,16 @@ def kill_once(server: Server, client_id: str, people: Sequence[str], tally: Tall
 
 
 def check_rows(server: Server, tally: Tally) -> None:
-    lives = server.nodes[0].is_running
-    with closing(server.database.rows()) if lives else server.database.rows_after_crash() as rows:
+    is_running = server.nodes[0].is_running
+    with closing(server.database.rows()) if is_running else server.database.rows_after_crash() as rows:
         tally.faults += halves(rows)
 
 
 def halves(rows: Rows) -> list[str]:
     """Return what is in the database without what belongs to it."""
-    ((consents, told, used, begun),) = rows.select(_HALVES)
-    found = [] if consents == told else [f"{consents} consents, of which {told} events tell"]
-    return found + ([] if used == begun else [f"{used} codes were used, and {begun} authorizations began"])
+    ((consents, recorded, used, begun),) = rows.select(_HALVES)
+    halved = [] if consents == recorded else [f"{consents} consents, of which {recorded} events tell"]
+    return halved + ([] if used == begun else [f"{used} codes were used, and {begun} authorizations began"])
 
 
 def try_kills(server: Server, asked: argparse.Namespace) -> Tally:

@@ -70,14 +70,14 @@ class Answers(NamedTuple):
 
 
 def requests(server: Server) -> dict[Kind, bytes]:
-    found, page = {}, SignInPage(server)
+    by_kind, page = {}, SignInPage(server)
     for account, (username, password) in _ACCOUNTS.items():
-        found[Kind("/token", account)] = log_in(server.client_id, username, password)
+        by_kind[Kind("/token", account)] = log_in(server.client_id, username, password)
         body = json.dumps({"username": username, "password": password})
         head = f"POST /api/login HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
-        found[Kind("/api/login", account)] = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-        found[Kind("sign-in page", account)] = page.request(username, password)
-    return found
+        by_kind[Kind("/api/login", account)] = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        by_kind[Kind("sign-in page", account)] = page.request(username, password)
+    return by_kind
 
 
 class SignInPage:

@@ -21,11 +21,11 @@ _REASONS = 3
 def commands(*arguments: str) -> tuple[dict[str, list[str]], str | None]:
     """How each verifier is run, and why jose is not among them."""
     script = str(Path(__file__).with_name("verifiers.py"))
-    found = {name: [sys.executable, script, name, *arguments] for name in _IN_PYTHON}
+    in_python = {name: [sys.executable, script, name, *arguments] for name in _IN_PYTHON}
     try:
-        return found | {"jose": [*jose_install.command(), *arguments]}, None
+        return in_python | {"jose": [*jose_install.command(), *arguments]}, None
     except jose_install.Missing as error:
-        return found, f"jose is skipped: {error}"
+        return in_python, f"jose is skipped: {error}"
 
 
 @dataclass

@@ -72,7 +72,9 @@ def count(
         operation, step, _ = name.split()
         sums[operation][step] += instructions
     requests = connections * rounds
-    return {operation: {step: each // requests for step, each in found.items()} for operation, found in sums.items()}
+    return {
+        operation: {step: each // requests for step, each in by_step.items()} for operation, by_step in sums.items()
+    }
 
 
 def total(steps: Mapping[str, int]) -> int:
@@ -126,17 +128,17 @@ def main(arguments: list[str] | None = None) -> int:
     if why := callgrind.missing():
         sys.exit(why)
     operations, steps = asked.operation or OPERATIONS, TOTAL if asked.total else STEPS
-    found = {"now": count(operations, steps, asked.connections, asked.rounds)}
+    counts = {"now": count(operations, steps, asked.connections, asked.rounds)}
     if asked.compare:
         with package_of(asked.compare) as tree:
-            found[asked.compare] = count(operations, steps, asked.connections, asked.rounds, tree)
-    print(json.dumps(found, indent=1) if asked.json else report(found))
+            counts[asked.compare] = count(operations, steps, asked.connections, asked.rounds, tree)
+    print(json.dumps(counts, indent=1) if asked.json else report(counts))
     return 0
 
 
-def report(found: Mapping[str, Counts]) -> str:
-    blocks = [f"{name}: thousands of instructions for each request\n{table(counts)}" for name, counts in found.items()]
-    now, *others = found.values()
+def report(named: Mapping[str, Counts]) -> str:
+    blocks = [f"{name}: thousands of instructions for each request\n{table(counts)}" for name, counts in named.items()]
+    now, *others = named.values()
     for other in others:
         shares = (f"{name} {total(now[name]) / total(other[name]):.3f}" for name in now)
         blocks.append("now as a share of then: " + ", ".join(shares))

@@ -81,13 +81,13 @@ def measured(server: Measured, rounds: int, seconds: float, connections: int) ->
     return found
 
 
-def report(found: dict[str, list[Round]]) -> bool:
+def report(rounds_by_name: dict[str, list[Round]]) -> bool:
     """Print the medians. Returns whether both bounds hold."""
-    cpu = {name: median(rounds, attrgetter("cpu")) for name, rounds in found.items()}
-    signature = median(found["refresh"], attrgetter("signing"))
+    cpu = {name: median(rounds, attrgetter("cpu")) for name, rounds in rounds_by_name.items()}
+    signature = median(rounds_by_name["refresh"], attrgetter("signing"))
     of_refresh, of_signature = cpu["redeem"] / cpu["refresh"], cpu["authorize"] / signature
     print(f"{'':10} {'CPU us beside signatures':>26} {'per s':>8} {'p50 ms':>8}")
-    for name, rounds in found.items():
+    for name, rounds in rounds_by_name.items():
         rate, p50 = median(rounds, attrgetter("rate")), median(rounds, attrgetter("p50"))
         print(f"{name:10} {cpu[name]:>26.0f} {rate:>8.0f} {p50:>8.1f}")
     print(f"\na signature takes {signature:.0f} us")

@@ -149,13 +149,13 @@ async def capacity(server: Server, tokens: Sequence[str], seconds: float) -> tup
 
 
 async def soak(server: Server, tokens: Sequence[str], asked: argparse.Namespace) -> Soak:
-    most, tokens = await capacity(server, tokens, asked.measure)
-    rate = asked.rate or most * asked.share
-    print(f"{most:.0f} refreshes/s at most; {rate:.0f}/s from {asked.logins} logins\n{_TITLES}", flush=True)
+    maximum, tokens = await capacity(server, tokens, asked.measure)
+    rate = asked.rate or maximum * asked.share
+    print(f"{maximum:.0f} refreshes/s at most; {rate:.0f}/s from {asked.logins} logins\n{_TITLES}", flush=True)
     async with Balancer(server.ports) as balancer:
-        found = Soak(server, Steady(server.client_id, tokens, balancer.ask, rate))
-        await found.run(asked.minutes * 60, asked.every)
-    return found
+        soaked = Soak(server, Steady(server.client_id, tokens, balancer.ask, rate))
+        await soaked.run(asked.minutes * 60, asked.every)
+    return soaked
 
 
 def line(number: int, sample: Sample) -> str:
@@ -203,11 +203,11 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
     server.stop()  # hashing passwords takes memory that no refresh needs
     server.start()
     try:
-        found = run(soak(server, tokens, asked))
+        soaked = run(soak(server, tokens, asked))
     finally:
         server.kill()
-    check_log(server.log(before), found.steady.tally)
-    return print_result(found)
+    check_log(server.log(before), soaked.steady.tally)
+    return print_result(soaked)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -66,9 +66,9 @@ def _measured(create_app: Any) -> Any:
                 await app(scope, receive, send)
                 return
             seconds = parse_qs(scope["query_string"].decode()).get("raw")
-            found = {"cpu": time.process_time(), "signing": _signing["seconds"], "memory": _memory()}
-            found |= {"raw": raw(float(seconds[0]))} if seconds else {}
-            body = json.dumps(found).encode()
+            measures = {"cpu": time.process_time(), "signing": _signing["seconds"], "memory": _memory()}
+            measures |= {"raw": raw(float(seconds[0]))} if seconds else {}
+            body = json.dumps(measures).encode()
             headers = [(b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})

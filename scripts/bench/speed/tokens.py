@@ -60,8 +60,8 @@ class Measured(Live):
 
     def ask(self, query: str = "") -> dict[str, float]:
         with urllib.request.urlopen(f"{self.url}/_bench{query}", timeout=60) as answer:
-            found: dict[str, float] = json.load(answer)
-            return found
+            measures: dict[str, float] = json.load(answer)
+            return measures
 
 
 def scripts(server: Live, connections: int) -> dict[str, list[Script]]:
@@ -122,14 +122,14 @@ def report(name: str, rounds: list[Round]) -> bool:
     rate, p50 = median(rounds, lambda each: each.rate), median(rounds, lambda each: each.p50)
     p99 = median(rounds, lambda each: each.p99)
     print(f"{name:20} {share:6.2f} {rate:8.0f} {cpu:8.0f} {p50:8.1f} {p99:8.1f}")
-    least, most = FLOORS.get(name, (0, float("inf")))
-    return share >= least and cpu <= most
+    minimum, maximum = FLOORS.get(name, (0, float("inf")))
+    return share >= minimum and cpu <= maximum
 
 
-def chart(found: dict[str, list[Round]]) -> Chart:
+def chart(rounds: dict[str, list[Round]]) -> Chart:
     bars = {"raw RSA-2048 signature": 1.0}
     for name, label in _LABELS.items():
-        bars[label] = round(median(found[name], lambda each: each.share), 2)
+        bars[label] = round(median(rounds[name], lambda each: each.share), 2)
     return Chart(
         title="Tokens issued on one core",
         command="python3 scripts/bench/speed/tokens.py",

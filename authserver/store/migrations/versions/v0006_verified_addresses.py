@@ -22,8 +22,8 @@ def _fill() -> None:
     """Derive the addresses from the claims. An address that several users have finds none of them."""
     connection = op.get_bind()
     rows = connection.execute(sa.text("SELECT user_id, claims FROM user_claims"))
-    found = {row.user_id: email_address.verified_in(json.loads(row.claims)) for row in rows}
-    times = Counter(found.values())
-    unique = [{"id": id, "email": email} for id, email in found.items() if email and times[email] == 1]
+    addresses = {row.user_id: email_address.verified_in(json.loads(row.claims)) for row in rows}
+    times = Counter(addresses.values())
+    unique = [{"id": id, "email": email} for id, email in addresses.items() if email and times[email] == 1]
     if unique:
         connection.execute(sa.text("UPDATE user_claims SET email = :email WHERE user_id = :id"), unique)
