@@ -1,4 +1,4 @@
-"""Creates an account, whichever way its owner showed that they may have it."""
+"""Creates an account, however its owner proved that they may have one."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -23,7 +23,7 @@ _NOT_OFFERED = "Nobody can create an account here."
 
 
 class AccountCreation(BrowserHandler):
-    """A posted form with a new password, of somebody who gets an account with it."""
+    """A posted form with the password of a new account."""
 
     password_hash = ""
     created: User | None = None
@@ -49,7 +49,7 @@ class AccountCreation(BrowserHandler):
         interaction_id: bytes | None = None,
         signs_in: bool = True,
     ) -> Decision[BrowserAnswer]:
-        """Return the decision that creates the account, begins a session if `signs_in`, and goes on to `goal`."""
+        """Return the decision that creates the account, begins a session if `signs_in`, and redirects to `goal`."""
         id, name = new_id(self.services.new_id()), self.new_username()
         user = self.created = User(id, name, self.password_hash, created_at=self.now, claims=claims)
         if not signs_in:

@@ -16,13 +16,13 @@ from .request import hashed
 HOME = "/account"
 SIGN_IN = "/account/sign-in"
 RECENT = 300
-"""Seconds for which a sign-in is recent enough for what matters: a stolen or forgotten session must not be enough to
-take an account over."""
+"""Seconds for which a sign-in counts as recent, as sensitive pages require: a stolen or forgotten session must not be
+enough to take over an account."""
 EMAIL = "/account/email"
 DOWNLOAD = "/account/data/download"
 DELETED = "/account/deleted"
 _NEVER_NEXT = frozenset({SIGN_IN, DOWNLOAD, DELETED})
-"""Where signing in does not lead: after a download, a browser stays on the form with the password in it."""
+"""Signing in never leads here: after a download, a browser stays on the form, with the password in it."""
 _OWN_PATH = re.compile(r"/account(/[a-z-]{1,40}){0,2}")
 
 
@@ -99,6 +99,6 @@ def sign_in_path(next_path: str) -> str:
 
 
 def next_path(text: str) -> str:
-    """Return where signing in leads on to: `text` if it is the path of a page of the account, else the first one. It is
-    never an address elsewhere."""
+    """Return where signing in leads: to `text` if that is the path of an account page, otherwise to the first page. It
+    never leads to another site."""
     return text if _OWN_PATH.fullmatch(text) and text not in _NEVER_NEXT else HOME

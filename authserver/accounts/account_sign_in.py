@@ -1,4 +1,4 @@
-"""GET and POST /account/sign-in: signing in without an application, and again for what matters."""
+"""GET and POST /account/sign-in: signing in without an application, and signing in again before anything sensitive."""
 
 from ..pipeline.handler import Decision
 from ..pipeline.replies import BrowserAnswer, Page

@@ -1,4 +1,4 @@
-"""GET /account/activity: what happened to an account lately, as the audit trail has it."""
+"""GET /account/activity: what happened to an account recently, according to the audit trail."""
 
 from dataclasses import dataclass
 

@@ -18,7 +18,7 @@ LIST, END = "/account/applications", "/account/applications/end"
 
 @dataclass(frozen=True, slots=True)
 class ApplicationShown:
-    """What a page tells of an application."""
+    """What a page shows about an application."""
 
     id: str
     name: str

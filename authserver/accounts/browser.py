@@ -21,11 +21,12 @@ BROWSER_TTL = 400 * 86400
 
 
 class BrowserRefusal(Refusal):
-    """An error that this person is told, and never a client. The code is one of those of the page `error`."""
+    """An error that is shown to this person, and never sent to a client. The code is one of those of the page
+    `error`."""
 
 
 def error_page(code: str, status: int, retry_after: int = 0, *, ui_locales: str = "", **values: object) -> Page:
-    """Return the page of an error. `retry_after` is in seconds; `values` are those that it has beyond the error's."""
+    """Return the page of an error. `retry_after` is in seconds; `values` are further values of the page."""
     error = {"code": code, "status": status, "back": "", "client": None}
     return Page("error", error | values, status, ui_locales, retry_after)
 
@@ -86,7 +87,7 @@ class BrowserHandler(Handler[BrowserAnswer]):
 
     @property
     def language(self) -> str:
-        """The language of mails to this person: that of the pages which they see."""
+        """The language of mails to this person: that of the pages that they see."""
         return languages.choose(tuple(LANGUAGES), self.ui_locales, self.request.accept_language)
 
     def form_page(
@@ -98,12 +99,12 @@ class BrowserHandler(Handler[BrowserAnswer]):
         return Page(name, form | values, status, self.ui_locales, retry_after, cookies)
 
     def done_path(self, path: str, word: str, whose: str = "") -> str:
-        """Return the address, below the issuer, of a page that is to say what was done just now, in one word; `whose`
-        is the session of a page of the account. The page asks `was_done`."""
+        """Return the path, below the issuer, of a page that will say what was just done: `word` names that, and `whose`
+        is the session of an account page. The page calls `was_done`."""
         return f"{path}?done={done.token(self.browser, word, whose, self.now)}"
 
     def was_done(self, word: str, whose: str = "") -> bool:
-        """Whether the page was opened by the redirect of `done_path`, in this browser, a short time ago."""
+        """Whether a redirect to `done_path` opened the page in this browser a short time ago."""
         browser = self.request.browser
         return browser is not None and done.is_proven(self.request.value("done"), browser, word, whose, self.now)
 

@@ -25,7 +25,7 @@ class _PasswordPage(AccountPage):
     path = PATH
 
     def password_page(self, error: str = "", status: int = 200, wait: int = 0) -> Page:
-        """Return the page; `error` is what was wrong with which password, and `wait` is in seconds."""
+        """Return the page; `error` says what was wrong with which password, and `wait` is in seconds."""
         return self.account_page(
             "password",
             status=status,

@@ -1,5 +1,5 @@
-"""GET and POST /account/email/confirm: whoever reads the mail of a new address, and is signed in to the account that it
-is for, makes it the account's."""
+"""GET and POST /account/email/confirm: a person who opened the link that was sent to a new address, and who is signed
+in to the account, makes it the account's address."""
 
 from collections.abc import Iterator
 
@@ -25,8 +25,8 @@ class ShowConfirmEmail(LinkPage):
 
     @property
     def user(self) -> User:
-        """The user of the link, who is signed in. Raises BrowserRefusal: otherwise somebody could be led to confirm
-        their own address for an account of somebody else, who could then pass for them."""
+        """The user of the link. Raises BrowserRefusal unless they are signed in: otherwise, people could be tricked
+        into confirming their own address for somebody else's account, whose owner could then pass for them."""
         link = self.opened.link
         if self.opened.user is None or self.session is None or self.session.user_id != link.user_id:
             raise BrowserRefusal("link_user", "The link is of another user than the one who is signed in.", 403)
@@ -42,7 +42,7 @@ class ConfirmEmail(ShowConfirmEmail):
         return Decision(GoTo(done), change, events=[Event("email_changed")])
 
     def _mails(self, user: User) -> Iterator[NewMessage]:
-        """Tell the address that the account had so far, in case somebody else did it."""
+        """Tell the account's previous address, in case somebody else made the change."""
         before = email_address.verified_in(user.claims or {})
         if before and before != self.opened.link.address:
             yield new_mail("email_changed", before, self.language, user_id=user.id, username=user.username)

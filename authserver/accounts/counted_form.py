@@ -1,4 +1,4 @@
-"""Forms without a password to check that are counted like attempts to sign in: what a network may do is limited."""
+"""Forms without a password that are counted like attempts to sign in, because each network may send only so many."""
 
 from ..domain.attempts import AttemptLimits, Budget
 from ..pipeline.errors import TooManyAttempts
@@ -11,17 +11,18 @@ from .browser import BrowserHandler
 class CountedForm(BrowserHandler):
     counted: SignInAttempt
     budget: Budget | None = None
-    """What one account may do, if that is limited, too."""
+    """How many attempts one account has, if that is limited, too."""
 
     def counted_key(self, account: str) -> SignInKey:
-        """Return what loads the counters, and no user. The form counts against `account` and against the network."""
+        """Return the key that loads the counters, and no user. The form counts against `account` and against the
+        network."""
         keys = self.services.keyring.attempt_keys(account, self.request.network, self.now)
         limits = AttemptLimits(self.budget, self.services.attempt_limits.network)
         self.counted = SignInAttempt(keys, is_known=False, limits=limits)
         return SignInKey(None, self.request.network, keys)
 
     def check_offered(self) -> None:
-        """Raise Refusal if the server does not do this, or if what was typed leads nowhere: neither is counted."""
+        """Raise Refusal if the server does not offer this, or if what was typed cannot be right: neither is counted."""
 
     def count(self) -> Change | None:
         """Count the form, unless it is forged."""

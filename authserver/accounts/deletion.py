@@ -1,6 +1,6 @@
-"""GET and POST /account/delete: a person deletes the account. Until the period of grace is over, signing in keeps it.
+"""GET and POST /account/delete: a person deletes the account. Signing in during the grace period keeps it.
 
-GET /account/deleted says so to whoever did it, who is signed out by then."""
+GET /account/deleted tells the person, who is signed out by then, that it was done."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -65,7 +65,7 @@ class Deleted(BrowserHandler):
 
 
 def _days(services: Services) -> int:
-    """Return the days of the period of grace, rounded up."""
+    """Return the grace period in days, rounded up."""
     return -(-services.accounts.deletion_grace // _DAY)
 
 

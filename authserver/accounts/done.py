@@ -1,5 +1,5 @@
-"""The message on a page that something was done, after the redirect of a form. Its address proves that: a link that
-somebody else made says nothing."""
+"""The message that something was done, on the page to which a form redirects. A token in the page's address proves it,
+so a link that somebody else made shows no message."""
 
 import hmac
 import re
@@ -11,7 +11,7 @@ PASSWORD_RESET = "password_reset"  # noqa: S105
 """A link was used to choose a new password."""
 _LABEL = "authserver done v1"
 _NEWS_FOR = 600
-"""Seconds for which the address says it: a page that is opened again tomorrow has no news."""
+"""Seconds for which the token is valid: a page that is opened again tomorrow has no news."""
 _FORM = re.compile(r"([0-9a-f]{1,10})\.([A-Za-z0-9_-]{43})")
 
 

@@ -1,4 +1,5 @@
-"""GET and POST /account/email: a person wants another address, whose mail they must read before it counts."""
+"""GET and POST /account/email: a person asks for another email address, which counts once they have opened the link
+that is sent there."""
 
 from ..domain import email_address
 from ..domain.models import Session, User
@@ -43,7 +44,8 @@ class ShowEmail(_EmailPage):
 
 
 class ChangeEmail(AccountForm, MailForm, _EmailPage):
-    """The address gets a link, or is told that another account has it. The person who asks is not told which."""
+    """The new address gets a link, or a mail that says that another account has it. The person who asks is not told
+    which."""
 
     template = "email"
 

@@ -5,5 +5,5 @@ from ..pipeline.event import Event
 
 
 def session_ended(id: bytes, reason: EndedBy, **fields: str) -> Event:
-    """`fields` are those that the request itself does not give: the `subject` of another user."""
+    """`fields` are those that the request does not supply, such as the `subject` of another user."""
     return Event("session_ended", fields={"sid": id.hex(), **fields, "reason": reason.value})

@@ -1,4 +1,4 @@
-"""What pages share that a person may have come to from the sign-in for an application."""
+"""What the pages share that a person may reach while signing in to an application."""
 
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from .interaction import own_interaction
 class InInteraction(BrowserHandler):
     @cached_property
     def interaction(self) -> Interaction | None:
-        """The interaction of this browser that the person came from, if it is not over."""
+        """This browser's interaction from which the person came, if it is not over."""
         return own_interaction(self.loaded.waiting, self.request, self.now)
 
     @property

@@ -1,5 +1,5 @@
-"""What a person came for, if an application or a device sent them: an interaction, which is bound to their browser.
-Accounts know only where it goes on."""
+"""Interactions: what an application or a device sent a person here for, bound to their browser. Accounts know only the
+path at which one continues."""
 
 import hmac
 import json
@@ -25,8 +25,8 @@ _DIGITS = 32
 
 
 class NotThisBrowser(BrowserRefusal):
-    """The interaction is bound to another browser, or to what this one was before it got another cookie. When two tabs
-    of a new browser begin at the same moment, each gets a cookie, and the later one replaces the other."""
+    """The interaction is bound to another browser, or to a cookie that this browser no longer has: if two tabs of a new
+    browser begin at the same moment, each gets a cookie, and the later one replaces the other."""
 
 
 class InteractionStep(BrowserHandler):
@@ -72,13 +72,13 @@ class InteractionStep(BrowserHandler):
 
 
 def path_of(interaction: Interaction) -> str:
-    """Return the path at which the interaction goes on."""
+    """Return the path at which the interaction continues."""
     place = "interaction" if interaction.device_code_hash is None else "device"
     return f"/{place}/{interaction.id.hex()}"
 
 
 def interaction_id_of(text: str) -> bytes | None:
-    """Return the id in a form's field; None if it is none."""
+    """Return the id in a form field; None if the text is not one."""
     try:
         return bytes.fromhex(text) if len(text) == _DIGITS else None
     except ValueError:
@@ -94,7 +94,7 @@ def own_interaction(waiting: Waiting | None, request: BrowserRequest, now: int) 
 
 
 def current_interaction(state: BrowserState | None, now: int) -> tuple[Interaction, Client]:
-    """Return the interaction and its client. Raises BrowserRefusal if there is none, or none any more."""
+    """Return the interaction and its client. Raises BrowserRefusal if it does not exist, or is over."""
     waiting, client = (state.waiting, state.client) if state else (None, None)
     if waiting is None or client is None or client.disabled or now >= waiting.interaction.expires_at:
         raise BrowserRefusal("expired", "There is no such interaction, or it has expired.")

@@ -1,5 +1,5 @@
-"""What the pages share that a link in a mail opens. Opening one changes nothing: programs that check mail open links,
-too. The link's secret goes on into the form, which acts once.
+"""What the pages share that a link in a mail opens. Opening one changes nothing, because programs that scan mail open
+links, too. The page's form carries the link's secret, and works once.
 """
 
 import hmac
@@ -36,7 +36,7 @@ class LinkPage(InInteraction):
         reason = links.why_dead(record.link, record.user, self.kind, self.now) if record else "no such link"
         if record and record.is_taken and self.kind is not LinkKind.RESET:
             reason = reason or "link to an address that is in use by now"
-        # The reason is for the log alone: whoever made the secret up is told the same as someone who is late.
+        # The reason is for the log alone: a person with a made-up secret is told the same as one who is too late.
         if record is None or reason or not self._is_genuine(record):
             raise BrowserRefusal("link", reason or "link with a wrong secret")
         return record
@@ -61,8 +61,8 @@ class LinkPage(InInteraction):
 
     @property
     def goal(self) -> str:
-        """The path at which the person goes on: where the link was asked for, if that was here and waits still;
-        otherwise ""."""
+        """The path at which the person continues: that of the interaction in which this browser asked for the link, if
+        it is not over; otherwise ""."""
         return path_of(self.interaction) if self.interaction and self.is_same_browser else ""
 
     def _path_to_new_link(self) -> str:

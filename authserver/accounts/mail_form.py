@@ -1,8 +1,7 @@
-"""The forms after which the server sends a mail to an address that anybody may type.
+"""Forms that make the server send a mail to an address that anybody may type.
 
-What such a form does never depends on whether somebody has an account with the address: the same is counted and
-stored, and who gets which mail is found out when it is sent (mailed_links.py). So neither the response nor its time
-tells.
+What such a form does never depends on whether the address has an account: it counts and stores the same, and which mail
+to send is decided only when it is sent (mailed_links.py). So neither the response nor its timing reveals anything.
 """
 
 from functools import cached_property
@@ -26,8 +25,8 @@ from .interaction import interaction_id_of
 from .request import hashed
 
 MAILS = Budget(4, 3600 * SECOND)
-"""How many mails of one kind an address gets that anybody can ask for: four at once, and then one an hour. Each kind
-has its own count, so that nobody can use up the mails with which somebody else recovers an account."""
+"""How many mails of one kind an address gets at anybody's request: four at once, and then one an hour. Each kind has
+its own count, so that nobody can use up the mails with which somebody else recovers an account."""
 
 
 class NotAnAddress(Refusal):
@@ -40,7 +39,7 @@ class NotAnAddress(Refusal):
 class MailForm(CountedForm, InInteraction):
     budget = MAILS
     template: str
-    """The mail's."""
+    """The mail's template."""
 
     def page_again(self, error: str, status: int, wait: int) -> Page:
         """Return the page of the form with what was wrong: `address`, or `delayed` (with `wait`, in seconds)."""
@@ -63,7 +62,7 @@ class MailForm(CountedForm, InInteraction):
         return change
 
     def mail(self, **values: Any) -> Change | None:
-        """Return the change that lets the mail be sent; None if the address has got enough for now."""
+        """Return the change that lets the mail be sent; None if the address has had enough for now."""
         if any(judged.full for judged in self.counted.judged):
             return None
         interaction = self.interaction
@@ -81,7 +80,7 @@ class MailForm(CountedForm, InInteraction):
 
     @cached_property
     def address(self) -> str | None:
-        """The address that was typed, in its canonical form; None if it is none."""
+        """The address that was typed, in its canonical form; None if it is not an address."""
         return email_address.canonical(self.request.value("email").strip())
 
     def refuse(self, refusal: Refusal) -> BrowserAnswer:

@@ -1,5 +1,5 @@
-"""What the mails contain that the server sends to an address: made when they are sent, with links that are stored
-nowhere. Only here is it found out whether somebody has an account with the address."""
+"""The content of mails with links. It is made when they are sent, and the links are stored nowhere. Only here does the
+server look up whether the address has an account."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -50,11 +50,11 @@ class MailedLinks:
         if user is None or user.disabled:
             raise Unneeded
         owner = await self._owner(message) or await self._load(users.load_many, str(message.content["address"]))
-        # In either case the older links die: one that still works would tell that the address is taken.
+        # Older links stop working in either case: one that still worked would reveal that the address is in use.
         link = await self._link(LinkKind.EMAIL, message, values, user)
         if owner is not None and owner.id != user.id:
             return {"is_taken": True, "link": "", "minutes": 0}
-        # Not the name: whoever chose it could write to strangers with it.
+        # Not the name: somebody could choose one that is a message to strangers.
         return {"is_taken": False, "link": link, "minutes": links.MINUTES}
 
     async def _as_they_are(self, message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:

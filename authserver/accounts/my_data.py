@@ -1,4 +1,4 @@
-"""GET /account/data/download: what the server knows of a person, as JSON."""
+"""GET /account/data/download: what the server knows about a person, as JSON."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ class DownloadData(AccountPage):
 
 
 def _event(event: StoredEvent) -> dict[str, Any]:
-    """Return the event without the name of an operator's account at the machine, which is another person's."""
+    """Return the event without the name of the operator's account on the machine, which belongs to another person."""
     description = described(event)
     return description | ({"actor": "administrator"} if event.record.actor.startswith("os:") else {})
 

@@ -1,4 +1,4 @@
-"""A new password that a person chooses, at whatever page: the rules are those for operators."""
+"""A new password, on whichever page a person chooses it. The rules are the same as for operators."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ class WeakPassword(Refusal):
         super().__init__(weakness.code, f"weak password: {weakness.code}", 422)
 
 
-_SAME = Weakness("same", "The password is the present one. Choose another.")
+_SAME = Weakness("same", "This is the current password. Choose another.")
 _MALFORMED = Weakness("malformed", "The password has control characters, or more than 1024 bytes.")
 
 
@@ -29,12 +29,12 @@ class NewPassword:
     username: str
     """The user's, in its canonical form."""
     present: str | None = field(default=None, repr=False)
-    """The present password, as it was typed, where it has just been found to be right. It is never compared elsewhere:
-    whoever has a link could find out by it which password the user had."""
+    """The current password as it was typed, if it has just proved to be right; otherwise None. Then the new one is not
+    compared with it: a person with a link could find out by trial which password the user had."""
 
     @property
     def weakness(self) -> Weakness | None:
-        """Which rule it breaks; None if it may be used. It costs little."""
+        """The rule that it breaks; None if it may be used. Computing it is cheap."""
         form = password_form(self.text) if self.text else ""
         if form is None:
             return _MALFORMED

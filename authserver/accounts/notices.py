@@ -1,4 +1,4 @@
-"""Mails that tell people what was done with their account, in case somebody else did it."""
+"""Mails that tell people what was done to their account, in case somebody else did it."""
 
 from typing import Any
 

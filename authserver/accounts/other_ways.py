@@ -1,4 +1,4 @@
-"""What the sign-in page offers beside signing in."""
+"""What the sign-in page offers besides signing in."""
 
 from ..pipeline.handler import Services
 

@@ -1,4 +1,4 @@
-"""GET and POST /account/profile: what a person says of themselves, as far as the operator lets them."""
+"""GET and POST /account/profile: what people say about themselves, as far as the operator allows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,8 +70,8 @@ class EditProfile(AccountForm, _ProfilePage):
         return Decision(done, edit_claims(user.id, changes), events=[changed])
 
     def _typed(self) -> dict[str, str]:
-        """Return the fields that were sent: the page may be older than the setting that names them, and a claim that it
-        did not show is not to be deleted. Raises Refusal."""
+        """Return the fields that were sent. The page may be older than the setting that names the fields, and a claim
+        that it did not show must not be deleted. Raises Refusal."""
         parameters, names = self.request.parameters, self.services.accounts.profile_claims
         if not (parameters.repeated | parameters.malformed).isdisjoint(names):
             raise Refusal("invalid_request", "A field of the profile is repeated, or is not UTF-8.")

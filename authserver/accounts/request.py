@@ -52,14 +52,14 @@ class BrowserRequest:
 
 def csrf_token(browser: str, shown: str = "") -> str:
     """Return the token for a form that the browser with this secret is shown. It is made from the secret, so nothing is
-    stored. `shown` is a digest of what the form's page shows, if the form acts for no other."""
+    stored. `shown` is a digest of what the form's page shows, if the form acts for nothing else."""
     mac = hmac.digest(browser.encode(), _CSRF + shown.encode(errors="replace"), "sha256")
     return base64url.encode(mac) + shown
 
 
 def parse_parameters(encoded: bytes) -> Parameters:
-    """Parse a query string or a form. Raises Refusal for too many parameters, and for a NUL. What else is wrong is only
-    noted: the client may have to be told."""
+    """Parse a query string or a form. Raises Refusal for too many parameters, and for a NUL. Other errors are only
+    noted, because the client may have to be told."""
     values: dict[str, str] = {}  # not `dict[str, str]()`, which takes a microsecond longer
     resources: dict[str, None] = {}
     sent: set[str] = set()

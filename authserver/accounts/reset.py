@@ -1,4 +1,4 @@
-"""GET and POST /reset: whoever forgot the password asks for a link to choose a new one."""
+"""GET and POST /reset: a person who forgot the password asks for a link to choose a new one."""
 
 from ..pipeline.event import Event
 from ..pipeline.handler import Decision

@@ -1,4 +1,4 @@
-"""GET and POST /reset/password: whoever has a link chooses a new password."""
+"""GET and POST /reset/password: a person with a link chooses a new password."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -58,7 +58,7 @@ class ResetPassword(ShowReset):
         mails = notices(self.services, "password_changed", user, self.language)
         change = reset(link, user, self.password_hash, *mails, ended=ended)
         events = LateEvents(partial(_events, "mail" if link.address else "operator", ended))
-        # The session of this browser has ended with all others of the user; another user's goes on.
+        # All sessions of the user have ended, this browser's too; another user's session continues.
         goal = self.done_path(self.goal or links.PATHS[self.kind], PASSWORD_RESET)
         has_ended = self.session is not None and self.session.user_id == self.user.id
         return Decision(GoTo(goal, {"session": None} if has_ended else {}), change, events=events)

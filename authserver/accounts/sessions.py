@@ -27,7 +27,7 @@ OTHERS = "others"
 
 @dataclass(frozen=True, slots=True)
 class SessionShown:
-    """What a page tells of a session; "" for what is not known."""
+    """What a page shows about a session; "" for what is not known."""
 
     id: str
     browser: str

@@ -1,4 +1,4 @@
-"""Signing in with a password. Every endpoint that takes one uses this: the attempt is counted, then hashed."""
+"""Signing in with a password. Every endpoint that accepts one uses this: the attempt is counted, then hashed."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -16,7 +16,7 @@ from ..store.sessions import BeginSession
 from ..store.sign_ins import SignInAttempt, SignInKey, SignInRecord
 
 _REMEMBERED_ANEW = 86400 * SECOND
-"""A known network's time is written again after this long, so that not every sign-in writes it."""
+"""The time of a known network is written at most this often, so that not every sign-in writes it."""
 
 
 class PasswordSignIn:
@@ -103,9 +103,9 @@ class PasswordSignIn:
         restores: bool = False,
         mails: Sequence[NewMessage] = (),
     ) -> Change:
-        """Return the change that begins the session of the user, and otherwise does as that of `begin`. `before` is the
-        session of this browser so far, and `interaction_id` what the user signs in for, if an application asked. See
-        `store.sessions.BeginSession` for the others."""
+        """Return the change that begins the session of the user, and otherwise does the same as `begin`. `before` is
+        the session of this browser so far, and `interaction_id` what the user signs in for, if an application asked.
+        See `store.sessions.BeginSession` for the others."""
         begin = BeginSession(session, before, interaction_id, self.check.rehashed, limit, ended, restores, mails)
         return sign_ins.begin_session(begin, self.attempt, network=self._network_to_remember())
 
@@ -114,7 +114,7 @@ class PasswordSignIn:
         return self._network if seen_at is None or self._now - seen_at > _REMEMBERED_ANEW else ""
 
     def events_of_failure(self) -> list[Event]:
-        """Return the events of a wrong password beside the failure itself: who has to wait from now on."""
+        """Return the events of a wrong password besides the failure itself: who has to wait from now on."""
         judged = self.attempt.judged
         waits = judged[0].wait if judged else 0
         account = Event("account_delayed", "warning", {"wait": _seconds(waits)})

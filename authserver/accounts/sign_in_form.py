@@ -57,7 +57,7 @@ class PasswordForm(BrowserHandler):
     sign_in: PasswordSignIn
 
     def check_goal(self) -> None:
-        """Raise Refusal if the form leads nowhere: that is not worth a hash."""
+        """Raise Refusal if the form leads nowhere, before a password is hashed for it."""
 
     @property
     def is_checked(self) -> bool:

@@ -1,7 +1,7 @@
-"""GET and POST /sign-up: a person wants an account.
+"""GET and POST /sign-up: a person creates an account.
 
-If the server can send mail, the account gets the address whose mail the person reads. A link proves that before there
-is an account: so nobody can have prepared one with somebody else's address. Without mail, the person chooses a
+If the server can send mail, the account gets the person's address. They must open a link that is sent there before the
+account exists, so that nobody can prepare one with somebody else's address. Without mail, the person chooses a
 username, which is never an address.
 """
 
@@ -74,14 +74,14 @@ class RequestSignUp(MailForm, _SignUpPage):
 
 
 class NameRefused(Refusal):
-    """Nobody can have this username, or somebody has it."""
+    """The username is not allowed, or is in use."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code, f"username refused: {code}", 422)
 
 
 class SignUpWithoutMail(AccountCreation, CountedForm, _SignUpPage):
-    """Without mail: the account is created at once. It is told which usernames exist, since people choose one."""
+    """Without mail: the account is created at once. The page reveals which usernames exist, since people choose one."""
 
     def key(self) -> BrowserKey:
         key = self.counted_key("sign-up")
@@ -95,7 +95,7 @@ class SignUpWithoutMail(AccountCreation, CountedForm, _SignUpPage):
 
     def new_username(self) -> str:
         name = username_form(self.request.value("username"))
-        # A name that looks like an address would seem to be its reader's account.
+        # An account named like an address would seem to belong to the person who reads its mail.
         if name is None or "@" in name:
             raise NameRefused("name_malformed")
         if self.loaded.sign_in and self.loaded.sign_in.subject:

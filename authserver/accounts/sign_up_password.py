@@ -1,4 +1,5 @@
-"""GET and POST /sign-up/password: whoever reads the mail of an address creates the account with a password."""
+"""GET and POST /sign-up/password: a person who opened the link that was sent to an address creates the account with a
+password."""
 
 from ..domain import links
 from ..domain.models import LinkKind
@@ -43,7 +44,7 @@ class SignUpWithLink(AccountCreation, ShowSignUpPassword):
     def decide(self) -> Decision[BrowserAnswer]:
         link = self.opened.link
         claims = {"email": link.address, "email_verified": True}
-        # Elsewhere than in the browser that asked, nobody is signed in: somebody else may have sent the link on.
+        # In any other browser than the one that asked, nobody is signed in: somebody may have forwarded the link.
         done = self.done_path(links.PATHS[self.kind], _DONE)
         goal = (self.goal or HOME) if self.is_same_browser else done
         return self.create(

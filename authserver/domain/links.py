@@ -1,4 +1,5 @@
-"""The form of a link's secret: lk_ and the base64url of id and MAC, 48 bytes in all; and when a link works.
+"""Links that are sent to people: the form of their secrets, and when a link works. A secret is lk_ and the base64url of
+the id and a MAC, 48 bytes in all.
 
 48 bytes fill 64 characters exactly, so each secret has only one encoding. Secrets are recomputed, never stored.
 """
@@ -11,7 +12,7 @@ from .models import SECOND, Link, LinkKind, User
 
 PREFIX = "lk_"
 LIFETIME = 1800
-"""Seconds for which a link works. docs/ say 30 minutes, and the other texts get it from here, as minutes."""
+"""Seconds for which a link works. docs/ say 30 minutes; all other texts get the number from MINUTES."""
 MINUTES = LIFETIME // 60
 _FORM = re.compile(r"lk_[A-Za-z0-9_-]{64}")
 _LABEL = b"authserver links v1"
@@ -36,7 +37,7 @@ def new(
     browser_hash: bytes | None = None,
     message_id: int = 0,
 ) -> Link:
-    """Return a new link. See `Link` for what it is made of; `now` is in microseconds."""
+    """Return a new link. See `Link` for its fields; `now` is in microseconds."""
     return Link(
         id=id,
         kind=kind,
@@ -53,7 +54,7 @@ def new(
 
 
 def url(issuer: str, kind: LinkKind, secret: str) -> str:
-    """Return what a person opens. It begins with the issuer, whatever the Host of a request was."""
+    """Return the URL that a person opens. It begins with the issuer, whatever the Host of the request was."""
     return f"{issuer}{PATHS[kind]}?link={secret}"
 
 
@@ -72,7 +73,7 @@ def render(link: Link, key: bytes) -> str:
 
 
 def why_dead(link: Link, user: User | None, kind: LinkKind, now: int) -> str:
-    """Return why the link does not work for this any more; "" if it does. `user` is the user whom it is for."""
+    """Return why the link does not work for this `kind`; "" if it works. `user` is the user whom it is for."""
     if link.kind != kind:
         return "link of another kind"
     if link.used_at is not None:

@@ -1,4 +1,4 @@
-"""Which claims about themselves people may edit, and what they may write."""
+"""The claims about themselves that people may edit, and what they may enter."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +13,9 @@ EDITABLE = (
     *("name", "given_name", "family_name", "middle_name", "nickname", "website", "gender", "birthdate"),
     *("zoneinfo", "locale"),
 )
-"""The standard claims (OpenID Connect Core s5.1) that are texts by which nobody is told apart or reached. The others
-need a proof, as an address does, or would let a person pass for another, as `preferred_username` does."""
+"""The standard claims (OpenID Connect Core s5.1) that are texts and neither identify people nor serve to reach them.
+The others need proof, as an email address does, or would let one person pass for another, as `preferred_username`
+would."""
 DEFAULT = ("name", "given_name", "family_name", "nickname", "birthdate")
 AUTOCOMPLETE = {
     "name": "name",
@@ -27,7 +28,7 @@ AUTOCOMPLETE = {
 }
 """What a browser fills into the field (HTML s4.10.18.7)."""
 NONE = "none"
-"""In place of names: people may edit nothing."""
+"""Instead of names: people may edit nothing."""
 
 
 def claims_in(text: str) -> tuple[str, ...]:
@@ -52,8 +53,8 @@ def as_typed(text: str) -> str:
 
 
 def faults(typed: Mapping[str, str], now: int) -> dict[str, str]:
-    """Return what is wrong with the claims that break a rule of their own, by their names: `characters`, `long`, `url`,
-    `date` or `future`. `now` is in microseconds."""
+    """Return what is wrong with each claim that breaks a rule, by its name: `characters`, `long`, `url`, `date` or
+    `future`. `now` is in microseconds."""
     named = {name: _fault(name, text, now) for name, text in typed.items() if text}
     return {name: fault for name, fault in named.items() if fault}
 

@@ -1,4 +1,5 @@
-"""The keys under which attempts are counted: MACs, so that a copy of the database tells neither names nor networks."""
+"""The keys under which attempts are counted: MACs, so that a copy of the database reveals neither names nor
+networks."""
 
 import hmac
 

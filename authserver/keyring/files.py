@@ -87,7 +87,7 @@ def _why_unreadable(path: Path, error: OSError) -> str:
 
 
 def _owner(path: Path) -> int:
-    """Root if nobody can tell."""
+    """Return the user's id; that of root if it cannot be read."""
     try:
         return path.lstat().st_uid
     except OSError:

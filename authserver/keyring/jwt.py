@@ -46,7 +46,7 @@ class AccessTokens:
 
     def __init__(self, public: Mapping[str, str], alg: str, signer: Signer | None) -> None:
         self.headers = {typ: _header(typ, alg, public["kid"]) for typ in TYPS}
-        """Of tokens that are verified here. Logout tokens never come back."""
+        """The headers of tokens that are verified here. Logout tokens never come back."""
         self._signed_headers = self.headers | {LOGOUT: _header(LOGOUT, alg, public["kid"])}
         self._algorithm, self._public, self._signer = JWSRegistry.algorithms[alg], public_key(public), signer
 

@@ -123,9 +123,9 @@ class Grant(ClientHandler):
         return Decision(Reply(200, body), change, tokens, with_tokens, events)
 
     def used_again(self, authorization_id: bytes, used_at: int, *, is_active: bool, is_owner: bool) -> Refusal:
-        """Return the refusal of a code that was used. `is_active` says whether the authorization that it began is, and
-        `is_owner` whether the request could have redeemed the code: somebody else may have used it. Raises Stale at the
-        first attempt: this process may not have seen the whole change yet."""
+        """Return the refusal of a code that was used. `is_active` says whether the authorization that it began is
+        active, and `is_owner` whether the request could have redeemed the code. Raises Stale at the first attempt: this
+        process may not have seen the whole change yet."""
         if self.attempt.number == 0:
             raise Stale
         elapsed = self.attempt.elapsed.between(used_at, self.parsed.arrived_at)

@@ -1,4 +1,4 @@
-"""ID tokens (OpenID Connect Core s2), which are signed by the very algorithm that their client registered."""
+"""ID tokens (OpenID Connect Core s2), which are signed with exactly the algorithm that their client registered."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -101,6 +101,6 @@ def _is_active(record: AuthorizationRecord | None, now: int) -> bool:
 
 
 def _username(record: AuthorizationRecord | None, client: Client) -> dict[str, str]:
-    """Return the name of the user, unless the client's tokens are not to say who that is."""
+    """Return the user's name, unless the client's tokens must not reveal who the user is."""
     is_told = client.subject_type == "public"
     return {"username": record.user.username} if is_told and record and record.user else {}

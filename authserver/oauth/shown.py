@@ -1,4 +1,4 @@
-"""What pages tell a person about a client, and about what it asks for."""
+"""What pages show about a client, and about what it asks for."""
 
 from collections.abc import Collection, Iterable
 
@@ -7,7 +7,7 @@ from ..pipeline.replies import AskedFor, ClientShown
 
 
 def shown(client: Client | None) -> ClientShown | None:
-    """Return what pages tell of the client."""
+    """Return what pages show about the client."""
     if client is None:
         return None
     return ClientShown(client.name, client.client_uri, client.logo_uri, client.policy_uri, client.tos_uri)

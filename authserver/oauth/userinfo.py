@@ -60,7 +60,7 @@ class UserInfo(TokenHandler):
         named = {"client_id": "client_id", "grant_id": "grant_id", "subject": "sub"}
         claims = self.claims or {}
         about = {field: claims[name] for field, name in named.items() if name in claims}
-        # The log and the audit trail know users by their id, and not by what a client knows them by.
+        # The log and the audit trail identify users by their id, not by the subject that a client knows.
         record = self.loaded.record if self.loaded else None
         return about | ({"subject": record.authorization.subject} if record else {})
 
@@ -91,7 +91,7 @@ class UserInfo(TokenHandler):
         return record, client
 
     def _answer(self, claims: dict[str, Any], client: Client) -> Decision[Reply]:
-        """Answer with JSON, or with a JWT if the client is registered for that, by its very algorithm."""
+        """Respond with JSON, or with a JWT if the client registered an algorithm for it."""
         alg = client.userinfo_alg
         if not alg:
             return Decision(Reply(200, claims))

@@ -35,7 +35,7 @@ class ReplacePassword:
     """The credential version that the user had when the old password was found to be right."""
     password_hash: str = field(repr=False)
     keep: Session
-    """The session in which the user did it, as it is to be from now on."""
+    """The session in which the user did it, with its new values."""
     mails: Sequence[NewMessage] = ()
     """Sent if the password is replaced."""
     ended: list[bytes] = field(default_factory=list)

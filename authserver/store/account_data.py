@@ -34,7 +34,7 @@ class Part(Enum):
 class AccountKey:
     parts: tuple[Part, ...]
     at: int
-    """What is active at this time is loaded (microseconds)."""
+    """Loads what is active at this time (microseconds)."""
 
 
 @dataclass(frozen=True, slots=True)

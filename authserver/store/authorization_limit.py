@@ -60,8 +60,8 @@ class _Columns(NamedTuple):
 def _beyond_limit(owners: _Columns, id: ColumnElement[str], is_in: "_IsIn") -> Select[Any]:
     """Return the statement; `id` is the authorization's, in the form of `owners.newest`.
 
-    While PostgreSQL has no statistics, it takes every table for tiny, and would count, and rank, again for each row of
-    an owner. The CTE and the array are made once, whatever it believes.
+    Without statistics, PostgreSQL assumes that every table is tiny, and would count and rank again for each row of an
+    owner. The CTE and the array are evaluated once, whatever it assumes.
     """
     owner = _may_be_beyond(owners).c
     is_newest = id == owner.newest
@@ -83,8 +83,8 @@ def _beyond_limit(owners: _Columns, id: ColumnElement[str], is_in: "_IsIn") -> S
 
 
 def _may_be_beyond(owner: _Columns) -> FromClause:
-    """Return the owners that have more rows than the limit, in an index that has no others: to rank a hundred takes as
-    long as the rest of a login."""
+    """Return the owners that have more rows than the limit, from an index that has no others: ranking a hundred takes
+    as long as the rest of a login."""
     rows = table.alias("rows")
     its_own = (rows.c.subject == owner.subject, rows.c.client_id == owner.client_id, rows.c.revoked_at.is_(None))
     has_more = select(func.count()).select_from(rows).where(*its_own).scalar_subquery() > owner.limit

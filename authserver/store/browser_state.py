@@ -28,7 +28,7 @@ class BrowserKey:
     account: AccountKey | None = None
     """What of the account of the session's user is needed."""
     user_code_macs: tuple[bytes, ...] = ()
-    """Of the code of a device that was typed."""
+    """The MACs of the user code that was typed."""
 
 
 @record(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[Bro
 
 
 def _interaction_id(key: BrowserKey, opened: Mapping[bytes, LinkRecord]) -> bytes | None:
-    """Return that of the key, or the one in which its link was asked for."""
+    """Return the interaction of the key, or the one in which the key's link was asked for."""
     record = opened.get(key.link_id or b"")
     return key.interaction_id or (record.link.interaction_id if record else None)
 

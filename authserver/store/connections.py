@@ -10,8 +10,8 @@ from .engine import CONNECTION_ERRORS, DATABASE_ERRORS, READS, check_file, readi
 
 class Connections:
     """SQLite's only thread keeps one connection, to read and to write: SQLite forgets the pages that it has read when
-    another connection has written, and to take one out of the pool takes 70 us, for each group. PostgreSQL's go back to
-    the pool, where others wait for them."""
+    another connection writes, and taking one out of the pool takes 70 us for each group. PostgreSQL's connections go
+    back to the pool, where other threads wait for them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._reading = engine, reading(engine)

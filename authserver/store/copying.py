@@ -68,7 +68,7 @@ def _copy(source: Connection, target: Connection, table: Table, progress: OnProg
 
 
 def _go_on_counting(target: Connection) -> None:
-    """Let ids go on after those of the rows that were copied with theirs. SQLite does that by itself."""
+    """Make new ids follow those of the copied rows. SQLite does so automatically."""
     if target.dialect.name != "postgresql":
         return
     for table in metadata.sorted_tables:

@@ -275,7 +275,7 @@ class Database:
 
 def _cancel_again() -> None:
     """Cancel the current task at its next wait. A cancellation that is not passed on is lost: a background task would
-    go on, and the server never stop."""
+    continue, and the server would never stop."""
     task = asyncio.current_task()
     if task is not None:
         task.cancel()

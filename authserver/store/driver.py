@@ -1,7 +1,7 @@
 """Runs a statement for many rows by the driver.
 
 For each row, SQLAlchemy takes twice as long as the driver and SQLite together: 10 us for a refresh, 25 us for a code,
-and 10 us for a row that is loaded. So it only writes the statement, once.
+and 10 us for a row that is loaded. So SQLAlchemy only writes the statement, once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ def select_many(connection: Connection, statement: Select[Any], keys: Sequence[A
     places: a row raises and catches an AttributeError for each name, which takes a microsecond."""
     for start in range(0, len(keys), _AT_ONCE):
         some = list(keys[start : start + _AT_ONCE])
-        # There are few statements, since one key fills up their number to a power of two.
+        # One key is repeated until their number is a power of two, so that there are few statements.
         some += some[:1] * ((1 << (len(some) - 1).bit_length()) - len(some))
         width = len(some[0]) if isinstance(some[0], tuple) else 0
         sql, names = _expanded(statement, connection.dialect, len(some), width)

@@ -1,6 +1,6 @@
 """Stores the links that are sent to people, without their secrets. A newer one of a kind replaces the older ones that
-were handed over in the same way: by mail, which anybody can ask for, or by an operator. The unique column `slot` sees
-to that, even if two nodes make a link at the same moment."""
+were handed over in the same way: by mail, which anybody can ask for, or by an operator. The unique column `slot`
+ensures that, even if two nodes make a link at the same moment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ _USE = (
 
 
 def _put_into_slot(connection: Connection) -> Any:
-    """Return a statement that adds a link in place of the unused one like it, if there is one, unless it was asked for
-    later and works still."""
+    """Return a statement that adds a link in place of the unused one like it, if there is one, unless that one was
+    asked for later and still works."""
     new = upsert.insert(connection, table)
     return new.on_conflict_do_update(
         index_elements=[table.c.slot],
@@ -89,7 +89,7 @@ def _put_many(connection: Connection, links: Sequence[Link], _now: int) -> list[
 
 
 def _slot(link: Link) -> str:
-    """Return what only one unused link has: its kind, how it is handed over, and the person."""
+    """Return what at most one unused link has: its kind, how it is handed over, and the person."""
     return f"{link.kind} {'mailed' if link.address else 'handed over'} {link.user_id or link.address}"
 
 

@@ -40,7 +40,7 @@ _OF_SESSIONS = (
 
 
 def _revoke(*conditions: ColumnElement[bool]) -> Update:
-    """Out of LOCK_ORDER. An online authorization that a refresh has locked at this moment has ended all the same: its
+    """Out of LOCK_ORDER. An online authorization that a refresh has locked at this moment has ended anyway, because its
     session has. The offline ones are locked before."""
     of_session = select(authorizations.c.id).where(
         authorizations.c.session_id == bindparam("key"), _UNREVOKED, *conditions
@@ -144,8 +144,8 @@ def note_clients(connection: Connection, pairs: Collection[tuple[bytes, str]]) -
 
 
 def _tell_clients(connection: Connection, rows: Iterable[Any], now: int) -> None:
-    """Tell those that have a back-channel logout URI by now. The message has neither that nor a key: those are the
-    client's when it is sent."""
+    """Tell the clients that have a back-channel logout URI by now. The message contains neither the URI nor a key: it
+    is sent with those that the client has then."""
     ended = list(rows)
     if not ended:
         return

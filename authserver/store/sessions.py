@@ -72,7 +72,7 @@ class BeginSession:
     ended: list[bytes] = field(default_factory=list)
     """Gets the ids of those."""
     restores: bool = False
-    """Whether the user comes back who had asked to be deleted."""
+    """Whether the user had asked to be deleted, and now comes back."""
     mails: Sequence[NewMessage] = ()
     """To be sent if they do."""
 

@@ -27,7 +27,7 @@ _WIDTH = len(users.c)
 
 def _by_names(asked: FromClause) -> Select[Any]:
     """Return a statement that does the same work whether or not a user exists: for a name that nobody has, it loads the
-    row of the first user. So how long it takes tells nobody which names exist."""
+    row of the first user. So the time it takes does not reveal which names exist."""
     name, named, first = asked.c.value, users.alias(), users.alias()
     exists = select(named.c.username).where(named.c.username == name).scalar_subquery()
     anybody = select(first.c.username).order_by(first.c.username).limit(1).scalar_subquery()
@@ -94,7 +94,7 @@ class SignInRecord:
 
 @dataclass(frozen=True, slots=True)
 class SignInAttempt:
-    """What decides about an attempt, and where its judgement goes."""
+    """What an attempt is judged by, and where the judgement goes."""
 
     keys: AttemptKeys
     is_known: bool
@@ -111,7 +111,8 @@ class SignInAttempt:
         return of_account | ({self.keys.network} if self.limits.network else set())
 
     def give_back(self, rows: Rows, now: int) -> None:
-        """Uncount the attempt, which was right. Whoever knows what was asked for need not wait before the next one."""
+        """Uncount the attempt, which was right. Someone who knows what was asked for need not wait before the next
+        one."""
         keys, limits = self.keys, self.limits
         if limits.network:
             rows[keys.network] = Counter(limits.network.give_back(rows[keys.network].clears_at, now))

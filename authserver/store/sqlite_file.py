@@ -88,7 +88,7 @@ class FileError(sqlite3.OperationalError):
 
 
 class FileLost(FileError):
-    """The path no longer leads to the open file: what SQLite writes there, nobody finds again."""
+    """The path no longer leads to the open file: what SQLite writes to it is lost."""
 
 
 class OpenFile:

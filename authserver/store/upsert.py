@@ -1,4 +1,4 @@
-"""INSERT with ON CONFLICT, which each database's dialect has for itself."""
+"""INSERT with ON CONFLICT, for which each database's dialect has its own class."""
 
 from typing import Any
 

@@ -49,7 +49,7 @@ def add_many(connection: Connection, claims: Mapping[str, Mapping[str, Any]]) ->
 
 
 def lock(connection: Connection, user_id: str) -> dict[str, Any]:
-    """Return the claims of a user, which nobody else changes until the transaction ends."""
+    """Return the claims of a user. Nobody else can change them until the transaction ends."""
     claims = connection.execute(_LOCKED, {"user": user_id}).scalar()
     members: dict[str, Any] = json.loads(claims) if claims is not None else {}
     return members

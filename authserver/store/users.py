@@ -66,7 +66,7 @@ def load_with_claims_many(connection: Connection, usernames: Sequence[str]) -> M
 
 
 def claims_of(column: str | None) -> dict[str, Any]:
-    """Return the claims in a row of `user_claims`; None if there is no row."""
+    """Return the claims in a row of `user_claims`; none if there is no row."""
     claims: dict[str, Any] = json.loads(column) if column is not None else {}
     return claims
 

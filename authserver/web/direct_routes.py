@@ -10,7 +10,8 @@ _METHODS = frozenset({"GET", "POST"})
 
 
 class DirectRoutes:
-    """A pure ASGI middleware. Requests for another address, or by another method, go on to the application."""
+    """A pure ASGI middleware. Requests for another address, or with another method, are passed on to the
+    application."""
 
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
         self._app = app

@@ -27,7 +27,7 @@ def trusts_peer(scope: Scope, trusted: TrustedProxies) -> bool:
     """Whether the connection comes from a trusted proxy."""
     if scope.get("client") is None:  # a Unix socket, or a connection that is already closed
         return trusted.unix and _is_unix(scope)
-    if not trusted.networks:  # as most servers are configured: nothing need be parsed
+    if not trusted.networks:  # as most servers are configured: there is nothing to parse
         return False
     peer = _peer(scope)
     return peer is not None and trusted.trusts(peer)

@@ -1,5 +1,5 @@
-"""Answers requests for addresses where there is nothing: people get a page, or the page that they meant, and programs
-JSON."""
+"""Answers requests for addresses that do not exist: people get a page, or a redirect to the page that they meant, and
+programs get JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ NO_PAGE = error_page("not_found", 404)
 
 
 def wants_page(scope: Scope) -> bool:
-    """Whether a browser asks for what it shows: it says that it takes HTML, and programs do not."""
+    """Whether a browser asks for a page to show: then it accepts HTML, which programs do not ask for."""
     accepted = ",".join(headers_of(scope).get("accept", []))
     return any(each.partition(";")[0].strip().lower() == "text/html" for each in accepted.split(","))
 

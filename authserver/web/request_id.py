@@ -1,4 +1,5 @@
-"""Gives each request an id: it is in the response's X-Request-ID, and in every line that is logged meanwhile."""
+"""Gives each request an id: it is in the response's X-Request-ID, and in every line that is logged while it is
+handled."""
 
 import re
 from collections.abc import Awaitable, Callable

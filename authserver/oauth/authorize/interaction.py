@@ -52,8 +52,8 @@ class InteractionHandler(InteractionStep, AuthorizationHandler):
         request = self.read(parameters, client)
         if self.loaded.waiting is None or self.loaded.waiting.is_redeemed:
             raise BrowserRefusal("completed", "The interaction was completed.", 409)
-        if interaction.denied:  # as a code is replaced until it is redeemed, since responses get lost
-            raise Refusal("access_denied", "The user did not agree, and comes again.")
+        if interaction.denied:  # this response is repeated, too: it may have been lost
+            raise Refusal("access_denied", "The user did not agree, and came back.")
         return interaction, client, request
 
     def step_of(self, interaction: Interaction, client: Client, request: AuthorizationRequest) -> Step:
@@ -110,7 +110,7 @@ class InteractionHandler(InteractionStep, AuthorizationHandler):
         return user.username if is_meant and "select_account" not in request.prompts else ""
 
     def _current(self) -> tuple[Interaction, Client]:
-        """Raises BrowserRefusal if there is no such interaction, or none any more."""
+        """Raises BrowserRefusal if the interaction does not exist, or is over."""
         return _of_request(current_interaction(self.loaded, self.now))
 
     def _client_or_none(self) -> Client | None:

@@ -24,7 +24,7 @@ CODE_PREFIX = "ac_"
 
 
 class AuthorizationHandler(BrowserHandler):
-    """Answers the client, by the target of the response if there is one by then. Otherwise errors are pages."""
+    """Responds to the client once the target of the response is known. Until then, errors are pages."""
 
     target: ResponseTarget | None = None
     authorization_request: AuthorizationRequest | None = None
@@ -68,8 +68,9 @@ class AuthorizationHandler(BrowserHandler):
         return request
 
     def _for_hinted_user(self, request: AuthorizationRequest) -> AuthorizationRequest:
-        """Return the request with the user of its id_token_hint. A hint that is no ID token of this server is ignored,
-        so that nobody is kept out by what a client has kept; but nobody is signed in by it without a page, either."""
+        """Return the request with the user of its id_token_hint. A hint that is not an ID token of this server is
+        ignored, so that an old one keeps nobody out. But it is refused if no page may be shown, on which the user could
+        be seen."""
         if not request.id_token_hint:
             return request
         hint = id_tokens.hint_of(request.id_token_hint, self.services)
@@ -80,8 +81,8 @@ class AuthorizationHandler(BrowserHandler):
         return request
 
     def _for_users(self, request: AuthorizationRequest, client: Client) -> AuthorizationRequest:
-        """Return the request with the ids of its users in place of the subjects by which the client knows them. Only
-        the user who is signed in can be told by a subject, and nobody else need be."""
+        """Return the request with user ids in place of the subjects by which the client knows its users. A subject can
+        only be compared with that of the user who is signed in, which is enough."""
         if request.subjects is None:
             return request
         user_id = self.session.user_id if self.session else ""

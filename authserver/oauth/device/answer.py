@@ -1,7 +1,7 @@
-"""GET and POST /device/{id}: the user lets the device in, or not, and goes back to it.
+"""GET and POST /device/{id}: the user allows the device, or denies it, and returns to it.
 
-Nobody is let in without this page, whatever the user has agreed to before and whosever the client is: somebody else may
-have begun this on a device of their own, and have sent the user here (RFC 8628 s5.4).
+No device gets access without this page, whatever the user has agreed to before, and even if the client is the
+operator's own: somebody else may have begun this on a device of their own and sent the user here (RFC 8628 s5.4).
 """
 
 from ...accounts.interaction import OTHER_ACCOUNT, path_of

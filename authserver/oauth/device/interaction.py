@@ -1,4 +1,4 @@
-"""What the steps share that follow when a person has typed the code of their device."""
+"""What the steps share that follow once a person has typed the code of their device."""
 
 from ...accounts.browser import BrowserRefusal
 from ...accounts.done import PASSWORD_RESET
@@ -24,10 +24,10 @@ class DeviceHandler(InteractionStep):
         return PATH
 
     def step(self, interaction: Interaction) -> Step:
-        """Return what comes next. Raises BrowserRefusal if the device waits no longer."""
+        """Return what comes next. Raises BrowserRefusal if the device is no longer waiting."""
         step = next_step(interaction, self.loaded.device, signed_in=self.session is not None, now=self.now)
         if step is Step.EXPIRED:
-            raise BrowserRefusal("expired", "The device waits no longer.")
+            raise BrowserRefusal("expired", "The device is no longer waiting.")
         if step is Step.COMPLETED:
             raise BrowserRefusal("completed", "The device was answered in another browser.", 409)
         return step

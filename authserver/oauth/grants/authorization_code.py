@@ -1,8 +1,8 @@
 """grant_type=authorization_code (RFC 6749 s4.1.3), with PKCE (RFC 7636) and an ID token (OpenID Connect Core s3.1.3).
 
 A code of another client changes nothing, and neither does a wrong redirect URI or verifier while the code is unused. A
-code that was used is refused, and ends the authorization that it began: somebody else may have used it. Only if its
-client sends it once more within seconds, with everything right, is nothing ended.
+code that was used is refused, and ends the authorization that it began: somebody else may have used it. But if its own
+client sends the same valid request again within seconds, nothing ends.
 """
 
 import re

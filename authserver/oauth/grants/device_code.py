@@ -72,7 +72,7 @@ class DeviceCodeGrant(Grant, rfc8628.DeviceCodeGrant):
         return Credential(record.code)
 
     def validate_device_credential(self, credential: "Credential") -> User:
-        """In place of Authlib's method, which knows no used codes. Returns the user who allowed the device."""
+        """Replaces Authlib's method, which does not know of used codes. Returns the user who allowed the device."""
         code, user = credential.code, self.record.user if self.record else None
         if code.used_at is not None:
             is_active = self.record is not None and self.record.has_active_authorization

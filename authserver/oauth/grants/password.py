@@ -31,8 +31,8 @@ class PasswordGrant(Grant, grants.ResourceOwnerPasswordCredentialsGrant):
     """The new authorization, once the request was accepted."""
 
     def check_client(self) -> None:
-        """Refuse a scope or resource before the password is tried: afterwards, the error would tell that it is right,
-        and neither a login nor a failure would be in the audit trail."""
+        """Refuse a scope or resource before the password is tried: afterwards, the error would reveal that the password
+        is right, and neither a login nor a failure would be in the audit trail."""
         super().check_client()
         self.first_scope()
         self.audience()

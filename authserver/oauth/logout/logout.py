@@ -75,7 +75,7 @@ class LogoutHandler(BrowserHandler):
     @property
     def query(self) -> str:
         """The logout request as a query string, of ASCII characters whatever its bytes are; "" if it is longer than a
-        form can carry. Then whoever signs out stays here."""
+        form can carry. Then the person stays here after signing out."""
         values = self.parameters.values
         query = urlencode(
             {name: values[name] for name in logout_request.NAMES if name in values}, errors="surrogateescape"

@@ -36,7 +36,7 @@ clients = Table(
     Column("user_address_header", String(64)),  # NULL for none
     Column("id_token_alg", String(16)),  # NULL is the default
     Column("userinfo_alg", String(16)),  # NULL for none
-    # What no query asks for: a JSON object of RFC 7591's names, without the members that have their default value.
+    # Metadata that no query needs: a JSON object with RFC 7591's names, without members that have their default value.
     Column("client_metadata", Text),  # NULL for none
     Column("code_retry_window", Integer),  # part of the client's own policy, as above
     # Every process reads every few seconds which algorithms are used; hardly any client is in these indexes.

@@ -18,7 +18,7 @@ links = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("used_at", BigInteger),
-    # What the link is for, as long as it is unused: there is one such link, whoever makes another at the same moment.
+    # What the link is for, while it is unused. It is unique: only one such link remains, even if two are made at once.
     Column("slot", Text, index=True, unique=True),
     Column("message_id", BigInteger, nullable=False, server_default="0"),
 )

@@ -14,7 +14,7 @@ pruning = Table(
     Column("began_at", BigInteger),  # this pass over the table; NULL is unknown
 )
 
-# One row: digests of the settings by which any node started last, by name, in JSON. None of a secret.
+# One row: digests of the settings with which a node last started, by name, in JSON. Secrets are left out.
 settings_seen = Table(
     "settings_seen",
     metadata,

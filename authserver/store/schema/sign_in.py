@@ -24,7 +24,7 @@ sessions = Table(
     Column("device", Text),
 )
 
-# The clients that signed the user in. Those with a back-channel logout URI are told of the end of the session, by when
+# The clients that signed the user in. Those with a back-channel logout URI are told when the session ends; by then,
 # their authorizations may be gone.
 session_clients = Table(
     "session_clients",

@@ -18,7 +18,8 @@ class PageFiles(StaticFiles):
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
-        # A browser would otherwise guess from the file's age for how long to keep it, and show new pages in old style.
+        # Otherwise, a browser would guess from the file's age how long to keep it, and show new pages with an old style
+        # sheet.
         response.headers["cache-control"] = "no-cache"
         response.headers["x-content-type-options"] = "nosniff"
         return response
