@@ -17,6 +17,7 @@ from ..backup.merge import MergeReport
 from ..backup.restore import Assessment, EmergencyNeeded, Place, Prepared, RestoreRequest
 from ..domain.errors import Refused
 from ..domain.times import counted
+from ..provisioning import key_policy, open_key_encryption_keys, open_key_service
 from ..settings import Settings, load
 from .backup import database_file, passphrase_stdin, read_passphrase
 from .common import as_json, confirm, fail, moment, show, yes
@@ -98,8 +99,6 @@ def command(
 
 
 def _place(settings: Settings, path: Path) -> Place:
-    from ..provisioning import key_policy, open_key_encryption_keys, open_key_service
-
     return Place(
         path,
         settings.keys_dir,

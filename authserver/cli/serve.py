@@ -13,6 +13,8 @@ from click.core import ParameterSource
 
 from ..serving import listening, sighup
 from ..settings import Settings, load
+from .common import transaction
+from .recording import record
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -155,8 +157,6 @@ def _check(settings: Settings, workers: int) -> list[str]:
 def _record_settings(settings: Settings) -> None:
     """Record which settings differ from those of the last start on this database: their names, never a value."""
     from ..store import settings_seen
-    from .common import transaction
-    from .recording import record
 
     with transaction(settings) as connection:
         if names := settings_seen.replace(connection, settings.digests()):

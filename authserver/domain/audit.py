@@ -103,8 +103,6 @@ OTHER_EVENTS = frozenset(
     }
 )
 """The audited events of commands and of what the server does by itself: each tells of a change."""
-OTHER_FAILURES = frozenset({"message_given_up"})
-"""Those of them whose result is FAILURE."""
 MAY_END = frozenset(
     {
         "user_disabled",

@@ -215,7 +215,6 @@ def begin_many(connection: Connection, begins: Sequence[Begin], now: int) -> lis
     rehashed = [
         Rehashed(begin.authorization.subject, begin.authorization.credential_version, begin.rehashed)
         for begin in begins
-        if begin.rehashed
     ]
     write_rehashed(connection, rehashed)
     return [True] * len(begins)

@@ -110,11 +110,7 @@ def begin_many(connection: Connection, begins: Sequence[BeginSession], now: int)
         if begin.restores and connection.execute(_RESTORE, {"user": begin.session.user_id}).rowcount:
             outbox.add_many(connection, begin.mails, now)
         _begin(connection, begin, now)
-    rehashed = [
-        Rehashed(begin.session.user_id, begin.session.credential_version, begin.rehashed)
-        for begin in begins
-        if begin.rehashed
-    ]
+    rehashed = [Rehashed(begin.session.user_id, begin.session.credential_version, begin.rehashed) for begin in begins]
     write_rehashed(connection, rehashed)
 
 

@@ -6,7 +6,7 @@ an authorization that begins in the meantime, whose row does not exist yet.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -47,7 +47,8 @@ class Rehashed(NamedTuple):
     user_id: str
     verified: int
     """The credential version whose password was right."""
-    password_hash: str
+    password_hash: str | None
+    """None if it need not be written."""
 
 
 def of_row(values: Sequence[Any], claims: Mapping[str, Any] | None = None) -> User:
@@ -83,10 +84,6 @@ def load_by_email_many(connection: Connection, addresses: Sequence[str]) -> Mapp
     """Return the user who has each verified address, in its canonical form, with their claims."""
     rows = connection.execute(_BY_EMAIL, {"addresses": list(addresses)})
     return {row.email: User(*(*row[:-2], claims_of(row.claims))) for row in rows}
-
-
-def load_by_email(connection: Connection, address: str) -> User | None:
-    return load_by_email_many(connection, [address]).get(address)
 
 
 def load_all(connection: Connection) -> list[User]:
@@ -145,10 +142,10 @@ def lock(connection: Connection, id: str, *, seen: int) -> bool:
     return connection.execute(_LOCK, {"user": id, "seen": seen}).first() is not None
 
 
-def write_rehashed(connection: Connection, rehashed: Sequence[Rehashed]) -> None:
+def write_rehashed(connection: Connection, rehashed: Iterable[Rehashed]) -> None:
     """Write the new hashes of passwords that have not changed since they were verified."""
-    if rehashed:
-        rows = [{"user": id, "verified": verified, "hash": hash} for id, verified, hash in rehashed]
+    rows = [{"user": id, "verified": verified, "hash": hash} for id, verified, hash in rehashed if hash]
+    if rows:
         connection.execute(_WRITE_REHASHED, rows)
 
 

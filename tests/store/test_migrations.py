@@ -16,6 +16,7 @@ from authserver.domain.models import User
 from authserver.store import clients, migrations, users
 from authserver.store.database import Database
 from authserver.store.schema import metadata
+from tests.harness.by_email import user_by_email
 from tests.harness.clock import Clock
 from tests.harness.constants import LONG
 from tests.harness.postgres import Postgres
@@ -154,7 +155,7 @@ def test_verified_addresses_of_existing_users_find_them_unless_two_share_one(emp
             row = {"id": id, "claims": json.dumps(claims)}
             connection.execute(text("INSERT INTO user_claims VALUES (:id, :claims)"), row)
         migrations.upgrade(connection)
-        found = {email: users.load_by_email(connection, f"{email}@example.com") for email in ("ada", "bob", "shared")}
+        found = {email: user_by_email(connection, f"{email}@example.com") for email in ("ada", "bob", "shared")}
     assert {email: user and user.id for email, user in found.items()} == {"ada": "ada", "bob": None, "shared": None}
 
 

@@ -15,6 +15,7 @@ from authserver.store.email_changes import change_email
 from authserver.store.password_resets import reset
 from authserver.store.schema import metadata
 from authserver.store.sign_ups import sign_up
+from tests.harness.by_email import user_by_email
 from tests.harness.existing import existing
 from tests.store.rows import NOW, begun, row_of
 
@@ -82,7 +83,7 @@ def test_a_sign_up_adds_the_user_and_uses_the_link_once(store: Database) -> None
     link = put(store, a_link(LinkKind.SIGN_UP))
     assert apply(store, sign_up(EVE, link_id=link.id))
     with store.begin() as connection:
-        assert users.load_by_email(connection, NEW) == EVE
+        assert user_by_email(connection, NEW) == EVE
     after = everything(store)
     again = replace(EVE, id="u_other", username="other", claims={})
     assert not apply(store, sign_up(again, link_id=link.id)) and everything(store) == after

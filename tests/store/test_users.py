@@ -9,6 +9,7 @@ from authserver.store import user_claims, users
 from authserver.store.database import Database
 from authserver.store.schema import user_claims as claims_table
 from authserver.store.user_claims import EmailInUse
+from tests.harness.by_email import user_by_email
 from tests.harness.existing import existing
 from tests.store.rows import NOW
 
@@ -58,13 +59,13 @@ def test_a_user_is_found_by_a_verified_address_in_every_spelling_and_by_no_other
         user_claims.replace(connection, "u_bob", email("bob@example.com", verified=False))
         assert users.add(connection, replace(EVE, claims=email("eve@example.com")))
     with store.begin() as connection:
-        found = existing(users.load_by_email(connection, "ada@example.com"))
+        found = existing(user_by_email(connection, "ada@example.com"))
         assert (found.username, found.claims) == ("ada", email("Ada@Example.com"))
-        assert existing(users.load_by_email(connection, "eve@example.com")).username == "ève"
-        assert users.load_by_email(connection, "bob@example.com") is None
+        assert existing(user_by_email(connection, "eve@example.com")).username == "ève"
+        assert user_by_email(connection, "bob@example.com") is None
         assert user_claims.owners_of(connection, ["ada@example.com", "bob@example.com"]) == {"ada@example.com": "u_ada"}
         user_claims.replace(connection, "u_ada", email("ada@example.com", verified=False))
-        assert users.load_by_email(connection, "ada@example.com") is None
+        assert user_by_email(connection, "ada@example.com") is None
 
 
 def test_a_verified_address_belongs_to_one_user(store: Database) -> None:

@@ -15,6 +15,7 @@ from authserver.settings import Settings
 from authserver.store import user_claims, users
 from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, answer_of, form_of
+from tests.harness.by_email import user_by_email
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
 from tests.harness.mails import text_of
@@ -64,7 +65,7 @@ def test_a_person_gets_an_account_with_the_address_whose_mail_they_read(
     page = person.submit(page, password=NEW)
     assert page.url.path == "/account" and f"<strong>{EVE}</strong>" in page.text
     with database.begin() as connection:
-        eve = users.load_by_email(connection, EVE)
+        eve = user_by_email(connection, EVE)
     assert eve and (eve.username, eve.claims) == (EVE, {"email": EVE, "email_verified": True})
     (event,) = [row for row in rows(database, "events") if row["event"] == "sign_up"]
     assert (event["actor"], event["username"]) == (f"user:{eve.id}", EVE)

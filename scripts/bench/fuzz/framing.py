@@ -12,9 +12,7 @@ the body of a request that offers to upgrade: that must be seen.
 
 import argparse
 import asyncio
-import importlib.util
 import logging
-import os
 import re
 import sys
 from collections import Counter
@@ -28,11 +26,10 @@ from unittest.mock import Mock
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
-if __name__ == "__main__" and importlib.util.find_spec("uvicorn") is None:
-    python = ROOT / ".venv" / "bin" / "python"
-    if Path(sys.executable) == python or not python.exists():
-        sys.exit("uvicorn is missing. Run first:\n\n    python3 scripts/quickstart.py test")
-    os.execv(python, [str(python), *sys.argv])
+from scripts.dotvenv import continue_in_venv  # noqa: E402
+
+if __name__ == "__main__":
+    continue_in_venv("uvicorn")
 
 import uvloop  # noqa: E402
 from uvicorn import Config  # noqa: E402

@@ -10,8 +10,6 @@ exception in the server's log are printed, and the exit code is 1.
 """
 
 import argparse
-import importlib.util
-import os
 import socket
 import sys
 import tempfile
@@ -25,11 +23,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
-if __name__ == "__main__" and importlib.util.find_spec("schemathesis") is None:
-    python = ROOT / ".venv" / "bin" / "python"
-    if Path(sys.executable) == python or not python.exists():
-        sys.exit("schemathesis is missing. Run first:\n\n    python3 scripts/quickstart.py test")
-    os.execv(python, [str(python), *sys.argv])
+from scripts.dotvenv import continue_in_venv  # noqa: E402
+
+if __name__ == "__main__":
+    continue_in_venv("schemathesis")
 
 import requests  # noqa: E402
 import schemathesis  # noqa: E402
