@@ -94,33 +94,37 @@ class Grant(ClientHandler):
         access token, and an ID token with `nonce` if a user is signed in by OpenID Connect.
 
         `user` is whose authorization it is; their claims must have been loaded if the client gets some."""
-        ttl, names = self._ttl(authorization), self.client.access_token_claims
-        subject = self.services.keyring.subject(self.client, authorization.subject) if authorization else self.client.id
-        payload = claims.access_token(
-            issuer=self.services.issuer,
-            client=self.client,
-            scope=scope,
-            audience=self.audience(authorization.resources if authorization else ()),
-            now=self.now,
-            ttl=ttl,
-            jti=self.services.new_secret(),
-            subject=subject,
-            authorization=authorization,
-            custom=claim_rules.selected(_claims_of(user), names) if user and names else {},
-        )
+        ttl = self._ttl(authorization)
         body = {"token_type": "Bearer", "expires_in": ttl} | scopes.member(scope)
         left = (authorization.expires_at - self.now) // SECOND if authorization else 0
-        alg, typ = self.client.access_token_alg, self.client.access_token_typ
-        token = UnsignedToken("access_token", payload, alg, typ, self._hook_call(user, scope))
-        tokens: tuple[UnsignedToken, ...] = (token,)
+        tokens: tuple[UnsignedToken, ...] = (self._access_token(scope, authorization, user, ttl),)
         # OpenID Connect Core s3.1.3.3, s12.2: the response to a code, and that to a refresh, has an ID token.
         if authorization is not None and user is not None and OPENID in scope:
             id_token = id_tokens.unsigned(
                 authorization, user, self.client, self.services, now=self.now, ttl=ttl, nonce=nonce
             )
-            tokens = (token, id_token)
+            tokens = (*tokens, id_token)
         with_tokens = partial(_with_tokens, refresh_token, min(self.policy.refresh_idle_ttl, left))
         return Decision(Reply(200, body), change, tokens, with_tokens, events)
+
+    def _access_token(
+        self, scope: tuple[str, ...], authorization: Authorization | None, user: User | None, ttl: int
+    ) -> UnsignedToken:
+        client, names = self.client, self.client.access_token_claims
+        payload = claims.access_token(
+            issuer=self.services.issuer,
+            client=client,
+            scope=scope,
+            audience=self.audience(authorization.resources if authorization else ()),
+            now=self.now,
+            ttl=ttl,
+            jti=self.services.new_secret(),
+            subject=self.services.keyring.subject(client, authorization.subject) if authorization else client.id,
+            authorization=authorization,
+            custom=claim_rules.selected(_claims_of(user), names) if user and names else {},
+        )
+        hook = self._hook_call(user, scope)
+        return UnsignedToken("access_token", payload, client.access_token_alg, client.access_token_typ, hook)
 
     def used_again(self, authorization_id: bytes, used_at: int, *, is_active: bool, is_owner: bool) -> Refusal:
         """Return the refusal of a code that was used. `is_active` says whether the authorization that it began is
