@@ -6,7 +6,7 @@ from .record import record
 
 SUCCESS, FAILURE = "success", "failure"
 SERVER = "server"
-"""The actor of what the server does by itself."""
+"""The actor of what the server does without a request or a command."""
 ANONYMOUS = "anonymous"
 """The actor of a request that proved neither a user nor a client."""
 
@@ -102,7 +102,7 @@ OTHER_EVENTS = frozenset(
         "message_retried",
     }
 )
-"""The audited events of commands and of what the server does by itself: each tells of a change."""
+"""The audited events of commands and of background tasks: each tells of a change."""
 MAY_END = frozenset(
     {
         "user_disabled",

@@ -78,7 +78,7 @@ class Redirect:
     """The response mode: `query` or `form_post`."""
     after_form: bool = False
     """Whether a form of ours led here. Browsers hold a page's `form-action` against every redirect that follows its
-    form, so this response is a page that then opens the client's URI by itself."""
+    form, so this response is a page that then opens the client's URI."""
     client: ClientShown | None = None
     ui_locales: str = ""
     cookies: Mapping[str, Cookie | None] = field(default_factory=dict)

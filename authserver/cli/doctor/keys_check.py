@@ -15,7 +15,7 @@ from .finding import WARNING, Finding, or_ok
 CHECK = "keys"
 _LATE = 600 * SECOND
 """A server applies what is due within seconds; after a restart it may need to catch up."""
-_FIX = "Is a server running? It rotates keys by itself. To do it by hand: authserver keys rotate --due"
+_FIX = "Is a server running? It rotates keys on schedule. To do it by hand: authserver keys rotate --due"
 
 
 def check(settings: Settings, database: Database, lifecycle: Lifecycle, clock: Clock) -> list[Finding]:

@@ -2,10 +2,10 @@
 
 POST      /device_authorization    authorization.py  a device gets its device code, and the code that its user types
 GET, POST /device                  user_code.py      the user types it, and an interaction begins in their browser
-GET, POST /device/{id}             answer.py         shows the next page: whether to let the device in, and the end
+GET, POST /device/{id}             answer.py         shows the next page: whether to allow the device, and the result
 POST      /device/{id}/sign-in     sign_in.py        and back to the interaction
 
-The device polls /token meanwhile: oauth/grants/device_code.py.
+Meanwhile, the device polls /token: oauth/grants/device_code.py.
 """
 
 AUTHORIZATION_PATH = "/device_authorization"
