@@ -91,7 +91,7 @@ class _Scrypt:
     key: bytes
 
     def matches(self, password: bytes) -> bool:
-        memory = 128 * self.r * (self.n + self.p + 2) + 2**20  # RFC 7914 s6, and what OpenSSL needs beside it
+        memory = 128 * self.r * (self.n + self.p + 2) + 2**20  # RFC 7914 s6, and what OpenSSL needs besides
         own = scrypt(password, salt=self.salt, n=self.n, r=self.r, p=self.p, maxmem=memory, dklen=len(self.key))
         return compare_digest(own, self.key)
 

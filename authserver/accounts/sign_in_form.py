@@ -124,7 +124,7 @@ class SignInForm(PasswordForm):
     new_session: Session | None = None
 
     def goal(self) -> str:
-        """Return the path to which a user who has signed in goes on. Raises Refusal."""
+        """Return the path at which a user who has signed in continues. Raises Refusal."""
         raise NotImplementedError
 
     def deleted_user(self) -> User | None:

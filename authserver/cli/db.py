@@ -27,7 +27,7 @@ command.add_command(copy)
 
 @command.command("upgrade")
 def upgrade() -> None:
-    """Upgrade the schema to this version. Servers of the previous version keep working meanwhile.
+    """Upgrade the schema to this version. Servers of the previous version keep working during the upgrade.
 
     \b
     Examples:

@@ -139,7 +139,7 @@ def _import(lines: IO[bytes], total: int, skip_existing: bool) -> int:
 def _add(connection: Connection, given: list[User], skip_existing: bool) -> int:
     existing = users.load_many(connection, [user.username for user in given])
     if existing and not skip_existing:
-        raise fail(f"The user {min(existing)} was created meanwhile.")
+        raise fail(f"The user {min(existing)} was created in the meantime.")
     at = now(connection)
     new = [
         replace(user, id=user.id or new_id(system.new_id()), created_at=at)

@@ -154,9 +154,9 @@ def _waited(counters: Counters, now: int) -> int:
 
 
 def _told_to_wait(counters: Counters, waited: int, required: int, now: int) -> Judgement:
-    """Each network waits for itself, since it was told to: whoever tries all the time cannot take the turn of someone
-    who waits. An attempt in the second half of its wait starts the wait again; one in the first half, as by a second
-    click, does not."""
+    """Each network waits separately, from when it was told to, so someone who tries all the time cannot take the turn
+    of someone who waits. An attempt in the second half of its wait starts the wait again; one in the first half, as by
+    a second click, does not."""
     if 0 <= waited < required // 2:
         return Judgement(None, required - waited, "account")
     return Judgement(replace(counters, waits_since=now), required, "account")

@@ -55,7 +55,7 @@ def new_mail(template: str, address: str, language: str, *, user_id: str | None 
 
 def notices(template: str, user: User, language: str, **values: Any) -> list[NewMessage]:
     """Return the mail to the verified address of a user, who was loaded with their claims; none if there is no such
-    address. `values` are those of the template beside the username."""
+    address. `values` are those of the template besides the username."""
     address = email_address.verified_in(user.claims or {})
     if not address:
         return []

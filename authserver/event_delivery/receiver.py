@@ -7,8 +7,8 @@ from ..store.events import StoredEvent
 
 
 class NotReceived(Exception):
-    """The receiver did not take the events. `received` is how many of them it did take, in order; the text says why it
-    took no more, for the operator."""
+    """The receiver did not accept all events. `received` is how many it accepted, in order; the text tells the operator
+    why it accepted no more."""
 
     def __init__(self, reason: str, received: int = 0) -> None:
         super().__init__(reason)

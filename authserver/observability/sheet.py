@@ -1,8 +1,8 @@
 """The numbers of all processes of one server, in shared memory: each process counts in a row of its own.
 
-Every process can show the sum, without asking the others. A row outlives its process, and the next process goes on
-counting in it, so no counter ever goes backwards, and nothing is lost if a process is killed. To add to a number takes
-a tenth of the time that prometheus_client's own values take, which lock and pack bytes, and leave files behind.
+Every process can show the sum, without asking the others. A row outlives its process, and the next process continues to
+count in it, so no counter ever goes backwards, and nothing is lost if a process is killed. Adding to a number takes a
+tenth of the time that prometheus_client's own values take, which lock and pack bytes, and leave files behind.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""Serves the management address beside the public one, in each worker.
+"""Serves the management address in each worker, in addition to the public one.
 
 The first process opens the listening socket, and every worker accepts connections from it, as with the public one. Any
 worker can answer for all: the numbers are in memory that they share (observability/sheet.py).

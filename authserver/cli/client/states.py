@@ -57,7 +57,7 @@ def delete(client_id: str, dry_run: bool, yes: bool) -> None:
         client = load(connection, client_id)
     if not dry_run:
         confirm(f"Delete {client_id} ({client.name}) and end all of its authorizations?", yes)
-        with opened() as lifecycle:  # the keys of an algorithm that nobody uses any more sign no more
+        with opened() as lifecycle:  # the keys of an algorithm that no client uses any more stop signing
             again_after_conflicts(lambda: lifecycle.change_clients(client.algorithms, partial(_remove, id=client_id)))
     click.echo(
         f"{'Would delete' if dry_run else 'Deleted'} {client_id} ({client.name}) and its authorizations.", err=True

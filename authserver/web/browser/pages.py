@@ -1,4 +1,4 @@
-"""Renders the answers of handlers to a browser: pages, redirects, and the pages that go on to a client."""
+"""Renders the answers of handlers to a browser: pages, redirects, and the pages that continue to a client."""
 
 import json
 import re
