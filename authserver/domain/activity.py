@@ -1,4 +1,4 @@
-"""Which events of the audit trail say something to the person whom they are about."""
+"""Which events of the audit trail are shown to the person whom they concern."""
 
 from collections.abc import Mapping
 

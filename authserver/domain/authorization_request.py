@@ -24,8 +24,8 @@ NAMES = frozenset(
         *("code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "ui_locales"),
     }
 )
-"""The parameters that an accepted request is read from. What else was sent is not kept: it may be a secret in the wrong
-place."""
+"""The parameters that an accepted request is read from. Anything else that was sent is not kept: it may be a secret in
+the wrong place."""
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 CREATE = "create"
 """The prompt that asks for the sign-up page, if there is one (Initiating User Registration via OpenID Connect s4)."""

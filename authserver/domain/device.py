@@ -1,4 +1,4 @@
-"""What a browser says of itself, in words that a person recognizes: "Firefox on Linux"."""
+"""What a browser says about itself, in words that a person recognizes: "Firefox on Linux"."""
 
 _BROWSERS = (
     # Most browsers also name those whose pages they can show, so the order decides.

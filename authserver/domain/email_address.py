@@ -11,8 +11,8 @@ _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@{_LABEL}(?:\.{_LABEL})*")
 
 
 def canonical(text: str) -> str | None:
-    """Return the address in lower case, or None if it is none that mail can be sent to: a local part of atoms and a
-    domain name (RFC 5321 s4.1.2), in ASCII.
+    """Return the address in lower case, or None if mail cannot be sent to it: a local part of atoms and a domain name
+    (RFC 5321 s4.1.2), in ASCII.
 
     RFC 5321 s2.4 leaves it to each domain whether the case of a local part matters; hardly any makes a difference.
     Letters outside ASCII are not accepted: some become ASCII in lower case, so that one person could ask for the mail

@@ -38,7 +38,7 @@ class TargetRefused(ValueError):
 
 
 class RequestRefused(ValueError):
-    """An authorization request is wrong in a way of which its client is told."""
+    """An authorization request is wrong, and its client is told so."""
 
     def __init__(self, code: str, detail: str) -> None:
         """`code` is the error's (RFC 6749 s4.1.2.1); `detail` is for the log, and contains nothing that was sent."""

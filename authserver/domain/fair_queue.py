@@ -1,4 +1,4 @@
-"""A queue that serves senders in turn, however much each of them sends."""
+"""A queue that serves senders in turn, however much each one sends."""
 
 from collections import deque
 from collections.abc import Hashable

@@ -69,7 +69,8 @@ def half_hash(token: str, alg: str) -> str:
 
 def hint_of(claims: Mapping[str, Any], issuer: str) -> Hint | None:
     """Return what an ID token says, whose signature is valid, if these are the claims of one of this issuer's. It may
-    have expired. An access token, a logout token and a response of /userinfo, which the same keys sign, are none."""
+    have expired. Access tokens, logout tokens and responses of /userinfo, which the same keys sign, are not ID
+    tokens."""
     if claims.get("iss") != issuer or "auth_time" not in claims or "client_id" in claims or "events" in claims:
         return None
     client_id, subject, sid = (claims.get(name, "") for name in ("aud", "sub", "sid"))

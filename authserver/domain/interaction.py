@@ -19,7 +19,7 @@ class Step(Enum):
     ANSWER = "answer"
 
 
-# OpenID Connect Core s3.1.2.6: what a client gets with prompt=none in place of a page.
+# OpenID Connect Core s3.1.2.6: what a client gets instead of a page with prompt=none.
 ERRORS = {
     Step.SIGN_IN: "login_required",
     Step.OTHER_USER: "login_required",

@@ -1,4 +1,4 @@
-"""Which logos the pages show. Their content security policy lets no image in from elsewhere (`img-src 'self' data:`):
+"""Which logos the pages show. Their content security policy allows no image from elsewhere (`img-src 'self' data:`):
 its server would learn who signs in here, and when."""
 
 

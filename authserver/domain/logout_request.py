@@ -47,7 +47,7 @@ def why_ask(
 ) -> str:
     """Return why the person is asked before the session ends; "" if they are not. They always are, unless an ID token
     of this very session proves that an application of it sent the browser, with a request that makes sense. `subject`
-    and `sid` are by what the client knows the user and the session.
+    and `sid` are the ids by which the client knows the user and the session.
 
     s2: the OP MUST ask the End-User this question if an id_token_hint was not provided or if the supplied ID Token does
     not belong to the current OP session with the RP and/or currently logged in End-User."""

@@ -102,7 +102,7 @@ def why_out_of_reach(url: str, allowed: AllowList) -> str | None:
 
 
 def form_fault(url: str) -> str | None:
-    """Return why the server can send requests to this URL nowhere; None if its form is right."""
+    """Return what is wrong with the form of this URL; None if nothing is."""
     parts = _parts(url)
     if parts is None or parts.scheme not in ("https", "http"):
         return "is not a URL that begins with https://"

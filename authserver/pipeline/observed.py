@@ -80,8 +80,8 @@ def _observed(run: Callable[..., Awaitable[Any]], ended: StepEnded) -> Callable[
 
 class ObservedPipeline(Pipeline):
     def __init__(self, *parts: Any, observer: Observer, timed_every: int = 1) -> None:
-        """`parts` are the arguments of `Pipeline`. Of so many attempts the steps of one are timed: to time them costs
-        as much as everything else that is observed, and their distribution is the same."""
+        """`parts` are the arguments of `Pipeline`. The steps of one in `timed_every` attempts are timed: timing costs
+        as much as everything else that is observed, and the distribution is the same."""
         super().__init__(*parts)
         self._observer = observer
         self._timed_every, self._turn = timed_every, 0

@@ -22,7 +22,7 @@ class Reply:
 
 @record(frozen=True, slots=True)
 class ClientShown:
-    """What a page tells a person about the client, in RFC 7591's words; "" for what is not registered."""
+    """What a page shows about the client, in RFC 7591's words; "" for what is not registered."""
 
     name: str
     uri: str = ""
