@@ -64,10 +64,8 @@ def show_(id: str, as_json: bool) -> None:
       authserver session show 6f1c9e0b8a7d4c5e9f3b2a1d0c4e5f60 --json
     """
     with reading(load()) as connection:
-        key = _key(id)
-        signed_in = sessions.load(connection, key)
-        row = _described(signed_in, now(connection)) if signed_in else _left_of(connection, id)
-        messages = outbox.of_session(connection, key)
+        row = _whole(connection, id)
+        messages = outbox.of_session(connection, _key(id))
     tokens = {"logout_tokens": [_logout_token(message) for message in messages]}
     show(row | tokens, as_json, lambda: fields(row | {"logout_tokens": [_in_words(message) for message in messages]}))
 
@@ -124,14 +122,17 @@ def _no_session(id: str) -> click.ClickException:
     return fail(f"There is no session {id}. A session is deleted with its user, or a day after its absolute end.")
 
 
-def _left_of(connection: Connection, id: str) -> dict[str, Any]:
-    """Return what the audit trail says of a session that was deleted. Raises ClickException if it says nothing."""
-    ended = events.end_of_session(connection, _key(id))
+def _whole(connection: Connection, id: str) -> dict[str, Any]:
+    """Describe the session, with the reason that the audit trail has for its end. Of a session that was deleted, only
+    that is left. Raises ClickException if there is nothing."""
+    signed_in, ended = sessions.load(connection, _key(id)), events.end_of_session(connection, _key(id))
+    reason = {"reason": ended.record.detail.partition("; ")[0]} if ended else {}
+    if signed_in is not None:
+        return _described(signed_in, now(connection)) | reason
     if ended is None:
         raise _no_session(id)
-    about, (reason, _, _) = ended.record, ended.record.detail.partition("; ")
-    owner = {"id": id, "subject": about.subject, "username": about.user}
-    return owner | {"ended_at": moment(ended.at), "state": "deleted", "reason": reason}
+    owner = {"id": id, "subject": ended.record.subject, "username": ended.record.user}
+    return owner | {"ended_at": moment(ended.at), "state": "deleted", **reason}
 
 
 def _described(signed_in: SignedIn, at: int) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def test_end_ends_it_once_and_says_so(cli: Callable[..., Result], data: Callable
     assert "Ended." in cli("session", "end", NEWER).stderr
     assert "It had already ended." in cli("session", "end", NEWER).stderr
     assert data("session", "end", OLDER)["state"] == "ended"
+    assert data("session", "show", NEWER)["reason"] == "ended by an operator"
     (event,) = data("audit", "list", "--event", "session_ended")
     assert (event["user"], event["subject"], event["detail"]) == (
         "ada",

@@ -13,7 +13,9 @@ from starlette.testclient import TestClient
 
 from authserver.app import assemble
 from authserver.domain.errors import Misconfigured
+from authserver.domain.languages import LANGUAGES
 from authserver.domain.mail import new_mail
+from authserver.mail import MailTemplates
 from authserver.mail.samples import SAMPLES
 from authserver.settings import Settings
 from authserver.store import events, outbox, schema
@@ -168,6 +170,24 @@ def test_a_folder_that_cannot_be_written_is_named(
     (tmp_path / "file").write_text("")
     post(settings.model_copy(update=mailing_to(tmp_path / "file")), "test")
     assert waiting(database) == [f"{tmp_path}/file cannot be written: File exists"]
+
+
+VARIANTS: dict[str, list[dict[str, object]]] = {
+    "sign_up": [{"has_account": True}, {"has_account": True, "link": ""}],
+    "email": [{"is_taken": True}],
+    "deletion_requested": [{"day": ""}],
+    "deletion_cancelled": [{"by_operator": True}],
+}
+"""The other forms that a mail may have."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("template", SAMPLES)
+def test_every_paragraph_of_a_mail_stands_alone(template: str, language: str) -> None:
+    for values in ({}, *VARIANTS.get(template, ())):
+        text = MailTemplates(ISSUER).render(template, language, SAMPLES[template] | values).plain
+        paragraphs = text.removesuffix("\n").split("\n\n")
+        assert all(paragraph and "\n" not in paragraph for paragraph in paragraphs), text
 
 
 @pytest.mark.parametrize("template", SAMPLES)
