@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from authserver.pipeline.replies import Page
+from authserver.web.browser.samples import SAMPLES
 from tests.harness.chromium import needs_chromium
-from tests.pages.showing import ACCOUNT, CALLBACK, HOSTILE, ISSUER, WITH_NAMES
+from tests.pages.showing import ACCOUNT, ANSWERS, CALLBACK, HOSTILE, ISSUER, WITH_NAMES
 from tests.pages.watched import Watched
 
 pytestmark = needs_chromium
@@ -17,6 +19,7 @@ EVERY_TEMPLATE = (
     *("/wrong", "/again", "/consent", "/choose-account", "/sign-out", "/signed-out"),
     *("/device/complete", "/device/wrong", "/device/0", "/device/allowed"),
     *("/other-ways", "/reset/address", "/reset/weak", "/sign-up/taken", "/email/address", "/email/confirm"),
+    *("/reset/sent", "/reset/done", "/sign-up/sent", "/sign-up/done"),
     *("/expired", "/form-post", "/landing-page", "/account/password/wrong", "/account/delete/wrong"),
     "/account",
     *(f"/account/{name}" for name in ACCOUNT[1:]),
@@ -31,6 +34,12 @@ def violations(page: Any) -> list[str]:
     page.evaluate(INJECT, Axe().axe_script)
     found: list[str] = page.evaluate(CHECK)
     return found
+
+
+def test_every_template_is_among_them() -> None:
+    """But the one that goes on to the client by itself."""
+    shown = {"form_post"} | {answer.name for path in EVERY_TEMPLATE if isinstance(answer := ANSWERS[path], Page)}
+    assert shown == SAMPLES.keys() - {"continue"}
 
 
 @pytest.mark.parametrize("path", EVERY_TEMPLATE)
