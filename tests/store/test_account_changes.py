@@ -1,10 +1,15 @@
 """What people change of their own account, on every database: who wins a race, and what ends with it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from authserver.domain.models import Client
-from authserver.store import account_data, clients, codes, consents, interactions, schema, sessions, users
+import pytest
+
+from authserver.domain import links
+from authserver.domain.models import Client, LinkKind, User
+from authserver.store import account_data, clients, codes, consents, interactions, schema, session_ends, sessions, users
+from authserver.store import links as stored_links
 from authserver.store.account_changes import (
     ReplacePassword,
     RequestDeletion,
@@ -15,7 +20,9 @@ from authserver.store.account_changes import (
 )
 from authserver.store.account_data import AccountKey, Part
 from authserver.store.authorizations import begin
+from authserver.store.changes import Change
 from authserver.store.database import Database
+from authserver.store.password_resets import reset
 from authserver.store.sessions import BeginSession
 from tests.harness.clock import Clock
 from tests.harness.existing import existing
@@ -45,6 +52,39 @@ def test_a_new_password_ends_the_other_sessions_and_only_the_first_of_two_wins(
     assert {number: row.ended_at is None for number, row in rows.items()} == {1: True, 2: False, 3: True}
     assert (rows[1].credential_version, rows[1].secret_hash) == (1, b"new" * 8)
     assert row_of(store).revoked_reason == "password_changed"
+
+
+def by_a_reset(store: Database, clock: Clock) -> Change:
+    user = User("u_ada", "ada", "")
+    link = links.new(LinkKind.RESET, bytes(16), refresh_key_id="refresh-1", now=clock(), user=user)
+    with store.begin() as connection:
+        stored_links.put(connection, link)
+    return reset(link, user, "hash", ended=[])
+
+
+WAYS: dict[str, Callable[[Database, Clock], Change]] = {
+    "password": lambda _, clock: replace_password(ReplacePassword("u_ada", 0, "hash", session(1, clock()))),
+    "deletion": lambda _, clock: request_deletion(RequestDeletion("u_ada", 0, clock() + 1)),
+    "reset": by_a_reset,
+    "others": lambda _, clock: sessions.end_others("u_ada", keep=(1).to_bytes(16), ended=[]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_a_person_ends_sessions_with_uses_up_their_codes_and_tells_their_clients(
+    store: Database, clock: Clock, write: Write, way: str
+) -> None:
+    add_sessions(store, 1, 2, clock=clock)
+    there = (2).to_bytes(16)
+    write(codes.issue(code(1, clock(), session_id=there), idle_expires_at=1, interaction=None))
+    with store.begin() as connection:
+        session_ends.note_clients(connection, [(there, "app")])
+        uri = '{"backchannel_logout_uri": "https://app.example/"}'
+        connection.execute(schema.clients.update().values(client_metadata=uri))
+    assert write(WAYS[way](store, clock)) == [True]
+    (message,) = all_rows(store, schema.outbox)
+    assert (message.queue, message.session_id, message.user_id) == ("logout app", there, "u_ada")
+    assert all_rows(store, schema.codes) == []
 
 
 def test_withdrawing_a_consent_ends_all_that_the_client_may_do_for_this_user(
