@@ -12,6 +12,7 @@ from authserver.store import user_claims, users
 from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.clock import Clock
+from tests.harness.constants import ISSUER
 from tests.harness.existing import existing
 from tests.web.mailing import Mailbox, post_address
 from tests.web.serving import rows
@@ -80,6 +81,18 @@ def test_hijacked_session_a_sign_in_of_long_ago_is_not_enough(ada: Browser, mail
     clock.forward(301)
     assert ada.get(PAGE).url.path == "/account/sign-in"
     assert ada.submit(page, email=NEW).url.path == "/account/sign-in" and mailbox.mails() == []
+
+
+def test_host_header_and_referrer_the_link_begins_with_the_issuer_and_its_address_is_sent_to_nobody(
+    ada: Browser, mailbox: Mailbox
+) -> None:
+    ask(ada, NEW, **{"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+    (mail,) = mailbox.mails()
+    assert "evil.example" not in mail.as_string() and mailbox.link().startswith(
+        f"{ISSUER}/account/email/confirm?link=lk_"
+    )
+    for link in (mailbox.link(), mailbox.link()[:-1]):
+        assert ada.get(link).headers["referrer-policy"] == "strict-origin"
 
 
 def test_somebody_elses_address_the_victim_who_opens_the_link_confirms_nothing(

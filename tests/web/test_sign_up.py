@@ -147,6 +147,16 @@ def test_pre_hijacking_an_address_has_no_account_before_its_reader_chose_the_pas
     assert rows(database, "sessions") == []
 
 
+def test_host_header_and_referrer_the_link_begins_with_the_issuer_and_its_address_is_sent_to_nobody(
+    person: Browser, mailbox: Mailbox
+) -> None:
+    ask(person, EVE, **{"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+    (mail,) = mailbox.mails()
+    assert "evil.example" not in mail.as_string() and mailbox.link().startswith(f"{ISSUER}/sign-up/password?link=lk_")
+    for link in (mailbox.link(), mailbox.link()[:-1]):
+        assert person.get(link).headers["referrer-policy"] == "strict-origin"
+
+
 def test_session_fixation_a_link_signs_nobody_in_elsewhere(
     browser: Browser, mailbox: Mailbox, database: Database
 ) -> None:
