@@ -21,6 +21,7 @@ from .common import (
     limited,
     moment,
     now,
+    parse_id,
     policy_of,
     reading,
     say_if_more,
@@ -92,7 +93,7 @@ def show_(id: str, as_json: bool) -> None:
     """
     settings = load()
     with reading(settings) as connection:
-        key, at = _key(id), now(connection)
+        key, at = parse_id(id, "authorization"), now(connection)
         loaded = authorizations.load_many(connection, [key]).get(key)
         story = events.story(connection, key, loaded.authorization if loaded else None)
         client = clients.load(connection, loaded.authorization.client_id) if loaded else None
@@ -138,21 +139,11 @@ def _end(connection: Connection, id: str, settings: Settings) -> tuple[State, St
 
 
 def _load(connection: Connection, id: str) -> AuthorizationRecord:
-    key = _key(id)
+    key = parse_id(id, "authorization")
     loaded = authorizations.load_many(connection, [key]).get(key)
     if loaded is None:
         raise _no_authorization(id)
     return loaded
-
-
-def _key(id: str) -> bytes:
-    try:
-        key = bytes.fromhex(id)
-    except ValueError:
-        key = b""
-    if len(key) != 16:
-        raise click.UsageError("An id has 32 hexadecimal digits. To see them all: authserver authorization list")
-    return key
 
 
 def _no_authorization(id: str) -> click.ClickException:

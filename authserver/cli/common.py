@@ -87,6 +87,17 @@ def now(connection: "Connection") -> int:
     return clock.read_many(connection, [None]).get(None) or system.now()
 
 
+def parse_id(text: str, noun: str) -> bytes:
+    """Return the id of a row. Raises UsageError, which names the command of `noun` that lists all ids."""
+    try:
+        id = bytes.fromhex(text)
+    except ValueError:
+        id = b""
+    if len(id) != 16:
+        raise click.UsageError(f"An id has 32 hexadecimal digits. To see them all: authserver {noun} list")
+    return id
+
+
 def show(value: Any, as_json: bool, text: Callable[[], str]) -> None:
     click.echo(json.dumps(value) if as_json else text())
 

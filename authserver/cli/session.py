@@ -12,7 +12,21 @@ from ..settings import load
 from ..store import events, outbox, sessions
 from ..store.database import Connection
 from ..store.sessions import SignedIn
-from .common import ago, as_json, fail, fields, limited, moment, now, reading, say_if_more, show, table, transact
+from .common import (
+    ago,
+    as_json,
+    fail,
+    fields,
+    limited,
+    moment,
+    now,
+    parse_id,
+    reading,
+    say_if_more,
+    show,
+    table,
+    transact,
+)
 from .named_user import load_user
 from .recording import record
 
@@ -65,7 +79,7 @@ def show_(id: str, as_json: bool) -> None:
     """
     with reading(load()) as connection:
         row = _whole(connection, id)
-        messages = outbox.of_session(connection, _key(id))
+        messages = outbox.of_session(connection, parse_id(id, "session"))
     tokens = {"logout_tokens": [_logout_token(message) for message in messages]}
     show(row | tokens, as_json, lambda: fields(row | {"logout_tokens": [_in_words(message) for message in messages]}))
 
@@ -102,20 +116,10 @@ def _end(connection: Connection, id: str, offline: bool) -> tuple[bool, dict[str
 
 
 def _load(connection: Connection, id: str) -> SignedIn:
-    signed_in = sessions.load(connection, _key(id))
+    signed_in = sessions.load(connection, parse_id(id, "session"))
     if signed_in is None:
         raise _no_session(id)
     return signed_in
-
-
-def _key(id: str) -> bytes:
-    try:
-        key = bytes.fromhex(id)
-    except ValueError:
-        key = b""
-    if len(key) != 16:
-        raise click.UsageError("An id has 32 hexadecimal digits. To see them all: authserver session list")
-    return key
 
 
 def _no_session(id: str) -> click.ClickException:
@@ -125,7 +129,8 @@ def _no_session(id: str) -> click.ClickException:
 def _whole(connection: Connection, id: str) -> dict[str, Any]:
     """Describe the session, with the reason that the audit trail has for its end. Of a session that was deleted, only
     that is left. Raises ClickException if there is nothing."""
-    signed_in, ended = sessions.load(connection, _key(id)), events.end_of_session(connection, _key(id))
+    key = parse_id(id, "session")
+    signed_in, ended = sessions.load(connection, key), events.end_of_session(connection, key)
     reason = {"reason": ended.record.detail.partition("; ")[0]} if ended else {}
     if signed_in is not None:
         return _described(signed_in, now(connection)) | reason
