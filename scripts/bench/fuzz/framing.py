@@ -65,6 +65,13 @@ class Wire(asyncio.Transport):
 
     abort = close
 
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        """The client closes its half of the connection as soon as the server has closed the other."""
+        self.close()
+
     def is_closing(self) -> bool:
         return self._is_closing
 
