@@ -14,7 +14,6 @@ _MAX_LINE = 4_096  # bytes of a chunk's size and extensions, or of a trailer fie
 _MAX_TRAILER = 16_384  # bytes
 _TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") (?:(?i:https?)://[!-\"$-.0->@-~]+)?(/[!-\"$-~]*|\*) HTTP/(1\.[01])")
-_END = re.compile(rb"\n\r?\n")  # as in h11; `parse` rejects a head that does not end with two CR LF
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t -~\x80-\xff]*\r\n)*")
 _NAME_AND_VALUE = re.compile(rb"([^:]+):(.*)\r\n")
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t -~\x80-\xff]*)")
@@ -160,8 +159,14 @@ def end_of_head(received: bytearray, searched: int) -> int:
     """
     if received[0] <= 0x20:
         raise malformed("request line")
-    if match := _END.search(received, max(0, searched - 2)):
-        return match.end()
+    # As in h11: `parse` rejects a head that does not end with two CR LF. An expression takes 2 us longer.
+    begin = max(0, searched - 2)
+    end = received.find(b"\n\r\n", begin)
+    bare = received.find(b"\n\n", begin, end if end >= 0 else len(received))
+    if bare >= 0:
+        return bare + 2
+    if end >= 0:
+        return end + 3
     if len(received) > MAX_HEAD:
         line = received.find(b"\n")
         _check_size(len(received), line if line >= 0 else len(received))
