@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -126,6 +127,22 @@ def test_an_older_state_of_the_keys_that_arrives_after_a_newer_one_is_ignored(
 
 def kids(http: TestClient) -> Any:
     return [key["kid"] for key in http.get("/.well-known/jwks.json").json()["keys"]]
+
+
+def test_what_the_schedule_does_to_the_keys_is_logged_and_counts_at_once(
+    settings: Settings, database: Database, clock: Clock, events: list[Any]
+) -> None:
+    server = assemble(settings, now=clock, enable=())
+    with TestClient(server.app, ISSUER) as http:
+        rotate = partial(existing(http.portal).call, server.tasks.rotate_keys)
+        rotate()
+        _, pending = kids(http)
+        assert events == [], "nothing is due"
+        clock.forward(settings.key_rotation_period)
+        rotate()
+        assert kids(http)[0] == pending
+    changed = [(each["event"], each["change"], each["alg"], each["kid"]) for each in events]
+    assert changed == [("key_changed", "promote", "RS256", pending)]
 
 
 def test_the_server_stops_while_a_task_of_it_is_committing(

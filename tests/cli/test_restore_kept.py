@@ -261,7 +261,7 @@ WAITING = interaction(1, 2**51, client_id="first-party")
 def test_a_session_that_was_ended_stays_ended_and_one_that_was_renewed_has_its_new_secret(
     ada: Any, backup: Callable[..., Path], restore: Callable[..., Any]
 ) -> None:
-    for number in (1, 2, 3):
+    for number in (1, 2, 3, 4):
         add_session(number, ada)
     add_code_and_interaction(ada)
     backup()
@@ -270,8 +270,9 @@ def test_a_session_that_was_ended_stays_ended_and_one_that_was_renewed_has_its_n
     sql(
         DB, "UPDATE sessions SET secret_hash = ?, seen_at = seen_at + 1 WHERE id = ?", bytes([9]) * 32, (3).to_bytes(16)
     )
+    sql(DB, "UPDATE sessions SET secret_hash = ? WHERE id = ?", bytes([8]) * 32, (4).to_bytes(16))
     restore()
-    assert session_ends() == {1: None, 2: None, 3: 9}
+    assert session_ends() == {1: None, 2: None, 3: 9, 4: 8}
     for table in ("codes", "device_codes", "interactions"):
         assert sql(DB, f"SELECT count(*) FROM {table}") == [(0,)]
 

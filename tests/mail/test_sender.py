@@ -78,16 +78,18 @@ def post(database: Database, clock: Clock, deliver: Callable[[Settings], None]) 
 def test_a_mail_becomes_a_file_that_only_this_user_can_read(
     settings: Settings, post: Post, tmp_path: Path, clock: Clock
 ) -> None:
+    folder = tmp_path / "not-there" / "mails"
+    settings = settings.model_copy(update=mailing_to(folder))
     post(settings, "test")
     post(settings, "test", "de")
-    english, german = mails_in(tmp_path / "mails")
+    english, german = mails_in(folder)
     assert (english["To"], english["From"]) == ("ada@example.org", "authserver@localhost")
     assert english["Subject"] == "A test email from as.example" and "You don't need to do anything" in text_of(english)
     assert german["Subject"] == "Eine Test-E-Mail von as.example" and german["Content-Language"] == "de"
-    files = sorted((tmp_path / "mails").iterdir())
+    files = sorted(folder.iterdir())
     assert [file.name for file in files] == [f"{clock()}.1.eml", f"{clock()}.2.eml"]
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
-    assert stat.S_IMODE((tmp_path / "mails").stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_the_operators_text_takes_the_place_of_the_built_in_one(
