@@ -122,6 +122,8 @@ def test_the_settings_of_connections_reach_uvicorn(workers: int) -> None:
     made = pickle.loads(pickle.dumps(config.http))  # as each worker has it
     assert (config.timeout_keep_alive, made.func, made.keywords["limit"].limit) == (61, Connection, 5_000)
     assert config.limit_concurrency is None  # which answers 503
+    # A URL may contain a code, headers say what to attack, and any caller can write X-Forwarded-For.
+    assert not (config.access_log or config.server_header or config.proxy_headers)
 
 
 @pytest.mark.parametrize(

@@ -314,6 +314,15 @@ def test_a_third_request_to_one_host_fails_at_once_and_others_are_sent() -> None
         assert [response.status for response in asyncio.run(four(fetcher))] == [204] * 4
 
 
+def test_a_host_has_as_many_places_as_it_has_no_request_running_and_is_forgotten_after_the_last() -> None:
+    with fetching(ALLOWED, Names("127.0.0.1"), LONG) as fetcher:
+        with fetcher._one_of_few(HOST):
+            for _ in range(2):
+                with fetcher._one_of_few(HOST), pytest.raises(FetchFailed), fetcher._one_of_few(HOST):
+                    pass
+        assert not fetcher._running
+
+
 @pytest.mark.parametrize("text", [b"SSH-2.0-secret\r\n", b"HTTP/1.1 secret\r\n\r\n", b""])
 def test_what_is_not_http_is_refused_and_not_repeated(server: Receiver, text: bytes) -> None:
     server.respond = lambda connection: connection.write(text)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from authserver.provisioning import open_key_encryption_keys
 from authserver.settings import Settings, load
 from authserver.settings import values as settings_values
 from tests.settings.refusals import CANARY, refusal
@@ -88,6 +89,13 @@ def test_key_encryption_keys_are_decoded_newest_first() -> None:
     settings = load(key_encryption_key=f"{KEY}, {OLDER}")
     assert settings.key_encryption_keys() == (bytes(range(32)), bytes(range(32, 64)))
     assert next(row["value"] for row in settings.describe() if row["name"] == "key_encryption_key") == "***"
+
+
+def test_the_first_of_several_keys_wraps_and_the_others_still_unwrap() -> None:
+    newest, older = (open_key_encryption_keys(load(key_encryption_key=key)) for key in (KEY, OLDER))
+    both = open_key_encryption_keys(load(key_encryption_key=f"{KEY},{OLDER}"))
+    assert newest.unwrap("row", both.wrap("row", b"secret")) == both.unwrap("row", older.wrap("row", b"secret"))
+    assert both.older == ["AUTHSERVER_KEY_ENCRYPTION_KEY 0"]
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=4))

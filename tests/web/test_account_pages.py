@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from authserver.app import assemble
+from authserver.clock import Clock as SystemClock
 from authserver.domain.attempts import FREE
 from authserver.domain.audit import AuditRecord
 from authserver.domain.models import User
@@ -20,7 +21,7 @@ from authserver.store import events, user_claims, users
 from authserver.store.database import Database
 from tests.harness.browser import FROM_OUR_PAGE, Browser, form_of
 from tests.harness.clock import Clock
-from tests.harness.constants import PASSWORD
+from tests.harness.constants import PASSWORD, SECOND
 from tests.store.rows import begun
 from tests.web.serving import change_client, everything, execute, rows
 
@@ -443,6 +444,22 @@ def test_an_account_in_its_period_of_grace_is_as_if_disabled_until_its_user_come
     assert page.url.path == "/account" and stranger.is_signed_in()
     assert rows(database, "users")[0]["delete_at"] is None and not rows(database, "users")[0]["disabled"]
     assert "user_deletion_cancelled" in names(database)
+
+
+def test_a_clock_that_was_set_forward_deletes_no_account(
+    ada: Visitor, database: Database, clock: Clock, settings: Settings
+) -> None:
+    """The clock may be wrong: nothing would bring the account back when it is set right again."""
+    ada.submit(ada.get("/account/delete"), confirmation="ada")
+    ahead = [0]
+    server = assemble(settings, now=SystemClock(clock, lambda: clock() - ahead[0]), enable=())
+    clock.forward(365 * 86400)
+    ahead[0] = 365 * 86400 * SECOND
+    for _ in range(2):
+        asyncio.run(server.tasks.delete_accounts())
+        clock.forward(3600)
+    server.close()
+    assert rows(database, "users") != []
 
 
 def test_after_the_period_of_grace_the_account_and_all_that_it_had_are_gone(
