@@ -23,6 +23,7 @@ _MAX_LOGO = 16 * 1024  # characters; it is a part of every page that shows it
 _ID = re.compile(r"[A-Za-z0-9][\x21\x23-\x26\x28-\x2b\x2d-\x5b\x5d-\x7e]{0,63}")
 # RFC 3986 s2: a URI is composed from a limited set of characters, of US-ASCII. Lists of URIs are stored as words.
 _URI = re.compile(r"[!#-;=?-\[\]_a-z~]+")
+_COMMA_AND_URI = re.compile(r",[A-Za-z][A-Za-z0-9+.-]*:")
 _LOGO = re.compile(r"data:image/(png|jpeg|webp|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?")
 _USUAL_PORTS = {"https": 443, "http": 80}
@@ -138,6 +139,11 @@ def _check_absolute(uri: str, what: str) -> SplitResult:
         raise ClientRefused(
             f"{uri!r} is not a valid {what}. Give an absolute URI without a fragment, like https://api.example."
         )
+    if _COMMA_AND_URI.search(uri):
+        raise ClientRefused(
+            f"{uri!r} would be one {what} with a comma in it. Give each URI on its own, and write a comma within one "
+            "as %2C."
+        )
     return parts
 
 
@@ -227,6 +233,8 @@ def _check_claims(names: tuple[str, ...]) -> None:
     if len(names) > claim_rules.MAX_NAMES:
         raise ClientRefused(f"A client's access tokens can have at most {claim_rules.MAX_NAMES} claims.")
     for name in names:
+        if "," in name:
+            raise ClientRefused(f"{name!r} would be one claim with a comma in its name. Give each claim on its own.")
         try:
             claim_rules.check_name(name)
         except ClaimsRefused as error:

@@ -41,7 +41,7 @@ def test_what_is_allowed(client: Client, typ: str) -> None:
 
 
 def test_the_most_and_the_longest_that_a_client_can_have() -> None:
-    checked(WEB, id="c" * 64, name="n" * 256, audiences=("https://api.example/!",))
+    checked(WEB, id="c" * 64, name="n" * 256, audiences=("https://api.example/!,a=(b,c)",))
     checked(WEB, web_origins=tuple(f"https://{n}.example:65535" for n in range(MAX_ORIGINS)))
     checked(WEB, client_uri="https://app.example/" + "a" * 2028, logo_uri=PNG + "A" * (16384 - len(PNG)))
 
@@ -70,6 +70,7 @@ ADDRESS = (
     "digits and hyphens. Proxies write X-Forwarded-For and X-Real-IP."
 )
 ADDRESS_OF_A_PUBLIC_CLIENT = "name an address for a public client: --user-address-header requires a secret."
+COMMA = "with a comma in it. Give each URI on its own, and write a comma within one as %2C."
 ABSOLUTE = "Give an absolute URI without a fragment, like https://api.example."
 REDIRECT = (
     "cannot be a redirect URI: give https, http on a loopback host only, or an app's own scheme, "
@@ -150,6 +151,19 @@ ORIGIN = (
             WEB,
             {"scope": ("a,b",)},
             f"'a,b' would be one scope with a comma in it. Separate scopes by spaces: \"a b\". {WORDS}",
+        ),
+        (WEB, {"audiences": (f"{BACK},{BACK}",)}, f"'{BACK},{BACK}' would be one audience {COMMA}"),
+        (WEB, {"audiences": ("urn:a,urn:b",)}, f"'urn:a,urn:b' would be one audience {COMMA}"),
+        (WEB, {"redirect_uris": (f"{BACK},{BACK}",)}, f"'{BACK},{BACK}' would be one redirect URI {COMMA}"),
+        (
+            WEB,
+            {"post_logout_redirect_uris": (f"{BACK},com.example:/",)},
+            f"'{BACK},com.example:/' would be one post-logout redirect URI {COMMA}",
+        ),
+        (
+            WEB,
+            {"access_token_claims": ("roles,groups",)},
+            "'roles,groups' would be one claim with a comma in its name. Give each claim on its own.",
         ),
         (WEB, {"audiences": ("/api",)}, f"'/api' is not a valid audience. {ABSOLUTE}"),
         (WEB, {"audiences": ("https://a.example/ b",)}, f"'https://a.example/ b' is not a valid audience. {ABSOLUTE}"),
