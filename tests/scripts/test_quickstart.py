@@ -4,6 +4,7 @@ import ast
 import contextlib
 import os
 import re
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -87,6 +88,18 @@ def test_the_url_is_one_that_curl_can_reach(quickstart: ModuleType, host: str, p
 def test_a_url_with_brackets_is_quoted_for_the_shell(quickstart: ModuleType, demo: dict[str, str]) -> None:
     lines = quickstart.curl_lines("http://[::1]:8000", demo)
     assert "'http://[::1]:8000/revoke' " in lines["Log out"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("name", ["Log in", "Refresh", "Log out", "See the public keys"])
+def test_a_line_that_is_pasted_when_the_server_is_stopped_shows_curls_error_and_nothing_else(
+    quickstart: ModuleType, demo: dict[str, str], name: str
+) -> None:
+    with socket.socket() as bound:  # and does not listen, so a connection is refused
+        bound.bind(("127.0.0.1", 0))
+        line = quickstart.curl_lines(f"http://127.0.0.1:{bound.getsockname()[1]}", demo)[name]
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert re.fullmatch(r"curl: \(7\) [^\n]*\n", done.stderr) and done.stdout == "\n"
 
 
 def test_mails_become_files_unless_a_mail_server_is_configured(
