@@ -321,6 +321,13 @@ def test_what_would_not_stay_within_quotes_is_refused(cli: Any, options: list[st
     assert result.stdout == "" and "quotes" in result.stderr
 
 
+def test_quickstart_the_readme_and_snippets_have_one_audience(cli: Any) -> None:
+    assert f'"{AUDIENCE}"' in cli("snippet", "fastapi", "--scope", "read").stdout
+    for name in ("README.md", "scripts/quickstart.py"):
+        text = (ROOT / name).read_text()
+        assert set(re.findall(r"""audience"?[=,] ?"([^"]*)""", text)) == {AUDIENCE}, name
+
+
 def test_no_snippet_keeps_a_key_set_for_more_than_a_minute_or_takes_a_port_of_quickstart(cli: Any) -> None:
     """Quickstart serves on 8000, or on one of the next if that is taken."""
     texts = {name: cli("snippet", name, ISSUER="https://login.example").stdout for name in NAMES}
