@@ -26,7 +26,7 @@ from tests.harness.constants import ISSUER, PASSWORD
 from tests.harness.events import assert_documented
 from tests.harness.hsm import softhsm  # noqa: F401
 from tests.harness.sample_database import as_client, populated
-from tests.harness.spare_keys import SpareKeys
+from tests.harness.spare_keys import SPARE_KEYS
 from tests.harness.spare_keys import used as spare_keys_used
 
 # No deadline, and no random seed. A run of other tests still has other examples: hypothesis draws some values from the
@@ -182,14 +182,14 @@ def cheap_passwords() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def spare_keys() -> Iterator[SpareKeys]:
-    with spare_keys_used() as spare:
-        yield spare
+def spare_keys() -> Iterator[None]:
+    with spare_keys_used():
+        yield
 
 
 @pytest.fixture(autouse=True)
-def keys_taken_back(spare_keys: SpareKeys) -> Iterator[None]:
-    with spare_keys.taken_back():
+def keys_taken_back(spare_keys: None) -> Iterator[None]:
+    with SPARE_KEYS.taken_back():
         yield
 
 

@@ -147,7 +147,7 @@ def as_nobody(folder: Path, **settings: str) -> "subprocess.CompletedProcess[str
     return subprocess.run(
         [sys.executable, "-c", _AS_ANOTHER_USER.format(nobody=NOBODY, group=GROUP)],
         cwd=folder,
-        env=environment_with(settings),
+        env={name: value for name, value in environment_with(settings).items() if not name.startswith("COVERAGE_")},
         capture_output=True,
         text=True,
     )

@@ -30,19 +30,30 @@ class SpareKeys:
         return self._imported[text]
 
     @contextmanager
+    def kept(self) -> Iterator[None]:
+        """The keys that are drawn in the meantime are never free again. For a fixture for several tests that is set up
+        in the middle of one, by `getfixturevalue`: others come before anything of a test."""
+        before = len(self._drawn)
+        yield
+        del self._drawn[before:]
+
+    @contextmanager
     def taken_back(self) -> Iterator[None]:
-        """The keys that are drawn from now on are free again afterwards; those of a fixture for several tests stay."""
+        """The keys that are drawn from now on are free again afterwards."""
         self._drawn.clear()
         yield
         self._free += self._drawn
         self._drawn.clear()
 
 
+SPARE_KEYS = SpareKeys()
+
+
 @contextmanager
-def used() -> Iterator[SpareKeys]:
+def used() -> Iterator[None]:
     """Let the code in this process draw its keys, and check each one once."""
-    spare = SpareKeys()
+    spare = SPARE_KEYS
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database_keys, "generate", spare.generate)
         patch.setattr(database_keys, "imported", spare.imported)
-        yield spare
+        yield

@@ -20,7 +20,7 @@ Samples = Mapping[str, float]
 
 @pytest.fixture
 def assembly(database: Database, settings: Settings, clock: Clock) -> Assembly:
-    return assemble(settings, now=clock, sheet=Sheet())
+    return assemble(settings, now=clock, sheet=Sheet(), enable=())
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from authserver.store.signing_keys import KeyState
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER
 from tests.harness.postgres import NOT_INSTALLED, Postgres, binaries, volatile
+from tests.harness.spare_keys import SPARE_KEYS
 
 Run = Callable[[Awaitable[Any]], Any]
 
@@ -79,7 +80,8 @@ def first_keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, KeyState
     folder, clock = tmp_path_factory.mktemp("keys"), Clock()
     settings = load(issuer=ISSUER, database_url=f"sqlite:///{folder}/as.db", keys_dir=str(folder / "keys"))
     database = Database(f"sqlite:///{folder}/as.db", clock)
-    initialise(settings, database, clock)
+    with SPARE_KEYS.kept():
+        initialise(settings, database, clock)
     with database.begin() as connection:
         state = signing_keys.load(connection)
     database.close()
