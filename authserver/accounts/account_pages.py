@@ -22,7 +22,7 @@ EMAIL = "/account/email"
 DOWNLOAD = "/account/data/download"
 DELETED = "/account/deleted"
 _NEVER_NEXT = frozenset({SIGN_IN, DOWNLOAD, DELETED})
-"""Signing in never leads here: after a download, a browser stays on the form, with the password in it."""
+"""Signing in never leads to these: after a download, a browser stays on the form, with the password in it."""
 _OWN_PATH = re.compile(r"/account(/[a-z-]{1,40}){0,2}")
 
 

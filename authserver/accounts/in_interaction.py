@@ -10,7 +10,7 @@ from .interaction import own_interaction
 class InInteraction(BrowserHandler):
     @cached_property
     def interaction(self) -> Interaction | None:
-        """This browser's interaction from which the person came, if it is not over."""
+        """The interaction in this browser from which the person came, if it is not over."""
         return own_interaction(self.loaded.waiting, self.request, self.now)
 
     @property

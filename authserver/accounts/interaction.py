@@ -1,5 +1,5 @@
-"""Interactions: what an application or a device sent a person here for, bound to their browser. Accounts know only the
-path at which one continues."""
+"""Interactions, which are bound to a browser: an application or a device sent the person here, to sign in or to agree.
+This package knows only the path at which an interaction continues."""
 
 import hmac
 import json

@@ -29,8 +29,8 @@ class NewPassword:
     username: str
     """The user's, in its canonical form."""
     present: str | None = field(default=None, repr=False)
-    """The current password as it was typed, if it has just proved to be right; otherwise None. Then the new one is not
-    compared with it: a person with a link could find out by trial which password the user had."""
+    """The current password as it was typed, if it has just proved to be right. None if it was not asked for: then the
+    new one is not compared with it, because a person with a link could find out by trial what it is."""
 
     @property
     def weakness(self) -> Weakness | None:

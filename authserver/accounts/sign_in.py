@@ -16,7 +16,7 @@ from ..store.sessions import BeginSession
 from ..store.sign_ins import SignInAttempt, SignInKey, SignInRecord
 
 _REMEMBERED_ANEW = 86400 * SECOND
-"""The time of a known network is written at most this often, so that not every sign-in writes it."""
+"""The time of a known network is written again only after this long, so that not every sign-in writes it."""
 
 
 class PasswordSignIn:

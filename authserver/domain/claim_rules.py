@@ -24,7 +24,7 @@ _SETS = (
     ("cnf",),  # RFC 7800 s3.1
     ("events", "toe", "txn"),  # RFC 8417 s2.2
     ("authorization_details",),  # RFC 9396 s9.1
-    ("active", "username", "token_type"),  # RFC 7662 s2.2: introspection shows the claims besides these
+    ("active", "username", "token_type"),  # RFC 7662 s2.2: introspection shows these and the claims together
     ("grant_id",),  # this server's
 )
 RESERVED = frozenset(name for names in _SETS for name in names)

@@ -68,9 +68,9 @@ def half_hash(token: str, alg: str) -> str:
 
 
 def hint_of(claims: Mapping[str, Any], issuer: str) -> Hint | None:
-    """Return what an ID token says, whose signature is valid, if these are the claims of one of this issuer's. It may
-    have expired. Access tokens, logout tokens and responses of /userinfo, which the same keys sign, are not ID
-    tokens."""
+    """Return what an ID token of this issuer says; None if these are the claims of another token. The signature was
+    checked before, and the token may have expired. Access tokens, logout tokens and responses of /userinfo, which the
+    same keys sign, are not ID tokens."""
     if claims.get("iss") != issuer or "auth_time" not in claims or "client_id" in claims or "events" in claims:
         return None
     client_id, subject, sid = (claims.get(name, "") for name in ("aud", "sub", "sid"))

@@ -19,7 +19,7 @@ class Step(Enum):
     ANSWER = "answer"
 
 
-# OpenID Connect Core s3.1.2.6: what a client gets instead of a page with prompt=none.
+# OpenID Connect Core s3.1.2.6: the error that a client gets with prompt=none, instead of a page.
 ERRORS = {
     Step.SIGN_IN: "login_required",
     Step.OTHER_USER: "login_required",

@@ -1,6 +1,6 @@
-"""Why a session has ended, as the event `session_ended` says it. Every way to end one has a reason of its own.
+"""Why a session ended: the reasons in the event `session_ended`. Each way to end one has its own.
 
-`accounts/ended.py` makes the event of a request; `cli/session.py` and `cli/user.py` write that of a command.
+`accounts/ended.py` makes the event for requests; `cli/session.py` and `cli/user.py` write it for commands.
 """
 
 from enum import StrEnum

@@ -9,7 +9,7 @@ def is_active(session: Session, user: User | None, now: int) -> bool:
 
 
 def end_reason(session: Session, user: User | None, now: int) -> str | None:
-    """Return why the user is no longer signed in; None while they are. Versions of the password are compared, never
+    """Return why the user is no longer signed in; None if they still are. Password versions are compared, never
     times."""
     if session.ended_at is not None:
         return "ended"
@@ -23,12 +23,12 @@ def end_reason(session: Session, user: User | None, now: int) -> str | None:
 
 
 def is_recent(session: Session, max_age: int, now: int) -> bool:
-    """Whether the user signed in at most `max_age` seconds ago, counted from the whole second that `auth_time` says:
-    clients count from there, and less time has really passed."""
+    """Whether the user signed in at most `max_age` seconds ago. This counts from the whole second in `auth_time`, as
+    clients do, which is never later than the sign-in itself."""
     return now <= (session.authenticated_at // SECOND + max_age) * SECOND
 
 
 def idle_end(now: int, policy: Policy, *, kept: bool, expires_at: int) -> int:
-    """Return when a session that is used now ends unless it is used again (microseconds). One that is kept has no idle
-    end before `expires_at`, its absolute end."""
+    """Return when a session that is used now ends if it is not used again (microseconds). A session that the user keeps
+    signed in has no idle end before `expires_at`, its absolute end."""
     return expires_at if kept else min(now + policy.session_idle_ttl * SECOND, expires_at)

@@ -33,12 +33,12 @@ _YEAR = re.compile("[0-9]{4}")
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NO_URL = re.compile(r"""[\s<>"\\^`{|}]""")
 _EARLIEST_ZONE = timedelta(hours=14)
-"""How far the first time zone in which a day begins is ahead of UTC."""
+"""How far the time zone in which each day begins first is ahead of UTC."""
 
 
 def is_web_address(text: str) -> bool:
-    """Whether the text is an http or https URL with a host, which is shown as what it leads to. Letters outside ASCII
-    are fine, as people type them."""
+    """Whether the text is an http or https URL with a host, and looks like what it leads to. Letters outside ASCII are
+    allowed, because people type them."""
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises ValueError for a number that no port has
@@ -61,7 +61,7 @@ def is_birthdate(text: str) -> bool:
 
 
 def is_future(birthdate: str, now: int) -> bool:
-    """Whether this date of birth has not begun anywhere on Earth. `now` is in microseconds."""
+    """Whether this date has not yet begun anywhere on Earth. `now` is in microseconds."""
     today = (datetime.fromtimestamp(now // SECOND, UTC) + _EARLIEST_ZONE).date().isoformat()
     return birthdate > today[: len(birthdate)]
 
@@ -136,7 +136,7 @@ def of_scope(scope: Iterable[str]) -> tuple[str, ...]:
 
 
 def of_user(username: str, claims: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Return the user's claims with these names, as far as there are any. Without a `preferred_username` of their own,
-    users are called by their username."""
+    """Return those of the user's claims that have these names. A user without a claim `preferred_username` gets
+    one: the username."""
     all_claims = {"preferred_username": username} | dict(claims)
     return {name: all_claims[name] for name in dict.fromkeys(names) if name in all_claims}

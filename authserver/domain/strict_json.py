@@ -2,8 +2,7 @@
 overflow.
 
 It is more lenient than `resource.strict_json`, which reads tokens: `/api` ignores unknown members even if they contain
-a number that no float can hold, half of a surrogate pair, or more than 16 levels. A token with any of these is
-rejected.
+a number too large for a float, half of a surrogate pair, or more than 16 levels. A token with any of these is rejected.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""By which name a client knows a user: the `sub` of its tokens (OpenID Connect Core s8).
+"""The subject by which a client knows a user: the `sub` of its tokens (OpenID Connect Core s8).
 
-A pairwise subject is the same for all clients of one sector, and says nothing to others: two sectors cannot find out by
-their subjects that they have the same user. Nor can they by `sid`, which is the sector's own, too.
+A pairwise subject is the same for all clients of one sector, and means nothing to others: two sectors cannot find out
+from their subjects that they have the same user. Nor can they from `sid`, which differs by sector, too.
 """
 
 import hmac
@@ -26,14 +26,14 @@ def sector_of(client: Client) -> str:
 
 
 def _host_of(uri: str) -> str:
-    """Return the host; "" for one that anybody's app may share, on the user's own machine."""
+    """Return the host; "" for a loopback address or an app's own scheme, which any app there can use."""
     parts = urlsplit(uri)
     host = parts.hostname or ""
     return host if parts.scheme == "https" and not is_loopback(host) else ""
 
 
 def pairwise(key: bytes, sector: str, kind: str, id: str) -> str:
-    """Return the name in a sector of what has this id: of a `user` or a `session`.
+    """Return the id by which a sector knows the `user` or the `session` (`kind`) with this `id`.
 
     s8.1: the Subject Identifier value MUST NOT be reversible by any party other than the OpenID Provider."""
     return base64url.encode(

@@ -54,7 +54,8 @@ class Timeline:
         return Timeline((*older, replace(last, offset=offset)), now)
 
     def today(self, wall: int) -> int:
-        """Convert `wall`, which the clock showed at some moment, to what its present setting would have shown then."""
+        """Convert `wall`, which the clock showed at some moment, to what it would have shown then if it had been set
+        as it is now."""
         return self.moment(wall) + self.stretches[-1].offset
 
     def earliest(self, within: int) -> int:
@@ -63,7 +64,7 @@ class Timeline:
         return self.now + min(s.offset for s in self.stretches if s.ends is None or s.ends > self.now - within)
 
     def is_ahead(self, wall: int) -> bool:
-        """Whether an unknown clock that was ahead wrote `wall`: by this clock, that time is still to come."""
+        """Whether some other clock that was ahead wrote `wall`: it is in the future, and this clock never showed it."""
         return wall > self.now + self.stretches[-1].offset and all(
             self._moment_in(stretch, wall) is None for stretch in self.stretches
         )
@@ -81,8 +82,8 @@ class Timeline:
         return None if is_too_early or moment > ends else moment
 
     def _never_said(self, wall: int) -> int:
-        """Return the moment for a time that the clock never showed: now for a time that is still to come, and the
-        moment of the step for one that a step forward skipped."""
+        """Return the moment for a time that the clock never showed: now for a time in the future, and the moment of the
+        step for a time that a step forward skipped."""
         if wall > self.now + self.stretches[-1].offset:
             return self.now
         ends = [s.ends for s in self.stretches if s.ends is not None and wall - s.offset > s.ends]

@@ -22,7 +22,7 @@ def minute(microseconds: int) -> str:
 
 
 def utc_at_latest(microseconds: int) -> str:
-    """Like `utc`, for a time that lies ahead: rounded up, so that it is never too early."""
+    """Like `utc`, for a time in the future: rounded up, so that it is never too early."""
     return utc(microseconds + SECOND - 1)
 
 
@@ -56,7 +56,7 @@ def span(microseconds: int) -> str:
 
 
 def retry_after(microseconds: int) -> int:
-    """Return the seconds of a Retry-After for this wait: rounded up, and at least one."""
+    """Return the value of `Retry-After` for this wait: in seconds, rounded up, and at least 1."""
     return max(1, -(-microseconds // SECOND))
 
 

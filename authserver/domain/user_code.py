@@ -1,7 +1,7 @@
 """The codes by which people find their device (RFC 8628 s6.1): eight letters, shown as BCDF-GHJK.
 
-They are recomputed, never stored: a row has a MAC of its code, by which it is found. Without a key, all codes could be
-tried out in minutes against a copy of the database.
+They are recomputed, never stored: a row contains a MAC of its code, by which it is found. With a hash instead of a MAC,
+someone with a copy of the database could try out all codes in minutes.
 """
 
 import hmac
@@ -16,14 +16,14 @@ _CODES, _INDEX = b"authserver user codes v1", b"authserver user code index v1"
 
 
 def parse(text: str) -> str | None:
-    """Return the code that a person typed, whatever its case; None if it is none."""
+    """Return the code that a person typed, in either case; None if the text is not a code."""
     # RFC 8628 s6.1: further stripping of all characters outside the chosen character set is recommended.
     letters = _OTHERS.sub("", text[:_MAX_TYPED]).upper()
     return letters if len(letters) == LENGTH and len(text) <= _MAX_TYPED else None
 
 
 def shown(code: str) -> str:
-    """Return the code as people read it."""
+    """Return the code as it is shown to people."""
     return f"{code[: LENGTH // 2]}-{code[LENGTH // 2 :]}"
 
 

@@ -49,7 +49,7 @@ class Weakness:
     """Why a new password is too easy to guess."""
 
     code: str
-    """`short`, `common`, `run`, `name` or `same`, for a page to say it in its language."""
+    """`short`, `common`, `run`, `name` or `same`: a page translates it."""
     text: str
     """For an operator."""
 
@@ -78,7 +78,7 @@ def weakness(form: str, *, username: str, min_length: int, common: Container[str
 
 
 def _is_run(text: str) -> bool:
-    """Whether the text is like 00000000, abcdefgh or 87654321. These are common, but not in the list: its source also
-    finds them by a rule."""
+    """Whether the text is like 00000000, abcdefgh or 87654321. These are common, but not in the list, whose source
+    also finds them by a rule."""
     steps = {ord(after) - ord(before) for before, after in pairwise(text)}
     return steps in ({0}, {1}, {-1})

@@ -87,7 +87,7 @@ def _why_unreadable(path: Path, error: OSError) -> str:
 
 
 def _owner(path: Path) -> int:
-    """Return the user's id; that of root if it cannot be read."""
+    """Return the id of the user who owns the file; root's if it cannot be read."""
     try:
         return path.lstat().st_uid
     except OSError:

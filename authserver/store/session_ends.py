@@ -40,8 +40,8 @@ _OF_SESSIONS = (
 
 
 def _revoke(*conditions: ColumnElement[bool]) -> Update:
-    """Out of LOCK_ORDER. An online authorization that a refresh has locked at this moment has ended anyway, because its
-    session has. The offline ones are locked before."""
+    """Return the statement. It locks rows out of LOCK_ORDER, so it skips locked ones: an online authorization that a
+    refresh has locked at this moment has ended anyway, because its session has. Offline ones are locked before."""
     of_session = select(authorizations.c.id).where(
         authorizations.c.session_id == bindparam("key"), _UNREVOKED, *conditions
     )

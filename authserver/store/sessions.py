@@ -70,11 +70,11 @@ class BeginSession:
     limit: int = 100
     """How many active sessions the user may have. Beyond that, those that were idle longest end."""
     ended: list[bytes] = field(default_factory=list)
-    """Gets the ids of those."""
+    """Gets the ids of the sessions that ended."""
     restores: bool = False
     """Whether the user had asked to be deleted, and now comes back."""
     mails: Sequence[NewMessage] = ()
-    """To be sent if they do."""
+    """Sent if the user comes back."""
 
     @property
     def renewed(self) -> Session | None:

@@ -69,8 +69,8 @@ class AuthorizationHandler(BrowserHandler):
 
     def _for_hinted_user(self, request: AuthorizationRequest) -> AuthorizationRequest:
         """Return the request with the user of its id_token_hint. A hint that is not an ID token of this server is
-        ignored, so that an old one keeps nobody out. But it is refused if no page may be shown, on which the user could
-        be seen."""
+        ignored, so that an old one keeps nobody out. With prompt=none it is an error, because then no page shows who is
+        signed in."""
         if not request.id_token_hint:
             return request
         hint = id_tokens.hint_of(request.id_token_hint, self.services)
