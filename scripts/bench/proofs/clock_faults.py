@@ -89,10 +89,10 @@ class ClockAtStart(Clock):
     plant = Mutant(
         "the clock slews by 1 %, whatever the step",
         "clock.py",
-        "        before, self._offset = self._offset, offset\n",
+        "        offset = self._offset = max(minimum, min(before, maximum))\n",
         "        limit = (answered_at - self._looked_at) // 100\n"
-        "        before = self._offset\n"
-        "        offset = self._offset = before + max(-limit, min(limit, offset - before))\n",
+        "        step = max(minimum, min(before, maximum)) - before\n"
+        "        offset = self._offset = before + max(-limit, min(limit, step))\n",
     )
 
     def install(self, server: Server) -> None:
