@@ -1,4 +1,4 @@
-"""An OAuth 2 and OpenID Connect server, and a guard for APIs. Start to read at `pipeline/pipeline.py`: it handles every
+"""An OAuth 2 and OpenID Connect server, and a guard for APIs. Start reading at `pipeline/pipeline.py`: it handles every
 request.
 
 domain/     pure values and decisions about tokens, keys and scopes (standard library only)
@@ -9,17 +9,17 @@ fetch/      outgoing HTTP: the guard for every request that the server sends
 passwords.py  PRECIS forms and Argon2id; foreign_hashes.py  hashes of imported users
 file_modes.py  who may read keys and databases
 pool.py  threads with a bounded, fair queue; cpu.py  CPUs and priorities; shared_call.py  one run for many callers
-event_delivery/  delivers the audit trail to a webhook and to a function of the operator's
-outbox/     sends emails and logout tokens, again until they are delivered
-mail/       makes emails, and hands them to a mail server
-templates.py  texts in each language, of which an operator can replace each
-claims_hook.py  calls the operator's function for claims that the database does not hold; hook_function.py  finds it
-pipeline/   the steps of every request, the interface of handlers, errors and replies (no grant, and no Authlib)
+event_delivery/  delivers the audit trail to a webhook and to the operator's function
+outbox/     sends emails and logout tokens; retries for a day
+mail/       composes emails and hands them to a mail server
+templates.py  templates in each language; an operator can replace any of them
+claims_hook.py  calls the operator's function for claims that the database does not hold; hook_function.py  imports it
+pipeline/   the steps of every request, the interface of handlers, errors and replies (no grants, no Authlib)
 accounts/   people: how they sign in, independent of OAuth
 oauth/      the protocol: handlers for grants (with Authlib), revocation, introspection; client authentication, metadata
 web/        HTTP, with Starlette: one file for each family of endpoints; web/browser/ has the pages, with Jinja
 observability/  metrics for Prometheus, traces for OpenTelemetry; logs.py  the log
-resource/   the resource server's side: Guard (stands alone)
+resource/   the resource server's side: Guard, which needs nothing else from authserver
 testing/    the whole server in memory, for the tests of APIs and clients
 serving/    uvicorn, processes, signals, sockets
 app.py      puts the layers together; cli/  the command; settings/  every setting

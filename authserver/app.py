@@ -59,7 +59,7 @@ from .web.malformed import MalformedRequests
 from .web.management import management
 from .web.routes import ASGIApp, application
 
-RELOAD_INTERVAL = 1.0  # minimum seconds between two reloads of the keys that requests with unknown keys cause
+RELOAD_INTERVAL = 1.0  # minimum seconds between two reloads of the keys for tokens of an unknown key
 _REMOTE_SIGNATURES = 1  # at the same time: see keyring/pkcs11_session.py
 _SIGNATURE_TIMEOUT = 5.0  # seconds
 
@@ -70,7 +70,7 @@ class Metrics:
 
     app: ASGIApp
     sample: Callable[[], None]
-    """Call this every second: it measures what is not counted."""
+    """Call this every second: it samples the values that are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +154,9 @@ def _deliveries(settings: Settings, database: Database, clock: Clock) -> list[De
 def _senders(
     settings: Settings, database: Database, keyring: Keyring, key_service: Pool, clock: Clock
 ) -> dict[str, Sender]:
-    """Return what sends each kind of message in the outbox."""
+    """Return the sender of each kind of message in the outbox."""
     issuer = settings.issuer
-    # One host may serve many clients. The outbox sees to it that a host that is down does not hold back the others.
+    # One host may serve many clients. The outbox makes sure that a host that is down does not delay the others.
     fetcher = Fetcher(allow_list(settings.fetch_allow or ""), per_host=LogoutTokens.limit)
     signer = TokenSigner(keyring, key_service.run, clock.steady)
     mailed_links = MailedLinks(issuer, database, keyring, clock)

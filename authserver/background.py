@@ -30,7 +30,7 @@ INTERVALS: dict[str, float] = {
     "read_keys": 2,  # every process sees a change of the keys within 5 s
     "follow_clock": 2,
     "rotate_keys": 5,
-    "prune": EVERY,  # of all processes that try, one prunes
+    "prune": EVERY,  # every process tries, and only one prunes
     "report_malformed_requests": MalformedRequests.EVERY,
     "count_repeated_events": RepeatableEvents.EVERY,
     "delete_accounts": 60,
@@ -65,9 +65,9 @@ class BackgroundTasks:
         self._reads_begun = self._newest_read = 0
         self._worker = Pool("background", threads=1, queue=8)  # may block on an HSM without delaying shutdown
         self.backlog: Mapping[str, Backlog] = {}
-        """What waits in the outbox, by kind; empty until it is measured."""
+        """The messages that wait in the outbox, by kind; empty until they are first counted."""
         self.pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-        """Waits between two batches of pruning, and for writers of events."""
+        """Sleeps between two batches of pruning, and while transactions that add events are still open."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -125,7 +125,7 @@ class BackgroundTasks:
             log.info("key_destroyed", kid=kid)
 
     async def prune(self) -> None:
-        """Delete batch after batch while one is due, with pauses for requests. Stop if another process prunes."""
+        """Delete batch after batch while one is due, with pauses for requests. Stop if another process is pruning."""
         while (batch := await self.database.load(pruning.next_batch_many, None)) is not None:
             latest, began = self._clock.timeline().earliest(pruning.KEPT * SECOND), self._clock.steady()
             if not await self.database.write(pruning.prune(batch, latest, self._audit_retention)):
@@ -133,7 +133,7 @@ class BackgroundTasks:
             await self.pause(rest(self._clock.steady() - began))
 
     async def delete_accounts(self) -> None:
-        """Delete the accounts whose users asked for that, once their periods of grace are over. Every process tries."""
+        """Delete the accounts whose users asked for it, once their grace periods are over. Every process tries."""
         at = self._clock.timeline().earliest(pruning.KEPT * SECOND)  # in case the clock is ahead
         for user in await self.database.load(account_changes.load_due_many, at) or ():
             if await self.database.write(account_changes.delete_due(user)):
@@ -143,18 +143,19 @@ class BackgroundTasks:
         await self.repeatable.flush()
 
     async def deliver_events(self) -> None:
-        """Deliver the audit trail to all receivers at once. Of all processes that try, one delivers to a receiver."""
+        """Deliver the audit trail to all receivers at once. Every process tries, and only one delivers to each
+        receiver."""
         runs = (delivery.run(self.pause) for delivery in self._deliveries)
         for error in await asyncio.gather(*runs, return_exceptions=True):
             if error is not None:
                 raise error
 
     async def deliver_outbox(self) -> None:
-        """Begin to send what is due, and do not wait for it."""
+        """Start sending the messages that are due, without waiting for the result."""
         await self.outbox.look()
 
     async def measure_outbox(self) -> None:
-        """Count what waits in the outbox, for metrics."""
+        """Count the messages that wait in the outbox, for metrics."""
         self.backlog = await self.database.load(outbox.backlog_many, None) or {}
 
     async def report_malformed_requests(self) -> None:

@@ -1,4 +1,4 @@
-"""Calls the operator's function for claims that the database does not hold, in a bounded number of calls at a time."""
+"""Calls the operator's function for claims that the database does not hold, with a limit on concurrent calls."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -46,8 +46,8 @@ class ClaimsHook:
         self._pool, self._running = Pool("claims hook", _THREADS, _QUEUE, timeout), 0
 
     async def claims(self, call: HookCall) -> dict[str, Any]:
-        """Return the claims that the token contains: the user's own, and over them those that the function returns,
-        as far as the client's tokens may contain them.
+        """Return the token's claims: the user's own, overridden by those that the function returns, and limited to
+        those that the client's tokens may contain.
 
         Raises Unavailable if the function fails, takes too long or returns claims that are not allowed: no token is
         issued without its claims."""
@@ -99,6 +99,6 @@ async def _awaited(call: Awaitable[Any]) -> Any:
         return await call
     except (asyncio.CancelledError, SystemExit) as error:
         task = asyncio.current_task()
-        if task is not None and task.cancelling():  # the caller has gone, or the time is over
+        if task is not None and task.cancelling():  # the caller disconnected, or the timeout expired
             raise
         raise as_failure(error) from error

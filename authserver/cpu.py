@@ -1,4 +1,4 @@
-"""The CPUs that this process may use, and threads that leave them to more urgent ones."""
+"""The CPUs that this process may use, and a lower priority for threads whose work is less urgent."""
 
 import os
 import sys
@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 
 _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _LESS_URGENT = 5
-"""Nice levels. Beside 50 wrong logins a second, on two cores that other programs kept busy too, the 99th percentile of
-refreshes grew 3.4 times with hashing threads of equal priority, 2.6 times at 5, 3.4 times at 10, and 2.9 times with a
-process for hashing at 10. For 100 checks that threads of equal priority finished, those at 5 finished 67, those at 10
-finished 47. So a process gains nothing, and 10 only takes from logins. On two idle cores, 10 cut the growth from 10
-times to 2.3."""
+"""Nice levels. With 50 wrong logins a second, on two cores that other programs also kept busy, the 99th percentile of
+refresh times grew by a factor of 3.4 with hashing threads of equal priority, 2.6 at level 5, 3.4 at level 10, and 2.9
+with a separate process for hashing at level 10. For every 100 checks that threads of equal priority finished, those at
+5 finished 67 and those at 10 finished 47. So a separate process gains nothing, and 10 only slows logins down. On two
+otherwise idle cores, 10 cut the factor from 10 to 2.3."""
 
 
 def available() -> int:
@@ -28,7 +28,7 @@ def available() -> int:
 
 
 def yield_to_others() -> None:
-    """Lower the priority of the calling thread, where a thread has one of its own: on Linux. Elsewhere, do nothing."""
+    """Lower the priority of the calling thread. Only Linux has a priority for each thread: elsewhere, do nothing."""
     if sys.platform == "linux":
         with suppress(OSError):  # a sandbox may forbid it
             own = threading.get_native_id()
@@ -36,7 +36,7 @@ def yield_to_others() -> None:
 
 
 def _quotas() -> Iterator[float]:
-    """The quotas, in CPUs, of this process's control groups and all groups around them (see cgroups(7))."""
+    """The quotas, in CPUs, of this process's control groups and all of their ancestors (see cgroups(7))."""
     try:
         lines = _OWN_CGROUPS.read_text().splitlines()
     except OSError:
@@ -50,10 +50,10 @@ def _quotas() -> Iterator[float]:
 
 
 def _quota(group: Path) -> float:
-    with suppress(OSError, ValueError):  # version 2; "max" is no number
+    with suppress(OSError, ValueError):  # version 2; "max" is not a number
         quota, period = map(int, (group / "cpu.max").read_text().split())
         return quota / period
-    with suppress(OSError, ValueError):  # version 1; -1 is no quota
+    with suppress(OSError, ValueError):  # version 1; -1 means no quota
         quota, period = (int((group / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
         return quota / period if quota > 0 else inf
     return inf

@@ -1,6 +1,6 @@
 """Password hashes that other servers made: which are accepted, and whether a password matches one.
 
-They stay in the database until their user's first sign-in, which replaces them by Argon2id (passwords.py).
+They stay in the database until their user's first sign-in, which replaces them with Argon2id hashes (passwords.py).
 """
 
 import json
@@ -38,7 +38,7 @@ _ARGON2_VERSIONS = {"1.0": "16", "1.3": "19"}
 
 
 class HashRefused(ValueError):
-    """The hash is not accepted; the text says why, and contains nothing of the hash but its parameters."""
+    """The hash is not accepted; the text says why, and contains only the hash's parameters."""
 
 
 class _Hash(Protocol):
@@ -48,7 +48,7 @@ class _Hash(Protocol):
 def canonical(given: object) -> str:
     """Return the hash as it is stored. `given` is a text, or a credential object of a Keycloak export.
 
-    Raises HashRefused for an unknown form, and for one that would take minutes or gigabytes to verify."""
+    Raises HashRefused for an unknown format, and for a hash that would take minutes or gigabytes to verify."""
     if isinstance(given, dict):
         given = _of_keycloak(given)
     if not isinstance(given, str) or len(given) > _MAX_TEXT:
@@ -63,7 +63,7 @@ def canonical(given: object) -> str:
 
 
 def matches(stored: str, password: str) -> bool:
-    """Whether the password matches the hash, which is none of Argon2. A malformed hash matches nothing."""
+    """Whether the password matches the hash, which is not an Argon2 hash. A malformed hash matches nothing."""
     try:
         return _parse(stored).matches(password.encode())
     except ValueError:
@@ -91,7 +91,7 @@ class _Scrypt:
     key: bytes
 
     def matches(self, password: bytes) -> bool:
-        memory = 128 * self.r * (self.n + self.p + 2) + 2**20  # RFC 7914 s6, and what OpenSSL needs besides
+        memory = 128 * self.r * (self.n + self.p + 2) + 2**20  # RFC 7914 s6, and what OpenSSL needs in addition
         own = scrypt(password, salt=self.salt, n=self.n, r=self.r, p=self.p, maxmem=memory, dklen=len(self.key))
         return compare_digest(own, self.key)
 

@@ -47,7 +47,8 @@ def configure(level: str) -> None:
 
 
 class _Lines:
-    """Writes the lines of our own log. Those of `logging` take 20 us longer: it makes a record of each."""
+    """Writes the lines of our own log. Writing through `logging` takes 20 us longer: it creates a record for each
+    line."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._lock = stream, Lock()
@@ -57,7 +58,7 @@ class _Lines:
             try:
                 self._stream.write(line + "\n")
                 self._stream.flush()
-            except (OSError, ValueError):  # nobody reads it any more, or the disk is full, which must fail no request
+            except (OSError, ValueError):  # the reader is gone or the disk is full: no request may fail
                 pass
 
     debug = info = warning = error = critical = exception = write
@@ -69,7 +70,7 @@ def redact(_logger: object, _method: str, event: Any) -> Any:
 
 
 def _redacted(name: str, value: Any) -> Any:
-    if value is None or isinstance(value, int | float) or name.startswith("_"):  # the latter are structlog's own
+    if value is None or isinstance(value, int | float) or name.startswith("_"):  # names with _ are structlog's
         return value
     if _is_of_secret(name):
         return "[redacted]"
@@ -87,5 +88,5 @@ def _is_of_secret(name: str) -> bool:
 
 def _without_tokens(value: Any) -> str:
     text = value if isinstance(value, str) else repr(value)
-    may_have_tokens = "rt_" in text or "eyJ" in text  # to search for one takes 1 us for each value
+    may_have_tokens = "rt_" in text or "eyJ" in text  # searching takes 1 us for each value
     return _TOKENS.sub("[redacted]", text) if may_have_tokens else text

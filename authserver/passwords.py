@@ -91,7 +91,8 @@ def threads(workers: int) -> int:
 
 
 class PasswordHasher:
-    """Hashes passwords on all CPUs but one, in threads that leave these to other requests too."""
+    """Hashes passwords on all CPUs but one, in threads of low priority, so that other requests can use those CPUs
+    too."""
 
     def __init__(self, queue: int = 128, workers: int = 1) -> None:
         """`queue` is how many checks may wait; more are rejected. `workers` is how many processes like this one share
@@ -116,8 +117,9 @@ class PasswordHasher:
         imported and who has not signed in since.
 
         With `renew`, a hash with older parameters is replaced if the password matches. This takes longer, so use it
-        only if the login will succeed: a disabled user's password could be guessed by the time. The checks of different
-        networks are made in turn. Raises Unavailable if the queue is full or the check does not begin in time."""
+        only if the login will succeed: otherwise the response time would reveal that a disabled user's password was
+        right. Checks from different networks take turns. Raises Unavailable if the queue is full or the check does not
+        begin in time."""
         hashed = self._nobody if password_hash is None else password_hash
         check = await self._pool.run(self._match, hashed, password or "", renew, sender=network)
         return check if password_hash is not None and password is not None else _NO_MATCH

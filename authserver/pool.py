@@ -38,7 +38,8 @@ class Pool:
         finishes_work: bool = False,
         yields: bool = False,
     ) -> None:
-        """`queue` is how many tasks may wait. If it is full, the sender with the most of them loses the last one.
+        """`queue` is how many tasks may wait. If the queue is full, the sender with the most waiting tasks loses its
+        newest one.
 
         `timeout` is how long a caller waits, in seconds; with `finishes_work`, only until its work begins. The threads
         of a pool that `yields` have a lower priority than the rest of the process."""
@@ -48,8 +49,8 @@ class Pool:
         self._max_threads, self._threads, self._busy = threads, list[Thread](), 0
 
     async def run(self, work: Callable[..., T], *arguments: object, sender: Hashable = None) -> T:
-        """Run `work` in a thread; return its result or raise its error. The tasks of different senders run in turn. An
-        error that means something to asyncio or to the process (StopIteration, CancelledError, SystemExit) becomes a
+        """Run `work` in a thread; return its result or raise its error. Tasks of different senders take turns. An error
+        that has a special meaning to asyncio or to the process (StopIteration, CancelledError, SystemExit) becomes a
         RuntimeError.
 
         A caller that is cancelled withdraws its task, unless it is already running. Raises Unavailable if the queue is
@@ -99,7 +100,7 @@ class Pool:
             _fail(task.done, Unavailable(late, retry_after=_RETRY_AFTER))
 
     def _withdraw(self, task: _Task) -> bool:
-        """Drop the task if it still waits; a running task takes up its place until it finishes."""
+        """Drop the task if it still waits; a running task keeps its place until it finishes."""
         with self._changed:
             return self._waiting.remove(task.sender, task)
 

@@ -161,14 +161,14 @@ def open_key_service(settings: Settings) -> KeyService | None:
         from .keyring.pkcs11 import Pkcs11
     except ImportError as error:
         raise Misconfigured(_NO_HSM_EXTRA) from error
-    if settings.pkcs11_pin is None:  # an empty PIN would be a wrong one, and tokens count wrong PINs
+    if settings.pkcs11_pin is None:  # an empty PIN is a wrong one, and HSMs count wrong PINs
         raise Misconfigured(_NO_PIN)
     pin = settings.pkcs11_pin.get_secret_value()
     return Pkcs11(str(settings.pkcs11_module), settings.pkcs11_token, pin, system.new_id)
 
 
 def open_tracing(settings: Settings) -> "Tracing | None":
-    """Return what traces requests; None if that is off. Raises Misconfigured if the extra is missing, or an OTEL_*
+    """Return the tracing of requests; None if it is off. Raises Misconfigured if the extra is missing, or an OTEL_*
     variable is wrong."""
     if settings.tracing == "off":
         return None
@@ -219,8 +219,8 @@ def open_templates(settings: Settings) -> "Templates":
 
 
 def open_mail(settings: Settings, values: "Mapping[str, Values]") -> "MailSender | Unconfigured":
-    """Return what sends mails; `values` are those of each template. Raises Misconfigured if a template of the
-    operator's own cannot be used."""
+    """Return the sender of emails; `values` returns the values of each template. Raises Misconfigured if a template of
+    the operator's own cannot be used."""
     from .mail import MailSender, MailTemplates, Unconfigured  # only commands that serve or check need Jinja
 
     transport = open_mail_transport(settings)
@@ -233,7 +233,7 @@ def open_mail(settings: Settings, values: "Mapping[str, Values]") -> "MailSender
 
 
 def open_mail_transport(settings: Settings) -> "MailFolderTransport | SmtpTransport | None":
-    """Return what takes mails; None if nothing does."""
+    """Return the transport for emails; None if there is no mail server and no folder."""
     from .mail.folder import MailFolderTransport
     from .mail.smtp import SmtpTransport
 
@@ -292,14 +292,14 @@ def policy(settings: Settings) -> Policy:
 
 def account_attempts_key(settings: Settings, connection: Connection, account: str, now: int) -> bytes:
     """Return the key of the row that counts the attempts at an account. Raises Misconfigured if no key-encryption key
-    unwraps the refresh-token key that it is made with."""
+    unwraps the refresh-token key that it is derived from."""
     _, secret = newest_refresh_key(settings, connection, now)
     return attempt_keys(secret, account, "").account
 
 
 def newest_refresh_key(settings: Settings, connection: Connection, now: int) -> tuple[str, bytes]:
-    """Return the id and the secret of the refresh-token key that is used for what is made now. Raises Misconfigured if
-    no key-encryption key unwraps it."""
+    """Return the id and the secret of the refresh-token key for new authorizations. Raises Misconfigured if no
+    key-encryption key unwraps it."""
     newest = refresh_key_schedule.newest(signing_keys.load(connection).refresh_keys, now)
     return newest.id, open_key_encryption_keys(settings).unwrap(newest.id, newest.wrapped)
 

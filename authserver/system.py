@@ -20,7 +20,7 @@ def steady() -> int:
 
 
 def cpu_time() -> int:
-    """Return the CPU time of this process in microseconds. It does not run while other processes do."""
+    """Return the CPU time of this process in microseconds. Time that other processes use does not count."""
     return time.process_time_ns() // 1000
 
 
@@ -29,8 +29,8 @@ stopwatch = time.perf_counter_ns
 
 
 def boot() -> str:
-    """Return a name for that moment: processes with the same name share the steady clock. It is empty outside Linux,
-    where there is no way to tell."""
+    """Return a name for the moment at which the steady clock began: processes with the same name share that clock. It
+    is empty outside Linux, where there is no way to tell."""
     try:  # a container may have a steady clock of its own: a time namespace
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/time').readlink()}"
     except OSError:

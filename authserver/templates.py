@@ -1,4 +1,4 @@
-"""Jinja templates in each language. An operator's folder can replace each of them."""
+"""Jinja templates in each language. An operator's folder can replace any of them."""
 
 from collections.abc import Mapping
 from gettext import translation
@@ -32,8 +32,8 @@ class TemplateSet:
     """The templates in `home`/templates, with their translations in `home`/locale."""
 
     def __init__(self, home: Path, catalogue: str, shared: Values, folder: Path | None, below: str = "") -> None:
-        """`catalogue` is the name of the translations' files, and `shared` what every template is given. The operator's
-        templates are in `folder`, or `below` it; call `check` to find their mistakes."""
+        """`catalogue` is the name of the files with translations, and `shared` contains the values that every template
+        gets. The operator's templates are in `folder`, or `below` it; call `check` to find their mistakes."""
         self._folder, self._below = folder, below
         own = FileSystemLoader(home / "templates")
 
@@ -46,8 +46,8 @@ class TemplateSet:
             self._used = environments(ChoiceLoader(loaders))
 
     def render(self, name: str, language: str, values: Values) -> str:
-        """Return the text. If an operator's template fails, the built-in one takes its place: nobody should be kept out
-        of an application by a mistake in a page's looks."""
+        """Return the text. If an operator's template fails, the built-in one takes its place: a mistake in a page's
+        design must not keep anyone out of an application."""
         try:
             return self._used[language].get_template(name).render(values)
         except Exception as error:

@@ -1,1 +1,1 @@
-"""Delivers the audit trail to receivers outside: a webhook, a function of the operator's."""
+"""Delivers the audit trail to external receivers: a webhook and the operator's function."""

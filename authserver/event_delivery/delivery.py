@@ -1,7 +1,7 @@
 """Delivers every event of the audit trail to one receiver: in order, at least once, from one process at a time.
 
-The receiver's row in the database says how far this has got. An attempt first claims the row, so that one that a crash
-interrupts is repeated by any process when its lease has ended.
+The receiver's row in the database says how far this has got. An attempt first claims the row, so that after a crash any
+process can repeat it once the lease has expired.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ Events = tuple[StoredEvent, ...]
 Sleep = Callable[[float], Awaitable[None]]
 """Takes seconds."""
 _LOOKS, _PAUSE = 20, 0.1
-"""How often to look whether writers have ended, and the seconds between two looks."""
+"""How often to check whether the transactions that add events have ended, and the seconds between two checks."""
 _LONG = 60  # seconds
 _STILL_OPEN = (
     "A transaction that may have added events is open for more than a minute. Until it ends, no later event is "
@@ -71,7 +71,8 @@ class Delivery:
         return await self._database.write(deliveries.advance(self._name, begun, begun.delivered()))
 
     async def _next_events(self, progress: Progress, sleep: Sleep) -> Events:
-        """Return the events of the attempt that has begun, or else the next ones that are certain to follow."""
+        """Return the events of the attempt that has begun, or else the next ones that no other event can still
+        precede."""
         if not progress.through:
             return await self._certain_events(progress.position, sleep)
         events = await self._load(progress.position, progress.through)

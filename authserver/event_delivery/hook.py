@@ -21,7 +21,7 @@ class Hook:
         self._function, self._pool = function, Pool("audit hook", threads=1, queue=1, timeout=TIMEOUT)
 
     async def send(self, events: Sequence[StoredEvent]) -> None:
-        """Call the function with one event after the other, in a thread. Raises NotReceived if it raises an error or
+        """Call the function with one event after another, in a thread. Raises NotReceived if it raises an error or
         takes too long."""
         for received, event in enumerate(events):
             try:

@@ -1,4 +1,4 @@
-"""What a receiver of events is."""
+"""The interface of a receiver of events."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,7 +17,7 @@ class NotReceived(Exception):
 
 class Receiver(Protocol):
     name: str
-    """Of its row in the database, and in the log."""
+    """Its name in the database and in the log."""
     limit: int
     """How many events it takes at a time."""
 

@@ -22,7 +22,7 @@ class Webhook:
     async def send(self, events: Sequence[StoredEvent]) -> None:
         """POST the events. Any status from 200 to 299 says that they were received. Raises NotReceived."""
         first, last = events[0], events[-1]
-        # The same for each repetition. With the time, no id comes again when a database is restored from a backup.
+        # Every attempt sends the same id. Because of the time in it, no id is used again after a restore.
         id = f"events-{first.id}-{last.id}-{last.at}"
         body = self._body(events)
         signed = headers(self._key, id, self._now() // SECOND, body)

@@ -81,7 +81,7 @@ def _connected(url: SplitResult, addresses: Sequence[Address], deadline: Deadlin
 
 def _open(addresses: Sequence[Address], port: int, deadline: Deadline) -> socket.socket:
     for address in addresses[:-1]:
-        with suppress(OSError):  # half of the time at most, so that the next address has some
+        with suppress(OSError):  # at most half of the time, so that some is left for the next address
             return socket.create_connection((str(address), port), deadline.left() / 2)
     return socket.create_connection((str(addresses[-1]), port), deadline.left())
 
@@ -118,6 +118,6 @@ def _target(url: SplitResult) -> str:
 
 
 def _described(error: Exception) -> str:
-    """Describe an error. The text of one of http.client may be what the other server sent."""
+    """Describe an error. The text of an error from http.client may contain what the other server sent."""
     kind = type(error).__name__
     return str(error) or kind if isinstance(error, OSError) and not isinstance(error, HTTPException) else kind

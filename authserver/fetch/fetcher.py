@@ -58,7 +58,8 @@ class Fetcher:
 
     @contextmanager
     def _one_of_few(self, host: str) -> Iterator[None]:
-        """A host that is slow takes only some of the threads, also those that nobody waits for any more."""
+        """Limit the requests to one host, so that a slow host occupies only some of the threads. Requests whose callers
+        have given up count too."""
         with self._lock:
             if self._running[host] >= self._per_host:
                 raise FetchFailed(f"{self._per_host} requests to {host} are already running.")

@@ -1,4 +1,4 @@
-"""Makes emails from messages in the outbox, and hands them to a mail server or, in development, to a folder.
+"""Composes emails from messages in the outbox, and hands them to a mail server or, in development, to a folder.
 
 sender.py      sends one kind of message in the outbox: mails
 templates.py   their texts; templates/ and locale/ have the texts themselves

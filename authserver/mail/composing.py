@@ -40,7 +40,7 @@ def compose(sender: Mailbox, recipient: str, text: Text, *, id: int, created_at:
 
 
 def _encoding(text: str, encoding: str) -> str:
-    """Plain ASCII stays readable, and a link in it whole."""
+    """Return the encoding of the text. Plain ASCII stays readable, and its links stay in one piece."""
     # RFC 5322 s2.1.1: Each line of characters MUST be no more than 998 characters
     fits = all(len(line) <= 998 for line in text.splitlines())
     return "7bit" if text.isascii() and fits else encoding

@@ -1,4 +1,4 @@
-"""Values for each mail, to try the templates with."""
+"""Sample values for each email's template, to find mistakes in it."""
 
 from collections.abc import Mapping
 

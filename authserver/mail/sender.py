@@ -14,7 +14,7 @@ from .templates import MailTemplates
 from .transport import Transport
 
 Values = Callable[[Message, Mapping[str, Any]], Awaitable[Mapping[str, object]]]
-"""Returns what the template of a mail is given, `link` included, from the `values` of its message. It may read the
+"""Returns the values for an email's template, `link` included, from the `values` of its message. It may read the
 database. Raises NotSent, and Unneeded."""
 _THREADS = 4
 
@@ -24,7 +24,7 @@ class Unneeded(Exception):
 
 
 async def as_they_are(_message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
-    """The `Values` of an email that needs no others."""
+    """The `Values` of an email whose message already has all of them."""
     return values
 
 
@@ -39,7 +39,7 @@ class MailSender:
         self._pool = Pool("mail server", _THREADS, queue=_THREADS, timeout=TIMEOUT + 5)
 
     async def send(self, message: Message) -> None:
-        """Make the mail, and hand it over, unless it is not needed. Raises NotSent."""
+        """Compose the email and hand it over, unless it is not needed. Raises NotSent."""
         content = message.content
         values = self._values.get(content["template"])
         if values is None:  # another version of this server wrote it

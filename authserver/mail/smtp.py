@@ -22,7 +22,7 @@ from ..outbox import NotSent
 
 TIMEOUT = 30
 """Seconds for a whole email."""
-_STEP = 10  # seconds that the server may take for one answer
+_STEP = 10  # seconds that the server may take for one reply
 _NO_STARTTLS = (
     "the mail server does not offer STARTTLS. In a network that you trust: ?starttls=off in AUTHSERVER_SMTP_URL"
 )
@@ -32,8 +32,8 @@ class SmtpTransport:
     encoding = "quoted-printable"
 
     def __init__(self, server: SmtpServer, name: str, timeout: float = TIMEOUT) -> None:
-        """`name` is that of this host, to greet the server with. `timeout` is in seconds, for a whole mail. For a
-        private CA, set SSL_CERT_FILE."""
+        """`name` is this host's name, for the SMTP greeting. `timeout` is in seconds, for a whole email. For a private
+        CA, set SSL_CERT_FILE."""
         self._server, self._name, self._timeout = server, name, timeout
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The interface of what an email is handed to: a mail server or a folder."""
+"""The interface of a mail transport: a mail server or a folder."""
 
 from email.message import EmailMessage
 from typing import Protocol

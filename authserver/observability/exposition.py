@@ -23,7 +23,7 @@ from .metrics import COUNTED, SAMPLED, Metric
 from .sheet import Row, Sheet, place
 
 ALIVE = 10_000_000
-"""Microseconds after which a process that has not said that it is alive is taken for dead."""
+"""A process that has not reported for this many microseconds counts as dead."""
 _CHANGES = {"promotable_at": "promotable", "activated_at": "promote", "destroyed_at": "destroy", "removed_at": "remove"}
 
 
@@ -36,8 +36,8 @@ class Exposition:
         policy: KeyPolicy,
         backlog: Callable[[], Mapping[str, Backlog]],
     ) -> None:
-        """`keys` returns the signing keys as this process knows them, and `backlog` what waits in the outbox, by
-        kind."""
+        """`keys` returns the signing keys as this process knows them, and `backlog` the messages that wait in the
+        outbox, by kind."""
         self._sheet, self._clock, self._keys, self._policy, self._backlog = sheet, clock, keys, policy, backlog
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Families(self._families))

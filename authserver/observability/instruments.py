@@ -1,4 +1,4 @@
-"""What observes the server: metrics, traces, both or nothing."""
+"""The observers of the server: metrics, traces, both or none."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Instruments:
     tracing: "Tracing | None"
 
     def new_pipeline(self, *parts: Any) -> Pipeline:
-        """`parts` are the arguments of `Pipeline`. With traces, the steps of every attempt are timed."""
+        """`parts` are the arguments of `Pipeline`. With tracing, the steps of every attempt are timed."""
         observers: list[Observer] = [each for each in (self.recorder, self.tracing) if each is not None]
         if not observers:
             return Pipeline(*parts)

@@ -43,7 +43,7 @@ EVENTS = (
     *("refresh_token_foreign", "refresh_token_ahead", "refresh_token_refused", OTHER),
 )
 TIMED_EVERY = 16
-"""Of so many attempts to handle a request, the steps of one are timed."""
+"""The steps of one in this many attempts to handle a request are timed."""
 _SHORT = (0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01)
 _LONG = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 

@@ -33,7 +33,7 @@ _ERRORS = (
     *("link", "link_user", "no_mail", "no_sign_up", "cookies", "unmet_authentication_requirements", "invalid_token"),
     *("insufficient_scope", "other"),
 )
-"""The codes of reasons that are a whole sentence: their error code says as much."""
+"""The codes of reasons that are not in _BEGINNINGS: for these, the error code says enough."""
 _BEGINNING = re.compile("|".join(map(re.escape, sorted(_BEGINNINGS, key=len, reverse=True))))
 
 

@@ -22,12 +22,12 @@ _NANOSECOND, _MICROSECOND = 1e-9, 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is read once a second instead of being counted."""
+    """Values that are read once a second instead of being counted."""
 
     password_queue: Callable[[], int]
     database_queue: Callable[[], int]
     malformed_requests: Callable[[], int]
-    """How many there were since the process began."""
+    """How many there have been since the process began."""
 
 
 class Recorder:
@@ -89,8 +89,8 @@ class Recorder:
         self._numbers[place(metrics.MESSAGES, kind, outcome)] += 1
 
     def sample(self, sources: Sources, steady: Callable[[], int]) -> None:
-        """Measure what is not counted. A process that does not call this every second is shown as one that has ended.
-        `steady` returns microseconds."""
+        """Sample the values that are not counted. A process that does not call this every second is shown as one that
+        has ended. `steady` returns microseconds."""
         self._set(metrics.PASSWORD_QUEUE, sources.password_queue())
         self._set(metrics.DATABASE_QUEUE, sources.database_queue())
         self._add_since(metrics.MALFORMED, sources.malformed_requests())

@@ -2,7 +2,7 @@
 
 Every process can show the sum, without asking the others. A row outlives its process, and the next process continues to
 count in it, so no counter ever goes backwards, and nothing is lost if a process is killed. Adding to a number takes a
-tenth of the time that prometheus_client's own values take, which lock and pack bytes, and leave files behind.
+tenth of the time that prometheus_client's own values take, which use a lock, pack bytes and leave files behind.
 """
 
 import fcntl
@@ -61,7 +61,7 @@ class Row:
 
 
 class Sheet:
-    """Shared with the processes that are spawned with it among their arguments. Nothing of it is left on disk."""
+    """Shared with the processes that are spawned with it among their arguments. It leaves nothing on disk."""
 
     def __init__(self, fd: int | None = None) -> None:
         """`fd` is the file of an existing sheet; None creates one."""

@@ -28,7 +28,8 @@ _FLUSH_TIMEOUT = 3.0  # seconds
 
 
 def new_processor() -> SpanProcessor:
-    """Return what sends spans to the collector, from a thread of its own; it drops them if the collector is down."""
+    """Return the processor that sends spans to the collector, in its own thread; it drops them if the collector is
+    down."""
     return BatchSpanProcessor(OTLPSpanExporter())
 
 
@@ -111,6 +112,6 @@ def _noting_status(send: Send, span: trace.Span) -> Send:
 
 
 def _trace_headers(scope: Message) -> dict[str, str]:
-    """Return `traceparent`, if it was sent exactly once. `tracestate` is not needed: it would be any text."""
+    """Return `traceparent`, if it was sent exactly once. `tracestate` is not needed, and could be any text."""
     sent = [value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"]
     return {"traceparent": sent[0]} if len(sent) == 1 else {}

@@ -21,7 +21,7 @@ from .management import Managed, Management, ManagementServer
 
 _DRAIN_TIMEOUT = 20  # seconds
 _START_TIMEOUT = 30  # seconds in which a worker must start and respond to its parent, even on a busy machine
-_GC_THRESHOLDS = (10_000, 20, 20)  # objects, and collections of the generation before
+_GC_THRESHOLDS = (10_000, 20, 20)  # objects, and collections of the previous generation
 _OTHER_FILES = 256  # files that a process may have open in addition to its connections
 
 
@@ -34,7 +34,7 @@ def configure(settings: Settings, workers: int, management: Management | None = 
         workers=workers,
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # web/network.py reads them, by AUTHSERVER_TRUSTED_PROXIES
+        proxy_headers=False,  # web/network.py reads them, if AUTHSERVER_TRUSTED_PROXIES allows it
         server_header=False,
         ws="none",
         timeout_keep_alive=settings.keep_alive,
@@ -56,7 +56,7 @@ def create_worker_app(settings: Settings, workers: int, management: Management |
 
 
 def _leave_to_reference_counts() -> None:
-    """Let the garbage collector look for cycles seldom, and never among what lives as long as the process."""
+    """Make the garbage collector look for cycles rarely, and never among objects that live as long as the process."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)

@@ -38,7 +38,7 @@ _SENTENCES = {
 
 
 class _Transport(NamedTuple):
-    """What a response needs of a transport."""
+    """The methods of a transport that a response uses."""
 
     write: Callable[[bytes], None]
     close: Callable[[], None]
@@ -46,8 +46,8 @@ class _Transport(NamedTuple):
 
 
 class Connection(HttpToolsProtocol):
-    """Buffers at most one request, the rest of one read after it, and one response. A request is cancelled when its
-    client disconnects."""
+    """Buffers at most one request, the bytes that arrived after it in the same read, and one response. A request is
+    cancelled when its client disconnects."""
 
     read_timeout = 10.0
     """Seconds to receive a request's line and headers, or the rest of a body after the response was sent."""
@@ -128,7 +128,7 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     async def _run_application(self, scope: Any, receive: Any, send: Any) -> None:
-        """Run the application until it ends or its client has gone, whom no response could reach."""
+        """Run the application until it ends or its client disconnects: then no response could arrive."""
         cycle, self._task = self.cycle, asyncio.current_task()
         if not self._body.is_complete:
             transport: Any = _Transport(self.transport.write, self._close_unread, self.transport.is_closing)
@@ -235,7 +235,7 @@ class Connection(HttpToolsProtocol):
 
     def _linger(self) -> None:
         """Close the half of the connection that writes, and discard what arrives until the client closes the other
-        half. Bytes that arrive at a closed socket are answered by a reset, at which a client loses a response that it
+        half. Bytes that arrive at a closed socket cause a reset, and the reset makes the client lose a response that it
         has not read yet."""
         # RFC 9112 s9.6: To avoid the TCP reset problem, servers typically close a connection in stages.
         self._is_lingering, self._discarded = True, 0

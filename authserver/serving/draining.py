@@ -46,7 +46,7 @@ class Draining:
         await self._app(scope, receive, self._closing(send))
 
     def marking(self, app: ASGIApp) -> ASGIApp:
-        """Wrap another application of this process, which learns as well whether the server is shutting down."""
+        """Wrap another application of this process, so that it also learns whether the server is shutting down."""
 
         async def marked(scope: Message, receive: Receive, send: Send) -> None:
             scope[SHUTTING_DOWN] = self._shutting_down
@@ -83,8 +83,8 @@ class Draining:
         return self._taken_over[number](number, None) is not False
 
     def _handing_back(self, receive: Receive) -> Receive:
-        """Restore the signal handlers at shutdown, and handle the waiting signals: soon the event loop runs nothing
-        more, and a SIGTERM must also count while the server stops to start again."""
+        """Restore the signal handlers at shutdown, and handle the waiting signals: soon the event loop will run nothing
+        more, and a SIGTERM must take effect even while the server restarts."""
 
         async def handing_back() -> Message:
             message = await receive()

@@ -20,7 +20,7 @@ class CannotListen(Exception):
 
 
 def listen(host: str, port: int, another: str = "authserver serve --host {host} --port {port}") -> socket.socket:
-    """Listen on a host and port. `another` is the line that chooses another port. Raises CannotListen."""
+    """Listen on a host and port. `another` is the command that chooses another port. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -76,7 +76,7 @@ def unix_socket(path: Path, mode: int) -> Iterator[socket.socket]:
     def leave(number: int, _frame: object) -> None:
         """Remove the socket on SIGTERM: uvicorn raises it again after shutdown, which would skip `finally`."""
         remove()
-        signal.signal(number, before)  # the same for another socket
+        signal.signal(number, before)  # perhaps the handler of another Unix socket
         signal.raise_signal(number)
 
     before = signal.signal(signal.SIGTERM, leave)

@@ -29,7 +29,7 @@ _EVERY = 1.0  # seconds between two samples
 
 @dataclass(frozen=True, slots=True)
 class Management:
-    """What every worker is given. Settings that are read again change neither."""
+    """What every worker is given. Reloading the settings changes neither."""
 
     listener: socket.socket
     sheet: Sheet

@@ -34,7 +34,7 @@ class SingleProcessServer(Server):
         return await super().on_tick(counter)
 
     def handle_sighup(self, number: int, frame: object) -> bool:
-        """Reload the configuration, in the event loop. Returns whether this server stops in order to start again."""
+        """Reload the configuration, in the event loop. Returns whether this server stops in order to restart."""
         if not self.should_exit:
             self.next = self._reload_config()
             self.should_exit = self.next is not None

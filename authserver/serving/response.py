@@ -15,11 +15,12 @@ _NAMES = frozenset(
 )
 """The headers of ordinary responses. None of them says how the body ends, except `content-length`."""
 _ORDINARY = bytes(range(0x20, 0x7F))
-"""The bytes of their values. What else uvicorn allows, it looks for by an expression, which takes 2 us."""
+"""The bytes that their values may contain. uvicorn allows more, and checks that with a regular expression, which takes
+2 us."""
 
 
 class _Done:
-    """Has happened by the time it is awaited."""
+    """An awaitable that is already done."""
 
     def __await__(self) -> Any:
         return iter(())
@@ -29,8 +30,8 @@ _DONE: Awaitable[None] = _Done()
 
 
 class Response:
-    """The `send` of one request. It keeps the head until the body comes, and leaves to uvicorn what is not ordinary:
-    uvicorn checks each header separately and writes twice, which takes 8 us more."""
+    """The `send` of one request. It keeps the head until the body comes, and leaves other responses to uvicorn, which
+    checks each header separately and writes twice: that takes 8 us more."""
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
