@@ -88,8 +88,8 @@ class ExclusiveDatabase:
             return not self._connection.execute("select count(*) from sqlite_master").fetchone()[0]
 
     def overwrite_with(self, source: Path) -> None:
-        """Replace the content by that of `source` in one transaction: after a crash, the database has either the old or
-        the new content. Raises Unavailable."""
+        """Replace the content with that of `source` in one transaction: after a crash, the database has either the old
+        or the new content. Raises Unavailable."""
         with _translate_errors(self._path), closing(_connect(f"{source.as_uri()}?mode=ro")) as new:
             new.backup(self._connection)
 

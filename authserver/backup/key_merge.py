@@ -62,7 +62,7 @@ class NewKeys(KeyStore):
 @dataclass(frozen=True, slots=True)
 class RestoreContext:
     keys: KeyStore
-    """The places of this server's private keys."""
+    """Where this server's private keys are stored."""
     policy: KeyPolicy
     max_token_ttl: int
     """The longest lifetime of a token under the settings, in seconds."""

@@ -118,7 +118,7 @@ def _keep_passwords(connection: Connection) -> None:
 
 
 def _keep_deletions(connection: Connection) -> None:
-    """Keep what became of the users who asked to be deleted, or who changed their minds: one who did must not be
+    """Keep deletion requests as they are in the replaced database: a user who has cancelled one since must not be
     deleted."""
     if has_column(connection, users.c.delete_at):
         old = replaced(users)
@@ -164,7 +164,7 @@ def _keep_denied(connection: Connection) -> None:
 
 def _keep_events(connection: Connection) -> None:
     """Keep the audit trail of the replaced database: a restore must not hide what was done since the backup. Events
-    that only the backup has come after the others if their ids are in use."""
+    that only the backup has get new ids, after all others, if their ids are in use."""
     if not has(connection, events):
         return
     old = replaced(events)
@@ -178,7 +178,8 @@ def _keep_events(connection: Connection) -> None:
 
 
 def _keep_outbox(connection: Connection) -> None:
-    """Keep what the replaced database still had to send. What waits in the backup was sent since, or is there too."""
+    """Keep what the replaced database still had to send. Messages that wait in the backup were sent since, or wait
+    there too."""
     if has(connection, outbox):
         columns = [column.name for column in outbox.c]
         rows = select(*(replaced(outbox).c[name] for name in columns))

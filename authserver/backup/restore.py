@@ -1,4 +1,4 @@
-"""Replaces the database by a backup.
+"""Replaces the database with a backup.
 
 The new database is prepared next to the old one, from the backup and from the data that is kept of the old one. Then
 one SQLite transaction overwrites the old one: a crash at any moment leaves either the old database or the new one.

@@ -1,4 +1,5 @@
-"""Merges the browser sessions of the replaced database into the restored one, and clears what was under way."""
+"""Merges the browser sessions of the replaced database into the restored one, and deletes sign-ins that were in
+progress."""
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
 
@@ -36,7 +37,7 @@ def end_unfinished(connection: Connection) -> None:
 
 
 def _keep_clients(connection: Connection) -> None:
-    """Add the clients that have been noted since: they may want to be told of the end of these sessions."""
+    """Add the clients that were recorded since: they may have to be told when these sessions end."""
     if not has(connection, session_clients):
         return
     old = replaced(session_clients)

@@ -1,11 +1,11 @@
 """The authserver command: noun, then verb; one file per noun.
 
-Data goes to stdout, messages to stderr, an error's begins with "Error: ". Exit codes: 0 done, 1 failed, 2 usage, 3
-refused by policy, 69 the database or a key service cannot be reached, 75 another process changed the same rows, 78
+Data goes to stdout, messages to stderr; an error message begins with "Error: ". Exit codes: 0 done, 1 failed, 2 usage,
+3 refused by policy, 69 the database or a key service cannot be reached, 75 another process changed the same rows, 78
 configuration.
 
-A command's file is imported when the command runs, and what opens the database often inside the function that needs it:
-importing it takes 0.5 s of CPU, which `--help`, `config show` and a wrong option need not spend.
+A command's file is imported when the command runs. Modules that open the database are often imported inside the
+function that needs them: they take 0.5 s of CPU, which `--help`, `config show` and a wrong option need not spend.
 """
 
 import re

@@ -34,7 +34,8 @@ _COLUMNS = [
     "detail",
 ]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins so for a formula, which may send the other cells somewhere."""
+"""A spreadsheet treats a cell that begins with one of these as a formula, which could send other cells to a
+stranger."""
 
 
 @click.group("audit")
@@ -49,7 +50,7 @@ def command() -> None:
 
 
 def filters(function: F) -> F:
-    """The options that choose events."""
+    """The options that select events."""
     options = [
         click.option("--since", help="Not before this time: 2026-01-31, 2026-01-31T12:00:00Z, or 24h, 7d ago."),
         click.option("--until", help="Before this time."),
@@ -63,7 +64,7 @@ def filters(function: F) -> F:
             help="Only events of this name: docs/reference/events.md lists them.",
         ),
         click.option("--network", help="Only from this network, for example 192.0.2.0/24."),
-        click.option("--actor", help="Only done by this one: os:NAME, user:SUBJECT, client:CLIENT_ID, server."),
+        click.option("--actor", help="Only by this actor: os:NAME, user:SUBJECT, client:CLIENT_ID, server."),
     ]
     for option in reversed(options):
         function = option(function)

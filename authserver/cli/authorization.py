@@ -84,7 +84,7 @@ def list_(user: str | None, client: str | None, active: bool, limit: int, as_jso
 def show_(id: str, as_json: bool) -> None:
     """Show the authorization ID, and everything that happened to it. Tokens and log lines call this id `grant_id`.
 
-    Of an authorization that was deleted, only the events are left.
+    If the authorization was deleted, only its events are left.
 
     \b
     Examples:
@@ -151,7 +151,7 @@ def _no_authorization(id: str) -> click.ClickException:
 
 
 def _left_of(id: str, story: list[StoredEvent]) -> dict[str, Any]:
-    """Return what the audit trail says of an authorization that was deleted."""
+    """Return what the audit trail says about an authorization that was deleted."""
     first = story[0].record
     return {"id": id, "client_id": first.client_id, "subject": first.subject, "username": first.user} | {
         "state": "deleted",

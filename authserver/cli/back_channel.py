@@ -1,4 +1,4 @@
-"""What is wrong with where a client's logout tokens go, for `client create`, `client update` and `doctor`."""
+"""What is wrong with a client's back-channel logout URI, for `client create`, `client update` and `doctor`."""
 
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -16,13 +16,13 @@ class Fault(NamedTuple):
 
 
 def fault_of(settings: Settings, client: Client) -> Fault | None:
-    """Return why no logout token ever reaches the client, and how to fix it; None if one may."""
+    """Return why no logout token can reach the client, and how to fix it; None if they can."""
     uri = client.backchannel_logout_uri
     reason = why_out_of_reach(uri, allow_list(settings.fetch_allow or "")) if uri else None
     if reason is None:
         return None
     return Fault(
-        f"The client {client.id} hears of no session's end: its back-channel logout URI {reason}.",
+        f"The client {client.id} gets no logout tokens: its back-channel logout URI {reason}.",
         f"If the host is yours, add it to the server's settings: AUTHSERVER_FETCH_ALLOW={urlsplit(uri).hostname}. "
         f"Otherwise: authserver client update {client.id} --backchannel-logout-uri https://...",
     )

@@ -53,8 +53,8 @@ def transact(work: "Callable[[Connection], T]") -> T:
 
 
 def again_after_conflicts(transact: Callable[[], T]) -> T:
-    """Return what `transact` returns, which is one transaction. Runs it again after a deadlock with a server, when it
-    has written nothing. Raises ChangedMeanwhile if every attempt fails."""
+    """Return what `transact` returns. It is one transaction, and runs again if a deadlock with a server undid it.
+    Raises ChangedMeanwhile if every attempt fails."""
     for _ in range(_TRIES - 1):
         with suppress(ChangedMeanwhile):
             return transact()

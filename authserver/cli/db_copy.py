@@ -26,7 +26,7 @@ key-encryption keys, the same issuer, and
 
 
 class _TargetUnavailable(Unavailable):
-    """Of the target: `config show` says nothing about it."""
+    """The target database is unavailable. `config show` says nothing about it."""
 
 
 @click.command("copy")

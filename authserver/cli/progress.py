@@ -20,7 +20,7 @@ class ProgressLine:
         self.visible = sys.stderr.isatty()
 
     def step(self, words: str) -> None:
-        """What is being done now."""
+        """Show this as what is being done now."""
         self._step = words
         self.tick()
 

@@ -1,4 +1,4 @@
-"""What a command did, for the audit trail: who ran it is the operating system's user."""
+"""Records what a command did in the audit trail. The actor is the operating system's user."""
 
 import os
 from dataclasses import replace
@@ -41,7 +41,7 @@ def record(
 
 
 def record_many(connection: "Connection", event: str, users: "Iterable[User]", **fields: str) -> None:
-    """Add the same event of many users to the audit trail, as `record` does of one."""
+    """Add the same event to the audit trail for many users, as `record` does for one."""
     from ..store import events
 
     about = AuditRecord(event, actor(), detail=detail(fields))

@@ -70,7 +70,7 @@ def list_(user: str | None, active: bool, limit: int, as_json: bool) -> None:
 def show_(id: str, as_json: bool) -> None:
     """Show the session ID, and which clients were told that it ended. ID tokens call this id `sid`.
 
-    Of a session that was deleted, with its user or a day after its absolute end, only its end is left.
+    If the session was deleted (with its user, or a day after its absolute end), only its end is left.
 
     \b
     Examples:
@@ -127,8 +127,8 @@ def _no_session(id: str) -> click.ClickException:
 
 
 def _whole(connection: Connection, id: str) -> dict[str, Any]:
-    """Describe the session, with the reason that the audit trail has for its end. Of a session that was deleted, only
-    that is left. Raises ClickException if there is nothing."""
+    """Describe the session, with the reason for its end from the audit trail. If the session was deleted, its end is
+    all that is left. Raises ClickException if there is nothing."""
     key = parse_id(id, "session")
     signed_in, ended = sessions.load(connection, key), events.end_of_session(connection, key)
     reason = {"reason": ended.record.detail.partition("; ")[0]} if ended else {}

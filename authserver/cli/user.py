@@ -43,7 +43,7 @@ from .user_import import import_
 from .user_reset_link import reset_link
 from .user_unblock import unblock
 
-_MAX_INPUT = 1 << 20  # bytes of claims that are read; a tenth of it is too many already
+_MAX_INPUT = 1 << 20  # bytes of claims that are read: far more than the limit
 _ENDED_BY = {
     "user_disabled": EndedBy.DISABLING,
     "user_logins_ended": EndedBy.LOGINS_ENDED,
@@ -244,7 +244,7 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
 @click.argument("name")
 @as_json
 def set_claims(name: str, as_json: bool) -> None:
-    """Replace the claims of the user NAME by a JSON object on stdin; {} removes all of them.
+    """Replace the claims of the user NAME with a JSON object on stdin; {} removes all of them.
 
     /userinfo shows the standard claims of OpenID Connect, such as `name` and `email`, to clients that may see them. A
     client's access tokens contain the claims that `client update --access-token-claim` names, from the next refresh or

@@ -1,4 +1,4 @@
-"""What becomes of a user's own request to be deleted when an operator disables or enables them."""
+"""Cancels a user's own deletion request when an operator disables or enables the user."""
 
 from ..domain.languages import LANGUAGES, choose
 from ..domain.mail import notices
@@ -11,7 +11,8 @@ from .recording import record
 
 
 def set_disabled(connection: Connection, username: str, disabled: bool) -> bool:
-    """Do as `users.set_disabled`. A user who had asked to be deleted is told that they will not be."""
+    """Do as `users.set_disabled`. Cancels the user's deletion request, if there is one, and tells the user by email if
+    a mail server is configured."""
     user = load_user(connection, username, users.load_with_claims)
     if user.delete_at is not None:
         record(connection, "user_deletion_cancelled", user=user)

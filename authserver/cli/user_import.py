@@ -46,7 +46,7 @@ def import_(file: str, skip_existing: bool, dry_run: bool, as_json: bool) -> Non
 
     Each line is a JSON object with `username`, `password_hash`, and optionally `claims`, `disabled` and `id` (the `sub`
     of the user's tokens). The whole file is checked first: if a line is not valid, nothing is imported. A user's first
-    login replaces the hash by one of Argon2id.
+    login replaces the hash with an Argon2id hash.
 
     \b
     Examples:

@@ -343,7 +343,7 @@ _SECRETS = frozenset(name for name, field in _FIELDS.items() if field.annotation
 
 
 def load(**flags: Any) -> Settings:
-    """Load the settings, each from the first source that has it: flags (None is not given), the environment, .env,
+    """Load the settings, each from the first source that has it: flags (None means not given), the environment, .env,
     authserver.toml, its default. Raises Misconfigured, naming everything that is wrong."""
     examples = {name: _example(name) for name in _FIELDS}
     origins, problems = sources.read(flags, sources.Names(examples, _SECRETS))

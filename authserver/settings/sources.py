@@ -29,7 +29,7 @@ _SERVE_FLAGS = {"host", "port", "workers"}
 
 @dataclass(frozen=True)
 class SourcedValue:
-    """A value as it was found, not yet judged; `file` is the path when it came through a ..._FILE."""
+    """A value as it was found, not yet checked; `file` is the path when it came through a ..._FILE."""
 
     source: str
     value: Any = field(repr=False)

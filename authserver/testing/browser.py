@@ -18,7 +18,8 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass
 class Page(HTMLParser):
-    """What of a page matters here: the fields of its form, and the text and address of what has an id."""
+    """The parts of a page that matter here: the fields of its form, and the text and address of each element with an
+    id."""
 
     action: str = ""
     fields: dict[str, str] = field(default_factory=dict)
@@ -32,7 +33,8 @@ class Page(HTMLParser):
         self._open: list[tuple[str, str]] = []
 
     def filled_in(self, username: str, password: str) -> Mapping[str, str]:
-        """Return the fields of the form as this user sends them; none if the page has none that a user can answer."""
+        """Return the fields of the form as this user sends them; none if the page has no form that it knows how to fill
+        in."""
         if "password" in self.fields:
             return self.fields | {"username": username, "password": password}
         if "allow" in self.texts:
@@ -62,14 +64,14 @@ class Page(HTMLParser):
 
 
 class Browser:
-    """One browser with its cookies. It is where the user stays signed in."""
+    """One browser with its cookies, which keep the user signed in."""
 
     def __init__(self, issuer: str) -> None:
         self._issuer, self._cookies = issuer, dict[str, str]()
 
     @property
     def cookie(self) -> str:
-        """The header with its cookies."""
+        """The value of the Cookie header."""
         return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
 
     def authorize(self, url: str, username: str, password: str) -> str:
@@ -120,7 +122,7 @@ class Browser:
 
 
 class PlaywrightPage(Protocol):
-    """What `sign_in` needs of a page of Playwright."""
+    """The methods of a Playwright page that `sign_in` uses."""
 
     def fill(self, selector: str, value: str) -> None: ...
     def click(self, selector: str) -> None: ...
@@ -129,7 +131,7 @@ class PlaywrightPage(Protocol):
 
 
 def sign_in(page: PlaywrightPage, username: str, password: str) -> None:
-    """Sign in on the page that a browser under Playwright shows, and allow what the client asks for."""
+    """Sign in on the page that a Playwright browser shows, and allow what the client asks for."""
     if page.is_visible("#username"):
         page.fill("#username", username)
     page.fill("#password", password)

@@ -16,7 +16,7 @@ from ..settings import Settings
 
 
 class SignIn(TypedDict, total=False):
-    """What `authserver client create` calls the same, for clients that sign users in."""
+    """Options for clients that sign users in, named as in `authserver client create`."""
 
     redirect_uris: Sequence[str]
     application_type: str

@@ -18,7 +18,8 @@ class CodeFlow:
 
     @classmethod
     def begin(cls, issuer: str, client_id: str, **parameters: str) -> "CodeFlow":
-        """Begin a flow with PKCE. `parameters` add to the authorization request, or replace what is in it."""
+        """Begin a flow with PKCE. `parameters` are added to the authorization request, and replace its own of the same
+        name."""
         verifier = system.new_secret()
         usual = {
             "response_type": "code",

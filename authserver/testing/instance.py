@@ -219,8 +219,9 @@ class Issuer:
         Browser(self.url).allow_device(url, username, self._passwords[username])
 
     def sign_out(self, username: str) -> None:
-        """End all sessions of a user of this issuer. Their clients with a `backchannel_logout_uri`, which may be on
-        this machine, have been posted a logout token when this returns. Raises ValueError if there is no such user."""
+        """End all sessions of a user of this issuer. By the time this returns, a logout token has been posted to each
+        of their clients with a `backchannel_logout_uri`, which may be on this machine. Raises ValueError if there is no
+        such user."""
         with self._database.begin() as connection:
             user = users.load(connection, username)
             if user is None:
@@ -361,5 +362,5 @@ def _settings(port: Port, database_url: str, given: dict[str, Any]) -> Settings:
 
 @cache
 def _passwords() -> PasswordHasher:
-    """With the server's own cost: a cheaper hash would be replaced at the first login."""
+    """Return a hasher with the server's own cost: a cheaper hash would be replaced at the first login."""
     return PasswordHasher()

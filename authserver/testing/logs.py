@@ -40,7 +40,7 @@ def _configure() -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,  # not that of `rich`, which shows what the variables hold
+            structlog.processors.format_exc_info,  # not that of `rich`, which shows the values of variables
             redact,
             structlog.processors.JSONRenderer(),
         ],

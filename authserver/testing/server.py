@@ -52,16 +52,18 @@ class Port:
 
 
 class IssuerServer:
-    """Handles requests. Of the background tasks only the reading of keys runs; tests trigger the others."""
+    """Handles requests. The only background task that runs is the reading of keys; tests trigger the others."""
 
     def __init__(self, settings: Settings, database: Database, port: Port, now: Callable[[], int]) -> None:
-        """`database` is a second way to what the settings name; `now` in microseconds. Raises as `start` does."""
+        """`database` is a second connection to the database that the settings name; `now` returns microseconds. Raises
+        as `start` does."""
         self._settings, self._database, self._port, self._now = settings, database, port, now
         self._running: _Uvicorn | None = None
         self.start()
 
     def start(self) -> None:
-        """Raises Misconfigured, what the application raises at its start, and TimeoutError. Nothing runs then."""
+        """Raises Misconfigured, whatever the application raises at startup, and TimeoutError. After an error nothing is
+        running."""
         # A keyring that has not been read for some seconds does not sign.
         server = assemble(self._settings, now=self._now, enable=("read_keys",))
         self._tasks = server.tasks
@@ -84,7 +86,7 @@ class IssuerServer:
             self._tasks.keyring.update(self._read_state(), self._now())
 
     def deliver_messages(self) -> None:
-        """Send what waits in the outbox, and wait until that has ended. Raises Unavailable."""
+        """Send the messages that wait in the outbox, and wait until all were tried. Raises Unavailable."""
 
         async def deliver() -> None:
             await self._tasks.deliver_outbox()
@@ -94,7 +96,7 @@ class IssuerServer:
             self._running.call(deliver)
 
     def sign(self, claims: dict[str, Any], alg: str, typ: str) -> str:
-        if self._tasks.keyring.is_stale(self._now()):  # nobody looks while the server is down
+        if self._tasks.keyring.is_stale(self._now()):  # nothing reads them while the server is down
             self.read_keys()
         return self._tasks.keyring.sign(claims, self._now(), alg, typ)
 
@@ -108,10 +110,10 @@ class IssuerServer:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Runs in a thread from the beginning; answers when it is made."""
+    """Runs in a thread. It accepts requests as soon as the constructor has returned."""
 
     def __init__(self, app: Any, listener: socket.socket) -> None:
-        """Takes over `listener`. Raises what `app` raises at its start, and TimeoutError; then nothing runs."""
+        """Takes over `listener`. Raises whatever `app` raises at startup, and TimeoutError; then nothing is running."""
         self._app, self._listener = app, listener
         config = uvicorn.Config(
             self._watched,
@@ -143,7 +145,7 @@ class _Uvicorn(uvicorn.Server):
         self._thread.join(_PATIENCE)
 
     def call(self, work: Callable[[], Any]) -> None:
-        """Until `work` is done, on the server's loop."""
+        """Run `work` in the server's event loop, and wait until it is done."""
         asyncio.run_coroutine_threadsafe(work(), self._loop).result(_PATIENCE)
 
     def _wait_until_up(self) -> None:
@@ -156,13 +158,13 @@ class _Uvicorn(uvicorn.Server):
         try:
             with closing(self._listener):
                 self.run([self._listener])
-        except BaseException as error:  # SystemExit, too: uvicorn's answer to an application that does not start
+        except BaseException as error:  # also SystemExit, which uvicorn raises if the application does not start
             self._failure = self._failure or error
         finally:
             self._tried.set()
 
     async def _watched(self, scope: Any, receive: Any, send: Any) -> None:
-        """What goes wrong at the start, uvicorn writes into the log and nowhere else."""
+        """Run the application, and keep an error at startup: uvicorn only logs it."""
         try:
             await self._app(scope, receive, send)
         except BaseException as error:
@@ -172,8 +174,8 @@ class _Uvicorn(uvicorn.Server):
 
 
 def _bound(port: int) -> socket.socket:
-    """With SO_REUSEPORT, so that only who asks for that as the same user may have the port, too. SO_REUSEADDR would
-    give a port on which nobody listens to any server that is started."""
+    """Bind with SO_REUSEPORT: only a socket of the same user that also sets it can share the port. With SO_REUSEADDR,
+    any server could take the port while nobody listens on it."""
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     bound.bind((HOST, port))

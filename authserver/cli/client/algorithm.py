@@ -43,7 +43,7 @@ def set_alg(client_id: str, alg: str) -> None:
 
 
 def change_clients(algs: Collection[str], change: Callable[[Connection], object]) -> None:
-    """Run `change`, which makes a client use `algs`, and begin or end the keys of each algorithm that this concerns."""
+    """Run `change`, which makes a client use `algs`, and start or stop the keys of each algorithm that this affects."""
     with opened() as lifecycle:
         print_changes(again_after_conflicts(lambda: lifecycle.change_clients(algs, change)), dry_run=False)
         for alg in sorted(algs):

@@ -55,7 +55,7 @@ def _add(connection: Connection, client: Client) -> None:
     if users.ids_in_use(connection, [client.id]):
         raise fail(f"A user has the id {client.id}, so a client cannot have it. Choose another --client-id.")
     at = now(connection)
-    # Before the first such token can be signed: its key stays published for as long as it lives.
+    # Before the first token with this lifetime is signed: keys stay published for as long as the longest lifetime.
     signing_keys.raise_max_token_ttl(connection, client.policy.get("access_token_ttl", 0), at)
     if not clients.add(connection, replace(client, created_at=at)):
         raise fail(f"The client {client.id} already exists. To change it: authserver client update {client.id}")

@@ -40,7 +40,7 @@ _PAGES = {
     "tos-uri": "Its terms of service.",
 }
 CLEARABLE = ("user-address-header", "userinfo-alg", "backchannel-logout-uri", "sector-identifier-uri", *_PAGES)
-"""The options of a text that may be empty."""
+"""The options whose text may be empty."""
 _SINGLE = (
     *("auth_method", "access_token_typ", "user_address_header", "pkce", "first_party"),
     *("backchannel_logout_uri", "backchannel_logout_session_required", "subject_type", "sector_identifier_uri"),

@@ -43,7 +43,7 @@ def create_subject_key(subject_type: str | None) -> None:
 
 
 def warn_of_logo(client: Client) -> None:
-    """Say so if the pages cannot show the client's logo."""
+    """Warn if the pages cannot show the client's logo."""
     hidden = logo.why_hidden(client.id, client.logo_uri, load_settings().issuer)
     if hidden is not None:
         click.echo("\n".join(["Warning: " + hidden[0], hidden[1]]), err=True)
@@ -66,6 +66,6 @@ def show_secret(client_id: str, secret: str | None, as_json: bool) -> None:
 
 
 def ask_to_save(secret: str | None, as_json: bool) -> None:
-    """Say that a new secret is shown only now. Scripts, which ask for JSON, know."""
+    """Tell people that a new secret is shown only once. Scripts, which use --json, need no reminder."""
     if secret and not as_json:
         click.echo("Save the secret now: it cannot be shown again.", err=True)

@@ -19,7 +19,7 @@ from .listing import described, in_words
 from .options import ALGORITHMS_OF, CLEARABLE, LISTS, POLICY, chosen, cleared, of_client
 from .shared import ask_to_save, check, create_subject_key, load, put_secret, warn_of_logo
 
-_OTHER_SUBJECTS = "Warning: every user has another subject at {} from now on. It takes them for new users."
+_OTHER_SUBJECTS = "Warning: every user has another subject at {} from now on. The client will treat them as new users."
 Update = tuple[Client, Client, str | None]
 """The client before and after the change, and its secret if it is new."""
 
@@ -74,7 +74,7 @@ def update(client_id: str, name: str | None, clear: tuple[str, ...], as_json: bo
 
 
 def _warn(before: Client, after: Client, given: Collection[str]) -> None:
-    """Say what the change, made by the options that were `given`, does that its user may not expect."""
+    """Warn about effects of the change that the operator may not expect. `given` names the options that were passed."""
     if _names_users(before) != _names_users(after):
         click.echo(_OTHER_SUBJECTS.format(after.id), err=True)
     if "logo_uri" in given:
@@ -89,7 +89,8 @@ def _names_users(client: Client) -> tuple[str, str]:
 
 
 def _run(change: Any, algs: Collection[str], *, may_end: bool) -> Update:
-    """Store the change. Algorithms that clients need from now on get keys, and keys that no client needs end."""
+    """Store the change. Algorithms that clients need from now on get keys, and keys that no client needs any more stop
+    signing."""
     if not algs and not may_end:
         update: Update = transact(change)
         return update
@@ -99,7 +100,7 @@ def _run(change: Any, algs: Collection[str], *, may_end: bool) -> Update:
 
 
 def _put(connection: Connection, client: Client) -> None:
-    # Before the first such token can be signed: its key stays published for as long as it lives.
+    # Before the first token with this lifetime is signed: keys stay published for as long as the longest lifetime.
     signing_keys.raise_max_token_ttl(connection, client.policy.get("access_token_ttl", 0), now(connection))
     clients.put(connection, client)
 
@@ -125,7 +126,7 @@ def _changed(before: Client, after: Client) -> list[str]:
 
 
 def _value(description: dict[str, Any], name: str) -> str:
-    """Return a value for people; one that the client does not have is the server's setting, or is none."""
+    """Return a value for people. If the client has none, say "none", or that the server's setting applies."""
     value = in_words(description).get(name)
     missing = "the server's setting" if name in POLICY.values() else "none"
     return missing if value in (None, "", []) else cell(value)

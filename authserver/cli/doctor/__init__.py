@@ -108,7 +108,7 @@ def _of_clients(settings: Settings, enabled: list[Client]) -> list[Finding]:
 
 
 def _reported(name: str, check: Check) -> list[Finding]:
-    """Return what the check finds. If it cannot be done, that is its finding."""
+    """Return what the check finds. If the check itself fails, that is its finding."""
     try:
         return check()
     except (Misconfigured, Unavailable) as error:

@@ -1,5 +1,5 @@
-"""Checks what clients are registered with: redirect URIs that others could receive, consent, secrets that end,
-where logout tokens go, and logos that the pages cannot show."""
+"""Checks the registration of clients: redirect URIs that others could receive, consent, expiring secrets, back-channel
+logout URIs, and logos that the pages cannot show."""
 
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""What a check says: one finding, and how to fix it."""
+"""One finding of a check, and how to fix it."""
 
 import re
 from collections.abc import Iterable

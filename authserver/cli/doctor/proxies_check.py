@@ -1,4 +1,4 @@
-"""Checks whose word the server takes for a caller's address."""
+"""Checks which proxies the server trusts to tell it a caller's address."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from .finding import WARNING, Finding, or_ok
 CHECK = "proxies"
 _NAME_PROXIES = "Name only the addresses of your proxies in AUTHSERVER_TRUSTED_PROXIES."
 _WIDE = {4: 16, 6: 48}
-"""The shortest prefix of a network that is plausibly made of proxies only, by version of IP."""
+"""The shortest prefix of a network that is plausibly made of proxies only, by IP version."""
 
 
 def check(settings: Settings) -> list[Finding]:

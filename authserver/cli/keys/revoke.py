@@ -13,7 +13,7 @@ from .refresh_keys import revoke_refresh_keys
 from .shared import NO_SUCH_KEY, dry_run, opened
 from .timeline import changes_data, print_changes, timeline_data, timeline_text, warn_if_young
 
-# Seconds for which a verifier may keep a key set; the guard's own test and that of the snippets hold these figures.
+# Seconds for which a verifier may keep a key set; the tests of the guard and of the snippets check these figures.
 _GUARD = _SNIPPETS = 60
 _STILL_ACCEPTED = """\
 Every server stops publishing the key within 5 seconds. After that, these verifiers still accept its tokens, unless the

@@ -91,7 +91,7 @@ def _promote(lifecycle: Lifecycle, request: _Request) -> _Outcome:
 
 
 def _apply_due(lifecycle: Lifecycle, _request: _Request) -> _Outcome:
-    done = lifecycle.run_due(_print_step)  # each when it is done: a later one may fail
+    done = lifecycle.run_due(_print_step)  # printed one by one, since a later one may fail
     for id in lifecycle.remove_unused_refresh_keys():
         done.append(Transition("remove_refresh_key", "refresh", id))
         _print_step(done[-1])

@@ -89,7 +89,7 @@ def _sentence(event: TimelineEvent, algs: dict[str, str]) -> str:
 
 
 def _present(keys: Keys) -> str:
-    """Only of the algorithms in use: the others keep the rows of their old keys."""
+    """Describe only the algorithms in use: the others still have rows of old keys."""
     sentences = []
     for alg in sorted({DEFAULT, *algorithms_in_use(keys)}):
         active, pending = in_state(keys, alg, "active"), in_state(keys, alg, "pending")
