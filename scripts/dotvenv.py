@@ -74,7 +74,8 @@ def mark(*kinds: str) -> None:
 
 
 def usable() -> bool:
-    """Whether pip can install into this .venv. Not after a killed installation: half a package would stay."""
+    """Whether pip can install into this .venv. False after an installation that was killed: half a package could be
+    left."""
     mark = read_json(MARK)
     if mark and (mark.get("venv") != identity() or not LOCKS.keys() & mark.keys()):
         return False

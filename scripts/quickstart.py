@@ -33,9 +33,9 @@ DEMO = ROOT / "keys" / "demo"
 MAILS = ROOT / "keys" / "mails"
 PORTS_TO_TRY = 100
 UNMEASURED = ("bench", "packaging", "readme", "scripts")
-"""The folders of tests that `--coverage` leaves out: they run for long what other tests reach too."""
+"""The folders of tests that `--coverage` leaves out: they take long, and other tests cover the same code."""
 DEMO_SCOPE = "openid profile email read"
-CURL = "curl -sS --fail-with-body"  # an error, or a server that is stopped, shows itself
+CURL = "curl -sS --fail-with-body"  # so that errors and a stopped server are shown
 TEST_HELP = """usage: quickstart.py test [--fast | --coverage | ARG ...]
 
 Check the code, in .venv, which is created the first time.
@@ -113,7 +113,8 @@ def schema_digest() -> str:
 def ready(demo: dict[str, str]) -> bool:
     """Whether the demo's user and clients exist. Reads SQLite directly, because starting the command takes a second.
 
-    False where it cannot tell: another database is configured, or its tables are different. That costs only the second.
+    Returns False if it cannot tell, because another database is configured or its tables are different. That costs only
+    the second.
     """
     if not demo or demo.get("schema") != schema_digest() or configured("DATABASE_URL"):
         return False
@@ -128,7 +129,7 @@ def ready(demo: dict[str, str]) -> bool:
 
 
 def exists(demo: dict[str, str]) -> bool:
-    """The same for every kind of database, through the command."""
+    """Like `ready`, for every kind of database: asks the command."""
     try:
         asked = (("user", demo["username"]), ("client", demo["client_id"]), ("client", demo["web_client_id"]))
     except KeyError:
@@ -234,7 +235,7 @@ def start_demo(listener: socket.socket, url: str, issuer: str) -> None:
 
 
 def choose_issuer(url: str) -> str:
-    """The issuer that somebody configured; if nobody did, this URL, which the server is then told."""
+    """Return the configured issuer. If there is none, configure this URL and return it."""
     if not configured("ISSUER"):
         os.environ["AUTHSERVER_ISSUER"] = url
     if "AUTHSERVER_ISSUER" in os.environ:
@@ -244,7 +245,7 @@ def choose_issuer(url: str) -> str:
 
 
 def keep_mails() -> None:
-    """Let each email become a file, unless a mail server is configured."""
+    """Write each email to a file, unless a mail server is configured."""
     if not configured("SMTP_URL"):
         os.environ["AUTHSERVER_SMTP_URL"] = f"file:{quote(str(MAILS))}"
 

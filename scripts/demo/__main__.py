@@ -1,7 +1,7 @@
 """Serve the demo application on a socket that is handed over. `scripts/quickstart.py` starts it.
 
-It ends when its standard input does: whoever started it holds the other end of that pipe, and cannot end without
-letting go of it.
+It ends when its standard input does: the process that started it holds the other end of that pipe, which closes when
+that process ends.
 """
 
 import argparse

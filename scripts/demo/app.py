@@ -123,7 +123,7 @@ class Demo:
 
     async def sign_out(self, request: Request) -> Response:
         """Forgets the tokens, and has the server revoke them: the authorization ends with its refresh token. The
-        browser's session at the server goes on, unless the person follows the link (RP-Initiated Logout)."""
+        browser's session at the server stays active, unless the person follows the link (RP-Initiated Logout)."""
         tokens = request.session["tokens"]
         request.session.clear()
         leave = await self._client.create_logout_url(id_token_hint=tokens["id_token"])

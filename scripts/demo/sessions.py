@@ -11,7 +11,7 @@ LIMIT = 1000  # sessions; then the oldest is forgotten
 
 
 class Session(dict[str, Any]):
-    """What is known of one browser. Set `renewed` when someone signs in: nobody else can know the new key."""
+    """What is known about one browser. Set `renewed` when someone signs in: nobody else can know the new key."""
 
     renewed = False
 

@@ -43,7 +43,7 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Relied(Prepared):
-    """With the clients of the requests."""
+    """A server with the clients that the requests name."""
 
     def set_up(self) -> None:
         super().set_up()

@@ -85,7 +85,7 @@ class Streams:
 
     def stream(self) -> bytes:
         """Return one to five requests, one after the other, most of them right."""
-        calm = self._random.random() < 0.4  # nothing strange but what is allowed
+        calm = self._random.random() < 0.4  # nothing unusual except what is allowed
         oddness = 0.0 if calm else 0.06
         parts = [self._request(oddness) for _ in range(self._random.randint(1, 5))]
         if self._is(oddness):

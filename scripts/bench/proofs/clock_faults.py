@@ -18,7 +18,7 @@ _STEP_CLOCK = str(Path(step_clock.__file__))
 
 
 class Clock(OnSqlite):
-    """The wall clocks of running servers are set forward and back: by an hour, a day, some seconds."""
+    """The wall clocks of running servers are set forward and back: by an hour, a day or a few seconds."""
 
     is_answered = False
     steps: tuple[float, ...] = (_HOUR, 0, -_HOUR, 0, _DAY, 3, -3, 0)
@@ -124,7 +124,7 @@ class ClockOfDatabase(Clock):
     )
 
     def install(self, server: Server) -> None:
-        """A function before PostgreSQL's own on the way on which names are looked up."""
+        """Create a function that PostgreSQL finds before its own of that name."""
         self.true_clock.is_wrong()
         server.database.execute(_OWN_CLOCK.format(name=name_of(server), seconds=self._seconds))
 

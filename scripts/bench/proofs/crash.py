@@ -71,7 +71,7 @@ class Bench:
     deaths: Deaths = field(default_factory=Deaths)
 
     async def run(self, kills: int, until: float) -> None:
-        """`until` is a time of monotonic(), after which no server is killed any more."""
+        """No server is killed after `until`, a time of monotonic()."""
         while self.deaths.kills.total() < kills and monotonic() < until:
             await self.live(random.choice(list(POINTS)) if self.deaths.kills.total() % 2 else None)
         await self._say_goodbye()
@@ -155,8 +155,8 @@ def check_keys(rows: Rows, tally: Tally) -> None:
 
 
 def add_finished_logins(server: Server) -> None:
-    """Copies of living ones that ended in 1970. Behind the back of a server that runs: a dead one's database is its
-    own to open."""
+    """Add copies of active authorizations that ended in 1970. The server must be running: after a kill, it must be the
+    first to open the database."""
     with closing(server.database.rows()) as rows:
         columns = rows.columns("authorizations")
     values = {"id": server.database.random_id(), "idle_expires_at": "1", "expires_at": "1"}
@@ -166,7 +166,8 @@ def add_finished_logins(server: Server) -> None:
 
 
 def is_reached(node: Node, place: int) -> bool:
-    """Whether the server says so in its log from that byte on, before it ends and within the time that it has."""
+    """Whether the server logs, after that byte, that it has reached the point, before it ends and within the time
+    limit."""
     until = monotonic() + _REACHED
     while monotonic() < until:
         has_ended = not node.is_running
@@ -179,7 +180,7 @@ def is_reached(node: Node, place: int) -> bool:
 
 
 def text_from(node: Node, place: int) -> str:
-    """The log from that byte on."""
+    """Return the log from that byte on."""
     with node.log.open("rb") as log:
         log.seek(place)
         return log.read().decode(errors="replace")

@@ -43,7 +43,7 @@ class Crash(Restart):
 
 
 class Terminated(Fault):
-    """The servers' connections are ended at random moments."""
+    """The servers' connections are terminated at random moments."""
 
     which = _SERVERS
 

@@ -89,7 +89,7 @@ class Bench:
         return self.tally.unavailable > unavailable or self.fault.hits > hits
 
     async def _all_go_on(self) -> float:
-        """Until every client has got a new token from now on; the seconds that it took."""
+        """Wait until every client has received a new token. Returns how many seconds that took."""
         began, had = monotonic(), [len(client.successors) for client in self.clients]
         while waiting := [
             client for client, then in zip(self.clients, had, strict=True) if len(client.successors) == then
@@ -114,7 +114,7 @@ class Bench:
             tally.faults.append("nothing was answered 503: the fault struck nothing")
 
     def _logged(self) -> list[str]:
-        """What the log has that it should not have, or has not."""
+        """Return what the log should not contain but does, or should contain but does not."""
         log, faults = self.server.log(), []
         if '"refresh_token_reused"' in log:
             faults.append("the log has refresh_token_reused")
@@ -144,7 +144,7 @@ def new_bench(server: Server, fault: Fault, clients: int) -> Bench:
 
 
 def measure(server: Server, name: str, rounds: int, clients: int) -> bool:
-    """Whether nothing was wrong; prints a line. `server` does not run, before and after."""
+    """Print a line. Returns whether everything was right. `server` is not running before or after this."""
     fault, began = FAULTS[name](), monotonic()
     bench = new_bench(server, fault, clients)
     try:
@@ -158,7 +158,7 @@ def measure(server: Server, name: str, rounds: int, clients: int) -> bool:
 
 
 def look_for_harm(server: Server, name: str, rounds: int, clients: int) -> bool:
-    """Whether the fault does harm to a server that is broken by what the fault plants."""
+    """Return whether the fault harms a server with the bug that the fault plants."""
     fault = FAULTS[name]()
     assert fault.plant is not None
     server.plant(fault.plant)

@@ -19,7 +19,7 @@ class Missing(Exception):
 
 
 def command() -> list[str]:
-    """How to run its verifier, without arguments; installs it the first time. Raises Missing."""
+    """Return the command that runs its verifier, without arguments. Installs it the first time. Raises Missing."""
     node, npm = which("node"), which("npm")
     if not node or not npm:
         raise Missing(f"{'npm' if node else 'Node'} is not installed")
@@ -31,7 +31,7 @@ def command() -> list[str]:
 
 
 def _install(npm: str, folder: Path) -> None:
-    """Made elsewhere and moved there whole, so that what stands there is complete."""
+    """Install into a temporary folder, then move it into place, so that the installation is always complete."""
     VENV.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=VENV) as temporary:
         made = Path(temporary) / "made"

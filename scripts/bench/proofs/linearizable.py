@@ -1,8 +1,8 @@
 """Whether a recorded history of one login is linearizable: some order of its operations, each at a moment between its
 request and its answer, explains every answer by what one operation after the other would have done.
 
-The search is Wing and Gong's, with a memory of the places that it has been to. What one operation does is said here
-anew, from the README and not from the server's code.
+The search is Wing and Gong's, and remembers the states that it has visited. What one operation does is defined here
+again, from the README and not from the server's code.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ _WINDOW = 30.0  # seconds, the server's default retry window
 
 @dataclass(frozen=True)
 class Operation:
-    """`end` is a revocation or a change of password: after it the login is over."""
+    """`end` is a revocation or a change of password, which ends the login."""
 
     kind: Kind
     invoked: float
@@ -40,7 +40,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Login:
-    """What one login is between two operations."""
+    """The state of one login between two operations."""
 
     generation: int = 0
     rotated: tuple[float, float] = (0.0, 0.0)
@@ -64,7 +64,7 @@ def steps(login: Login, operation: Operation, window: float = _WINDOW) -> list[S
         next = operation.presented + 1
         return [Step(next, Login(next, (operation.invoked, operation.returned)))]
     if operation.presented > login.generation:
-        return []  # a token that nobody was given yet: commits were lost
+        return []  # a token that nobody has received yet: commits were lost
     if operation.presented < login.generation - 1:
         return [over]
     retried, reused = Step(login.generation, login), over

@@ -197,7 +197,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def places(asked: argparse.Namespace) -> list[Place]:
-    """Where it is asked to run; else where it can of those that it should."""
+    """Return where to run: where the options say, or otherwise wherever this machine can."""
     if asked.database:
         return [Place(asked.database, nodes_of(asked), asked.workers)]
     return [place for place in PLACES if not is_skipped(place.database)]

@@ -1,4 +1,4 @@
-"""The rounds of race.py, and the witness that writes down what was asked, answered, and when."""
+"""The rounds of race.py, and the witness that records requests, responses and their times."""
 
 import asyncio
 import random
@@ -27,7 +27,7 @@ WRITTEN_OVER = "generations were written in a revoked row"
 
 @dataclass
 class Tally:
-    """What came of many rounds. `faults` says what was wrong, in words."""
+    """The results of many rounds. `faults` says in words what was wrong."""
 
     rounds: int = 0
     statuses: list[int] = field(default_factory=list)
@@ -114,7 +114,7 @@ class Witness:
         self._ends.append((authorization_id(token) if token else None, Operation("end", invoked, perf_counter())))
 
     def ended_at(self, token: str | None = None) -> float:
-        """When the answer came that told of the end of that token's login, or of every login."""
+        """Return when the response arrived that confirmed the end of that token's login, or of every login."""
         id = authorization_id(token) if token else None
         return min((end.returned for of, end in self._ends if of in (None, id)), default=FOREVER)
 
@@ -128,7 +128,7 @@ class Witness:
 
 
 async def ask(connection: Connection, request: bytes) -> Response:
-    """A connection that ends without an answer is told as status 0."""
+    """A connection that ends without a response counts as status 0."""
     try:
         return await connection.ask(request)
     except ConnectionError:

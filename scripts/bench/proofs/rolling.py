@@ -61,7 +61,7 @@ Server.shutdown = _pausing
 
 
 async def restart_nodes(server: Server) -> int:
-    """Each in turn; the number of restarts."""
+    """Restart each node in turn. Returns the number of restarts."""
     for node in server.nodes:
         await asyncio.to_thread(node.restart)
         await asyncio.sleep(_QUIET)
@@ -69,7 +69,7 @@ async def restart_nodes(server: Server) -> int:
 
 
 async def reload_nodes(server: Server) -> int:
-    """Each in turn; the number of processes that were replaced."""
+    """Reload each node in turn. Returns the number of processes that were replaced."""
     for node in server.nodes:
         await asyncio.to_thread(replace_workers if node.workers > 1 else reload_process, node)
         await asyncio.sleep(_QUIET)
@@ -122,7 +122,7 @@ class Roll(NamedTuple):
 
     @property
     def failures(self) -> list[str]:
-        """Whatever is not a 200: here the server has no reason for anything else."""
+        """Return every response that is not a 200: here the server has no reason for another status."""
         steady, tally = self.steady, self.steady.tally
         slow = steady.skipped > _SKIPPED * tally.refreshes
         too_slow = [f"{steady.skipped} turns passed while every login waited: the rate was not kept"] if slow else []
@@ -154,7 +154,7 @@ def measure(server: Server, way: Way, turns: int, rate: float, plant: Mutant | N
     server.workers = way.workers
     server.plant(plant)
     before, level = server.log_sizes(), server.settings["LOG_LEVEL"]
-    server.settings["LOG_LEVEL"] = "info"  # that a process has reloaded its settings is no warning
+    server.settings["LOG_LEVEL"] = "info"  # a reload of the settings is logged, but is not a warning
     server.start()
     try:
         rolled = run(roll(server, way, turns, rate, until_failure=plant is not None))

@@ -55,7 +55,7 @@ _LINGER = 120  # seconds of tokens after the last rotation
 _MARGIN = 0.5  # real seconds before its expiry, when a token is shown again
 _CONNECTIONS = 4
 _LOGINS = 20
-_QUIET = 3  # each how manyth period has no strangers
+_QUIET = 3  # one period in this many has no strangers
 _PATIENCE = 240  # seconds more than the rotations should take, after which they have stopped
 
 
@@ -79,7 +79,7 @@ class Run:
     _last_exp: float = 0
 
     async def issue(self, rate: float) -> None:
-        """All at `rate` a second together. Raises TimeoutError when the keys do not rotate."""
+        """Issue tokens, `rate` a second in total. Raises TimeoutError if the keys do not rotate."""
         request = post("/token", {"grant_type": "client_credentials"}, authorization=_basic(self.server.machine))
         async with asyncio.timeout(_PATIENCE + 1.2 * self.rotations * _PERIOD / self.server.clock.scale):
             await self._start(request)
@@ -156,7 +156,7 @@ def _basic(client: dict[str, Any]) -> str:
 
 
 async def _rotate(server: ScaledServer, rotations: int, rate: float) -> tuple[Run, int]:
-    """The run, and how many keys retired in it by what the database says."""
+    """Return the run, and how many keys the database says were retired in it."""
     uri, scale = f"{server.url}/.well-known/jwks.json", str(server.clock.scale)
     each, skipped = commands(uri, server.url, await _audience(server), scale)
     if skipped:

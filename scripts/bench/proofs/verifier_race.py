@@ -1,4 +1,4 @@
-"""Verifiers as processes of their own, all given the same tokens, and what they made of them."""
+"""Runs verifiers in separate processes, gives all of them the same tokens, and collects their verdicts."""
 
 import asyncio
 import subprocess
@@ -19,7 +19,7 @@ _REASONS = 3
 
 
 def commands(*arguments: str) -> tuple[dict[str, list[str]], str | None]:
-    """How each verifier is run, and why jose is not among them."""
+    """Return the command of each verifier, and why jose is missing, if it is."""
     script = str(Path(__file__).with_name("verifiers.py"))
     in_python = {name: [sys.executable, script, name, *arguments] for name in _IN_PYTHON}
     try:
@@ -70,7 +70,7 @@ class Contestant:
             self.reasons.append(f"{self.name}, {why}: {reason}")
 
     async def finish(self, listening: "asyncio.Task[None]") -> None:
-        """What was never answered has failed."""
+        """Count every token that was never answered as failed."""
         assert self.process.stdin
         self.process.stdin.close()
         try:

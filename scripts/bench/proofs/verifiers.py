@@ -37,7 +37,7 @@ class Verifier(Protocol):
 
 
 class WithGuard:
-    """Ours. Its clock stands at the time of the last line."""
+    """Our guard. Its clock shows the time of the last line."""
 
     def __init__(self, uri: str, issuer: str, audience: str, scale: float) -> None:
         self.fetches, self._uri, self._now = 0, uri, 0.0
@@ -110,7 +110,7 @@ def answer(verifier: Verifier, seconds: str, token: str) -> str:
     try:
         verifier.verify(token, float(seconds))
     except Exception as error:
-        reason = getattr(error, "reason", error)  # what the guard tells the log, and nobody else
+        reason = getattr(error, "reason", error)  # what the guard only logs
         return f"{verifier.fetches} {type(error).__name__}: {reason}".replace("\n", " ")
     return f"{verifier.fetches} "
 
