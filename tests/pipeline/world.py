@@ -187,7 +187,8 @@ class World:
             return Answer(refusal.status, refusal.code, None, None, None, None)
         body, access_token = dict(reply.body or {}), reply.tokens.get("access_token")
         claims = self.nodes[node].keyring.verify(access_token) if access_token else None
-        told = (None, reply.refresh_token or None, body.get("scope"), body.get("expires_in"))
+        refresh_token = getattr(reply, "refresh_token", "") or None  # a revocation has none
+        told = (None, refresh_token, body.get("scope"), body.get("expires_in"))
         return Answer(reply.status, *told, claims)
 
     def load(self, id: bytes, node: int = 0) -> AuthorizationRecord | None:
