@@ -41,7 +41,7 @@ TEST_HELP = """usage: quickstart.py test [--fast | --coverage | ARG ...]
 Check the code, in .venv, which is created the first time.
 
   test             the static checks (scripts/check), then pytest with all tests
-  test --fast      only the tests that start no process: under a minute on an idle machine
+  test --fast      only the quick tests that start no process: under two minutes on two idle cores
   test --coverage  the tests but proofs and packaging, and fails if they reach too few branches of authserver/
   test ARG ...     only pytest, with these arguments: test tests/domain -k rotation"""
 

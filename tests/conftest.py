@@ -116,7 +116,9 @@ PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn",
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--fast", action="store_true", help="only what starts no process: under a minute on an idle machine"
+        "--fast",
+        action="store_true",
+        help="only what is quick and starts no process: under two minutes on two idle cores",
     )
 
 
