@@ -105,7 +105,7 @@ def test_every_script_is_named() -> None:
     scripts = [file for file in (ROOT / "scripts").glob("**/*.py") if '__name__ == "__main__"' in file.read_text()]
     names = {str(file.relative_to(ROOT)): file.name for file in scripts if file.name != STARTED_BY_TOKENS}
     assert len(names) > 3
-    assert STARTED_BY_TOKENS in (ROOT / "scripts" / "bench" / "speed" / "tokens.py").read_text()
+    assert STARTED_BY_TOKENS in (ROOT / "scripts" / "bench" / "speed" / "targets.py").read_text()
     pages = "\n".join((*PAGES.values(), MEASUREMENTS))
     assert [path for path, name in names.items() if path not in pages and f"`{name}`" not in pages] == []
 

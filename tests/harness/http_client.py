@@ -166,14 +166,14 @@ class Load:
 class _Loop(Connection):
     """Drives its script from data_received: no task has to wake up for a response, which halves the cost."""
 
-    def __init__(self, script: Script, load: Load) -> None:
+    def __init__(self, script: Script, load: Load, interval: float) -> None:
         super().__init__()
-        self._script, self._load = script, load
-        self._began = self._until = 0.0
+        self._script, self._load, self._interval = script, load, interval
+        self._began = self._until = self._due = 0.0
         self.ended = asyncio.get_running_loop().create_future()
 
-    def start(self, until: float) -> None:
-        self._until = until
+    def start(self, first: float, until: float) -> None:
+        self._due, self._until = first, until
         self._go_on(None, perf_counter())
 
     def answered(self, response: Response) -> None:
@@ -182,6 +182,7 @@ class _Loop(Connection):
         self._load.statuses[response.status] += 1
         if not 200 <= response.status < 300 and len(self._load.failures) < 100:
             self._load.failures.append(response.body)
+        self._due += self._interval
         self._go_on(response, now)
 
     def _go_on(self, last: Response | None, now: float) -> None:
@@ -189,11 +190,17 @@ class _Loop(Connection):
             request = self._script(last)  # also after the last answer: a chain keeps its newest token
         except Exception as error:
             return self._end(error)
-        if request is None or now >= self._until:
+        if request is None or (last is not None and max(now, self._due) >= self._until):
             return self._end(None)
-        self._began = perf_counter()
-        self.transport.write(request)
+        if self._interval and self._due > now:
+            asyncio.get_running_loop().call_later(self._due - now, self._send, request)
+        else:  # late, and so is the response: the time from when the request was due counts
+            self._send(request, self._due if self._interval else None)
         return None
+
+    def _send(self, request: bytes, began: float | None = None) -> None:
+        self._began = perf_counter() if began is None else began
+        self.transport.write(request)
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.ended.done():
@@ -205,20 +212,22 @@ class _Loop(Connection):
             self.ended.set_exception(error) if error else self.ended.set_result(None)
 
 
-async def load(port: int, scripts: Sequence[Script], seconds: float) -> Load:
+async def load(port: int, scripts: Sequence[Script], seconds: float, interval: float = 0) -> Load:
     """Run each script in a closed loop on a connection of its own, for `seconds` and until the last responses arrive.
+    With an interval, a connection sends its next request not earlier than so many seconds after the one before was due,
+    and the first requests are spread over the interval. Each connection sends at least one request, if it has one.
 
     A script that is used in another load continues where it was. Raises what a script raises.
     """
     found, event_loop = Load(), asyncio.get_running_loop()
     loops = [
-        (await event_loop.create_connection(lambda script=script: _Loop(script, found), HOST, port))[1]  # type: ignore[misc]
+        (await event_loop.create_connection(lambda script=script: _Loop(script, found, interval), HOST, port))[1]  # type: ignore[misc]
         for script in scripts
     ]
     began = perf_counter()
     try:
-        for each in loops:
-            each.start(began + seconds)
+        for number, each in enumerate(loops):
+            each.start(began + interval * number / len(loops), began + seconds)
         async with asyncio.timeout(seconds + _DRAIN):
             await asyncio.gather(*(each.ended for each in loops))
         found.seconds = perf_counter() - began

@@ -68,9 +68,14 @@ class Postgres:
         self.stop(mode)
         self.start()
 
+    @property
+    def pid(self) -> int:
+        """The id of the first process; the others are its children."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
     def freeze(self) -> None:
         """Freeze the processes, as on a machine that is paused or whose storage hangs."""
-        main = int((self._data / "postmaster.pid").read_text().split()[0])
+        main = self.pid
         os.kill(main, signal.SIGSTOP)  # first, so that it starts no more of them
         self._frozen = [main, *procfs.children(main)]
         for pid in self._frozen[1:]:

@@ -42,6 +42,15 @@ def memory(pid: int) -> int:
     return pages * _PAGE
 
 
+def cpu_ticks(pid: int) -> int:
+    """Return the CPU time of the process, in ticks of the kernel's clock. Raises ProcessLookupError if it has ended."""
+    state = _state(pid)
+    if not state:
+        raise ProcessLookupError(f"process {pid} has ended")
+    user, system = state[11:13]
+    return int(user) + int(system)
+
+
 def _parent(pid: int) -> int | None:
     """Return the parent; None if the process has ended."""
     found = _state(pid)

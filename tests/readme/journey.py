@@ -28,7 +28,7 @@ PAGES = (
 QUICKSTART = "python3 scripts/quickstart.py\n"
 SHORTER_BENCHMARK = ("--rounds 3 --seconds 2", "--rounds 1 --seconds 0.2 --connections 8")
 MAY_FAIL = {"Measure it yourself 1": "1: python3 scripts/bench/speed/tokens.py "}
-"""The floors of the benchmark mean nothing while other tests run; it must print its table."""
+"""The bounds of the benchmark mean nothing while other tests run; it must print its table."""
 
 Check = Callable[["Journey", Pasted], None]
 CHECKS: dict[str, Check] = {}
@@ -259,4 +259,4 @@ AROUND = {"See the keys 1": (start_callers, _nothing), "Rotate now 1": (_nothing
 def measured(journey: Journey, pasted: Pasted) -> None:
     for row in ("client_credentials", "refresh", "jwks"):
         assert re.search(rf"^{row} +\d+\.\d\d +\d+ ", pasted.out, re.MULTILINE), pasted
-    assert re.search("^(every floor is held|BELOW A FLOOR)", pasted.out, re.MULTILINE)
+    assert re.search("^(every bound holds|NOT HELD)", pasted.out, re.MULTILINE)

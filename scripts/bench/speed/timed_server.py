@@ -1,28 +1,35 @@
 """The server as `authserver serve` runs it, timing itself: python timed_server.py serve --port N.
 
-GET /_bench answers the CPU seconds of this process, those of them spent in RSA signatures, and its memory;
-GET /_bench?raw=SECONDS signs with the same library on the same core for so long and answers signatures per second.
+GET /_bench responds with the CPU seconds of this process, and those of them that were spent in signatures.
+GET /_bench?signatures=SECONDS makes RSA-2048 signatures with the same library on the same core for that long, and
+responds with how many it makes in a second; ?password_checks=SECONDS checks passwords. Without a server:
+python timed_server.py --raw signatures SECONDS prints that number.
 """
 
 import json
-import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+import argon2
 from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
 from authserver.cli import main
 from authserver.keyring.database_keys import InProcess
+from authserver.passwords import COST
 from authserver.serving import configuration
 
 _RS256 = JWSRegistry.algorithms["RS256"]
 _KEY = RSAKey.generate_key(2048)
+_PASSWORD = "correct horse battery staple"
+_HASHER = argon2.PasswordHasher(*COST, parallelism=1, type=argon2.Type.ID)
+_HASH = _HASHER.hash(_PASSWORD)
 _signing = {"seconds": 0.0}
 
 
@@ -42,19 +49,24 @@ class _TimedAlgorithm:
         return getattr(self._algorithm, name)
 
 
-def raw(seconds: float) -> float:
-    """RSA-2048 signatures a second, by the library that the server signs with."""
+def sign() -> None:
+    _RS256.sign(b"x" * 500, _KEY)
+
+
+def check_password() -> None:
+    _HASHER.verify(_HASH, _PASSWORD)
+
+
+RAW = {"signatures": sign, "password_checks": check_password}
+
+
+def raw(work: Callable[[], None], seconds: float) -> float:
+    """Return how many times a second this process does nothing but that."""
     done, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
-        _RS256.sign(b"x" * 500, _KEY)
+        work()
         done += 1
     return done / (time.perf_counter() - began)
-
-
-def _memory() -> int:
-    """Resident bytes."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _measured(create_app: Any) -> Any:
@@ -65,9 +77,9 @@ def _measured(create_app: Any) -> Any:
             if scope.get("path") != "/_bench":
                 await app(scope, receive, send)
                 return
-            seconds = parse_qs(scope["query_string"].decode()).get("raw")
-            measures = {"cpu": time.process_time(), "signing": _signing["seconds"], "memory": _memory()}
-            measures |= {"raw": raw(float(seconds[0]))} if seconds else {}
+            query = parse_qs(scope["query_string"].decode())
+            measures = {"cpu": time.process_time(), "signing": _signing["seconds"]}
+            measures |= {kind: raw(RAW[kind], float(seconds)) for kind, (seconds,) in query.items()}
             body = json.dumps(measures).encode()
             headers = [(b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -78,7 +90,7 @@ def _measured(create_app: Any) -> Any:
     return create
 
 
-if __name__ == "__main__":
+def serve() -> None:
     init = InProcess.__init__
 
     def timed_init(self: InProcess, *arguments: Any) -> None:
@@ -88,3 +100,10 @@ if __name__ == "__main__":
     InProcess.__init__ = timed_init  # type: ignore[assignment, method-assign]
     configuration.create_worker_app = _measured(configuration.create_worker_app)
     main()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--raw":
+        print(raw(RAW[sys.argv[2]], float(sys.argv[3])))
+    else:
+        serve()

@@ -1,188 +1,213 @@
-"""How fast tokens are issued, as shares of the rate at which the same core makes raw RSA-2048 signatures.
+"""How fast the server is at each operation, as shares of the rate at which the same core makes raw RSA-2048 signatures.
 
-One core for the server, another for the load, 64 kept-alive connections; raw signatures, client_credentials, refresh
-(durable, SQLite) and JWKS are measured in turn, round after round, and medians are printed: shares of the raw rate of
-the same round are steady on a machine whose speed is not.
+One core for the server, another for the load, kept-alive connections; durable. Operations, ways to run the server and
+numbers of connections are measured in turn, round after round, and medians are printed: shares of the raw rate of the
+same round are steady on a machine whose speed is not. Each is measured as fast as the server responds, and then at half
+that rate. The rate of password logins is compared with raw Argon2id. --connections, --workers, --database, --algorithm
+and --authorizations take several values, which are all combined.
 
-    .venv/bin/python scripts/bench/speed/tokens.py --rounds 5 --seconds 3
+    .venv/bin/python scripts/bench/speed/tokens.py                                                about ten minutes
+    .venv/bin/python scripts/bench/speed/tokens.py --operation refresh --connections 1 8 64 256
+    .venv/bin/python scripts/bench/speed/tokens.py --operation refresh --authorizations 1000 1000000
+    .venv/bin/python scripts/bench/speed/tokens.py --json before.json
+    .venv/bin/python scripts/bench/speed/tokens.py --compare before.json
+
+Another server on this machine is measured in the same rounds with --token-url; see peers/README.md.
 """
 
 import argparse
-import base64
 import json
 import os
-import statistics
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from scripts.bench.arguments import KINDS, is_skipped, use_venv
 from scripts.bench.chart import Chart
-from tests.harness.constants import PASSWORD
-from tests.harness.http_client import Load, Refreshes, Script, get, load, post, run
-from tests.harness.live import Live, up
+from scripts.bench.speed import peer
+from scripts.bench.speed.clients import NEEDS
+from scripts.bench.speed.guard import speed as guard_speed
+from scripts.bench.speed.measuring import OPERATIONS, Figures, measure, medians
+from scripts.bench.speed.start import measure_start
+from scripts.bench.speed.targets import Target
+from scripts.bench.speed.variants import Variant, ours
 
-FLOORS = {"client_credentials": (0.50, 200), "refresh": (0.40, 320)}
-"""Share of the raw rate, and microseconds of CPU beside the signature."""
-_LABELS = {"client_credentials": "client_credentials", "refresh": "refresh_token, durable"}
-MEMORY, FIRST_ANSWER = 110, 1.5  # MB, seconds
-_TIMED_SERVER = Path(__file__).with_name("timed_server.py")
-
-
-@dataclass
-class Round:
-    share: float
-    rate: float
-    cpu: float
-    """Microseconds beside the signature, for each request."""
-    p50: float
-    p99: float
-    signing: float
-    """Microseconds of CPU in signatures, for each request."""
+FLOORS = {"client_credentials": 0.50, "refresh": 0.40}
+"""Shares of the raw rate."""
+REFRESHES, SIGNATURE = 2.0, 0.8
+"""The CPU time of a redemption beside its two signatures, at most, in those of a refresh; and that of an authorization
+request, in signatures."""
+MEMORY, FIRST_RESPONSE = 110, 1.5  # MB, seconds
+_CHARTED = {"client_credentials": "client_credentials", "refresh": "refresh_token, durable"}
+_TITLES = "".join(f"{title:>10}" for title in ("of raw", "per s", "CPU us", "p50 ms", "p99 ms", "half: p50", "p99 ms"))
 
 
-class Measured(Live):
-    """The self-timing server on a core of its own."""
-
-    program = (str(_TIMED_SERVER),)
-
-    def launch(self, program: Sequence[str] | None = None) -> None:
-        super().launch(program)
-        assert self.process is not None
-        os.sched_setaffinity(self.process.pid, {min(os.sched_getaffinity(0))})
-
-    def ask(self, query: str = "") -> dict[str, float]:
-        with urllib.request.urlopen(f"{self.url}/_bench{query}", timeout=60) as answer:
-            measures: dict[str, float] = json.load(answer)
-            return measures
+class Case(NamedTuple):
+    target: str
+    connections: int
+    operation: str
 
 
-def scripts(server: Live, connections: int) -> dict[str, list[Script]]:
-    client_id, secret = server.machine["client_id"], server.machine["client_secret"]
-    basic = "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()
-    own_token = post("/token", {"grant_type": "client_credentials"}, authorization=basic)
-    key_set = get("/.well-known/jwks.json")
+Results = Mapping[Case, Figures]
+
+
+def with_needs(operations: Collection[str]) -> list[str]:
+    """Return the operations and those that they need, in their order. The first logins are in the database."""
+    needed = {need for operation in operations for need in NEEDS.get(operation, ()) if need != "password"}
+    needed |= {"refresh"} if "introspect" in operations else set()
+    return [operation for operation in OPERATIONS if operation in needed | set(operations)]
+
+
+def run_rounds(
+    targets: Mapping[str, tuple[Target, Sequence[str]]], rounds: int, seconds: float, connections: Sequence[int]
+) -> Results:
+    """Measure each target at its operations."""
+    found: dict[Case, list[Figures]] = {}
+    for _ in range(rounds):
+        for (name, (target, operations)), many in product(targets.items(), connections):
+            for operation in operations:
+                figures = measure(target, operation, seconds, many)
+                found.setdefault(Case(name, many, operation), []).append(figures)
+    return {case: medians(each) for case, each in found.items()}
+
+
+def table(results: Results) -> Iterator[str]:
+    for heading in dict.fromkeys((case.target, case.connections) for case in results):
+        cases = {case: figures for case, figures in results.items() if case[:2] == heading}
+        raw = next(iter(cases.values())).raw
+        yield f"\n{heading[0]}; {heading[1]} connections; the core makes {raw:.0f} RSA-2048 signatures/s"
+        yield f"{'':20}{_TITLES}"
+        yield from (line(case.operation, figures) for case, figures in cases.items())
+
+
+def line(operation: str, figures: Figures) -> str:
+    milliseconds = (figures.p50, figures.p99, figures.half_p50, figures.half_p99)
+    times = "".join(f"{each:10.1f}" for each in milliseconds)
+    return f"{operation:20}{figures.share:10.2f}{figures.rate:10.0f}{figures.cpu:10.0f}{times}"
+
+
+def compared(results: Results, before: Results) -> Iterator[str]:
+    yield f"\n{'now, as a share of then':50}{'rate of raw':>12}{'CPU':>8}{'p99':>8}"
+    for case, now in results.items():
+        if then := before.get(case):
+            shares = now.share / then.share, now.cpu / then.cpu, now.p99 / then.p99
+            words = f"{case.target}, {case.connections}: {case.operation}"
+            yield f"{words:50}{shares[0]:12.2f}{shares[1]:8.2f}{shares[2]:8.2f}"
+
+
+def faults(results: Results) -> Iterator[str]:
+    """What the first case of each operation does not hold."""
+    first = {case.operation: results[case] for case in reversed(list(results))}
+    for name, floor in FLOORS.items():
+        if name in first and first[name].share < floor:
+            yield f"{name} is below {floor} of the raw rate"
+    if {"redeem", "refresh"} <= first.keys() and first["redeem"].cpu > REFRESHES * first["refresh"].cpu:
+        yield f"a redemption costs more than {REFRESHES} refreshes"
+    if "authorize" in first and first["authorize"].cpu > SIGNATURE * 1e6 / first["authorize"].raw:
+        yield f"an authorization request costs more than {SIGNATURE} of a signature"
+
+
+def to_json(results: Results) -> str:
+    return json.dumps([case._asdict() | figures._asdict() for case, figures in results.items()], indent=1)
+
+
+def from_json(text: str) -> Results:
     return {
-        "client_credentials": [lambda last: own_token] * connections,
-        "refresh": [Refreshes(server.app["client_id"], token) for token in logins(server, connections)],
-        "jwks": [lambda last: key_set] * connections,
+        Case(*(row[name] for name in Case._fields)): Figures(*(row[name] for name in Figures._fields))
+        for row in json.loads(text)
     }
 
 
-def logins(server: Live, many: int) -> Iterator[str]:
-    form = {"grant_type": "password", "client_id": server.app["client_id"], "username": "ada", "password": PASSWORD}
-    for _ in range(many):
-        done = run(load(server.port, [_once(post("/token", form))], 30))
-        assert done.statuses == {200: 1}, done.failures
-        yield _last.pop()
-
-
-_last: list[str] = []
-
-
-def _once(request: bytes) -> Script:
-    def script(last: Any) -> bytes | None:
-        if last is None:
-            return request
-        _last.append(last.refresh_token)
-        return None
-
-    return script
-
-
-def measure(server: Measured, these: Sequence[Script], seconds: float, *, status: int = 200) -> Round:
-    """Measure one kind of request, whose responses must have this status."""
-    before_raw = server.ask(f"?raw={seconds / 3}")["raw"]
-    before = server.ask()
-    done: Load = run(load(server.port, these, seconds))
-    after = server.ask()
-    raw = (before_raw + server.ask(f"?raw={seconds / 3}")["raw"]) / 2
-    if set(done.statuses) != {status} or done.lost:
-        raise SystemExit(f"The server refused: {done.statuses} {done.failures[:1]}")
-    each = 1e6 / len(done.latencies)
-    signing = (after["signing"] - before["signing"]) * each
-    cpu = (after["cpu"] - before["cpu"]) * each - signing
-    p50, p99 = (done.percentile(share) * 1e3 for share in (0.5, 0.99))
-    return Round(done.rate / raw, done.rate, cpu, p50, p99, signing)
-
-
-def median(rounds: list[Round], of: Callable[[Round], float]) -> float:
-    return statistics.median(of(each) for each in rounds)
-
-
-def report(name: str, rounds: list[Round]) -> bool:
-    share, cpu = median(rounds, lambda each: each.share), median(rounds, lambda each: each.cpu)
-    rate, p50 = median(rounds, lambda each: each.rate), median(rounds, lambda each: each.p50)
-    p99 = median(rounds, lambda each: each.p99)
-    print(f"{name:20} {share:6.2f} {rate:8.0f} {cpu:8.0f} {p50:8.1f} {p99:8.1f}")
-    minimum, maximum = FLOORS.get(name, (0, float("inf")))
-    return share >= minimum and cpu <= maximum
-
-
-def chart(rounds: dict[str, list[Round]]) -> Chart:
+def chart(results: Results) -> Chart:
+    first = next(iter(results)).target
     bars = {"raw RSA-2048 signature": 1.0}
-    for name, label in _LABELS.items():
-        bars[label] = round(median(rounds[name], lambda each: each.share), 2)
+    for case, figures in results.items():
+        if label := _CHARTED.get(case.operation):
+            bars[label if case.target == first else f"{label}: {case.target}"] = round(figures.share, 2)
     return Chart(
         title="Tokens issued on one core",
         command="python3 scripts/bench/speed/tokens.py",
         unit="share of the rate at which the same core makes raw RSA-2048 signatures",
         bars=bars,
-        ours=tuple(_LABELS.values()),
+        ours=tuple(_CHARTED.values()),
     )
 
 
-@contextmanager
-def started(folder: Path, **settings: str) -> Iterator[Measured]:
-    with up(Measured(folder, LOG_LEVEL="warning", **settings)) as server:
-        yield server
-
-
-def first_answer(server: Live) -> float:
-    """Seconds from the start of the command to its first 200, as users start it."""
-    plain = Live(server.folder, **{name: value for name, value in server.settings.items() if name != "ISSUER"})
-    began = time.perf_counter()
-    plain.start()
-    taken = time.perf_counter() - began
-    plain.stop()
-    return taken
-
-
-def main() -> int:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3, help="of load for each kind and round")
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--operation", choices=OPERATIONS, action="append", help="only this one (repeatable)")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=3, help="of load at each rate")
+    parser.add_argument("--connections", type=int, nargs="+", default=[64])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1])
+    parser.add_argument("--database", choices=KINDS, nargs="+", default=["sqlite"])
+    parser.add_argument("--algorithm", choices=("RS256", "PS256", "ES256", "EdDSA"), nargs="+", default=["RS256"])
+    parser.add_argument("--authorizations", type=int, nargs="+", default=[0], help="in the database, refreshed in turn")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="an earlier --json")
     parser.add_argument("--chart", type=Path, help="write the shares to this .json, for scripts/bench/chart.py")
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, started(Path(folder)) as server:
-        memory = server.ask()["memory"] / 1e6
-        if len(cores := sorted(os.sched_getaffinity(0))) > 1:
-            os.sched_setaffinity(0, set(cores[1:]))
-        taken = statistics.median(first_answer(server) for _ in range(3))
-        kinds = scripts(server, asked.connections)
-        found: dict[str, list[Round]] = {name: [] for name in kinds}
-        for _ in range(asked.rounds):
-            for name, these in kinds.items():
-                found[name].append(measure(server, these, asked.seconds))
-        raw = statistics.median(each.rate / each.share for each in found["client_credentials"])
-    print(f"raw RSA-2048 signatures/s on the server's core: {raw:.0f}; medians of {asked.rounds} rounds\n")
-    print(f"{'':20} {'of raw':>6} {'per s':>8} {'CPU us':>8} {'p50 ms':>8} {'p99 ms':>8}   (CPU beside the signature)")
+    peer.add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def variants(asked: argparse.Namespace) -> list[Variant]:
+    databases = [kind for kind in asked.database if not is_skipped(kind)]
+    return [Variant(*each) for each in product(asked.workers, databases, asked.algorithm, asked.authorizations)]
+
+
+def measured(asked: argparse.Namespace, folder: Path) -> Results:
+    cores = sorted(os.sched_getaffinity(0))
+    operations = with_needs(asked.operation or OPERATIONS)
+    with ours(folder, variants(asked), max(asked.connections), cores) as servers:
+        os.sched_setaffinity(0, set(cores[-1:]))
+        targets: dict[str, tuple[Target, Sequence[str]]] = {each.name: (each, operations) for each in servers}
+        if asked.token_url:
+            other = peer.from_arguments(asked, cores)
+            targets[other.name] = other, [each for each in other.clients.operations if each in operations]
+        try:
+            return run_rounds(targets, asked.rounds, asked.seconds, asked.connections)
+        finally:
+            os.sched_setaffinity(0, set(cores))
+
+
+def print_result(asked: argparse.Namespace, results: Results) -> bool:
+    """Print everything that was asked for. Returns whether all bounds hold."""
+    print(f"medians of {asked.rounds} rounds; CPU is that of a request beside its signatures and password check")
+    print(*table(results), sep="\n")
+    if asked.compare:
+        print(*compared(results, from_json(asked.compare.read_text())), sep="\n")
+    if asked.json:
+        asked.json.write_text(to_json(results) + "\n")
     if asked.chart:
-        chart(found).save(asked.chart)
-    held = [report(name, rounds) for name, rounds in found.items()]
-    print(f"\nmemory when idle {memory:.0f} MB; first 200 after {taken:.2f} s")
-    good = all(held) and memory < MEMORY and taken < FIRST_ANSWER
-    print("every floor is held" if good else f"BELOW A FLOOR: {FLOORS}, {MEMORY} MB, {FIRST_ANSWER} s")
+        chart(results).save(asked.chart)
+    missed = [f"NOT HELD: {fault}" for fault in faults(results)]
+    print("", *(missed or ["every bound holds"]), sep="\n")
+    return not missed
+
+
+def print_rest() -> bool:
+    """Measure what is no operation of the server: the guard, the start and the memory."""
+    microseconds, share = guard_speed()
+    print(f"\nthe guard verifies a fresh token in {microseconds:.0f} us: {share:.1f} of the raw rate on one core")
+    start = measure_start()
+    print(f"memory when idle {start.memory / 1e6:.0f} MB; first 200 after {start.seconds:.2f} s")
+    return start.memory < MEMORY * 1e6 and start.seconds < FIRST_RESPONSE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parse(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        good = print_result(asked, measured(asked, Path(folder)))
+    if not asked.operation:
+        good = print_rest() and good
     return 0 if good else 1
 
 
 if __name__ == "__main__":
+    use_venv()
     sys.exit(main())

@@ -1,0 +1,135 @@
+"""What clients send to a server that is measured, for each operation, and what they need of its responses."""
+
+import re
+from base64 import b64encode
+from collections import deque
+from collections.abc import Sequence
+from hashlib import sha256
+from urllib.parse import urlencode
+
+from scripts.bench.speed.sample import BACK, PASSWORD, SCOPE, SECRET, cookie, username
+
+HOST = "127.0.0.1"
+_FORM = "application/x-www-form-urlencoded"
+_VERIFIER = "v" * 43
+_ACCESS_TOKEN = re.compile(rb'"access_token": ?"([^"]+)"')
+REFRESH_TOKEN = re.compile(rb'"refresh_token": ?"([^"]+)"')
+_CODE = re.compile(rb"[?&]code=([A-Za-z0-9_-]+)")
+
+NEEDS = {
+    "refresh": ("password",),
+    "introspect": ("password",),
+    "redeem": ("authorize",),
+    "userinfo": ("authorize", "redeem"),
+    "revoke": ("authorize", "redeem"),
+}
+"""The operations whose responses an operation needs, in order."""
+USES_UP = ("redeem", "revoke")
+"""The operations that use up what others got."""
+
+
+class Clients:
+    """The clients of a server's sample, one for each connection."""
+
+    def __init__(self, port: int, connections: int) -> None:
+        """`port` is that of the issuer, which names its cookies."""
+        self._port = port
+        self._access_tokens, self._signed_in = [""] * connections, [""] * connections
+        self._logins, self._codes, self._offline = (
+            [deque[str]() for _ in range(connections)],
+            [deque[str]() for _ in range(connections)],
+            [deque[str]() for _ in range(connections)],
+        )
+        self._own_token = _post("/token", {"grant_type": "client_credentials"}, basic=True)
+
+    def own(self, tokens: Sequence[str]) -> None:
+        """Give the clients these refresh tokens, which they will refresh in turn."""
+        for number, token in enumerate(tokens):
+            self._logins[number % len(self._logins)].append(token)
+
+    def request(self, operation: str, number: int) -> bytes | None:
+        """Return the next request of that connection; None if what the operation uses up has run out. A request that is
+        not sent uses up nothing."""
+        request: bytes | None = getattr(self, f"_{operation}")(number)
+        return request
+
+    def take(self, operation: str, number: int, head: bytes, body: bytes) -> None:
+        """Remember what later requests of this connection need of a response."""
+        if operation == "authorize":
+            self._codes[number].append(found(_CODE, head))
+        elif operation == "redeem":
+            self._codes[number].popleft()
+            self._signed_in[number] = found(_ACCESS_TOKEN, body)
+            self._offline[number].append(found(REFRESH_TOKEN, body))
+        elif operation == "revoke":
+            self._offline[number].popleft()
+        elif operation in ("password", "refresh"):
+            self._access_tokens[number] = found(_ACCESS_TOKEN, body)
+            self._take_login(operation, number, found(REFRESH_TOKEN, body))
+
+    def _take_login(self, operation: str, number: int, token: str) -> None:
+        logins = self._logins[number]
+        if operation == "refresh":
+            logins.popleft()
+        if operation == "refresh" or not logins:
+            logins.append(token)
+
+    def forget(self) -> None:
+        """Forget the codes, which live a minute, and the refresh tokens that they were redeemed for."""
+        for unused in (*self._codes, *self._offline):
+            unused.clear()
+
+    def _client_credentials(self, _: int) -> bytes:
+        return self._own_token
+
+    def _password(self, number: int) -> bytes:
+        user = {"username": username(number), "password": PASSWORD}
+        return _post("/token", {"grant_type": "password", "client_id": "app"} | user)
+
+    def _refresh(self, number: int) -> bytes:
+        form = {"grant_type": "refresh_token", "client_id": "app", "refresh_token": self._logins[number][0]}
+        return _post("/token", form)
+
+    def _introspect(self, number: int) -> bytes:
+        return _post("/introspect", {"token": self._access_tokens[number]}, basic=True)
+
+    def _revoke(self, number: int) -> bytes | None:
+        unused = self._offline[number]
+        return _post("/revoke", {"client_id": "site", "token": unused[0]}) if unused else None
+
+    def _authorize(self, number: int) -> bytes:
+        challenge = b64encode(sha256(_VERIFIER.encode()).digest(), b"-_").rstrip(b"=").decode()
+        pkce = {"code_challenge": challenge, "code_challenge_method": "S256"}
+        asked = {"response_type": "code", "client_id": "site", "redirect_uri": BACK, "scope": " ".join(SCOPE)}
+        query = urlencode(asked | pkce | {"state": "s" * 43, "nonce": "n" * 43})
+        cookies = f"browser_{self._port}={SECRET}; session_{self._port}={cookie(number)}"
+        return _get(f"/authorize?{query}", f"Cookie: {cookies}")
+
+    def _redeem(self, number: int) -> bytes | None:
+        if not self._codes[number]:
+            return None
+        form = {"grant_type": "authorization_code", "client_id": "site", "redirect_uri": BACK}
+        return _post("/token", form | {"code": self._codes[number][0], "code_verifier": _VERIFIER})
+
+    def _userinfo(self, number: int) -> bytes:
+        return _get("/userinfo", f"Authorization: Bearer {self._signed_in[number]}")
+
+    def _jwks(self, _: int) -> bytes:
+        return _get("/.well-known/jwks.json")
+
+
+def found(pattern: re.Pattern[bytes], body: bytes) -> str:
+    found = pattern.search(body)
+    return found[1].decode() if found else ""
+
+
+def _get(path: str, *headers: str) -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/1.1", f"Host: {HOST}", *headers, "", ""]).encode()
+
+
+def _post(path: str, form: dict[str, str], *, basic: bool = False) -> bytes:
+    body = urlencode(form)
+    headers = [f"Host: {HOST}", f"Content-Type: {_FORM}", f"Content-Length: {len(body)}"]
+    credentials = b64encode(f"machine:{SECRET}".encode()).decode()
+    headers += [f"Authorization: Basic {credentials}"] if basic else []
+    return "\r\n".join([f"POST {path} HTTP/1.1", *headers, "", body]).encode()

@@ -1,0 +1,100 @@
+"""Measures one operation of one server: as fast as it responds, and then at half that rate."""
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from scripts.bench.speed.targets import Target
+from tests.harness.http_client import Load, Response, Script, load, run
+
+_RAW_SHARE = 1 / 6
+"""Of the seconds of a measurement: for so long before it, and again after it, the core only signs."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    signatures: int = 0
+    """That a response contains."""
+    raw: str = "signatures"
+    """What its rate is compared with."""
+    status: int = 200
+    seconds: float = 1.0
+    """How long it is measured, as a share: less for what uses up the results of slower operations."""
+
+
+OPERATIONS = {
+    "client_credentials": Operation(signatures=1),
+    "password": Operation(signatures=1, raw="password_checks"),
+    "refresh": Operation(signatures=1),
+    "authorize": Operation(status=303),
+    "redeem": Operation(signatures=2),
+    "introspect": Operation(),
+    "userinfo": Operation(),
+    "jwks": Operation(),
+    "revoke": Operation(seconds=0.25),
+}
+"""In an order in which each has what it needs from those before it."""
+
+
+class Figures(NamedTuple):
+    """Of one round, or medians of several."""
+
+    share: float
+    """Of the rate at which the same core does nothing but sign, or check passwords."""
+    rate: float
+    cpu: float
+    """Microseconds of CPU for each request, beside its signatures and its password check."""
+    p50: float
+    """Milliseconds, as fast as the server responds."""
+    p99: float
+    half_p50: float
+    """Milliseconds, at half that rate."""
+    half_p99: float
+    raw: float
+    """Signatures, or password checks, that the core makes in a second."""
+
+
+def measure(target: Target, operation: str, seconds: float, connections: int) -> Figures:
+    """Raises SystemExit if the server refuses a request."""
+    about = OPERATIONS[operation]
+    if operation == "authorize":
+        target.clients.forget()
+    seconds *= about.seconds
+    before_raw, before = target.raw(about.raw, seconds * _RAW_SHARE), target.usage()
+    full = _load(target, operation, seconds, connections, 0)
+    after = target.usage()
+    raw = statistics.mean((before_raw, target.raw(about.raw, seconds * _RAW_SHARE)))
+    half = _load(target, operation, seconds, connections, 2 * connections / full.rate)
+    each = 1e6 / len(full.latencies)
+    signing = about.signatures * 1e6 / raw
+    if before.signing is not None and after.signing is not None:
+        signing = (after.signing - before.signing) * each
+    checking = 1e6 / raw if about.raw == "password_checks" else 0
+    cpu = (after.cpu - before.cpu) * each - signing - checking
+    p50, p99, half_p50, half_p99 = (load.percentile(share) * 1e3 for load in (full, half) for share in (0.5, 0.99))
+    return Figures(full.rate / raw, full.rate, cpu, p50, p99, half_p50, half_p99, raw)
+
+
+def _load(target: Target, operation: str, seconds: float, connections: int, interval: float) -> Load:
+    """Raises SystemExit unless the server responds as it should."""
+    scripts = [_script(target, operation, number) for number in range(connections)]
+    done: Load = run(load(target.port, scripts, seconds, interval))
+    if set(done.statuses) != {OPERATIONS[operation].status} or done.lost:
+        raise SystemExit(f"{target.name}, {operation}: {dict(done.statuses)}, {done.lost} lost, {done.failures[:1]}")
+    return done
+
+
+def _script(target: Target, operation: str, number: int) -> Script:
+    request, take = target.clients.request, target.clients.take
+
+    def script(last: Response | None) -> bytes | None:
+        if last is not None:
+            take(operation, number, last.head, last.body)
+        return request(operation, number)
+
+    return script
+
+
+def medians(rounds: Iterable[Figures]) -> Figures:
+    return Figures(*(statistics.median(column) for column in zip(*rounds, strict=True)))

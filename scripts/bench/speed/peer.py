@@ -1,0 +1,105 @@
+"""Another server of the same protocol on this machine, which is measured beside ours by the same clients."""
+
+import argparse
+import sys
+from base64 import b64encode
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlencode, urlsplit
+
+from scripts.bench.speed.clients import HOST, REFRESH_TOKEN, found
+from scripts.bench.speed.targets import Usage, cpu_of, pin, raw_elsewhere
+
+
+@dataclass(frozen=True)
+class Peer:
+    """`pid` is that of its first process."""
+
+    name: str
+    port: int
+    pid: int
+    clients: "PeerClients"
+    core: int
+
+    def usage(self) -> Usage:
+        return Usage(cpu_of(self.pid), None)
+
+    def raw(self, kind: str, seconds: float) -> float:
+        return raw_elsewhere(kind, self.core, seconds)
+
+
+class PeerClients:
+    def __init__(
+        self,
+        token_url: str,
+        credentials: tuple[str, str],
+        form: Mapping[str, str],
+        tokens: Sequence[str] = (),
+        jwks_url: str = "",
+        connections: int = 1,
+    ) -> None:
+        """`credentials` are the id and the secret of one client, `form` the parameters that this server needs beside
+        the standard ones, and `tokens` its refresh tokens, at least one for each connection."""
+        basic = b64encode(":".join(map(quote, credentials)).encode()).decode()
+        self._path, self._form = urlsplit(token_url).path, dict(form)
+        self._authorization = f"Authorization: Basic {basic}\r\n"
+        self._tokens = [deque(tokens[number::connections]) for number in range(connections)]
+        self._jwks = f"GET {urlsplit(jwks_url).path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+        self.operations = (
+            "client_credentials",
+            *(["refresh"] if len(tokens) >= connections else []),
+            *(["jwks"] if jwks_url else []),
+        )
+
+    def request(self, operation: str, number: int) -> bytes | None:
+        if operation == "jwks":
+            return self._jwks
+        if operation == "refresh":
+            return self._post({"grant_type": "refresh_token", "refresh_token": self._tokens[number][0]})
+        return self._post({"grant_type": "client_credentials"})
+
+    def take(self, operation: str, number: int, head: bytes, body: bytes) -> None:
+        """A server that does not replace a refresh token sends none."""
+        if operation == "refresh" and (token := found(REFRESH_TOKEN, body)):
+            self._tokens[number].popleft()
+            self._tokens[number].append(token)
+
+    def forget(self) -> None:
+        """It has no codes."""
+
+    def _post(self, form: dict[str, str]) -> bytes:
+        body = urlencode(form | self._form)
+        head = f"POST {self._path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        return f"{head}{self._authorization}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("another server on this machine, measured in the same rounds")
+    group.add_argument("--token-url", help=f"its token endpoint, at http://{HOST}")
+    group.add_argument("--peer", default="the other server", metavar="NAME", help="how it is called in the results")
+    group.add_argument("--pid", type=int, help="its first process, which is pinned to our server's core")
+    group.add_argument("--client-id", default="machine")
+    group.add_argument("--client-secret", default="", help="of a client that may use client_credentials")
+    group.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="of every request, too")
+    group.add_argument("--refresh-tokens", type=Path, metavar="FILE", help="of that client, one on each line")
+    group.add_argument("--jwks-url")
+
+
+def from_arguments(asked: argparse.Namespace, cores: Sequence[int]) -> Peer:
+    """Pin the server to the first core. Exits unless it is on this machine."""
+    parts = urlsplit(asked.token_url)
+    if parts.scheme != "http" or parts.hostname not in (HOST, "localhost") or not asked.pid:
+        sys.exit(f"Error: --token-url must begin with http://{HOST}, and needs --pid.")
+    pin(asked.pid, cores[:1])
+    tokens = asked.refresh_tokens.read_text().split() if asked.refresh_tokens else []
+    clients = PeerClients(
+        asked.token_url,
+        (asked.client_id, asked.client_secret),
+        dict(each.split("=", 1) for each in asked.parameter),
+        tokens,
+        asked.jwks_url or "",
+        max(asked.connections),
+    )
+    return Peer(asked.peer, parts.port or 80, asked.pid, clients, cores[0])

@@ -1,0 +1,77 @@
+"""A server that is measured: what it is asked, and the CPU time of its processes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from tests.harness import procfs
+
+TIMED_SERVER = (str(Path(__file__).with_name("timed_server.py")),)
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Usage(NamedTuple):
+    cpu: float
+    """CPU seconds of all its processes."""
+    signing: float | None
+    """CPU seconds of those, in signatures; None if nobody knows."""
+
+
+class Requests(Protocol):
+    """What the connections of a load send: see Clients."""
+
+    def request(self, operation: str, number: int) -> bytes | None: ...
+    def take(self, operation: str, number: int, head: bytes, body: bytes) -> None: ...
+    def forget(self) -> None: ...
+
+
+class Target(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def clients(self) -> Requests: ...
+
+    def usage(self) -> Usage: ...
+
+    def raw(self, kind: str, seconds: float) -> float:
+        """Return how many signatures, or password checks, the core of this server makes in a second."""
+
+
+def tree(pid: int) -> Iterator[int]:
+    """Yield the process and all that it started, without those that end meanwhile. Raises ProcessLookupError if it has
+    ended."""
+    yield pid
+    for child in procfs.children(pid):
+        with suppress(ProcessLookupError):
+            yield from tree(child)
+
+
+def cpu_of(pid: int) -> float:
+    """Return the CPU seconds of the process and its children, counted in hundredths of a second."""
+    ticks = 0
+    for each in tree(pid):
+        with suppress(ProcessLookupError):
+            ticks += procfs.cpu_ticks(each)
+    return ticks / _TICKS
+
+
+def pin(pid: int, cores: Collection[int]) -> None:
+    """Keep every process of that tree, and each of their threads, on these cores."""
+    for process in tree(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for thread in os.listdir(f"/proc/{process}/task"):
+                os.sched_setaffinity(int(thread), cores)
+
+
+def raw_elsewhere(kind: str, core: int, seconds: float) -> float:
+    """Return how many of those a process of its own makes in a second on that core."""
+    command = [sys.executable, *TIMED_SERVER, "--raw", kind, str(seconds)]
+    pinned = partial(os.sched_setaffinity, 0, {core})
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, preexec_fn=pinned).stdout)
