@@ -23,7 +23,7 @@ from .event_delivery.webhook import Webhook
 from .fetch import Fetcher
 from .keyring import Keyring
 from .keyring.token_signer import TokenSigner
-from .mail.sender import as_they_are
+from .mail import as_they_are
 from .oauth.logout.back_channel import LogoutTokens
 from .observability.instruments import Instruments
 from .observability.recorder import Recorder, Sources

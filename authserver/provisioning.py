@@ -32,8 +32,9 @@ from .store.database import Connection, Database
 from .store.engine import warnings as database_warnings
 
 if TYPE_CHECKING:
-    from .mail import MailSender, Unconfigured, Values
+    from .mail import Unconfigured, Values
     from .mail.folder import MailFolderTransport
+    from .mail.sender import MailSender
     from .mail.smtp import SmtpTransport
     from .observability.tracing import Tracing
     from .web.browser.templates import Templates
@@ -221,11 +222,14 @@ def open_templates(settings: Settings) -> "Templates":
 def open_mail(settings: Settings, values: "Mapping[str, Values]") -> "MailSender | Unconfigured":
     """Return the sender of emails; `values` returns the values of each template. Raises Misconfigured if a template of
     the operator's own cannot be used."""
-    from .mail import MailSender, MailTemplates, Unconfigured  # only commands that serve or check need Jinja
+    from .mail import Unconfigured  # imported here: most commands need no mail
 
     transport = open_mail_transport(settings)
     if transport is None:
         return Unconfigured()
+    from .mail.sender import MailSender
+    from .mail.templates import MailTemplates
+
     templates = MailTemplates(settings.issuer, settings.pages_dir)
     if settings.pages_dir is not None:
         templates.check()
@@ -234,15 +238,16 @@ def open_mail(settings: Settings, values: "Mapping[str, Values]") -> "MailSender
 
 def open_mail_transport(settings: Settings) -> "MailFolderTransport | SmtpTransport | None":
     """Return the transport for emails; None if there is no mail server and no folder."""
-    from .mail.folder import MailFolderTransport
-    from .mail.smtp import SmtpTransport
-
     match settings.mail_destination():
         case SmtpServer() as server:
+            from .mail.smtp import SmtpTransport
+
             host = urlsplit(settings.issuer).hostname or ""
             address = address_of(host)
             return SmtpTransport(server, host if address is None else f"[{address}]")
         case MailFolder(path):
+            from .mail.folder import MailFolderTransport
+
             return MailFolderTransport(Path(path))
         case None:
             return None

@@ -61,8 +61,8 @@ def test(address: str, language: str) -> None:
 
 
 def _mail(settings: Settings, address: str, language: str, encoding: str) -> EmailMessage:
-    from ..mail import MailTemplates
     from ..mail.composing import compose
+    from ..mail.templates import MailTemplates
 
     text = MailTemplates(settings.issuer, settings.pages_dir).render("test", language, {})
     sender, now = settings.mail_sender(), system.now()

@@ -1,6 +1,6 @@
 """Sends the emails in the outbox."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..domain.errors import Unavailable
@@ -12,20 +12,9 @@ from .composing import compose
 from .smtp import TIMEOUT
 from .templates import MailTemplates
 from .transport import Transport
+from .values import Unneeded, Values
 
-Values = Callable[[Message, Mapping[str, Any]], Awaitable[Mapping[str, object]]]
-"""Returns the values for an email's template, `link` included, from the `values` of its message. It may read the
-database. Raises NotSent, and Unneeded."""
 _THREADS = 4
-
-
-class Unneeded(Exception):
-    """The email is not needed, for example because nobody has an account with this address. This is not a failure."""
-
-
-async def as_they_are(_message: Message, values: Mapping[str, Any]) -> Mapping[str, object]:
-    """The `Values` of an email whose message already has all of them."""
-    return values
 
 
 class MailSender:
@@ -58,14 +47,3 @@ class MailSender:
 
     def close(self) -> None:
         self._pool.close()
-
-
-class Unconfigured:
-    """For a server without mail: every attempt fails, so that older emails are given up after a day."""
-
-    limit = 1
-
-    async def send(self, message: Message) -> None:
-        raise NotSent("AUTHSERVER_SMTP_URL is not set")
-
-    def close(self) -> None: ...

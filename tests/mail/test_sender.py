@@ -15,8 +15,8 @@ from authserver.app import assemble
 from authserver.domain.errors import Misconfigured
 from authserver.domain.languages import LANGUAGES
 from authserver.domain.mail import new_mail
-from authserver.mail import MailTemplates
 from authserver.mail.samples import SAMPLES
+from authserver.mail.templates import MailTemplates
 from authserver.settings import Settings
 from authserver.store import events, outbox, schema
 from authserver.store.database import Database
