@@ -1,6 +1,6 @@
 """Composes emails from messages in the outbox, and hands them to a mail server or, in development, to a folder.
 
-sender.py      sends one kind of message in the outbox: mails; unconfigured.py  fails every attempt, if there is no mail server
+sender.py      sends one kind of message in the outbox: mails; unconfigured.py  fails to, without a mail server
 templates.py   their texts; templates/ and locale/ have the texts themselves
 values.py      what the texts are given
 composing.py   a mail with its headers
