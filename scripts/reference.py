@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Write the pages of docs/reference/ that are made from the code: settings, command line, HTTP API, metrics.
 
-With `--check`, change nothing, name the pages that are out of date, and exit with code 1 if there are any.
+With `--check`, it changes nothing. It names the pages that are out of date, and exits with code 1 if there are any.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,11 +29,11 @@ WIDTH = 100
 SETTINGS = """\
 # Settings
 
-Flags of a command win over environment variables, then `.env`, then `authserver.toml`, then the default. `.env` and
-`authserver.toml` are read in the working folder; in `authserver.toml` a name has no prefix and is in lower case
-(`issuer = "https://login.example"`). A misspelled name is an error. Every secret can also be read from a file: add
-`_FILE` to the variable's name and give the path. In `authserver.toml`, add `_file` to the name
-(`database_url_file = "/etc/authserver/database-url"`).
+A setting is taken from the flags of the command, or else from environment variables, `.env`, `authserver.toml` or its
+default, in this order. `.env` and `authserver.toml` are read from the working folder. In `authserver.toml`, names are
+in lower case and without the prefix (`issuer = "https://login.example"`). A misspelled name is an error. Every secret
+can also be read from a file: add `_FILE` to the variable's name and give the path. In `authserver.toml`, add `_file` to
+the name (`database_url_file = "/etc/authserver/database-url"`).
 
 `authserver config show` prints each value and where it comes from. `authserver config check` prints what is wrong and
 how to fix it. To change a setting without an outage, [send SIGHUP](../how-to/systemd.md#change-a-setting).
@@ -43,9 +44,9 @@ how to fix it. To change a setting without an outage, [send SIGHUP](../how-to/sy
 COMMAND_LINE = """\
 # Command line
 
-Every command, as its `--help` prints it. Data goes to stdout, messages to stderr. Commands that read or create
-something have `--json`. Commands that destroy something ask first, and need `--yes` where there is no terminal. See
-also the [exit codes](exit-codes.md) and the
+This page shows what `--help` prints for every command. Data goes to stdout, messages to stderr. Commands that read or
+create something have `--json`. Commands that destroy something ask first, and need `--yes` where there is no terminal.
+See also the [exit codes](exit-codes.md) and the
 [everyday commands with their output](../how-to/users-and-authorizations.md).
 
 | command | what it does |
@@ -54,19 +55,19 @@ also the [exit codes](exit-codes.md) and the
 HTTP_API = """\
 # HTTP API
 
-Every route. [`openapi.yaml`](../../openapi.yaml) has the same as a document for tools, with the full schemas. Paths are
-relative to the issuer. Forms are `application/x-www-form-urlencoded` in UTF-8. A parameter that is sent twice is an
-error, except `resource`. Request bodies are limited to 64 KiB. Error texts never repeat what was sent.
+This page lists every route. [`openapi.yaml`](../../openapi.yaml) describes the same routes for tools, with the full
+schemas. Paths are relative to the issuer. Forms are `application/x-www-form-urlencoded` in UTF-8. Sending a parameter
+twice is an error, except for `resource`. Request bodies are limited to 64 KiB. Error texts never repeat what was sent.
 """
 METRICS = """\
 # Metrics
 
-What `/metrics` serves on the [management address](../how-to/monitoring.md#metrics), in Prometheus' formats. Every label
-has the values that are listed here and no others: nothing that a caller sends becomes one. Times are in seconds.
+`/metrics` on the [management address](../how-to/monitoring.md#metrics) serves these metrics in Prometheus' formats. A
+label has only the values that are listed here: nothing that a caller sends becomes one. Times are in seconds.
 
-Counters and histograms are sums over all workers. They survive a worker that ends and a reload of the settings, and
-begin at 0 when the server starts. Gauges with the label `worker` are those of one process, and disappear within 10
-seconds of its end. A histogram's name is followed by `_bucket`, `_sum` or `_count`.
+Counters and histograms are sums over all workers. They begin at 0 when the server starts, and are kept when a worker
+ends or the settings are reloaded. Gauges with the label `worker` belong to one process, and disappear within 10 seconds
+of its end. `_bucket`, `_sum` and `_count` are appended to the name of a histogram.
 
 | metric | type | labels | what it is |
 |---|---|---|---|
@@ -85,16 +86,17 @@ def _setting(name: str, row: dict[str, Any]) -> str:
     default = "" if row["default"] is None else f"`{row['default']}`"
     extra = Settings.model_fields[name].json_schema_extra
     allowed = extra["allowed"] if isinstance(extra, dict) else ""
-    return f"| `{row['variable']}` | {default} | {row['help']}. Allowed: {cell(allowed)}. |\n"
+    meaning = row["help"][0].upper() + row["help"][1:]
+    return f"| `{row['variable']}` | {default} | {meaning}. Allowed: {cell(allowed)}. |\n"
 
 
 def cell(text: object) -> str:
-    """Text on one line, for a table."""
+    """Return the text on one line, for a table."""
     return " ".join(str(text).split()).replace("|", "\\|")
 
 
 def commands(group: click.Group, above: click.Context) -> Iterator[click.Context]:
-    """The context of every command below `group`, in the order of its help."""
+    """Yield the context of every command below `group`, in the order of its help."""
     for name in group.list_commands(above):
         command = group.get_command(above, name)
         assert command is not None
@@ -153,40 +155,37 @@ def _operation(method: str, route: str, operation: dict[str, Any], description: 
 def _query_parameters(operation: dict[str, Any], description: dict[str, Any]) -> str:
     parameters = [_resolved(each, description) for each in operation.get("parameters", ())]
     rows = [
-        f"| `{each['name']}` | {'yes' if each.get('required') else ''} | {_meaning_of_parameter(each)} |\n"
+        f"| `{each['name']}` | {'yes' if each.get('required') else ''} | {_meaning(each, each['schema'])} |\n"
         for each in parameters
         if each["in"] == "query"
     ]
-    return "\n| query parameter | always | meaning |\n|---|---|---|\n" + "".join(rows) if rows else ""
-
-
-def _meaning_of_parameter(parameter: dict[str, Any]) -> str:
-    values = _values(parameter["schema"])
-    return cell(f"{parameter['description']}{' Allowed: ' if values else ''}{values}")
+    return "\n| query parameter | required | meaning |\n|---|---|---|\n" + "".join(rows) if rows else ""
 
 
 def _members(title: str, body: dict[str, Any], description: dict[str, Any]) -> str:
-    """A table of the fields of a form or JSON body."""
+    """Return a table of the fields of a form or JSON body."""
     schemas = [_resolved(media["schema"], description) for media in body.get("content", {}).values()]
     schema = schemas[0] if schemas else {}
     rows = [
-        f"| `{name}` | {'yes' if name in schema.get('required', ()) else ''} | {_meaning(field)} |\n"
+        f"| `{name}` | {'yes' if name in schema.get('required', ()) else ''} | {_meaning(field, field)} |\n"
         for name, field in schema.get("properties", {}).items()
     ]
-    return f"\n| {title} field | always | meaning |\n|---|---|---|\n" + "".join(rows) if rows else ""
+    needed = "required" if title == "request" else "always present"
+    return f"\n| {title} field | {needed} | meaning |\n|---|---|---|\n" + "".join(rows) if rows else ""
 
 
-def _meaning(field: dict[str, Any]) -> str:
-    return cell(_values(field) or field.get("description", ""))
+def _meaning(described: dict[str, Any], schema: dict[str, Any]) -> str:
+    text, values = described.get("description", ""), _values(schema)
+    return cell(f"{text} Allowed: {values}" if text and values else text or values)
 
 
 def _values(schema: dict[str, Any]) -> str:
     values = schema.get("enum", [schema["const"]] if "const" in schema else [])
-    return ", ".join(f"`{value}`" for value in values)
+    return ", ".join(f"`{json.dumps(value)}`" if isinstance(value, bool) else f"`{value}`" for value in values)
 
 
 def _statuses(responses: dict[str, dict[str, Any]]) -> str:
-    """A table of the statuses, those of one meaning in one row."""
+    """Return a table of the statuses. Statuses with the same meaning share a row."""
     meanings: dict[str, list[str]] = {}
     for status, response in responses.items():
         meanings.setdefault(cell(response["description"]), []).append(status)
@@ -195,7 +194,7 @@ def _statuses(responses: dict[str, dict[str, Any]]) -> str:
 
 
 def _resolved(value: dict[str, Any], description: dict[str, Any]) -> dict[str, Any]:
-    """What `value` says, or what it refers to."""
+    """Return `value`, or what it refers to if it is a reference."""
     node: Any = description
     if "$ref" not in value:
         return value

@@ -36,7 +36,8 @@ def test_every_setting_is_in_its_table_with_its_default_and_its_help_and_no_othe
     ]
     for row in Settings().describe():
         shown = "" if row["default"] is None else f"`{row['default']}`"
-        assert f"| `{row['variable']}` | {shown} | {row['help']}. " in page, row["variable"]
+        meaning = row["help"][0].upper() + row["help"][1:]
+        assert f"| `{row['variable']}` | {shown} | {meaning}. " in page, row["variable"]
 
 
 def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

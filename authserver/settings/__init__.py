@@ -62,24 +62,24 @@ _URL_HELP = _about(
     "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE",
 )
 _PREPARED_HELP = _about(
-    "whether to prepare statements: off works with every pooler, on saves PostgreSQL some parsing", "on or off"
+    "whether to prepare statements: off works with every pooler; on saves PostgreSQL some parsing", "on or off"
 )
 _CONNECTIONS_HELP = _whole("PostgreSQL connections that one worker may hold", 2, 100, "connections")
 _DIR_HELP = _about("folder of the key-encryption keys", "a path without control characters")
 _KEYS_HELP = _about(
-    "key-encryption keys instead of the folder: base64url, comma separated, the newest, which encrypts, first",
+    "key-encryption keys, instead of the folder: in base64url, separated by commas, newest first; the newest encrypts",
     "keys of 43 characters, separated by commas; to make one: openssl rand -base64 32 | tr +/ -_",
     "NEWEST_KEY,OLDER_KEY",
 )
 _MODULE_HELP = _about(
-    "PKCS #11 module of an HSM that generates new signing keys; without one they are encrypted in the database",
+    "PKCS #11 module of an HSM that generates new signing keys; without one, they are stored encrypted in the database",
     "a path without control characters",
     "/usr/lib/softhsm/libsofthsm2.so",
 )
 _TOKEN_HELP = _about("label of the HSM's token", "1 to 32 characters without control characters")
 _PIN_HELP = _about("PIN of the HSM's token", "4 to 255 characters without control characters", "THE_PIN")
 _API_HELP = _about("whether /api and its built-in client exist", "on or off")
-_LEVEL_HELP = _about("least severe message that is logged", "debug, info, warning or error")
+_LEVEL_HELP = _about("lowest level of the messages that are logged", "debug, info, warning or error")
 _QUEUE_HELP = _whole("password checks that may wait in each worker; further ones get status 503", 1, 65536, "checks")
 _ACCOUNT_HELP = _whole(
     "wrong passwords a day for one account, from networks where its user has not signed in; 0 is no limit",
@@ -104,7 +104,7 @@ _INTERACTION_HELP = _whole(
 )
 _LENGTH_HELP = _whole("minimum number of characters in a new password", 8, 64, "characters")
 _PROXIES_HELP = _about(
-    "proxies whose X-Forwarded-For or Forwarded is trusted: addresses and networks, comma separated",
+    "proxies whose X-Forwarded-For or Forwarded is trusted: addresses and networks, separated by commas",
     "addresses, networks and the word unix (for peers on a Unix-domain socket), separated by commas",
     "127.0.0.1,10.0.0.0/8",
 )
@@ -120,15 +120,15 @@ _HOOK_HELP = _about(
     "my_claims:claims_of",
 )
 _MANAGEMENT_HELP = _about(
-    "address for Prometheus and health checks: /metrics and /health/*, which anyone who reaches it can read",
+    "address that serves /metrics and /health/* to Prometheus and health checks, and to anyone who can reach it",
     "an IP address or localhost, and a port from 1 to 65535, or unix: and the path of a Unix socket",
     "127.0.0.1:9100",
 )
 _TRACING_HELP = _about(
-    "whether requests are traced with OpenTelemetry (extra otel), which the OTEL_* variables configure", "on or off"
+    "whether to trace requests with OpenTelemetry (extra otel), which the OTEL_* variables configure", "on or off"
 )
 _PAGES_HELP = _about(
-    "folder of your own templates for pages and emails; its folder `static` has your style sheet and logos",
+    "folder of your own templates for pages and emails; its subfolder `static` has your style sheet and logos",
     "a path without control characters",
     "pages",
 )
@@ -148,7 +148,7 @@ _AUDIT_HOOK_HELP = _about(
     "my_audit:on_event",
 )
 _FETCH_HELP = _about(
-    "hosts in your own network that the server may send requests to: names, addresses and networks",
+    "hosts in your own network to which the server may send requests: names, addresses and networks",
     "host names, addresses and networks, separated by commas",
     "hooks.internal,10.20.0.0/16",
 )
@@ -206,21 +206,21 @@ class Settings(BaseModel):
     access_token_ttl: Annotated[int, _whole("seconds for which an access token is valid", 1, _DAY)] = (
         _POLICY.access_token_ttl
     )
-    refresh_retry_window: Annotated[int, _whole("seconds in which a refresh may be retried; 0 is strict", 0, 300)] = (
+    refresh_retry_window: Annotated[int, _whole("seconds in which a refresh may be retried; 0 is never", 0, 300)] = (
         _POLICY.refresh_retry_window
     )
     refresh_idle_ttl: Annotated[
         int, _whole("seconds without a refresh after which an authorization ends", 1, 3650 * _DAY)
     ] = _POLICY.refresh_idle_ttl
-    refresh_absolute_ttl: Annotated[int, _whole("seconds after which every authorization ends", 1, 3650 * _DAY)] = (
-        _POLICY.refresh_absolute_ttl
-    )
+    refresh_absolute_ttl: Annotated[
+        int, _whole("seconds after which an authorization ends, even if it is used", 1, 3650 * _DAY)
+    ] = _POLICY.refresh_absolute_ttl
     session_idle_ttl: Annotated[
         int, _whole("seconds after which a browser that is not used is signed out", 60, 3650 * _DAY)
     ] = _POLICY.session_idle_ttl
-    session_ttl: Annotated[int, _whole("seconds after which every browser is signed out", 60, 3650 * _DAY)] = (
-        _POLICY.session_ttl
-    )
+    session_ttl: Annotated[
+        int, _whole("seconds after which a browser is signed out, even if it is used", 60, 3650 * _DAY)
+    ] = _POLICY.session_ttl
     max_sessions: Annotated[int, _MAX_SESSIONS_HELP] = _POLICY.max_sessions
     deletion_grace: Annotated[int, _GRACE_HELP] = 14 * _DAY
     profile_claims: Annotated[str, _PROFILE_HELP, AfterValidator(values.check_profile_claims)] = ",".join(

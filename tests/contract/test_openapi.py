@@ -76,8 +76,8 @@ def test_its_page_shows_the_query_parameters() -> None:
     page = (PATH.parent / "docs" / "reference" / "http-api.md").read_text()
     section = page.partition("### GET /authorize\n")[2].partition("\n### ")[0]
     for parameter in operations()["get /authorize"]["parameters"]:
-        always = "yes" if parameter.get("required") else ""
-        assert f"\n| `{parameter['name']}` | {always} | {parameter['description']}" in section
+        required = "yes" if parameter.get("required") else ""
+        assert f"\n| `{parameter['name']}` | {required} | {parameter['description']}" in section
 
 
 def test_it_names_every_static_file() -> None:
