@@ -1,4 +1,4 @@
-"""The project's .venv: created, repaired and compared with the lock, using only the standard library."""
+"""Creates and repairs the project's .venv, and compares it with the lock. This needs only the standard library."""
 
 import contextlib
 import fcntl
@@ -30,7 +30,7 @@ NOT_INSTALLED = """This script needs {module}, which is installed for the tests.
 
 
 def continue_in_venv(module: str) -> None:
-    """Run this script again by the Python of .venv, if it has one. Exits if `module` is not installed."""
+    """Run this script again with the Python of .venv, if there is one. Exits if `module` is not installed."""
     if Path(sys.prefix) != VENV and PYTHON.exists():
         os.execv(PYTHON, [str(PYTHON), *sys.argv])
     if importlib.util.find_spec(module) is None:
@@ -42,7 +42,7 @@ def say(*lines: str) -> None:
 
 
 def read_json(path: Path) -> dict[str, str]:
-    """The members of a JSON file; empty if it is missing or damaged, so that it is written again."""
+    """Return the members of a JSON file; none if it is missing or damaged, so that it is written again."""
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -51,12 +51,12 @@ def read_json(path: Path) -> dict[str, str]:
 
 
 def identity() -> str:
-    """The Python that created .venv, and its folder: it works only with that Python, and only if it is not moved."""
+    """Return which Python created .venv, and where: it works only with that Python, and only if it is not moved."""
     return f"{sys.implementation.cache_tag} {VENV}"
 
 
 def digest(kind: str) -> str:
-    """A digest of what an installation is made from: the lock, and pyproject.toml, which names the commands."""
+    """Return a digest of what an installation is made from: the lock, and pyproject.toml, which names the commands."""
     contents = hashlib.sha256()
     for name in ("pyproject.toml", LOCKS[kind]):
         contents.update((ROOT / name).read_bytes())
@@ -74,7 +74,7 @@ def mark(*kinds: str) -> None:
 
 
 def usable() -> bool:
-    """Whether pip can install into this .venv. False after an installation that was killed: half a package could be
+    """Whether pip can install into this .venv. False if an installation was killed, because half a package could be
     left."""
     mark = read_json(MARK)
     if mark and (mark.get("venv") != identity() or not LOCKS.keys() & mark.keys()):
@@ -113,12 +113,13 @@ def make_venv() -> None:
 
 
 def uv(*arguments: str) -> bool:
-    """Whether uv is installed and could install this. If not, pip may: it reads a company's pip.conf, for example."""
+    """Whether uv is installed and could install this. If not, pip may succeed: it reads a company's pip.conf, for
+    example."""
     program = shutil.which("uv")
     if program is None:
         return False
     command: list[str | Path] = [program, "pip", "install", "--quiet", "--python", PYTHON, *arguments]
-    # uv's own list of authorities lacks those that a company adds to the machine; pip takes the machine's.
+    # uv's own list of certificate authorities lacks those that a company adds to the machine; pip uses the machine's.
     if run_with_progress(command, {"UV_SYSTEM_CERTS": "true", **os.environ}):
         say("uv could not install this. Trying pip.")
         return False
@@ -168,7 +169,7 @@ def install(kind: str) -> None:
 
 @contextlib.contextmanager
 def exclusive_lock() -> Iterator[None]:
-    """Hold a lock, so that two processes do not set up this folder at once. It is on the folder and leaves no file."""
+    """Hold a lock on the folder, so that two processes do not set it up at once. This leaves no file behind."""
     folder = os.open(ROOT, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # some network file systems cannot lock folders

@@ -2,7 +2,7 @@
 """Compile requirements.lock and requirements-test.lock from pyproject.toml, for all platforms and with hashes.
 
 Needs uv on the PATH (`pip install uv`) and a network. Locked versions stay unless pyproject.toml
-requires others; options go to uv: `--upgrade` takes the newest of everything, `--upgrade-package NAME` of one package.
+requires others. Options go to uv: `--upgrade` upgrades everything, `--upgrade-package NAME` one package.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = "hatchling\neditables\n"  # what `pip install --no-build-isolation -e .` needs installed
 COMPILE = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
-PLAIN = ("--no-annotate", "--no-header")  # so that no host and no path of this machine is in them
+PLAIN = ("--no-annotate", "--no-header")  # so that they contain no host and no path of this machine
 
 
 def compile_lock(uv: str, name: str, *options: str) -> None:

@@ -33,24 +33,25 @@ DEMO = ROOT / "keys" / "demo"
 MAILS = ROOT / "keys" / "mails"
 PORTS_TO_TRY = 100
 UNMEASURED = ("bench", "packaging", "readme", "scripts")
-"""The folders of tests that `--coverage` leaves out: they take long, and other tests cover the same code."""
+"""Folders of tests that `--coverage` leaves out: they take long, and other tests cover the same code."""
 DEMO_SCOPE = "openid profile email read"
 CURL = "curl -sS --fail-with-body"  # so that errors and a stopped server are shown
 TEST_HELP = """usage: quickstart.py test [--fast | --coverage | ARG ...]
 
 Check the code, in .venv, which is created the first time.
 
-  test             the static checks (scripts/check), then pytest with all tests
-  test --fast      only the quick tests that start no process: under two minutes on two idle cores
-  test --coverage  the tests but proofs and packaging, and fails if they reach too few branches of authserver/
-  test ARG ...     only pytest, with these arguments: test tests/domain -k rotation"""
+  test             the static checks (scripts/check), then all tests
+  test --fast      only the quick tests, which start no process: under two minutes on two idle cores
+  test --coverage  the static checks, then the tests without tests/bench, tests/packaging, tests/readme and
+                   tests/scripts; fails if they reach too few branches of authserver/
+  test ARG ...     only pytest, with these arguments, for example: test tests/domain -k rotation"""
 
 
 # Address and settings
 
 
 def configured(setting: str) -> bool:
-    """Whether this setting is configured anywhere; then the demo does not change it."""
+    """Whether this setting is configured anywhere. If so, the demo does not change it."""
     if any(f"AUTHSERVER_{setting}{suffix}" in os.environ for suffix in ("", "_FILE")):
         return True
     line = re.compile(rf"^\s*(export\s+)?(AUTHSERVER_)?{setting}(_FILE)?\s*=", re.IGNORECASE | re.MULTILINE)
@@ -59,21 +60,22 @@ def configured(setting: str) -> bool:
 
 
 def base_url(host: str, port: int) -> str:
-    """The URL at which curl on this machine reaches a server that listens on this host, in the form of an issuer."""
+    """Return the URL at which curl on this machine reaches a server that listens on this host, as an issuer is
+    written."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     reachable = f"[{reachable}]" if ":" in reachable else reachable
     return f"http://{reachable}" if port == 80 else f"http://{reachable}:{port}"
 
 
 def bind(host: str, port: int) -> "socket.socket | None":
-    """None if the port is already in use."""
+    """Listen on this port. Returns None if it is already in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return None
-        # create_server appends the address that it tried
+        # create_server appends the address that it tried.
         why = (error.strerror or str(error)).partition(" (while attempting")[0]
         sys.exit(f"Error: Cannot listen on port {port} of {host}: {why}.")
 
@@ -105,7 +107,7 @@ def run_or_exit(*arguments: str, give: str = "") -> str:
 
 
 def schema_digest() -> str:
-    """Which migrations the code has: after a new one, `init` runs again."""
+    """Return a digest of the names of the migrations, so that `init` runs again after a new one."""
     migrations = (ROOT / "authserver" / "store" / "migrations").rglob("*.py")
     return hashlib.sha256("\n".join(sorted(path.name for path in migrations)).encode()).hexdigest()
 
@@ -113,8 +115,8 @@ def schema_digest() -> str:
 def ready(demo: dict[str, str]) -> bool:
     """Whether the demo's user and clients exist. Reads SQLite directly, because starting the command takes a second.
 
-    Returns False if it cannot tell, because another database is configured or its tables are different. That costs only
-    the second.
+    Returns False if it cannot tell, because another database is configured or the tables are different. Only time is
+    lost then, because the command is asked instead.
     """
     if not demo or demo.get("schema") != schema_digest() or configured("DATABASE_URL"):
         return False
@@ -129,7 +131,7 @@ def ready(demo: dict[str, str]) -> bool:
 
 
 def exists(demo: dict[str, str]) -> bool:
-    """Like `ready`, for every kind of database: asks the command."""
+    """Whether the demo's user and clients exist. Asks the command, so it works with every kind of database."""
     try:
         asked = (("user", demo["username"]), ("client", demo["client_id"]), ("client", demo["web_client_id"]))
     except KeyError:
@@ -138,7 +140,8 @@ def exists(demo: dict[str, str]) -> bool:
 
 
 def create_user(password: str) -> dict[str, str]:
-    """Create the user `demo`, or for example `demo-1f3a` if somebody else has `demo`: their password stays."""
+    """Create the user `demo`, or one such as `demo-1f3a` if there is a `demo` already, whose password is not
+    changed."""
     options = ("--password-stdin", "--json")
     first = authserver("user", "create", "demo", *options, give=password)
     if first.returncode == 0:
@@ -152,7 +155,8 @@ def parse_json(text: str) -> dict[str, str]:
 
 
 def demo_claims(username: str) -> "dict[str, object]":
-    """The address is verified, so that someone who forgets the password can choose a new one. Nobody else has it."""
+    """Return the claims of the demo's user. The address is verified, so that a forgotten password can be reset; it
+    contains the username, so that no other user has it."""
     return {"name": "Demo User", "email": f"{username}@example.com", "email_verified": True}
 
 
@@ -164,7 +168,7 @@ def create_client() -> dict[str, str]:
 
 
 def create_web_client(redirect_uri: str) -> dict[str, str]:
-    """The client of scripts/demo, which has a secret, as a web application on a server of its own would."""
+    """Create the client of scripts/demo. It has a secret, like that of any web application with a server of its own."""
     target = ("--scope", DEMO_SCOPE, "--audience", "https://api.example")
     options = ("--kind", "web", "--redirect-uri", redirect_uri, "--json")
     return parse_json(run_or_exit("client", "create", "Demo", *target, *options))
@@ -185,7 +189,8 @@ def create_demo(password: str, redirect_uri: str) -> dict[str, str]:
 
 
 def register(demo: dict[str, str], redirect_uri: str) -> dict[str, str]:
-    """Register another redirect URI, since the demo got another port. The latest ones stay: they may be in use."""
+    """Register another redirect URI, because the demo got another port. The nine newest others are kept: they may be in
+    use."""
     uris = [*demo["redirect_uris"].split()[-9:], redirect_uri]
     options = [word for uri in uris for word in ("--redirect-uri", uri)]
     run_or_exit("client", "update", demo["web_client_id"], *options)
@@ -218,9 +223,10 @@ def prepare_demo(redirect_uri: str) -> dict[str, str]:
 
 
 def start_demo(listener: socket.socket, url: str, issuer: str) -> None:
-    """Start the demo application on this socket, as a child that ends with this process, however that ends.
+    """Start the demo application on this socket, as a child process that ends when this process does, even if it is
+    killed.
 
-    The server, which this process becomes, holds the other end of the pipe that is the child's standard input.
+    The child's standard input is a pipe. This process, which becomes the server, holds the other end.
     """
     lifeline, held = os.pipe()
     command = [PYTHON, "-m", "scripts.demo", "--fd", str(listener.fileno()), "--url", url, "--issuer", issuer]
@@ -251,7 +257,8 @@ def keep_mails() -> None:
 
 
 def curl_lines(url: str, demo: dict[str, str]) -> dict[str, str]:
-    """Lines to paste in this order; `tee` shows the response from which `sed` takes the next refresh token."""
+    """Return lines to paste in this order. `tee` shows the response, and `sed` extracts the next refresh token from
+    it."""
     keep = """ | tee /dev/stderr | sed -n 's/.*"refresh_token": *"\\([^"]*\\)".*/\\1/p'); echo"""
     client = f"-d client_id={demo['client_id']}"
     user = f"-d username={demo['username']} -d password={demo['password']}"
@@ -313,7 +320,8 @@ def run_checks() -> None:
 
 
 def run_measured(pytest: list[str]) -> int:
-    """The exit code of the tests, or else of the report, which fails below the floor in pyproject.toml."""
+    """Run the tests with coverage. Returns their exit code, or that of the report, which fails below the floor in
+    pyproject.toml."""
     left_out = [f"--ignore=tests/{folder}" for folder in UNMEASURED]
     codes = []
     for command in (["run", "-m", *pytest, *left_out], ["combine", "--quiet"], ["report"]):
@@ -334,11 +342,12 @@ def test(arguments: list[str]) -> NoReturn:
         arguments = []
     if not arguments:
         run_checks()
-    # Many tests wait for processes that they started: with only as many workers as cores, these idle for a third of the
-    # time. Those of --fast do not. With worksteal, a worker that is done takes over tests of another.
+    # Many tests wait for processes that they started: with one worker for each core, the cores would be idle for a
+    # third of the time. The tests of --fast start none. With worksteal, a worker without tests takes over those of
+    # another.
     workers = {(): cores() + 4, ("--fast",): cores()}.get(tuple(arguments))
     pytest = ["pytest", *arguments, *(["-n", str(workers), "--dist", "worksteal"] if workers else [])]
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile everything again
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else hundreds of processes would each compile everything again
     if measured:
         sys.exit(run_measured(pytest))
     say(f"$ {shlex.join(pytest)}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Promote the pending signing key: `authserver keys rotate`, by .venv's Python whichever one runs this."""
+"""Promote the pending signing key, as `authserver keys rotate` does. Any Python can start this; .venv's runs it."""
 
 import os
 import sys

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Extract the texts of pages and mails from their templates, and compile the translations.
 
-For each language in authserver/web/browser/locale/ and authserver/mail/locale/, new texts are added to pages.po and
-mail.po, and texts that are gone are removed. Translate the new ones in that file, and run this again: it compiles
-pages.mo and mail.mo, which the server reads.
+For each language in authserver/web/browser/locale/ and authserver/mail/locale/, new texts are added to pages.po or
+mail.po, and texts that no template has any more are removed. Translate the new texts in that file, and run this again:
+it compiles pages.mo and mail.mo, which the server reads.
 
-With `--check`, change nothing, name what is out of date or not translated, and exit with code 1 if there is anything.
+With `--check`, it changes nothing. It names what is out of date or not translated, and exits with code 1 if there is
+anything.
 """
 
 import sys
@@ -28,7 +29,7 @@ HOMES = {"pages": ROOT / "authserver" / "web" / "browser", "mail": ROOT / "auths
 """The folders of the templates and of their translations, by the name of the translations' files."""
 WIDTH = 116
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""In place of the dates in a header, so that the same texts always make the same file."""
+"""Replaces the dates in a header, so that the same texts always make the same file."""
 
 
 def extracted(home: Path) -> Catalog:
@@ -59,13 +60,13 @@ def files_of(po: Path, catalogue: Catalog) -> dict[Path, bytes]:
 
 
 def untranslated(catalogue: Catalog) -> list[str]:
-    """Return the texts that have no translation yet, in the singular and in the plural."""
+    """Return the texts that have no translation yet, or lack one of the singular and the plural."""
     messages = [message for message in catalogue if message.id]
     return [str(each.id) for each in messages if each.fuzzy or not each.string or not all(each.string)]
 
 
 def problems_of(po: Path, texts: Catalog, check: bool) -> list[str]:
-    """Return what is not translated. With `check`, also what is out of date; otherwise, write that."""
+    """Return what is not translated. With `check`, return also which files are out of date; otherwise, write them."""
     catalogue = updated(po, texts)
     problems = [f"{po.relative_to(ROOT)}: not translated: {text}" for text in untranslated(catalogue)]
     for path, content in files_of(po, catalogue).items():
