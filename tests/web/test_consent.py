@@ -22,7 +22,7 @@ def test_consent_is_remembered_grows_and_says_what_is_new(signed_in: Browser, da
 
 
 @pytest.mark.parametrize(
-    ("language", "told"), [("en", "Know that you signed in"), ("de", "Wissen, dass Sie sich angemeldet haben")]
+    ("language", "told"), [("en", "Know that you signed in"), ("de", "Erfahren, dass Sie sich angemeldet haben")]
 )
 def test_a_consent_page_that_asks_for_nothing_says_what_is_told_all_the_same(
     browser: Browser, database: Database, language: str, told: str
