@@ -1,5 +1,5 @@
-"""GET /account/applications: what a person allowed which application. GET, POST /account/applications/end: taking one
-back, and all that it may do."""
+"""GET /account/applications: which applications have access to a person's account, and to what. GET and POST
+/account/applications/end: removing the access of one."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What all steps in a browser share: who is signed in, and that a form came from a page of ours."""
+"""What all steps in a browser share: who is signed in, and whether a form came from a page of ours."""
 
 import hmac
 from functools import cached_property

@@ -1,5 +1,5 @@
-"""GET and POST /account/email: a person asks for another email address, which counts once they have opened the link
-that is sent there."""
+"""GET and POST /account/email: a person enters a new email address, to which a link is sent. The address is changed
+only when they open the link and confirm it (confirm_email.py)."""
 
 from ..domain import email_address
 from ..domain.models import Session, User
@@ -44,8 +44,8 @@ class ShowEmail(_EmailPage):
 
 
 class ChangeEmail(AccountForm, MailForm, _EmailPage):
-    """The new address gets a link, or a mail that says that another account has it. The person who asks is not told
-    which."""
+    """Sends a link to the new address, or an email that says that another account has it. The person who asked is not
+    told which."""
 
     template = "email"
 

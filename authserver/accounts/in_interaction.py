@@ -1,4 +1,4 @@
-"""What the pages share that a person may reach while signing in to an application."""
+"""The base of the pages that a person can reach while signing in to an application."""
 
 from functools import cached_property
 

@@ -1,5 +1,5 @@
-"""What the pages share that a link in a mail opens. Opening one changes nothing, because programs that scan mail open
-links, too. The page's form carries the link's secret, and works once.
+"""The base of the pages that a link in an email opens. Opening one changes nothing, because programs that scan email
+open links, too. The page's form carries the link's secret, and works once.
 """
 
 import hmac

@@ -1,4 +1,4 @@
-"""GET and POST /account/profile: what people say about themselves, as far as the operator allows."""
+"""GET and POST /account/profile: the claims about themselves that people may edit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

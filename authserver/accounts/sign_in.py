@@ -1,4 +1,5 @@
-"""Signing in with a password. Every endpoint that accepts one uses this: the attempt is counted, then hashed."""
+"""Signs people in with a password, for every endpoint that accepts one. An attempt is counted before its password is
+hashed."""
 
 from collections.abc import Sequence
 from functools import cached_property

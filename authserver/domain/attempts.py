@@ -1,8 +1,9 @@
 """How often passwords may be tried, and how long callers wait.
 
-Every attempt is counted before its password is hashed, and given back if the password is right. Three things count:
-the account (whether it exists or not) for attempts from networks where its user has not signed in, each network where
-they have, and each network over all accounts. So an attacker elsewhere never delays the owner at home.
+Every attempt is counted before its password is hashed, and given back if the password is right. There are three kinds
+of counters: for an account (whether it exists or not), of attempts from networks where its user has not signed in; for
+each network where they have; and for each network, over all accounts. So an attacker elsewhere never delays the owner
+at home.
 
 A counter is one time: when its last attempt will be forgotten. All times are microseconds.
 """

@@ -1,6 +1,6 @@
 """Reads an authorization request from its parameters (RFC 6749 s4.1.1, OpenID Connect Core s3.1.2.1).
 
-It is read again at every step of an interaction, as the client is registered by then.
+It is read again at every step of an interaction, so that the current registration of the client applies.
 """
 
 import re

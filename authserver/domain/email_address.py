@@ -1,4 +1,4 @@
-"""Email addresses, and the form in which two spellings of one address are the same."""
+"""Email addresses, and the canonical form, in which all spellings of one address are equal."""
 
 import re
 from collections.abc import Mapping

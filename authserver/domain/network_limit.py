@@ -1,7 +1,7 @@
 """Limits what each network may do, in the memory of one process: sending wrong client secrets, and beginning sign-ins.
 
-A secret cannot be guessed, and a sign-in that was begun needs a password, which is counted in the database: here, such
-counters are enough.
+Counters in memory are enough for these. A secret cannot be guessed, and a sign-in that was begun still needs a
+password, whose attempts are counted in the database.
 """
 
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""The interface of a receiver of events."""
+"""The interface of receivers, to which `delivery` hands the events of the audit trail."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,8 +7,8 @@ from ..store.events import StoredEvent
 
 
 class NotReceived(Exception):
-    """The receiver did not accept all events. `received` is how many it accepted, in order; the text tells the operator
-    why it accepted no more."""
+    """The receiver did not accept all events. `received` is how many of the first ones it accepted; the text tells the
+    operator why it accepted no more."""
 
     def __init__(self, reason: str, received: int = 0) -> None:
         super().__init__(reason)
@@ -17,11 +17,11 @@ class NotReceived(Exception):
 
 class Receiver(Protocol):
     name: str
-    """Its name in the database and in the log."""
+    """The receiver's name in the database and in the log."""
     limit: int
-    """How many events it takes at a time."""
+    """The largest number of events that one call of `send` may get."""
 
     async def send(self, events: Sequence[StoredEvent]) -> None:
-        """Hand over the events. Raises NotReceived. It takes less than `domain.delivery.LEASE` seconds."""
+        """Send the events. Raises NotReceived. It must return within `domain.delivery.LEASE` seconds."""
 
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Records the audited events of requests: with the change that they tell of, or, if they tell of none, on their own.
+"""Records the audited events of requests: in the transaction of the change that they report, or alone if there is none.
 
 Anyone can repeat an attempt that changes nothing. The first of a kind is written at once, though its request does not
 wait for that, which would show whether the account exists; equal ones are only counted, and the count is written once a

@@ -37,7 +37,7 @@ def violations(page: Any) -> list[str]:
 
 
 def test_every_template_is_among_them() -> None:
-    """But the one that goes on to the client by itself."""
+    """The template `continue` is left out, because its page leaves for the client by itself."""
     shown = {"form_post"} | {answer.name for path in EVERY_TEMPLATE if isinstance(answer := ANSWERS[path], Page)}
     assert shown == SAMPLES.keys() - {"continue"}
 

@@ -1,4 +1,4 @@
-"""What a change of the keys is in the audit trail: one record for each row that it wrote."""
+"""The audit records of a change of the keys: one for each row that it wrote."""
 
 from ...domain.audit import AuditRecord, detail
 from ...domain.key_schedule import Keys

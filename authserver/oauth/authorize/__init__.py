@@ -4,5 +4,5 @@ GET, POST /authorize               authorize.py    answers the client at once, o
 GET  /interaction/{id}             interaction.py  shows the next page, or answers the client
 POST /interaction/{id}/sign-in     sign_in.py      and back to the interaction
 POST /interaction/{id}/account     account.py      and back to the interaction
-POST /interaction/{id}/consent     consent.py      and back to the interaction, or the client's answer if it is no
+POST /interaction/{id}/consent     consent.py      and back to the interaction, or to the client if access is denied
 """

@@ -1,4 +1,4 @@
-"""POST /interaction/{id}/consent: the user agrees, or not."""
+"""POST /interaction/{id}/consent: the user allows or denies what the client asks for."""
 
 from dataclasses import replace
 

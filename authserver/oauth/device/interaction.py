@@ -1,4 +1,4 @@
-"""What the steps share that follow once a person has typed the code of their device."""
+"""The base of the steps that follow once a person has typed the code of their device."""
 
 from ...accounts.browser import BrowserRefusal
 from ...accounts.done import PASSWORD_RESET

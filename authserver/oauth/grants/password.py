@@ -1,4 +1,4 @@
-"""grant_type=password (RFC 6749 s4.3), for first-party clients only: RFC 9700 s2.4 says MUST NOT be used elsewhere."""
+"""grant_type=password (RFC 6749 s4.3), meant for first-party clients only: RFC 9700 s2.4 says "MUST NOT be used"."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""When an account is deleted whose user asked for that."""
+"""The time at which an account is deleted, if its user has asked for that."""
 
 import sqlalchemy as sa
 from alembic import op
