@@ -1,4 +1,4 @@
-"""Command-line arguments that the scripts which start servers share."""
+"""Command-line arguments that are shared by the scripts that start servers."""
 
 import argparse
 import importlib.util
@@ -13,10 +13,13 @@ KINDS = ("sqlite", "postgresql")
 
 
 def use_venv() -> None:
-    """Start again with .venv's Python if this one lacks the server's dependencies."""
+    """Run this script again with .venv's Python if this one lacks the server's dependencies. Exits if there is no
+    .venv."""
     if importlib.util.find_spec("authlib") is None:
         if Path(sys.executable) == PYTHON or not PYTHON.exists():
-            sys.exit("Nothing to run the server with. Run first:\n\n    python3 scripts/quickstart.py test")
+            sys.exit(
+                "The server's dependencies are not installed. Run first:\n\n    python3 scripts/quickstart.py test"
+            )
         os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 

@@ -29,13 +29,15 @@ def run(command: Sequence[str], burners: int) -> int:
         for each in burning:
             each.kill()
             each.wait()
-    return code if code >= 0 else 128 - code  # as a shell says that a signal ended it
+    return code if code >= 0 else 128 - code  # a signal ended it; this is how a shell reports that
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--burners", type=int, default=os.cpu_count(), help="default: one for each core")
-    parser.add_argument("command", nargs="+", help="after --")
+    parser.add_argument(
+        "--burners", type=int, default=os.cpu_count(), help="how many such processes (default: one for each core)"
+    )
+    parser.add_argument("command", nargs="+", help="the command, after --")
     asked = parser.parse_args()
     return run(asked.command, asked.burners)
 

@@ -1,4 +1,4 @@
-"""Draws the charts of docs/explanation/charts: each .json that a measurement wrote with --chart becomes an .svg.
+"""Draws the charts in docs/explanation/charts: each .json that a measurement wrote with --chart becomes an .svg.
 
 .venv/bin/python scripts/bench/speed/tokens.py --chart docs/explanation/charts/tokens.json
 .venv/bin/python scripts/bench/chart.py
@@ -20,7 +20,7 @@ _STYLE = """text { font: 14px system-ui, sans-serif; fill: #1f2328 }
 
 @dataclass(frozen=True)
 class Chart:
-    """Horizontal bars. `ours` are the labels of the bars that show this project."""
+    """A chart with horizontal bars. `ours` has the labels of the bars that show this project."""
 
     title: str
     command: str

@@ -1,4 +1,4 @@
-"""Authorization requests that are nearly right, and what must hold for the response to any request."""
+"""Makes authorization requests that are nearly right, and checks what must hold for the response to any request."""
 
 import re
 from base64 import urlsafe_b64encode
@@ -60,13 +60,13 @@ _STRANGE = (
 
 
 class Requests:
-    """The same seed makes the same requests."""
+    """A source of requests. The same seed makes the same requests."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
 
     def query(self) -> str:
-        """Return one request, as a query string or as the content of a form. It is ASCII and has no white space."""
+        """Return one request, as a query string that is also valid as a form. It is ASCII and has no white space."""
         pick = self._random
         client = pick.choice(CLIENTS)
         good = _GOOD | {"client_id": (client.id,), "redirect_uri": (*client.redirect_uris, "http://127.0.0.1:5000/cb")}
@@ -100,7 +100,7 @@ class Requests:
                 pairs.append((quote(pick.choice((*_STRANGE, name.upper(), f"{name}[]")), safe="%"), value))
 
     def _near(self, value: str) -> str:
-        """Return a value that is hardly different."""
+        """Return a value that differs in one place."""
         place = self._random.randrange(len(value) + 1)
         return value[:place] + self._random.choice((*_STRANGE, "", ".", "/", "%40", "%23", "%5c")) + value[place + 1 :]
 
@@ -111,25 +111,25 @@ class Response:
     location: str
     page: str
     cookie: str = ""
-    """What a cookie was set to, with its name."""
+    """The first cookie that was set, as `name=value`."""
 
 
 def fault_of(response: Response, issuer: str) -> str:
-    """Return what is wrong with the response; nothing if it is as it must be."""
+    """Return what is wrong with the response; empty if nothing is."""
     if response.status >= 500:
-        return f"a {response.status}"
+        return f"status {response.status}"
     if any(character in response.location for character in "\r\n\0"):
-        return "a header that is split"
+        return "a split header"
     for uri in _destinations(response):
         if not uri.startswith((f"{issuer}/", "/")) and not _is_registered(uri):
-            return f"a way to {uri[:200]}"
+            return f"a link, form or redirect to {uri[:200]}"
     if response.status == 303 and not response.location.startswith(f"{issuer}/"):
         return _fault_of_answer(response.location, issuer)
-    return "markup that was sent" if "<script>" in response.page else ""
+    return "unescaped markup from the request" if "<script>" in response.page else ""
 
 
 def _destinations(response: Response) -> Iterator[str]:
-    """Yield where the browser goes, at once or by a form."""
+    """Yield where the page leads: by a redirect, a refresh, a form or a link."""
     if response.location:
         yield response.location
     for pattern in (r'http-equiv="refresh" content="0; ?url=([^"]*)"', r'action="([^"]*)"', r'href="([^"]*)"'):
@@ -146,7 +146,7 @@ def _is_registered(uri: str) -> bool:
 def _fault_of_answer(location: str, issuer: str) -> str:
     sent = parse_qs(urlsplit(location).query, keep_blank_values=True, errors="surrogateescape")
     if sent.get("iss") != [issuer]:
-        return "an answer without iss"
+        return "a response to a client without iss"
     if len(sent.get("code", [])) + len(sent.get("error", [])) != 1:
-        return "an answer with neither a code nor an error, or with both"
+        return "a response to a client with neither a code nor an error, or with both"
     return ""

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Any stream of bytes, cut anywhere, is framed as h11 frames it, or refused and its connection closed.
+"""Checks that any stream of bytes, cut anywhere, is framed as h11 frames it, or rejected and its connection closed.
 
     python scripts/bench/fuzz/framing.py [N] [--seeds 1,2,3] [--blind]
 
-Makes N streams (20,000 by default) for each seed: pipelines of requests, most of them right, with offers to upgrade,
-trailers, chunk extensions, contradictory lengths, folded lines and bare line feeds. Each is cut into segments and given
-to the server's class of connection, in this process; what reaches the application is compared with what h11 reads.
-Disagreements are printed, and the exit code is 1. --blind drives uvicorn's own httptools protocol instead, which skips
-the body of a request that offers to upgrade: that must be seen.
+Makes N streams (20,000 by default) for each seed: pipelines of requests, most of them valid, with offers to upgrade,
+trailers, chunk extensions, contradictory lengths, folded lines and bare line feeds. Each stream is cut into segments,
+which the server's class of connection reads in this process. What reaches the application is compared with what h11
+reads. Disagreements are printed, and the exit code is 1. With --blind, uvicorn's own httptools protocol reads the
+streams. It skips the body of a request that offers to upgrade, so there must be disagreements.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from authserver.web.middleware import ErrorBoundary  # noqa: E402
 from scripts.bench.fuzz.http_streams import Streams  # noqa: E402
 from scripts.bench.fuzz.oracle import Reading, Request, by_h11  # noqa: E402
 
-_TURNS = 6  # of the event loop, in which a request that is whole is answered
+_TURNS = 6  # turns of the event loop within which a complete request gets its response
 _NUMBER = re.compile(rb"\r\nx-number: (\d+)\r\n")
 READS, ANSWERS_FIRST = "reads", "answers first"
 
@@ -69,7 +69,7 @@ class Wire(asyncio.Transport):
         return True
 
     def write_eof(self) -> None:
-        """The client closes its half of the connection as soon as the server has closed the other."""
+        """Close the connection: the client closes its half as soon as the server has closed the other."""
         self.close()
 
     def is_closing(self) -> bool:
@@ -100,7 +100,7 @@ class Recorder:
         if self.style == READS and not await _read(request, receive):
             return
         number = len(self.reading.requests)
-        for _ in range(self.pauses * (number % 2)):  # so that the next one would overtake it
+        for _ in range(self.pauses * (number % 2)):  # so that the response to the next request could overtake this one
             await asyncio.sleep(0)
         headers = [(b"content-length", b"2"), (b"x-number", str(number).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -125,12 +125,12 @@ def _target(scope: Any) -> bytes:
 
 
 class Driver:
-    """Feeds streams to a class of connection, each on a connection of its own."""
+    """Feeds streams to a class of connection, a new connection for each."""
 
     def __init__(self, protocol: Any) -> None:
         self._protocol, self._app = protocol, Recorder()
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-        # ErrorBoundary judges Host, and would refuse a "%" in a path, which no target here has.
+        # ErrorBoundary checks Host. It would also reject a "%" in a path, but no target here has one.
         app = ErrorBoundary(self._app, Mock())
         self._config = Config(app, http=protocol, lifespan="off", ws="none", log_config=None, access_log=False)
         self._config.load()
@@ -178,17 +178,17 @@ class Driver:
 
 
 def disagreement(ours: Reading, theirs: Reading, style: str) -> str:
-    """Return how the two readings differ; nothing if they agree, or if ours rejects the stream in time."""
+    """Return how the two readings differ; empty if they agree, or if ours rejects the stream in time."""
     for number, (our, their) in enumerate(zip(ours.requests, theirs.requests, strict=False)):
         if not _agree(our, their):
             return f"request {number} is read as {our}"
     if len(ours.requests) > len(theirs.requests):
-        return f"request {len(theirs.requests)} is none: {ours.requests[len(theirs.requests)]}"
+        return f"h11 reads no request {len(theirs.requests)}: {ours.requests[len(theirs.requests)]}"
     many = len(ours.complete()) if style == READS else len(ours.requests)
     if many < len(theirs.complete()) and not ours.is_closed:
-        return f"the connection waits behind {many} requests"
+        return f"the connection is stuck after {many} requests"
     if theirs.is_closed and not ours.is_closed:
-        return "the connection goes on"
+        return "the connection stays open, and h11 closes it"
     return ""
 
 
@@ -213,7 +213,7 @@ class Comparison:
 
 
 def compare(driver: Driver, random: Random, comparison: Comparison) -> None:
-    """Compare the readings of one stream."""
+    """Make one stream, and compare how it is read."""
     streams = Streams(random)
     stream = streams.stream()
     segments = streams.cut(stream)
@@ -255,12 +255,20 @@ def run(protocol: Any, many: int, seeds: Sequence[int]) -> Comparison:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("count", nargs="?", type=int, default=20_000, metavar="N")
-    parser.add_argument("--seeds", default="1", help="comma separated; each makes N streams, the same ones again")
-    parser.add_argument("--blind", action="store_true", help="uvicorn's own protocol, whose faults must be seen")
+    parser.add_argument(
+        "count", nargs="?", type=int, default=20_000, metavar="N", help="streams for each seed (default 20,000)"
+    )
+    parser.add_argument(
+        "--seeds",
+        default="1",
+        help="seeds, separated by commas; each makes N streams, the same ones every time (default 1)",
+    )
+    parser.add_argument(
+        "--blind", action="store_true", help="read with uvicorn's own protocol, whose faults must be found"
+    )
     asked = parser.parse_args(arguments)
     start = monotonic()
-    logging.disable()  # what uvicorn says of malformed requests
+    logging.disable()  # uvicorn's messages about malformed requests
     seeds = [int(seed) for seed in asked.seeds.split(",")]
     comparison = run(HttpToolsProtocol if asked.blind else Connection, asked.count, seeds)
     for fault in comparison.faults[:20]:

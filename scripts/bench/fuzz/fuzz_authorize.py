@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Sends authorization requests that are nearly right, and looks where they lead.
+"""Sends authorization requests that are nearly right, and checks where they lead.
 
     python scripts/bench/fuzz/fuzz_authorize.py [N] [--seed X]
 
 Starts a server and sends N requests (100,000 by default) to /authorize, some of them from a browser in which somebody
-is signed in. A fault is printed and makes the exit code 1: a 5xx, a way to an address that no client registered, a
-split header, markup that was sent, an answer to a client without `iss`, and an exception or a secret in the log.
+is signed in. Faults are printed and make the exit code 1: a 5xx; a link, form or redirect to an address that no client
+registered; a split header; unescaped markup from the request; a response to a client without `iss`; an exception or a
+secret in the log.
 """
 
 import argparse
@@ -55,7 +56,7 @@ class Relied(Prepared):
 
 
 def signed_in_at(url: str) -> str:
-    """Return the cookies of a browser in which ada is signed in, and has agreed to all that WEB may ask for."""
+    """Return the cookies of a browser in which ada is signed in and has consented to every scope of WEB."""
     request = {
         "response_type": "code",
         "client_id": WEB.id,
@@ -69,7 +70,8 @@ def signed_in_at(url: str) -> str:
 
 
 def send(connection: HTTPConnection, method: str, query: str, cookies: str, *, follow: bool) -> Response:
-    """Send a request to /authorize, and follow our own redirects; to a page only if that is wanted."""
+    """Send a request to /authorize, and follow redirects back to it; with `follow`, also those to pages of the
+    server."""
     if method == "POST":
         connection.request("POST", "/authorize", query, {"Cookie": cookies, **_FORM})
     else:
@@ -91,7 +93,7 @@ def _received(connection: HTTPConnection) -> Response:
 
 
 def fuzz(server: Prepared, many: int, seed: int) -> tuple[Counter[str], list[str]]:
-    """Return how often each kind of response came, and the faults."""
+    """Return how often there was each kind of response, and the faults."""
     requests, kinds, faults = Requests(seed), Counter[str](), list[str]()
     session = cookies_of(signed_in_at(server.url), "session")
     connection = HTTPConnection("127.0.0.1", server.port, timeout=20)
@@ -108,7 +110,8 @@ def fuzz(server: Prepared, many: int, seed: int) -> tuple[Counter[str], list[str
 
 
 def cookies_of(header: str, name: str) -> str:
-    """Return the cookies whose name begins like this. Each request that begins an interaction gets a new browser."""
+    """Return the cookies whose names begin with `name`. Without the cookie `browser`, each new interaction gets a
+    browser of its own."""
     return "; ".join(cookie for cookie in header.split("; ") if cookie.startswith(name))
 
 
@@ -128,8 +131,8 @@ def left_in(log: Path) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("count", nargs="?", type=int, default=100_000, metavar="N")
-    parser.add_argument("--seed", type=int, default=1, help="makes the same requests again")
+    parser.add_argument("count", nargs="?", type=int, default=100_000, metavar="N", help="requests (default 100,000)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same requests (default 1)")
     asked = parser.parse_args(arguments)
     start, passwords = monotonic(), PasswordHasher()
     with tempfile.TemporaryDirectory(prefix="authserver-bench-") as folder:

@@ -1,8 +1,8 @@
 """Checks that mutated tokens cause nothing but TokenRejected.
 
-N tokens (1,000,000 by default), each with something wrong: in the text, in the header, or in the claims; the last two
-are truly signed (ES256, since it signs fast), so that they get past the signature. A token that is accepted, and any
-exception but TokenRejected, is printed with its seed and its mutation, and the exit code is 1.
+Makes N tokens (1,000,000 by default), each with something wrong: in its text, its header or its claims. Those with a
+wrong header or wrong claims have a valid signature (by ES256, which is fast), so that they get past that check. If a
+token is accepted, or causes any other exception, it is printed with its seed and its mutation, and the exit code is 1.
 
     .venv/bin/python scripts/bench/fuzz/fuzz_guard.py 100000 --seconds 60
 """
@@ -101,7 +101,7 @@ def b64(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-# Each mutation takes the forge and a source of randomness, and yields a token that must be refused.
+# Each mutation takes the forge and a source of randomness, and returns a token that must be rejected.
 
 
 def changed_characters(forge: Forge, rng: Random) -> str:
@@ -229,7 +229,7 @@ MUTATIONS: list[Callable[[Forge, Random], str]] = [
 
 
 def mutate(forge: Forge, rng: Random) -> tuple[str, str]:
-    """Return the name of a mutation and the token that it made, which is never one of the valid tokens."""
+    """Return the name of a mutation and the token that it made. This is never one of the valid tokens."""
     while True:
         mutation = rng.choice(MUTATIONS)
         token = mutation(forge, rng)
@@ -243,17 +243,17 @@ def judge(forge: Forge, token: str) -> tuple[bool, str]:
         forge.guard.verify(token)
     except TokenRejected as rejected:
         return True, rejected.reason
-    except BaseException as error:  # that is what is being looked for
+    except BaseException as error:  # what this script looks for
         return False, f"raised {error!r}"
     return False, "accepted"
 
 
 def fuzz(count: int, seconds: float, first: int) -> tuple[Counter[str], int]:
-    """Return how often each reason occurred in `count` tokens or `seconds`, and the number of failures. Each token
-    has a seed of its own."""
+    """Return how often each reason occurred, and the number of failures. Stops after `count` tokens, or after
+    `seconds`. Each token has a seed of its own, from `first` on."""
     forge, seen, failures, start = Forge(), Counter[str](), 0, monotonic()
     if any(judge(forge, token)[0] for token in forge.good):
-        raise SystemExit("the good tokens are refused: this run would prove nothing")
+        raise SystemExit("The valid tokens are rejected: this run would prove nothing.")
     for seed in range(first, first + count):
         if monotonic() - start > seconds:
             break
@@ -268,9 +268,9 @@ def fuzz(count: int, seconds: float, first: int) -> tuple[Counter[str], int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("count", nargs="?", type=int, default=1_000_000, metavar="N")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
-    parser.add_argument("--seed", type=int, default=1, help="the first of the seeds, one for each token")
+    parser.add_argument("count", nargs="?", type=int, default=1_000_000, metavar="N", help="tokens (default 1,000,000)")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after this many seconds")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed; each token has its own (default 1)")
     arguments = parser.parse_args()
     start = monotonic()
     seen, failures = fuzz(arguments.count, arguments.seconds, arguments.seed)

@@ -3,10 +3,10 @@
 
     python scripts/bench/fuzz/fuzz_http.py [N] [--seed X]
 
-Sends N requests (10,000 by default) to a server of its own: one half made by schemathesis from openapi.yaml, where
-every answer must also be what openapi.yaml says, the other by hypothesis as bytes on a socket, nearly right or not at
-all. Some carry credentials and tokens that are good. A 5xx, no answer, an answer that is not described and an
-exception in the server's log are printed, and the exit code is 1.
+Starts a server and sends it N requests (10,000 by default). One half is made by schemathesis from openapi.yaml, and
+every response to it must be as openapi.yaml describes it. The other half is made by hypothesis as bytes for a socket,
+nearly right or entirely wrong. Some requests have valid credentials and tokens. Faults are printed and make the exit
+code 1: a 5xx, no response, a response that is not described, an exception in the server's log.
 """
 
 import argparse
@@ -43,9 +43,9 @@ from scripts.bench.fuzz.http_strategies import Known  # noqa: E402
 from tests.harness.constants import PASSWORD, SECRET  # noqa: E402
 from tests.harness.prepared import Prepared, running  # noqa: E402
 
-TIMEOUT = 20  # seconds for an answer; the server gives up a slow body after 10
+TIMEOUT = 20  # seconds for a response; the server gives up a slow body after 10
 EXCLUDED = [checks.positive_data_acceptance]
-"""What fits the schema may still be a wrong password, which RFC 6749 answers with 400."""
+"""A request that fits the schema may still have a wrong password, for which RFC 6749 prescribes status 400."""
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Findings:
 
 
 def known_to(server: Prepared) -> Known:
-    """Return valid tokens of all kinds, of clients with rotation and of one without."""
+    """Return valid tokens of all kinds, of public clients and of a confidential one."""
     tokens: list[str] = []
     for client in ({"client_id": "app"}, {"client_id": "first-party"}, {"client_id": "web", "client_secret": SECRET}):
         form = {"grant_type": "password", "username": "ada", "password": PASSWORD} | client
@@ -72,7 +72,8 @@ def known_to(server: Prepared) -> Known:
 
 
 def described(server: Prepared, known: Known, many: int, first: int, findings: Findings) -> None:
-    """Yield requests that schemathesis makes, evenly distributed over the operations that have more than one."""
+    """Send about `many` requests that schemathesis makes, the same number for each operation whose requests can
+    differ."""
     every = operations()
     plain = [each for each in every if not (each.body or each.headers or each.path_parameters or each.security)]
     share = max(1, (many - len(plain)) // (2 * (len(every) - len(plain))))
@@ -104,7 +105,7 @@ class Sender:
 
 
 def exercise(operation: Any, many: int, first: int, sender: Sender) -> None:
-    """Send `many` requests as openapi.yaml describes them, and as many that are wrong in one respect."""
+    """Send `many` requests as openapi.yaml describes them, and as many that differ from it."""
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
 
         @seed(first)
@@ -116,11 +117,13 @@ def exercise(operation: Any, many: int, first: int, sender: Sender) -> None:
         try:
             send()
         except Unsatisfiable:
-            assert mode is GenerationMode.NEGATIVE, operation.label  # nothing is wrong where nothing is asked
+            assert mode is GenerationMode.NEGATIVE, (
+                operation.label
+            )  # an operation without parameters cannot be called wrongly
 
 
 def quiet(many: int) -> Any:
-    """Settings for exactly this many examples, without shrinking or a database."""
+    """Return settings for exactly this many examples, without shrinking or a database."""
     return settings(
         max_examples=many,
         database=None,
@@ -131,7 +134,7 @@ def quiet(many: int) -> Any:
 
 
 def changes(known: Known) -> st.SearchStrategy[dict[str, Any]]:
-    """Fields of a body that take a request further; half of the requests stay as they are."""
+    """Return changes to a body that take a request further. Half of them change nothing."""
     clients = [{}, {"client_id": "app"}, {"client_id": "web", "client_secret": SECRET}, {"client_id": "first-party"}]
     tokens = [{name: token} for token in known.tokens for name in ("token", "refresh_token")]
     users = [{}, {"username": "ada"}, {"username": "ada", "password": PASSWORD}]
@@ -147,7 +150,7 @@ def _change(case: Any, changed: dict[str, Any]) -> None:
 
 
 def undescribed(port: int, known: Known, many: int, first: int, findings: Findings) -> None:
-    """Send requests as bytes."""
+    """Send `many` requests that hypothesis makes, as bytes."""
 
     @seed(first)
     @quiet(many)  # type: ignore[untyped-decorator]
@@ -162,7 +165,7 @@ def ask(port: int, request: bytes) -> int:
     """Return the status of the response; 0 if the connection ends without one."""
     with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
         answer = b""
-        with suppress(ConnectionError):  # it may answer before it has read everything
+        with suppress(ConnectionError):  # the server may respond before it has read everything
             connection.sendall(request)
         with suppress(ConnectionError):
             while piece := connection.recv(65536):
@@ -187,8 +190,8 @@ def complaints(server: Prepared) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("count", nargs="?", type=int, default=10_000, metavar="N")
-    parser.add_argument("--seed", type=int, default=1, help="makes the same requests again")
+    parser.add_argument("count", nargs="?", type=int, default=10_000, metavar="N", help="requests (default 10,000)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same requests (default 1)")
     asked = parser.parse_args(arguments)
     start, passwords = monotonic(), PasswordHasher()
     with (

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Sends known attacks and random hostile requests, and looks for what they leave behind.
+"""Sends known attacks and random hostile requests, and checks what they leave behind.
 
     python scripts/bench/fuzz/hostile.py [N] [--seed X] [--connections C]
 
 Starts a server, sends every known attack to every endpoint, and then N random requests (1,000,000 by default) on C
-connections. A fault is printed and makes the exit code 1: a 5xx, an answer that took longer than a second, an exception
-in the log, a secret of a request in log, database or metrics, and a process that has grown by 50 MB or more.
+connections. Faults are printed and make the exit code 1: a 5xx, a response that took longer than a second, an exception
+in the log, a secret from a request in the log, the database or the metrics, and a process that grew by more than 50 MB.
 """
 
 import argparse
@@ -35,10 +35,10 @@ from tests.harness.constants import PASSWORD  # noqa: E402
 from tests.harness.prepared import Prepared, running  # noqa: E402
 from tests.harness.process import free_port  # noqa: E402
 
-PATIENCE = 20.0  # seconds for a response; the server gives up a request that is not complete after 10
+PATIENCE = 20.0  # seconds for a response; the server gives up an incomplete request after 10
 SLOW = 1.0  # seconds
 GROWTH = 50 * 1024 * 1024
-_WARM_UP = 2000  # requests, after which the process has the size that it keeps
+_WARM_UP = 2000  # requests, after which the process should not grow any more
 _MAX_FAULTS = 20
 
 
@@ -57,7 +57,7 @@ class Findings:
 
 
 class Caller:
-    """One connection, which is opened again when the server closes it."""
+    """A client with one connection, which it opens again when the server has closed it."""
 
     def __init__(self, port: int, findings: Findings) -> None:
         self._port, self._findings = port, findings
@@ -65,7 +65,7 @@ class Caller:
         self._writer: asyncio.StreamWriter | None = None
 
     async def send(self, request: bytes, name: str = "") -> None:
-        """Send one request and note its response. A request without an end is ended by closing our side."""
+        """Send one request and note its response. After an incomplete request, our side of the connection is closed."""
         began = monotonic()
         status = await self._ask(request)
         self._findings.note(status, monotonic() - began, name or repr(request[:500]))
@@ -90,8 +90,8 @@ class Caller:
             return 0
 
     async def _response(self, reader: asyncio.StreamReader, request: bytes) -> int:
-        """Return the final status. The server waits for the rest of a request that is cut short: closing our side tells
-        it that there is none."""
+        """Return the final status. The server waits for the rest of an incomplete request; closing our side tells it
+        that there is none."""
         assert self._writer is not None
         head, end, body = request.partition(b"\r\n\r\n")
         is_cut = not end or f"\r\nContent-Length: {len(body)}\r\n".encode() not in head + b"\r\n"
@@ -153,7 +153,7 @@ def left_behind(server: Prepared) -> list[str]:
 
 
 def new_settings() -> dict[str, str]:
-    """Settings of a server that says all it can: in its log, and on a management address."""
+    """Return settings with which the server reveals as much as it can: in its log, and on a management address."""
     return {"LOG_LEVEL": "debug", "MANAGEMENT_ADDRESS": f"127.0.0.1:{free_port()}"}
 
 
@@ -172,9 +172,11 @@ def hostile(server: Prepared, many: int, connections: int = 16, seed: int = 1) -
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("count", nargs="?", type=int, default=1_000_000, metavar="N")
-    parser.add_argument("--seed", type=int, default=1, help="makes the same requests again")
-    parser.add_argument("--connections", type=int, default=16, help="at the same time (default 16)")
+    parser.add_argument(
+        "count", nargs="?", type=int, default=1_000_000, metavar="N", help="random requests (default 1,000,000)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same requests (default 1)")
+    parser.add_argument("--connections", type=int, default=16, help="connections at the same time (default 16)")
     asked = parser.parse_args(arguments)
     start, passwords = monotonic(), PasswordHasher()
     with (
@@ -184,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         findings, grown = hostile(server, asked.count, asked.connections, asked.seed)
     passwords.close()
     if findings.slowest > SLOW:
-        findings.faults.append(f"an answer took {findings.slowest:.2f} s")
+        findings.faults.append(f"a response took {findings.slowest:.2f} s")
     if grown > GROWTH:
         findings.faults.append(f"the process has grown by {grown / 2**20:.0f} MB")
     statuses = ", ".join(f"{status or 'closed'}: {count}" for status, count in sorted(findings.statuses.items()))

@@ -1,6 +1,6 @@
 """Hostile requests as bytes: a list of known attacks for every endpoint, and random ones from a grammar.
 
-Every secret in them contains CANARY, so that one that is kept anywhere can be found there.
+Every secret in them contains CANARY, so that a search finds every place where one is kept.
 """
 
 from base64 import b64encode
@@ -33,7 +33,7 @@ ENDPOINTS = {
     "/": "",
     "/static/style.css": "",
 }
-"""Each path, and the media type of what is sent there."""
+"""Each path, and the media type of the bodies that are sent there."""
 _BASIC = b64encode(f"web:{CANARY}".encode()).decode()
 _SECRETS = (
     CANARY,
@@ -65,14 +65,14 @@ _STRANGE = ("%00", "%FF", "%", "+", "a%0d%0ab", "%ed%a0%80", "1e999", "-1", "[]"
 
 
 def request(path: str, body: bytes = b"", *lines: str, method: str = "POST", type: str | None = None) -> bytes:
-    """One complete request. `lines` are further header lines; `type` "" leaves out the media type."""
+    """Return one complete request. `lines` are additional header lines. If `type` is empty, there is no media type."""
     media = ENDPOINTS.get(path.partition("?")[0], _FORM) if type is None else type
     own = ["Host: 127.0.0.1", f"Content-Length: {len(body)}", *([f"Content-Type: {media}"] if media else [])]
     return "\r\n".join([f"{method} {path} HTTP/1.1", *own, *lines, "", ""]).encode("latin-1") + body
 
 
 def body_of(path: str) -> bytes:
-    """A body of the endpoint's type that is complete, and wrong."""
+    """Return a complete body of the endpoint's type, with wrong credentials."""
     if ENDPOINTS.get(path) == _JSON:
         return f'{{"username": "ada", "password": "{CANARY}", "refresh_token": "rt_{CANARY}"}}'.encode()
     return f"grant_type=password&client_id=app&username=ada&password={CANARY}&token={CANARY}".encode()
@@ -184,7 +184,7 @@ def _bodies() -> Iterator[tuple[str, bytes]]:
 
 
 class Grammar:
-    """Random requests that are nearly right, most of them complete. The same seed makes the same requests."""
+    """A source of random requests that are nearly right and mostly complete. The same seed makes the same requests."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -230,7 +230,7 @@ class Grammar:
         return ("{" + ", ".join(members) + "}").encode("latin-1")
 
     def _spoilt(self, content: bytes) -> bytes:
-        """Replace a piece by other bytes, once in a while."""
+        """Return the content, sometimes with a few bytes replaced."""
         if self._random.random() < 0.8 or not content:
             return content
         place = self._random.randrange(len(content))

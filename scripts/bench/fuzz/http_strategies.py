@@ -43,7 +43,7 @@ _STRANGE = st.sampled_from(
 
 @dataclass(frozen=True)
 class Known:
-    """Values that the server knows, which take a request further."""
+    """Values that the server knows: requests with them get further."""
 
     origin: str
     tokens: tuple[str, ...]
@@ -54,7 +54,7 @@ class Known:
 
 
 def requests(known: Known) -> st.SearchStrategy[bytes]:
-    """Complete requests, each for a connection of its own."""
+    """Return a strategy for complete requests, each for a connection of its own."""
     path = st.sampled_from(PATHS)
     targets = st.builds(_target, path | path | path | _noise(), st.none() | st.none() | _form(known) | _noise())
     forms, objects = _form(known), _json(known)
@@ -105,7 +105,8 @@ def _text(known: Known) -> st.SearchStrategy[str]:
 
 
 def _form(known: Known) -> st.SearchStrategy[bytes]:
-    """Mostly what a client would send; sometimes with a repeated parameter, bytes that are not UTF-8, or no escapes."""
+    """Return a strategy for forms like those of a client, sometimes with a repeated parameter, bytes that are not
+    UTF-8, or no escapes."""
     named = st.sampled_from(NAMES)
     pair = st.builds(_pair, named | _text(known), _text(known).map(_bytes) | st.binary(max_size=20), st.booleans())
     grant = st.builds(_pair, st.just("grant_type"), st.sampled_from(known.values()[:3]).map(_bytes), st.just(True))

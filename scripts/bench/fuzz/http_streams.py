@@ -1,4 +1,5 @@
-"""Byte streams of HTTP/1.1 requests, mostly right, and wrong in the ways on which parsers disagree; and their cuts."""
+"""Makes byte streams of HTTP/1.1 requests, most of them valid and the others wrong in ways on which parsers disagree,
+and cuts them into segments."""
 
 from random import Random
 
@@ -78,14 +79,14 @@ _OTHER = [
 
 
 class Streams:
-    """Makes streams from one source of randomness: `random.Random`, or hypothesis's."""
+    """Makes streams from a source of randomness: `random.Random`, or one of hypothesis."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
 
     def stream(self) -> bytes:
-        """Return one to five requests, one after the other, most of them right."""
-        calm = self._random.random() < 0.4  # nothing unusual except what is allowed
+        """Return one to five requests, one after the other, most of them valid."""
+        calm = self._random.random() < 0.4  # everything is allowed, though perhaps unusual
         oddness = 0.0 if calm else 0.06
         parts = [self._request(oddness) for _ in range(self._random.randint(1, 5))]
         if self._is(oddness):
@@ -94,7 +95,7 @@ class Streams:
         return self._mutated(content) if self._is(5 * oddness) else content
 
     def cut(self, stream: bytes) -> list[bytes]:
-        """Cut a stream into the segments in which it arrives."""
+        """Cut a stream into segments."""
         style = self._random.random()
         if style < 0.2:
             return [stream]

@@ -1,10 +1,10 @@
-"""Ten ways to break refresh-token rotation, planted one by one in a copy of the server: the tests must fail each time.
+"""Plants ten bugs in refresh-token rotation, one by one, in a copy of the server: the tests must fail each time.
 
-Tests that pass prove little before they have been seen to fail. Each bug is a patch that fits exactly once; the tests
-run against the patched copy and must fail, and against an unpatched copy, where they must pass.
+A test that has never failed proves little. Each bug is a patch that fits the code exactly once. The tests must fail on
+the patched copy, and pass on an unpatched one.
 
-    python3 scripts/bench/fuzz/mutation_tests.py              the quickest tests that know of each bug
-    python3 scripts/bench/fuzz/mutation_tests.py --machine    the state machine alone, against the ledger
+    python3 scripts/bench/fuzz/mutation_tests.py              the quickest tests that detect each bug
+    python3 scripts/bench/fuzz/mutation_tests.py --machine    only the test that is a state machine
 """
 
 import argparse
@@ -33,8 +33,8 @@ JUDGED, ANSWERED, RACED = (
 MACHINE = "tests/pipeline/test_refresh_machine.py"
 _LIMIT = 300  # seconds, after which tests have hung
 
-# The copy is imported before pytest, and so before anything that pytest puts on the path: tests cannot miss it. One
-# failing example is enough: looking for the smallest would take minutes.
+# The copy is imported before pytest changes the path, so that the tests use it. Hypothesis does not look for the
+# smallest failing example, which would take minutes.
 _RUN = """
 import sys, authserver, pytest
 from hypothesis import Phase, settings
@@ -55,7 +55,7 @@ class Bug:
 class Run:
     passed: bool
     failure: str | None
-    """The first test that failed; None if none did, and then tests that did not pass never ran."""
+    """The first test that failed. None if none did: if the run did not pass either, no test was run."""
     seconds: float
     output: str
 
@@ -78,7 +78,7 @@ BUGS = (
         _ROTATION,
         JUDGED,
         "return authorization.revoked_at is not None or now >= authorization.ends_at",
-        "return now >= ends_at",
+        "return now >= authorization.ends_at",
     ),
     _bug(
         "comparison in whole seconds",
@@ -135,7 +135,7 @@ NO_BUG = Mutant("none", "__init__.py", "__version__ =", "__version__ =")
 
 
 def plant_and_run(plant: Mutant, *tests: str) -> Run:
-    """Run the tests on a copy of the server with this bug."""
+    """Run these tests on a copy of the server with this bug."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         plant.put_into(folder)
@@ -153,12 +153,12 @@ def plant_and_run(plant: Mutant, *tests: str) -> Run:
 
 
 def is_caught(run: Run) -> bool:
-    """Whether the tests detected the bug. Tests that could not even be collected did not."""
+    """Whether the tests detected the bug. Tests that could not be collected detected nothing."""
     return not run.passed and run.failure is not None
 
 
 def hunt(bugs: Sequence[Bug]) -> bool:
-    """Return whether all bugs are detected and the same tests pass without a bug; print a line for each."""
+    """Return whether all bugs are detected, and the same tests pass without a bug. Prints a line for each."""
     jobs = [(NO_BUG, tuple(dict.fromkeys(bug.tests for bug in bugs))), *((bug.plant, (bug.tests,)) for bug in bugs)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = list(pool.map(lambda job: plant_and_run(job[0], *job[1]), jobs))
@@ -176,7 +176,7 @@ def _print_result(plant: Mutant, run: Run) -> bool:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--machine", action="store_true", help="show the bugs to the state machine alone")
+    parser.add_argument("--machine", action="store_true", help="run only the test that is a state machine")
     return parser.parse_args(arguments)
 
 

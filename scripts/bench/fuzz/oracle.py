@@ -1,4 +1,4 @@
-"""Reads a stream of bytes with h11."""
+"""Reads a stream of bytes with h11, to compare with our own parser."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ import h11
 
 @dataclass
 class Request:
-    """A request as one side has read it."""
+    """A request as one of the two parsers has read it."""
 
     method: bytes
     target: bytes
@@ -17,13 +17,13 @@ class Request:
     is_complete: bool = False
 
     def fields(self) -> list[tuple[bytes, bytes]]:
-        """Return the fields as h11 returns them: with the name of a coding in lower case."""
+        """Return the header fields as h11 returns them: with the value of Transfer-Encoding in lower case."""
         return [(name, value.lower() if name == b"transfer-encoding" else value) for name, value in self.headers]
 
 
 @dataclass
 class Reading:
-    """A stream as one side has read it."""
+    """A stream as one of the two parsers has read it."""
 
     requests: list[Request] = field(default_factory=list)
     is_closed: bool = False
@@ -33,7 +33,7 @@ class Reading:
 
 
 def by_h11(stream: bytes) -> Reading:
-    """Read a stream with h11, which is told that each request gets its response once it is complete."""
+    """Read a stream with h11. Each request gets its response as soon as it is complete."""
     connection, reading = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 30), Reading()
     connection.receive_data(stream)
     try:

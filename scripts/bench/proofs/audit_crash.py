@@ -1,13 +1,13 @@
-"""kill -9 of the server under load, and then: no change without its event, no event without its change.
+"""Kills the server under load (kill -9): each change must have its event in the audit trail, each event its change.
 
-Clients log in, and end what they began: by a revocation, by presenting a refresh token again, or by one login too
-many. In turn a node is killed at a random moment. After each kill, one statement reads the authorizations and the
-audit trail: every authorization has one event of its login, each that has ended has one event that says how, and each
-such event has its authorization in that state.
+Clients log in, and end their authorizations: by a revocation, by presenting a refresh token again, or by one login too
+many. One node at a time is killed at a random moment. After each kill, one statement reads the authorizations and the
+audit trail. Every authorization must have one event for its login, every authorization that has ended must have one
+event that says how, and there must be no other events of these kinds.
 
     python3 scripts/bench/proofs/audit_crash.py                          100 kills on SQLite
     python3 scripts/bench/proofs/audit_crash.py --database postgresql    of two nodes in turn
-    python3 scripts/bench/proofs/audit_crash.py --naive                  events are written after the commit
+    python3 scripts/bench/proofs/audit_crash.py --naive                  plants a fault: events written after the commit
 """
 
 import argparse
@@ -36,7 +36,7 @@ _EVENTS = {
     "refresh_token_reused": "reuse",
     "authorization_ended_by_limit": "too_many",
 }
-"""The event that tells of each end of an authorization."""
+"""The events that are compared; for each that reports the end of an authorization, its `revoked_reason`."""
 _BOTH = f"""
 SELECT 'row', id, revoked_reason FROM authorizations
 UNION ALL SELECT event, authorization_id, NULL FROM events WHERE event IN ({", ".join(f"'{name}'" for name in _EVENTS)})
@@ -45,7 +45,7 @@ _PATIENCE = 0.05  # seconds before a client tries another node
 
 
 async def act_until(enough: asyncio.Event, server: Server, done: Counter[str]) -> None:
-    """Log in and end it, again and again, at whichever node answers. `done` counts that."""
+    """Log in and end the authorization, again and again, at whichever node responds. Counts the rounds in `done`."""
     while not enough.is_set():
         with suppress(OSError):
             connection = await connect(random.choice(server.ports))
@@ -59,7 +59,7 @@ async def act_until(enough: asyncio.Event, server: Server, done: Counter[str]) -
 async def _live(connection: Connection, client_id: str) -> None:
     first = (await connection.ask(log_in(client_id))).refresh_token
     if first is None:
-        await asyncio.sleep(_PATIENCE)  # 503, or one login too many elsewhere
+        await asyncio.sleep(_PATIENCE)  # 503, or one login too many by another client
         return
     second = (await connection.ask(refresh(client_id, first))).refresh_token
     if second and (ending := random.choice((_revoke, _reuse, None))):
@@ -75,7 +75,7 @@ async def _reuse(connection: Connection, client_id: str, token: str) -> Response
 
 
 def faults(rows: Rows) -> tuple[list[str], Counter[str]]:
-    """Return what has no counterpart, and how many events there are of each kind."""
+    """Return what is missing or too many, and how many events there are of each kind."""
     reasons: dict[bytes, str | None] = {}
     recorded: Counter[tuple[str, bytes]] = Counter()
     for kind, id, reason in rows.select(_BOTH):
@@ -86,14 +86,14 @@ def faults(rows: Rows) -> tuple[list[str], Counter[str]]:
     expected = Counter({("login", id): 1 for id in reasons})
     by_reason = {reason: name for name, reason in _EVENTS.items() if reason}
     expected.update((by_reason[reason], id) for id, reason in reasons.items() if reason)
-    missing = [f"no event {name} of {id.hex()}" for name, id in expected - recorded]
-    return missing + [f"an event {name} too many of {id.hex()}" for name, id in recorded - expected], Counter(
-        name for name, _ in recorded.elements()
-    )
+    missing = [f"authorization {id.hex()} has no event {name}" for name, id in expected - recorded]
+    return missing + [
+        f"authorization {id.hex()} has an event {name} too many" for name, id in recorded - expected
+    ], Counter(name for name, _ in recorded.elements())
 
 
 async def kill_once(server: Server, asked: argparse.Namespace) -> None:
-    """Ends with the death of one node, and nothing under way at the others."""
+    """Kill one node under load. Afterwards, no request is in progress at the others."""
     enough, done, node = asyncio.Event(), Counter[str](), random.choice(server.nodes)
     load = [asyncio.create_task(act_until(enough, server, done)) for _ in range(asked.clients)]
     async with asyncio.timeout(LONG):
@@ -106,11 +106,13 @@ async def kill_once(server: Server, asked: argparse.Namespace) -> None:
 
 
 def _few(kinds: Counter[str], asked: argparse.Namespace) -> list[str]:
-    return [f"only {kinds[name]} of {name}: too few" for name in _EVENTS if kinds[name] < asked.least]
+    return [
+        f"only {kinds[name]} events {name}: too few to prove anything" for name in _EVENTS if kinds[name] < asked.least
+    ]
 
 
 def try_kills(server: Server, asked: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """Return the faults that were found, and what there was too little of to prove anything."""
+    """Return the faults, and what there was too little of to prove anything."""
     wrong, kinds, kills, until = list[str](), Counter[str](), 0, monotonic() + asked.minutes * 60
     while (kills < asked.kills or _few(kinds, asked)) and monotonic() < until and not wrong:
         for node in server.nodes:
@@ -142,19 +144,23 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
 def look_for_plant(server: Server, asked: argparse.Namespace) -> bool:
     server.plant(AFTERWARDS)
     found, _ = try_kills(server, asked)
-    print(f"{AFTERWARDS.what}\n    {f'seen: {found[0]}' if found else 'NOT SEEN: the harness is blind'}")
+    print(f"{AFTERWARDS.what}\n    {f'seen: {found[0]}' if found else 'NOT SEEN: this proof is blind'}")
     return bool(found)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--minutes", type=float, default=60, help="after which it ends, and has failed")
-    parser.add_argument("--lives", type=int, default=100, help="logins that are under load before a kill, at least")
-    parser.add_argument("--within", type=float, default=0.5, help="seconds after that, at most")
-    parser.add_argument("--least", type=int, default=100, help="of each event, or nothing is proved of it")
-    parser.add_argument("--naive", action="store_true", help="plant a fault; exit code 1 if it is not seen")
+    parser.add_argument("--kills", type=int, default=100, help="default 100")
+    parser.add_argument("--clients", type=int, default=16, help="default 16")
+    parser.add_argument(
+        "--minutes", type=float, default=60, help="time limit; if it is reached, this fails (default 60)"
+    )
+    parser.add_argument("--lives", type=int, default=100, help="logins before each kill, at least (default 100)")
+    parser.add_argument(
+        "--within", type=float, default=0.5, help="seconds from then until the kill, at most (default 0.5)"
+    )
+    parser.add_argument("--least", type=int, default=100, help="events of each kind that are needed (default 100)")
+    parser.add_argument("--naive", action="store_true", help="plant a fault; exit code 1 if it is not found")
     add_arguments(parser)
     return parser.parse_args(arguments)
 

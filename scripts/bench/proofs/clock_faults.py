@@ -1,4 +1,4 @@
-"""The faults of faults.py that set clocks: of one server, of its workers, of one node, of the database."""
+"""The faults of faults.py that set a clock: that of one server, of its workers, of one node, or of the database."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tests.harness.node import Node
 from tests.harness.server import Server
 
 _HOUR, _DAY = 3600, 86400
-_FOLLOWED = 30  # seconds, on the busiest of machines, until a node must go by its database's new time
+_FOLLOWED = 30  # seconds, even on a busy machine, within which a node must follow its database's new time
 _NEAR = 3  # seconds: smaller changes of a clock are not logged
 _STEP_CLOCK = str(Path(step_clock.__file__))
 
@@ -53,7 +53,7 @@ class Clock(OnSqlite):
 
 
 class ClockOfOneNode(Clock):
-    """One node's alone, of those that share a PostgreSQL, whose clock is right: nothing of it is to be seen."""
+    """The clock of one of two nodes is set, to no effect: both follow the clock of their PostgreSQL."""
 
     database, nodes = "postgresql", 2
     plant = Mutant(
@@ -83,7 +83,7 @@ class ClockOfWorkers(Clock):
 
 
 class ClockAtStart(Clock):
-    """The server starts with a clock that is wrong, and it is set right under load; so is SIGHUP's new one."""
+    """The server starts and is reloaded with a wrong clock, which is then set right under load."""
 
     closes_connections = True
     plant = Mutant(
@@ -110,11 +110,11 @@ class ClockAtStart(Clock):
 
 
 class ClockOfDatabase(Clock):
-    """The clock of the PostgreSQL that two nodes share is set, as by a failover to a machine with another clock."""
+    """The clock of the PostgreSQL that two nodes share is set, as by a failover to another machine."""
 
     database, nodes = "postgresql", 2
     steps = (_HOUR, 0, -_DAY, 0)
-    ahead = _NEAR  # a slow reading of its clock is that uncertain
+    ahead = _NEAR  # so inexact is a slow reading of its clock
     _seconds: float = -_HOUR
     plant = Mutant(
         "the database's clock is followed by 1 %, whatever the step",
@@ -124,7 +124,7 @@ class ClockOfDatabase(Clock):
     )
 
     def install(self, server: Server) -> None:
-        """Create a function that PostgreSQL finds before its own of that name."""
+        """Create a function that PostgreSQL finds before its own function of that name."""
         self.true_clock.is_wrong()
         server.database.execute(_OWN_CLOCK.format(name=name_of(server), seconds=self._seconds))
 
@@ -138,7 +138,8 @@ class ClockOfDatabase(Clock):
             sleep(LASTS)
 
     def set(self, server: Server, seconds: float) -> None:
-        """Wait until all nodes follow. A node that does not is found by the tokens that it issues."""
+        """Set the database's clock, and wait until all nodes follow. If one does not, the tokens that it issues reveal
+        it."""
         if seconds:
             self.true_clock.is_wrong()
         step, self._seconds = seconds - self._seconds, seconds
@@ -156,7 +157,8 @@ def _is_near(node: Node, target: float) -> bool:
 
 
 def _followed(node: Node) -> float:
-    """Return by how many seconds the node's clock has been set, by its log: one step may take it two lines."""
+    """Return by how many seconds the node's clock has been set according to its log, which may have two lines for one
+    step."""
     lines = [line for line in node.log.read_text().splitlines() if '"clock_stepped"' in line and line.endswith("}")]
     steps = [json.loads(line) for line in lines]
     return float(sum(each["seconds"] * (1 if each["direction"] == "forward" else -1) for each in steps))

@@ -1,18 +1,19 @@
-"""kill -9 of the server at chosen points and at random, under load, and what clients and the database then hold.
+"""Kills the server under load (kill -9), and checks what clients and the database have afterwards.
 
-200 clients refresh all the time (see refreshers.py). In turn, a server is killed at a random moment, and one that
-kills itself at a chosen point: around the transaction of a group of requests and within its COMMIT, around that of a
-key rotation, in pruning. Where there are several nodes, the clients go on at the others. With several workers, one of
-them is killed first, then all at once or the first process alone, which must not leave the others behind.
+200 clients refresh all the time (see refreshers.py). In turn, a server is killed at a random moment, or kills itself at
+a chosen point: around the transaction of a group of requests or within its COMMIT, around the transaction of a key
+rotation, or while pruning. If there are several nodes, the clients continue at the others. If there are several
+workers, one of them is killed first. Then all processes are killed at once, or only the first one, after which the
+others must end, too.
 
-No client is refused within the retry window, a token always leads to the same successor, what a client has received
-was durable when the server died, each algorithm has an active and a pending key, and the server is ready again in
-under 3 s.
+No client may be refused within the retry window. A token must always lead to the same successor. What a client received
+must have been durable when the server died. Each algorithm must have an active and a pending key. The server must be
+ready again in under 3 s.
 
     python3 scripts/bench/proofs/crash.py                          1,000 kills of one process on SQLite
     python3 scripts/bench/proofs/crash.py --database postgresql    of two nodes in turn
     python3 scripts/bench/proofs/crash.py --workers 4 --kills 100
-    python3 scripts/bench/proofs/crash.py --naive                  answers leave before their commit: it must be seen
+    python3 scripts/bench/proofs/crash.py --naive                  plants a fault: responses precede their commit
 """
 
 import argparse
@@ -31,6 +32,10 @@ from time import monotonic, sleep
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from scripts.bench.arguments import add_arguments, nodes_of, use_venv
+
+if __name__ == "__main__":
+    use_venv()
+
 from tests.harness import kill_at
 from tests.harness.databases import Rows
 from tests.harness.gated import Gate
@@ -41,12 +46,12 @@ from tests.harness.node import Node
 from tests.harness.refreshers import PAUSE, Client, Tally, check_log, check_rows, new_clients
 from tests.harness.server import Server, logins, set_up
 
-_LIFE = 300  # seconds, after which one has hung
+_LIFE = 300  # seconds, after which the server has hung
 _LOOK = 0.01  # seconds
-_REACHED = 120  # seconds in which a point must be reached
+_REACHED = 120  # seconds within which a point must be reached
 _MOST_TIMES = {"in-pruning": 3, "in-key-rotation": 1, "after-key-rotation": 1}
-_TIMES = 100  # at most, that another point is reached before the server dies there
-_ROTATES = {"KEY_LEAD_TIME": "1", "KEY_ROTATION_PERIOD": "2"}  # seconds: due at every start
+_TIMES = 100  # the server dies when any other point is reached so often, at most
+_ROTATES = {"KEY_LEAD_TIME": "1", "KEY_ROTATION_PERIOD": "2"}  # seconds: a rotation is due at every start
 _FINISHED = 200  # logins for the server to prune
 _PYTHON = ("-P", str(Path(kill_at.__file__)))
 
@@ -54,7 +59,7 @@ _PYTHON = ("-P", str(Path(kill_at.__file__)))
 @dataclass
 class Deaths:
     kills: Counter[str] = field(default_factory=Counter)
-    """By the point, or `at random`."""
+    """How many, by the point or `at random`."""
     ready: list[float] = field(default_factory=list)
     """Seconds from each start until the server was ready."""
 
@@ -67,17 +72,17 @@ class Bench:
     within: float
     """Seconds of load, at most, between readiness and a kill."""
     at_least: int = 0
-    """Refreshes in that time, however long they take."""
+    """The load lasts at least until so many refreshes were received."""
     deaths: Deaths = field(default_factory=Deaths)
 
     async def run(self, kills: int, until: float) -> None:
-        """No server is killed after `until`, a time of monotonic()."""
+        """Kill servers until there were `kills` kills, or until `until`, a time of monotonic()."""
         while self.deaths.kills.total() < kills and monotonic() < until:
             await self.live(random.choice(list(POINTS)) if self.deaths.kills.total() % 2 else None)
         await self._say_goodbye()
 
     async def live(self, point: str | None) -> None:
-        """Ends with the death of one node, and nothing under way at the others."""
+        """Kill one node under load, at this point or at random. Afterwards, no request is in progress at the others."""
         enough = asyncio.Event()
         load = [asyncio.create_task(each.refresh_until(enough, self.server.ports)) for each in self.clients]
         try:
@@ -107,7 +112,7 @@ class Bench:
             self.tally.faults.append("the workers outlived the first process")
 
     async def _die_at(self, point: str) -> None:
-        """The node that was killed last starts again only to die there."""
+        """Start the node that was killed last again, so that it dies at this point."""
         node = next(node for node in self.server.nodes if not node.is_running)
         log, times = node.log.stat().st_size, random.randint(1, _MOST_TIMES.get(point, _TIMES))
         await self._start(node, point, times)
@@ -124,7 +129,7 @@ class Bench:
             node.settings = self.server.settings | (_ROTATES if "rotation" in point else {})
             node.launch((*_PYTHON, point, str(times)))
             node.settings = self.server.settings
-        with suppress(*[ChildProcessError] if point else []):  # the point may be reached before anybody sees it ready
+        with suppress(*[ChildProcessError] if point else []):  # it may reach the point before it is seen to be ready
             await asyncio.to_thread(node.wait_until_ready)
             self.deaths.ready.append(monotonic() - began)
 
@@ -166,8 +171,8 @@ def add_finished_logins(server: Server) -> None:
 
 
 def is_reached(node: Node, place: int) -> bool:
-    """Whether the server logs, after that byte, that it has reached the point, before it ends and within the time
-    limit."""
+    """Wait until the server ends, or the time limit is over. Returns whether its log says, after byte `place`, that it
+    reached the point."""
     until = monotonic() + _REACHED
     while monotonic() < until:
         has_ended = not node.is_running
@@ -180,14 +185,14 @@ def is_reached(node: Node, place: int) -> bool:
 
 
 def text_from(node: Node, place: int) -> str:
-    """Return the log from that byte on."""
+    """Return the log from byte `place` on."""
     with node.log.open("rb") as log:
         log.seek(place)
         return log.read().decode(errors="replace")
 
 
 def clients_of(server: Server, asked: argparse.Namespace, tally: Tally) -> list[Client]:
-    """Logged in by a server without a fault."""
+    """Return clients that have logged in, at a server without a fault."""
     server.plant(None)
     server.start()
     tokens = run(logins(server, asked.clients))
@@ -202,12 +207,12 @@ def report(bench: Bench, seconds: float) -> bool:
     for point, times in sorted(deaths.kills.items()):
         print(f"    {point:25}{times:8}")
     print(f"refreshes received           {tally.refreshes:8}  by {len(bench.clients)} clients")
-    print(f"requests without an answer   {tally.lost:8}")
-    print(f"answered 503                 {tally.unavailable:8}")
+    print(f"requests without a response  {tally.lost:8}")
+    print(f"responses with status 503    {tally.unavailable:8}")
     print(f"ready again after {ready} (of {len(deaths.ready)} starts)")
     for fault in tally.faults[:10]:
         print(f"    {fault}")
-    good = "no login lost, no fork, nothing received that was not durable"
+    good = "no login was lost, no token had two successors, everything that was received was durable"
     print(f"{len(tally.faults)} FAULTS" if tally.faults else good)
     return not tally.faults
 
@@ -217,7 +222,7 @@ def check_size(bench: Bench, asked: argparse.Namespace) -> None:
     if kills < asked.kills:
         faults.append(f"only {kills} kills within {asked.minutes} minutes")
     if bench.tally.refreshes < asked.refreshes:
-        faults.append(f"only {bench.tally.refreshes} refreshes: nothing is proved by so few")
+        faults.append(f"only {bench.tally.refreshes} refreshes: too few to prove anything")
     if max(bench.deaths.ready) >= asked.ready:
         faults.append(f"ready only after {max(bench.deaths.ready):.2f} s")
 
@@ -234,7 +239,8 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
 
 
 def look_for_plant(server: Server, asked: argparse.Namespace) -> bool:
-    """One kill shows it: no change of a refresh passes the gate, so that what was answered is not durable."""
+    """Return whether the planted fault is found. One kill is enough: the gate holds back every change of a refresh, so
+    nothing that was received is durable."""
     tally, server.workers = Tally(), asked.workers
     bench = Bench(server, clients_of(server, asked, tally), tally, asked.within, at_least=1)
     gate = Gate(Path(tempfile.mkdtemp(dir=server.folder)) / "gate", "_rotate_many")
@@ -245,21 +251,27 @@ def look_for_plant(server: Server, asked: argparse.Namespace) -> bool:
     finally:
         server.kill()
         server.run_by()
-    seen = f"seen: {tally.faults[0]}" if tally.faults else "NOT SEEN: the harness is blind"
+    seen = f"seen: {tally.faults[0]}" if tally.faults else "NOT SEEN: this proof is blind"
     print(f"{EARLY.what}\n    {seen}")
     return bool(tally.faults)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--clients", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=1000, help="default 1000")
+    parser.add_argument("--clients", type=int, default=200, help="default 200")
     parser.add_argument("--pause", type=float, default=PAUSE, help="seconds between a client's refreshes, at most")
-    parser.add_argument("--minutes", type=float, default=120, help="after which it ends, and has failed")
-    parser.add_argument("--refreshes", type=int, default=20_000, help="at least, or nothing is proved")
+    parser.add_argument(
+        "--minutes", type=float, default=120, help="time limit; if it is reached, this fails (default 120)"
+    )
+    parser.add_argument(
+        "--refreshes", type=int, default=20_000, help="refreshes that are needed to prove anything (default 20,000)"
+    )
     parser.add_argument("--within", type=float, default=0.5, help="seconds under load before a kill, at most")
-    parser.add_argument("--ready", type=float, default=3, help="seconds in which the server must be ready again")
-    parser.add_argument("--naive", action="store_true", help="plant a fault; exit code 1 if it is not seen")
+    parser.add_argument(
+        "--ready", type=float, default=3, help="seconds within which the server must be ready again (default 3)"
+    )
+    parser.add_argument("--naive", action="store_true", help="plant a fault; exit code 1 if it is not found")
     add_arguments(parser)
     return parser.parse_args(arguments)
 
@@ -272,5 +284,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    use_venv()
     sys.exit(main())

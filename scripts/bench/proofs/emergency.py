@@ -1,10 +1,11 @@
-"""`authserver keys revoke KID` under load, as one guard and every client of two servers on one database see it.
+"""Runs `authserver keys revoke KID` under load, and checks what a guard and clients notice of it.
 
-Logins refresh without end at one server, each new access token is verified at once, tokens of the compromised key are
-presented again and again, and the guard reads the JWKS of the other server. The command runs as a process of its own.
+Two servers share a database. At one of them, logins refresh all the time, and each new access token is verified at
+once. Tokens of the compromised key are presented again and again. The guard reads the JWKS of the other server. The
+command runs in a process of its own.
 
-Every token of the key is refused within 60 s of the command, no login ends, and no token that was asked for more than
-5 s after the command is refused.
+Every token of the key must be rejected within 60 s of the command, no login may end, and no token that was requested
+more than 5 s after the command may be rejected.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ SETTLED_AFTER = 5  # seconds
 _WARM = 2  # real seconds of load before the command
 _SAMPLE = 200  # tokens of the compromised key
 _ENOUGH = _SAMPLE // 10
-_PAUSE = 0.02  # real seconds between two looks at them
+_PAUSE = 0.02  # real seconds before they are presented again
 
 
 @dataclass
@@ -37,28 +38,28 @@ class Emergency:
     kid: str
     compromised: deque[str] = field(default_factory=lambda: deque(maxlen=_SAMPLE))
     revoked_at: float | None = None
-    """When the command had ended."""
+    """When the command ended."""
     refreshes: int = 0
     settled: int = 0
-    """Tokens that were asked for more than 5 s after the command."""
+    """Tokens that were requested more than 5 s after the command."""
     early: list[float] = field(default_factory=list)
-    """How long after the command new tokens were asked for that were refused, 5 s at most."""
+    """How many seconds after the command new tokens were requested that were rejected, if these were at most 5."""
     accepted_until: float = 0
     faults: list[str] = field(default_factory=list)
 
     @property
     def since(self) -> float:
-        """Return the seconds since the command; negative before it."""
+        """The seconds since the command; negative before it."""
         return -1.0 if self.revoked_at is None else self.server.clock.seconds() - self.revoked_at
 
     async def refresh(self, client_id: str, token: str, port: int, interval: float) -> None:
-        """Refresh one login until it is cancelled or refused."""
+        """Refresh one login until this is cancelled or a refresh fails."""
         with closing(await connect(port)) as connection:
             while True:
                 since = self.since
                 answer = await connection.ask(refresh(client_id, token))
                 if answer.status != 200:
-                    self.faults.append(f"a login was answered {answer.status} {answer.body!r}")
+                    self.faults.append(f"a refresh got {answer.status} {answer.body!r}")
                     return
                 self.refreshes += 1
                 members = json.loads(answer.body)
@@ -74,13 +75,15 @@ class Emergency:
         refused = await self._refusal(token)
         self.settled += asked_since > SETTLED_AFTER
         if is_compromised and asked_since > SETTLED_AFTER:
-            self.faults.append(f"the key signed a token asked for {asked_since:.1f} s after the command")
+            self.faults.append(f"the key signed a token that was requested {asked_since:.1f} s after the command")
         elif refused and 0 <= asked_since <= SETTLED_AFTER:
             self.early.append(asked_since)
         elif refused and asked_since >= 0:
-            self.faults.append(f"a token asked for {asked_since:.1f} s after the command was refused: {refused}")
+            self.faults.append(
+                f"a token that was requested {asked_since:.1f} s after the command was rejected: {refused}"
+            )
         elif refused and self.revoked_at is None:
-            self.faults.append(f"a token was refused before the command: {refused}")
+            self.faults.append(f"a token was rejected before the command: {refused}")
 
     async def _refusal(self, token: str) -> str | None:
         try:
@@ -90,7 +93,7 @@ class Emergency:
         return None
 
     async def present_compromised(self) -> None:
-        """Present tokens of the compromised key until 60 s after the command, and once more then."""
+        """Present tokens of the compromised key until 60 s after the command, and then once more."""
         last = False
         while not last:
             last = self.since > REFUSED_WITHIN and self.settled > 0
@@ -99,7 +102,7 @@ class Emergency:
                 if refused is None and since >= 0:
                     self.accepted_until = max(self.accepted_until, since)
                 if refused == "expired":
-                    raise SystemExit("The tokens expire before the guard must have refused them.")
+                    raise SystemExit("The tokens expire before the guard has to reject them: this proves nothing.")
             await asyncio.sleep(_PAUSE)
         if self.accepted_until > REFUSED_WITHIN:
             self.faults.append(f"the key's tokens were accepted {self.accepted_until:.1f} s after the command")
@@ -150,14 +153,15 @@ async def survive(server: ScaledServer, twin: ScaledServer, logins: int, rate: f
 def print_result(emergency: Emergency) -> bool:
     """Print the result. Returns whether everything was as required."""
     if not emergency.settled or len(emergency.compromised) < _ENOUGH:
-        emergency.faults.append("too little load to say anything")
-    early = f", the last asked for {max(emergency.early):.1f} s after it" if emergency.early else ""
-    print(f"{emergency.refreshes} refreshes, {emergency.settled} of them more than {SETTLED_AFTER} s after the command")
+        emergency.faults.append("too few tokens to prove anything")
+    early = f", the last of them requested {max(emergency.early):.1f} s after it" if emergency.early else ""
+    settled = f"{emergency.settled} of them requested more than {SETTLED_AFTER} s after the command"
+    print(f"{emergency.refreshes} refreshes, {settled}")
     print(
         f"the last of {len(emergency.compromised)} tokens of the key was accepted "
         f"{emergency.accepted_until:.1f} s after it"
     )
-    print(f"{len(emergency.early)} new tokens were refused within {SETTLED_AFTER} s{early}")
+    print(f"{len(emergency.early)} new tokens were rejected that were requested within {SETTLED_AFTER} s of it{early}")
     for fault in emergency.faults[:5]:
         print(f"  {fault}")
     print("FAILED" if emergency.faults else "0 failures")

@@ -1,4 +1,4 @@
-"""The base of the faults of faults.py: how a fault is prepared, strikes, and is undone."""
+"""The base class of the faults of faults.py: how a fault is prepared, strikes and is undone."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -16,7 +16,7 @@ from tests.harness.true_clock import TrueClock
 LASTS = 1.0
 """Seconds that most faults last."""
 MET = 60
-"""Seconds more, at most, until somebody has met it."""
+"""How many seconds longer a fault lasts, at most, until a request has met it."""
 
 
 class Fault:
@@ -24,30 +24,31 @@ class Fault:
 
     database, nodes, workers = "postgresql", 2, 1
     is_answered = True
-    """Whether it must be answered 503 now and then: else it struck nothing."""
+    """Whether some requests must get a 503. If none does, the fault had no effect."""
     loses_commits = False
     closes_connections = False
-    """SIGHUP closes idle ones: who sends on one of them just then gets no answer, and asks again."""
+    """Whether it closes idle connections, as SIGHUP does: a client that is just sending a request gets no response, and
+    sends it again."""
     ahead = 0.0
-    """By how many seconds the clock of a server that follows a right one may be ahead."""
+    """By how many seconds a server's clock may be ahead although it follows a right clock."""
     plant: Mutant | None = None
-    """What `--blind` breaks: with that this fault must do harm."""
+    """What `--blind` plants in the server, so that this fault must do harm."""
 
     def __init__(self) -> None:
         self.is_met: Callable[[], bool] = lambda: True
-        """Whether somebody has got a 503 since it struck, where somebody must."""
+        """Whether a request has got a 503 since the fault struck, or none has to."""
         self.hits = 0
-        """Connections that it ended, commits that it took away: what it counts."""
+        """How often it struck, as it counts that: for example, how many connections it ended."""
 
     def missing(self) -> str | None:
-        """Return why this fault is not possible here; None if it is."""
+        """Return why this fault is not possible on this machine; None if it is possible."""
         return missing(self.database)
 
     def new_database(self, folder: Path) -> AbstractContextManager[Database]:
         return new_database(self.database, folder)
 
     true_clock: TrueClock
-    """Which is told when the server's is wrong."""
+    """A right clock, which is told while the server's clock is wrong."""
 
     def install(self, server: Server) -> None:
         """Prepare the fault before the servers start."""
@@ -56,18 +57,18 @@ class Fault:
         """Clean up when the servers have ended."""
 
     def program(self, node: Node) -> Sequence[str]:
-        """The program that Python runs as the server."""
+        """Return the arguments with which Python runs the server."""
         return ("-m", "authserver")
 
     def prepare(self, server: Server) -> None:
         pass
 
     def strike(self, server: Server) -> None:
-        """Cause the fault. When this returns, everything is as before."""
+        """Cause the fault, and undo it."""
         raise NotImplementedError
 
     def last(self, seconds: float = LASTS) -> None:
-        """Let the fault last for a while, and until a request has met it: on a busy machine there may be none for some
+        """Wait for a while, and until a request has met the fault: on a busy machine, there may be none for some
         time."""
         sleep(seconds)
         until = monotonic() + MET

@@ -1,4 +1,5 @@
-"""The faults of faults.py: what each takes away from running servers, for how long, and how it restores it."""
+"""The faults of faults.py, except those of clocks: what each takes away from running servers, and how it is
+restored."""
 
 import os
 import shutil
@@ -60,7 +61,7 @@ class Terminated(Fault):
 
 
 class TerminatedInCommit(Terminated):
-    """The connections are ended in COMMIT, before anything is durable."""
+    """The connections are terminated in COMMIT, before anything is durable."""
 
     which = _SERVERS + " AND query ILIKE 'commit%' AND wait_event = 'PgSleep'"
     plant = Mutant(
@@ -84,7 +85,7 @@ CREATE CONSTRAINT TRIGGER slow_commit AFTER UPDATE ON authorizations DEFERRABLE 
 
 
 class TerminatedAfterCommit(Terminated):
-    """The connections are ended in COMMIT, when everything is durable except on a standby that does not exist."""
+    """The connections are terminated in COMMIT, when all is durable but no standby has confirmed it."""
 
     which = _SERVERS + " AND query ILIKE 'commit%' AND wait_event = 'SyncRep'"
 
@@ -95,7 +96,7 @@ class TerminatedAfterCommit(Terminated):
 
 
 class ReadOnly(Fault):
-    """New connections are read-only, as on a primary that has become a standby; then they may write again."""
+    """New connections are read-only for a while, as on a primary that has become a standby."""
 
     plant = Mutant(
         "a connection that may only read is kept",
@@ -115,7 +116,7 @@ class ReadOnly(Fault):
 
 
 class Promotion(Fault):
-    """The primary crashes and a standby takes over, which has every commit."""
+    """The primary crashes, and a standby that has every commit takes over."""
 
     synchronous = True
 
@@ -132,7 +133,7 @@ class Promotion(Fault):
 
 
 class LossyPromotion(Promotion):
-    """The standby lacks the commits of the last moment."""
+    """The primary crashes, and a standby that lacks the last commits takes over."""
 
     synchronous, loses_commits = False, True
 
@@ -152,14 +153,14 @@ class Frozen(Fault):
 
 
 class FrozenLeader(Promotion):
-    """The primary's processes are frozen, and a standby takes over, which has every commit."""
+    """The primary's processes are frozen, and a standby that has every commit takes over."""
 
     def strike(self, server: Server) -> None:
         pair_of(server).fail_over_frozen()
 
 
 class Swallowed(Fault):
-    """The network drops every packet for longer than the servers wait, and then delivers them."""
+    """The network withholds all data for longer than the servers wait, and then delivers it."""
 
     @contextmanager
     def new_database(self, folder: Path) -> Iterator[Database]:
@@ -189,11 +190,11 @@ class Busy(OnSqlite):
 
 
 class FullDisk(OnSqlite):
-    """The disk is full: a small one for this test, which is filled."""
+    """The disk is full: a small one, which is mounted and filled for this."""
 
     def missing(self) -> str | None:
         mounts = os.geteuid() == 0 and shutil.which("mount") and Path("/proc/mounts").exists()
-        return None if mounts else "a small disk needs root, to mount it"
+        return None if mounts else "only root can mount a small disk"
 
     @contextmanager
     def new_database(self, folder: Path) -> Iterator[Database]:
@@ -210,7 +211,7 @@ class FullDisk(OnSqlite):
         filler = file_of(server).with_name("filler")
         try:
             with closing(sqlite3.connect(file_of(server), timeout=30)) as other:
-                other.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else the log has room for a while
+                other.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # otherwise the log has room for a while
             fill(filler)
             self.last()
         finally:

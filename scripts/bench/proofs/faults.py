@@ -1,14 +1,14 @@
-"""The server's dependencies fail again and again under load, and nobody is logged out.
+"""Makes the server's dependencies fail again and again under load: nobody may be logged out.
 
-Clients refresh all the time (see refreshers.py) while, round after round, one fault strikes (see fault_injection.py)
-and is over; then every client goes on with what it holds. Every request is answered, with 200, or 503 and Retry-After;
-no login is lost, no token led to two successors, what a client received is in the database, the log has no reuse. Every
-fresh access token is good at our guard and at PyJWT, whose clock is right, as soon as the server follows a right one.
-Only a failover that loses commits may say so (`refresh_token_ahead`).
+Clients refresh all the time (see refreshers.py). In each round, one fault strikes (see fault_injection.py) and is
+undone, and then every client must be able to continue. Every request must get a response: 200, or 503 with Retry-After.
+No login may be lost, no token may have two successors, the database must have what a client received, and the log must
+not report reuse. New access tokens must be valid for our guard and for PyJWT, whose clock is right, whenever the server
+follows a right clock. The log may have `refresh_token_ahead` only after a failover that loses commits.
 
     python3 scripts/bench/proofs/faults.py                               100 rounds of each fault; about 80 minutes
     python3 scripts/bench/proofs/faults.py --faults busy clock --rounds 5
-    python3 scripts/bench/proofs/faults.py --blind                       breaks the server: the harm must be seen
+    python3 scripts/bench/proofs/faults.py --blind                       plants bugs: the harm must be found
 """
 
 import argparse
@@ -26,6 +26,10 @@ from time import monotonic
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from scripts.bench.arguments import use_venv
+
+if __name__ == "__main__":
+    use_venv()
+
 from scripts.bench.proofs.fault import Fault
 from scripts.bench.proofs.fault_injection import FAULTS, Busy
 from tests.harness.http_client import run
@@ -34,7 +38,7 @@ from tests.harness.server import Server, logins, set_up_on
 from tests.harness.true_clock import TrueClock
 
 _LIFE = 300  # seconds, after which a round has hung
-_READY = 30  # seconds, the retry window, in which every client must have gone on
+_READY = 30  # seconds, the retry window, within which every client must have refreshed again
 _LOOK = 0.05  # seconds
 _PAUSE = 0.3  # seconds at most between a client's refreshes
 _TITLES = (
@@ -51,7 +55,7 @@ class Bench:
     tally: Tally
     rounds: int = 0
     recovered: list[float] = field(default_factory=list)
-    """Seconds from the end of each fault until every client had gone on."""
+    """Seconds from the end of each fault until every client had refreshed again."""
 
     async def run(self, rounds: int, *, until_harm: bool = False) -> None:
         for _ in range(rounds):
@@ -69,7 +73,7 @@ class Bench:
                 await asyncio.to_thread(self.fault.prepare, self.server)
                 await self._all_go_on()
                 if self.fault.is_answered:
-                    hits = self.fault.hits if until_harm else inf  # a broken server may answer none by 503
+                    hits = self.fault.hits if until_harm else inf  # a server with a planted bug may send no 503
                     self.fault.is_met = partial(self._is_met, self.tally.unavailable, hits)
                 await asyncio.to_thread(self.fault.strike, self.server)
                 self.recovered.append(await self._all_go_on())
@@ -97,21 +101,21 @@ class Bench:
             if any(client.logged_out for client in waiting):
                 break
             if monotonic() > began + _READY:
-                self.tally.faults.append(f"{len(waiting)} clients could not go on within {_READY} s")
+                self.tally.faults.append(f"{len(waiting)} clients did not refresh within {_READY} s")
                 break
             await asyncio.sleep(_LOOK)
         return monotonic() - began
 
     def check(self) -> None:
-        """The whole run."""
+        """Check the whole run, after its last round."""
         tally = self.tally
         tally.faults += self._logged()
         if tally.true_clock and not tally.true_clock.verified:
             tally.faults.append("no access token was verified")
         if tally.lost and not self.fault.closes_connections:
-            tally.faults.append(f"{tally.lost} requests got no answer")
+            tally.faults.append(f"{tally.lost} requests got no response")
         if self.fault.is_answered and not tally.unavailable:
-            tally.faults.append("nothing was answered 503: the fault struck nothing")
+            tally.faults.append("no request got a 503: the fault had no effect")
 
     def _logged(self) -> list[str]:
         """Return what the log should not contain but does, or should contain but does not."""
@@ -125,7 +129,7 @@ class Bench:
 
 
 def start(server: Server, fault: Fault) -> None:
-    """With a log that begins here."""
+    """Start the servers with empty logs."""
     fault.install(server)
     server.workers = fault.workers
     for node in server.nodes:
@@ -144,7 +148,8 @@ def new_bench(server: Server, fault: Fault, clients: int) -> Bench:
 
 
 def measure(server: Server, name: str, rounds: int, clients: int) -> bool:
-    """Print a line. Returns whether everything was right. `server` is not running before or after this."""
+    """Run the rounds and print a line. Returns whether everything was right. `server` is stopped before and after
+    this."""
     fault, began = FAULTS[name](), monotonic()
     bench = new_bench(server, fault, clients)
     try:
@@ -158,7 +163,7 @@ def measure(server: Server, name: str, rounds: int, clients: int) -> bool:
 
 
 def look_for_harm(server: Server, name: str, rounds: int, clients: int) -> bool:
-    """Return whether the fault harms a server with the bug that the fault plants."""
+    """Return whether the fault is seen to do harm to a server with the bug that is planted for it."""
     fault = FAULTS[name]()
     assert fault.plant is not None
     server.plant(fault.plant)
@@ -170,7 +175,7 @@ def look_for_harm(server: Server, name: str, rounds: int, clients: int) -> bool:
         server.kill()
         fault.remove(server)
         server.plant(None)
-    seen = f"seen: {bench.tally.faults[0]}" if bench.tally.faults else "NOT SEEN: the harness is blind"
+    seen = f"seen: {bench.tally.faults[0]}" if bench.tally.faults else "NOT SEEN: this proof is blind"
     print(f"{name:26}{fault.plant.what}\n{'':26}{seen}", flush=True)
     return bool(bench.tally.faults)
 
@@ -197,11 +202,18 @@ def print_result(name: str, bench: Bench, seconds: float) -> None:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--faults", nargs="+", choices=list(FAULTS), default=list(FAULTS), metavar="FAULT")
-    parser.add_argument("--rounds", type=int, default=100, help="of each fault")
-    parser.add_argument("--clients", type=int, default=24)
-    parser.add_argument("--busy", type=float, default=Busy.lasts, help="seconds for which SQLite is busy")
-    parser.add_argument("--blind", action="store_true", help="break the server; exit code 1 if it is not seen")
+    parser.add_argument(
+        "--faults", nargs="+", choices=list(FAULTS), default=list(FAULTS), metavar="FAULT", help="default: all"
+    )
+    parser.add_argument("--rounds", type=int, default=100, help="rounds of each fault (default 100)")
+    parser.add_argument("--clients", type=int, default=24, help="default 24")
+    parser.add_argument(
+        "--busy",
+        type=float,
+        default=Busy.lasts,
+        help="seconds for which SQLite is locked, in the fault `busy` (default 10)",
+    )
+    parser.add_argument("--blind", action="store_true", help="plant bugs; exit code 1 if their harm is not found")
     parser.epilog = "faults:\n" + "\n".join(f"  {name:24}{fault.__doc__}" for name, fault in FAULTS.items())
     return parser.parse_args(arguments)
 
@@ -220,5 +232,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    use_venv()
     sys.exit(main())

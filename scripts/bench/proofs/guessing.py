@@ -1,18 +1,19 @@
-"""An attacker guesses a password, from one network or from 200, while its owner signs in and other users refresh.
+"""Guesses a password, from one network or from 200, while the account's owner signs in and other users refresh.
 
-In each case, guesses at one account arrive at a fixed rate, whatever becomes of them. Meanwhile its owner signs in once
-a second from a known network, and once from an unknown one, by the announced delay. Before and during the attack, other
-clients refresh at a steady rate. Then the server is killed. What must hold:
+In each case, guesses at one account arrive at a fixed rate, however the server responds. Meanwhile the account's owner
+signs in once a second from a known network, and once from an unknown network, after the delay that the server
+announces. Other clients refresh at a steady rate before and during the attack. Then the server is killed. What must
+hold:
 
-* no more guesses reach the hash than an account's budget allows; the others are answered 429;
-* the owner signs in from home at every attempt, each in under 2 s, and never gets 503 at up to 50 guesses a second;
+* no more guesses are hashed than an account's budget allows; the others get 429;
+* every sign-in of the owner from home succeeds in under 2 s; above 50 guesses a second, it may also get 503;
 * from an unknown network, the owner can sign in as soon as the announced delay is over;
-* the 99th percentile of refreshes is at most twice what it was before;
-* after kill -9 a network that has not tried before is told to wait, too.
+* the 99th percentile of the latency of refreshes is at most twice what it was before;
+* after kill -9, a network that has not tried before is told to wait, too.
 
     python3 scripts/bench/proofs/guessing.py                    four cases of 5 minutes on SQLite
     python3 scripts/bench/proofs/guessing.py --seconds 30 --database postgresql
-    python3 scripts/bench/proofs/guessing.py --naive --seconds 5      without limits, which must be seen
+    python3 scripts/bench/proofs/guessing.py --naive --seconds 5      without limits: the harm must be found
 """
 
 import argparse
@@ -35,13 +36,13 @@ from tests.harness.server import Server, logins, set_up
 
 _CASES = ((50, 1), (50, 200), (200, 1), (200, 200))
 _BUDGET = 200
-"""Guesses a day that may reach the hash of one account: the default, and so the most in any shorter time."""
-_CLIENTS, _EVERY = 10, 0.1  # refreshes: how many at once, and seconds between two of one client
+"""Guesses a day at one account that may be hashed: the default limit, and so the most in any shorter time."""
+_CLIENTS, _EVERY = 10, 0.1  # clients that refresh, and seconds between two refreshes of one
 _AT_ONCE = 400  # guesses that may wait for their response
-_SETTLED = 0.4  # of the time, after which the attack has met the delays
+_SETTLED = 0.4  # share of the time after which the delays have taken effect
 _SLOWEST = 2.0  # seconds for a sign-in at home
-_PATIENCE = 90  # seconds, after which the owner gives up elsewhere, on a machine that is too busy to measure anything
-_ROUNDING = 2.0  # seconds beyond the announced delay, which is in whole seconds, and for the sign-in itself
+_PATIENCE = 90  # seconds after which the owner gives up elsewhere: the machine is too busy to measure anything
+_ROUNDING = 2.0  # seconds beyond the announced delay: it is in whole seconds, and the sign-in takes time
 _TITLES = (
     f"{'guesses/s':>9}{'networks':>9}{'guesses':>9}{'hashed':>8}{'home':>8}{'elsewhere':>11}{'p99':>9}{'before':>9}"
 )
@@ -54,7 +55,7 @@ class Case(NamedTuple):
 
     @property
     def spares_good_logins(self) -> bool:
-        """Whether at this rate no good login may be turned away."""
+        """Whether no login with the right password may get 503 at this rate."""
         return self.rate <= 50
 
 
@@ -70,7 +71,7 @@ class Found:
 
 
 class Siege:
-    """One case against one account: `number` is in its name and in the addresses of everybody who tries it."""
+    """One case against one account. `number` is in its name, and in the addresses of everybody who signs in to it."""
 
     def __init__(self, server: Server, case: Case, seconds: float) -> None:
         self.server, self.case, self.seconds, self.number = server, case, seconds, next(_numbers)
@@ -105,7 +106,7 @@ class Siege:
         self.found.during, *_ = await asyncio.gather(measured, self._at_home(until), self._elsewhere(), attack)
 
     async def _attack(self, until: float) -> None:
-        """Guesses arrive at the rate, however long the responses take."""
+        """Send guesses at the rate of the case, however long the responses take."""
         idle, began, asking = [await connect(self._ports[0])], monotonic(), set[asyncio.Task[None]]()
         for number in count():
             await asyncio.sleep(began + number / self.case.rate - monotonic())
@@ -147,11 +148,11 @@ class Siege:
     async def still_waits(self) -> None:
         answer = await self.sign_in(3)
         if answer.status != 429:
-            self.found.faults.append(f"after kill -9, a first attempt from a new network was answered {answer.status}")
+            self.found.faults.append(f"after kill -9, a first attempt from a new network got {answer.status}")
 
 
 async def refreshes(ports: Sequence[int], chains: Sequence[Refreshes], seconds: float) -> list[float]:
-    """Return how long each refresh took. Each chain sends one every `_EVERY` seconds. Raises if one fails."""
+    """Return how long each refresh took. Each chain sends one every `_EVERY` seconds. Exits if one fails."""
 
     async def chain(port: int, next_request: Refreshes) -> list[float]:
         connection, took, last = await connect(port), list[float](), None
@@ -161,9 +162,9 @@ async def refreshes(ports: Sequence[int], chains: Sequence[Refreshes], seconds: 
             last = await connection.ask(request)
             took.append(monotonic() - began)
             if last.status != 200:
-                raise SystemExit(f"A refresh was answered {last.status}: {last.body!r}")
+                raise SystemExit(f"A refresh got {last.status}: {last.body!r}")
             await asyncio.sleep(max(0, _EVERY - took[-1]))
-        next_request(last)  # the newest token is kept for the next time
+        next_request(last)  # so that the next call begins with the newest token
         connection.close()
         return took
 
@@ -172,20 +173,24 @@ async def refreshes(ports: Sequence[int], chains: Sequence[Refreshes], seconds: 
 
 
 def check(found: Found, *, is_timed: bool) -> None:
-    """Add to the faults what the answers, and with `is_timed` their times, show."""
+    """Add the faults that the responses show and, with `is_timed`, those that their times show."""
     statuses = found.statuses
     if statuses[400] > _BUDGET or not statuses[429] or set(statuses) - {400, 429, 503}:
-        found.faults.append(f"guesses were answered {dict(statuses)}; only {_BUDGET} may be hashed")
+        found.faults.append(
+            f"guesses by status: {dict(statuses)}; only {_BUDGET} may be hashed (400), and some must get 429"
+        )
     if is_timed and max(found.home) > _SLOWEST:
         found.faults.append(f"a sign-in at home took {max(found.home):.1f} s")
     if is_timed and found.elsewhere > found.announced + _ROUNDING:
-        found.faults.append(f"elsewhere took {found.elsewhere:.1f} s; announced were {found.announced:.0f}")
+        found.faults.append(
+            f"a sign-in elsewhere took {found.elsewhere:.1f} s; the announced delay was {found.announced:.0f} s"
+        )
     if is_timed and p99(found.during) > 2 * p99(found.before):
         found.faults.append("refreshes took more than twice as long as before")
 
 
 def _open_one(idle: list[Connection]) -> Connection | None:
-    """Take one that the server has not closed, as it does after a while; None if there is none."""
+    """Take an idle connection that the server has not closed; None if there is none."""
     while idle:
         connection = idle.pop()
         if connection.is_open:
@@ -218,7 +223,7 @@ def measure(server: Server, case: Case, seconds: float, *, is_timed: bool = True
 
 
 def print_result(case: Case, found: Found) -> bool:
-    """Whether there was no fault."""
+    """Print the result. Returns whether there was no fault."""
     hashed, total = found.statuses[400], found.statuses.total()
     print(
         f"{case.rate:9}{case.networks:9}{total:9}{hashed:8}{max(found.home):7.2f}s{found.elsewhere:6.1f}/{found.announced:<3.0f}s"
@@ -231,7 +236,7 @@ def print_result(case: Case, found: Found) -> bool:
 
 
 def settings(*, naive: bool) -> dict[str, str]:
-    account, network = ("0", "0") if naive else ("200", "3000")  # which are the defaults
+    account, network = ("0", "0") if naive else ("200", "3000")  # the defaults
     limits = {"ACCOUNT_ATTEMPTS": account, "NETWORK_ATTEMPTS": network}
     return {"TRUSTED_PROXIES": "127.0.0.1"} | limits
 
@@ -239,8 +244,8 @@ def settings(*, naive: bool) -> dict[str, str]:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    parser.add_argument("--seconds", type=float, default=300, help="of each case")
-    parser.add_argument("--naive", action="store_true", help="turn the limits off; exit code 1 if that is not seen")
+    parser.add_argument("--seconds", type=float, default=300, help="of each case (default 300)")
+    parser.add_argument("--naive", action="store_true", help="turn the limits off; exit code 1 if no fault is found")
     return parser.parse_args(arguments)
 
 

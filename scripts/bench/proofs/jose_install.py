@@ -1,4 +1,4 @@
-"""jose, the verifier that most of the Node world uses, installed under .venv from a lock with its digest."""
+"""Installs jose, which most Node applications use to verify tokens, into .venv, from a lock with digests."""
 
 import shutil
 import subprocess
@@ -19,7 +19,8 @@ class Missing(Exception):
 
 
 def command() -> list[str]:
-    """Return the command that runs its verifier, without arguments. Installs it the first time. Raises Missing."""
+    """Return the command that runs the verifier, without its arguments. Installs jose the first time. Raises
+    Missing."""
     node, npm = which("node"), which("npm")
     if not node or not npm:
         raise Missing(f"{'npm' if node else 'Node'} is not installed")
@@ -44,5 +45,5 @@ def _install(npm: str, folder: Path) -> None:
         if done.returncode:
             said = done.stderr.strip().splitlines() or ["no reason given"]
             raise Missing(f"npm ci failed: {said[0]}")
-        with suppress(OSError):  # another run was first
+        with suppress(OSError):  # another process installed it first
             made.rename(folder)

@@ -1,8 +1,9 @@
-"""Whether a recorded history of one login is linearizable: some order of its operations, each at a moment between its
-request and its answer, explains every answer by what one operation after the other would have done.
+"""Decides whether a recorded history of one login is linearizable: whether its operations can be put in an order, each
+at a moment between its request and its response, in which running them one after the other gives the recorded
+responses.
 
-The search is Wing and Gong's, and remembers the states that it has visited. What one operation does is defined here
-again, from the README and not from the server's code.
+The algorithm is that of Wing and Gong, and remembers the states that it has visited. What an operation does is defined
+here independently, by the documentation and not by the server's code.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,17 +17,18 @@ _WINDOW = 30.0  # seconds, the server's default retry window
 
 @dataclass(frozen=True)
 class Operation:
-    """`end` is a revocation or a change of password, which ends the login."""
+    """A request and its response. The kind `end` is a revocation or a change of password, which ends the login."""
 
     kind: Kind
     invoked: float
-    """Seconds on one clock, as `returned`."""
+    """When the request was sent, in seconds on the same clock as `returned`."""
     returned: float = FOREVER
-    """When the answer arrived; never, if nobody knows whether the operation took effect (503, a lost connection)."""
+    """When the response arrived; FOREVER if it is unknown whether the operation took effect (503, a lost
+    connection)."""
     presented: int = 0
-    """The generation of the refresh token."""
+    """The generation of the refresh token in the request."""
     result: int | None = None
-    """The generation of the refresh token in the answer; None if it was refused."""
+    """The generation of the refresh token in the response; None if the request was refused."""
 
     def __str__(self) -> str:
         outcome = ("refused" if self.result is None else self.result) if self.is_known else "unknown"
@@ -44,7 +46,7 @@ class Login:
 
     generation: int = 0
     rotated: tuple[float, float] = (0.0, 0.0)
-    """Between which moments it was rotated last."""
+    """The moments between which it was last rotated."""
     is_over: bool = False
 
 
@@ -54,7 +56,8 @@ class Step(NamedTuple):
 
 
 def steps(login: Login, operation: Operation, window: float = _WINDOW) -> list[Step]:
-    """Every way in which the operation may go. Several only for a retry about as late as the window is long."""
+    """Return every possible result of the operation. There are two only if it is uncertain whether a retry was in
+    time."""
     over = Step(None, replace(login, is_over=True))
     if operation.kind == "end":
         return [over]
@@ -64,7 +67,7 @@ def steps(login: Login, operation: Operation, window: float = _WINDOW) -> list[S
         next = operation.presented + 1
         return [Step(next, Login(next, (operation.invoked, operation.returned)))]
     if operation.presented > login.generation:
-        return []  # a token that nobody has received yet: commits were lost
+        return []  # no client has this token yet: commits were lost
     if operation.presented < login.generation - 1:
         return [over]
     retried, reused = Step(login.generation, login), over
@@ -73,8 +76,8 @@ def steps(login: Login, operation: Operation, window: float = _WINDOW) -> list[S
 
 
 def is_linearizable(history: Sequence[Operation], login: Login, window: float = _WINDOW) -> bool:
-    """Whether `history` of what was `login` when it began is. An operation of unknown outcome may have gone any way at
-    any time since it was asked for, or not at all."""
+    """Whether the history is linearizable. `login` is the state before it. An operation with an unknown outcome may
+    have taken effect in any possible way, at any time since its request, or not at all."""
     operations = sorted(history, key=lambda operation: operation.invoked)
     must_appear = sum(1 << place for place, operation in enumerate(operations) if operation.is_known)
     open = [(login, (1 << len(operations)) - 1)]
@@ -93,9 +96,10 @@ def is_linearizable(history: Sequence[Operation], login: Login, window: float = 
 
 
 def _next(operations: Sequence[Operation], login: Login, left: int, window: float) -> list[int]:
-    """The places of those of which none has to come later than another that is left.
+    """Return the places of the operations that can be next: none of them was sent after the response to another that is
+    left.
 
-    One that explains itself without changing anything is as good now as later: then there is nothing else to try.
+    If one of them has the expected result and changes nothing, it is the only one to try: it fits now as well as later.
     """
     bound, places = FOREVER, []
     for place in _places(left):
@@ -119,6 +123,6 @@ def _places(left: int) -> Iterator[int]:
 
 
 def _matching(login: Login, operation: Operation, window: float) -> list[Login]:
-    """The states after it, by those ways that agree with its answer."""
+    """Return the possible states after the operation, given its response."""
     ways = steps(login, operation, window)
     return [way.after for way in ways if not operation.is_known or way.result == operation.result]

@@ -1,12 +1,13 @@
-"""Expired data is deleted: after 100,000 sign-ins and sign-outs the database is as large as after 1,000.
+"""Shows that expired data is deleted: after 100,000 sign-ins and sign-outs, the database is as large as after 1,000.
 
-A person signs in with a browser, agrees, the client redeems the code and refreshes once; then the person signs out, and
-the client is told by a logout token. The clock is set forward each time, so that the first 1,000 take two weeks: longer
-than anything is kept, the audit trail included, for which a week is set. The others must add nothing.
+A person signs in with a browser and consents. The client redeems the code and refreshes once. Then the person signs
+out, and the client gets a logout token. The clock is set forward each time, so that the first 1,000 visits take two
+weeks: longer than anything is kept, the audit trail included, which is kept for a week here. The other visits must add
+nothing.
 
     .venv/bin/python scripts/bench/proofs/pruned.py                 100,000 times on SQLite, a few hours
     .venv/bin/python scripts/bench/proofs/pruned.py --visits 5000
-    .venv/bin/python scripts/bench/proofs/pruned.py --naive --visits 2000     nothing is deleted, which must be seen
+    .venv/bin/python scripts/bench/proofs/pruned.py --naive --visits 2000     deletes nothing: this must be found
 """
 
 import argparse
@@ -41,11 +42,11 @@ _DAY = 86400
 _PERIOD = 14 * _DAY
 """Seconds that the first visits take: longer than anything is kept."""
 _TOLERANCE = 1.1, 5
-"""How many more rows or pages there may be: by this factor, and this number."""
+"""How many more rows or pages there may be: a factor, and a number that is added."""
 _KEPT = "signing_keys"
-"""Has one row more for each rotation, however many visits there are: an ID token that a removed key signed is still a
-hint about who signs out."""
-_CHEAP = (1, 16)  # hashing is not what is looked at
+"""A table that grows by one row for each rotation, however many visits there are: the public part of a removed key is
+kept, because an old ID token that it signed may still be sent as `id_token_hint`."""
+_CHEAP = (1, 16)  # the cost of hashing does not matter here
 Sizes = Mapping[str, int]
 
 
@@ -57,7 +58,7 @@ class Visits:
         self._told, self._browser = told, Browser(http)
 
     def make(self, many: int, seconds: float, *, prunes: bool) -> None:
-        """Sign in and out so many times, with so many seconds between two of them."""
+        """Sign in and out `many` times, with this many seconds between two visits."""
         tasks = self._server.tasks
         for _ in range(many):
             self._clock.forward(seconds)
@@ -66,7 +67,7 @@ class Visits:
             self._run(tasks.deliver_outbox, tasks.outbox.finish)
 
     def sizes(self) -> Sizes:
-        """Return how many rows each table has, and how many pages the file."""
+        """Return how many rows each table has, and how many pages the file has."""
         with self._database.read() as connection:
             counts = {
                 table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
@@ -101,7 +102,7 @@ class Visits:
 
 @contextmanager
 def visits(folder: Path) -> Iterator[Visits]:
-    """The server has a database in this folder."""
+    """Yield visits to a server whose database is in this folder."""
     settings = settings_in(folder, audit_retention=7 * _DAY, fetch_allow="127.0.0.1", interaction_limit=0)
     clock, hasher = Clock(), PasswordHasher()
     database = populated(settings, clock, hasher.hash(PASSWORD))
@@ -133,7 +134,7 @@ async def no_pause(_seconds: float) -> None: ...
 
 
 def grown(before: Sizes, after: Sizes) -> list[str]:
-    """Return what has become larger."""
+    """Return what has become larger than is tolerated."""
     factor, more = _TOLERANCE
     larger = {name for name, size in after.items() if size > before[name] * factor + more} - {_KEPT}
     return [f"{name}: {before[name]} -> {after[name]}" for name in sorted(larger)]
@@ -155,8 +156,8 @@ def prove(folder: Path, first: int, total: int, *, prunes: bool) -> list[str]:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visits", type=int, default=100_000, help="sign-ins and sign-outs (default 100,000)")
-    parser.add_argument("--first", type=int, default=1000, help="of them, after which it is measured (default 1000)")
-    parser.add_argument("--naive", action="store_true", help="delete nothing, which must be seen")
+    parser.add_argument("--first", type=int, default=1000, help="visits before the first measurement (default 1,000)")
+    parser.add_argument("--naive", action="store_true", help="delete nothing; exit code 1 if that is not found")
     return parser.parse_args(arguments)
 
 

@@ -1,18 +1,19 @@
-"""Many refreshes of one token at once, and refreshes against what ends a login: real processes, real HTTP.
+"""Sends many refreshes of one token at once, and refreshes while their login is ended: real processes, real HTTP.
 
-A round of refreshes: 64 parallel ones of one login's token. Every answer is a 200, all carry one successor, the
-generation in the row was written once and stands one higher, and the successor refreshes. The successor alone would
-prove nothing: it is computed, not stored.
+A round of refreshes sends 64 parallel refreshes of one token. Every response must be a 200 with the same successor, the
+generation in the row must have been written once and be one higher, and the successor must refresh. Comparing
+the successors alone would prove nothing: they are computed, not stored.
 
-A round against an end: steps of parallel refreshes, and in the midst of them /revoke, or a change of the password while
-others log in by the old one, or both. No refresh that began after the revocation's 200 succeeds, no generation is
-written in a row that is revoked, and no login by the old password refreshes once the change is done.
+A round against an end sends steps of parallel refreshes. During them, it sends /revoke, or changes the password while
+others log in with the old one, or both. No refresh that began after the 200 of the revocation may succeed, no
+generation may be written in a row that is revoked, and no login with the old password may refresh once the change is
+done.
 
-Every round's history is then checked for linearizability, login by login.
+Then the history of every login in the round is checked for linearizability.
 
     python3 scripts/bench/proofs/race.py             SQLite with 1 and 4 processes, PostgreSQL with 2 nodes
     python3 scripts/bench/proofs/race.py --database postgresql --nodes 3 --workers 2
-    python3 scripts/bench/proofs/race.py --naive     plants one fault at a time: each must be seen, or this is blind
+    python3 scripts/bench/proofs/race.py --naive     plants one fault at a time: each must be found
 """
 
 import argparse
@@ -49,7 +50,7 @@ from tests.harness.server import Server, logins, set_up
 
 _ROUND = 120  # seconds, after which a round has hung
 _AHEAD = 100  # logins or users that are made at once
-_AT_ONCE = 4  # rounds against an end: each hashes passwords, and waits, more than it refreshes
+_AT_ONCE = 4  # rounds against an end at the same time: each mostly waits, or hashes passwords
 _EXAMPLES = 5
 _TITLES = f"{'':24}{'':24}{'rounds':>7}{'refreshes':>10}{'200':>10}{'seconds':>8}{'faults':>8}"
 
@@ -67,12 +68,12 @@ PLACES = (Place("sqlite", 1, 1), Place("sqlite", 1, 4), Place("postgresql", 2, 1
 
 
 class Blindfold(NamedTuple):
-    """A fault, the round that must see it, and words that must be among what that round says of it."""
+    """A fault to plant, the round that must find it, and words that must be in the faults that the round reports."""
 
     plant: Mutant
     round: Round
     holds: str | None
-    """The change that waits at the gate (see gated.py): so one round meets the fault for sure."""
+    """The change that waits at the gate (see gated.py), so that one round is certain to meet the fault."""
     says: tuple[str, ...]
 
     def is_off(self, tally: Tally) -> bool:
@@ -105,7 +106,7 @@ async def rounds(bench: Bench, round: Round, many: int) -> Tally:
 
 
 class _Begun:
-    """What each round begins with: a login's first token, or a user. Made a hundred at a time."""
+    """What the rounds begin with: for each the first token of a login, or a user. They are made a hundred at a time."""
 
     def __init__(self, bench: Bench, round: Round, many: int) -> None:
         self._bench, self._round, self._left = bench, round, many
@@ -176,7 +177,7 @@ def is_seen(server: Server, place: Place, blindfold: Blindfold, asked: argparse.
     print(f"{str(place):24}{round.__name__}: {plant.what}")
     for words in says:
         fault = next((fault for fault in tally.faults if words in fault), None)
-        print(f"{'':24}" + (fault[:120] if fault else f"NOT SEEN ({words}): the harness is blind"))
+        print(f"{'':24}" + (fault[:120] if fault else f"NOT SEEN ({words}): this proof is blind"))
     if not blindfold.is_off(tally):
         print(*tally.faults, sep="\n")
     return blindfold.is_off(tally)
@@ -188,16 +189,20 @@ def look_for_plants(server: Server, place: Place, asked: argparse.Namespace) -> 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--logins", type=int, default=1000, help="rounds of refreshes, each of its own login")
-    parser.add_argument("--ends", type=int, default=10_000, help="rounds against an end, each of its own user")
-    parser.add_argument("--parallel", type=int, default=64, help="refreshes at once")
-    parser.add_argument("--naive", action="store_true", help="plant faults; exit code 1 if one is not seen")
+    parser.add_argument(
+        "--logins", type=int, default=1000, help="rounds of refreshes, each with a login of its own (default 1,000)"
+    )
+    parser.add_argument(
+        "--ends", type=int, default=10_000, help="rounds against an end, each with a user of its own (default 10,000)"
+    )
+    parser.add_argument("--parallel", type=int, default=64, help="parallel refreshes of one token (default 64)")
+    parser.add_argument("--naive", action="store_true", help="plant faults; exit code 1 if one is not found")
     add_arguments(parser, database=None)
     return parser.parse_args(arguments)
 
 
 def places(asked: argparse.Namespace) -> list[Place]:
-    """Return where to run: where the options say, or otherwise wherever this machine can."""
+    """Return what the options say to run on, or otherwise everything that this machine has."""
     if asked.database:
         return [Place(asked.database, nodes_of(asked), asked.workers)]
     return [place for place in PLACES if not is_skipped(place.database)]
@@ -210,8 +215,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with set_up(place.database, place.nodes) as server:
             server.database.record_history()
             held.append((look_for_plants if asked.naive else measure)(server, place, asked))
-    good = "every fault was seen" if asked.naive else "nothing forked, nothing outlived its end, all is linearizable"
-    print(good if all(held) else "FAULTS WERE NOT SEEN" if asked.naive else "FAULTS WERE FOUND")
+    good = (
+        "every fault was found"
+        if asked.naive
+        else "no token had two successors, nothing outlived its end, every history is linearizable"
+    )
+    print(good if all(held) else "FAULTS WERE NOT FOUND" if asked.naive else "FAULTS WERE FOUND")
     return 0 if all(held) else 1
 
 

@@ -14,13 +14,13 @@ from tests.harness.gated import Gate
 from tests.harness.http_client import Connection, Response, post, refresh
 from tests.harness.server import Server, connections, log_in, logins
 
-_REFRESHERS = 8  # parallel refreshes of each step against an end
+_REFRESHERS = 8  # parallel refreshes in each step against an end
 _STEPS = 4  # at most, before the end
-_APART = 0.002  # seconds, at most, between the revocation and a step, whichever is first
-_HASHING = 0.03  # seconds, about as long as a login takes: a change of password falls into it
+_APART = 0.002  # seconds, at most, between the revocation and a step, in either order
+_HASHING = 0.03  # seconds, about as long as a login takes, so that a change of password falls into it
 _LATE_LOGINS = 2
-NO_ORDER = "no order of these operations explains their answers"
-OLD_PASSWORD = "a login by the old password refreshed"
+NO_ORDER = "no order of these operations explains their responses"
+OLD_PASSWORD = "a login with the old password refreshed"
 WRITTEN_TWICE = "the generation was written"
 WRITTEN_OVER = "generations were written in a revoked row"
 
@@ -31,7 +31,7 @@ class Tally:
 
     rounds: int = 0
     statuses: list[int] = field(default_factory=list)
-    """Of the refreshes."""
+    """The statuses of all refreshes."""
     faults: list[str] = field(default_factory=list)
 
     def check(self, good: bool, fault: str) -> None:
@@ -40,7 +40,7 @@ class Tally:
 
 
 class Users:
-    """One for each round, through the store's own functions: the commands take half a second each."""
+    """Creates a user for each round, with the functions of the store: a command would take half a second for each."""
 
     def __init__(self, url: str) -> None:
         from authserver import system
@@ -53,7 +53,7 @@ class Users:
         self._database = Database(url, system.now)
 
     def add(self, many: int) -> list[str]:
-        """Their names; the password of each is PASSWORD."""
+        """Create users, and return their names. The password of each is PASSWORD."""
         from authserver import system
         from authserver.domain.models import User
         from authserver.store import users
@@ -65,7 +65,7 @@ class Users:
         return names
 
     def change_password(self, name: str) -> None:
-        """What `authserver user set-password` does."""
+        """Change the password, as `authserver user set-password` does."""
         from authserver.store import users
 
         with self._database.begin() as connection:
@@ -82,15 +82,15 @@ class Bench:
     users: Users
     parallel: int
     gate: Gate | None = None
-    """What holds up the servers' changes; then one round is enough, and it opens it."""
+    """Holds back changes of the servers, so that one round is enough. The round opens it."""
 
 
 Round = Callable[[Bench, str, Tally], Awaitable[None]]
-"""Gets the first refresh token of a login, or the name of a user."""
+"""Runs one round. Its second argument is the first refresh token of a login, or the name of a user."""
 
 
 class Witness:
-    """Asks, and keeps a history of each login."""
+    """Sends requests, and records a history of each login."""
 
     def __init__(self, bench: Bench, tally: Tally) -> None:
         self.bench, self.tally = bench, tally
@@ -108,7 +108,7 @@ class Witness:
         return answer
 
     async def end(self, ending: Awaitable[object], token: str | None = None) -> None:
-        """What ends the login of that token, or every login, and returns only when it is done."""
+        """Record `ending`, which ends the login of that token, or every login, and returns when this is done."""
         invoked = perf_counter()
         await ending
         self._ends.append((authorization_id(token) if token else None, Operation("end", invoked, perf_counter())))
@@ -128,7 +128,7 @@ class Witness:
 
 
 async def ask(connection: Connection, request: bytes) -> Response:
-    """A connection that ends without a response counts as status 0."""
+    """Return the response. If the connection ends without one, the status is 0."""
     try:
         return await connection.ask(request)
     except ConnectionError:
@@ -136,7 +136,8 @@ async def ask(connection: Connection, request: bytes) -> Response:
 
 
 async def race(bench: Bench, token: str, tally: Tally) -> None:
-    """Connections of the round's own, so that they spread over the workers each time."""
+    """Refresh one token many times at once, on new connections, so that every round spreads them over the workers
+    anew."""
     witness = Witness(bench, tally)
     open = await connections(bench.server.ports, bench.parallel)
     asked = asyncio.gather(*(witness.refresh(each, token) for each in open))
@@ -165,8 +166,8 @@ def _check_successors(bench: Bench, token: str, answers: Sequence[Response], tal
 
 
 async def race_against_end(bench: Bench, username: str, tally: Tally) -> None:
-    """One user's login refreshes while it is revoked, or the password changes, or both; logins by the old password are
-    under way."""
+    """Refresh a login while it is revoked, or the user's password changes, or both; logins with the old password are in
+    progress."""
     witness = Witness(bench, tally)
     newest = token = await _log_in(bench, username)
     open = await connections(bench.server.ports, _REFRESHERS)
@@ -194,8 +195,8 @@ def _judge(witness: Witness, token: str) -> None:
 
 
 async def refresh_around_revocation(bench: Bench, username: str, tally: Tally) -> None:
-    """`race_against_end` in one certain order: what the gate holds was judged before the revocation, or is it, and is
-    written after all else."""
+    """Like `race_against_end`, in a fixed order: the gate holds back a refresh that was judged before the revocation,
+    or the revocation itself, until everything else is written."""
     assert bench.gate
     witness, token = Witness(bench, tally), await _log_in(bench, username)
     open, others = await connections(bench.server.ports, _REFRESHERS), await connections(bench.server.ports, 1)
@@ -214,7 +215,8 @@ async def refresh_around_revocation(bench: Bench, username: str, tally: Tally) -
 
 
 async def refresh_after_change(bench: Bench, username: str, tally: Tally) -> None:
-    """As `race_against_end`: the login is by the old password for sure, and refreshes before the change and after."""
+    """Like `race_against_end`, in a fixed order: a login with the old password refreshes before the change, and after
+    it."""
     witness, token = Witness(bench, tally), await _log_in(bench, username)
     open = await connections(bench.server.ports, 1)
     newest = (await witness.refresh(open[0], token)).refresh_token or token
@@ -225,8 +227,8 @@ async def refresh_after_change(bench: Bench, username: str, tally: Tally) -> Non
 
 
 async def _log_in(bench: Bench, username: str) -> str:
-    """Return the first refresh token of a login. Connections for what follows are opened after it: a busy server takes
-    longer for it than it keeps a connection without a request."""
+    """Return the first refresh token of a login. Open other connections only after this: on a busy machine, a login
+    takes longer than the server keeps a connection on which no request comes."""
     (token,) = await logins(bench.server, 1, username)
     return token
 
@@ -257,29 +259,31 @@ async def _change_password(witness: Witness, username: str) -> None:
 async def _log_in_late(
     witness: Witness, connection: Connection, username: str, changed: "asyncio.Future[None]"
 ) -> None:
-    """By the old password, while it changes: it may succeed, but then it refreshes only until the change is done."""
+    """Log in with the old password while it changes. This may succeed, but then it can refresh only until the change is
+    done."""
     request = log_in(witness.bench.server.client_id, username)
     await asyncio.sleep(random.uniform(0, _HASHING))
     began = perf_counter()
     token = (await ask(connection, request)).refresh_token
     if token is None:
         return
-    witness.tally.check(began < witness.ended_at(), "the old password was good after its change")
+    witness.tally.check(began < witness.ended_at(), "the old password was accepted after its change")
     token = (await witness.refresh(connection, token)).refresh_token or token
     await changed
     await _refresh_by_old_password(witness, connection, token)
 
 
 async def _refresh_by_old_password(witness: Witness, connection: Connection, token: str) -> None:
-    """After the change."""
+    """Check that a login with the old password cannot refresh after the change."""
     last = await witness.refresh(connection, token)
     witness.tally.check(last.status == 400, f"{OLD_PASSWORD}: {last.status}")
 
 
 async def _step(witness: Witness, open: Sequence[Connection], token: str) -> str | None:
-    """Parallel refreshes of one token, and all their answers: so no step presents what is older than one generation.
+    """Send parallel refreshes of one token, and wait for all responses, so that no later step presents a token that is
+    older than one generation.
 
-    Returns the successor, if there was one.
+    Returns the successor, if there is one.
     """
     began, tally = perf_counter(), witness.tally
     answers = await asyncio.gather(*(witness.refresh(each, token) for each in open))

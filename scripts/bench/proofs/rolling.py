@@ -1,12 +1,13 @@
-"""Nodes and workers are replaced under a steady load, and no request fails.
+"""Replaces nodes and workers under a steady load: no request may fail.
 
-Two nodes on PostgreSQL are stopped by SIGTERM and started again, in turn; on SQLite one node of four workers is told
-by SIGHUP to replace them. Between the clients and the nodes is only what a load balancer does (see balancer.py): a
-connection that is refused may be tried elsewhere; a request that is sent and lost, or not answered 200, has failed.
+On PostgreSQL, two nodes are stopped by SIGTERM and started again, in turn, with one worker each and with two. On
+SQLite, SIGHUP tells a node to replace its four workers, or its only process to read the settings again. Between the
+clients and the nodes is a minimal load balancer (see balancer.py). If a connection is refused, it may try another node.
+A request that was sent has failed if there is no response, or its status is not 200.
 
-    python3 scripts/bench/proofs/rolling.py                    and one process that is told so by SIGHUP
+    python3 scripts/bench/proofs/rolling.py                    all of these, five times
     python3 scripts/bench/proofs/rolling.py --only nodes --turns 20
-    python3 scripts/bench/proofs/rolling.py --blind            without draining, until a request fails
+    python3 scripts/bench/proofs/rolling.py --blind            plants a fault: connections are not drained
 """
 
 import argparse
@@ -22,6 +23,10 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from scripts.bench.arguments import is_skipped, use_venv
+
+if __name__ == "__main__":
+    use_venv()
+
 from tests.harness.balancer import Balancer
 from tests.harness.http_client import run
 from tests.harness.mutants import Mutant
@@ -30,11 +35,11 @@ from tests.harness.refreshers import check_log
 from tests.harness.server import Server, logins, set_up
 from tests.harness.steady import Steady
 
-_AT_ONCE = 20  # refreshes: each has a connection, and some are under way whenever a server stops
+_AT_ONCE = 20  # refreshes in progress at most, each on its own connection: some whenever a server stops
 _LOOK = 0.1  # seconds
 _QUIET = 1  # seconds of load between two restarts
-_SKIPPED = 0.1  # of the refreshes, at most, or this machine is too slow
-_RELOADED = 120  # seconds, in which all workers are new
+_SKIPPED = 0.1  # share of the refreshes that may be skipped; if there are more, this machine is too slow
+_RELOADED = 120  # seconds within which all workers must be new
 _TITLES = f"{'':22}{'restarts':>10}{'refreshes':>11}{'lost':>7}{'503':>7}{'seconds':>9}{'slowest':>9}{'faults':>8}"
 
 UNDRAINED = Mutant(
@@ -43,7 +48,8 @@ UNDRAINED = Mutant(
     "self._is_draining = True",
     "return loop.call_soon_threadsafe(self._stop, number)",
     """
-# The process pauses just before it closes them, as on a busy machine: so what is sent in that moment is lost for sure.
+# The process pauses just before it closes them, as on a busy machine: what is sent at that moment is certain to be
+# lost.
 from time import sleep
 from uvicorn import Server
 
@@ -77,7 +83,7 @@ async def reload_nodes(server: Server) -> int:
 
 
 def replace_workers(node: Node) -> None:
-    """Raises TimeoutError if a worker stays."""
+    """Tell the node to replace its workers, and wait until it has. Raises TimeoutError if a worker stays."""
     old = set(node.worker_pids())
     node.send_sighup()
     until = monotonic() + _RELOADED
@@ -88,7 +94,8 @@ def replace_workers(node: Node) -> None:
 
 
 def reload_process(node: Node) -> None:
-    """Raises ChildProcessError if it ends, TimeoutError if it does not serve again."""
+    """Tell the only process of the node to reload, and wait until it has. Raises ChildProcessError if it ends,
+    TimeoutError if it does not reload."""
     place = node.log.stat().st_size
     node.send_sighup()
     until = monotonic() + _RELOADED
@@ -122,15 +129,20 @@ class Roll(NamedTuple):
 
     @property
     def failures(self) -> list[str]:
-        """Return every response that is not a 200: here the server has no reason for another status."""
+        """What went wrong. A response that is not a 200 counts, because the server has no reason here for another
+        status."""
         steady, tally = self.steady, self.steady.tally
         slow = steady.skipped > _SKIPPED * tally.refreshes
-        too_slow = [f"{steady.skipped} turns passed while every login waited: the rate was not kept"] if slow else []
+        too_slow = (
+            [f"{steady.skipped} refreshes were skipped, because every login was waiting: the rate was not kept"]
+            if slow
+            else []
+        )
         return tally.faults + steady.troubles + too_slow
 
 
 async def roll(server: Server, way: Way, turns: int, rate: float, until_failure: bool) -> Roll:
-    """`server` runs."""
+    """Replace everything `turns` times under load. `server` is already running."""
     tokens = await logins(server, max(10, round(rate)))
     enough, began, restarts = asyncio.Event(), monotonic(), 0
     async with Balancer(server.ports) as balancer:
@@ -166,7 +178,7 @@ def measure(server: Server, way: Way, turns: int, rate: float, plant: Mutant | N
 
 
 def print_result(name: str, rolled: Roll) -> bool:
-    """Whether no request failed."""
+    """Print the result. Returns whether no request failed."""
     tally, slowest = rolled.steady.tally, max(answered.after for answered in rolled.steady.answered)
     print(
         f"{name:22}{rolled.restarts:10}{tally.refreshes:11}{tally.lost:7}{tally.unavailable:7}"
@@ -180,10 +192,12 @@ def print_result(name: str, rolled: Roll) -> bool:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=list(WAYS), action="append", help="default: all of them")
-    parser.add_argument("--turns", type=int, default=5, help="how often each node is restarted")
-    parser.add_argument("--rate", type=float, default=200, help="refreshes a second")
-    parser.add_argument("--blind", action="store_true", help="plant a fault; exit code 1 if it is not seen")
+    parser.add_argument(
+        "--only", choices=list(WAYS), action="append", help="what to replace (repeatable; default: all)"
+    )
+    parser.add_argument("--turns", type=int, default=5, help="how often each node is replaced (default 5)")
+    parser.add_argument("--rate", type=float, default=200, help="refreshes a second (default 200)")
+    parser.add_argument("--blind", action="store_true", help="plant a fault; exit code 1 if it is not found")
     return parser.parse_args(arguments)
 
 
@@ -205,5 +219,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    use_venv()
     sys.exit(main())

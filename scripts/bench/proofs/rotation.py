@@ -1,12 +1,13 @@
-"""Keys rotate by themselves under load, and no verifier fails: our guard, PyJWT, joserfc and jose side by side.
+"""Lets keys rotate automatically under load: no verifier may fail, neither our guard nor PyJWT, joserfc and jose.
 
-The server runs with the shortest times that are allowed in production on a clock 60 times as fast: keys rotate every
-20 s, a key is published 15 s before it signs, the JWKS may be cached for 5 s and a token lives for 10 s. Each token is
-shown to every verifier at once and again half a second before it expires. Strangers' tokens arrive too, whose unknown
-keys use up what a verifier allows itself to fetch; every third period has none, so that caches grow as old as they may.
+The server runs with the shortest times that are allowed in production, on a clock that is 60 times as fast: keys rotate
+every 20 s, a key is published 15 s before it signs, the JWKS may be cached for 5 s, and a token is valid for 10 s. Each
+token is shown to every verifier at once, and again half a second before it expires. There are also tokens with an
+unknown `kid`, as from strangers, which use up the fetches that a verifier allows itself. In every third period there
+are none, so that caches become as old as they can.
 
-With --zero-lead the server publishes a key only when it signs: that must be seen, or all this is blind. With
---emergency a key is revoked under load (scripts/bench/proofs/emergency.py), at the speed of real time.
+With --zero-lead, the server publishes a key only when it signs, and verifiers must fail. With --emergency, a key is
+revoked under load (scripts/bench/proofs/emergency.py), at the speed of real time.
 
     python3 scripts/bench/proofs/rotation.py                      100 rotations, 34 minutes
     python3 scripts/bench/proofs/rotation.py --zero-lead --rotations 5
@@ -43,7 +44,7 @@ from tests.harness.mutants import Mutant
 from tests.harness.scaled import ScaledServer, part, set_up
 
 SETTINGS = {"JWKS_MAX_AGE": "300", "KEY_LEAD_TIME": "900", "ACCESS_TOKEN_TTL": "600", "KEY_ROTATION_PERIOD": "1200"}
-"""Seconds of the server's clock: the least lead time that https allows, and the rest in proportion."""
+"""Seconds of the server's clock: the shortest lead time that is allowed in production, and the others in proportion."""
 ZERO_LEAD = Mutant(
     "a key is published only when it signs",
     "keyring/keyring.py",
@@ -51,29 +52,29 @@ ZERO_LEAD = Mutant(
     '_PUBLISHED = ("active", "retired")',
 )
 _PERIOD = int(SETTINGS["KEY_ROTATION_PERIOD"])
-_LINGER = 120  # seconds of tokens after the last rotation
-_MARGIN = 0.5  # real seconds before its expiry, when a token is shown again
+_LINGER = 120  # seconds after the last rotation, in which tokens are still issued
+_MARGIN = 0.5  # real seconds before its expiry when a token is shown again
 _CONNECTIONS = 4
 _LOGINS = 20
 _QUIET = 3  # one period in this many has no strangers
-_PATIENCE = 240  # seconds more than the rotations should take, after which they have stopped
+_PATIENCE = 240  # seconds beyond the time that the rotations should take, after which they have stopped
 
 
 @dataclass
 class Run:
-    """The tokens of one run: issued at a rate, shown to all contestants, until enough keys have signed."""
+    """One run: tokens are issued at a fixed rate and shown to all contestants, until enough keys have signed."""
 
     server: ScaledServer
     contestants: list[Contestant]
     rotations: int
     kids: list[str] = field(default_factory=list)
-    """Of the tokens, in the order of their first."""
+    """The `kid` of every key that has signed a token, in order."""
     issued: int = 0
     refused: Counter[int] = field(default_factory=Counter)
-    """Requests for a token that got none, by status."""
+    """How many requests for a token got none, by status."""
     strangers: int = 0
     late: int = 0
-    """Tokens that had expired before this busy machine came to show them again."""
+    """Tokens that had expired before they could be shown again, because the machine was busy."""
     _until: float = inf
     _newest: str = ""
     _last_exp: float = 0
@@ -89,7 +90,8 @@ class Run:
         await asyncio.sleep((self._last_exp - self.server.clock.seconds()) / self.server.clock.scale)
 
     async def _start(self, request: bytes) -> None:
-        """With a token that everybody has verified: a rotation that they do not see while they start does not count."""
+        """Issue tokens until everybody has verified one. Rotations before that do not count, since verifiers are
+        starting."""
         with closing(await connect(self.server.port)) as connection:
             while not self.issued:
                 await self._ask(connection, request)
@@ -122,7 +124,7 @@ class Run:
         self._show(token, AT_ONCE)
         left = (exp - self.server.clock.seconds()) / self.server.clock.scale
         asyncio.get_running_loop().call_later(left - _MARGIN, self._show_again, token, exp)
-        # Two connections may present their tokens in another order than they were signed.
+        # Tokens of two connections may arrive in another order than they were signed in.
         self._newest, self._last_exp = token, max(exp, self._last_exp)
 
     def _show_again(self, token: str, exp: float) -> None:
@@ -132,7 +134,7 @@ class Run:
             self.late += 1
 
     async def _knock(self, interval: float) -> None:
-        """Strangers come whether or not the server issues tokens meanwhile."""
+        """Show tokens of strangers at a fixed interval, whether or not the server issues tokens meanwhile."""
         while True:
             await asyncio.sleep(interval)
             if len(self.kids) % _QUIET:
@@ -146,7 +148,7 @@ class Run:
 
 
 def _of_a_stranger(token: str) -> str:
-    """With a `kid` that nobody has."""
+    """Return the token with a `kid` that nobody has."""
     header = json.dumps(part(token, 0) | {"kid": secrets.token_urlsafe(32)}).encode()
     return ".".join([urlsafe_b64encode(header).rstrip(b"=").decode(), *token.split(".")[1:]])
 
@@ -156,7 +158,7 @@ def _basic(client: dict[str, Any]) -> str:
 
 
 async def _rotate(server: ScaledServer, rotations: int, rate: float) -> tuple[Run, int]:
-    """Return the run, and how many keys the database says were retired in it."""
+    """Return the run, and how many keys were retired in it according to the database."""
     uri, scale = f"{server.url}/.well-known/jwks.json", str(server.clock.scale)
     each, skipped = commands(uri, server.url, await _audience(server), scale)
     if skipped:
@@ -169,8 +171,9 @@ async def _rotate(server: ScaledServer, rotations: int, rate: float) -> tuple[Ru
 
 
 async def _rotate_once(server: ScaledServer) -> Run:
-    """One rotation, just after a stranger's key has used up what verifiers allow themselves to fetch: who does not
-    hold the new key by then refuses its first token. Nothing in it depends on how fast this machine is."""
+    """Rotate once, just after a stranger's key has used up the fetches that verifiers allow themselves: a verifier that
+    does not have the new key by then rejects its first token. The result does not depend on the speed of this
+    machine."""
     each, _ = commands(f"{server.url}/.well-known/jwks.json", server.url, await _audience(server), "1")
     request = post("/token", {"grant_type": "client_credentials"}, authorization=_basic(server.machine))
     async with contest(each) as contestants:
@@ -186,7 +189,7 @@ async def _rotate_once(server: ScaledServer) -> Run:
 
 
 def see_zero_lead(server: ScaledServer) -> bool:
-    """Whether verifiers fail when a key begins to sign that was not published in time, and only then. At scale 1."""
+    """Whether verifiers fail if a key was not published before it signs, and only then. The clock's scale must be 1."""
     failed = []
     for plant in (None, ZERO_LEAD):
         if plant:
@@ -214,7 +217,8 @@ async def _audience(server: ScaledServer) -> str:
 
 
 def measure(server: ScaledServer, rotations: int, rate: float, *, zero_lead: bool = False) -> bool:
-    """Whether nobody failed; with `zero_lead`, whether somebody did. The server has SETTINGS and is not running."""
+    """Return whether no verifier failed; with `zero_lead`, whether one did. The server has SETTINGS and is not
+    running."""
     if zero_lead:
         server.plant(ZERO_LEAD)
     server.start()
@@ -226,7 +230,7 @@ def measure(server: ScaledServer, rotations: int, rate: float, *, zero_lead: boo
         each.verified == 2 * rotation.issued - rotation.late for each in rotation.contestants
     )
     if zero_lead:
-        print(f"seen with zero lead by: {', '.join(failed) or 'NOBODY, so this run is blind'}")
+        print(f"with zero lead, these failed: {', '.join(failed) or 'NONE, so this proof is blind'}")
         return bool(failed) and complete
     print("0 failures" if complete and not failed else f"FAILED: {', '.join(failed) or 'not every token was judged'}")
     return complete and not failed
@@ -247,7 +251,7 @@ def _print_result(rotation: Run, retired: int) -> None:
 
 
 def measure_emergency(server: ScaledServer, rate: float) -> bool:
-    """Whether a key could be revoked under load and nobody but its tokens suffered."""
+    """Return whether a key could be revoked under load, and nothing but its own tokens was affected."""
     server.start()
     twin = server.twin()
     try:
@@ -260,11 +264,13 @@ def measure_emergency(server: ScaledServer, rate: float) -> bool:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument("--rotations", type=int, default=100)
-    parser.add_argument("--rate", type=float, default=100, help="tokens a second")
-    parser.add_argument("--scale", type=float, help="how many times as fast the clock is: 60, with --emergency 1")
+    parser.add_argument("--rotations", type=int, default=100, help="default 100")
+    parser.add_argument("--rate", type=float, default=100, help="tokens a second (default 100)")
+    parser.add_argument(
+        "--scale", type=float, help="how many times as fast the server's clock is (default 60; 1 with --emergency)"
+    )
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--zero-lead", action="store_true", help="a key is published only when it signs")
+    mode.add_argument("--zero-lead", action="store_true", help="plant a fault: a key is published only when it signs")
     mode.add_argument("--emergency", action="store_true", help="revoke a key under load instead; takes 70 s")
     return parser.parse_args(arguments)
 

@@ -1,13 +1,13 @@
-"""kill -9 of the server between any two steps of a sign-in: a reload then continues the sign-in.
+"""Kills the server between any two steps of a sign-in (kill -9): a reload must continue the sign-in.
 
-Somebody signs in at a client, agrees, and the client redeems the code, again and again, each time as somebody whom the
-server does not know yet. The server kills itself around the commit of one of the steps. It is started again, and the
-person reloads the page. Whether a step was committed or not: the person gets to the client, no code works twice, and a
-consent is there as a whole, with its event, or not at all.
+People sign in to a client and consent, and the client redeems their codes, again and again. In each round, they are new
+users. The server kills itself around the commit of one of the steps. It is started again, and the person reloads the
+page. Whether or not the step was committed, the person must get to the client, and no code may work twice. There must
+be as many consents as events that report one, and as many authorizations as used codes.
 
     python3 scripts/bench/proofs/sign_in_crash.py                          100 kills on SQLite
     python3 scripts/bench/proofs/sign_in_crash.py --database postgresql
-    python3 scripts/bench/proofs/sign_in_crash.py --naive              answers leave before their commit: must be seen
+    python3 scripts/bench/proofs/sign_in_crash.py --naive              plants a fault: responses before their commit
 """
 
 import argparse
@@ -23,9 +23,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from scripts.bench.arguments import add_arguments, use_venv
+
+if __name__ == "__main__":
+    use_venv()
+
 import httpx2
 
-from scripts.bench.arguments import add_arguments, use_venv
 from tests.harness import kill_at
 from tests.harness.browser import VERIFIER, Browser, answer_of, is_answer, query
 from tests.harness.constants import PASSWORD
@@ -36,7 +40,7 @@ from tests.harness.server import Server, set_up
 CALLBACK = "https://client.example/cb"
 POINTS = ("before-commit", "in-commit", "after-commit")
 _COMMITS = 24
-"""The server dies at one of so many commits, at random: a sign-in has six, and the server makes others by itself."""
+"""The server dies at one of its first 24 commits, at random. A sign-in has six, and background tasks make others."""
 _PYTHON = ("-P", str(Path(kill_at.__file__)))
 _HALVES = """
 SELECT (SELECT count(*) FROM consents), (SELECT count(*) FROM events WHERE event = 'consent_given'),
@@ -52,15 +56,14 @@ class Tally:
 
 
 class Person:
-    """A browser at whose client somebody signs in. What it does can be interrupted anywhere, and goes on by a
-    reload."""
+    """A browser in which somebody signs in to a client. It can be interrupted anywhere, and continues with a reload."""
 
     def __init__(self, server: Server, client_id: str, username: str) -> None:
         issuer = server.nodes[0].url
         self.http = httpx2.Client(base_url=issuer, timeout=60)
         self.browser, self.client_id, self.username = Browser(self.http, issuer), client_id, username
         self.redeemed: list[str] = []
-        """The codes that were answered with tokens."""
+        """The codes for which there were tokens."""
         self.begin()
         self.is_lost = False
 
@@ -70,7 +73,7 @@ class Person:
         self.code = ""
 
     def sign_in(self) -> None:
-        """From wherever it stands, to tokens. Raises HTTPError when the server dies meanwhile."""
+        """Continue until there are tokens. Raises HTTPError if the server dies."""
         before = len(self.redeemed)
         while len(self.redeemed) == before and not self.is_lost:
             if self.code:
@@ -79,7 +82,7 @@ class Person:
                 self._go_on(self._visit(self.place))
 
     def redeem_again(self) -> None:
-        """Present every code once more, as whoever has copied it."""
+        """Present every code once more, as someone who has copied it."""
         for code in {self.code, *self.redeemed} - {""}:
             if self._ask_for_tokens(code).status_code == 200:
                 self.redeemed.append(code)
@@ -87,7 +90,7 @@ class Person:
     def _visit(self, url: str) -> Any:
         page = self.browser.get(url)
         if page.url.path.startswith("/interaction/"):
-            self.place = page.url.path  # what the address bar shows, and a reload asks for
+            self.place = page.url.path  # the address bar shows this, and a reload requests it
         return page
 
     def _go_on(self, page: Any) -> None:
@@ -114,7 +117,7 @@ class Person:
 
 
 def kill_once(server: Server, client_id: str, people: Sequence[str], tally: Tally) -> None:
-    """Somebody signs in until the server dies, and afterwards to the end."""
+    """People sign in until the server dies. It is started again, and they continue until they have tokens."""
     point, node = random.choice(POINTS), server.nodes[0]
     node.launch((*_PYTHON, point, str(random.randint(1, _COMMITS))))
     persons = [Person(server, client_id, name) for name in people]
@@ -150,14 +153,14 @@ def check_rows(server: Server, tally: Tally) -> None:
 
 
 def halves(rows: Rows) -> list[str]:
-    """Return what is in the database without what belongs to it."""
+    """Return what is in the database without its counterpart."""
     ((consents, recorded, used, begun),) = rows.select(_HALVES)
-    halved = [] if consents == recorded else [f"{consents} consents, of which {recorded} events tell"]
-    return halved + ([] if used == begun else [f"{used} codes were used, and {begun} authorizations began"])
+    halved = [] if consents == recorded else [f"{consents} consents, but {recorded} events consent_given"]
+    return halved + ([] if used == begun else [f"{used} codes were used, but {begun} authorizations began"])
 
 
 def try_kills(server: Server, asked: argparse.Namespace) -> Tally:
-    """Return what was found until the first fault, or in the number of kills that is asked for."""
+    """Kill the server as often as `asked` says, or until the first fault."""
     tally, until = Tally(), monotonic() + asked.minutes * 60
     node = server.nodes[0]
     client_id = node.command("client", "create", "SSO", "--kind", "spa", "--redirect-uri", CALLBACK)["client_id"]
@@ -177,23 +180,33 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
     for fault in tally.faults[:10]:
         print(f"    {fault}")
     few = tally.kills.total() < asked.kills and not tally.faults
-    print("too few kills" if few else f"{len(tally.faults)} FAULTS" if tally.faults else "every reload led on")
+    print(
+        "too few kills"
+        if few
+        else f"{len(tally.faults)} FAULTS"
+        if tally.faults
+        else "every reload continued the sign-in"
+    )
     return not tally.faults and not few
 
 
 def look_for_plant(server: Server, asked: argparse.Namespace) -> bool:
     server.plant(EARLY)
     found = try_kills(server, asked).faults
-    print(f"{EARLY.what}\n    {f'seen: {found[0]}' if found else 'NOT SEEN: the harness is blind'}")
+    print(f"{EARLY.what}\n    {f'seen: {found[0]}' if found else 'NOT SEEN: this proof is blind'}")
     return bool(found)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--people", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=60, help="after which it ends, and has failed")
-    parser.add_argument("--naive", action="store_true", help="plant a fault; exit code 1 if it is not seen")
+    parser.add_argument("--kills", type=int, default=100, help="default 100")
+    parser.add_argument(
+        "--people", type=int, default=2, help="people who sign in before each kill, in turn (default 2)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=60, help="time limit; if it is reached, this fails (default 60)"
+    )
+    parser.add_argument("--naive", action="store_true", help="plant a fault; exit code 1 if it is not found")
     add_arguments(parser)
     return parser.parse_args(arguments)
 
@@ -206,5 +219,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    use_venv()
     sys.exit(main())

@@ -1,15 +1,16 @@
-"""Failed logins tell nobody which accounts exist: known, unknown and disabled ones take the same time and get the same
-bytes, at every endpoint that takes a password; and so they do while they are delayed. The pages that send mail to an
-address, to reset a password, to sign up and to use another address, do not tell either whether somebody has an account
-with it.
+"""Checks that responses do not reveal which accounts exist, neither by their bytes nor by their time.
 
-The requests of all kinds alternate in random order on one connection, and each response is timed. Every two kinds of
-one endpoint are then compared by the Mann-Whitney U test: p must be above 0.01, which one pair in a hundred misses by
+At every endpoint that takes a password, failed logins of known, unknown and disabled accounts must get the same
+response in the same time, also while they are delayed. So must requests to the pages that send an email (to reset a
+password, to sign up, and to change the address), whether or not somebody has an account with that address.
+
+The requests of all kinds alternate in random order on one connection, and each response is timed. Then every two kinds
+of one endpoint are compared by the Mann-Whitney U test: p must be above 0.01. One pair in a hundred misses that by
 chance.
 
     python3 scripts/bench/proofs/timing.py                 2,000 responses of each kind at each endpoint
-    python3 scripts/bench/proofs/timing.py --early         unknown users are not hashed for: this must be seen
-    python3 scripts/bench/proofs/timing.py --mail          only the pages that send mail
+    python3 scripts/bench/proofs/timing.py --early         plants a fault: nothing is hashed for unknown users
+    python3 scripts/bench/proofs/timing.py --mail          only the pages that send an email
 """
 
 import argparse
@@ -29,8 +30,12 @@ from urllib.parse import urlencode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from authserver.testing.code_flow import CodeFlow
 from scripts.bench.arguments import use_venv
+
+if __name__ == "__main__":
+    use_venv()
+
+from authserver.testing.code_flow import CodeFlow
 from tests.harness.constants import PASSWORD
 from tests.harness.http_client import HOST, Connection, Response, connect, run
 from tests.harness.markup import Form
@@ -45,12 +50,12 @@ EARLY = Mutant(
     "        if password_hash is None:\n            return _NO_MATCH\n        hashed = password_hash\n",
 )
 LEAST = 0.01
-"""The probability of a difference by chance below which two kinds count as different."""
+"""If the p of two kinds is lower than this, they count as different."""
 FAILED, DELAYED, SENT = (400, 401, 422), (429,), (303,)
 _ACCOUNTS = {"known": ("ada", PASSWORD + "?"), "unknown": ("bob", PASSWORD), "disabled": ("eve", PASSWORD)}
 _PAGES = ("/reset", "/sign-up")
 _ACCOUNT_PAGE = "/account/email"
-_SIGN_IN_EVERY = 200  # seconds: before the server asks for the password again
+_SIGN_IN_EVERY = 200  # seconds: earlier than the server asks for the password again
 _HASH = "$2y$10$.vGA1O9wmRjrwAVXD98HNOgsNpDczlqm3Jq7KnEd1rVAGv3Fykk1a"
 _BACK = "https://app.example/callback"
 _REQUEST_ID = re.compile(rb"\r\nx-request-id: ([^\r]*)", re.IGNORECASE)
@@ -63,7 +68,7 @@ class Kind(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """The responses of one kind: how long each took in seconds, and all the different ones."""
+    """The responses of one kind: the seconds that each took, and the set of distinct ones."""
 
     seconds: list[float]
     different: set[tuple[bytes, bytes]]
@@ -81,7 +86,7 @@ def requests(server: Server) -> dict[Kind, bytes]:
 
 
 class SignInPage:
-    """The page at which one browser stands, which it sends again and again."""
+    """A sign-in page in one browser, which sends its form again and again."""
 
     def __init__(self, server: Server) -> None:
         options = ("--kind", "spa", "--redirect-uri", _BACK)
@@ -96,7 +101,7 @@ class SignInPage:
 
 
 class MailPage:
-    """The page that asks for an address, where one browser stands."""
+    """A page that asks for an address, in one browser."""
 
     def __init__(self, server: Server, path: str) -> None:
         self._origin = server.nodes[0].url
@@ -109,7 +114,7 @@ class MailPage:
 
 
 class AccountMailPage(MailPage):
-    """The page at which ada, who is signed in, asks for another address."""
+    """The page on which ada, who is signed in, enters another address."""
 
     def __init__(self, server: Server) -> None:
         self._origin, self._signed_in_at = server.nodes[0].url, 0.0
@@ -138,7 +143,7 @@ def _posted(form: Form, cookie: str, origin: str, **typed: str) -> bytes:
 
 
 async def measure(port: int, requests: dict[Kind, bytes], many: int, statuses: Sequence[int]) -> dict[Kind, Answers]:
-    """Ask until each kind has got `many` responses with one of the statuses."""
+    """Send requests until each kind has `many` responses with one of the statuses."""
     connection = await connect(port)
     answers = {kind: Answers([], set()) for kind in requests}
     while missing := [kind for kind, got in answers.items() if len(got.seconds) < many]:
@@ -152,8 +157,8 @@ async def measure(port: int, requests: dict[Kind, bytes], many: int, statuses: S
 
 
 async def measure_mail(port: int, pages: dict[str, MailPage], many: int) -> dict[Kind, Answers]:
-    """Ask each page for an email to `many` addresses of users, and to as many of nobody. Each address is used once,
-    because it gets only a few emails."""
+    """Request an email from each page, for `many` addresses of users and as many that nobody has. Each address is used
+    only once, because the server sends few emails to one address."""
     connection = await connect(port)
     kinds = [Kind(path, account) for path in pages for account in ("known", "unknown")]
     answers = {kind: Answers([], set()) for kind in kinds}
@@ -168,7 +173,7 @@ async def measure_mail(port: int, pages: dict[str, MailPage], many: int) -> dict
 
 
 def _without_what_varies(response: Response, username: str) -> tuple[bytes, bytes]:
-    """Return head and body without times and the request's id, and without the username that a page repeats."""
+    """Return head and body without times, the request's id, and the username that a page repeats."""
     request_id = _REQUEST_ID.search(response.head)
     body = response.body.replace(request_id[1], b"") if request_id else response.body
     return _VARYING.sub(b"", response.head), body.replace(f'"{username}"'.encode(), b"")
@@ -181,12 +186,12 @@ async def _timed(
     response = await connection.ask(request)
     seconds = perf_counter() - began
     if response.status not in statuses:
-        raise SystemExit(f"Not the expected response: {response}")
+        raise SystemExit(f"Unexpected response: {response}")
     return seconds, response
 
 
 def mann_whitney(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the two-sided p of the U test, by its normal approximation, which is good for 20 values and more."""
+    """Return the two-sided p of the U test, by the normal approximation, which is accurate from 20 values on."""
     ranks, ties = _ranks([*one, *other])
     many, total = len(one) * len(other), len(one) + len(other)
     u = sum(ranks[: len(one)]) - len(one) * (len(one) + 1) / 2
@@ -195,7 +200,8 @@ def mann_whitney(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def _ranks(values: Sequence[float]) -> tuple[list[float], float]:
-    """Return the rank of each value, equal ones sharing theirs, and the sum of t^3 - t over groups of t equal ones."""
+    """Return the rank of each value, the same for equal values, and the sum of t^3 - t over groups of t equal
+    values."""
     places: dict[float, list[int]] = defaultdict(list)
     for rank, value in enumerate(sorted(values), 1):
         places[value].append(rank)
@@ -219,7 +225,8 @@ def report(answers: dict[Kind, Answers]) -> bool:
 
 
 def prove(server: Server, many: int, *, delayed: bool) -> bool:
-    """Accounts are delayed after a few wrong passwords, and stay so while they are asked for all the time."""
+    """Compare the endpoints that take a password. With `delayed`, accounts are delayed after a few wrong passwords, and
+    stay delayed because the attempts continue."""
     server.settings |= {"NETWORK_ATTEMPTS": "0", "ACCOUNT_ATTEMPTS": "200" if delayed else "0"}
     server.stop()
     server.start()
@@ -252,15 +259,14 @@ def add_users(server: Server) -> None:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--answers", type=int, default=2000, help="of each kind (default 2000)")
-    parser.add_argument("--mail", action="store_true", help="only the pages that send mail")
-    parser.add_argument("--early", action="store_true", help="plant a fault, which must be seen")
+    parser.add_argument("--answers", type=int, default=2000, help="responses of each kind (default 2,000)")
+    parser.add_argument("--mail", action="store_true", help="only the pages that send an email")
+    parser.add_argument("--early", action="store_true", help="plant a fault; exit code 1 if it is not found")
     return parser.parse_args(arguments)
 
 
 def main() -> int:
     asked = parse()
-    use_venv()
     with set_up() as server:
         add_users(server)
         add_owners(server, asked.answers)
@@ -270,7 +276,7 @@ def main() -> int:
     if asked.early:
         print("seen" if not alike else "NOT SEEN: this proof is blind")
         return 1 if alike else 0
-    print("nobody can tell them apart" if alike else "TOLD APART")
+    print("no two kinds can be told apart" if alike else "SOME KINDS CAN BE TOLD APART")
     return 0 if alike else 1
 
 

@@ -12,14 +12,15 @@ from pathlib import Path
 from scripts.bench.proofs import jose_install
 
 AT_ONCE, BEFORE_EXPIRY, STRANGER = "at once", "before expiry", "stranger"
-"""Why a token is shown: it has just been issued, it is about to expire, or its key is nobody's, and it must fail."""
+"""Why a token is shown: it has just been issued, it is about to expire, or nobody has its key, and it must be
+rejected."""
 _IN_PYTHON = ("guard", "PyJWT", "joserfc")
 _LAST_ANSWERS = 30  # seconds
 _REASONS = 3
 
 
 def commands(*arguments: str) -> tuple[dict[str, list[str]], str | None]:
-    """Return the command of each verifier, and why jose is missing, if it is."""
+    """Return the command of each verifier, and why jose is missing; None if it is not."""
     script = str(Path(__file__).with_name("verifiers.py"))
     in_python = {name: [sys.executable, script, name, *arguments] for name in _IN_PYTHON}
     try:
@@ -30,18 +31,18 @@ def commands(*arguments: str) -> tuple[dict[str, list[str]], str | None]:
 
 @dataclass
 class Contestant:
-    """One verifier's process; its answers come in the order of the tokens."""
+    """The process of one verifier. It answers in the order of the tokens."""
 
     name: str
     process: asyncio.subprocess.Process
     verified: int = 0
     fetches: int = 0
     failures: Counter[str] = field(default_factory=Counter)
-    """By why the token was shown."""
+    """How many, by why the token was shown."""
     reasons: list[str] = field(default_factory=list)
-    """Of the first failures."""
+    """The reasons of the first failures."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set with the first answer: until then it may still be starting."""
+    """Set at the first answer. Until then, the process may still be starting."""
     _asked: deque[str] = field(default_factory=deque)
 
     def show(self, token: str, why: str, now: float) -> None:
@@ -50,14 +51,14 @@ class Contestant:
         self.process.stdin.write(f"{now:.6f} {token}\n".encode())
 
     async def listen(self) -> None:
-        """Until its output ends."""
+        """Read the answers until the output ends."""
         assert self.process.stdout
         async for line in self.process.stdout:
             fetches, _, reason = line.decode().rstrip("\n").partition(" ")
             self.fetches = int(fetches)
             self._judge(self._asked.popleft(), reason)
             self.ready.set()
-        self.ready.set()  # it ended, and what it did not answer has failed
+        self.ready.set()  # the process has ended; tokens without an answer count as failed
 
     def _judge(self, why: str, reason: str) -> None:
         self.verified += why != STRANGER
@@ -70,7 +71,7 @@ class Contestant:
             self.reasons.append(f"{self.name}, {why}: {reason}")
 
     async def finish(self, listening: "asyncio.Task[None]") -> None:
-        """Count every token that was never answered as failed."""
+        """Wait for the last answers. Tokens that have none by then count as failed."""
         assert self.process.stdin
         self.process.stdin.close()
         try:
@@ -83,7 +84,7 @@ class Contestant:
 
 @asynccontextmanager
 async def contest(commands: Mapping[str, Sequence[str]]) -> AsyncIterator[list[Contestant]]:
-    """The contestants; when this ends, all their answers are in."""
+    """Start the contestants, and yield them. Afterwards, all their answers have been read."""
     pipe, contestants = subprocess.PIPE, []
     try:
         for name, command in commands.items():

@@ -1,8 +1,8 @@
-"""Verifies access tokens with one library as its users have it: verifiers.py NAME JWKS_URI ISSUER AUDIENCE SCALE
+"""Verifies access tokens with one library, as its users would: verifiers.py NAME JWKS_URI ISSUER AUDIENCE SCALE
 
-Reads lines "SECONDS TOKEN" and answers each with a line "FETCHES REASON": how often the JWKS was fetched so far, and
-why the token was refused; no reason, and it is good. SECONDS since 1970 is the time at which the token is to be judged.
-Whatever a library measures by a clock of its own is SCALE times as short as its default.
+Reads lines "SECONDS TOKEN", and answers each with a line "FETCHES REASON": how often the JWKS was fetched so far, and
+why the token was rejected. REASON is empty if the token is valid. SECONDS, since 1970, is the time at which it is
+judged. Times that a library measures with its own clock are its defaults divided by SCALE.
 """
 
 import json
@@ -33,11 +33,11 @@ class Verifier(Protocol):
     fetches: int
 
     def verify(self, token: str, now: float) -> object:
-        """Raises whatever the library raises for a bad token."""
+        """Verify the token. Raises whatever the library raises for an invalid one."""
 
 
 class WithGuard:
-    """Our guard. Its clock shows the time of the last line."""
+    """Our guard. Its clock shows the time in the last line."""
 
     def __init__(self, uri: str, issuer: str, audience: str, scale: float) -> None:
         self.fetches, self._uri, self._now = 0, uri, 0.0
@@ -48,7 +48,7 @@ class WithGuard:
         self._guard.verify(token)
 
     def _fetch(self, url: str, headers: Mapping[str, str]) -> Fetched:
-        self.fetches += url == self._uri  # and not the metadata
+        self.fetches += url == self._uri  # fetches of the metadata are not counted
         return default_fetch(url, headers)
 
 
@@ -72,7 +72,7 @@ class WithPyJWT(pyjwt.PyJWKClient):
 
 
 class WithJoserfc:
-    """It leaves the fetching to its users: here the key set is kept for the max-age that came with it."""
+    """joserfc leaves fetching to its users. Here the key set is kept for the max-age of its response."""
 
     def __init__(self, uri: str, issuer: str, audience: str, scale: float) -> None:
         self.fetches, self._uri = 0, uri
@@ -110,7 +110,7 @@ def answer(verifier: Verifier, seconds: str, token: str) -> str:
     try:
         verifier.verify(token, float(seconds))
     except Exception as error:
-        reason = getattr(error, "reason", error)  # what the guard only logs
+        reason = getattr(error, "reason", error)  # the guard's own reason, which is for the log
         return f"{verifier.fetches} {type(error).__name__}: {reason}".replace("\n", " ")
     return f"{verifier.fetches} "
 

@@ -1,7 +1,7 @@
-"""What a row of the audit trail costs where an event is written: CPU time of a group's transaction with and without.
+"""Measures what an event in the audit trail costs: the CPU time of a transaction with events, minus that without.
 
-The same changes are committed in turn with an event each and without, on a SQLite file, in groups of several sizes. The
-last column compares it with one RSA-2048 signature of the same core, which each token costs anyway.
+The same changes are committed in turn with an event each and without, to a SQLite file, in groups of several sizes. The
+last column shows the cost as a share of one RSA-2048 signature on the same core, which each token costs anyway.
 
     .venv/bin/python scripts/bench/speed/audit.py
 """
@@ -34,7 +34,7 @@ HOUR = 3600 * 1_000_000
 
 
 def change(audited: bool) -> Change:
-    """The smallest change that a request makes: an access token is revoked."""
+    """Return the smallest change that a request makes: the revocation of an access token."""
     jti, subject, authorization_id = (new_id().hex() for _ in range(3))
     actor = f"user:u_{subject}"
     record = AuditRecord(
@@ -44,7 +44,7 @@ def change(audited: bool) -> Change:
 
 
 def seconds(database: Database, size: int, audited: bool) -> float:
-    """Return the CPU time of one group's transaction."""
+    """Return the CPU time of the transaction of one group."""
     group = [change(audited) for _ in range(size)]
     began = process_time()
     assert all(outcome is True for outcome in commit(database._engine, group, now))
@@ -62,7 +62,9 @@ def signature() -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--groups", type=int, default=1000, help="of each size, with and without events")
+    parser.add_argument(
+        "--groups", type=int, default=1000, help="groups of each size, with events and without (default 1,000)"
+    )
     asked = parser.parse_args(arguments)
     signs = signature()
     with tempfile.TemporaryDirectory() as folder, closing(Database(f"sqlite:///{folder}/a.db", now)) as database:

@@ -1,8 +1,6 @@
-"""Counts instructions with valgrind's callgrind, which a busy machine does not disturb. Those of the kernel are not
-counted.
+"""Counts instructions with valgrind's callgrind. A busy machine does not change the result. The kernel is not counted.
 
-`counts_of` runs a program under callgrind. That program has a Counter, which says what is counted: which threads, and
-when.
+`counts_of` runs a program under callgrind. That program has a Counter, which says which threads are counted, and when.
 """
 
 import ctypes
@@ -20,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# valgrind.h: valgrind recognizes this code, which does nothing by itself, and handles the request that RDI points to.
+# valgrind.h: valgrind recognizes this code, and handles the request that RDI points to. By itself, it does nothing.
 _CLIENT_REQUEST = bytes.fromhex("4889f8 31d2 48c1c703 48c1c70d 48c1c73d 48c1c733 4887db 4889d0 c3")
 # callgrind.h: the numbers of its requests.
 _ZERO, _TOGGLE_COLLECT, _DUMP_AT, _START, _STOP = (0x43540000 + number for number in range(1, 6))
@@ -30,18 +28,18 @@ _EMPTY, _PAIRS = "empty", 1000
 
 
 def missing() -> str | None:
-    """Return what is missing to count here; None if nothing is."""
+    """Return why nothing can be counted on this machine; None if it can."""
     if platform.machine() != "x86_64":
         return f"Instructions are counted on x86_64 only, not on {platform.machine()}."
     return None if shutil.which("valgrind") else "valgrind is not installed: apt-get install valgrind"
 
 
 def counts_of(arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, int]:
-    """Run Python with these arguments and variables. Returns the instructions of each of its recordings, by name."""
+    """Run Python with these arguments and environment. Returns the instructions of each of its recordings, by name."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "dumps"
         command = ["valgrind", "-q", "--tool=callgrind", *_OPTIONS, f"--callgrind-out-file={out}", sys.executable]
-        # Sets of strings have the same order in each run.
+        # With a fixed seed, sets of strings have the same order in each run.
         subprocess.run([*command, *arguments], check=True, env={**environment, "PYTHONHASHSEED": "0"})
         dumps = list(_parsed(out.read_text()))
     [to_count] = [total / entries for name, entries, total in dumps if name == _EMPTY]
@@ -49,7 +47,7 @@ def counts_of(arguments: Sequence[str], environment: Mapping[str, str]) -> dict[
 
 
 def _parsed(dumps: str) -> Iterator[tuple[str, int, int]]:
-    """Yield the name of each recording, how often a thread began to count, and the instructions."""
+    """Yield the name of each recording, how often counting began in a thread, and the instructions."""
     name, entries = "", 0
     for match in _DUMP.finditer(dumps):
         if match[3] is None:
@@ -60,7 +58,7 @@ def _parsed(dumps: str) -> Iterator[tuple[str, int, int]]:
 
 
 class Counter:
-    """During a recording, counts what each thread does between `enter` and `leave`, without the garbage collector."""
+    """During a recording, counts what each thread does between `enter` and `leave`, except collecting garbage."""
 
     def __init__(self) -> None:
         self._code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
@@ -71,7 +69,7 @@ class Counter:
         self._toggle_address = ctypes.addressof(self._toggle_request)
         self._own, self._entries = threading.local(), 0
         self.counts_collector = False
-        """Whether the garbage collector is counted, and nothing else is entered."""
+        """Whether the garbage collector is counted instead. Nothing else may be entered then."""
         gc.callbacks.append(self._collecting)
         with self.instrumented(), self.recording(_EMPTY):
             for _ in range(_PAIRS):
@@ -80,8 +78,8 @@ class Counter:
 
     @contextmanager
     def instrumented(self) -> Iterator[None]:
-        """Recordings are made inside the `with`, where the process is ten times as slow as it is outside. To begin
-        takes a second: all code is translated again."""
+        """Allow recordings inside the `with`, where the process is ten times as slow as outside. Entering it takes a
+        second, because all code is translated again."""
         self._request(_START)
         yield
         self._request(_STOP)
@@ -95,7 +93,7 @@ class Counter:
         self._request(_DUMP_AT, ctypes.addressof(text))
 
     def enter(self) -> None:
-        """Begin to count this thread, unless it counts already."""
+        """Begin to count this thread, unless it is already counted."""
         depth = self._own.depth = getattr(self._own, "depth", 0) + 1
         if depth == 1:
             self._entries += 1

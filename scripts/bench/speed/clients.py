@@ -1,4 +1,4 @@
-"""What clients send to a server that is measured, for each operation, and what they need of its responses."""
+"""The clients of a server that is measured: what they send for each operation, and what they remember of responses."""
 
 import re
 from base64 import b64encode
@@ -23,16 +23,16 @@ NEEDS = {
     "userinfo": ("authorize", "redeem"),
     "revoke": ("authorize", "redeem"),
 }
-"""The operations whose responses an operation needs, in order."""
+"""For an operation: which operations must run before it, in order, because it uses their responses."""
 USES_UP = ("redeem", "revoke")
-"""The operations that use up what others got."""
+"""The operations that use up these responses, and so need new ones each time."""
 
 
 class Clients:
-    """The clients of a server's sample, one for each connection."""
+    """The clients of one server, one for each connection. Its database is that of sample.py."""
 
     def __init__(self, port: int, connections: int) -> None:
-        """`port` is that of the issuer, which names its cookies."""
+        """`port` is the issuer's, which is part of the names of its cookies."""
         self._port = port
         self._access_tokens, self._signed_in = [""] * connections, [""] * connections
         self._logins, self._codes, self._offline = (
@@ -43,13 +43,13 @@ class Clients:
         self._own_token = _post("/token", {"grant_type": "client_credentials"}, basic=True)
 
     def own(self, tokens: Sequence[str]) -> None:
-        """Give the clients these refresh tokens, which they will refresh in turn."""
+        """Give the clients these refresh tokens, which they will use in turn."""
         for number, token in enumerate(tokens):
             self._logins[number % len(self._logins)].append(token)
 
     def request(self, operation: str, number: int) -> bytes | None:
-        """Return the next request of that connection; None if what the operation uses up has run out. A request that is
-        not sent uses up nothing."""
+        """Return the next request of that connection; None if there is nothing left that the operation could use up.
+        Nothing is used up before `take`."""
         request: bytes | None = getattr(self, f"_{operation}")(number)
         return request
 
@@ -75,7 +75,7 @@ class Clients:
             logins.append(token)
 
     def forget(self) -> None:
-        """Forget the codes, which live a minute, and the refresh tokens that they were redeemed for."""
+        """Forget the codes, which are valid for a minute, and the refresh tokens that others were redeemed for."""
         for unused in (*self._codes, *self._offline):
             unused.clear()
 

@@ -1,10 +1,10 @@
-"""The server as `authserver serve` runs it, and its clients, in one process under callgrind: see instructions.py.
+"""Runs the server as `authserver serve` does, and its clients, in one process under callgrind (see instructions.py).
 
     python counted_server.py prepare FOLDER 64
     python counted_server.py count FOLDER '{"operations": [...], "steps": [...], "connections": 64, "rounds": 2}'
 
-PYTHONPATH says whose server runs: another commit's has no scripts. In each round every connection sends one request,
-over loopback TCP. What the clients do is not counted, nor are signatures, which are stubbed, and the threads that hash
+PYTHONPATH says whose package runs: another commit's folder has no scripts. In each round, every connection sends one
+request over loopback TCP. The clients are not counted, nor are signatures, which are stubbed, nor the threads that hash
 passwords. No background task runs.
 """
 
@@ -46,7 +46,7 @@ _ISSUER = f"http://{HOST}:{_PORT}"
 _SECONDS = 120
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n")
 _SIGNATURE = bytes(256)
-_WARM_UP = 2  # rounds, after which statements are compiled and caches are filled
+_WARM_UP = 2  # rounds, after which statements are compiled and caches are full
 EVENT_LOOP, COLLECTOR = "event_loop", "collector"
 STEPS: dict[str, tuple[str, ...]] = {
     "application": ("serving.draining.Draining.__call__",),
@@ -71,7 +71,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "database_loads": ("store.database.Database._run_loads",),
     "database_commits": ("store.database.Database._run_writes",),
 }
-"""Each step, and the functions that are all of it."""
+"""Each step, and the functions of which it consists."""
 
 
 class CountedServer:
@@ -82,7 +82,8 @@ class CountedServer:
         self._clients, self._sockets = Clients(_PORT, connections), list[socket.socket]()
         self._unanswered, self._answered = 0, asyncio.Event()
         self.while_it_works: Callable[[], AbstractContextManager[object]] = nullcontext
-        """Entered before the server gets the requests of a round, and left after its responses."""
+        """A context that is entered when the requests of a round have been sent, and left when all responses have
+        been."""
 
     async def open(self, config: Any) -> None:
         config.load()
@@ -138,7 +139,7 @@ def _response(connection: socket.socket) -> tuple[bytes, bytes]:
 
 
 class Resumed:
-    """Counts a coroutine whenever it runs, and not while it waits."""
+    """Counts a coroutine while it runs, and not while it waits."""
 
     def __init__(self, counter: Counter, coroutine: Any) -> None:
         self._counter, self._resume = counter, coroutine.__await__().__next__
@@ -158,7 +159,7 @@ class Resumed:
 
 
 def counting(counter: Counter, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function, counted."""
+    """Return the function wrapped so that its calls are counted."""
 
     def counted(*arguments: Any, **options: Any) -> Any:
         counter.enter()
@@ -175,7 +176,7 @@ def counting(counter: Counter, function: Callable[..., Any]) -> Callable[..., An
 
 @contextmanager
 def counting_step(counter: Counter, step: str) -> Iterator[None]:
-    """Count a step. A function that TREE does not have is left out: another step contains it."""
+    """Count a step. Functions that the package of an older commit does not have are left out."""
     with ExitStack() as stack:
         for path in STEPS[step]:
             owner, name = _owner(path)
@@ -185,7 +186,7 @@ def counting_step(counter: Counter, step: str) -> Iterator[None]:
 
 
 def _owner(path: str) -> tuple[Any, str]:
-    """Return the module or class, and the name in it."""
+    """Return the module or class of the function, and the function's name in it."""
     *parts, name = path.split(".")
     owner: Any = authserver
     for part in parts:
@@ -254,8 +255,8 @@ def main(command: str, folder: str, asked: str) -> None:
 
 
 def _assembled(settings: Settings, **options: Any) -> Any:
-    """With metrics, without background tasks, and with a clock of its own: under callgrind so much time passes that
-    caches and keys would have to be read again."""
+    """Assemble the server with metrics, without background tasks, and with a clock of its own: under callgrind, so much
+    real time passes that caches and keys would be read again."""
     ticks = itertools.count(system.now())
     return assemble(settings, **options | {"enable": (), "sheet": Sheet(), "now": lambda: next(ticks)})
 

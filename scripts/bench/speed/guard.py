@@ -1,8 +1,9 @@
-"""How fast an RS256 access token is verified: Guard, PyJWT, joserfc and Authlib in turn, medians and ratios.
+"""Measures how fast an RS256 access token is verified by Guard, PyJWT, joserfc and Authlib.
 
-Every library verifies the same fresh tokens, one after the other in each round: signature by a key already loaded,
-issuer, audience and expiry; Guard also the form of the token and every other claim. "repeated" is one token presented
-again. Times are CPU time; the speed of a machine wanders, ratios within a round hardly do.
+In each round, every library in turn verifies the same fresh tokens: the signature (with a key that is already loaded),
+issuer, audience and expiry. Guard also checks the form of the token and every other claim. "repeated" is one token that
+is presented again and again. Times are medians of CPU time. Ratios are compared within a round, because they vary less
+than the speed of the machine.
 
     .venv/bin/python scripts/bench/speed/guard.py --rounds 25 --tokens 200
 """
@@ -18,6 +19,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from scripts.bench.arguments import use_venv
+
+if __name__ == "__main__":
+    use_venv()
+
 import jwt as pyjwt
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
@@ -26,7 +32,7 @@ from joserfc.jws import JWSRegistry
 from authserver.resource import Guard
 from scripts.bench.chart import Chart
 
-with warnings.catch_warnings(action="ignore"):  # Authlib's JOSE is deprecated, and still what people have
+with warnings.catch_warnings(record=True, action="ignore"):  # Authlib's JOSE is deprecated, but still in use
     from authlib.jose import JsonWebKey, JsonWebToken
 
 ISSUER, AUDIENCE = "https://as.example", "https://api.example"
@@ -62,7 +68,7 @@ def verifiers(key: RSAKey) -> dict[str, Verify]:
 
 
 def microseconds(verify: Verify, tokens: list[str]) -> float:
-    began = time.thread_time()  # what others do on this machine does not count
+    began = time.thread_time()  # other processes on this machine do not count
     for text in tokens:
         verify(text)
     return (time.thread_time() - began) / len(tokens) * 1e6
@@ -71,7 +77,7 @@ def microseconds(verify: Verify, tokens: list[str]) -> float:
 def measure(rounds: int, count: int) -> dict[str, list[float]]:
     key = RSAKey.generate_key(2048, {"kid": "k" * 43, "alg": "RS256", "use": "sig"})
     verify = verifiers(key)
-    for number in range(1100):  # as in a process that runs for a while: Guard's memory of tokens is full
+    for number in range(1100):  # as in a process that has run for a while: Guard's cache of tokens is full
         verify["Guard"](token(key, f"before-{number}"))
     times: dict[str, list[float]] = {}
     for number in range(rounds):
@@ -84,8 +90,8 @@ def measure(rounds: int, count: int) -> dict[str, list[float]]:
 
 
 def speed(rounds: int = 9, count: int = 200) -> tuple[float, float]:
-    """Return the microseconds of CPU in which Guard verifies a fresh token, and how many it verifies in the time in
-    which the same core makes one RSA-2048 signature. Medians."""
+    """Return how many microseconds of CPU Guard takes to verify a fresh token, and how many tokens it verifies while
+    the same core makes one RSA-2048 signature. Both are medians."""
     key = RSAKey.generate_key(2048, {"kid": "k" * 43, "alg": "RS256", "use": "sig"})
     algorithm, verify = JWSRegistry.algorithms["RS256"], verifiers(key)["Guard"]
     times, shares = list[float](), list[float]()
@@ -97,7 +103,7 @@ def speed(rounds: int = 9, count: int = 200) -> tuple[float, float]:
 
 
 def against(times: dict[str, list[float]], name: str) -> float:
-    """How many times as fast as Guard with a fresh token `name` is: the median over the rounds."""
+    """Return how many times as fast `name` is as Guard with a fresh token: the median over the rounds."""
     return statistics.median(mine / its for mine, its in zip(times["Guard"], times[name], strict=True))
 
 
@@ -113,8 +119,8 @@ def chart(times: dict[str, list[float]]) -> Chart:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--tokens", type=int, default=200, help="fresh tokens in each round")
+    parser.add_argument("--rounds", type=int, default=25, help="default 25")
+    parser.add_argument("--tokens", type=int, default=200, help="fresh tokens in each round (default 200)")
     parser.add_argument("--chart", type=Path, help="write the medians to this .json, for scripts/bench/chart.py")
     arguments = parser.parse_args()
     times = measure(arguments.rounds, arguments.tokens)

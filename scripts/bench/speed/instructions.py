@@ -1,14 +1,14 @@
-"""How many instructions a request takes, and in which step: a measure that a busy machine does not move.
+"""Counts the instructions of a request, in all and in each step. A busy machine does not change the result.
 
-Callgrind counts one process that has 64 connections (counted_server.py), by threads of the server: what the clients do,
-RSA signatures, hashing of passwords, background tasks and the kernel are not counted. Two runs agree within 1 %. The
-garbage collector is measured apart: when it runs depends on what ran before.
+Callgrind counts the server's threads in a process with 64 connections (counted_server.py). The clients, RSA signatures,
+the hashing of passwords, background tasks and the kernel are not counted. Two runs agree within 1 %. The garbage
+collector is counted separately, because when it runs depends on what ran before.
 
     .venv/bin/python scripts/bench/speed/instructions.py
     .venv/bin/python scripts/bench/speed/instructions.py --operation refresh --total
     .venv/bin/python scripts/bench/speed/instructions.py --compare HEAD~5
 
-A million instructions take about 250 us on a core that makes an RSA-2048 signature in as much.
+A million instructions take about 250 us on a core that makes an RSA-2048 signature in the same time.
 """
 
 import argparse
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
 OPERATIONS = (
     *("client_credentials", "password", "refresh", "authorize", "redeem", "introspect", "userinfo", "jwks", "revoke"),
 )
-"""In the order of `counted_server.py`: each has what it needs from those before it."""
+"""In an order in which each operation comes after those whose responses it needs."""
 EVENT_LOOP, DATABASE, COLLECTOR = "event_loop", "database", "collector"
 TOTAL = (EVENT_LOOP, DATABASE)
 _PIPELINE = ("accept_client", "load", "count", "authenticate", "decide", "sign", "commit")
@@ -47,9 +47,9 @@ _PARTS = {
     "database: commits": ("database_commits", ()),
     "database: batches": (DATABASE, ("database_loads", "database_commits")),
 }
-"""Each row of the table: a step without those that it contains."""
+"""Each row of the table: a step, and the steps in it that are subtracted."""
 Counts = Mapping[str, Mapping[str, int]]
-"""Instructions for each request, by operation and step. A step contains others."""
+"""Instructions for each request, by operation and step. Some steps contain others."""
 _SERVER = Path(__file__).with_name("counted_server.py")
 
 
@@ -60,7 +60,7 @@ def count(
     rounds: int = 2,
     tree: Path = ROOT,
 ) -> Counts:
-    """Count the server whose package is in the folder `tree`. The result is the mean of the rounds."""
+    """Count the server whose package is in the folder `tree`. Returns means of the rounds."""
     asked = {"operations": operations, "steps": steps, "connections": connections, "rounds": rounds}
     environment = os.environ | {"PYTHONPATH": str(tree)}
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +82,7 @@ def total(steps: Mapping[str, int]) -> int:
 
 
 def parts(steps: Mapping[str, int]) -> dict[str, int]:
-    """Return what each row of the table has: the steps, without what they contain."""
+    """Return the number in each row of the table: that of a step, without the steps that it contains."""
     return {
         name: steps[step] - sum(steps[inner] for inner in contained)
         for name, (step, contained) in _PARTS.items()
@@ -108,7 +108,7 @@ def _column(steps: Mapping[str, int]) -> dict[str, int]:
 
 @contextmanager
 def package_of(commit: str) -> Iterator[Path]:
-    """A folder with the package of that commit, for as long as it is needed."""
+    """Yield a temporary folder with the package of that commit."""
     with tempfile.TemporaryDirectory() as folder:
         archive = ["git", "-C", str(ROOT), "archive", "--format=tar", commit, "authserver", "openapi.yaml"]
         tar = subprocess.run(archive, check=True, stdout=subprocess.PIPE).stdout
@@ -118,12 +118,12 @@ def package_of(commit: str) -> Iterator[Path]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--operation", choices=OPERATIONS, action="append", help="only this one (repeatable)")
-    parser.add_argument("--total", action="store_true", help="only totals, which takes a fifth of the time")
-    parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=2, help="of one request on each connection")
-    parser.add_argument("--compare", metavar="COMMIT", help="count that commit, too")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--operation", choices=OPERATIONS, action="append", help="count only this one (repeatable)")
+    parser.add_argument("--total", action="store_true", help="count only totals, which takes a fifth of the time")
+    parser.add_argument("--connections", type=int, default=64, help="default 64")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of one request on each connection (default 2)")
+    parser.add_argument("--compare", metavar="COMMIT", help="count this commit, too")
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
     asked = parser.parse_args(arguments)
     if why := callgrind.missing():
         sys.exit(why)

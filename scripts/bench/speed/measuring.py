@@ -1,4 +1,4 @@
-"""Measures one operation of one server: as fast as it responds, and then at half that rate."""
+"""Measures one operation of one server: at the highest rate at which it responds, and then at half that rate."""
 
 import statistics
 from collections.abc import Iterable
@@ -9,18 +9,18 @@ from scripts.bench.speed.targets import Target
 from tests.harness.http_client import Load, Response, Script, load, run
 
 _RAW_SHARE = 1 / 6
-"""Of the seconds of a measurement: for so long before it, and again after it, the core only signs."""
+"""Share of the seconds of a measurement for which the core does only raw work, before it and again after it."""
 
 
 @dataclass(frozen=True)
 class Operation:
     signatures: int = 0
-    """That a response contains."""
+    """How many signatures a response contains."""
     raw: str = "signatures"
-    """What its rate is compared with."""
+    """The raw work with which the rate of the operation is compared."""
     status: int = 200
     seconds: float = 1.0
-    """How long it is measured, as a share: less for what uses up the results of slower operations."""
+    """How long the operation is measured, as a share: shorter if it uses up the results of slower operations."""
 
 
 OPERATIONS = {
@@ -34,29 +34,29 @@ OPERATIONS = {
     "jwks": Operation(),
     "revoke": Operation(seconds=0.25),
 }
-"""In an order in which each has what it needs from those before it."""
+"""In an order in which each operation comes after those whose responses it needs."""
 
 
 class Figures(NamedTuple):
-    """Of one round, or medians of several."""
+    """The figures of one round, or medians of several."""
 
     share: float
-    """Of the rate at which the same core does nothing but sign, or check passwords."""
+    """The rate as a share of that at which the same core only signs, or only checks passwords."""
     rate: float
     cpu: float
-    """Microseconds of CPU for each request, beside its signatures and its password check."""
+    """Microseconds of CPU for each request, besides its signatures and its password check."""
     p50: float
-    """Milliseconds, as fast as the server responds."""
+    """Latency in milliseconds, at the highest rate."""
     p99: float
     half_p50: float
-    """Milliseconds, at half that rate."""
+    """Latency in milliseconds, at half that rate."""
     half_p99: float
     raw: float
-    """Signatures, or password checks, that the core makes in a second."""
+    """How many signatures, or password checks, the core makes in a second."""
 
 
 def measure(target: Target, operation: str, seconds: float, connections: int) -> Figures:
-    """Raises SystemExit if the server refuses a request."""
+    """Measure one operation. Raises SystemExit if a response has the wrong status."""
     about = OPERATIONS[operation]
     if operation == "authorize":
         target.clients.forget()
@@ -77,7 +77,7 @@ def measure(target: Target, operation: str, seconds: float, connections: int) ->
 
 
 def _load(target: Target, operation: str, seconds: float, connections: int, interval: float) -> Load:
-    """Raises SystemExit unless the server responds as it should."""
+    """Send the requests of one measurement. Raises SystemExit if a response is lost or has the wrong status."""
     scripts = [_script(target, operation, number) for number in range(connections)]
     done: Load = run(load(target.port, scripts, seconds, interval))
     if set(done.statuses) != {OPERATIONS[operation].status} or done.lost:

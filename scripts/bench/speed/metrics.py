@@ -1,7 +1,7 @@
-"""What metrics cost a request, as a share of a raw RSA-2048 signature on the same core, which takes about 250 us.
+"""Measures what metrics cost a request, as a share of a raw RSA-2048 signature on the same core.
 
-A request that does nothing passes through the whole pipeline, once as it is and once observed: the difference is what
-counting and timing cost. Both are measured in turn, round after round, in CPU time; the fastest round of each counts.
+A request that does nothing passes through the whole pipeline, with an observer and without. The difference is what
+counting and timing cost. Both are measured in turn, round after round, in CPU time. The fastest round of each counts.
 
     .venv/bin/python scripts/bench/speed/metrics.py --rounds 20 --requests 5000
 """
@@ -30,7 +30,7 @@ from authserver.observability.sheet import Sheet
 from authserver.pipeline.handler import Decision, Handler
 
 SHARE = 0.02
-"""Of a signature: 5 us of 250."""
+"""The largest share of a signature that is allowed: 5 us of 250."""
 _REQUEST = SimpleNamespace(arrived_at=0, network="192.0.2.0/24")
 _SCOPE = {"type": "http", "route": SimpleNamespace(path="/token")}
 _START = {"type": "http.response.start", "status": 200}
@@ -38,7 +38,7 @@ Request = Callable[[], Awaitable[None]]
 
 
 class Nothing(Handler[None]):
-    """Does nothing in any step; a refresh has a verdict."""
+    """Does nothing in any step, but has a verdict, as a refresh does."""
 
     verdict = Verdict.ROTATE
 
@@ -73,7 +73,7 @@ def request(observed: bool) -> Request:
 
 
 async def cpu_of(handle: Request, requests: int) -> float:
-    """CPU seconds of one request."""
+    """Return the CPU seconds of one request."""
     began = time.thread_time()
     for _ in range(requests):
         await handle()
@@ -81,7 +81,7 @@ async def cpu_of(handle: Request, requests: int) -> float:
 
 
 def raw_signature(signatures: int = 200) -> float:
-    """CPU seconds of one raw signature."""
+    """Return the CPU seconds of one raw signature."""
     algorithm, key = JWSRegistry.algorithms["RS256"], RSAKey.generate_key(2048)
     began = time.thread_time()
     for _ in range(signatures):
@@ -102,8 +102,8 @@ def measure(rounds: int, requests: int) -> tuple[float, float]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--requests", type=int, default=5000, help="in each round")
+    parser.add_argument("--rounds", type=int, default=20, help="default 20")
+    parser.add_argument("--requests", type=int, default=5000, help="requests in each round (default 5,000)")
     asked = parser.parse_args(arguments)
     cost, signature = measure(asked.rounds, asked.requests)
     share = cost / signature

@@ -1,4 +1,4 @@
-"""Another server of the same protocol on this machine, which is measured beside ours by the same clients."""
+"""Another server of the same protocol on this machine, which is measured in turn with ours, with the same load."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ from scripts.bench.speed.targets import Usage, cpu_of, pin, raw_elsewhere
 
 @dataclass(frozen=True)
 class Peer:
-    """`pid` is that of its first process."""
+    """The other server. `pid` is its first process."""
 
     name: str
     port: int
@@ -40,8 +40,8 @@ class PeerClients:
         jwks_url: str = "",
         connections: int = 1,
     ) -> None:
-        """`credentials` are the id and the secret of one client, `form` the parameters that this server needs beside
-        the standard ones, and `tokens` its refresh tokens, at least one for each connection."""
+        """`credentials` are the id and the secret of one client. `form` has the parameters that this server needs
+        besides the standard ones. `tokens` are refresh tokens of the client, at least one for each connection."""
         basic = b64encode(":".join(map(quote, credentials)).encode()).decode()
         self._path, self._form = urlsplit(token_url).path, dict(form)
         self._authorization = f"Authorization: Basic {basic}\r\n"
@@ -61,13 +61,13 @@ class PeerClients:
         return self._post({"grant_type": "client_credentials"})
 
     def take(self, operation: str, number: int, head: bytes, body: bytes) -> None:
-        """A server that does not replace a refresh token sends none."""
+        """Remember the new refresh token. A server that does not replace refresh tokens sends none."""
         if operation == "refresh" and (token := found(REFRESH_TOKEN, body)):
             self._tokens[number].popleft()
             self._tokens[number].append(token)
 
     def forget(self) -> None:
-        """It has no codes."""
+        """Do nothing: there are no codes."""
 
     def _post(self, form: dict[str, str]) -> bytes:
         body = urlencode(form | self._form)
@@ -78,17 +78,29 @@ class PeerClients:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("another server on this machine, measured in the same rounds")
     group.add_argument("--token-url", help=f"its token endpoint, at http://{HOST}")
-    group.add_argument("--peer", default="the other server", metavar="NAME", help="how it is called in the results")
-    group.add_argument("--pid", type=int, help="its first process, which is pinned to our server's core")
-    group.add_argument("--client-id", default="machine")
-    group.add_argument("--client-secret", default="", help="of a client that may use client_credentials")
-    group.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="of every request, too")
-    group.add_argument("--refresh-tokens", type=Path, metavar="FILE", help="of that client, one on each line")
-    group.add_argument("--jwks-url")
+    group.add_argument("--peer", default="the other server", metavar="NAME", help="its name in the results")
+    group.add_argument(
+        "--pid", type=int, help="its first process; all its processes are pinned to the core of our server"
+    )
+    group.add_argument(
+        "--client-id", default="machine", help="a confidential client that may use client_credentials (default machine)"
+    )
+    group.add_argument("--client-secret", default="", help="the secret of that client")
+    group.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="add this parameter to every request (repeatable)",
+    )
+    group.add_argument(
+        "--refresh-tokens", type=Path, metavar="FILE", help="refresh tokens of that client, one on each line"
+    )
+    group.add_argument("--jwks-url", help="its key set")
 
 
 def from_arguments(asked: argparse.Namespace, cores: Sequence[int]) -> Peer:
-    """Pin the server to the first core. Exits unless it is on this machine."""
+    """Return the other server, pinned to the first core. Exits if it is not on this machine."""
     parts = urlsplit(asked.token_url)
     if parts.scheme != "http" or parts.hostname not in (HOST, "localhost") or not asked.pid:
         sys.exit(f"Error: --token-url must begin with http://{HOST}, and needs --pid.")

@@ -1,6 +1,6 @@
-"""The rows of a server that is measured: clients, users who are signed in and have agreed, and authorizations.
+"""Fills the database of a server that is measured: clients, users who have signed in and consented, and authorizations.
 
-They are written directly: a million logins would take a day.
+The rows are written directly, because a million logins would take a day.
 """
 
 from collections.abc import Sequence
@@ -50,13 +50,13 @@ def username(number: int) -> str:
 
 
 def cookie(number: int) -> str:
-    """Return the secret in the session's cookie of that user."""
+    """Return the secret of the session cookie of that user."""
     return f"{number:043}"
 
 
 def prepare(settings: Settings, connections: int, algorithm: str = "RS256") -> None:
-    """Create a database with clients that get tokens of this algorithm, and for each connection a user who has signed
-    in and agreed."""
+    """Create a database with clients whose tokens are signed with this algorithm, and with a user for each connection,
+    who has signed in and consented."""
     database, now = open_database(settings), system.now()
     initialise(settings, database, system.now, algs=() if algorithm == "RS256" else (algorithm,))
     hasher = PasswordHasher()
@@ -86,8 +86,7 @@ def _consent(user: User, now: int) -> dict[str, Any]:
 
 
 def authorize_many(settings: Settings, many: int) -> list[str]:
-    """Add so many authorizations of the client `app`, of ten for each of as many users as that takes. Returns their
-    refresh tokens."""
+    """Add `many` authorizations of the client `app`, ten for each user, and the users. Returns the refresh tokens."""
     database, clock = open_database(settings), Clock()
     keyring = open_keyring(settings, database, clock)
     key_id = keyring.newest_refresh_key_id(clock())
@@ -114,7 +113,8 @@ def _owner(number: int) -> str:
 
 
 def _authorization(number: int, key_id: str, now: int) -> dict[str, Any]:
-    """An authorization that has just begun. Ids are random, as real ones are: they decide which pages are read."""
+    """Return an authorization that has just begun. Its id looks random, as real ones do: ids decide which pages are
+    read."""
     id = sha256(f"authorization {number}".encode()).digest()
     owner = {"id": id[:16], "client_id": "app", "subject": _owner(number), "refresh_key_id": key_id, "salt": id[::-1]}
     times = dict.fromkeys(("created_at", "authenticated_at", "rotated_at"), now)

@@ -1,9 +1,10 @@
-"""A long run at half of what the machine can do, with kills and key rotations: nothing lost, and all stays flat.
+"""Runs the server for long at half of its capacity, with kills and key rotations, and checks that nothing is lost.
 
-First the capacity is measured: a closed loop of 64 refreshes. Then 1,000 logins refresh at half of it, in an open
-loop. In the middle of each interval the keys are rotated by the command; at its end memory and the database are
-measured, and a node dies by kill -9 and starts again. Nothing else may be lost or answered 503, and no login; and the
-last third of the intervals must have the latency, memory and database size of the first.
+First the capacity is measured, with 64 connections that refresh all the time. Then 1,000 logins refresh at half that
+rate. In the middle of each interval, a command rotates the keys. At its end, memory and the size of the database are
+measured, and a node is killed (kill -9) and started again. No login may be lost. Except at kills, no request may be
+lost or get 503. Latency, memory and the size of the database must not grow from the first third of the intervals to the
+last.
 
     python3 scripts/bench/speed/soak.py >soak.log                         an hour on SQLite, a kill every 5 minutes
     python3 scripts/bench/speed/soak.py --database postgresql             two nodes, of which one is killed
@@ -26,6 +27,10 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from scripts.bench.arguments import add_arguments, is_skipped, nodes_of, use_venv
+
+if __name__ == "__main__":
+    use_venv()
+
 from tests.harness import procfs
 from tests.harness.balancer import Balancer
 from tests.harness.databases import Database, PostgresDatabase, SqliteFile
@@ -36,9 +41,9 @@ from tests.harness.server import Server, logins, set_up
 from tests.harness.steady import Steady
 
 _CONNECTIONS = 64
-_SETTLED = 3  # seconds after which a kill has no effect any more
-_EARLY = 0.2  # of an interval: what a server needs, it has by then
-_SKIPPED = 0.1  # of the refreshes, at most, or this machine is too slow
+_SETTLED = 3  # seconds after which a kill has no more effect
+_EARLY = 0.2  # share of an interval after which a new process has the memory that it needs
+_SKIPPED = 0.1  # share of the refreshes that may be skipped; if there are more, this machine is too slow
 _TITLES = (
     f"{'interval':>8}{'refreshes':>11}{'p50 ms':>8}{'p99 ms':>8}{'memory MB':>11}{'early MB':>10}{'database KB':>13}"
     f"{'lost':>7}{'ready s':>9}"
@@ -46,27 +51,27 @@ _TITLES = (
 
 
 class Sample(NamedTuple):
-    """Of one interval; what a kill took with it is in no latency."""
+    """The measurements of one interval. Requests that were lost by a kill are in no latency."""
 
     refreshes: int
     p50: float
     p99: float
-    """Milliseconds, from when a refresh was due."""
+    """Latencies in milliseconds, from when a refresh was due."""
     memory: float
     early: float
-    """MB of all processes of the server, at the interval's end and soon after its start."""
+    """Memory of all processes in MB, at the interval's end and, `early`, soon after its start."""
     size: float
-    """KB of the database."""
+    """Size of the database in KB."""
     lost: int
-    """By the kill: answered 503, too."""
+    """Requests that were lost or got 503 because of the kill."""
     ready: float
     """Seconds from the kill until the node was ready again."""
 
 
 FLAT = {"p99": 1.5, "memory": 1.1, "size": 1.1}
-"""How many times as much the last third may have as the first."""
+"""For each measurement, how many times that of the first third the last third may have."""
 _GROWTH = 1.1
-"""How many times as much memory a process may have at the end of an interval as soon after its start."""
+"""How many times as much memory a process may have at the end of an interval, compared with soon after its start."""
 
 
 @dataclass
@@ -121,13 +126,13 @@ class Soak:
 
 
 def memory(server: Server) -> float:
-    """MB of all processes of all nodes."""
+    """Return the memory of all processes of all nodes in MB."""
     pids = [pid for node in server.nodes for pid in (node.pid, *node.worker_pids())]
     return sum(map(procfs.memory, pids)) / 2**20
 
 
 def size_of(database: Database) -> float:
-    """KB, when all that was committed has come from the log into the database."""
+    """Return the size of the database in KB. For SQLite, the log is copied into the database first."""
     if isinstance(database, SqliteFile):
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         wal = database.file.with_name(f"{database.file.name}-wal")
@@ -138,7 +143,7 @@ def size_of(database: Database) -> float:
 
 
 async def capacity(server: Server, tokens: Sequence[str], seconds: float) -> tuple[float, list[str]]:
-    """Refreshes a second, and the newest tokens."""
+    """Return how many refreshes a second the server can do, and the newest tokens."""
     scripts = [Refreshes(server.client_id, token) for token in tokens]
     many = max(1, _CONNECTIONS // len(server.ports))
     busy = [scripts[place * many : (place + 1) * many] for place in range(len(server.ports))]
@@ -166,7 +171,7 @@ def line(number: int, sample: Sample) -> str:
 
 
 def ratios(samples: Sequence[Sample]) -> dict[str, float]:
-    """The last third's median to that of the first."""
+    """Return the ratio of the median of the last third to that of the first, for each measurement."""
     third = max(1, len(samples) // 3)
     first, last = samples[:third], samples[-third:]
     return {name: _median(last, name) / max(_median(first, name), 1e-9) for name in FLAT}
@@ -177,21 +182,25 @@ def _median(samples: Sequence[Sample], name: str) -> float:
 
 
 def print_result(soak: Soak) -> bool:
-    """Whether nothing was lost, and all was flat."""
+    """Print the result. Returns whether nothing was lost and nothing grew."""
     steady, faults = soak.steady, list(soak.steady.tally.faults)
     for name, ratio in ratios(soak.samples).items():
         print(f"{name:8} of the last third to that of the first  {ratio:5.2f}  ({FLAT[name]} at most)")
         if ratio > FLAT[name]:
-            faults.append(f"{name} is not flat")
+            faults.append(f"{name} grew")
     growth = statistics.median(sample.memory / sample.early for sample in soak.samples)
     print(f"memory   of a process, late to early              {growth:5.2f}  ({_GROWTH} at most)")
     if growth > _GROWTH:
-        faults.append("memory grows until the process dies")
+        faults.append("the memory of a process grows until it is killed")
     if steady.skipped > _SKIPPED * steady.tally.refreshes:
-        faults.append(f"{steady.skipped} refreshes were not even begun: the rate was not kept")
+        faults.append(f"{steady.skipped} refreshes were skipped: the rate was not kept")
     for fault in faults[:10]:
         print(f"    {fault}")
-    print(f"{len(faults)} FAULTS" if faults else f"nothing lost in {steady.tally.refreshes} refreshes, and all flat")
+    print(
+        f"{len(faults)} FAULTS"
+        if faults
+        else f"nothing was lost in {steady.tally.refreshes} refreshes, and nothing grew"
+    )
     return not faults
 
 
@@ -200,7 +209,7 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
     before = server.log_sizes()
     server.start()
     tokens = run(logins(server, asked.logins))
-    server.stop()  # hashing passwords takes memory that no refresh needs
+    server.stop()  # a new process, because hashing passwords takes memory that no refresh needs
     server.start()
     try:
         soaked = run(soak(server, tokens, asked))
@@ -212,12 +221,16 @@ def measure(server: Server, asked: argparse.Namespace) -> bool:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--every", type=float, default=300, help="seconds between two kills")
-    parser.add_argument("--logins", type=int, default=1000)
-    parser.add_argument("--share", type=float, default=0.5, help="of the capacity")
-    parser.add_argument("--rate", type=float, help="refreshes a second, whatever the capacity")
-    parser.add_argument("--measure", type=float, default=10, help="seconds in which the capacity is measured")
+    parser.add_argument("--minutes", type=float, default=60, help="default 60")
+    parser.add_argument("--every", type=float, default=300, help="seconds between two kills (default 300)")
+    parser.add_argument("--logins", type=int, default=1000, help="default 1,000")
+    parser.add_argument(
+        "--share", type=float, default=0.5, help="share of the capacity at which logins refresh (default 0.5)"
+    )
+    parser.add_argument("--rate", type=float, help="refreshes a second, instead of a share of the capacity")
+    parser.add_argument(
+        "--measure", type=float, default=10, help="seconds for which the capacity is measured (default 10)"
+    )
     add_arguments(parser)
     return parser.parse_args(arguments)
 
@@ -233,5 +246,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    use_venv()
     sys.exit(main())

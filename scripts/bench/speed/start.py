@@ -1,4 +1,4 @@
-"""How soon a server gives its first 200 after the start of its command, and how much memory it takes when idle.
+"""Measures how soon a server returns its first 200 after the start of its command, and its memory when idle.
 
 .venv/bin/python scripts/bench/speed/start.py
 """
@@ -17,13 +17,13 @@ from tests.harness.live import PROGRAM, Live
 
 _STARTS = 5
 _INTERPRETER = ("-u", *PROGRAM)
-"""A new interpreter, as users start it: for PROGRAM itself, the tests fork a process that has imported everything."""
+"""Starts a new interpreter, as users do. For PROGRAM alone, the tests fork a process that has imported everything."""
 
 
 class Start(NamedTuple):
     seconds: float
     memory: float
-    """Resident bytes."""
+    """The resident memory in bytes."""
 
 
 def measure_start() -> Start:

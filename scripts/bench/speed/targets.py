@@ -1,4 +1,4 @@
-"""A server that is measured: what it is asked, and the CPU time of its processes."""
+"""The interface of a server that is measured, and functions for the CPU time and the cores of its processes."""
 
 import os
 import subprocess
@@ -17,13 +17,13 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 class Usage(NamedTuple):
     cpu: float
-    """CPU seconds of all its processes."""
+    """CPU seconds of all processes of the server."""
     signing: float | None
-    """CPU seconds of those, in signatures; None if nobody knows."""
+    """How many of them were spent in signatures; None if that is not known."""
 
 
 class Requests(Protocol):
-    """What the connections of a load send: see Clients."""
+    """What the connections send, as Clients does."""
 
     def request(self, operation: str, number: int) -> bytes | None: ...
     def take(self, operation: str, number: int, head: bytes, body: bytes) -> None: ...
@@ -45,8 +45,8 @@ class Target(Protocol):
 
 
 def tree(pid: int) -> Iterator[int]:
-    """Yield the process and all that it started, without those that end meanwhile. Raises ProcessLookupError if it has
-    ended."""
+    """Yield the process and its descendants, except those that end meanwhile. Raises ProcessLookupError if the process
+    has ended."""
     yield pid
     for child in procfs.children(pid):
         with suppress(ProcessLookupError):
@@ -54,7 +54,7 @@ def tree(pid: int) -> Iterator[int]:
 
 
 def cpu_of(pid: int) -> float:
-    """Return the CPU seconds of the process and its children, counted in hundredths of a second."""
+    """Return the CPU seconds of the process and its descendants. The kernel counts in hundredths of a second."""
     ticks = 0
     for each in tree(pid):
         with suppress(ProcessLookupError):
@@ -63,7 +63,7 @@ def cpu_of(pid: int) -> float:
 
 
 def pin(pid: int, cores: Collection[int]) -> None:
-    """Keep every process of that tree, and each of their threads, on these cores."""
+    """Pin the process and its descendants, with all their threads, to these cores."""
     for process in tree(pid):
         with suppress(FileNotFoundError, ProcessLookupError):
             for thread in os.listdir(f"/proc/{process}/task"):
@@ -71,7 +71,7 @@ def pin(pid: int, cores: Collection[int]) -> None:
 
 
 def raw_elsewhere(kind: str, core: int, seconds: float) -> float:
-    """Return how many of those a process of its own makes in a second on that core."""
+    """Return how many signatures, or password checks, a separate process makes in a second on that core."""
     command = [sys.executable, *TIMED_SERVER, "--raw", kind, str(seconds)]
     pinned = partial(os.sched_setaffinity, 0, {core})
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, preexec_fn=pinned).stdout)

@@ -1,9 +1,9 @@
-"""The server as `authserver serve` runs it, timing itself: python timed_server.py serve --port N.
+"""Runs the server as `authserver serve` does, and measures it: python timed_server.py serve --port N.
 
-GET /_bench responds with the CPU seconds of this process, and those of them that were spent in signatures.
-GET /_bench?signatures=SECONDS makes RSA-2048 signatures with the same library on the same core for that long, and
-responds with how many it makes in a second; ?password_checks=SECONDS checks passwords. Without a server:
-python timed_server.py --raw signatures SECONDS prints that number.
+GET /_bench returns the CPU seconds of this process, and how many of them it spent in signatures.
+GET /_bench?signatures=SECONDS also makes RSA-2048 signatures with the same library, on the same core, for that long,
+and returns how many it makes in a second; ?password_checks=SECONDS checks passwords instead.
+`python timed_server.py --raw signatures SECONDS` prints that number without running a server.
 """
 
 import json
@@ -34,7 +34,7 @@ _signing = {"seconds": 0.0}
 
 
 class _TimedAlgorithm:
-    """Times the signature alone: what stands around it is the server's own work."""
+    """Times only the signature, because everything around it is the server's own work."""
 
     def __init__(self, algorithm: Any) -> None:
         self._algorithm = algorithm
@@ -61,7 +61,7 @@ RAW = {"signatures": sign, "password_checks": check_password}
 
 
 def raw(work: Callable[[], None], seconds: float) -> float:
-    """Return how many times a second this process does nothing but that."""
+    """Return how many times a second this process can do `work` if it does nothing else."""
     done, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
         work()

@@ -1,10 +1,11 @@
-"""How fast the server is at each operation, as shares of the rate at which the same core makes raw RSA-2048 signatures.
+"""Measures how fast each operation is, as a share of the rate at which the same core makes raw RSA-2048 signatures.
 
-One core for the server, another for the load, kept-alive connections; durable. Operations, ways to run the server and
-numbers of connections are measured in turn, round after round, and medians are printed: shares of the raw rate of the
-same round are steady on a machine whose speed is not. Each is measured as fast as the server responds, and then at half
-that rate. The rate of password logins is compared with raw Argon2id. --connections, --workers, --database, --algorithm
-and --authorizations take several values, which are all combined.
+The server has one core and the load another. Connections are kept alive, and changes are durable. Operations, ways to
+run the server and numbers of connections are measured in turn, round after round, and medians are printed. A share is
+that of the raw rate in the same round, so it hardly varies on a machine whose speed does. Each operation is measured at
+the highest rate at which the server responds, and then at half that rate. Password logins are compared with raw
+Argon2id. --connections, --workers, --database, --algorithm and --authorizations take several values, and every
+combination is measured.
 
     .venv/bin/python scripts/bench/speed/tokens.py                                                about ten minutes
     .venv/bin/python scripts/bench/speed/tokens.py --operation refresh --connections 1 8 64 256
@@ -28,6 +29,10 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from scripts.bench.arguments import KINDS, is_skipped, use_venv
+
+if __name__ == "__main__":
+    use_venv()
+
 from scripts.bench.chart import Chart
 from scripts.bench.speed import peer
 from scripts.bench.speed.clients import NEEDS
@@ -38,10 +43,10 @@ from scripts.bench.speed.targets import Target
 from scripts.bench.speed.variants import Variant, ours
 
 FLOORS = {"client_credentials": 0.50, "refresh": 0.40}
-"""Shares of the raw rate."""
+"""The lowest shares of the raw rate."""
 REFRESHES, SIGNATURE = 2.0, 0.8
-"""The CPU time of a redemption beside its two signatures, at most, in those of a refresh; and that of an authorization
-request, in signatures."""
+"""The most CPU time of a redemption besides its two signatures, compared with a refresh; and of an authorization
+request, compared with a signature."""
 MEMORY, FIRST_RESPONSE = 110, 1.5  # MB, seconds
 _CHARTED = {"client_credentials": "client_credentials", "refresh": "refresh_token, durable"}
 _TITLES = "".join(f"{title:>10}" for title in ("of raw", "per s", "CPU us", "p50 ms", "p99 ms", "half: p50", "p99 ms"))
@@ -57,7 +62,8 @@ Results = Mapping[Case, Figures]
 
 
 def with_needs(operations: Collection[str]) -> list[str]:
-    """Return the operations and those that they need, in their order. The first logins are in the database."""
+    """Return these operations and those that they need, in order. No login is needed: the first ones are in the
+    database."""
     needed = {need for operation in operations for need in NEEDS.get(operation, ()) if need != "password"}
     needed |= {"refresh"} if "introspect" in operations else set()
     return [operation for operation in OPERATIONS if operation in needed | set(operations)]
@@ -66,7 +72,7 @@ def with_needs(operations: Collection[str]) -> list[str]:
 def run_rounds(
     targets: Mapping[str, tuple[Target, Sequence[str]]], rounds: int, seconds: float, connections: Sequence[int]
 ) -> Results:
-    """Measure each target at its operations."""
+    """Measure the operations of each target."""
     found: dict[Case, list[Figures]] = {}
     for _ in range(rounds):
         for (name, (target, operations)), many in product(targets.items(), connections):
@@ -101,7 +107,7 @@ def compared(results: Results, before: Results) -> Iterator[str]:
 
 
 def faults(results: Results) -> Iterator[str]:
-    """What the first case of each operation does not hold."""
+    """Yield the bounds that the first case of each operation misses."""
     first = {case.operation: results[case] for case in reversed(list(results))}
     for name, floor in FLOORS.items():
         if name in first and first[name].share < floor:
@@ -140,16 +146,24 @@ def chart(results: Results) -> Chart:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--operation", choices=OPERATIONS, action="append", help="only this one (repeatable)")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=3, help="of load at each rate")
-    parser.add_argument("--connections", type=int, nargs="+", default=[64])
-    parser.add_argument("--workers", type=int, nargs="+", default=[1])
+    parser.add_argument("--operation", choices=OPERATIONS, action="append", help="measure only this one (repeatable)")
+    parser.add_argument("--rounds", type=int, default=7, help="default 7")
+    parser.add_argument("--seconds", type=float, default=3, help="seconds of load at each rate (default 3)")
+    parser.add_argument("--connections", type=int, nargs="+", default=[64], help="default 64")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1], help="worker processes (default 1)")
     parser.add_argument("--database", choices=KINDS, nargs="+", default=["sqlite"])
     parser.add_argument("--algorithm", choices=("RS256", "PS256", "ES256", "EdDSA"), nargs="+", default=["RS256"])
-    parser.add_argument("--authorizations", type=int, nargs="+", default=[0], help="in the database, refreshed in turn")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
-    parser.add_argument("--compare", type=Path, metavar="FILE", help="an earlier --json")
+    parser.add_argument(
+        "--authorizations",
+        type=int,
+        nargs="+",
+        default=[0],
+        help="how many are in the database, and are refreshed in turn (default: one for each connection)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="compare with this file, which an earlier run wrote with --json"
+    )
     parser.add_argument("--chart", type=Path, help="write the shares to this .json, for scripts/bench/chart.py")
     peer.add_arguments(parser)
     return parser.parse_args(arguments)
@@ -176,8 +190,8 @@ def measured(asked: argparse.Namespace, folder: Path) -> Results:
 
 
 def print_result(asked: argparse.Namespace, results: Results) -> bool:
-    """Print everything that was asked for. Returns whether all bounds hold."""
-    print(f"medians of {asked.rounds} rounds; CPU is that of a request beside its signatures and password check")
+    """Print the results, and write the files that were asked for. Returns whether all bounds hold."""
+    print(f"medians of {asked.rounds} rounds; CPU is that of a request besides its signatures and its password check")
     print(*table(results), sep="\n")
     if asked.compare:
         print(*compared(results, from_json(asked.compare.read_text())), sep="\n")
@@ -191,7 +205,7 @@ def print_result(asked: argparse.Namespace, results: Results) -> bool:
 
 
 def print_rest() -> bool:
-    """Measure what is no operation of the server: the guard, the start and the memory."""
+    """Measure and print what is not an operation of the server: the guard, the start and the memory."""
     microseconds, share = guard_speed()
     print(f"\nthe guard verifies a fresh token in {microseconds:.0f} us: {share:.1f} of the raw rate on one core")
     start = measure_start()
@@ -209,5 +223,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    use_venv()
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""Our server in the ways that it can be run, to be measured in turn."""
+"""Our server, run in several ways that are measured in turn."""
 
 import json
 import urllib.request
@@ -23,7 +23,7 @@ class Variant:
     database: str = "sqlite"
     algorithm: str = "RS256"
     authorizations: int = 0
-    """In the database before the first request; at least one for each connection."""
+    """How many there are before the first request. There is at least one for each connection."""
 
     @property
     def name(self) -> str:
@@ -33,8 +33,8 @@ class Variant:
 
 
 class Ours(Live):
-    """Our server, pinned to as many of the first cores as it has workers. A single process times its signatures itself;
-    of several, only the CPU time is known."""
+    """Our server, pinned to as many of the first cores as it has workers. A single process measures the time of its
+    signatures itself; with several workers, only the CPU time is known."""
 
     def __init__(
         self, folder: Path, variant: Variant, connections: int, database_url: str, cores: Sequence[int]
@@ -69,7 +69,7 @@ class Ours(Live):
         return self._ask(f"?{kind}={seconds}")[kind]
 
     def memory(self) -> int:
-        """Return the resident bytes of all its processes."""
+        """Return the resident memory of all its processes in bytes."""
         return sum(map(procfs.memory, tree(self.running.pid)))
 
     def _ask(self, query: str) -> dict[str, float]:
@@ -80,7 +80,7 @@ class Ours(Live):
 
 @contextmanager
 def ours(folder: Path, variants: Sequence[Variant], connections: int, cores: Sequence[int]) -> Iterator[list[Ours]]:
-    """Run our server in each of these ways at the same time: only one gets requests at any time."""
+    """Start our server in each of these ways, and yield all of them. Only one gets requests at a time."""
     with ExitStack() as stack:
         servers = []
         for number, variant in enumerate(variants):

@@ -1,4 +1,4 @@
-// node-oidc-provider with what tokens.py asks of it: see README.md in this folder.
+// Runs node-oidc-provider with what tokens.py needs: see README.md in this folder.
 //   node node_oidc_provider.mjs PORT FILE     writes refresh tokens to FILE, then listens
 import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ const API = "https://api.example";
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const key = { ...privateKey.export({ format: "jwk" }), alg: "RS256", use: "sig", kid: "key" };
 
-// Its own storage in memory keeps only the newest thousand rows, and so forgets grants that are in use.
+// The provider's own storage in memory keeps only the newest thousand rows, and so loses grants that are in use.
 class Memory {
   static rows = new Map();
   constructor(kind) {
