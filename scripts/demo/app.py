@@ -1,4 +1,4 @@
-"""A web application that people sign in to: Starlette, and Authlib's client for it."""
+"""A web application that people sign in to, with Starlette and Authlib's client for it."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,8 @@ WHY = {
 
 
 class Demo:
-    """The pages of the demo. `url` is its own, `issuer` that of the authorization server, without a final slash."""
+    """The pages of the demo. `url` is the demo's own URL, and `issuer` the authorization server's, without a final
+    slash."""
 
     def __init__(self, url: str, issuer: str, client_id: str, client_secret: str) -> None:
         self.url, self._secret = url, (client_id, client_secret)
@@ -87,13 +88,13 @@ class Demo:
         )
 
     async def sign_in(self, request: Request) -> Response:
-        """Redirects to the server. With `?again` it asks for a password even if the browser is signed in there."""
+        """Redirect to the server. With `?again`, it asks for the password even if the browser is signed in there."""
         parameters = {"prompt": "login"} if "again" in request.query_params else {}
         answer: Response = await self._client.authorize_redirect(request, f"{self.url}/callback", **parameters)
         return answer
 
     async def callback(self, request: Request) -> Response:
-        """Redeems the code. Authlib checks `state`, and the ID token's signature, issuer, audience, times and nonce."""
+        """Redeem the code. Authlib checks `state`, and the ID token's signature, issuer, audience, times and nonce."""
         metadata = await self._client.load_server_metadata()
         # RFC 9207 section 2.4: "Clients MUST then [...] compare the result [...] to the issuer identifier"
         if request.query_params.get("iss") != metadata["issuer"]:
@@ -109,7 +110,7 @@ class Demo:
         return self._home()
 
     async def refresh(self, request: Request) -> Response:
-        """Gets new tokens. OpenID Connect Core section 12.2: the new ID token has the same `iss` and `sub`."""
+        """Get new tokens. OpenID Connect Core section 12.2: the new ID token has the same `iss` and `sub`."""
         before = request.session["tokens"]
         tokens = await self._client.fetch_access_token(
             grant_type="refresh_token", refresh_token=before["refresh_token"], scope=before.get("scope", SCOPE)
@@ -122,7 +123,7 @@ class Demo:
         return self._home()
 
     async def sign_out(self, request: Request) -> Response:
-        """Forgets the tokens, and has the server revoke them: the authorization ends with its refresh token. The
+        """Forget the tokens, and have the server revoke them: the authorization ends with its refresh token. The
         browser's session at the server stays active, unless the person follows the link (RP-Initiated Logout)."""
         tokens = request.session["tokens"]
         request.session.clear()
@@ -139,8 +140,8 @@ class Demo:
     def at_own_address(
         self, handle: Callable[[Request], Awaitable[Response]]
     ) -> Callable[[Request], Awaitable[Response]]:
-        """A page that redirects to the same at our own URL if the browser has another name for this host, such as
-        localhost: the server sends the browser to our own URL, where it would have no cookie of the other name."""
+        """Return a page that first redirects to our own URL if the browser uses another name for this host, such as
+        localhost. The server will send the browser to our own URL, where cookies of the other name are not sent."""
 
         async def redirected(request: Request) -> Response:
             own = urlsplit(self.url)
@@ -153,7 +154,8 @@ class Demo:
         return redirected
 
     def form(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        """A form of our own pages, sent by someone who is signed in: other sites could send it, too (CSRF)."""
+        """Return a handler that accepts a form only from our own pages, since other sites could send it, too (CSRF),
+        and only from someone who is signed in."""
 
         async def checked(request: Request) -> Response:
             if request.headers.get("origin") != self.url:

@@ -1,4 +1,4 @@
-"""Sessions in memory. The browser has only the key of its own, in a cookie that no script can read."""
+"""Sessions in memory. A browser has only the key of its own session, in a cookie that no script can read."""
 
 import secrets
 from typing import Any
@@ -40,7 +40,7 @@ class Sessions:
         return await self._app(scope, receive, send_with_cookie)
 
     def _keep(self, key: str, session: Session) -> str:
-        """The key of the session from now on; empty if there is nothing to keep."""
+        """Return the key of the session from now on; empty if there is nothing to keep."""
         if session and key in self._kept and not session.renewed:
             return key
         self._kept.pop(key, None)

@@ -1,4 +1,4 @@
-"""Tokens as a person can read them."""
+"""Shows tokens so that a person can read them."""
 
 import json
 from base64 import urlsafe_b64decode
@@ -33,14 +33,14 @@ MEANINGS = {
 
 
 def claims_of(jwt: str) -> dict[str, Any]:
-    """The claims of a token, without any check: only to show them."""
+    """Return the claims of a token to show them. Nothing is checked."""
     payload = jwt.split(".")[1]
     claims: dict[str, Any] = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return claims
 
 
 def rows(claims: dict[str, Any], now: float) -> list[tuple[str, str, str]]:
-    """Name, value and meaning of each claim, for a table. `now` in seconds."""
+    """Return the name, value and meaning of each claim, for a table. `now` is in seconds."""
     return [(name, _shown(name, value, now), MEANINGS.get(name, "")) for name, value in claims.items()]
 
 
