@@ -67,12 +67,12 @@ _PREPARED_HELP = _about(
 _CONNECTIONS_HELP = _whole("PostgreSQL connections that one worker may hold", 2, 100, "connections")
 _DIR_HELP = _about("folder of the key-encryption keys", "a path without control characters")
 _KEYS_HELP = _about(
-    "key-encryption keys, instead of the folder: in base64url, separated by commas, newest first; the newest encrypts",
+    "key-encryption keys, instead of the folder: base64url, comma-separated, newest first; the newest encrypts",
     "keys of 43 characters, separated by commas; to make one: openssl rand -base64 32 | tr +/ -_",
     "NEWEST_KEY,OLDER_KEY",
 )
 _MODULE_HELP = _about(
-    "PKCS #11 module of an HSM that generates new signing keys; without one, they are stored encrypted in the database",
+    "PKCS #11 module of an HSM that generates new signing keys; without one, they are encrypted in the database",
     "a path without control characters",
     "/usr/lib/softhsm/libsofthsm2.so",
 )

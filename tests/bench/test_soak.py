@@ -41,7 +41,7 @@ def test_a_last_third_that_is_worse_is_told(name: Any, capsys: pytest.CaptureFix
 def test_memory_that_grows_in_every_interval_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     found = measured([EVEN._replace(early=70)] * 9)
     assert not soak.print_result(found)
-    assert "memory grows" in capsys.readouterr().out
+    assert "grows until it is killed" in capsys.readouterr().out
 
 
 def test_a_rate_that_was_not_kept_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,7 +74,7 @@ def test_systemd_retries_a_late_database_for_ever_and_wrong_settings_never(
 ) -> None:
     """Both fail in `init`, whose exit code counts only as that of the main process."""
     text = unit.read_text()
-    assert "RestartPreventExitStatus=78" in text and "ExecStartPre=" not in text.replace("not ExecStartPre=", "")
+    assert "RestartPreventExitStatus=78" in text and "ExecStartPre=" not in text.replace("not in ExecStartPre=", "")
     assert "StartLimitIntervalSec=0" in text.partition("[Service]")[0]
     (tmp_path / "authserver.toml").write_text(settings)
     done = subprocess.run(["sh", "-c", start_line(tmp_path)], cwd=tmp_path, capture_output=True, timeout=120)
