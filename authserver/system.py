@@ -28,6 +28,10 @@ stopwatch = time.perf_counter_ns
 """Returns nanoseconds since some moment, to measure how long something takes within this process."""
 
 
+sleep = time.sleep
+"""Blocks the calling thread for that many seconds."""
+
+
 def boot() -> str:
     """Return a name for the moment at which the steady clock began: processes with the same name share that clock. It
     is empty outside Linux, where there is no way to tell."""

@@ -5,15 +5,16 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
+from authserver import system
 from authserver.domain.errors import Unavailable
 from authserver.store import authorizations, engine, users
 from authserver.store.database import Database
@@ -171,17 +172,37 @@ def test_a_busy_file_can_be_read_and_is_written_afterwards(
 
 
 @on_sqlite
-def test_a_file_that_is_busy_for_a_moment_is_waited_for(
+def test_a_file_that_is_busy_is_tried_again_after_less_than_a_millisecond_however_long_that_takes(
     store: Database, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str, clock: Clock
 ) -> None:
-    monkeypatch.setattr(engine, "SQLITE_BUSY_TIMEOUT", 10_000)
+    monkeypatch.setattr(engine, "SQLITE_BUSY_TIMEOUT", 60_000)
     (login,) = begun(store, 1)
-    patient = Database(url, clock)
-    rival = sqlite3.connect(tmp_path / "as.db", isolation_level=None, check_same_thread=False)
+    patient, rival = Database(url, clock), sqlite3.connect(tmp_path / "as.db", check_same_thread=False)
     rival.execute("BEGIN IMMEDIATE")
-    Timer(0.05, rival.close).start()
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 100:
+            rival.close()
+
+    monkeypatch.setattr(system, "sleep", sleep)
     assert run(patient.write(rotation(login))) is True
+    assert len(waits) == 100 and max(waits) < 0.001
     patient.close()
+
+
+@on_sqlite
+def test_a_connection_that_waited_for_a_busy_file_has_its_timeout_again(
+    url: str, store: Database, tmp_path: Path
+) -> None:
+    own = engine.create(url)
+    for held in (True, False):
+        with own.connect() as connection:
+            with busy(tmp_path / "as.db") if held else nullcontext(), suppress(OperationalError):
+                connection.begin()
+            assert connection.exec_driver_sql("pragma busy_timeout").scalar_one() == engine.SQLITE_BUSY_TIMEOUT
+    own.dispose()
 
 
 @on_sqlite
