@@ -111,17 +111,24 @@ class PasswordHasher:
         return await self._pool.run(self.hash, password, sender=network)
 
     async def match(
-        self, password_hash: str | None, password: str | None, network: str, *, renew: bool = True
+        self,
+        password_hash: str | None,
+        password: str | None,
+        network: str,
+        *,
+        is_known: bool = False,
+        renew: bool = True,
     ) -> PasswordCheck:
         """Check a password. This takes the same time whether or not the user exists, except for a user whose hash was
         imported and who has not signed in since.
 
         With `renew`, a hash with older parameters is replaced if the password matches. This takes longer, so use it
         only if the login will succeed: otherwise the response time would reveal that a disabled user's password was
-        right. Checks from different networks take turns. Raises Unavailable if the queue is full or the check does not
-        begin in time."""
+        right. Checks from different networks take turns, and networks that are known to the user, of which an attacker
+        has few, wait only for each other. Raises Unavailable if the queue is full or the check does not begin in
+        time."""
         hashed = self._nobody if password_hash is None else password_hash
-        check = await self._pool.run(self._match, hashed, password or "", renew, sender=network)
+        check = await self._pool.run(self._match, hashed, password or "", renew, sender=network, preferred=is_known)
         return check if password_hash is not None and password is not None else _NO_MATCH
 
     @property

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from . import cpu
 from .domain.errors import Unavailable
-from .domain.fair_queue import FairQueue
+from .domain.fair_queue import PreferringQueue
 
 T = TypeVar("T")
 _SHUTDOWN_TIMEOUT = 5.0  # seconds to finish running tasks when the pool is closed
@@ -39,25 +39,27 @@ class Pool:
         yields: bool = False,
     ) -> None:
         """`queue` is how many tasks may wait. If the queue is full, the sender with the most waiting tasks loses its
-        newest one.
+        newest one; preferred tasks are lost last.
 
         `timeout` is how long a caller waits, in seconds; with `finishes_work`, only until its work begins. The threads
         of a pool that `yields` have a lower priority than the rest of the process."""
         self._name, self._limit, self._timeout = name, threads + queue, timeout
         self._finishes_work, self._yields = finishes_work, yields
-        self._waiting, self._changed, self._closed = FairQueue[_Task](), Condition(), False
+        self._waiting, self._changed, self._closed = PreferringQueue[_Task](), Condition(), False
         self._max_threads, self._threads, self._busy = threads, list[Thread](), 0
 
-    async def run(self, work: Callable[..., T], *arguments: object, sender: Hashable = None) -> T:
-        """Run `work` in a thread; return its result or raise its error. Tasks of different senders take turns. An error
-        that has a special meaning to asyncio or to the process (StopIteration, CancelledError, SystemExit) becomes a
-        RuntimeError.
+    async def run(
+        self, work: Callable[..., T], *arguments: object, sender: Hashable = None, preferred: bool = False
+    ) -> T:
+        """Run `work` in a thread; return its result or raise its error. Tasks of different senders take turns; while
+        preferred ones wait, every second task is one of them. An error that has a special meaning to asyncio or to the
+        process (StopIteration, CancelledError, SystemExit) becomes a RuntimeError.
 
         A caller that is cancelled withdraws its task, unless it is already running. Raises Unavailable if the queue is
         full or the timeout expires."""
         loop = asyncio.get_running_loop()
         task = _Task(partial(work, *arguments), loop.create_future(), sender)
-        self._submit(task)
+        self._submit(task, preferred)
         timer = loop.call_later(self._timeout, self._expire, task) if self._timeout is not None else None
         try:
             done: T = await task.done
@@ -75,14 +77,14 @@ class Pool:
     def close(self) -> None:
         """Drop waiting tasks, and wait a few seconds for running ones."""
         with self._changed:
-            self._closed, self._waiting = True, FairQueue()
+            self._closed, self._waiting = True, PreferringQueue()
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(_SHUTDOWN_TIMEOUT)
 
-    def _submit(self, task: _Task) -> None:
+    def _submit(self, task: _Task, preferred: bool) -> None:
         with self._changed:
-            self._waiting.put(task.sender, task)
+            self._waiting.put(task.sender, task, preferred=preferred)
             rejected = self._waiting.drop() if len(self._waiting) + self._busy > self._limit else None
             self._changed.notify()
             if len(self._threads) < self._max_threads:

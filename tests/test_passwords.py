@@ -172,6 +172,25 @@ def test_a_network_that_fills_the_queue_keeps_no_other_from_being_next(
     assert [hash for hash, _ in hasher.verified].index(OWNERS) <= 2
 
 
+def test_hundreds_of_networks_that_fill_the_queue_keep_a_known_network_from_nothing(
+    monkeypatch: pytest.MonkeyPatch, hasher: Hasher
+) -> None:
+    passwords = pool(monkeypatch, hasher, threads=1, queue=10)
+
+    async def storm() -> None:
+        guesses = [asyncio.create_task(passwords.match(ARGON2, "password", f"10.0.{n}.0/24")) for n in range(11)]
+        await asyncio.sleep(0)
+        owner = asyncio.create_task(passwords.match(OWNERS, "password", "198.51.100.0/24", is_known=True))
+        await asyncio.sleep(0)
+        hasher.gate.set()
+        assert await owner == NO_MATCH
+        outcomes = await asyncio.gather(*guesses, return_exceptions=True)
+        assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 1
+
+    live(passwords, hasher, storm)
+    assert [hash for hash, _ in hasher.verified].index(OWNERS) <= 2
+
+
 def test_a_check_that_does_not_begin_in_time_is_refused_and_one_that_has_begun_is_finished(
     monkeypatch: pytest.MonkeyPatch, hasher: Hasher
 ) -> None:

@@ -71,7 +71,8 @@ class PasswordSignIn:
             return
         user, match = self.user, self._services.passwords.match
         renew, password_hash = user is not None and not user.disabled, user.password_hash if user else None
-        self.check = await match(password_hash, self._password, self._network, renew=renew)
+        is_known = self.attempt.is_known
+        self.check = await match(password_hash, self._password, self._network, is_known=is_known, renew=renew)
 
     def why_refused(self) -> str:
         """Return why the user may not sign in, once the password is hashed; "" if they may."""

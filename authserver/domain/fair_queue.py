@@ -52,3 +52,33 @@ class FairQueue(Generic[T]):
             del self._lines[sender]
         self._size -= 1
         return True
+
+
+class PreferringQueue(Generic[T]):
+    """Two fair queues: while both have items, each gives one in turn. So what is preferred waits only for its like, and
+    never keeps the others from being served."""
+
+    def __init__(self) -> None:
+        self._preferred, self._others = FairQueue[T](), FairQueue[T]()
+        self._is_others_turn = False
+
+    def __len__(self) -> int:
+        return len(self._preferred) + len(self._others)
+
+    def put(self, sender: Hashable, item: T, *, preferred: bool = False) -> None:
+        (self._preferred if preferred else self._others).put(sender, item)
+
+    def take(self) -> T:
+        """Remove and return the next item. Raises StopIteration if there is none."""
+        from_others = not self._preferred or (self._is_others_turn and bool(self._others))
+        self._is_others_turn = not from_others
+        return (self._others if from_others else self._preferred).take()
+
+    def drop(self) -> T:
+        """Remove and return an item that is not preferred, as a fair queue does; a preferred one only if there is no
+        other. Raises ValueError if there is none."""
+        return (self._others or self._preferred).drop()
+
+    def remove(self, sender: Hashable, item: T) -> bool:
+        """Remove the item if it still waits. Returns whether it did."""
+        return self._preferred.remove(sender, item) or self._others.remove(sender, item)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authserver.domain.fair_queue import FairQueue
+from authserver.domain.fair_queue import FairQueue, PreferringQueue
 
 senders = st.lists(st.sampled_from("abc"), max_size=30)
 
@@ -86,3 +86,46 @@ def test_an_empty_queue_has_nothing() -> None:
         queue.take()
     with pytest.raises(ValueError, match="empty"):
         queue.drop()
+
+
+def mixed(items: list[tuple[str, bool]]) -> PreferringQueue[tuple[int, bool]]:
+    """Items that say their place, and whether they are preferred."""
+    queue = PreferringQueue[tuple[int, bool]]()
+    for place, (sender, preferred) in enumerate(items):
+        queue.put(sender, (place, preferred), preferred=preferred)
+    return queue
+
+
+any_items = st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=30)
+
+
+@given(any_items)
+def test_while_both_kinds_wait_they_alternate(items: list[tuple[str, bool]]) -> None:
+    queue = mixed(items)
+    kinds = [queue.take()[1] for _ in range(len(queue))]
+    shorter = min(kinds.count(True), kinds.count(False))
+    assert kinds[: 2 * shorter] == [True, False] * shorter
+    assert not queue
+
+
+def test_a_preferred_item_is_next_but_one_however_many_others_were_there_first() -> None:
+    queue = mixed([(sender, False) for sender in "abcdefgh"])
+    queue.take()
+    queue.put("owner", (99, True), preferred=True)
+    assert (99, True) in (queue.take(), queue.take())
+
+
+@given(any_items.filter(bool))
+def test_preferred_items_are_dropped_last(items: list[tuple[str, bool]]) -> None:
+    queue = mixed(items)
+    kinds = [queue.drop()[1] for _ in range(len(queue))]
+    assert kinds == sorted(kinds)
+
+
+@given(any_items)
+def test_either_kind_can_be_removed(items: list[tuple[str, bool]]) -> None:
+    queue = mixed(items)
+    for place, (sender, preferred) in enumerate(items):
+        assert queue.remove(sender, (place, preferred))
+        assert not queue.remove(sender, (place, preferred))
+    assert not queue

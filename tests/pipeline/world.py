@@ -48,7 +48,7 @@ class EveryPasswordIsRight:
     meanwhile: Callable[[], None] | None = None
 
     async def match(
-        self, password_hash: str | None, password: str | None, network: str, *, renew: bool
+        self, password_hash: str | None, password: str | None, network: str, *, is_known: bool, renew: bool
     ) -> PasswordCheck:
         if self.meanwhile:
             self.meanwhile()

@@ -134,6 +134,23 @@ def test_a_known_network_is_limited_too_by_a_counter_of_its_own(
     assert len(hashed) == 2 + 2 * FREE
 
 
+def test_where_the_user_has_signed_in_a_password_is_checked_before_those_from_elsewhere(
+    ask: Ask, from_host: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[bool] = []
+    from_host(HOME)
+    match = PasswordHasher.match
+
+    async def noted(self: Any, *arguments: Any, is_known: bool, **options: Any) -> Any:
+        known.append(is_known)
+        return await match(self, *arguments, is_known=is_known, **options)
+
+    monkeypatch.setattr(PasswordHasher, "match", noted)
+    for username, password in (("ada", PASSWORD), ("ada", PASSWORD), ("ada", "wrong one"), ("nobody", "wrong one")):
+        ask(username, password)
+    assert known == [False, True, True, False]
+
+
 def test_a_network_is_known_for_90_days(
     ask: Ask, from_host: Callable[[str], None], later: Callable[[float], None]
 ) -> None:
