@@ -12,14 +12,15 @@ from . import authorizations, interactions, session_ends
 from .changes import Change, PartialMatch, execute_guarded
 from .driver import run_many, select_many
 from .redemption import Redeem, redeem_many
-from .rows import fields_of_code, row_of, words_of
 from .schema import authorizations as begun
 from .schema import codes as table
 from .schema import sessions, user_claims, users
 from .users import claims_of, of_row
 
 _COLUMNS = [column for column in table.c if column is not table.c.delete_at]
-_NAMES, _WIDTH = [column.name for column in _COLUMNS], len(_COLUMNS)
+_WIDTH = len(_COLUMNS)
+_WORDS = tuple(place for place, column in enumerate(_COLUMNS) if column.name in ("scope", "resources", "amr"))
+"""The places of the columns that contain words with spaces between them."""
 _BY_HASHES = (
     select(*_COLUMNS, begun.c.id, begun.c.revoked_at, users, user_claims.c.claims)
     .join(users, users.c.id == table.c.user_id)
@@ -123,10 +124,36 @@ def _redeem_many(connection: Connection, redeems: Sequence[_Redeem], now: int) -
 
 
 def _loaded(row: Any) -> CodeRecord:
-    id, revoked_at = row[_WIDTH : _WIDTH + 2]
-    user = of_row(row[_WIDTH + 2 : -1], claims_of(row[-1]))
-    return CodeRecord(Code(**fields_of_code(_NAMES, row)), id is not None and revoked_at is None, user)
+    id, revoked_at, *user, claims = row[_WIDTH:]
+    return CodeRecord(_code(row[:_WIDTH]), id is not None and revoked_at is None, of_row(user, claims_of(claims)))
+
+
+def _code(row: Any) -> Code:
+    values = list(row)
+    for place in _WORDS:
+        values[place] = tuple(values[place].split())
+    return Code(*values)
 
 
 def _values(code: Code) -> dict[str, Any]:
-    return row_of(code, table, **words_of(code), delete_at=code.expires_at)
+    """Return the row. To look each field up by its column's name takes 7 us longer."""
+    return {
+        "hash": code.hash,
+        "authorization_id": code.authorization_id,
+        "client_id": code.client_id,
+        "user_id": code.user_id,
+        "session_id": code.session_id,
+        "redirect_uri": code.redirect_uri,
+        "scope": " ".join(code.scope),
+        "resources": " ".join(code.resources),
+        "requested_claims": code.requested_claims,
+        "nonce": code.nonce,
+        "code_challenge": code.code_challenge,
+        "authenticated_at": code.authenticated_at,
+        "amr": " ".join(code.amr),
+        "credential_version": code.credential_version,
+        "created_at": code.created_at,
+        "expires_at": code.expires_at,
+        "used_at": code.used_at,
+        "delete_at": code.expires_at,
+    }

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Update, bindparam, delete, fun
 
 from ..domain.outbox import LOGOUT, NewMessage
 from . import clients, outbox, upsert
+from .driver import run_many
 from .schema import authorizations, codes, session_clients
 from .schema import sessions as table
 
@@ -140,7 +141,7 @@ def note_clients(connection: Connection, pairs: Collection[tuple[bytes, str]]) -
     """Note that these clients signed a user in by these sessions: (session id, client id)."""
     if pairs:
         rows = [{"session_id": session_id, "client_id": client_id} for session_id, client_id in sorted(pairs)]
-        connection.execute(upsert.insert(connection, session_clients).on_conflict_do_nothing(), rows)
+        run_many(connection, upsert.insert_missing(connection, session_clients), rows)
 
 
 def _tell_clients(connection: Connection, rows: Iterable[Any], now: int) -> None:
