@@ -34,6 +34,9 @@ _READ = NAMES.union(_UNSUPPORTED)
 _MAX_REQUEST_OBJECT = 16384  # characters
 _CHANGED_IN_FORMS = re.compile(r"[\udc80-\udcff]|\r(?!\n)|(?<!\r)\n")
 _SECONDS = re.compile(r"[0-9]{1,10}")
+_LONG = ("state", "nonce", "login_hint", "ui_locales")
+"""The parameters whose length is limited here."""
+_NO_CLAIMS = ClaimsParameter()
 
 
 @record(frozen=True, slots=True)
@@ -84,8 +87,10 @@ class AuthorizationRequest:
     @property
     def claim_names(self) -> frozenset[str]:
         """The names of the claims that it asks for beyond those of its scope."""
-        names = {*self.claims.userinfo, *self.claims.id_token}
-        return frozenset(names.difference(standard_claims.of_scope(self.scope)) if names else ())
+        claims = self.claims
+        if not claims.userinfo and not claims.id_token:  # as in most requests
+            return frozenset()
+        return frozenset({*claims.userinfo, *claims.id_token}.difference(standard_claims.of_scope(self.scope)))
 
 
 def target(parameters: Parameters, redirect_uri: str) -> ResponseTarget:
@@ -117,7 +122,9 @@ def read(parameters: Parameters, target: ResponseTarget, client: Client) -> Auth
 
 def _response_mode(values: Mapping[str, str]) -> str:
     """Errors travel by the same mode as success, so it is found first. An unknown mode is an error by query."""
-    mode = values.get("response_mode") or _mode_in_request_object(values.get("request", ""))
+    mode = values.get("response_mode", "")
+    if not mode and "request" in values:
+        mode = _mode_in_request_object(values["request"])
     return mode if mode in RESPONSE_MODES else "query"
 
 
@@ -144,9 +151,9 @@ def _check_form(parameters: Parameters) -> None:
         # OpenID Connect Core s3.1.2.6: request_not_supported, request_uri_not_supported, registration_not_supported.
         if name in parameters.values:
             raise RequestRefused(f"{name}_not_supported", f"The parameter {name} is not supported.")
-    long = ("state", "nonce", "login_hint", "ui_locales")
-    if any(_is_long(parameters.values[name]) for name in long if name in parameters.values):
-        raise RequestRefused("invalid_request", "A value exceeds 2048 bytes.")
+    for name in _LONG:
+        if name in parameters.values and _is_long(parameters.values[name]):
+            raise RequestRefused("invalid_request", "A value exceeds 2048 bytes.")
 
 
 def _is_long(value: str) -> bool:
@@ -186,7 +193,7 @@ def _scope(values: Mapping[str, str], client: Client) -> tuple[str, ...]:
 
 def _resources(asked: tuple[str, ...], client: Client) -> tuple[str, ...]:
     # RFC 8707 s2: if the AS is unwilling or unable to ... it SHOULD use invalid_target.
-    if not set(asked) <= set(client.audiences):
+    if asked and not set(asked) <= set(client.audiences):
         raise RequestRefused("invalid_target", "A resource is unknown.")
     return asked
 
@@ -204,8 +211,10 @@ def _code_challenge(values: Mapping[str, str], client: Client) -> str:
 
 
 def _claims(values: Mapping[str, str]) -> ClaimsParameter:
+    if "claims" not in values:
+        return _NO_CLAIMS
     try:
-        claims = claims_parameter.parse(values["claims"]) if "claims" in values else ClaimsParameter()
+        claims = claims_parameter.parse(values["claims"])
     except ClaimsParameterRefused as error:
         raise RequestRefused("invalid_request", f"The parameter claims is malformed: {error}.") from error
     # OpenID Connect Core s5.5.1.1: if this is an Essential Claim and the requirement cannot be met, then the
@@ -216,7 +225,9 @@ def _claims(values: Mapping[str, str]) -> ClaimsParameter:
 
 
 def _prompts(values: Mapping[str, str]) -> frozenset[str]:
-    words = frozenset(values.get("prompt", "").split(" ")) - {""}
+    if "prompt" not in values:
+        return frozenset()
+    words = frozenset(values["prompt"].split(" ")) - {""}
     # OpenID Connect Core s3.1.2.1: if this parameter contains none with any other value, an error is returned.
     if not words <= PROMPTS | {CREATE} or ("none" in words and len(words) > 1):
         raise RequestRefused("invalid_request", "The prompt is unknown, or combines none with another.")

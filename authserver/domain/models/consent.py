@@ -20,8 +20,9 @@ class Consent:
     granted_at: int
 
     def covers(self, scope: Iterable[str], claims: Iterable[str], resources: Iterable[str]) -> bool:
-        agreed = set(self.scope), set(self.claims), set(self.resources)
-        return all(map(set.issuperset, agreed, (scope, claims, resources)))
+        if not set(self.scope).issuperset(scope):
+            return False
+        return set(self.claims).issuperset(claims) and set(self.resources).issuperset(resources)
 
     def with_earlier(self, earlier: Self | None) -> Self:
         """Return this consent together with what the user allowed the client before."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import string
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -33,7 +34,7 @@ _HEADERS: list[Header] = [
 # strict-origin sends nobody more than the origin, so that no log of ours contains a link's secret, either.
 _REFERRER_POLICY = {False: b"same-origin", True: b"strict-origin"}
 """By whether the page's address is a secret."""
-_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
+_UNRESERVED = (string.ascii_letters + string.digits + "._~-").encode()
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?")
 
 
@@ -103,12 +104,13 @@ def with_params(uri: str, params: tuple[tuple[str, str], ...]) -> str:
     if not params:
         return uri
     separator = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
-    return uri + separator + "&".join(f"{name}={_encoded(value)}" for name, value in params)
+    return uri + separator + "&".join([f"{name}={_encoded(value)}" for name, value in params])
 
 
 def _encoded(value: str) -> str:
     """Encode a parameter (RFC 6749 Appendix B). Most have nothing to encode, and `quote_plus` takes 4 us for that."""
-    return value if _UNRESERVED.fullmatch(value) else _quoted(value)
+    has_reserved = value.encode("ascii", "replace").translate(None, _UNRESERVED)  # "?" for what is not ASCII
+    return _quoted(value) if has_reserved else value
 
 
 @lru_cache(8)
