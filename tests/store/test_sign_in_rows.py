@@ -333,6 +333,23 @@ def test_everything_that_a_step_is_decided_from_is_loaded_at_once(store: Databas
     assert (nothing.signed_in, nothing.waiting, nothing.client, nothing.consent) == (None, None, None, None)
 
 
+def test_the_loader_of_authorization_requests_loads_what_the_one_for_all_pages_does(
+    store: Database, clock: Clock, write: Write
+) -> None:
+    add_sessions(store, 1, 2, clock=clock)
+    waiting = interaction(1, clock())
+    write(interactions.begin(waiting))
+    write(consents.agree(consent(clock()), replace(waiting, agreed=True)))
+    hashes = [(1).to_bytes(32), (2).to_bytes(32), bytes(32), None]
+    keys = [BrowserKey(hash, client_id=client_id) for hash in hashes for client_id in ("app", "nobody", None)]
+    with store.begin() as connection:
+        states = browser_state.load_for_client_many(connection, keys)
+        assert states == browser_state.load_many(connection, keys)
+        assert browser_state.load_for_client_many(connection, keys[-1:])[keys[-1]].signed_in is None
+    assert states[keys[0]].consent == consent(clock())
+    assert states[keys[1]].consent is None and states[keys[1]].signed_in == states[keys[0]].signed_in is not None
+
+
 @pytest.mark.parametrize("delete", ["user", "client"])
 def test_what_belongs_to_a_deleted_user_or_client_goes_with_it(
     store: Database, clock: Clock, write: Write, delete: str
