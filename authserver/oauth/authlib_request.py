@@ -11,12 +11,11 @@ from .request import ClientRequest
 
 _URI = "https://authserver.invalid/token"
 """Authlib requires https in each request's URI. The real URI is not used: a proxy may have terminated TLS."""
-_EMPTY = vars(OAuth2Request("POST", _URI))
 
 
 class AuthlibRequest(OAuth2Request):
     def __init__(self, attempt: Attempt[ClientRequest], services: Services) -> None:
-        self.__dict__.update(_EMPTY)  # in place of super().__init__, which reads the environment each time
+        """Not by super().__init__, which reads the environment each time: its values are attributes of the class."""
         self.payload = BasicOAuth2Payload(attempt.request.form)
         self.attempt, self.services = attempt, services
 
@@ -24,3 +23,7 @@ class AuthlibRequest(OAuth2Request):
     def form(self) -> Mapping[str, str]:
         form: Mapping[str, str] = self.payload.data
         return form
+
+
+for _name, _value in vars(OAuth2Request("POST", _URI)).items():
+    setattr(AuthlibRequest, _name, _value)

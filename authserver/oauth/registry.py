@@ -10,13 +10,18 @@ from ..pipeline.handler import Services
 from .authlib_request import AuthlibRequest
 from .client_handler import ClientHandler
 from .grants import GRANTS
+from .grants.client_credentials import ClientCredentialsGrant
+from .grants.refresh_token import RefreshTokenGrant
 from .request import ClientRequest
+
+_FREQUENT = (ClientCredentialsGrant, RefreshTokenGrant)
 
 
 class GrantRegistry(AuthorizationServer):
     def __init__(self) -> None:
         super().__init__()
-        for grant in GRANTS:
+        # Authlib asks each grant in turn whether it is the one, which takes a microsecond.
+        for grant in sorted(GRANTS, key=lambda grant: grant not in _FREQUENT):
             self.register_grant(grant)
 
     def __call__(self, attempt: Attempt[ClientRequest], services: Services) -> ClientHandler:
