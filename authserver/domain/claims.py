@@ -11,6 +11,7 @@ from .models import SECOND, Authorization, Client
 
 _MAX_TEXT = 64  # characters: the width of the database's columns
 _MAX_TIME = 2**40  # seconds since the epoch
+_GRANT_ID = re.compile(r"[0-9a-f]{32}|")
 
 
 def access_token(
@@ -62,17 +63,24 @@ def audiences_of(claims: Mapping[str, Any]) -> list[str]:
 
 
 def is_ours(claims: Mapping[str, Any], issuer: str) -> bool:
-    """Whether this server could have issued these claims. An imported key may also have signed other tokens."""
+    """Whether this server could have issued these claims. An imported key may also have signed other tokens.
+
+    Loops: with generators this takes 4 us longer."""
+    if claims.get("iss") != issuer:
+        return False
+    for name in ("sub", "client_id", "jti"):
+        text = claims.get(name)
+        if not isinstance(text, str) or not 0 < len(text) <= _MAX_TEXT:
+            return False
+    for name in ("iat", "exp"):
+        number = claims.get(name)
+        if type(number) is not int or not 0 <= number < _MAX_TIME:
+            return False
     audience = claims.get("aud")
-    texts = [claims.get(name) for name in ("sub", "client_id", "jti")]
-    numbers = [claims.get(name) for name in ("iat", "exp")]
-    return (
-        claims.get("iss") == issuer
-        and all(isinstance(text, str) and 0 < len(text) <= _MAX_TEXT for text in texts)
-        and all(type(number) is int and 0 <= number < _MAX_TIME for number in numbers)
-        and all(isinstance(text, str) for text in (audience if isinstance(audience, list) else [audience]))
-        and re.fullmatch(r"[0-9a-f]{32}|", str(claims.get("grant_id", ""))) is not None
-    )
+    for text in audience if isinstance(audience, list) else (audience,):
+        if not isinstance(text, str):
+            return False
+    return _GRANT_ID.fullmatch(str(claims.get("grant_id", ""))) is not None
 
 
 def audience(asked: tuple[str, ...], client: Client, granted: tuple[str, ...] = (), *, default: str) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from .jwk import public_key
 from .signer import Signer
 
 _compact_json = json.JSONEncoder(separators=(",", ":")).encode
-
-
+_PLAIN = frozenset({"iss", "sub", "aud", "client_id", "iat", "exp", "jti", "scope", "auth_time", "grant_id"})
+"""The claims of an access token that has none of its user."""
 _HEADER_SIZE = 800  # bytes; with a kid of 255 characters, each escaped in JSON, our headers have 732
 
 
@@ -81,10 +81,27 @@ def _header(typ: object, alg: object, kid: object) -> bytes:
 def _object(segment: bytes) -> dict[str, Any] | None:
     """Return None if it is not a JSON object: an imported key may have signed anything."""
     try:
-        members = json.loads(base64url.decode(segment))
+        raw = base64url.decode(segment)
+        members = _plain(raw) or json.loads(raw)
     except (ValueError, RecursionError):
         return None
     return members if isinstance(members, dict) else None
+
+
+def _plain(raw: bytes) -> dict[str, Any] | None:
+    """Return the claims of an access token that has none of its user, as most are; None for other JSON. Python's own
+    decoder takes 4 us longer, but orjson makes floating-point numbers of large integers, which others may contain."""
+    try:
+        members = orjson.loads(raw)
+    except ValueError:
+        return None
+    if not isinstance(members, dict) or not members.keys() <= _PLAIN:
+        return None
+    for value in members.values():
+        is_exact = type(value) is str or type(value) is int
+        if not is_exact and not (isinstance(value, list) and set(map(type, value)) == {str}):
+            return None
+    return members
 
 
 def _encode(raw: bytes) -> bytes:

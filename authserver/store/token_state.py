@@ -41,7 +41,7 @@ def _load_many(
 ) -> Mapping[TokenKey, TokenState]:
     denied = signing_keys.load_denied_many(connection, [key.jti for key in keys if key.jti])
     records = load_records(connection, [key.authorization_id for key in keys if key.authorization_id])
-    owners = clients.load_many(connection, [key.client_id for key in keys if key.client_id])
+    owners = clients.load_many(connection, list({key.client_id for key in keys if key.client_id}))
     return {
         key: TokenState(key.jti in denied, records.get(key.authorization_id or b""), owners.get(key.client_id or ""))
         for key in keys
