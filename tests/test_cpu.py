@@ -57,6 +57,13 @@ def test_a_container_that_sees_its_host_s_path_has_its_quota_at_the_root(groups:
     assert cpu.available() == 3
 
 
+def test_a_group_with_colons_in_its_name_bounds_the_cpus(groups: Path) -> None:
+    """containerd names groups like this for Kubernetes."""
+    put(groups / "own", "0::/pods/kubelet.slice:cri-containerd:0123abc\n")
+    put(groups / "pods/kubelet.slice:cri-containerd:0123abc/cpu.max", "200000 100000")
+    assert cpu.available() == 2
+
+
 @pytest.mark.parametrize(("quota", "cpus"), [("-1", 16), ("600000", 6), ("0", 16)])
 def test_the_quota_of_a_version_1_control_group_bounds_the_cpus(groups: Path, quota: str, cpus: int) -> None:
     put(groups / "own", "5:memory:/pod\n4:cpu,cpuacct:/pod\n0::/\n")

@@ -1,6 +1,9 @@
 """The pool's bound: so much room and no more, which comes back exactly once, whatever becomes of the work."""
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from threading import Event
@@ -133,3 +136,22 @@ def test_a_caller_that_has_waited_long_enough_is_told_when_to_come_back() -> Non
         asyncio.run(scenario())
     finally:
         pool.close()
+
+
+def test_a_closed_pool_has_no_threads_left() -> None:
+    pool = Pool("pool to close", THREADS, QUEUE)
+    asyncio.run(succeeds(pool))
+    pool.close()
+    assert "pool to close" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+@pytest.mark.parametrize(("yields", "levels"), [(True, 5), (False, 0)])
+def test_only_the_threads_of_a_pool_that_yields_have_a_lower_priority(yields: bool, levels: int) -> None:
+    pool, own = Pool("test", 1, QUEUE, yields=yields), os.getpriority(os.PRIO_PROCESS, 0)
+
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert asyncio.run(pool.run(priority)) == min(19, own + levels)
+    pool.close()

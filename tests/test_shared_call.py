@@ -77,3 +77,21 @@ def test_whoever_leaves_takes_nothing_from_the_others() -> None:
         assert leaves.cancelled() and len(began) == 1
 
     run(test)
+
+
+def test_a_run_that_is_cancelled_when_the_loop_ends_is_no_error_of_the_loop() -> None:
+    async def test() -> None:
+        errors = list[dict[str, Any]]()
+        asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
+        call, began = counting(3600)
+        await call()
+        waiting = asyncio.create_task(call())
+        await asyncio.sleep(0)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await asyncio.sleep(0)
+        assert waiting.cancelled() and len(began) == 1 and errors == []
+
+    run(test)

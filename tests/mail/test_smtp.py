@@ -114,7 +114,7 @@ def test_a_name_without_an_address_is_tried_again() -> None:
     assert "cannot be reached" in failure(lambda: send("smtp://smtp.invalid"))
 
 
-@pytest.mark.parametrize("text", [b"", b"SSH-2.0-canary\r\n", b"554 5.3.2 canary\r\n"])
+@pytest.mark.parametrize("text", [b"", b"SSH-2.0-canary\r\n", b"554 5.3.2 canary\r\n", b"canary" * 2000])
 def test_what_does_not_speak_smtp_is_tried_again(text: bytes) -> None:
     with answering(text) as port:
         assert "canary" not in failure(lambda: send(f"smtp://127.0.0.1:{port}"))

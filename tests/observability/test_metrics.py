@@ -1,6 +1,8 @@
 """What /metrics says after requests, and that nothing of what a caller sends becomes a label."""
 
+import sys
 from collections.abc import Callable
+from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any
 
 import pytest
@@ -139,6 +141,17 @@ def test_a_process_that_no_longer_samples_takes_its_gauges_with_it_but_not_its_c
     assert assembly.metrics
     assembly.metrics.sample()
     assert scrape()["authserver_workers"] == 1
+
+
+def test_a_process_shows_its_start_and_what_it_uses(scrape: Scrape, clock: Clock) -> None:
+    after = scrape()
+    [build] = [value for sample, value in after.items() if sample.startswith("authserver_build_info{")]
+    assert build == after["authserver_worker_starts_total"] == 1
+    assert after['process_start_time_seconds{worker="0"}'] == clock() / SECOND
+    assert after['process_max_fds{worker="0"}'] == getrlimit(RLIMIT_NOFILE)[0]
+    if sys.platform == "linux":
+        assert after['process_open_fds{worker="0"}'] > 0
+        assert after['process_resident_memory_bytes{worker="0"}'] > 1_000_000
 
 
 def test_malformed_requests_are_counted(http: TestClient, assembly: Assembly, scrape: Scrape) -> None:

@@ -20,7 +20,7 @@ from tests.harness.constants import ISSUER, PASSWORD
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed")
 
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -120,6 +120,20 @@ def test_a_defect_marks_the_span_without_its_text(
     assert log_in().status_code == 500
     assert request_span(exporter).status.status_code is StatusCode.ERROR
     assert "c4n4ry" not in "".join(span.to_json() for span in exporter.get_finished_spans())
+
+
+def test_what_is_left_is_sent_when_the_server_stops(
+    exporter: InMemorySpanExporter,
+    database: Database,
+    settings: Settings,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = BatchSpanProcessor(exporter, schedule_delay_millis=3_600_000)
+    monkeypatch.setattr(tracing, "new_processor", lambda: later)
+    with TestClient(assemble(settings.model_copy(update={"tracing": "on"}), now=clock).app, ISSUER) as http:
+        http.get("/health/live")
+    assert request_span(exporter).name == "GET /health/live"
 
 
 def test_no_span_contains_what_a_caller_sent(

@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 
 from authserver import claims_hook, hook_function
 from authserver.app import create_app
-from authserver.domain.errors import Misconfigured
+from authserver.claims_hook import HookCall
+from authserver.domain.errors import Misconfigured, Unavailable
 from authserver.settings import Settings
 from authserver.store import user_claims
 from authserver.store.database import Database
@@ -180,6 +181,21 @@ def test_a_function_that_hangs_holds_up_nobody_else_and_too_many_calls_are_refus
     finally:
         gate.set()
     assert not begun.acquire(blocking=False)
+
+
+@pytest.mark.anyio
+async def test_coroutines_that_run_at_once_are_limited_and_make_room_when_they_end(monkeypatch: Any) -> None:
+    monkeypatch.setattr(claims_hook, "_QUEUE", 1)
+
+    async def function(**_: Any) -> dict[str, Any]:
+        with pytest.raises(Unavailable, match="queue is full"):
+            await hook.claims(call)
+        return {"roles": ["editor"]}
+
+    hook, call = claims_hook.ClaimsHook(function, LONG), HookCall("u_ada", "ada", "app", (), {}, ("roles",))
+    for _ in range(2):
+        assert await hook.claims(call) == {"roles": ["editor"]}
+    hook.close()
 
 
 @pytest.mark.parametrize(
