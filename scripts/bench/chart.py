@@ -12,7 +12,8 @@ from html import escape
 from pathlib import Path
 
 CHARTS = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "charts"
-_WIDTH, _LABELS, _ROW, _TOP = 720, 190, 34, 58  # pixels
+_WIDTH, _LABELS, _ROW, _TOP = 720, 190, 34, 58  # pixels; labels that are longer take what they need
+_LETTER = 7.2  # pixels
 _STYLE = """text { font: 14px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 16px } .small { font-size: 12px } rect { fill: #0969da } .other { fill: #8c959f }
 @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } rect { fill: #4493f8 } .other { fill: #6e7681 } }"""
@@ -56,13 +57,13 @@ def svg(chart: Chart) -> str:
 
 
 def _bars(chart: Chart) -> Iterator[str]:
-    longest = max(chart.bars.values())
+    longest, labels = max(chart.bars.values()), max(_LABELS, *(round(_LETTER * len(label)) for label in chart.bars))
     for number, (label, value) in enumerate(chart.bars.items()):
-        y, length = _TOP + number * _ROW, round(value / longest * (_WIDTH - _LABELS - 80))
+        y, length = _TOP + number * _ROW, round(value / longest * (_WIDTH - labels - 80))
         kind = "" if label in chart.ours else ' class="other"'
         yield f'<text x="0" y="{y + 17}">{escape(label)}</text>'
-        yield f'<rect{kind} x="{_LABELS}" y="{y}" width="{length}" height="24" rx="3"/>'
-        yield f'<text x="{_LABELS + length + 8}" y="{y + 17}">{_shown(value)}</text>'
+        yield f'<rect{kind} x="{labels}" y="{y}" width="{length}" height="24" rx="3"/>'
+        yield f'<text x="{labels + length + 8}" y="{y + 17}">{_shown(value)}</text>'
 
 
 def _shown(value: float) -> str:

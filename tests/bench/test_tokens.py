@@ -129,7 +129,7 @@ def test_figures_are_written_and_compared(capsys: pytest.CaptureFixture[str], tm
     assert ["refresh", "0.60", "2500", "140", "10.0", "20.0", "2.0", "4.0"] in shown
     assert ["ours,", "64:", "refresh", "2.00", "0.25", "1.00"] in shown
     bars = Chart.load(tmp_path / "chart.json").bars
-    assert bars == {"raw RSA-2048 signature": 1.0, "refresh_token, durable": 0.6, "refresh_token, durable: other": 0.1}
+    assert bars == {"raw RSA-2048 signature": 1.0, "refresh_token, durable": 0.6, "refresh, other": 0.1}
 
 
 @pytest.mark.parametrize(

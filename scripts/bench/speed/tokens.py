@@ -134,7 +134,7 @@ def chart(results: Results) -> Chart:
     bars = {"raw RSA-2048 signature": 1.0}
     for case, figures in results.items():
         if label := _CHARTED.get(case.operation):
-            bars[label if case.target == first else f"{label}: {case.target}"] = round(figures.share, 2)
+            bars[label if case.target == first else f"{case.operation}, {case.target}"] = round(figures.share, 2)
     return Chart(
         title="Tokens issued on one core",
         command="python3 scripts/bench/speed/tokens.py",
