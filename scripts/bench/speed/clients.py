@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections import deque
 from collections.abc import Sequence
 from hashlib import sha256
+from math import inf
 from urllib.parse import urlencode
 
 from scripts.bench.speed.sample import BACK, PASSWORD, SCOPE, SECRET, cookie, username
@@ -73,6 +74,12 @@ class Clients:
             logins.popleft()
         if operation == "refresh" or not logins:
             logins.append(token)
+
+    def left(self, operation: str, number: int) -> float:
+        """Return how many requests the connection can still send."""
+        if operation not in USES_UP:
+            return inf
+        return len((self._codes if operation == "redeem" else self._offline)[number])
 
     def forget(self) -> None:
         """Forget the codes, which are valid for a minute, and the refresh tokens that others were redeemed for."""

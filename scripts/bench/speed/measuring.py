@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from scripts.bench.speed.clients import USES_UP
 from scripts.bench.speed.targets import Target
 from tests.harness.http_client import Load, Response, Script, load, run
 
@@ -62,7 +63,7 @@ def measure(target: Target, operation: str, seconds: float, connections: int) ->
         target.clients.forget()
     seconds *= about.seconds
     before_raw, before = target.raw(about.raw, seconds * _RAW_SHARE), target.usage()
-    full = _load(target, operation, seconds, connections, 0)
+    full = _load(target, operation, seconds, connections)
     after = target.usage()
     raw = statistics.mean((before_raw, target.raw(about.raw, seconds * _RAW_SHARE)))
     half = _load(target, operation, seconds, connections, 2 * connections / full.rate)
@@ -76,22 +77,26 @@ def measure(target: Target, operation: str, seconds: float, connections: int) ->
     return Figures(full.rate / raw, full.rate, cpu, p50, p99, half_p50, half_p99, raw)
 
 
-def _load(target: Target, operation: str, seconds: float, connections: int, interval: float) -> Load:
-    """Send the requests of one measurement. Raises SystemExit if a response is lost or has the wrong status."""
-    scripts = [_script(target, operation, number) for number in range(connections)]
+def _load(target: Target, operation: str, seconds: float, connections: int, interval: float = 0) -> Load:
+    """Send the requests of one measurement, without an interval as fast as the server responds. Raises SystemExit if a
+    response is lost or has the wrong status."""
+    scripts = [_script(target, operation, number, saves=not interval) for number in range(connections)]
     done: Load = run(load(target.port, scripts, seconds, interval))
     if set(done.statuses) != {OPERATIONS[operation].status} or done.lost:
         raise SystemExit(f"{target.name}, {operation}: {dict(done.statuses)}, {done.lost} lost, {done.failures[:1]}")
     return done
 
 
-def _script(target: Target, operation: str, number: int) -> Script:
-    request, take = target.clients.request, target.clients.take
+def _script(target: Target, operation: str, number: int, *, saves: bool) -> Script:
+    """With `saves`, a third of what the operation uses up, and at least one, is left for the measurement at half the
+    rate."""
+    clients = target.clients
+    reserve = clients.left(operation, number) // 3 or 1 if saves and operation in USES_UP else 0
 
     def script(last: Response | None) -> bytes | None:
         if last is not None:
-            take(operation, number, last.head, last.body)
-        return request(operation, number)
+            clients.take(operation, number, last.head, last.body)
+        return clients.request(operation, number) if clients.left(operation, number) > reserve else None
 
     return script
 

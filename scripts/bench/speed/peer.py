@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -65,6 +66,10 @@ class PeerClients:
         if operation == "refresh" and (token := found(REFRESH_TOKEN, body)):
             self._tokens[number].popleft()
             self._tokens[number].append(token)
+
+    def left(self, operation: str, number: int) -> float:
+        """No operation uses anything up."""
+        return inf
 
     def forget(self) -> None:
         """Do nothing: there are no codes."""
