@@ -29,7 +29,8 @@ def main(options: list[str]) -> None:
         sys.exit("Error: scripts/lock.py needs uv on the PATH: pip install uv")
     compile_lock(uv, "requirements-test.lock", "--extra", "test", *options)
     # Constrained by the larger one, so that a package in both has one version.
-    compile_lock(uv, "requirements.lock", "--extra", "demo", "--constraints", "requirements-test.lock", *options)
+    extras = ("--extra", "demo", "--extra", "postgres")
+    compile_lock(uv, "requirements.lock", *extras, "--constraints", "requirements-test.lock", *options)
 
 
 if __name__ == "__main__":
