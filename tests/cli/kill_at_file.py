@@ -23,6 +23,7 @@ import authserver.cli.restore
 import authserver.store.migrations  # noqa: F401
 from authserver.backup import database_file
 from authserver.cli import main
+from authserver.keyring import passphrase
 from tests.cli.backups import LINE
 
 TOUCHES = {"open", "os.link", "os.rename", "os.remove", "sqlite3.connect"}
@@ -79,6 +80,7 @@ def child(fatal: int, folder: str, arguments: list[str]) -> None:
 
 
 def serve(*arguments: str) -> None:
+    passphrase.COST = (1, 64, 1)  # each child has to pay it
     for line in sys.stdin:
         fatal, folder = line.split(maxsplit=1)
         pid = os.fork()

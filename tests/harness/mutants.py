@@ -3,6 +3,7 @@
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[2] / "authserver"
@@ -27,14 +28,16 @@ class Mutant:
         if text.count(self.old) != 1:
             raise SystemExit(f"The plant no longer fits {self.file}: {self.old}")
         path.write_text(text.replace(self.old, self.new) + self.appended)
+        Path(cache_from_source(str(path))).unlink(missing_ok=True)
 
 
 def _copy_package(target: Path) -> None:
-    """Copy the package as it is at one moment: files may be saved at the same time."""
+    """Copy the package as it is at one moment: files may be saved at the same time. Its bytecode is copied, too: to
+    compile everything again takes longer than to start a server."""
     for _ in range(_TRIES):
         with suppress(OSError):  # a file that an editor made and took away again
             before = _state()
-            shutil.copytree(_PACKAGE, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(_PACKAGE, target, ignore=shutil.ignore_patterns("*.pyc.*"))  # those are being written
             if _state() == before:
                 return
         shutil.rmtree(target, ignore_errors=True)
