@@ -147,6 +147,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = _spread(items, getattr(config, "workerinput", {}).get("workercount", 1))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Save what `--coverage` measured in this process: pytest-xdist kills a worker that takes over 10 s to exit."""
+    coverage: Any = sys.modules.get("coverage")
+    if coverage and (measured := coverage.Coverage.current()):
+        measured.save()
+
+
 def _spread(items: list[pytest.Item], workers: int) -> Iterator[pytest.Item]:
     """Each worker of pytest-xdist gets a part of the list. It begins with its share of the slow tests, so that none is
     left for the end, and that the others use the time in which these wait for a process."""
