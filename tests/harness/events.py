@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ class Row(NamedTuple):
     fields: frozenset[str]
 
 
+@cache
 def documented() -> dict[str, Row]:
     page = (ROOT / "docs" / "reference" / "events.md").read_text()
     table = re.findall(r"^\| `(\w+)` \| ([\w, ]+) \| (`.+?`) \| .+ \| .+ \|$", page, re.MULTILINE)
@@ -42,6 +44,7 @@ def logged_by(source: str) -> Iterator[tuple[str, str, set[str]]]:
                 pass
 
 
+@cache
 def in_source() -> dict[str, Row]:
     found: dict[str, Row] = {}
     for path in sorted((ROOT / "authserver").glob("**/*.py")):
