@@ -55,7 +55,8 @@ FAST = (
     "testing",
     "web",
 )
-"""Where the tests of `--fast` are, beside those directly in tests/; what they leave out has a fixture or file below."""
+"""Where the tests of `--fast` are, beside those directly in tests/; what they leave out has a fixture or file below, or
+is marked `thorough`: a hundredth of these tests, which takes a sixth of their time."""
 SLOW_FIXTURES = {"postgres", "serializable", "softhsm", "real"}
 SLOW_FILES = {
     "observability/test_sheet.py",
@@ -71,6 +72,7 @@ SLOW_FILES = {
     "store/test_logout_tokens.py",
     "serving/test_connection.py",
     "serving/test_draining.py",
+    "serving/test_idle_memory.py",
     "serving/test_imports_at_start.py",
     "store/test_pooler.py",
     "store/test_postgres_connection.py",
@@ -179,7 +181,7 @@ def _may_be_fast(file: Path) -> bool:
 
 def _is_fast(item: pytest.Item) -> bool:
     fixtures = {*getattr(item, "fixturenames", ()), *re.findall(r"\w+", item.name)}  # "url" of a test_it[postgres]
-    return not SLOW_FIXTURES & fixtures
+    return not SLOW_FIXTURES & fixtures and not item.get_closest_marker("thorough")
 
 
 @pytest.fixture(autouse=True)

@@ -153,6 +153,7 @@ def test_no_text_can_begin_a_line_or_move_the_cursor(log: Log, logger: str) -> N
     assert json.loads(error)["event"] == forged
 
 
+@pytest.mark.thorough
 @given(
     st.dictionaries(st.text(max_size=5), st.recursive(st.text() | st.integers() | st.binary(), st.lists, max_leaves=5))
 )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,7 @@ def databases(draw: Any, least: int = 0) -> tuple[SigningKey, ...]:
 kids = st.sets(st.sampled_from("ABCDEFG"))
 
 
+@pytest.mark.thorough
 @given(databases(least=1), databases(), kids, kids)
 def test_whatever_is_restored_no_key_is_lost_and_no_dead_one_returns(
     backup: Any, replaced: Any, private: Any, revoked: Any

@@ -44,6 +44,7 @@ def read(parameters: Parameters, client: Client = CLIENT) -> Any:
     return authorization_request.read(parameters, target, client)
 
 
+@pytest.mark.thorough
 @given(
     st.dictionaries(st.sampled_from(NAMES), TEXTS),
     st.lists(st.sampled_from(["https://api.example", "https://other.example"]), max_size=2),

@@ -38,6 +38,7 @@ def test_what_is_accepted_comes_back_from_a_token_as_it_was(claims: dict[str, An
     assert json.loads(json.dumps(parsed)) == json.loads(json.dumps(claims))
 
 
+@pytest.mark.thorough
 @given(st.dictionaries(st.text(), trees))
 def test_whatever_is_given_is_refused_or_is_safe_in_a_token(claims: dict[str, Any]) -> None:
     try:

@@ -68,6 +68,7 @@ def test_among_equals_the_last_to_come_is_dropped() -> None:
     assert queue.drop() == ("a", 5)
 
 
+@pytest.mark.thorough
 @given(senders, st.data())
 def test_what_is_removed_is_not_taken(senders: list[str], data: st.DataObject) -> None:
     queue, items = filled(senders), list(zip(senders, range(len(senders)), strict=True))

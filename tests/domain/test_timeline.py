@@ -176,6 +176,7 @@ def test_a_clock_that_is_slewed_makes_a_window_neither_longer_nor_shorter(polls:
     assert len(world.processes[0].clock.timeline().stretches) < 256
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("polls", [False, True], ids=["own clock", "database's clock"])
 @given(history=histories(1))
 def test_steps_forward_lengthen_no_window_by_more_than_processes_differ(

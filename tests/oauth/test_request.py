@@ -31,6 +31,7 @@ def read(body: Any, *authorization: Any) -> Any:
     return parse(body, {"authorization": authorization}, arrived_at=7, network="192.0.2.0/24")
 
 
+@pytest.mark.thorough
 @fast
 @given(st.dictionaries(text, text, max_size=8), st.lists(text, max_size=3))
 def test_rfc6749_appendix_b_what_was_encoded_is_what_is_read(form: Any, resources: Any) -> None:
@@ -44,6 +45,7 @@ def test_rfc6749_appendix_b_what_was_encoded_is_what_is_read(form: Any, resource
     assert (request.arrived_at, request.network) == (7, "192.0.2.0/24")
 
 
+@pytest.mark.thorough
 @settings(max_examples=1000)
 @given(st.text(st.sampled_from("ab=&+%20C3A9fF\udcffé\0"), max_size=40), st.sampled_from(("strict", "surrogateescape")))
 def test_rfc6749_appendix_b_pairs_are_those_that_the_standard_library_reads(text: str, errors: str) -> None:

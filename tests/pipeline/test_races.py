@@ -89,6 +89,7 @@ def test_a_retry_is_confirmed_only_while_what_it_gives_is_the_newest(
     assert generation(world) == login.generation + 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("nodes", [(0,), (0, 1)])
 def test_many_refreshes_of_one_token_at_once_give_one_successor_rfc9700_4_14_2(world: World, nodes: tuple[int]) -> None:
     token = str(world.login("app", "ada").token)

@@ -77,6 +77,7 @@ def test_64_parallel_guesses_at_64_accounts_count_64_for_their_network(store: Da
     assert allowed(guesses) == 64
 
 
+@pytest.mark.thorough
 @on_sqlite
 def test_on_a_day_of_guesses_from_ten_obedient_networks_200_reach_the_hash(
     store: Database, write: Write, clock: Clock

@@ -86,6 +86,7 @@ def test_a_retry_after_an_outage_that_outlasts_the_window_is_no_reuse(
     assert token("refresh_token", refresh_token=first).json()["error"] == "invalid_grant"
 
 
+@pytest.mark.thorough
 @on_sqlite
 def test_nor_is_it_while_others_can_still_be_read(
     token: Callable[..., Any], login: Callable[..., Any], clock: Clock, down: Any

@@ -66,6 +66,7 @@ def test_a_form_may_be_posted_with_basic(shared: Issuer) -> None:
         shared.post("/token", auth=(client, "wrong"), grant_type="client_credentials")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("alg", ["PS256", "ES256", "EdDSA"])
 def test_tokens_are_signed_with_each_algorithm_once_it_has_a_key(issuer: Any, alg: str) -> None:
     client = issuer.client(grants=["client_credentials"], secret="machine", access_token_alg=alg)

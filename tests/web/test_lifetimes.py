@@ -17,6 +17,7 @@ SHORT = {"refresh_idle_ttl": 20, "refresh_absolute_ttl": 25, "access_token_ttl":
 DAY = 86400
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("end", ["refresh_idle_ttl", "refresh_absolute_ttl"])
 @pytest.mark.parametrize("seconds", [-1, 0, 1])
 @pytest.mark.parametrize("policy", [{}, {"refresh_idle_ttl": 3 * DAY, "refresh_absolute_ttl": 4 * DAY}])

@@ -45,6 +45,7 @@ def test_rfc7009_public_and_confidential_clients_revoke_their_refresh_token(
     assert_refused(refresh(text, client_id), INVALID_GRANT)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("generation", [0, 1, 2, 3])
 @pytest.mark.parametrize("passed", [0, 100])
 def test_any_generation_ends_the_login_and_is_no_reuse(

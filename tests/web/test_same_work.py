@@ -74,6 +74,7 @@ def by_page(browser: Browser, page: Any, name: str) -> Any:
     return browser.sign_in(page, name, PASSWORD + "?")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ask", [by_token, by_api, by_page])
 def test_a_delayed_attempt_calls_the_same_functions_whether_or_not_the_account_exists(
     browser: Browser, ask: Callable[[Browser, Any, str], Any], calls: Calls

@@ -197,6 +197,7 @@ def known(database: Database) -> Any:
     return json.loads(row["intervals"])
 
 
+@pytest.mark.thorough
 def test_a_login_that_only_a_clock_set_forward_takes_for_over_is_not_pruned(
     own: Any, serve: Any, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

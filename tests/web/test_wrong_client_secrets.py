@@ -47,6 +47,7 @@ def test_too_many_wrong_secrets_are_429_and_a_right_one_is_accepted(ask: Ask, pa
     assert_refused(ask(path=path), TOO_MANY, longest_wait=WAIT)
 
 
+@pytest.mark.thorough
 @FEW
 @pytest.mark.parametrize("client_id", ["nobody", "app"])
 def test_unknown_and_public_clients_are_treated_alike(ask: Ask, client_id: str) -> None:
