@@ -65,13 +65,14 @@ def measure(target: Target, operation: str, seconds: float, connections: int) ->
     before_raw, before = target.raw(about.raw, seconds * _RAW_SHARE), target.usage()
     full = _load(target, operation, seconds, connections)
     after = target.usage()
-    raw = statistics.mean((before_raw, target.raw(about.raw, seconds * _RAW_SHARE)))
+    raws = (before_raw, target.raw(about.raw, seconds * _RAW_SHARE))
+    raw, raw_cpu = (statistics.mean(column) for column in zip(*raws, strict=True))
     half = _load(target, operation, seconds, connections, 2 * connections / full.rate)
     each = 1e6 / len(full.latencies)
-    signing = about.signatures * 1e6 / raw
+    signing = about.signatures * raw_cpu
     if before.signing is not None and after.signing is not None:
         signing = (after.signing - before.signing) * each
-    checking = 1e6 / raw if about.raw == "password_checks" else 0
+    checking = raw_cpu if about.raw == "password_checks" else 0
     cpu = (after.cpu - before.cpu) * each - signing - checking
     p50, p99, half_p50, half_p99 = (load.percentile(share) * 1e3 for load in (full, half) for share in (0.5, 0.99))
     return Figures(full.rate / raw, full.rate, cpu, p50, p99, half_p50, half_p99, raw)

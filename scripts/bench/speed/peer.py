@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 from scripts.bench.speed.clients import HOST, REFRESH_TOKEN, found
-from scripts.bench.speed.targets import Usage, cpu_of, pin, raw_elsewhere
+from scripts.bench.speed.targets import Raw, Usage, cpu_of, pin, raw_elsewhere
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Peer:
     def usage(self) -> Usage:
         return Usage(cpu_of(self.pid), None)
 
-    def raw(self, kind: str, seconds: float) -> float:
+    def raw(self, kind: str, seconds: float) -> Raw:
         return raw_elsewhere(kind, self.core, seconds)
 
 

@@ -22,6 +22,15 @@ class Usage(NamedTuple):
     """How many of them were spent in signatures; None if that is not known."""
 
 
+class Raw(NamedTuple):
+    """Work that a core does and nothing else: signatures or password checks."""
+
+    rate: float
+    """How many it makes in a second."""
+    cpu: float
+    """Microseconds of CPU for each."""
+
+
 class Requests(Protocol):
     """What the connections send, as Clients does."""
 
@@ -41,8 +50,8 @@ class Target(Protocol):
 
     def usage(self) -> Usage: ...
 
-    def raw(self, kind: str, seconds: float) -> float:
-        """Return how many signatures, or password checks, the core of this server makes in a second."""
+    def raw(self, kind: str, seconds: float) -> Raw:
+        """Measure `signatures` or `password_checks` on the core of this server."""
 
 
 def tree(pid: int) -> Iterator[int]:
@@ -71,8 +80,9 @@ def pin(pid: int, cores: Collection[int]) -> None:
                 os.sched_setaffinity(int(thread), cores)
 
 
-def raw_elsewhere(kind: str, core: int, seconds: float) -> float:
-    """Return how many signatures, or password checks, a separate process makes in a second on that core."""
+def raw_elsewhere(kind: str, core: int, seconds: float) -> Raw:
+    """Measure that work in a separate process on that core."""
     command = [sys.executable, *TIMED_SERVER, "--raw", kind, str(seconds)]
     pinned = partial(os.sched_setaffinity, 0, {core})
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, preexec_fn=pinned).stdout)
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, preexec_fn=pinned).stdout
+    return Raw(*map(float, printed.split()))

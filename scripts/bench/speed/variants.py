@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts.bench.speed import sample
 from scripts.bench.speed.clients import Clients
-from scripts.bench.speed.targets import TIMED_SERVER, Usage, cpu_of, pin, raw_elsewhere, tree
+from scripts.bench.speed.targets import TIMED_SERVER, Raw, Usage, cpu_of, pin, raw_elsewhere, tree
 from tests.harness import procfs
 from tests.harness.databases import PostgresDatabase, new_database
 from tests.harness.live import PROGRAM, Live, started
@@ -63,18 +64,18 @@ class Ours(Live):
         measures = self._ask("")
         return Usage(measures["cpu"], measures["signing"])
 
-    def raw(self, kind: str, seconds: float) -> float:
+    def raw(self, kind: str, seconds: float) -> Raw:
         if self.workers > 1:
             return raw_elsewhere(kind, self._cores[0], seconds)
-        return self._ask(f"?{kind}={seconds}")[kind]
+        return Raw(*self._ask(f"?{kind}={seconds}")[kind])
 
     def memory(self) -> int:
         """Return the resident memory of all its processes in bytes."""
         return sum(map(procfs.memory, tree(self.running.pid)))
 
-    def _ask(self, query: str) -> dict[str, float]:
+    def _ask(self, query: str) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url}/_bench{query}", timeout=60) as response:
-            measures: dict[str, float] = json.load(response)
+            measures: dict[str, Any] = json.load(response)
             return measures
 
 
