@@ -75,7 +75,7 @@ def test_a_deleted_client_has_no_interface_and_its_logins_are_gone(
 
 
 def test_a_full_password_queue_is_503(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("authserver.pool.Pool._submit", lambda self, task: self._reject(task))
+    monkeypatch.setattr("authserver.pool.Pool._submit", lambda self, task, preferred: self._reject(task))
     answer = api.login()
     assert_refused(answer, UNAVAILABLE)
     assert answer.headers["retry-after"] == "2"

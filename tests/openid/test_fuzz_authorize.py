@@ -33,19 +33,22 @@ def test_no_request_gets_a_5xx_or_leads_to_an_address_that_is_not_registered(op:
     assert CANARY not in json.dumps(log, default=str)
 
 
+EVIL = "https://evil.example/"
+
+
 @pytest.mark.parametrize(
     ("response", "fault"),
     [
-        (Response(500, "", ""), "a 500"),
-        (Response(303, "https://evil.example/", ""), "a way to https://evil.example/"),
-        (Response(303, f"{REGISTERED}.evil.example/?code=x&{ISS}", ""), "a way to"),
-        (Response(303, f"{REGISTERED}?code=x", ""), "an answer without iss"),
-        (Response(303, f"{REGISTERED}?{ISS}", ""), "an answer with neither"),
-        (Response(303, f"{REGISTERED}?code=x&error=y&{ISS}", ""), "an answer with neither"),
-        (Response(303, f"{REGISTERED}?code=x\r\nX: y", ""), "a header that is split"),
-        (Response(200, "", '<meta http-equiv="refresh" content="0;url=https://evil.example">'), "a way to"),
-        (Response(200, "", '<form method="post" action="javascript:x">'), "a way to"),
-        (Response(400, "", "<p><script>alert(1)</script>"), "markup that was sent"),
+        (Response(500, "", ""), "status 500"),
+        (Response(303, EVIL, ""), f"a link, form or redirect to {EVIL}"),
+        (Response(303, f"{REGISTERED}.evil.example/?code=x&{ISS}", ""), "a link, form or redirect to"),
+        (Response(303, f"{REGISTERED}?code=x", ""), "a response to a client without iss"),
+        (Response(303, f"{REGISTERED}?{ISS}", ""), "a response to a client with neither"),
+        (Response(303, f"{REGISTERED}?code=x&error=y&{ISS}", ""), "a response to a client with neither"),
+        (Response(303, f"{REGISTERED}?code=x\r\nX: y", ""), "a split header"),
+        (Response(200, "", f'<meta http-equiv="refresh" content="0;url={EVIL}">'), "a link, form or redirect to"),
+        (Response(200, "", '<form method="post" action="javascript:x">'), "a link, form or redirect to"),
+        (Response(400, "", "<p><script>alert(1)</script>"), "unescaped markup"),
         (Response(303, f"{REGISTERED}?code=x&{ISS}", ""), ""),
         (Response(303, f"{ISSUER}/interaction/0", ""), ""),
         (Response(200, "", f'<form action="{ISSUER}/interaction/0/sign-in">'), ""),

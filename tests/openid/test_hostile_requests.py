@@ -305,7 +305,7 @@ def test_a_full_queue_of_passwords_is_a_page_that_says_so(op: Provider, monkeypa
     browser = op.browser()
     page = browser.authorize()
     with monkeypatch.context() as full:
-        full.setattr(Pool, "_submit", lambda self, task: self._reject(task))
+        full.setattr(Pool, "_submit", lambda self, task, preferred: self._reject(task))
         busy = browser.sign_in(page, keep="yes")
     assert busy.status_code == 503 and int(busy.headers["retry-after"]) > 0
     assert "The server is busy" in busy.text and 'value="ada"' in busy.text and "checked" in busy.text

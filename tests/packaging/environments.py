@@ -70,6 +70,11 @@ class Environment:
         done = self._install("--no-index", "--no-build-isolation", package)
         assert done.returncode == 0, done.stderr
 
+    def remove(self, package: str) -> None:
+        """Delete a package that the lock contains."""
+        (folder,) = (self.bin.parent / "lib").glob(f"python*/site-packages/{package}")
+        shutil.rmtree(folder)
+
     def _install(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """By uv where it is installed, which takes a second; by pip where it is not."""
         python, uv = str(self.bin / "python"), shutil.which("uv")

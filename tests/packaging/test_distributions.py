@@ -124,6 +124,7 @@ def test_the_server_and_the_issuer_for_tests_install_and_name_each_missing_extra
     assert environment.run("authserver", "config", "check").returncode == 0
     assert environment.python(dedent(TESTING)).stdout == "ada\n"
 
+    environment.remove("psycopg")
     for extra, settings in {
         "postgres": {"DATABASE_URL": "postgresql+psycopg://ada@localhost/authserver"},
         "hsm": {"PKCS11_MODULE": str(tmp_path / "module.so")},

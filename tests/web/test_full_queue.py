@@ -20,7 +20,7 @@ def test_a_full_queue_of_the_key_service_is_503_and_changes_nothing(
     before = everything(database)
     with monkeypatch.context() as full:
         full.setattr(Keyring, "is_remote", lambda self, alg: True)
-        full.setattr(Pool, "_submit", lambda self, task: self._reject(task))
+        full.setattr(Pool, "_submit", lambda self, task, preferred: self._reject(task))
         refused = refresh(first)
     assert_refused(refused, UNAVAILABLE)
     assert refused.headers["retry-after"] == "2"
