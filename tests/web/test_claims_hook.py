@@ -30,23 +30,25 @@ module = ModuleType("operators_claims")
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return settings_in(tmp_path, claims_hook="operators_claims:hook", claims_hook_timeout=1)
+    return settings_in(tmp_path, claims_hook="operators_claims:hook")
 
 
 @pytest.fixture
 def hooked(
     database: Database, settings: Settings, clock: Clock, monkeypatch: Any
 ) -> Iterator[Callable[..., TestClient]]:
-    """`hooked(function)`: a server with that hook, whose client `app` gets the claims roles and tenant."""
+    """`hooked(function)`: a server with that hook, whose client `app` gets the claims roles and tenant. The function
+    has half a minute, for a busy machine; with `hooked(function, 1)`, a second."""
     with database.begin() as connection:
         user_claims.replace(connection, "u_ada", {"roles": ["reader"], "salary": 1})
     change_client(database, "app", access_token_claims=("roles", "tenant"))
     monkeypatch.setitem(sys.modules, "operators_claims", module)
     opened = list[TestClient]()
 
-    def hooked(function: Any) -> TestClient:
+    def hooked(function: Any, timeout: int = 30) -> TestClient:
         monkeypatch.setattr(module, "hook", function, raising=False)
-        http = TestClient(create_app(settings, now=clock), ISSUER, raise_server_exceptions=False)
+        given = settings.model_copy(update={"claims_hook_timeout": timeout})
+        http = TestClient(create_app(given, now=clock), ISSUER, raise_server_exceptions=False)
         opened.append(http.__enter__())
         return http
 
@@ -151,7 +153,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_token_is_issued_without_its_claims(hooked: Any, database: Database, events: Any, fault: str) -> None:
     hook, reason = FAULTS[fault]
-    http = hooked(hook)
+    http = hooked(hook, 1 if hook is endless else 30)
     assert_refused(ask(http), UNAVAILABLE)
     (event,) = [event for event in events if event["event"] == "claims_hook_failed"]
     assert reason in event["reason"] and (event["client_id"], event["subject"]) == ("app", "u_ada")
@@ -172,7 +174,7 @@ def test_a_function_that_hangs_holds_up_nobody_else_and_too_many_calls_are_refus
         assert gate.wait(LONG)
         return {}
 
-    http = hooked(hook)
+    http = hooked(hook, 1)
     try:
         assert_refused(ask(http), UNAVAILABLE)
         assert begun.acquire(timeout=LONG)
