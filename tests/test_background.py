@@ -145,6 +145,18 @@ def test_what_the_schedule_does_to_the_keys_is_logged_and_counts_at_once(
     assert changed == [("key_changed", "promote", "RS256", pending)]
 
 
+def test_keys_that_are_removed_are_logged(
+    settings: Settings, database: Database, clock: Clock, events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lifecycle, "remove_unused_refresh_keys", lambda self: ["rk_1", "rk_2"])
+    monkeypatch.setattr(Lifecycle, "destroy_orphaned_keys", lambda self: ["kid_1"])
+    server = assemble(settings, now=clock, enable=())
+    with TestClient(server.app, ISSUER) as http:
+        existing(http.portal).call(server.tasks.remove_unused_keys)
+    removed = [(each["event"], each.get("id", each.get("kid"))) for each in events]
+    assert removed == [("refresh_key_removed", "rk_1"), ("refresh_key_removed", "rk_2"), ("key_destroyed", "kid_1")]
+
+
 def test_the_server_stops_while_a_task_of_it_is_committing(
     settings: Settings, database: Database, clock: Clock, quick: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,6 +99,26 @@ def test_a_function_that_hangs_is_left_and_delays_no_request(
     assert failed["reason"] == "The audit hook took longer than 0.2 s."
 
 
+def test_a_function_that_hangs_is_not_called_again_before_it_has_ended(
+    called: Any, node: NewNode, happen: Happen, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = list[int](), Event()
+
+    def hang(event: dict[str, Any]) -> None:
+        begun.append(event["id"])
+        may_end.wait(LONG)
+
+    monkeypatch.setattr(hook, "TIMEOUT", 0.2)
+    called.before = hang
+    happen("one")
+    server = node()
+    for _ in range(2):
+        server.deliver()
+        clock.forward(5)
+    assert len(begun) <= 1
+    may_end.set()
+
+
 def test_a_function_that_cannot_be_loaded_stops_the_start(settings: Settings, database: Any, clock: Clock) -> None:
     broken = settings.model_copy(update={"audit_hook": "json:no_such"})
     with pytest.raises(Misconfigured, match="AUTHSERVER_AUDIT_HOOK=json:no_such cannot be used") as refused:

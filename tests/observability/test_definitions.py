@@ -7,7 +7,8 @@ import textwrap
 import pytest
 
 from authserver.domain.end_reason import REVOKED
-from authserver.observability.metrics import COMPUTED, COUNTED, ENDPOINTS, EVENTS, OTHER, SAMPLED
+from authserver.observability import exposition
+from authserver.observability.metrics import COMPUTED, COUNTED, ENDPOINTS, EVENTS, KEY_CHANGES, OTHER, SAMPLED
 from authserver.observability.reasons import REASONS, reason_code
 from authserver.pipeline.observed import STEPS
 from authserver.pipeline.pipeline import Pipeline
@@ -62,7 +63,16 @@ def test_a_reason_becomes_a_code(error: str, reason: str, code: str) -> None:
     assert reason_code(error, reason) == code and code in REASONS
 
 
+def test_every_change_of_a_key_is_a_value_of_its_label() -> None:
+    assert set(exposition._CHANGES.values()) == set(KEY_CHANGES.labels["change"])
+
+
 def test_names_are_unique_and_have_their_unit() -> None:
     names = [metric.name for metric in (*COUNTED, *SAMPLED, *COMPUTED)]
     assert len(names) == len(set(names))
     assert not [name for name in names if name.endswith("_total")]
+
+
+def test_the_bounds_of_every_histogram_rise() -> None:
+    for metric in COUNTED:
+        assert list(metric.buckets) == sorted(set(metric.buckets))

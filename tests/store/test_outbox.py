@@ -355,6 +355,26 @@ def test_a_receiver_that_works_again_gets_everything(
     assert {message.outcome for message in stored(store)} == {"delivered"}
 
 
+def test_a_receiver_that_failed_gets_one_message_at_a_time_until_one_arrives(
+    store: Database, clock: Clock, run: Run, receivers: Receivers, worker: OutboxWorker
+) -> None:
+    async def sent_by_one_look() -> int:
+        receivers.got.clear()
+        await worker.look()
+        await worker.finish()
+        return len(receivers.got)
+
+    receivers.respond = down
+    add(store, clock, *"abcdef")
+    assert run(sent_by_one_look()) == 2
+    assert run(sent_by_one_look()) == 1
+    receivers.respond = lambda message: None
+    assert run(sent_by_one_look()) == 1
+    assert run(sent_by_one_look()) == 2
+    clock.forward(5)
+    assert run(sent_by_one_look()) == 3
+
+
 def test_if_the_database_fails_what_was_begun_is_waited_for(
     store: Database, clock: Clock, run: Run, receivers: Receivers, worker: OutboxWorker, events: list[Any]
 ) -> None:
@@ -495,3 +515,19 @@ def test_queues_that_fail_are_counted(
         [waiting] = outbox.failing(connection)
     assert (waiting.queue, waiting.count, waiting.reason) == ("mail down.example", 2, "is down")
     assert (waiting.created_at, waiting.next_at) == (created_at, clock() + 5 * SECOND)
+
+
+def test_an_ending_server_does_not_wait_for_ever_for_what_is_being_sent(
+    store: Database, clock: Clock, run: Run, receivers: Receivers, worker: OutboxWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stop() -> None:
+        receivers.respond = lambda message: asyncio.Event().wait()
+        await worker.look()
+        await until(lambda: receivers.got != [])
+        await asyncio.wait_for(worker.stop(), LONG)
+        assert worker._serving == {}
+
+    monkeypatch.setattr("authserver.outbox.worker._SHUTDOWN_TIMEOUT", 0)
+    add(store, clock, "hello")
+    run(stop())
+    assert [message.outcome for message in stored(store)] == [None]
