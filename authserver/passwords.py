@@ -124,9 +124,9 @@ class PasswordHasher:
 
         With `renew`, a hash with older parameters is replaced if the password matches. This takes longer, so use it
         only if the login will succeed: otherwise the response time would reveal that a disabled user's password was
-        right. Checks from different networks take turns, and networks that are known to the user, of which an attacker
-        has few, wait only for each other. Raises Unavailable if the queue is full or the check does not begin in
-        time."""
+        right. Checks from different networks take turns. Networks that are known to the user, of which an attacker has
+        few, wait only for each other; on an overloaded server, that shows that they are known. Raises Unavailable if
+        the queue is full or the check does not begin in time."""
         hashed = self._nobody if password_hash is None else password_hash
         check = await self._pool.run(self._match, hashed, password or "", renew, sender=network, preferred=is_known)
         return check if password_hash is not None and password is not None else _NO_MATCH

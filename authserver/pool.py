@@ -39,7 +39,7 @@ class Pool:
         yields: bool = False,
     ) -> None:
         """`queue` is how many tasks may wait. If the queue is full, the sender with the most waiting tasks loses its
-        newest one; preferred tasks are lost last.
+        newest one; of equal senders, one whose tasks are not preferred.
 
         `timeout` is how long a caller waits, in seconds; with `finishes_work`, only until its work begins. The threads
         of a pool that `yields` have a lower priority than the rest of the process."""

@@ -1,4 +1,4 @@
-"""Time and randomness: the only module that reads either."""
+"""Time and randomness: the only module that reads either, or that waits."""
 
 import secrets
 import time

@@ -17,6 +17,11 @@ class FairQueue(Generic[T]):
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def longest(self) -> int:
+        """The length of the longest line."""
+        return max(map(len, self._lines.values()), default=0)
+
     def put(self, sender: Hashable, item: T) -> None:
         self._lines.setdefault(sender, deque()).append(item)
         self._size += 1
@@ -36,7 +41,9 @@ class FairQueue(Generic[T]):
 
         A sender alone may therefore fill the queue, but then makes way for any other. Raises ValueError if there is
         none."""
-        longest = max(map(len, self._lines.values()))
+        longest = self.longest
+        if not longest:
+            raise ValueError("The queue is empty.")
         sender = next(sender for sender in reversed(self._lines) if len(self._lines[sender]) == longest)
         item = self._lines[sender][-1]
         self.remove(sender, item)
@@ -55,8 +62,8 @@ class FairQueue(Generic[T]):
 
 
 class PreferringQueue(Generic[T]):
-    """Two fair queues: while both have items, each gives one in turn. So what is preferred waits only for its like, and
-    never keeps the others from being served."""
+    """Two fair queues: while both have items, each gives one in turn. So preferred items wait only for each other, and
+    never keep the others from being served."""
 
     def __init__(self) -> None:
         self._preferred, self._others = FairQueue[T](), FairQueue[T]()
@@ -75,9 +82,10 @@ class PreferringQueue(Generic[T]):
         return (self._others if from_others else self._preferred).take()
 
     def drop(self) -> T:
-        """Remove and return an item that is not preferred, as a fair queue does; a preferred one only if there is no
-        other. Raises ValueError if there is none."""
-        return (self._others or self._preferred).drop()
+        """Remove and return the last item of the longest line, as a fair queue does; of equally long lines, one of the
+        others. Raises ValueError if there is none."""
+        is_preferred = self._preferred.longest > self._others.longest
+        return (self._preferred if is_preferred else self._others).drop()
 
     def remove(self, sender: Hashable, item: T) -> bool:
         """Remove the item if it still waits. Returns whether it did."""

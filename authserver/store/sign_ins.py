@@ -117,8 +117,14 @@ class SignInAttempt:
         if limits.network:
             rows[keys.network] = Counter(limits.network.give_back(rows[keys.network].clears_at, now))
         if limits.account:
-            rows[self.counted_by] = Counter(limits.account.give_back(rows[self.counted_by].clears_at, now))
+            rows[self.counted_by] = Counter(self._left(rows[self.counted_by].clears_at, now))
             rows[keys.pair] = Counter(rows[keys.pair].clears_at)
+
+    def _left(self, clears_at: int, now: int) -> int:
+        """Return what is left of the counter after a right password."""
+        # NIST SP 800-63B-3 s5.2.2: after a success, failures of that user from the same address SHOULD be disregarded.
+        # Those of other networks stay: an attacker there would otherwise gain from each sign-in of the owner.
+        return 0 if self.is_known or self.limits.account is None else self.limits.account.give_back(clears_at, now)
 
     def judge(self, rows: Mapping[bytes, Counter], now: int) -> Judgement:
         """Decide whether the attempt is allowed by these rows."""

@@ -116,7 +116,7 @@ def test_what_an_operation_needs_is_measured_too() -> None:
 
 
 def test_figures_are_written_and_compared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    results = {Case("ours", 64, "refresh"): FIGURES, Case("other", 64, "refresh"): FIGURES._replace(share=0.1)}
+    results = {Case("RS256, sqlite", 64, "refresh"): FIGURES, Case("other", 64, "refresh"): FIGURES._replace(share=0.1)}
     before = {case: figures._replace(share=figures.share / 2, cpu=figures.cpu * 4) for case, figures in results.items()}
     file = tmp_path / "before.json"
     file.write_text(tokens.to_json(before))
@@ -127,7 +127,7 @@ def test_figures_are_written_and_compared(capsys: pytest.CaptureFixture[str], tm
     assert tokens.from_json((tmp_path / "now.json").read_text()) == results
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["refresh", "0.60", "2500", "140", "10.0", "20.0", "2.0", "4.0"] in shown
-    assert ["ours,", "64:", "refresh", "2.00", "0.25", "1.00"] in shown
+    assert ["RS256,", "sqlite,", "64:", "refresh", "2.00", "0.25", "1.00"] in shown
     bars = Chart.load(tmp_path / "chart.json").bars
     assert bars == {"raw RSA-2048 signature": 1.0, "refresh_token, durable": 0.6, "refresh, other": 0.1}
 
@@ -143,9 +143,9 @@ def test_figures_are_written_and_compared(capsys: pytest.CaptureFixture[str], tm
 def test_a_bound_that_is_not_held_is_said(
     operation: str, worse: dict[str, float], fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results = {Case("ours", 64, name): FIGURES for name in ("refresh", "redeem", "authorize")}
+    results = {Case("RS256, sqlite", 64, name): FIGURES for name in ("refresh", "redeem", "authorize")}
     assert tokens.print_result(tokens.parse([]), results)
-    slow = Case("ours", 64, operation)
+    slow = Case("RS256, sqlite", 64, operation)
     assert not tokens.print_result(tokens.parse([]), results | {slow: FIGURES._replace(**worse)})
     assert f"NOT HELD: {fault}" in capsys.readouterr().out
 

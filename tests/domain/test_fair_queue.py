@@ -83,10 +83,11 @@ def test_an_empty_queue_has_nothing() -> None:
     queue = FairQueue[int]()
     assert not queue
     assert not queue.remove("a", 1)
-    with pytest.raises(StopIteration):
-        queue.take()
-    with pytest.raises(ValueError, match="empty"):
-        queue.drop()
+    for empty in (queue, PreferringQueue[int]()):
+        with pytest.raises(StopIteration):
+            empty.take()
+        with pytest.raises(ValueError, match="empty"):
+            empty.drop()
 
 
 def mixed(items: list[tuple[str, bool]]) -> PreferringQueue[tuple[int, bool]]:
@@ -117,10 +118,20 @@ def test_a_preferred_item_is_next_but_one_however_many_others_were_there_first()
 
 
 @given(any_items.filter(bool))
-def test_preferred_items_are_dropped_last(items: list[tuple[str, bool]]) -> None:
-    queue = mixed(items)
-    kinds = [queue.drop()[1] for _ in range(len(queue))]
-    assert kinds == sorted(kinds)
+def test_the_longest_line_of_either_kind_loses_its_last(items: list[tuple[str, bool]]) -> None:
+    queue, left = mixed(items), dict(enumerate(items))
+    while left:
+        lines = Counter(left.values())
+        place, _ = queue.drop()
+        line = left.pop(place)
+        assert lines[line] == max(lines.values())
+        assert not line[1] or lines[line] > max((lines[other] for other in lines if not other[1]), default=0)
+
+
+def test_one_preferred_sender_that_fills_the_queue_makes_way_for_everyone_else() -> None:
+    queue = mixed([("office", True)] * 8 + [("new", False)])
+    assert [queue.drop()[1] for _ in range(7)] == [True] * 7
+    assert queue.drop() == (8, False)
 
 
 @given(any_items)

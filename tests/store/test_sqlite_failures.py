@@ -206,6 +206,31 @@ def test_a_connection_that_waited_for_a_busy_file_has_its_timeout_again(
 
 
 @on_sqlite
+def test_a_transaction_that_was_left_open_is_not_continued(url: str, store: Database) -> None:
+    own = engine.create(url)
+    with own.connect() as connection, pytest.raises(OperationalError, match="within a transaction"):
+        connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
+        connection.begin()
+    own.dispose()
+
+
+@on_sqlite
+def test_a_file_that_is_no_database_any_more_is_an_outage(
+    store: Database, run: Run, url: str, tmp_path: Path, clock: Clock
+) -> None:
+    (login,) = begun(store, 1)
+    store.close()
+    fresh = Database(url, clock)
+    with fresh.read() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    (tmp_path / "as.db").write_bytes(b"not a database, but as long as a page of one. " * 200)
+    (outcome,) = run(together([fresh.write(rotation(login))]))
+    assert isinstance(outcome, Unavailable)
+    assert fresh.outages.since is not None
+    fresh.close()
+
+
+@on_sqlite
 def test_a_caller_gets_503_from_a_busy_file_and_then_the_next_token(
     http: TestClient, token: Callable[..., Any], login: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -134,6 +134,33 @@ def test_a_known_network_is_limited_too_by_a_counter_of_its_own(
     assert len(hashed) == 2 + 2 * FREE
 
 
+def test_nist_5_2_2_a_right_password_where_the_user_has_signed_in_before_forgets_the_wrong_ones_there(
+    ask: Ask, from_host: Callable[[str], None], clock: Clock
+) -> None:
+    from_host(HOME)
+    assert_granted(ask(password=PASSWORD))
+    exhaust(ask)
+    waiting = ask(password=PASSWORD)
+    assert_refused(waiting, TOO_MANY)
+    clock.forward(int(waiting.headers["retry-after"]))
+    for _ in range(3):
+        assert_granted(ask(password=PASSWORD))
+
+
+def test_a_right_password_forgets_no_wrong_ones_of_other_networks(
+    ask: Ask, from_host: Callable[[str], None], clock: Clock
+) -> None:
+    from_host(ELSEWHERE)
+    exhaust(ask)
+    from_host(HOME)
+    waiting = ask(password=PASSWORD)
+    clock.forward(int(waiting.headers["retry-after"]))
+    assert_granted(ask(password=PASSWORD))
+    from_host(ELSEWHERE)
+    assert_refused(ask(), INVALID_GRANT)
+    assert_refused(ask(), TOO_MANY)
+
+
 def test_where_the_user_has_signed_in_a_password_is_checked_before_those_from_elsewhere(
     ask: Ask, from_host: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,8 +69,9 @@ def measure(target: Target, operation: str, seconds: float, connections: int) ->
     raw, raw_cpu = (statistics.mean(column) for column in zip(*raws, strict=True))
     half = _load(target, operation, seconds, connections, 2 * connections / full.rate)
     each = 1e6 / len(full.latencies)
-    signing = about.signatures * raw_cpu
-    if before.signing is not None and after.signing is not None:
+    if before.signing is None or after.signing is None:
+        signing = about.signatures * target.raw("signatures", seconds * _RAW_SHARE).cpu
+    else:
         signing = (after.signing - before.signing) * each
     checking = raw_cpu if about.raw == "password_checks" else 0
     cpu = (after.cpu - before.cpu) * each - signing - checking

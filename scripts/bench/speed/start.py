@@ -3,6 +3,7 @@
 .venv/bin/python scripts/bench/speed/start.py
 """
 
+import argparse
 import statistics
 import sys
 import tempfile
@@ -44,6 +45,7 @@ def _start(server: Live) -> Start:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     start = measure_start()
     print(f"first 200 after {start.seconds:.2f} s; {start.memory / 1e6:.1f} MB when idle")
     return 0

@@ -44,11 +44,14 @@ from scripts.bench.speed.variants import Variant, ours
 
 FLOORS = {"client_credentials": 0.50, "refresh": 0.40}
 """The lowest shares of the raw rate."""
+BOUNDED = ("RS256, sqlite", 64)
+"""The bounds are those of this target at so many connections."""
 REFRESHES, SIGNATURE = 2.0, 0.8
 """The most CPU time of a redemption besides its two signatures, compared with a refresh; and of an authorization
 request, compared with a signature."""
 MEMORY, FIRST_RESPONSE = 110, 1.5  # MB, seconds
 _CHARTED = {"client_credentials": "client_credentials", "refresh": "refresh_token, durable"}
+_RAW = {"signatures": "RSA-2048 signatures/s", "password_checks": "password checks/s"}
 _TITLES = "".join(f"{title:>10}" for title in ("of raw", "per s", "CPU us", "p50 ms", "p99 ms", "half: p50", "p99 ms"))
 
 
@@ -85,10 +88,15 @@ def run_rounds(
 def table(results: Results) -> Iterator[str]:
     for heading in dict.fromkeys((case.target, case.connections) for case in results):
         cases = {case: figures for case, figures in results.items() if case[:2] == heading}
-        raw = next(iter(cases.values())).raw
-        yield f"\n{heading[0]}; {heading[1]} connections; the core makes {raw:.0f} RSA-2048 signatures/s"
+        yield f"\n{heading[0]}; {heading[1]} connections; the core makes {raw_rates(cases)}"
         yield f"{'':20}{_TITLES}"
         yield from (line(case.operation, figures) for case, figures in cases.items())
+
+
+def raw_rates(results: Results) -> str:
+    """Say how much raw work the core does in a second, of each kind that was measured."""
+    rates = {OPERATIONS[case.operation].raw: figures.raw for case, figures in results.items()}
+    return " and ".join(f"{rates[kind]:.0f} {words}" for kind, words in _RAW.items() if kind in rates)
 
 
 def line(operation: str, figures: Figures) -> str:
@@ -107,14 +115,14 @@ def compared(results: Results, before: Results) -> Iterator[str]:
 
 
 def faults(results: Results) -> Iterator[str]:
-    """Yield the bounds that the first case of each operation misses."""
-    first = {case.operation: results[case] for case in reversed(list(results))}
+    """Yield the bounds that are missed."""
+    bounded = {case.operation: figures for case, figures in results.items() if case[:2] == BOUNDED}
     for name, floor in FLOORS.items():
-        if name in first and first[name].share < floor:
+        if name in bounded and bounded[name].share < floor:
             yield f"{name} is below {floor} of the raw rate"
-    if {"redeem", "refresh"} <= first.keys() and first["redeem"].cpu > REFRESHES * first["refresh"].cpu:
+    if {"redeem", "refresh"} <= bounded.keys() and bounded["redeem"].cpu > REFRESHES * bounded["refresh"].cpu:
         yield f"a redemption costs more than {REFRESHES} refreshes"
-    if "authorize" in first and first["authorize"].cpu > SIGNATURE * 1e6 / first["authorize"].raw:
+    if "authorize" in bounded and bounded["authorize"].cpu > SIGNATURE * 1e6 / bounded["authorize"].raw:
         yield f"an authorization request costs more than {SIGNATURE} of a signature"
 
 
@@ -131,13 +139,15 @@ def from_json(text: str) -> Results:
 
 def chart(results: Results) -> Chart:
     first = next(iter(results)).target
+    results = {case: figures for case, figures in results.items() if case.connections == BOUNDED[1]} or results
+    is_alone = all(case.target == first for case in results)
     bars = {"raw RSA-2048 signature": 1.0}
     for case, figures in results.items():
         if label := _CHARTED.get(case.operation):
             bars[label if case.target == first else f"{case.operation}, {case.target}"] = round(figures.share, 2)
     return Chart(
         title="Tokens issued on one core",
-        command="python3 scripts/bench/speed/tokens.py",
+        command="python3 scripts/bench/speed/tokens.py" + ("" if is_alone else " --token-url ..."),
         unit="share of the rate at which the same core makes raw RSA-2048 signatures",
         bars=bars,
         ours=tuple(_CHARTED.values()),
@@ -200,7 +210,9 @@ def print_result(asked: argparse.Namespace, results: Results) -> bool:
     if asked.chart:
         chart(results).save(asked.chart)
     missed = [f"NOT HELD: {fault}" for fault in faults(results)]
-    print("", *(missed or ["every bound holds"]), sep="\n")
+    is_bounded = any(case[:2] == BOUNDED for case in results)
+    held = "every bound holds" if is_bounded else f"The bounds are for {BOUNDED[0]} and {BOUNDED[1]} connections."
+    print("", *(missed or [held]), sep="\n")
     return not missed
 
 
