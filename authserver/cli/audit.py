@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..domain.audit import OTHER_EVENTS, REQUEST_EVENTS
+from ..domain.forwarded import network_named
 from ..domain.times import parse_moment
 from ..settings import load
 from ..store import events, users
@@ -63,7 +64,9 @@ def filters(function: F) -> F:
             metavar="NAME",
             help="Only events of this name: docs/reference/events.md lists them.",
         ),
-        click.option("--network", help="Only from this network, for example 192.0.2.0/24."),
+        click.option(
+            "--network", help="Only from this network, or from that of this address: 192.0.2.0/24 or 192.0.2.7."
+        ),
         click.option("--actor", help="Only by this actor: os:NAME, user:SUBJECT, client:CLIENT_ID, server."),
     ]
     for option in reversed(options):
@@ -150,7 +153,7 @@ def _filter(connection: "Connection", options: dict[str, str | None]) -> Filter:
         client_id=options["client"],
         authorization_id=_authorization(options["authorization"]),
         event=options["event"],
-        network=options["network"],
+        network=_network(options["network"]),
         actor=options["actor"],
     )
 
@@ -161,6 +164,16 @@ def _moment(option: str, text: str | None, at: int) -> int | None:
     except (ValueError, OverflowError):
         raise click.UsageError(
             f"{option}: {text!r} is not a time. Use 2026-01-31, 2026-01-31T12:00:00Z, or 24h or 7d for a time ago."
+        ) from None
+
+
+def _network(text: str | None) -> str | None:
+    try:
+        return None if text is None else network_named(text)
+    except ValueError:
+        raise click.UsageError(
+            f"--network: {text!r} is neither an address nor a network of the audit trail, which are /24 of IPv4 and /64"
+            " of IPv6. Use 192.0.2.7, 192.0.2.0/24 or 2001:db8:0:1::/64."
         ) from None
 
 

@@ -81,6 +81,17 @@ def network(address: Address) -> str:
     return str(ip_network((address, 24 if address.version == 4 else 64), strict=False))
 
 
+def network_named(text: str) -> str:
+    """Return the network of an address, or the network itself in its usual form. Raises ValueError for anything that is
+    not the network of an address: a /24 or a /64."""
+    if "/" not in text:
+        return network(plain(ip_address(text)))
+    named = ip_network(text, strict=False)
+    if named.prefixlen != (24 if named.version == 4 else 64):
+        raise ValueError(f"{text} is no /24 and no /64")
+    return str(named)
+
+
 def _network(word: str) -> IPv4Network | IPv6Network:
     try:
         network = ip_network(word)

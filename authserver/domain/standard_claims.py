@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from .email_address import canonical
 from .models import SECOND
 from .plain_text import is_plain
 
@@ -79,6 +80,11 @@ def _is_date(value: object) -> bool:
     return isinstance(value, str) and is_birthdate(value)
 
 
+def _is_email(value: object) -> bool:
+    # s5.1: its value MUST conform to the RFC 5322 addr-spec syntax.
+    return isinstance(value, str) and canonical(value) is not None
+
+
 def _is_boolean(value: object) -> bool:
     return isinstance(value, bool)
 
@@ -109,6 +115,7 @@ _CHECKS: dict[str, Check] = (
     | dict.fromkeys(URLS, _URL)
     | {
         "birthdate": (_is_date, "a date like 1815-12-10, 0000-12-10 without the year, or a year like 1815"),
+        "email": (_is_email, "an email address in ASCII, such as ada@example.com"),
         "email_verified": (_is_boolean, "true or false"),
         "phone_number_verified": (_is_boolean, "true or false"),
         "updated_at": (_is_number, "a number: the seconds since 1970"),
@@ -136,7 +143,9 @@ def of_scope(scope: Iterable[str]) -> tuple[str, ...]:
 
 
 def of_user(username: str, claims: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Return those of the user's claims that have these names. A user without a claim `preferred_username` gets
-    one: the username."""
-    all_claims = {"preferred_username": username} | dict(claims)
-    return {name: all_claims[name] for name in dict.fromkeys(names) if name in all_claims}
+    """Return those of the user's claims that have these names, and their forms in other languages, such as `name#de`
+    (s5.2). A user without a claim `preferred_username` gets one: the username."""
+    all_claims, wanted = {"preferred_username": username} | dict(claims), dict.fromkeys(names)
+    found = {name: all_claims[name] for name in wanted if name in all_claims}
+    found.update((name, value) for name, value in claims.items() if "#" in name and name.partition("#")[0] in wanted)
+    return found

@@ -20,7 +20,7 @@ _MOUNTED_OWNER = (
     " If a mount sets owner and mode, as Kubernetes does for secrets with fsGroup, give the path of the file as"
     " AUTHSERVER_KEY_ENCRYPTION_KEY_FILE (docs/reference/files.md)."
 )
-_MOUNTED = f"{_MOUNTED_OWNER} Otherwise"
+_MOUNTED = f"{_MOUNTED_OWNER} Otherwise, fix the file"
 _NAME_ANOTHER = "Name a folder that the server may write to:\n\n    AUTHSERVER_KEYS_DIR=/path/to/keys"
 
 

@@ -162,7 +162,7 @@ def test_list_has_exactly_these_fields_newest_first(data: Callable[..., Any], he
         (["--client", "app"], "14"),
         (["--authorization", ID], "15"),
         (["--event", "login_failed"], "25"),
-        (["--network", "192.0.2.0/24"], "24"),
+        *((["--network", text], "24") for text in ("192.0.2.0/24", "192.0.2.77", "::ffff:192.0.2.77", "192.0.2.77/24")),
         (["--actor", "server"], "3"),
         (["--client", "app", "--event", "login"], "14"),
         (["--user", "nobody"], ""),
@@ -191,6 +191,8 @@ def test_a_word_that_is_no_time_is_a_usage_error_and_a_time_long_ago_is_not(
     assert "'yesterday' is not a time" in cli("audit", "list", "--since", "yesterday", code=2).output
     assert "'999999999d' is not" not in cli("audit", "list", "--since", "9999d", "--until", "0s").output
     assert "hexadecimal" in cli("audit", "list", "--authorization", "xyz", code=2).output
+    for text in ("here", "192.0.2.0/16", "2001:db8::/32", ""):
+        assert f"{text!r} is neither an address nor a network" in cli("audit", "list", "--network", text, code=2).output
 
 
 def test_show_prints_every_field_and_the_export_gives_the_id(

@@ -33,9 +33,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON = ("fastapi", "starlette", "flask", "django")
 FILES = {"express": "notes.mjs", "go": "main.go"} | dict.fromkeys(PYTHON, "notes.py")
 TOOLS = {"express": "npm", "go": "go", "spring": "mvn"}
-HEAVY = pytest.mark.skipif(
-    "HEAVY_SNIPPETS" not in os.environ, reason="compiles half a framework; to do so: HEAVY_SNIPPETS=1"
-)
+HEAVY = pytest.mark.skipif("HEAVY" not in os.environ, reason="compiles half a framework; to do so: HEAVY=1")
 SCOPES = "read write"
 AUDIENCE = "https://api.example"
 CACHES = {

@@ -295,7 +295,7 @@ def test_go_oidc(issuer: Issuer, web: str, tmp_path: Path) -> None:
     assert json.loads(line) == {"nonce": "nonce", "same": True, "email": "ada@example.com"}
 
 
-HEAVY = pytest.mark.skipif("HEAVY_CLIENTS" not in os.environ, reason="builds with Maven; to do so: HEAVY_CLIENTS=1")
+HEAVY = pytest.mark.skipif("HEAVY" not in os.environ, reason="builds with Maven; to do so: HEAVY=1")
 REGISTRATION = "spring.security.oauth2.client.registration.authserver"
 
 

@@ -57,7 +57,8 @@ def test_oidc_core_5_1_a_value_of_another_type_is_refused_with_the_type_that_it_
 @pytest.mark.parametrize(
     ("name", "value", "must_be"),
     [
-        *((name, "Ada\u202e", "without control characters") for name in ("name", "nickname", "email", "locale#x")),
+        *((name, "Ada\u202e", "without control characters") for name in ("name", "nickname", "locale#x")),
+        *(("email", value, "an email address") for value in ("Ada", "ada@", "a b@example.com", "ada@example.com\n")),
         ("address", {"locality": "Lon\ndon"}, "an object"),
         ("address", {"formatted": "London\u202e"}, "an object"),
         *((name, "javascript:alert(1)", "an http or https URL") for name in ("profile", "picture", "website")),
@@ -105,6 +106,11 @@ def test_only_what_is_asked_for_and_known_is_shown_once() -> None:
     claims = {"email": "ada@example.com", "roles": ["editor"]}
     assert of_user("ada", claims, ("email", "name", "email")) == {"email": "ada@example.com"}
     assert of_user("ada", claims, ()) == {}
+
+
+def test_oidc_core_5_2_a_claim_is_shown_in_every_language() -> None:
+    claims = {"name#de": "Ada Gräfin von Lovelace", "name": "Ada Lovelace", "email#x": "ada@example.com"}
+    assert of_user("ada", claims, ("name",)) == {"name": "Ada Lovelace", "name#de": "Ada Gräfin von Lovelace"}
 
 
 def test_users_are_called_by_their_username_unless_they_have_another_name() -> None:

@@ -1,6 +1,6 @@
 """Checks that responses do not reveal which accounts exist, neither by their bytes nor by their time.
 
-At every endpoint that takes a password, failed logins of known, unknown and disabled accounts must get the same
+At /token, /api/login and the sign-in page, failed logins of known, unknown and disabled accounts must get the same
 response in the same time, also while they are delayed. So must requests to the pages that send an email (to reset a
 password, to sign up, and to change the address), whether or not somebody has an account with that address.
 
