@@ -12,9 +12,12 @@ from starlette.testclient import TestClient
 from authserver.app import assemble
 from authserver.background import INTERVALS, BackgroundTasks
 from authserver.domain.errors import Unavailable
+from authserver.domain.mail import new_mail
+from authserver.domain.outbox import Message
 from authserver.keyring.lifecycle import Lifecycle
+from authserver.outbox import OutboxWorker
 from authserver.settings import Settings
-from authserver.store import pruning
+from authserver.store import outbox, pruning
 from authserver.store.database import Database
 from tests.harness.clock import Clock
 from tests.harness.constants import ISSUER, LONG
@@ -179,3 +182,32 @@ def test_the_server_stops_while_a_task_of_it_is_committing(
 
     asyncio.run(asyncio.wait_for(serve(), LONG))
     server.close()
+
+
+def test_a_message_that_is_being_sent_when_the_server_stops_is_recorded_as_sent(
+    settings: Settings, database: Database, clock: Clock
+) -> None:
+    class Slow:
+        limit = 1
+        begun = asyncio.Event()
+
+        async def send(self, message: Message) -> None:
+            self.begun.set()
+            await asyncio.sleep(0.05)
+
+        def close(self) -> None: ...
+
+    server = assemble(settings, now=clock, enable=())
+    server.tasks.outbox = OutboxWorker({"mail": Slow()}, server.tasks.database, clock)
+    with database.begin() as connection:
+        outbox.add_many(connection, [new_mail("test", "ada@example.com", "en")], clock())
+
+    async def serve() -> None:
+        async with server.tasks.running():
+            await server.tasks.deliver_outbox()
+            await asyncio.wait_for(Slow.begun.wait(), LONG)
+
+    asyncio.run(serve())
+    server.close()
+    with database.begin() as connection:
+        assert [message.outcome for message in outbox.newest(connection, limit=9, delivered=True)] == ["delivered"]

@@ -3,7 +3,9 @@
 The modes themselves are looked at, for root can open everything; what another user can do is done as another user.
 """
 
+import grp
 import os
+import pwd
 import subprocess
 import sys
 import tempfile
@@ -125,6 +127,22 @@ def test_the_group_of_one_user_alone_is_nobody_else(tmp_path: Path) -> None:
     assert file_modes.writable_by_others(tmp_path / "keys") is None
     os.chown(tmp_path / "keys", -1, GROUP)
     assert file_modes.writable_by_others(tmp_path / "keys") == f"chmod go-w {tmp_path}/keys"
+
+
+OWNER = pwd.getpwuid(os.geteuid()).pw_name
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "is_of_owner_alone"),
+    [(OWNER, [], True), (OWNER, [OWNER], True), (OWNER, [OWNER, "ada"], False), ("staff", [], False)],
+)
+def test_a_group_with_another_member_or_name_than_the_owner_s_is_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, members: list[str], is_of_owner_alone: bool
+) -> None:
+    monkeypatch.setattr(grp, "getgrgid", lambda _: grp.struct_group((name, "x", 1234, members)))
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys").chmod(0o770)
+    assert (file_modes.writable_by_others(tmp_path / "keys") is None) == is_of_owner_alone
 
 
 def test_what_is_not_there_is_written_by_nobody(tmp_path: Path) -> None:

@@ -108,11 +108,12 @@ def test_a_step_is_logged_once_with_size_and_direction_and_written_once(
 ) -> None:
     clock, keeper = started()
     with capture_logs() as told:
-        for step in (HOUR, -3 * HOUR):
+        for number, step in enumerate((HOUR, -3 * HOUR), 1):
             machine["wall"] += step
             for _ in range(3):
                 passes(machine, 1)
                 run(keeper.look())
+                assert len(told) == number
     assert [(entry["event"], entry["log_level"], entry["direction"], entry["seconds"]) for entry in told] == [
         ("clock_stepped", "warning", "forward", 3600.0),
         ("clock_stepped", "warning", "back", 10800.0),
