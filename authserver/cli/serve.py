@@ -63,13 +63,13 @@ def command(host: str, port: int, uds: Path | None, uds_mode: int, fd: int | Non
     settings = load()
     for warning in _check(settings, workers):
         click.echo(f"Warning: {warning}", err=True)
-    _record_settings(settings)
     logs.configure(settings.log_level)
     with (
         suppress(KeyboardInterrupt),  # uvicorn raises it again
         _listener(host, port, uds, uds_mode, fd) as listener,
         _management(settings.management_address) as management,
     ):
+        _record_settings(settings)  # once nothing keeps the server from starting
         click.echo(f"Issuer {settings.issuer}, listening on {listening.url_of(listener)}", err=True)
         if management is not None:
             click.echo(f"Metrics and health checks on {listening.url_of(management.listener)}", err=True)

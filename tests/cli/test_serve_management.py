@@ -97,6 +97,14 @@ def test_a_bad_address_is_a_bad_setting(cli: Callable[..., Result], here: Path, 
     assert message.rstrip().endswith("AUTHSERVER_MANAGEMENT_ADDRESS=127.0.0.1:9100")
 
 
+def test_settings_of_a_server_that_does_not_start_are_not_recorded(cli: Callable[..., Result], here: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = str(other.getsockname()[1])
+        for level in ("info", "error"):
+            cli("serve", "--port", taken, code=1, LOG_LEVEL=level)
+    assert cli("audit", "list", "--event", "settings_changed", "--json").stdout == "[]\n"
+
+
 def test_a_port_in_use_is_named_with_the_setting_that_chooses_another(cli: Callable[..., Result], here: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
