@@ -211,3 +211,14 @@ def test_a_message_that_is_being_sent_when_the_server_stops_is_recorded_as_sent(
     server.close()
     with database.begin() as connection:
         assert [message.outcome for message in outbox.newest(connection, limit=9, delivered=True)] == ["delivered"]
+
+
+def test_malformed_requests_that_were_only_counted_are_logged_at_the_next_report(
+    settings: Settings, database: Database, clock: Clock, events: list[Any]
+) -> None:
+    server = assemble(settings, now=clock, enable=())
+    with TestClient(server.app, ISSUER) as http:
+        for _ in range(3):
+            http.post("/token", content=b"x", headers={"Content-Type": "text/plain"})
+        existing(http.portal).call(server.tasks.report_malformed_requests)
+        assert [each["count"] for each in events if each["event"] == "malformed_requests"] == [1, 2]

@@ -5,12 +5,14 @@ import json
 import os
 import pickle
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from authserver.settings import Settings, load
+from tests.harness.constants import LONG
 from tests.settings.refusals import CANARY, refusal
 
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("=")
@@ -66,7 +68,9 @@ def test_every_setting_can_be_set_in_every_source(folder: Path, monkeypatch: pyt
     optional |= {"audit_webhook": "https://hooks.example/", "pages_dir": "pages", "mail_from": "a@example.com"}
     rows = load(**secret, **optional).describe()
     values = {row["name"]: secret.get(row["name"], row["value"]) for row in rows}
-    assert {source_of(load(**values), name) for name in values} == {"flag"}
+    given = load(**values)
+    assert {source_of(given, name) for name in values} == {"flag"}
+    assert {row["name"]: secret.get(row["name"], row["value"]) for row in given.describe()} == values
     (folder / "authserver.toml").write_text("".join(f"{n} = {json.dumps(v)}\n" for n, v in values.items()))
     assert {row["source"] for row in load().describe()} == {"authserver.toml"}
     (folder / ".env").write_text("".join(f"export AUTHSERVER_{n.upper()}='{v}'\n" for n, v in values.items()))
@@ -247,6 +251,17 @@ def test_a_file_that_is_not_text_is_named(name: str, folder: Path) -> None:
 def test_a_setting_on_a_line_that_dotenv_would_skip_is_refused(line: str, folder: Path) -> None:
     (folder / ".env").write_text(f"# AUTHSERVER_ISSUER said\n{line}\n")
     assert refusal().startswith("AUTHSERVER_LOG_LEVEL (.env) is on a line that cannot be read")
+
+
+def test_a_pipe_in_place_of_dotenv_is_read_once(folder: Path) -> None:
+    os.mkfifo(folder / ".env")
+    writer = threading.Thread(target=(folder / ".env").write_text, args=["AUTHSERVER_LOG_LEVEL=debug\n"], daemon=True)
+    writer.start()
+    loaded = list[Settings]()
+    reader = threading.Thread(target=lambda: loaded.append(load()), daemon=True)  # reading it twice would never end
+    reader.start()
+    reader.join(LONG)
+    assert [settings.log_level for settings in loaded] == ["debug"]
 
 
 def test_a_name_without_a_value_is_refused(folder: Path) -> None:

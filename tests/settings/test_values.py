@@ -74,11 +74,21 @@ def test_the_message_says_what_where_why_and_what_to_write(monkeypatch: pytest.M
     )
 
 
-@pytest.mark.parametrize("value", ["true", "1.0", "[1]", "{a = 1}", "1979-05-27", '"x"'])
-def test_toml_values_that_are_no_whole_number_are_refused(value: str, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("true", "'True'"),
+        ("1.0", "'1.0'"),
+        ("[1]", "(list)"),
+        ("{a = 1}", "(dict)"),
+        ("1979-05-27", "(date)"),
+        ('"x"', "'x'"),
+    ],
+)
+def test_toml_values_that_are_no_whole_number_are_refused(value: str, shown: str, folder: Path) -> None:
     (folder / "authserver.toml").write_text(f"jwks_max_age = {value}\n")
     message = refusal()
-    assert message.startswith("AUTHSERVER_JWKS_MAX_AGE (authserver.toml): the value ")
+    assert message.startswith(f"AUTHSERVER_JWKS_MAX_AGE (authserver.toml): the value {shown} is not allowed")
     assert tomllib.loads(message.splitlines()[-1]) == {"jwks_max_age": 300}
 
 

@@ -122,6 +122,18 @@ def test_a_step_is_logged_once_with_size_and_direction_and_written_once(
         assert database_clock.load(connection, "this one") == clock.timeline().stretches
 
 
+def test_a_machine_that_cannot_tell_one_boot_from_another_writes_nothing(
+    store: Database, machine: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "boot", lambda: "")
+    keeper = Timekeeper(store, Clock())
+    keeper.begin()
+    machine["wall"] += HOUR
+    run(keeper.look())
+    with store.begin() as connection:
+        assert database_clock.load(connection, "") == ()
+
+
 def test_the_databases_clock_is_followed_from_the_start_and_at_each_poll(
     store: Database, machine: Any, run: Run
 ) -> None:
