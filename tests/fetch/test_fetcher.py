@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -84,6 +85,14 @@ def test_a_request_goes_to_the_checked_address_with_the_name_of_the_host(server:
     assert received.headers["content-type"] == "application/json"
     assert not {"cookie", "authorization", "proxy-authorization"} & received.headers.keys()
     assert server.names == [HOST]
+
+
+def test_an_exchange_that_has_ended_leaves_no_watchdog(server: Receiver) -> None:
+    assert post(f"https://{HOST}:{server.port}/").status == 204
+    watchdogs = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    for watchdog in watchdogs:
+        watchdog.join(10)
+    assert not any(watchdog.is_alive() for watchdog in watchdogs)
 
 
 def test_a_url_without_a_port_means_the_one_of_its_scheme_and_so_does_the_host_that_is_sent(

@@ -150,3 +150,21 @@ def test_the_databases_clock_is_followed_from_the_start_and_at_each_poll(
         assert abs(clock() - shown) < 60 * SECOND
     run(keeper.follow())
     assert clock.steps() == []
+
+
+def test_a_clock_that_is_followed_is_read_again_at_each_poll(
+    store: Database, machine: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = [HOUR]
+    monkeypatch.setattr(database_clock, "follow", lambda connection, clock: True)
+    monkeypatch.setattr(
+        database_clock, "read_many", lambda connection, keys: dict.fromkeys(keys, machine["wall"] + ahead[0])
+    )
+    clock = Clock()
+    keeper = Timekeeper(store, clock)
+    keeper.begin()
+    for hours in (1, 3, -1):
+        ahead[0] = hours * HOUR
+        passes(machine, 2)
+        run(keeper.follow())
+        assert clock() == machine["wall"] + ahead[0]
