@@ -126,24 +126,30 @@ def test_an_address_that_a_caller_claims_is_replaced_by_the_proxy(proxy: int, fo
     assert authorization["network"] == "127.0.0.0/24"  # the proxy's caller; what it claims is not passed on
 
 
-@needs_chromium
-def test_people_sign_in_below_the_prefix(proxy: int, server: Live) -> None:
-    """As docs/how-to/reverse-proxy.md says, with cookies that only this host over TLS can have set."""
-    callback = "https://app.example/callback"
+def new_client(server: Live, callback: str) -> str:
     kind = ["--kind", "spa", "--scope", "openid", "--redirect-uri", callback]
-    client_id = server.command("client", "create", "Notes", *kind)["client_id"]
-    with launched(f"--host-resolver-rules=MAP {HOST}:443 127.0.0.1:{proxy}") as browser:
-        page = browser.new_context(ignore_https_errors=True).new_page()
+    client_id: str = server.command("client", "create", "Notes", *kind)["client_id"]
+    return client_id
+
+
+with_and_without_scripts = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+
+
+def sign_in_with_chromium(issuer: str, client_id: str, *, scripts: bool, rules: str) -> None:
+    """Sign in and allow, and check that the cookies are such as only this host over TLS can have set."""
+    callback = "https://app.example/callback"
+    with launched(f"--host-resolver-rules={rules}") as browser:
+        page = browser.new_context(ignore_https_errors=True, java_script_enabled=scripts).new_page()
         page.set_default_timeout(LONG * 1000)
         page.context.route("https://app.example/**", lambda route: route.fulfill(body="signed in"))
         messages: list[str] = []
         page.on("console", lambda message: messages.append(message.text))
-        page.goto(f"{ISSUER}/authorize?{query(client_id=client_id, redirect_uri=callback, scope='openid')}")
+        page.goto(f"{issuer}/authorize?{query(client_id=client_id, redirect_uri=callback, scope='openid')}")
         page.fill("#username", "ada")
         page.fill("#password", PASSWORD)
         page.click("#sign-in")
         page.click("#allow")
-        page.wait_for_url(f"{callback}?code=*&iss=https%3A%2F%2F{HOST}%2Fauth")
+        page.wait_for_url(f"{callback}?code=*&iss={urllib.parse.quote(issuer, safe='')}")
         cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
     assert messages == []
     assert cookies.keys() == {"__Host-browser", "__Host-session"}
@@ -151,29 +157,46 @@ def test_people_sign_in_below_the_prefix(proxy: int, server: Live) -> None:
         assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, True, "Lax", "/")
 
 
-def test_people_sign_in_at_an_issuer_with_a_port_and_no_prefix(tmp_path: Path, deploy: Path) -> None:
-    port = free_port()
-    issuer = f"https://localhost:{port}"
+@needs_chromium
+@with_and_without_scripts
+def test_people_sign_in_below_the_prefix(proxy: int, server: Live, scripts: bool) -> None:
+    """As docs/how-to/reverse-proxy.md says."""
+    client_id = new_client(server, "https://app.example/callback")
+    sign_in_with_chromium(ISSUER, client_id, scripts=scripts, rules=f"MAP {HOST}:443 127.0.0.1:{proxy}")
+
+
+@pytest.fixture(scope="module")
+def at_a_port(tmp_path_factory: pytest.TempPathFactory, deploy: Path) -> Iterator[Live]:
+    """A server whose issuer is `https://localhost:PORT`, behind an nginx there."""
+    folder, port = tmp_path_factory.mktemp("port"), free_port()
     no_prefix = {f"server_name {HOST}": "server_name localhost", "^/auth/(": "^/(", "location /auth/ {": "location / {"}
-    make_certificate(tmp_path, "localhost")
-    server = Live(tmp_path, ISSUER=issuer, TRUSTED_PROXIES="127.0.0.1")
+    make_certificate(folder, "localhost")
+    server = Live(folder, ISSUER=f"https://localhost:{port}", TRUSTED_PROXIES="127.0.0.1")
     server.set_up()
-    kind = ["--kind", "spa", "--scope", "openid", "--redirect-uri", CALLBACK]
-    client_id = server.command("client", "create", "Notes", *kind)["client_id"]
     server.start()
-    trusted = ssl.create_default_context(cafile=str(tmp_path / "crt"))
     try:
-        with (
-            nginx_of(tmp_path, deploy, server.port, port, **no_prefix),
-            httpx2.Client(base_url=issuer, verify=trusted, trust_env=False, timeout=LONG) as http,
-        ):
-            code = Browser(http, issuer).code(client_id=client_id, scope="openid")
-            form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
-            tokens = http.post("/token", data=form | {"client_id": client_id, "code_verifier": VERIFIER}).json()
-            configuration = http.get("/.well-known/openid-configuration").json()
-            cookies = set(http.cookies)
+        with nginx_of(folder, deploy, server.port, port, **no_prefix):
+            yield server
     finally:
         server.kill()
+
+
+@needs_chromium
+@with_and_without_scripts
+def test_people_sign_in_at_an_issuer_with_a_port_and_no_prefix(at_a_port: Live, scripts: bool) -> None:
+    client_id = new_client(at_a_port, "https://app.example/callback")
+    sign_in_with_chromium(at_a_port.settings["ISSUER"], client_id, scripts=scripts, rules="MAP app.example 127.0.0.1")
+
+
+def test_tokens_and_metadata_name_an_issuer_with_a_port(at_a_port: Live) -> None:
+    issuer, client_id = at_a_port.settings["ISSUER"], new_client(at_a_port, CALLBACK)
+    trusted = ssl.create_default_context(cafile=str(at_a_port.folder / "crt"))
+    with httpx2.Client(base_url=issuer, verify=trusted, trust_env=False, timeout=LONG) as http:
+        code = Browser(http, issuer).code(client_id=client_id, scope="openid")
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
+        tokens = http.post("/token", data=form | {"client_id": client_id, "code_verifier": VERIFIER}).json()
+        configuration = http.get("/.well-known/openid-configuration").json()
+        cookies = set(http.cookies)
     assert cookies == {"__Host-browser", "__Host-session"}
     assert configuration["issuer"] == unverified(tokens["id_token"])["iss"] == issuer
     assert configuration["authorization_endpoint"] == f"{issuer}/authorize"
