@@ -277,14 +277,20 @@ def test_a_client_whose_last_secret_ends_is_named(ends: tuple[int | None, ...], 
     ],
 )
 def test_departures_from_rfc9700_are_named_by_section(client: Client, level: str, section: str) -> None:
-    [found] = departures.check(Settings(first_party_api="off"), [client])
+    [found] = departures.check(Settings(first_party_api="off", refresh_retry_window=0), [client])
     assert found.level == level
     assert found.finding.startswith(section)
 
 
 def test_rfc9700_2_4_the_interface_that_takes_passwords_is_a_departure() -> None:
-    [found] = departures.check(Settings(), [])
+    [found] = departures.check(Settings(refresh_retry_window=0), [])
     assert (found.level, found.finding[:12]) == ("info", "Section 2.4:")
+
+
+def test_rfc9700_4_14_2_the_retry_window_is_a_departure() -> None:
+    [found] = departures.check(Settings(first_party_api="off"), [])
+    assert (found.level, found.finding[:15]) == ("info", "Section 4.14.2:")
+    assert "30 seconds" in found.finding and "AUTHSERVER_REFRESH_RETRY_WINDOW=0" in found.fix
 
 
 @pytest.mark.parametrize(

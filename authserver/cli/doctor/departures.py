@@ -18,6 +18,7 @@ def check(settings: Settings, clients: Iterable[Client]) -> list[Finding]:
 
 def _findings(settings: Settings, clients: list[Client]) -> Iterator[Finding]:
     yield from _first_party(settings)
+    yield from _default_retry_window(settings)
     for client in clients:
         yield from _password_grant(client)
         yield from _retry_window(settings, client)
@@ -33,6 +34,18 @@ def _first_party(settings: Settings) -> Iterator[Finding]:
             INFO,
             "Section 2.4: /api/login takes passwords, for apps of your own.",
             "If you have none that use it: AUTHSERVER_FIRST_PARTY_API=off",
+        )
+
+
+def _default_retry_window(settings: Settings) -> Iterator[Finding]:
+    # RFC 9700 s4.14.2: a refresh token that is used again ends the authorization.
+    if settings.refresh_retry_window:
+        yield Finding(
+            CHECK,
+            INFO,
+            f"Section 4.14.2: a used refresh token is accepted again for {settings.refresh_retry_window} seconds, so"
+            " that a client whose response was lost can retry.",
+            "To end the authorization at once instead: AUTHSERVER_REFRESH_RETRY_WINDOW=0",
         )
 
 
