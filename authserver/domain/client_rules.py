@@ -63,7 +63,8 @@ def check(client: Client, *, grant_types: Collection[str], auth_methods: Collect
     _check_logout(client)
     _check_subjects(client)
     _check_origins(client.web_origins)
-    _check_claims(client.access_token_claims)
+    _check_claims(client.access_token_claims, "access tokens")
+    _check_claims(client.id_token_claims, "ID tokens")
     _check_address_header(client.user_address_header)
     if client.auth_method == "none":
         _check_public(client)
@@ -229,9 +230,9 @@ def _check_origins(origins: tuple[str, ...]) -> None:
             raise ClientRefused(f"{origin!r} {fault}: {_ORIGIN_FORM}.")
 
 
-def _check_claims(names: tuple[str, ...]) -> None:
+def _check_claims(names: tuple[str, ...], tokens: str) -> None:
     if len(names) > claim_rules.MAX_NAMES:
-        raise ClientRefused(f"A client's access tokens can have at most {claim_rules.MAX_NAMES} claims.")
+        raise ClientRefused(f"A client's {tokens} can have at most {claim_rules.MAX_NAMES} claims.")
     for name in names:
         if "," in name:
             raise ClientRefused(f"{name!r} would be one claim with a comma in its name. Give each claim on its own.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ..domain import authentication, claims_parameter, id_token, standard_claims
+from ..domain import authentication, claim_rules, claims_parameter, id_token, standard_claims
 from ..domain.id_token import Hint
 from ..domain.key_schedule import first_signs_at
 from ..domain.models import Authorization, Client, User
@@ -41,7 +41,7 @@ def unsigned(
         amr=authorization.amr,
         sid=services.keyring.sid(client, authorization.session_id) if authorization.session_id else "",
         nonce=nonce,
-        requested=_requested(authorization, user),
+        requested=_of_user(authorization, user, client),
     )
     alg = client.id_token_alg
     return UnsignedToken("id_token", members, alg, id_token.TYP, bound=partial(_at_hash, alg), exact=True)
@@ -54,12 +54,15 @@ def hint_of(text: str, services: Services) -> Hint | None:
     return id_token.hint_of(claims, services.issuer) if claims is not None else None
 
 
-def _requested(authorization: Authorization, user: User) -> dict[str, Any]:
-    """Return the claims that the authorization request asked for in the ID token (OpenID Connect Core s5.5)."""
+def _of_user(authorization: Authorization, user: User, client: Client) -> dict[str, Any]:
+    """Return the claims that the authorization request asked for in the ID token (OpenID Connect Core s5.5), and those
+    that the operator named for the client."""
+    claims = user.claims or {}
+    named = claim_rules.selected(claims, client.id_token_claims)
     if not authorization.requested_claims:
-        return {}
+        return named
     names = claims_parameter.parse(authorization.requested_claims).id_token
-    return standard_claims.of_user(user.username, user.claims or {}, names)
+    return named | standard_claims.of_user(user.username, claims, names)
 
 
 def _at_hash(alg: str, tokens: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ _OWN_POLICY = tuple(field.name for field in fields(Policy) if field.name in tabl
 _METADATA = (
     *("application_type", "pkce", "first_party", "client_uri", "logo_uri", "policy_uri", "tos_uri"),
     *("post_logout_redirect_uris", "backchannel_logout_uri", "backchannel_logout_session_required"),
-    *("subject_type", "sector_identifier_uri"),
+    *("subject_type", "sector_identifier_uri", "id_token_claims"),
 )
 _DEFAULTS = {field.name: field.default for field in fields(Client) if field.name in _METADATA}
 _ALGORITHMS = union(

@@ -28,6 +28,7 @@ EVERYTHING = {
     "--redirect-uri": ("https://app.example/", "redirect_uris", ["https://app.example/"]),
     "--web-origin": ("https://app.example", "web_origins", ["https://app.example"]),
     "--access-token-claim": ("roles", "access_token_claims", ["roles"]),
+    "--id-token-claim": ("roles", "id_token_claims", ["roles"]),
     "--auth-method": ("client_secret_post", "auth_method", "client_secret_post"),
     "--user-address-header": ("x-user-address", "user_address_header", "x-user-address"),
     "--access-token-ttl": ("60", "access_token_ttl", 60),

@@ -184,6 +184,12 @@ ORIGIN = (
             {"access_token_claims": tuple(f"claim{n}" for n in range(MAX_NAMES + 1))},
             "A client's access tokens can have at most 64 claims.",
         ),
+        (WEB, {"id_token_claims": ("sid",)}, f"The claim name 'sid' is reserved. {RESERVED}"),
+        (
+            WEB,
+            {"id_token_claims": tuple(f"claim{n}" for n in range(MAX_NAMES + 1))},
+            "A client's ID tokens can have at most 64 claims.",
+        ),
         (APP, {"user_address_header": "x-user-address"}, f"Anyone could {ADDRESS_OF_A_PUBLIC_CLIENT}"),
         (WEB, {"user_address_header": "X-User-Address"}, f"'X-User-Address' {ADDRESS}"),
         (WEB, {"user_address_header": "cookie"}, f"'cookie' {ADDRESS}"),

@@ -9,6 +9,7 @@ from authserver.domain.standard_claims import CLAIMS_OF
 from tests.domain.test_standard_claims import ADA
 from tests.harness.browser import answer_of
 from tests.openid.provider import Provider, granted
+from tests.web.serving import change_client
 
 
 def shown(response: Any) -> dict[str, Any]:
@@ -83,6 +84,21 @@ def test_5_5_the_claims_are_those_of_the_refresh_too(op: Provider) -> None:
     again = granted(op.refresh(tokens["refresh_token"]))
     assert shown(op.userinfo(again["access_token"])) == of_ada("email")
     assert op.claims(again["id_token"])["name"] == ADA["name"]
+
+
+def test_claims_that_the_operator_names_for_a_client_are_in_its_id_tokens_whatever_it_asks_for(op: Provider) -> None:
+    change_client(op.database, "another", id_token_claims=("nickname", "roles", "missing"))
+    op.later(6)  # the cache of clients
+    try:
+        tokens = op.tokens(client_id="another", claims=request_of(id_token={"name": None}))
+        again = granted(op.refresh(tokens["refresh_token"], client_id="another"))
+    finally:
+        change_client(op.database, "another", id_token_claims=())
+        op.later(6)
+    for token in (tokens["id_token"], again["id_token"]):
+        claims = op.claims(token)
+        assert (claims["nickname"], claims["name"]) == (ADA["nickname"], ADA["name"])
+        assert "missing" not in claims and "email" not in claims
 
 
 def test_5_5_claims_that_are_not_understood_are_ignored(op: Provider) -> None:

@@ -28,6 +28,7 @@ FULL = Client(
     web_origins=("https://app.example", "http://localhost:3000"),
     user_address_header="x-user-address",
     access_token_claims=("roles", "https://app.example/tenant"),
+    id_token_claims=("groups",),
     id_token_alg="EdDSA",
     userinfo_alg="RS256",
     application_type="native",

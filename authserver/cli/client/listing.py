@@ -60,6 +60,7 @@ def described(client: Client) -> dict[str, Any]:
         "web_origins": list(client.web_origins),
         "user_address_header": client.user_address_header,
         "access_token_claims": list(client.access_token_claims),
+        "id_token_claims": list(client.id_token_claims),
         "secrets_end_at": [moment(secret.expires_at) for secret in client.secrets],
         "disabled": client.disabled,
         "created_at": moment(client.created_at),

@@ -23,6 +23,7 @@ LISTS = {
     "post-logout-redirect-uri": "post_logout_redirect_uris",
     "web-origin": "web_origins",
     "access-token-claim": "access_token_claims",
+    "id-token-claim": "id_token_claims",
 }
 SECONDS = {
     "access-token-ttl": (1, _DAY),
@@ -55,6 +56,7 @@ _LIST_HELP = {
     "post-logout-redirect-uri": "URI that a browser may be sent to after a sign-out.",
     "web-origin": "Origin of a browser app that may call /token and /revoke (CORS).",
     "access-token-claim": "Claim of its users that its access tokens contain (`user set-claims`).",
+    "id-token-claim": "Claim of its users that its ID tokens contain, whatever it asks for.",
 }
 
 

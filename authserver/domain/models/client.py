@@ -51,6 +51,8 @@ class Client:
     """Pages of these origins may call /token and /revoke from a browser (CORS)."""
     access_token_claims: tuple[str, ...] = ()
     """Names of the users' claims that its access tokens contain."""
+    id_token_claims: tuple[str, ...] = ()
+    """Names of the users' claims that its ID tokens contain, whatever the request asks for."""
     user_address_header: str = ""
     """The lower-case name of the request header in which this client, which must authenticate, names its user's
     address; empty if it names none."""
