@@ -41,7 +41,7 @@ TEST_HELP = """usage: quickstart.py test [--fast | --coverage | ARG ...]
 Check the code, in .venv, which is created the first time.
 
   test             the static checks (scripts/check), then all tests
-  test --fast      only the quick tests, which start no process: under two minutes on two idle cores
+  test --fast      only the quick tests, which start no process: under a minute on two idle cores
   test --coverage  the static checks, then the tests without tests/bench, tests/packaging, tests/readme and
                    tests/scripts; fails if they reach too few branches of authserver/
   test ARG ...     only pytest, with these arguments, for example: test tests/domain -k rotation"""

@@ -122,7 +122,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fast",
         action="store_true",
-        help="only what is quick and starts no process: under two minutes on two idle cores",
+        help="only what is quick and starts no process: under a minute on two idle cores",
     )
 
 
