@@ -9,12 +9,10 @@ from math import inf
 from urllib.parse import urlencode
 
 from scripts.bench.speed.sample import BACK, PASSWORD, SCOPE, SECRET, cookie, username
+from tests.harness.http_client import Response, get, post
 
-HOST = "127.0.0.1"
-_FORM = "application/x-www-form-urlencoded"
 _VERIFIER = "v" * 43
-_ACCESS_TOKEN = re.compile(rb'"access_token": ?"([^"]+)"')
-REFRESH_TOKEN = re.compile(rb'"refresh_token": ?"([^"]+)"')
+_BASIC = f"Basic {b64encode(f'machine:{SECRET}'.encode()).decode()}"
 _CODE = re.compile(rb"[?&]code=([A-Za-z0-9_-]+)")
 
 NEEDS = {
@@ -41,7 +39,7 @@ class Clients:
             [deque[str]() for _ in range(connections)],
             [deque[str]() for _ in range(connections)],
         )
-        self._own_token = _post("/token", {"grant_type": "client_credentials"}, basic=True)
+        self._own_token = post("/token", {"grant_type": "client_credentials"}, authorization=_BASIC)
 
     def own(self, tokens: Sequence[str]) -> None:
         """Give the clients these refresh tokens, which they will use in turn."""
@@ -54,19 +52,19 @@ class Clients:
         request: bytes | None = getattr(self, f"_{operation}")(number)
         return request
 
-    def take(self, operation: str, number: int, head: bytes, body: bytes) -> None:
+    def take(self, operation: str, number: int, response: Response) -> None:
         """Remember what later requests of this connection need of a response."""
-        if operation == "authorize":
-            self._codes[number].append(found(_CODE, head))
+        if operation == "authorize" and (code := _CODE.search(response.head)):
+            self._codes[number].append(code[1].decode())
         elif operation == "redeem":
             self._codes[number].popleft()
-            self._signed_in[number] = found(_ACCESS_TOKEN, body)
-            self._offline[number].append(found(REFRESH_TOKEN, body))
+            self._signed_in[number] = response.access_token or ""
+            self._offline[number].append(response.refresh_token or "")
         elif operation == "revoke":
             self._offline[number].popleft()
         elif operation in ("password", "refresh"):
-            self._access_tokens[number] = found(_ACCESS_TOKEN, body)
-            self._take_login(operation, number, found(REFRESH_TOKEN, body))
+            self._access_tokens[number] = response.access_token or ""
+            self._take_login(operation, number, response.refresh_token or "")
 
     def _take_login(self, operation: str, number: int, token: str) -> None:
         logins = self._logins[number]
@@ -91,18 +89,18 @@ class Clients:
 
     def _password(self, number: int) -> bytes:
         user = {"username": username(number), "password": PASSWORD}
-        return _post("/token", {"grant_type": "password", "client_id": "app"} | user)
+        return post("/token", {"grant_type": "password", "client_id": "app"} | user)
 
     def _refresh(self, number: int) -> bytes:
         form = {"grant_type": "refresh_token", "client_id": "app", "refresh_token": self._logins[number][0]}
-        return _post("/token", form)
+        return post("/token", form)
 
     def _introspect(self, number: int) -> bytes:
-        return _post("/introspect", {"token": self._access_tokens[number]}, basic=True)
+        return post("/introspect", {"token": self._access_tokens[number]}, authorization=_BASIC)
 
     def _revoke(self, number: int) -> bytes | None:
         unused = self._offline[number]
-        return _post("/revoke", {"client_id": "site", "token": unused[0]}) if unused else None
+        return post("/revoke", {"client_id": "site", "token": unused[0]}) if unused else None
 
     def _authorize(self, number: int) -> bytes:
         challenge = b64encode(sha256(_VERIFIER.encode()).digest(), b"-_").rstrip(b"=").decode()
@@ -110,33 +108,16 @@ class Clients:
         asked = {"response_type": "code", "client_id": "site", "redirect_uri": BACK, "scope": " ".join(SCOPE)}
         query = urlencode(asked | pkce | {"state": "s" * 43, "nonce": "n" * 43})
         cookies = f"browser_{self._port}={SECRET}; session_{self._port}={cookie(number)}"
-        return _get(f"/authorize?{query}", f"Cookie: {cookies}")
+        return get(f"/authorize?{query}", f"Cookie: {cookies}")
 
     def _redeem(self, number: int) -> bytes | None:
         if not self._codes[number]:
             return None
         form = {"grant_type": "authorization_code", "client_id": "site", "redirect_uri": BACK}
-        return _post("/token", form | {"code": self._codes[number][0], "code_verifier": _VERIFIER})
+        return post("/token", form | {"code": self._codes[number][0], "code_verifier": _VERIFIER})
 
     def _userinfo(self, number: int) -> bytes:
-        return _get("/userinfo", f"Authorization: Bearer {self._signed_in[number]}")
+        return get("/userinfo", f"Authorization: Bearer {self._signed_in[number]}")
 
     def _jwks(self, _: int) -> bytes:
-        return _get("/.well-known/jwks.json")
-
-
-def found(pattern: re.Pattern[bytes], body: bytes) -> str:
-    found = pattern.search(body)
-    return found[1].decode() if found else ""
-
-
-def _get(path: str, *headers: str) -> bytes:
-    return "\r\n".join([f"GET {path} HTTP/1.1", f"Host: {HOST}", *headers, "", ""]).encode()
-
-
-def _post(path: str, form: dict[str, str], *, basic: bool = False) -> bytes:
-    body = urlencode(form)
-    headers = [f"Host: {HOST}", f"Content-Type: {_FORM}", f"Content-Length: {len(body)}"]
-    credentials = b64encode(f"machine:{SECRET}".encode()).decode()
-    headers += [f"Authorization: Basic {credentials}"] if basic else []
-    return "\r\n".join([f"POST {path} HTTP/1.1", *headers, "", body]).encode()
+        return get("/.well-known/jwks.json")

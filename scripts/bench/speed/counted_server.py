@@ -39,7 +39,8 @@ from authserver.serving.connection import Connection
 from authserver.settings import Settings
 from scripts.bench.speed import sample
 from scripts.bench.speed.callgrind import Counter
-from scripts.bench.speed.clients import HOST, NEEDS, USES_UP, Clients
+from scripts.bench.speed.clients import NEEDS, USES_UP, Clients
+from tests.harness.http_client import HOST, Response
 
 _PORT = 8410
 _ISSUER = f"http://{HOST}:{_PORT}"
@@ -116,18 +117,17 @@ class CountedServer:
         with self.while_it_works():
             await self._answered.wait()
         for number, each in enumerate(self._sockets):
-            head, body = _response(each)
-            if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 303")):
-                raise ValueError(f"{operation}: {(head + body).decode()}")
-            self._clients.take(operation, number, head, body)
+            response = _response(each)
+            if response.status not in (200, 303):
+                raise ValueError(f"{operation}: {(response.head + response.body).decode()}")
+            self._clients.take(operation, number, response)
 
     async def ask_needs(self, operation: str) -> None:
         for needed in NEEDS.get(operation, ()):
             await self.ask(needed)
 
 
-def _response(connection: socket.socket) -> tuple[bytes, bytes]:
-    """Return the head, which begins with the status line, and the body."""
+def _response(connection: socket.socket) -> Response:
     received = b""
     while b"\r\n\r\n" not in received:
         received += connection.recv(65536)
@@ -135,7 +135,7 @@ def _response(connection: socket.socket) -> tuple[bytes, bytes]:
     length = _LENGTH.search(head + b"\r\n")
     while length and len(body) < int(length[1]):
         body += connection.recv(65536)
-    return head, body
+    return Response(int(head[9:12]), body, head)
 
 
 class Resumed:

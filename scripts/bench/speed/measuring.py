@@ -97,7 +97,7 @@ def _script(target: Target, operation: str, number: int, *, saves: bool) -> Scri
 
     def script(last: Response | None) -> bytes | None:
         if last is not None:
-            clients.take(operation, number, last.head, last.body)
+            clients.take(operation, number, last)
         return clients.request(operation, number) if clients.left(operation, number) > reserve else None
 
     return script

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
-from scripts.bench.speed.clients import HOST, REFRESH_TOKEN, found
 from scripts.bench.speed.targets import Raw, Usage, cpu_of, pin, raw_elsewhere
+from tests.harness.http_client import HOST, Response, get, post
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class PeerClients:
         besides the standard ones. `tokens` are refresh tokens of the client, at least one for each connection."""
         basic = b64encode(":".join(map(quote, credentials)).encode()).decode()
         self._path, self._form = urlsplit(token_url).path, dict(form)
-        self._authorization = f"Authorization: Basic {basic}\r\n"
+        self._authorization = f"Basic {basic}"
         self._tokens = [deque(tokens[number::connections]) for number in range(connections)]
-        self._jwks = f"GET {urlsplit(jwks_url).path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+        self._jwks = get(urlsplit(jwks_url).path)
         self.operations = (
             "client_credentials",
             *(["refresh"] if len(tokens) >= connections else []),
@@ -61,9 +61,9 @@ class PeerClients:
             return self._post({"grant_type": "refresh_token", "refresh_token": self._tokens[number][0]})
         return self._post({"grant_type": "client_credentials"})
 
-    def take(self, operation: str, number: int, head: bytes, body: bytes) -> None:
+    def take(self, operation: str, number: int, response: Response) -> None:
         """Remember the new refresh token. A server that does not replace refresh tokens sends none."""
-        if operation == "refresh" and (token := found(REFRESH_TOKEN, body)):
+        if operation == "refresh" and (token := response.refresh_token):
             self._tokens[number].popleft()
             self._tokens[number].append(token)
 
@@ -75,9 +75,7 @@ class PeerClients:
         """Do nothing: there are no codes."""
 
     def _post(self, form: dict[str, str]) -> bytes:
-        body = urlencode(form | self._form)
-        head = f"POST {self._path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        return f"{head}{self._authorization}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        return post(self._path, form | self._form, authorization=self._authorization)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

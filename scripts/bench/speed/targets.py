@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tests.harness import procfs
+from tests.harness.http_client import Response
 
 TIMED_SERVER = (str(Path(__file__).with_name("timed_server.py")),)
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -35,7 +36,7 @@ class Requests(Protocol):
     """What the connections send, as Clients does."""
 
     def request(self, operation: str, number: int) -> bytes | None: ...
-    def take(self, operation: str, number: int, head: bytes, body: bytes) -> None: ...
+    def take(self, operation: str, number: int, response: Response) -> None: ...
     def left(self, operation: str, number: int) -> float: ...
     def forget(self) -> None: ...
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from scripts.bench.speed import sample
 from scripts.bench.speed.clients import Clients
-from scripts.bench.speed.targets import TIMED_SERVER, Raw, Usage, cpu_of, pin, raw_elsewhere, tree
-from tests.harness import procfs
+from scripts.bench.speed.targets import TIMED_SERVER, Raw, Usage, cpu_of, pin, raw_elsewhere
 from tests.harness.databases import PostgresDatabase, new_database
 from tests.harness.live import PROGRAM, Live, started
 
@@ -68,10 +67,6 @@ class Ours(Live):
         if self.workers > 1:
             return raw_elsewhere(kind, self._cores[0], seconds)
         return Raw(*self._ask(f"?{kind}={seconds}")[kind])
-
-    def memory(self) -> int:
-        """Return the resident memory of all its processes in bytes."""
-        return sum(map(procfs.memory, tree(self.running.pid)))
 
     def _ask(self, query: str) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url}/_bench{query}", timeout=60) as response:
