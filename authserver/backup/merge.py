@@ -118,7 +118,7 @@ def _keep_passwords(connection: Connection) -> None:
 
 
 def _keep_deletions(connection: Connection) -> None:
-    """Keep deletion requests as they are in the replaced database: a user who has cancelled one since must not be
+    """Take deletion requests from the replaced database: a user who has cancelled one since the backup must not be
     deleted."""
     if has_column(connection, users.c.delete_at):
         old = replaced(users)

@@ -8,7 +8,7 @@ from ..store.events import StoredEvent
 
 class NotReceived(Exception):
     """The receiver did not accept all events. `received` is how many of the first ones it accepted; the text tells the
-    operator why it accepted no more."""
+    operator why it did not accept the others."""
 
     def __init__(self, reason: str, received: int = 0) -> None:
         super().__init__(reason)

@@ -136,8 +136,8 @@ async def ask(connection: Connection, request: bytes) -> Response:
 
 
 async def race(bench: Bench, token: str, tally: Tally) -> None:
-    """Refresh one token many times at once, on new connections, so that every round spreads them over the workers
-    anew."""
+    """Refresh one token many times at once. The connections are new, so that each round spreads them over the
+    workers differently."""
     witness = Witness(bench, tally)
     open = await connections(bench.server.ports, bench.parallel)
     asked = asyncio.gather(*(witness.refresh(each, token) for each in open))
